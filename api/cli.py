@@ -1,0 +1,52 @@
+"""The ``nestbench`` command: one line a command; each command's file imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+# Workers run one fit per core; a BLAS that starts its own threads inside each would fight over the same cores and make
+# times and last bits depend on the machine. These must be set before NumPy loads.
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+
+import typer  # noqa: E402
+
+app = typer.Typer(
+    name="nestbench",
+    help="Which method to trust on nested data: simulate, fit, compare, with known effects and Monte Carlo error.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from nestbench import __version__
+
+        typer.echo(f"nestbench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show version.")] = False,
+) -> None:
+    """Which method to trust on nested data."""
+
+
+def main() -> None:
+    """Run the command; errors made on purpose become one message on stderr and their exit code."""
+    from nestbench.sim.errors import NestbenchError
+
+    try:
+        app()
+    except NestbenchError as error:
+        typer.echo(f"nestbench: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

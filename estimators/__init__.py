@@ -1,0 +1,1 @@
+"""Methods: one signature, Batch -> Estimates, a reference engine and a batched one."""

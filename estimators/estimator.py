@@ -1,0 +1,129 @@
+"""What an estimator is: a value with a name, a reference engine and, where it has one, a batched engine."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from nestbench.estimators.estimates import Estimates
+from nestbench.sim.batch import Batch
+from nestbench.sim.errors import InvalidInput, did_you_mean
+from nestbench.sim.model import Model
+
+Options = Mapping[str, Any]
+Engine = Callable[[Batch, Model, Options], Estimates]
+"""``engine(batch, model, options)`` fits every replication of a batch. It never raises for a statistical reason."""
+
+
+class Agreement(StrEnum):
+    """How a reference and a batched engine must agree (ARCHITECTURE.md, "Provably equal")."""
+
+    DIRECT = "direct"
+    IMPLICIT = "implicit"
+    RANDOM = "random"
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What a person needs to know to choose a method.
+
+    Attributes
+    ----------
+    label : str
+        A few words, for figures.
+    summary : str
+        One line: what it does.
+    assumes : str
+        What must hold for its tests and intervals to be right.
+    df : str
+        Its degrees of freedom in words: ``"inf (z)"``, ``"G - 1"``, ``"per term (Satterthwaite)"``.
+    source : str
+        Where it is defined: author and year.
+    """
+
+    label: str
+    summary: str
+    assumes: str
+    df: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Estimator:
+    """A method.
+
+    Attributes
+    ----------
+    name : str
+        Stable name ``family-variance-reference``; part of stored keys.
+    version : int
+        Bumped when published numbers change.
+    info : Info
+    reference : Engine or None
+        The definition: statsmodels, or a dense textbook computation.
+    batched : Engine or None
+        The fast engine; None is a declared fact.
+    agreement : Agreement or None
+        How the two must agree; None when there is only one.
+    options : mapping
+        Option values; the keys with their defaults are all there is.
+    """
+
+    name: str
+    version: int
+    info: Info
+    reference: Engine | None = None
+    batched: Engine | None = None
+    agreement: Agreement | None = None
+    options: Options = field(default_factory=dict)
+    changed: tuple[str, ...] = ()
+
+    def with_options(self, options: Options) -> Estimator:
+        """Return the estimator with some options set.
+
+        Raises
+        ------
+        InvalidInput
+            An option the estimator does not have.
+        """
+        for key in options:
+            if key not in self.options:
+                known = ", ".join(self.options) or "none"
+                raise InvalidInput(
+                    f"estimator '{self.name}' has no option '{key}'.{did_you_mean(key, self.options)} Options: {known}"
+                )
+        merged = {**self.options, **options}
+        changed = tuple(sorted({*self.changed, *(k for k in options if options[k] != self.options[k])}))
+        return dataclasses.replace(self, options=merged, changed=changed)
+
+    @property
+    def label(self) -> str:
+        """Name with the options that differ from their defaults: ``ols-wild(draws=199)``; the stored identity."""
+        if not self.changed:
+            return self.name
+        return f"{self.name}({', '.join(f'{key}={self.options[key]}' for key in self.changed)})"
+
+    def engine(self, policy: str = "auto") -> Engine:
+        """Return the engine for a policy: ``auto`` (batched where there is one), ``reference`` or ``batched``."""
+        engines = {
+            "auto": self.batched or self.reference,
+            "reference": self.reference,
+            "batched": self.batched,
+        }
+        chosen = engines[policy] if policy in engines else None
+        if chosen is None:
+            raise InvalidInput(
+                f"estimator '{self.name}' has no {policy} engine; use engine = \"auto\" or leave the estimator out"
+            )
+        return chosen
+
+    def engine_name(self, policy: str = "auto") -> str:
+        """Return which engine a policy means here: ``reference`` or ``batched``."""
+        return "batched" if self.engine(policy) is self.batched else "reference"
+
+    def fit(self, batch: Batch, model: Model, policy: str = "auto") -> Estimates:
+        """Fit every replication of a batch."""
+        return self.engine(policy)(batch, model, self.options)

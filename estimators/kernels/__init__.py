@@ -1,0 +1,1 @@
+"""Numba kernels: plain scalar loops that read like the formula."""

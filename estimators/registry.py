@@ -1,0 +1,45 @@
+"""The registry: every estimator, in one explicit tuple, and the ones a user's files add."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nestbench.estimators.estimator import Estimator
+from nestbench.sim.errors import InvalidInput, unknown_name
+
+ESTIMATORS: tuple[Estimator, ...] = ()
+
+_ADDED: dict[str, Estimator] = {}
+
+
+def known() -> dict[str, Estimator]:
+    """Return every estimator by name: built in, then added."""
+    return {estimator.name: estimator for estimator in ESTIMATORS} | _ADDED
+
+
+def add(estimator: Estimator) -> None:
+    """Add an estimator of the user's to this process; adding the same one again is harmless."""
+    if any(estimator.name == own.name for own in ESTIMATORS):
+        raise InvalidInput(
+            f"the name '{estimator.name}' is taken by a built-in estimator; choose another name"
+        )
+    _ADDED[estimator.name] = estimator
+
+
+def get(choice: str | Mapping[str, Any]) -> Estimator:
+    """Return an estimator by name, or by a table ``{name = "ols-wild", draws = 999}``.
+
+    Raises
+    ------
+    InvalidInput
+        The name or an option is unknown.
+    """
+    if isinstance(choice, str):
+        choice = {"name": choice}
+    options = dict(choice)
+    name = options.pop("name", None)
+    estimators = known()
+    if name not in estimators:
+        raise unknown_name("estimator", str(name), estimators)
+    return estimators[name].with_options(options)

@@ -1,0 +1,1 @@
+"""Experiments that ship with nestbench, one TOML each."""

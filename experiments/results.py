@@ -1,0 +1,33 @@
+"""What reports read from a run: the contract between experiments and reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import pandas as pd
+
+from nestbench.estimators.estimates import Estimates
+from nestbench.experiments.experiment import Experiment
+
+
+class Results(Protocol):
+    """A finished or unfinished run, read-only. `experiments.store.Store` is one; tests make small ones by hand."""
+
+    @property
+    def experiment(self) -> Experiment:
+        """The experiment as run."""
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """Versions, CPU, commit, start, workers."""
+
+    def estimates(self, cell: int) -> Mapping[str, Estimates]:
+        """Estimates of one cell by estimator label (`Estimator.label`), whatever is stored so far."""
+
+    def timings(self, cell: int) -> pd.DataFrame:
+        """Columns estimator, engine, replication, seconds: made under load, never reported as a benchmark."""
+
+    def audits(self) -> pd.DataFrame:
+        """One row per audited cell x estimator: columns cell, estimator, agreement, fits, worst, disagreements,
+        stopped_short, worst_shortfall (log-likelihood units)."""

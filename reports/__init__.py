@@ -1,0 +1,1 @@
+"""From stored rows to measures with Monte Carlo error, figures and pages."""

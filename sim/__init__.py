@@ -1,0 +1,1 @@
+"""Laws of nested data, and the observed data sets drawn from them."""

@@ -1,0 +1,41 @@
+"""The errors users can meet, one small tree under one base.
+
+Every message has three beats: what was expected, what was got, what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class NestbenchError(Exception):
+    """Base of every error raised on purpose; the command line prints it and exits with `exit_code`."""
+
+    exit_code = 2
+
+
+class InvalidInput(NestbenchError, ValueError):
+    """Input that can't be used: a value, a file, a formula, a column."""
+
+
+class StoreError(NestbenchError):
+    """A run directory that can't be read, written, resumed or merged."""
+
+
+class Interrupted(NestbenchError):
+    """A run stopped by the user with its finished tasks kept."""
+
+    exit_code = 130
+
+
+def did_you_mean(got: str, allowed: Iterable[str]) -> str:
+    """Return ``" Did you mean 'x'?"`` for the nearest allowed name, or an empty string."""
+    near = difflib.get_close_matches(got, list(allowed), n=1, cutoff=0.6)
+    return f" Did you mean '{near[0]}'?" if near else ""
+
+
+def unknown_name(kind: str, got: str, allowed: Iterable[str]) -> InvalidInput:
+    """Return the error for a name that isn't in a registry, listing what is."""
+    names = sorted(allowed)
+    return InvalidInput(f"unknown {kind} '{got}'.{did_you_mean(got, names)} Known: {', '.join(names)}")

@@ -1,0 +1,47 @@
+"""The analysis model: what an analyst states before choosing a method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nestbench.sim.errors import InvalidInput
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A formula, the group column, the random part and the confidence level.
+
+    Attributes
+    ----------
+    formula : str
+        Fixed part, as formulaic reads it, e.g. ``"grade ~ age + gender"``. `group_mean(x)` is x's school mean.
+    group : str
+        Name of the group column (level 2).
+    random : str
+        Random part within a group: ``"1"`` (intercept) or e.g. ``"1 + age"`` (correlated intercept and slope).
+    level : float
+        Confidence level of intervals; 1 - level is the size of the tests.
+    subgroup : str or None
+        Name of a column of groups within groups (classes in schools), for the three-level methods.
+    """
+
+    formula: str = "grade ~ age + gender"
+    group: str = "school"
+    random: str = "1"
+    level: float = 0.95
+    subgroup: str | None = None
+
+    def __post_init__(self) -> None:
+        if "~" not in self.formula:
+            raise InvalidInput(
+                f"expected a formula like 'grade ~ age + gender', got '{self.formula}'; put the outcome before '~'"
+            )
+        if not 0.0 < self.level < 1.0:
+            raise InvalidInput(
+                f"expected a confidence level between 0 and 1, got {self.level}; e.g. level = 0.95"
+            )
+
+    @property
+    def alpha(self) -> float:
+        """Nominal size of the tests, 1 - level."""
+        return 1.0 - self.level

@@ -1,0 +1,31 @@
+"""Populations: laws that know the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from nestbench.sim.batch import Batch
+from nestbench.sim.layout import Layout
+from nestbench.sim.streams import StreamSource
+
+
+@runtime_checkable
+class Population(Protocol):
+    """A law of nested data: a frozen dataclass whose fields are its parameters, each with a default.
+
+    `name` is the law's name in TOML files; the fields are the keys of the `[population]` table.
+    """
+
+    name: ClassVar[str]
+
+    @property
+    def truth(self) -> Mapping[str, float]:
+        """Term -> true value, terms named as formulaic names them; variance components as ``(school_sd)``,
+        ``(residual_sd)``, ``(icc)``."""
+
+    def theory(self, layout: Layout) -> Mapping[str, Any]:
+        """What is known in closed form: design effect, expected naive SE ratio, omitted-variable bias."""
+
+    def draw(self, layout: Layout, streams: StreamSource, replications: range) -> Batch:
+        """Draw the observed data of some replications; row values depend on (law, layout, seed, replication) alone."""
