@@ -1,0 +1,1 @@
+"""Tests of nestbench; see README.md here for where a test goes."""
