@@ -164,7 +164,7 @@ class Sample:
         data: dict[str, Any] = {}
         for name, column in self.batch.columns.items():
             if isinstance(column, Category):
-                data[name] = pd.Categorical.from_codes(column.codes[rows], categories=list(column.levels))
+                data[name] = pd.Categorical.from_codes(column.codes[rows], categories=pd.Index(column.levels))
             else:
                 data[name] = column[rows].copy()
         data[self.batch.group] = np.repeat(np.asarray(self.labels, dtype=object), self.school_sizes)
@@ -200,11 +200,11 @@ def batch_of_frame(frame: pd.DataFrame, group: str, seed: int = 0) -> Batch:
     )
 
 
-def column_of(values: pd.Series) -> Column:  # type: ignore[type-arg]
+def column_of(values: pd.Series[Any]) -> Column:
     """Return a Series as a column: numbers and booleans as float64, anything else as a sorted category."""
     if isinstance(values.dtype, pd.CategoricalDtype):
         levels = tuple(str(level) for level in values.cat.categories)
-        return Category(values.cat.codes.to_numpy(dtype=np.int32), levels)
+        return Category(np.asarray(values.cat.codes, dtype=np.int32), levels)
     if pd.api.types.is_numeric_dtype(values.dtype):
         return np.ascontiguousarray(values.to_numpy(dtype=np.float64))
     names, codes = np.unique(values.astype(str).to_numpy(dtype=str), return_inverse=True)

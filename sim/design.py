@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -83,9 +84,9 @@ def _materialise(formula: str, side: str, batch: Batch, r: int) -> tuple[list[st
     return [str(c) for c in matrix.columns], np.ascontiguousarray(matrix.to_numpy(dtype=np.float64).T)
 
 
-def _values(column: Column, rows: slice) -> object:
+def _values(column: Column, rows: slice) -> Any:
     if isinstance(column, Category):
-        return pd.Categorical.from_codes(column.codes[rows], categories=list(column.levels))
+        return pd.Categorical.from_codes(column.codes[rows], categories=pd.Index(column.levels))
     return column[rows]
 
 

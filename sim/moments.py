@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from nestbench.sim.batch import Batch, Floats, Ints
 from nestbench.sim.design import design_of
@@ -50,7 +51,7 @@ class SchoolMoments:
     scale: Floats
     contrasts: Floats
     shift: Floats
-    estimable: np.ndarray  # type: ignore[type-arg]
+    estimable: npt.NDArray[np.bool_]
 
 
 def moments_of(batch: Batch, model: Model) -> SchoolMoments:

@@ -9,7 +9,9 @@ from pathlib import Path
 ROOT = Path(__file__).parent
 
 if "tests" not in sys.modules or not hasattr(sys.modules["tests"], "__path__"):
-    _spec = importlib.util.spec_from_file_location("tests", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
+    _spec = importlib.util.spec_from_file_location(
+        "tests", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
+    )
     assert _spec is not None
     assert _spec.loader is not None
     _package = importlib.util.module_from_spec(_spec)
