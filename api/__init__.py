@@ -1,3 +1,60 @@
-"""nestbench: which method to trust on nested data, with known effects and stated Monte Carlo error."""
+"""nestbench: which method to trust on nested data, with known effects and stated Monte Carlo error.
+
+The public names load when first used (PEP 562), so ``import nestbench`` and ``nestbench --help`` stay fast.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nestbench.estimators.estimates import Estimates as Estimates
+    from nestbench.estimators.estimates import FitStatus as FitStatus
+    from nestbench.experiments.experiment import Experiment as Experiment
+    from nestbench.fit import Fit as Fit
+    from nestbench.fit import estimate as estimate
+    from nestbench.plugins import estimator as estimator
+    from nestbench.plugins import population as population
+    from nestbench.run import Run as Run
+    from nestbench.run import load as load
+    from nestbench.run import run as run
+    from nestbench.run import simulate as simulate
+    from nestbench.sim.errors import InvalidInput as InvalidInput
+    from nestbench.sim.errors import NestbenchError as NestbenchError
+    from nestbench.sim.errors import StoreError as StoreError
+    from nestbench.sim.model import Model as Model
 
 __version__ = "0.1.0"
+
+_PUBLIC = {
+    "Estimates": "nestbench.estimators.estimates",
+    "Experiment": "nestbench.experiments.experiment",
+    "Fit": "nestbench.fit",
+    "FitStatus": "nestbench.estimators.estimates",
+    "InvalidInput": "nestbench.sim.errors",
+    "Model": "nestbench.sim.model",
+    "NestbenchError": "nestbench.sim.errors",
+    "Run": "nestbench.run",
+    "StoreError": "nestbench.sim.errors",
+    "estimate": "nestbench.fit",
+    "estimator": "nestbench.plugins",
+    "load": "nestbench.run",
+    "population": "nestbench.plugins",
+    "run": "nestbench.run",
+    "simulate": "nestbench.run",
+}
+
+__all__ = ["__version__", *sorted(_PUBLIC)]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'nestbench' has no attribute '{name}'")
+    value = getattr(import_module(_PUBLIC[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})

@@ -1,0 +1,56 @@
+"""The architecture, tested: what loads when, which names are public, which never leak."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nestbench
+
+ROOT = Path(__file__).parent.parent
+
+
+def loaded_after(code: str, where: Path) -> set[str]:
+    """Names in sys.modules after running code in a fresh interpreter."""
+    script = f"{code}\nimport sys, json; print('\\n' + json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=where, check=True)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_help_loads_no_heavy_module(tmp_path: Path) -> None:
+    code = "import sys\nfrom nestbench.cli import app\ntry: app(['--help'])\nexcept SystemExit: pass"
+    loaded = loaded_after(code, tmp_path)
+    assert "typer" in loaded
+    assert not loaded & {"statsmodels", "pandas", "numpy", "scipy", "numba", "altair", "pyarrow"}
+
+
+def test_import_is_lazy_and_names_are_public(tmp_path: Path) -> None:
+    loaded = loaded_after("import nestbench", tmp_path)
+    assert not loaded & {"statsmodels", "pandas", "numpy"}
+    for name in nestbench.__all__:
+        assert getattr(nestbench, name) is not None
+
+
+def test_public_names_are_pinned() -> None:
+    assert set(nestbench.__all__) == {
+        "Estimates", "Experiment", "Fit", "FitStatus", "InvalidInput", "Model", "NestbenchError", "Run",
+        "StoreError", "__version__", "estimate", "estimator", "load", "population", "run", "simulate",
+    }  # fmt: skip
+
+
+def test_folders_never_become_top_level_modules(tmp_path: Path) -> None:
+    code = "import nestbench\nfor name in nestbench.__all__: getattr(nestbench, name)"
+    loaded = loaded_after(code, ROOT if os.environ.get("NESTBENCH_IN_TREE") else tmp_path)
+    assert not loaded & {"sim", "estimators", "experiments", "reports", "api"}
+    assert not set(sys.modules) & {"sim", "estimators", "experiments", "reports", "api"}
+
+
+def test_layers_hold() -> None:
+    linter = Path(sys.executable).parent / "lint-imports"
+    done = subprocess.run(
+        [str(linter), "--config", str(ROOT / "pyproject.toml"), "--no-cache"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
