@@ -1,0 +1,209 @@
+"""Linear algebra of small symmetric matrices, p up to a dozen: scalar loops, in place, nothing allocated.
+
+`cholesky` takes a cross-product A = X'X (or X'V^-1X) to L with A = L L'. A column that was dropped from X
+because it depends on the others is a row and column of exact zeros in A; it keeps zeros everywhere: its
+pivot in L is 0, its entries in solutions and inverses are 0, and it adds nothing to a log-determinant. So
+one code path serves full and deficient rank, and `inverse` is then a reflexive generalised inverse of A.
+
+Only the lower triangle of A is read. References: Golub & Van Loan (2013), 4.2 (Cholesky) and 8.5 (Jacobi).
+"""
+
+from __future__ import annotations
+
+import math
+
+from nestbench.sim.batch import Floats
+from nestbench.sim.compiled import kernel
+
+SWEEPS = 40
+"""Bound on Jacobi sweeps; convergence is quadratic, four to eight are enough."""
+
+
+@kernel
+def cholesky(a: Floats) -> bool:
+    """Overwrite the lower triangle of `a` [p, p] by L, A = L L'; return False if that is impossible."""
+    p = a.shape[0]
+    for j in range(p):
+        dropped = a[j, j] == 0.0
+        pivot = a[j, j]
+        for k in range(j):
+            pivot -= a[j, k] * a[j, k]
+        if dropped:
+            for i in range(j, p):
+                a[i, j] = 0.0
+            continue
+        if not pivot > 0.0:
+            return False
+        root = math.sqrt(pivot)
+        a[j, j] = root
+        for i in range(j + 1, p):
+            total = a[i, j]
+            for k in range(j):
+                total -= a[i, k] * a[j, k]
+            a[i, j] = total / root
+    return True
+
+
+@kernel
+def forward(l: Floats, b: Floats) -> None:  # noqa: E741
+    """Overwrite `b` [p] by L^-1 b."""
+    for i in range(l.shape[0]):
+        total = b[i]
+        for k in range(i):
+            total -= l[i, k] * b[k]
+        b[i] = total / l[i, i] if l[i, i] != 0.0 else 0.0
+
+
+@kernel
+def backward(l: Floats, b: Floats) -> None:  # noqa: E741
+    """Overwrite `b` [p] by L'^-1 b."""
+    p = l.shape[0]
+    for i in range(p - 1, -1, -1):
+        total = b[i]
+        for k in range(i + 1, p):
+            total -= l[k, i] * b[k]
+        b[i] = total / l[i, i] if l[i, i] != 0.0 else 0.0
+
+
+@kernel
+def solve(l: Floats, b: Floats) -> None:  # noqa: E741
+    """Overwrite `b` [p] by A^-1 b = L'^-1 L^-1 b."""
+    forward(l, b)
+    backward(l, b)
+
+
+@kernel
+def invert_lower(l: Floats, out: Floats) -> None:  # noqa: E741
+    """Write L^-1 to `out` [p, p], zeros above the diagonal."""
+    p = l.shape[0]
+    for j in range(p):
+        for i in range(p):
+            out[i, j] = 0.0
+        if l[j, j] == 0.0:
+            continue
+        out[j, j] = 1.0 / l[j, j]
+        for i in range(j + 1, p):
+            if l[i, i] == 0.0:
+                continue
+            total = 0.0
+            for k in range(j, i):
+                total -= l[i, k] * out[k, j]
+            out[i, j] = total / l[i, i]
+
+
+@kernel
+def inverse(l: Floats, out: Floats) -> None:  # noqa: E741
+    """Write A^-1 = L^-T L^-1 to `out` [p, p], both triangles."""
+    p = l.shape[0]
+    invert_lower(l, out)
+    for i in range(p):
+        for j in range(i + 1):
+            total = 0.0
+            for k in range(i, p):
+                total += out[k, i] * out[k, j]
+            out[i, j] = total
+    for i in range(p):
+        for j in range(i):
+            out[j, i] = out[i, j]
+
+
+@kernel
+def log_determinant(l: Floats) -> float:  # noqa: E741
+    """Return log|A| = 2 sum log L_jj over the columns kept."""
+    total = 0.0
+    for j in range(l.shape[0]):
+        if l[j, j] > 0.0:
+            total += math.log(l[j, j])
+    return 2.0 * total
+
+
+@kernel
+def multiply(a: Floats, b: Floats, out: Floats) -> None:
+    """Write A B to `out`; `out` is neither of them."""
+    for i in range(a.shape[0]):
+        for j in range(b.shape[1]):
+            total = 0.0
+            for k in range(b.shape[0]):
+                total += a[i, k] * b[k, j]
+            out[i, j] = total
+
+
+@kernel
+def apply(a: Floats, x: Floats, out: Floats) -> None:
+    """Write A x to `out` [n]; `out` is not `x`."""
+    for i in range(a.shape[0]):
+        total = 0.0
+        for k in range(a.shape[1]):
+            total += a[i, k] * x[k]
+        out[i] = total
+
+
+@kernel
+def dot(x: Floats, y: Floats) -> float:
+    """Return x'y."""
+    total = 0.0
+    for i in range(x.shape[0]):
+        total += x[i] * y[i]
+    return total
+
+
+@kernel
+def quadratic(a: Floats, x: Floats) -> float:
+    """Return x'A x for a symmetric A, both triangles filled."""
+    total = 0.0
+    for i in range(a.shape[0]):
+        row = 0.0
+        for k in range(a.shape[1]):
+            row += a[i, k] * x[k]
+        total += x[i] * row
+    return total
+
+
+@kernel
+def eigen(a: Floats, values: Floats, vectors: Floats) -> None:
+    """Write eigenvalues (unsorted) and eigenvectors (columns) of a symmetric [p, p]; `a` is destroyed.
+
+    Cyclic Jacobi: rotations that zero a_jk one after the other until the off-diagonal part is below
+    rounding.
+    """
+    p = a.shape[0]
+    scale = 0.0
+    for i in range(p):
+        for j in range(p):
+            vectors[i, j] = 1.0 if i == j else 0.0
+            scale += a[i, j] * a[i, j]
+    for _ in range(SWEEPS):
+        rest = 0.0
+        for i in range(p):
+            for j in range(i):
+                rest += a[i, j] * a[i, j]
+        if not rest > 1e-34 * scale:
+            break
+        for j in range(p - 1):
+            for k in range(j + 1, p):
+                if a[j, k] != 0.0:
+                    _rotate(a, vectors, j, k)
+    for j in range(p):
+        values[j] = a[j, j]
+
+
+@kernel
+def _rotate(a: Floats, vectors: Floats, j: int, k: int) -> None:
+    """One Jacobi rotation: the smaller angle that makes a_jk zero."""
+    p = a.shape[0]
+    tau = (a[k, k] - a[j, j]) / (2.0 * a[j, k])
+    t = 1.0 / (abs(tau) + math.sqrt(1.0 + tau * tau))
+    if tau < 0.0:
+        t = -t
+    c = 1.0 / math.sqrt(1.0 + t * t)
+    s = t * c
+    for i in range(p):
+        left, right = a[i, j], a[i, k]
+        a[i, j], a[i, k] = c * left - s * right, s * left + c * right
+    for i in range(p):
+        left, right = a[j, i], a[k, i]
+        a[j, i], a[k, i] = c * left - s * right, s * left + c * right
+    for i in range(p):
+        left, right = vectors[i, j], vectors[i, k]
+        vectors[i, j], vectors[i, k] = c * left - s * right, s * left + c * right
+    a[j, k] = a[k, j] = 0.0
