@@ -1,0 +1,161 @@
+"""The usable replications of one estimator in one cell, laid out for measures.
+
+Everything here has shape [k, n]: k terms, n usable replications, replications last, so that sums run along
+contiguous memory. Terms with different usable replications live in different `Draws`; inside one there is no
+missing number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from nestbench.estimators.estimates import Estimates, FitStatus
+from nestbench.sim.batch import Floats, Ints
+
+Bools = npt.NDArray[np.bool_]
+Truth = Mapping[str, "float | Floats"]
+"""Term -> true value; an array is indexed by replication number, for truths that vary by replication."""
+T = TypeVar("T")
+
+COLUMNS = ("estimate", "std_error", "lower", "upper", "p_value", "df")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draws:
+    """n usable replications of k terms.
+
+    Attributes
+    ----------
+    terms : tuple of str
+        Names of the k terms.
+    replications : int64 [n]
+        The replications' numbers.
+    truth : float64 [k, 1] or [k, n]
+        True values; NaN where unknown.
+    estimate, std_error, lower, upper, p_value, df : float64 [k, n]
+        NaN throughout where a measure did not ask for them.
+    level : float
+        Nominal level of the intervals.
+    attempted : int
+        Number of fits N, usable or not.
+    """
+
+    terms: tuple[str, ...]
+    replications: Ints
+    truth: Floats
+    estimate: Floats
+    std_error: Floats
+    lower: Floats
+    upper: Floats
+    p_value: Floats
+    df: Floats
+    level: float
+    attempted: int
+    _memo: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def n(self) -> int:
+        """Number of usable replications."""
+        return len(self.replications)
+
+    @property
+    def alpha(self) -> float:
+        """Nominal size of the tests."""
+        return 1.0 - self.level
+
+    def once(self, function: Callable[[Draws], T]) -> T:
+        """Return ``function(self)``, computed once: what several measures share."""
+        if function not in self._memo:
+            self._memo[function] = function(self)
+        return cast(T, self._memo[function])
+
+
+def draws_of(
+    estimates: Estimates, truth: Truth, level: float, needs: frozenset[str] = frozenset()
+) -> Iterator[Draws]:
+    """Yield the terms of an estimator in groups that share their usable replications.
+
+    A replication is usable for a term when its status is OK or BOUNDARY, estimate and standard error are
+    finite, and none of the columns in `needs` (``"lower"``, ``"upper"``, ``"p_value"``) is NaN: each measure
+    has its own n.
+    """
+    mask = estimates.usable
+    for name in needs & {"lower", "upper", "p_value", "df"}:
+        mask = mask & ~np.isnan(getattr(estimates, name))
+    long = {name: np.ascontiguousarray(getattr(estimates, name).T) for name in COLUMNS}
+    yield from _groups(estimates, estimates.terms, mask.T, long, truth, level)
+
+
+def quantity_draws(estimates: Estimates, truth: Truth, level: float) -> Iterator[Draws]:
+    """Yield the fit-level quantities whose truth is known; only their estimates exist."""
+    names = tuple(name for name in estimates.quantities if name in truth)
+    if not names:
+        return
+    values = np.vstack([estimates.quantities[name] for name in names])
+    mask = (estimates.status <= FitStatus.BOUNDARY) & np.isfinite(values)
+    nothing = np.full_like(values, np.nan)
+    long = {name: values if name == "estimate" else nothing for name in COLUMNS}
+    yield from _groups(estimates, names, mask, long, truth, level)
+
+
+def _groups(
+    estimates: Estimates,
+    terms: tuple[str, ...],
+    mask: Bools,
+    long: Mapping[str, Floats],
+    truth: Truth,
+    level: float,
+) -> Iterator[Draws]:
+    alike: dict[bytes, list[int]] = {}
+    for k, row in enumerate(mask):
+        alike.setdefault(row.tobytes(), []).append(k)
+    for members in alike.values():
+        keep = np.flatnonzero(mask[members[0]])
+        whole = len(keep) == mask.shape[1]
+        numbers = estimates.replications if whole else estimates.replications[keep]
+        columns = {
+            name: values[members] if whole else values[np.ix_(members, keep)] for name, values in long.items()
+        }
+        names = tuple(terms[k] for k in members)
+        yield Draws(
+            terms=names,
+            replications=numbers,
+            truth=truth_of(names, truth, numbers),
+            level=level,
+            attempted=estimates.size,
+            **columns,
+        )
+
+
+def truth_of(terms: tuple[str, ...], truth: Truth, replications: Ints) -> Floats:
+    """Return true values [k, 1], or [k, n] where any of them varies by replication; NaN where unknown."""
+    values = [np.asarray(truth.get(term, np.nan), dtype=np.float64) for term in terms]
+    if all(value.ndim == 0 for value in values):
+        return np.array(values, dtype=np.float64).reshape(-1, 1)
+    wide = [
+        np.broadcast_to(value[replications] if value.ndim else value, len(replications)) for value in values
+    ]
+    return np.vstack(wide)
+
+
+def shared(first: Draws, second: Draws) -> tuple[Draws, Draws]:
+    """Return two estimators' draws on the terms and replications both have, matched, for paired contrasts."""
+    terms = tuple(term for term in first.terms if term in second.terms)
+    common, left, right = np.intersect1d(
+        first.replications, second.replications, assume_unique=True, return_indices=True
+    )
+    return _pick(first, terms, common, left), _pick(second, terms, common, right)
+
+
+def _pick(draws: Draws, terms: tuple[str, ...], numbers: Ints, where: Ints) -> Draws:
+    rows = [draws.terms.index(term) for term in terms]
+    if rows == list(range(len(draws.terms))) and np.array_equal(numbers, draws.replications):
+        return draws
+    truth = draws.truth[rows] if draws.truth.shape[1] == 1 else draws.truth[np.ix_(rows, where)]
+    columns = {name: getattr(draws, name)[np.ix_(rows, where)] for name in COLUMNS}
+    return Draws(terms, numbers, truth, level=draws.level, attempted=draws.attempted, **columns)

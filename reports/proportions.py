@@ -1,0 +1,32 @@
+"""Intervals for proportions: never Wald, whose width is 0 at 0 and 1."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from nestbench.sim.batch import Floats
+
+
+def wilson(share: npt.ArrayLike, n: npt.ArrayLike, level: float = 0.95) -> tuple[Floats, Floats]:
+    """Return Wilson's score interval (Wilson 1927), for display.
+
+    ``(p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n)``. Shapes broadcast.
+    """
+    p, size = np.asarray(share, dtype=np.float64), np.asarray(n, dtype=np.float64)
+    z2 = special.ndtri(0.5 * (1.0 + level)) ** 2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        middle = p + z2 / (2.0 * size)
+        half = np.sqrt(z2 * (p * (1.0 - p) / size + z2 / (4.0 * size**2)))
+        scale = 1.0 + z2 / size
+        return np.maximum((middle - half) / scale, 0.0), np.minimum((middle + half) / scale, 1.0)
+
+
+def clopper_pearson(successes: npt.ArrayLike, n: npt.ArrayLike, level: float = 0.95) -> tuple[Floats, Floats]:
+    """Return the exact interval (Clopper & Pearson 1934), for gates: its level is never below the nominal."""
+    x, size = np.asarray(successes, dtype=np.float64), np.asarray(n, dtype=np.float64)
+    tail = 0.5 * (1.0 - level)
+    lower = special.betaincinv(np.maximum(x, 1.0), size - x + 1.0, tail)
+    upper = special.betaincinv(x + 1.0, np.maximum(size - x, 1.0), 1.0 - tail)
+    return np.where(x > 0, lower, 0.0), np.where(x < size, upper, 1.0)

@@ -1,0 +1,88 @@
+"""Words and numbers for people: conditions, percentages, digits that follow the Monte Carlo error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+_WORDS = {
+    "layout.schools": "{} schools",
+    "layout.students": "{} students a school",
+    "layout.treated_schools": "{} treated schools",
+    "population.icc": "ICC {}",
+}
+
+
+def level_words(factor: str, level: Any) -> str:
+    """Return a factor's level in words: ``10 schools``, ``ICC 0.2``, ``slope_sd 0.5``."""
+    text = value_words(level)
+    if factor in _WORDS:
+        return _WORDS[factor].format(text)
+    return f"{factor.rsplit('.', 1)[-1]} {text}"
+
+
+def value_words(value: Any) -> str:
+    """Return a level's value, short: lists of sizes as their range."""
+    if isinstance(value, (list, tuple)):
+        if len(value) > 3 and all(isinstance(v, (int, float)) for v in value):
+            return f"{min(value)}-{max(value)}"
+        return ", ".join(value_words(v) for v in value)
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value)
+
+
+def condition(levels: Mapping[str, Any]) -> str:
+    """Return a cell's levels in words: ``10 schools and ICC 0.2``; ``the one condition`` without factors."""
+    parts = [level_words(factor, level) for factor, level in levels.items()]
+    if not parts:
+        return "the one condition"
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def factor_words(factor: str) -> str:
+    """Return a factor's name for an axis: ``Schools``, ``ICC``, ``Slope sd``."""
+    name = factor.rsplit(".", 1)[-1].replace("_", " ")
+    return "ICC" if name == "icc" else name[:1].upper() + name[1:]
+
+
+def percent(share: float, mcse: float | None = None) -> str:
+    """Return a share as ``62 %`` or, with its error, ``62.4 % (MCSE 1.5)``: digits follow the error."""
+    if not math.isfinite(share):
+        return "-"
+    if mcse is None:
+        return f"{100 * share:.0f} %"
+    digits = decimals(100 * mcse)
+    return f"{100 * share:.{digits}f} % (MCSE {100 * mcse:.{max(digits, 1)}f})"
+
+
+def decimals(mcse: float, most: int = 6) -> int:
+    """Return how many decimals a number deserves: those down to the first significant digit of its MCSE."""
+    if not math.isfinite(mcse) or mcse <= 0:
+        return 1
+    return min(max(-math.floor(math.log10(mcse)), 0), most)
+
+
+def rounded(value: float, mcse: float) -> str:
+    """Return ``0.948 (0.007)``: the value to the first significant digit of its MCSE, in brackets."""
+    if not math.isfinite(value):
+        return "" if math.isnan(value) else ("inf" if value > 0 else "-inf")
+    if not math.isfinite(mcse):
+        return f"{value:.3g}"
+    if mcse == 0:
+        return f"{value:.4g} (0)"
+    digits = decimals(mcse)
+    return f"{value:.{digits}f} ({mcse:.{digits}f})"
+
+
+def plural(n: int, singular: str, several: str | None = None) -> str:
+    """Return ``1 cell``, ``3 cells``; thousands are set apart."""
+    return f"{n:,} {singular if n == 1 else several or singular + 's'}"
+
+
+def several(items: list[str], most: int = 4) -> str:
+    """Return ``a, b and c``; beyond `most`, ``a, b, c, d and 3 more``."""
+    if len(items) > most:
+        return f"{', '.join(items[:most])} and {len(items) - most} more"
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else "none"
