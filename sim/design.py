@@ -1,18 +1,52 @@
-"""Formulas to design matrices, with formulaic's terms and names."""
+"""Formulas compiled to products of columns, so that no replication pays for reading one.
+
+Most columns of a design matrix are products of few kinds of factors: a numeric column, the indicator of a
+category's level, a school mean (``group_mean(x)``), a deviation from it (``group_centred(x)``). Such a
+formula is compiled once for a model and the kinds of the columns: formulaic names the columns of the
+matrix on a small synthetic data set, each name is read as a product of factors, and the products are kept
+only if they reproduce formulaic's matrix there, to the last digits. Any other formula (``log(age)``,
+``poly(age, 2)``) is left to formulaic, replication by replication.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from enum import IntEnum
+from functools import lru_cache
 
 import numpy as np
-import pandas as pd
-from formulaic import Formula
-from formulaic.errors import FormulaicError
 
-from nestbench.sim.batch import Batch, Category, Column, Floats
-from nestbench.sim.errors import InvalidInput, did_you_mean
+from nestbench.sim.batch import Batch, Category, Column, Floats, offsets_of
+from nestbench.sim.errors import InvalidInput
+from nestbench.sim.formula import GROUP_CENTRED, GROUP_MEAN, matrix_of, spread_means
 from nestbench.sim.model import Model
+from nestbench.sim.streams import StreamSource
+
+
+class FactorKind(IntEnum):
+    """What a factor is of its column x; the numbers are what the kernels read."""
+
+    NUMBER = 0
+    INDICATOR = 1
+    GROUP_MEAN = 2
+    GROUP_CENTRED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """One factor of a design column: x, 1(x = level), the school mean of x, or x minus it."""
+
+    kind: FactorKind
+    column: str
+    level: int = 0
+
+
+Product = tuple[Factor, ...]
+"""A column of a design matrix as a product of factors; the empty product is the constant 1."""
+
+Signature = tuple[tuple[str, tuple[str, ...] | None], ...]
+"""Name and levels (None: numeric) of each column of a batch: all that compiling a formula depends on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +62,17 @@ class Design:
         Names of the p columns of X, as formulaic names them: ``Intercept``, ``age``, ``gender[T.male]``.
     random_terms : tuple of str
         Names of the q columns of Z: ``("Intercept",)`` for a random intercept.
+    lhs_products, rhs_products, random_products : tuple of Product, or None
+        How the outcome, the columns of X and those of Z are computed; None where formulaic has to.
     """
 
     model: Model
     response: str
     terms: tuple[str, ...]
     random_terms: tuple[str, ...]
+    lhs_products: tuple[Product, ...] | None = None
+    rhs_products: tuple[Product, ...] | None = None
+    random_products: tuple[Product, ...] | None = None
 
     @property
     def intercept(self) -> bool:
@@ -42,16 +81,15 @@ class Design:
 
     def fixed(self, batch: Batch) -> Floats:
         """Return X as rows of columns, float64 [p, N], over all replications of the batch."""
-        return _stack([_materialise(self.model.formula, "rhs", batch, r)[1] for r in range(batch.size)])
+        return _rows(batch, self.model.formula, "rhs", self.terms, self.rhs_products)
 
     def outcome(self, batch: Batch) -> Floats:
         """Return y, float64 [N]."""
-        parts = [_materialise(self.model.formula, "lhs", batch, r)[1][0] for r in range(batch.size)]
-        return np.concatenate(parts)
+        return _rows(batch, self.model.formula, "lhs", (self.response,), self.lhs_products)[0]
 
     def random(self, batch: Batch) -> Floats:
         """Return Z as rows of columns, float64 [q, N]."""
-        return _stack([_materialise("~ " + self.model.random, "rhs", batch, r)[1] for r in range(batch.size)])
+        return _rows(batch, f"~ {self.model.random}", "rhs", self.random_terms, self.random_products)
 
 
 def design_of(batch: Batch, model: Model) -> Design:
@@ -60,35 +98,150 @@ def design_of(batch: Batch, model: Model) -> Design:
     Raises
     ------
     InvalidInput
-        The formula can't be read, or names a column that isn't there.
+        The formula can't be read, names a column that isn't there, or has no single numeric outcome.
     """
-    lhs, _ = _materialise(model.formula, "lhs", batch, 0)
-    rhs, _ = _materialise(model.formula, "rhs", batch, 0)
-    random, _ = _materialise("~ " + model.random, "rhs", batch, 0)
-    return Design(model, lhs[0], tuple(rhs), tuple(random))
-
-
-def _materialise(formula: str, side: str, batch: Batch, r: int) -> tuple[list[str], Floats]:
-    rows = batch.replication(r).rows
-    frame = pd.DataFrame({name: _values(column, rows) for name, column in batch.columns.items()})
-    try:
-        parsed = Formula(formula)
-        part = parsed if side == "rhs" and not hasattr(parsed, "rhs") else getattr(parsed, side)
-        matrix = part.get_model_matrix(frame)
-    except (FormulaicError, NameError, KeyError, AttributeError) as error:
-        missing = str(error).split("`")[1] if "`" in str(error) else formula
+    signature = signature_of(batch)
+    random = f"~ {model.random}"
+    response, lhs = _part(batch, model.formula, "lhs", signature)
+    terms, rhs = _part(batch, model.formula, "rhs", signature)
+    random_terms, z = _part(batch, random, "rhs", signature)
+    if len(response) != 1:
         raise InvalidInput(
-            f"expected a formula over the columns {', '.join(batch.columns)}, got '{formula}' "
-            f"({error}).{did_you_mean(missing, batch.columns)}"
-        ) from error
-    return [str(c) for c in matrix.columns], np.ascontiguousarray(matrix.to_numpy(dtype=np.float64).T)
+            f"expected one numeric outcome before '~', got '{model.formula}' with {len(response)} columns "
+            f"({', '.join(response)}); name a single numeric column"
+        )
+    if not terms:
+        raise InvalidInput(
+            f"expected a formula with at least one term, got '{model.formula}'; e.g. 'grade ~ 1'"
+        )
+    return Design(model, response[0], terms, random_terms, lhs, rhs, z)
 
 
-def _values(column: Column, rows: slice) -> Any:
+def signature_of(batch: Batch) -> Signature:
+    """Return what compiling depends on."""
+    return tuple(
+        (name, column.levels if isinstance(column, Category) else None)
+        for name, column in batch.columns.items()
+    )
+
+
+def evaluate(product: Product, batch: Batch) -> Floats:
+    """Return one column of a design matrix over all rows of a batch, float64 [N]."""
+    values = np.ones(batch.rows)
+    for factor in product:
+        values *= _factor_values(factor, batch)
+    return values
+
+
+def _part(
+    batch: Batch, formula: str, side: str, signature: Signature
+) -> tuple[tuple[str, ...], tuple[Product, ...] | None]:
+    compiled = _compile(formula, side, batch.group, signature)
+    if compiled is not None:
+        return compiled
+    return matrix_of(formula, side, batch, 0)[0], None
+
+
+@lru_cache(maxsize=256)
+def _compile(
+    formula: str, side: str, group: str, signature: Signature
+) -> tuple[tuple[str, ...], tuple[Product, ...]] | None:
+    """Return names and products, or None if some column is no product of the known factors."""
+    synthetic = _synthetic(group, signature)
+    try:
+        names, matrix = matrix_of(formula, side, synthetic, 0)
+    except InvalidInput:
+        return None
+    known = _known_factors(signature)
+    products = [_product(name, known) for name in names]
+    found = [product for product in products if product is not None]
+    if len(found) < len(names):
+        return None
+    rows = [evaluate(product, synthetic) for product in found]
+    equal = all(
+        np.allclose(row, column, rtol=1e-13, atol=1e-15) for row, column in zip(rows, matrix, strict=True)
+    )
+    return (names, tuple(found)) if equal else None
+
+
+def _known_factors(signature: Signature) -> dict[str, Factor]:
+    """Every factor by the name formulaic gives its column."""
+    known = {}
+    for name, levels in signature:
+        if levels is None:
+            known[name] = Factor(FactorKind.NUMBER, name)
+            known[f"{GROUP_MEAN}({name})"] = Factor(FactorKind.GROUP_MEAN, name)
+            known[f"{GROUP_CENTRED}({name})"] = Factor(FactorKind.GROUP_CENTRED, name)
+        for k, level in enumerate(levels or ()):
+            indicator = Factor(FactorKind.INDICATOR, name, k)
+            for label in (name, f"C({name})"):
+                known[f"{label}[T.{level}]"] = known[f"{label}[{level}]"] = indicator
+    return known
+
+
+def _product(name: str, known: dict[str, Factor]) -> Product | None:
+    """Read ``age:gender[T.male]`` as a product; names may hold colons themselves."""
+    if name == "Intercept":
+        return ()
+    if name in known:
+        return (known[name],)
+    parts = name.split(":")
+    for cut in range(1, len(parts)):
+        head, rest = ":".join(parts[:cut]), ":".join(parts[cut:])
+        if head in known and (tail := _product(rest, known)) is not None:
+            return (known[head], *tail)
+    return None
+
+
+def _synthetic(group: str, signature: Signature) -> Batch:
+    """Return a small data set with the same kinds of columns, in which different columns differ
+    everywhere."""
+    widest = max((len(levels) for _, levels in signature if levels is not None), default=1)
+    sizes = np.array([7, 11, 13, 17 + 2 * widest])
+    row = np.arange(1, sizes.sum() + 1)
+    columns: dict[str, Column] = {}
+    for k, (name, levels) in enumerate(signature):
+        spread = np.modf(row * np.sqrt(2.0 + 3.0 * k) + 0.1 * k)[0]
+        if levels is None:
+            columns[name] = 0.5 + spread
+        else:
+            codes = np.floor(spread * len(levels))
+            codes[: len(levels)] = np.arange(len(levels))
+            columns[name] = Category(codes.astype(np.int32), levels)
+    return Batch(
+        columns=columns,
+        group=group,
+        school_offsets=offsets_of(sizes),
+        replication_offsets=np.array([0, len(sizes)]),
+        replications=np.zeros(1, dtype=np.int64),
+        streams=StreamSource(0, "synthetic"),
+    )
+
+
+def _factor_values(factor: Factor, batch: Batch) -> Floats:
+    column = batch.columns[factor.column]
     if isinstance(column, Category):
-        return pd.Categorical.from_codes(column.codes[rows], categories=pd.Index(column.levels))
-    return column[rows]
+        return (column.codes == factor.level).astype(np.float64)
+    if factor.kind == FactorKind.NUMBER:
+        return column
+    means = spread_means(column, batch.school_offsets)
+    return means if factor.kind == FactorKind.GROUP_MEAN else column - means
 
 
-def _stack(parts: list[Floats]) -> Floats:
-    return np.ascontiguousarray(np.concatenate(parts, axis=1))
+def _rows(
+    batch: Batch, formula: str, side: str, names: Sequence[str], products: tuple[Product, ...] | None
+) -> Floats:
+    """Return the columns [k, N] of one part over all replications."""
+    if products is not None:
+        return np.vstack([evaluate(product, batch) for product in products])
+    blocks = []
+    for r in range(batch.size):
+        found, matrix = matrix_of(formula, side, batch, r)
+        if found != tuple(names):
+            raise InvalidInput(
+                f"expected the terms {', '.join(names)} in every data set, got {', '.join(found)} in "
+                f"replication {batch.replications[r]} from '{formula}'; use terms whose columns don't "
+                "depend on the data"
+            )
+        blocks.append(matrix)
+    return np.ascontiguousarray(np.concatenate(blocks, axis=1))
