@@ -5,10 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nestbench.estimators import dummies, gee, means, mixedlm, mixedlm_guarded, ols, ols_cluster, ols_hc
 from nestbench.estimators.estimator import Estimator
 from nestbench.sim.errors import InvalidInput, unknown_name
 
-ESTIMATORS: tuple[Estimator, ...] = ()
+ESTIMATORS: tuple[Estimator, ...] = (
+    ols.OLS_IID,
+    ols_hc.HC1,
+    ols_hc.HC2,
+    ols_hc.HC3,
+    ols_cluster.CR0_Z,
+    ols_cluster.CR1S_Z,
+    ols_cluster.CR1S_T,
+    ols_cluster.CR3_T,
+    ols_cluster.JACKKNIFE_T,
+    dummies.DUMMIES,
+    dummies.DUMMIES_CR1S_Z,
+    means.MEANS,
+    mixedlm.MIXEDLM,
+    mixedlm_guarded.MIXEDLM_GUARDED,
+    gee.GEE_Z,
+)
 
 _ADDED: dict[str, Estimator] = {}
 

@@ -1,0 +1,131 @@
+"""OLS with cluster-robust standard errors, schools as clusters.
+
+With ``s_g = X_g'e_g`` and ``M = (X'X)^-1``, CR0 is ``M [sum_g s_g s_g'] M``. CR1S multiplies it by
+``G/(G-1) (N-1)/(N-p)``, statsmodels' and Stata's default. CR3 uses ``(I - H_gg)^-1 e_g`` for ``e_g``: it equals
+``sum_g (b_(g) - b)(b_(g) - b)'`` over the leave-one-school-out estimates. statsmodels' ``cluster-crv3`` is
+``(G-1)/G`` of that, so its variance is multiplied by ``G/(G-1)`` here. CRV3J, the jackknife, keeps ``(G-1)/G`` and is
+centred at the mean of the ``b_(g)``.
+
+The same variance with a normal and with a t(G - 1) reference is two methods, and two names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from nestbench.estimators.estimator import Agreement, Estimator, Info
+from nestbench.estimators.ols import least_squares
+from nestbench.estimators.reference import Answer, CannotFit, DataSet, FitOne, names_of, reference_engine
+from nestbench.sim.batch import Floats
+
+
+def fit_cluster(cov_type: str, *, correction: bool = True, factor: str = "", use_t: bool = True) -> FitOne:
+    """Return the method for one of statsmodels' cluster covariances.
+
+    Parameters
+    ----------
+    cov_type : str
+        ``cluster``, ``cluster-crv3`` or ``cluster-jk``.
+    correction : bool
+        statsmodels' `use_correction`.
+    factor : str
+        ``"G/(G-1)"`` multiplies the variance by that, else empty.
+    use_t : bool
+        t(G - 1) rather than the normal distribution.
+    """
+
+    def fit(data: DataSet) -> Answer:
+        require_schools(data)
+        result = least_squares(
+            data,
+            cov_type=cov_type,
+            cov_kwds={"groups": data.groups, "use_correction": correction},
+            use_t=use_t,
+        )
+        g = data.schools
+        scale = np.sqrt(g / (g - 1)) if factor else 1.0
+        df = g - 1.0 if use_t else np.inf
+        return sandwich_answer(data.terms, result.params, result.bse * scale, naive_se(result), df)
+
+    return fit
+
+
+def require_schools(data: DataSet) -> None:
+    """Raise `CannotFit` unless there are at least two schools."""
+    if data.schools < 2:
+        raise CannotFit("cluster-robust standard errors need at least two schools, got 1")
+
+
+def naive_se(result: Any) -> Floats:
+    """Return the iid standard errors of a statsmodels least-squares result."""
+    return np.asarray(np.sqrt(np.diag(result.normalized_cov_params) * result.scale))
+
+
+def sandwich_answer(
+    terms: Sequence[str], estimate: Floats, std_error: Floats, naive: Floats, df: float, **quantities: float
+) -> Answer:
+    """Return an answer in which standard errors that vanish beside the iid ones are missing.
+
+    Where a term is fitted to the school totals exactly (as many school-level terms as schools) the scores are rounding
+    errors, and so would be the standard error.
+    """
+    named = {f"({name})": value for name, value in quantities.items()}
+    vanishes = ~(std_error > 1e-7 * naive)
+    if not vanishes.any():
+        return Answer(estimate, std_error, df, quantities=named)
+    message = f"no standard error, the school scores vanish: {names_of(terms, vanishes)}"
+    return Answer(estimate, np.where(vanishes, np.nan, std_error), df, quantities=named, message=message)
+
+
+def _estimator(
+    name: str, label: str, summary: str, df: str, source: str, fit: FitOne, assumes: str = "many schools"
+) -> Estimator:
+    info = Info(label, summary, f"schools independent of each other; {assumes}", df, source)
+    return Estimator(name, 1, info, reference=reference_engine(fit), agreement=Agreement.DIRECT)
+
+
+CR0_Z = _estimator(
+    "ols-cr0-z",
+    "OLS CR0 z",
+    "cluster sandwich without a correction, normal reference",
+    "inf (z)",
+    "Liang & Zeger 1986",
+    fit_cluster("cluster", correction=False, use_t=False),
+)
+CR1S_Z = _estimator(
+    "ols-cr1s-z",
+    "OLS CR1S z",
+    "cluster sandwich times G/(G-1) (N-1)/(N-p), normal reference: statsmodels' default",
+    "inf (z)",
+    "Liang & Zeger 1986; statsmodels cov_type='cluster'",
+    fit_cluster("cluster", use_t=False),
+)
+CR1S_T = _estimator(
+    "ols-cr1s-t",
+    "OLS CR1S t",
+    "cluster sandwich times G/(G-1) (N-1)/(N-p), t(G - 1): Stata's default",
+    "G - 1",
+    "Cameron & Miller 2015",
+    fit_cluster("cluster"),
+)
+CR3_T = _estimator(
+    "ols-cr3-t",
+    "OLS CR3 t",
+    "cluster sandwich on (I - H_gg)^-1 residuals, t(G - 1)",
+    "G - 1",
+    "Bell & McCaffrey 2002; G/(G-1) times statsmodels' cluster-crv3",
+    fit_cluster("cluster-crv3", factor="G/(G-1)"),
+    "every term identified without any one school",
+)
+JACKKNIFE_T = _estimator(
+    "ols-jackknife-t",
+    "OLS jackknife t",
+    "leave-one-school-out jackknife CRV3J, centred at its mean, t(G - 1)",
+    "G - 1",
+    "MacKinnon, Nielsen & Webb 2023; statsmodels cluster-jk",
+    fit_cluster("cluster-jk"),
+    "every term identified without any one school",
+)

@@ -1,0 +1,49 @@
+"""OLS with heteroskedasticity-robust standard errors: robust to unequal variances, not to nesting.
+
+``Var = (X'X)^-1 [sum_i w_i e_i^2 x_i x_i'] (X'X)^-1`` with w = N/(N - p) (HC1), 1/(1 - h_i) (HC2), 1/(1 - h_i)^2
+(HC3); h_i are leverages. They need every student's residual, so there is no engine on school cross-products.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nestbench.estimators.estimator import Estimator, Info
+from nestbench.estimators.ols import least_squares
+from nestbench.estimators.reference import Answer, CannotFit, DataSet, FitOne, reference_engine
+
+
+def fit_hc(kind: str) -> FitOne:
+    """Return the method for one of HC1, HC2, HC3."""
+
+    def fit(data: DataSet) -> Answer:
+        result = least_squares(data)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            std_error = getattr(result, f"{kind}_se")
+        if not np.isfinite(std_error).all():
+            raise CannotFit(f"{kind} is not defined: an observation has leverage 1")
+        return Answer(result.params, std_error, result.df_resid)
+
+    return fit
+
+
+def _estimator(kind: str, summary: str, source: str) -> Estimator:
+    return Estimator(
+        name=f"ols-{kind.lower()}",
+        version=1,
+        info=Info(
+            label=f"OLS {kind}",
+            summary=f"pooled least squares, {kind}: {summary}",
+            assumes="independent errors; unequal variances allowed",
+            df="N - p",
+            source=source,
+        ),
+        reference=reference_engine(fit_hc(kind)),
+    )
+
+
+HC1 = _estimator("HC1", "squared residuals times N/(N - p)", "MacKinnon & White 1985")
+HC2 = _estimator("HC2", "squared residuals over 1 - leverage", "MacKinnon & White 1985")
+HC3 = _estimator(
+    "HC3", "squared residuals over (1 - leverage)^2", "MacKinnon & White 1985; Long & Ervin 2000"
+)
