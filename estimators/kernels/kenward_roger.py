@@ -1,0 +1,168 @@
+r"""Kenward-Roger inference for contrasts l'beta, from matrices that are polynomials in school cross-products.
+
+With V = sum_i gamma_i G_i linear in the variances and covariances gamma, Phi = (X'V^-1X)^-1,
+
+    P_i = -X'V^-1G_iV^-1X,   Q_ij = X'V^-1G_iV^-1G_jV^-1X,
+    I_ij = tr(V^-1G_iV^-1G_j) - 2 tr(Phi Q_ij) + tr(Phi P_i Phi P_j),   W = 2 I^-1 (expected information),
+    Phi_A = Phi + 2 Phi {sum_ij W_ij (Q_ij - P_i Phi P_j)} Phi.
+
+For one contrast their formulas for (lambda, m) reduce to lambda = 1 and
+
+    m = 2 / sum_ij W_ij a_i a_j,   a_i = l'Phi P_i Phi l / l'Phi l,
+
+so the statistic is l'beta / sqrt(l'Phi_A l) on t(m). Everything is computed for V0 = V/sigma^2, which leaves m as it is.
+Random intercept: G_1 = 11', G_2 = I in a school of n, V0^-k 1 = d^k 1 with d = 1/(1 + n lambda), so
+
+    P_1 = -sum d^2 ss',   P_2 = -(A_w + sum d^2 ss'/n),   Q_11 = sum n d^3 ss',   Q_12 = sum d^3 ss',
+    Q_22 = A_w + sum d^3 ss'/n,   traces sum n^2 d^2, sum n d^2, sum (n - 1 + d^2).
+
+Sources: Kenward & Roger (1997); Halekoh & Hojsgaard (2014), whose pbkrtest is the reference for the details.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from nestbench.estimators.kernels.linalg import apply, cholesky, dot, inverse, multiply, quadratic
+from nestbench.estimators.kernels.mixed import MixedFits
+from nestbench.estimators.kernels.random_intercept import by_size, unpack
+from nestbench.sim.batch import Floats, Ints
+from nestbench.sim.compiled import accumulate, kernel
+
+
+@kernel
+def trace_of_product(a: Floats, b: Floats) -> float:
+    """Return tr(AB) of symmetric matrices."""
+    total = 0.0
+    for i in range(a.shape[0]):
+        for j in range(a.shape[1]):
+            total += a[i, j] * b[i, j]
+    return total
+
+
+@kernel
+def trace_of_cross(a: Floats, b: Floats) -> float:
+    """Return tr(AB) of any square matrices."""
+    total = 0.0
+    for i in range(a.shape[0]):
+        for j in range(a.shape[1]):
+            total += a[i, j] * b[j, i]
+    return total
+
+
+@kernel
+def information_inverse(info: Floats, w: Floats) -> bool:
+    """Overwrite `info` and write W = 2 I^-1, by Cholesky after scaling its diagonal to 1."""
+    h = info.shape[0]
+    scale = np.empty(h)
+    for i in range(h):
+        scale[i] = 1.0 / math.sqrt(info[i, i])
+    for i in range(h):
+        for j in range(h):
+            info[i, j] *= scale[i] * scale[j]
+    if not cholesky(info):
+        return False
+    inverse(info, w)
+    for i in range(h):
+        for j in range(h):
+            w[i, j] *= 2.0 * scale[i] * scale[j]
+    return True
+
+
+@kernel
+def adjust(
+    contrasts: Floats, phi: Floats, pp: Floats, qq: Floats, traces: Floats, variance: Floats, df: Floats
+) -> None:  # fmt: skip
+    """Write l'Phi_A l and m of each contrast [K, p] to `variance` and `df` [K], for V0 (so for sigma^2 = 1).
+
+    `pp` [h, p, p] are the P_i, `qq` [h, h, p, p] the symmetric parts of Q_ij for i <= j, `traces` [h, h] the
+    tr(V^-1G_iV^-1G_j), overwritten by the information.
+    """
+    h, p = pp.shape[0], pp.shape[1]
+    products, u, work, w = np.empty((h, p, p)), np.zeros((p, p)), np.empty((p, p)), np.empty((h, h))
+    for i in range(h):
+        multiply(phi, pp[i], products[i])
+    for i in range(h):
+        for j in range(i, h):
+            traces[i, j] += trace_of_cross(products[i], products[j]) - 2.0 * trace_of_product(phi, qq[i, j])
+            traces[j, i] = traces[i, j]
+    if not information_inverse(traces, w):
+        return
+    for i in range(h):
+        for j in range(i, h):
+            twice = w[i, j] if i == j else 2.0 * w[i, j]
+            multiply(pp[i], products[j], work)
+            for a in range(p):
+                for b in range(p):
+                    u[a, b] += twice * (qq[i, j, a, b] - 0.5 * (work[a, b] + work[b, a]))
+    direction, shares = np.empty(p), np.empty(h)
+    for k in range(contrasts.shape[0]):
+        apply(phi, contrasts[k], direction)
+        plain = dot(contrasts[k], direction)
+        variance[k] = plain + 2.0 * quadratic(u, direction)
+        for i in range(h):
+            shares[i] = quadratic(pp[i], direction) / plain
+        df[k] = 2.0 / quadratic(w, shares)
+
+
+@accumulate
+def weigh_powers(
+    lam: float, found: int, sizes: Floats, counts: Floats, between: Floats, within: Floats, out: Floats, traces: Floats
+) -> None:  # fmt: skip
+    """Write -P_1, -P_2, Q_11, Q_12, Q_22 of a random intercept to `out` [5, T], the traces to `traces` [2, 2]."""
+    size = within.shape[0]
+    traces[:] = 0.0
+    for j in range(size):
+        out[0, j] = out[2, j] = out[3, j] = 0.0
+        out[1, j] = out[4, j] = within[j]
+    for k in range(found):
+        n = sizes[k]
+        d = 1.0 / (1.0 + n * lam)
+        square, cube = d * d, d * d * d
+        for j in range(size):
+            s = between[k, j]
+            out[0, j] += square * s
+            out[1, j] += square / n * s
+            out[2, j] += n * cube * s
+            out[3, j] += cube * s
+            out[4, j] += cube / n * s
+        traces[0, 0] += counts[k] * n * n * square
+        traces[0, 1] += counts[k] * n * square
+        traces[1, 1] += counts[k] * (n - 1.0 + square)
+
+
+@kernel
+def random_intercept(
+    cross: Floats, offsets: Ints, columns: Ints, kept: Floats, contrasts: Floats, fits: MixedFits, variance: Floats,
+    df: Floats,
+) -> None:  # fmt: skip
+    """Write the adjusted variance / sigma^2 and the df [R, K] of the contrasts [R, K, p] of random-intercept fits.
+
+    `columns` [p] of W are X.
+    """
+    p = columns.shape[0]
+    most = 1
+    for r in range(offsets.shape[0] - 1):
+        most = max(most, offsets[r + 1] - offsets[r])
+    triangle = p * (p + 1) // 2
+    sizes, counts, between = np.empty(most), np.empty(most), np.empty((most, triangle))
+    within, packed, traces = np.empty(triangle), np.empty((5, triangle)), np.empty((2, 2))
+    pp, qq = np.empty((2, p, p)), np.empty((2, 2, p, p))
+    for r in range(offsets.shape[0] - 1):
+        lam = fits.theta[r, 0] ** 2
+        if math.isnan(lam):
+            continue
+        found = by_size(
+            cross, offsets[r], offsets[r + 1], columns, kept[r], sizes, counts, between, within
+        )
+        weigh_powers(lam, found, sizes, counts, between, within, packed, traces)
+        for i in range(triangle):
+            packed[0, i], packed[1, i] = -packed[0, i], -packed[1, i]
+        unpack(packed[0], pp[0])
+        unpack(packed[1], pp[1])
+        unpack(packed[2], qq[0, 0])
+        unpack(packed[3], qq[0, 1])
+        unpack(packed[4], qq[1, 1])
+        adjust(contrasts[r], fits.unscaled[r], pp, qq, traces, variance[r], df[r])
