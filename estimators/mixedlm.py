@@ -1,8 +1,8 @@
 """statsmodels' mixed model exactly as users run it: ``MixedLM(y, X, groups).fit()``, its flags and its failures.
 
 The subject of study, not a good fit: REML by BFGS, then L-BFGS, then CG from cov_re = I, Wald z. Its own convergence
-flag becomes the status; but a fit whose log-likelihood is not finite, or whose standard errors are absurd beside those of
-OLS, does not say OK whatever it claims. Its numbers stay in the row, not usable, so that the claim can be studied.
+flag becomes the status; but a fit whose log-likelihood is not finite, or whose standard errors are absurd beside those
+of OLS, does not say OK whatever it claims. Its numbers stay in the row, not usable, so that the claim can be studied.
 """
 
 from __future__ import annotations
