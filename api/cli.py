@@ -13,6 +13,8 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", 
 
 import typer  # noqa: E402
 
+from nestbench.commands import estimate  # noqa: E402
+
 app = typer.Typer(
     name="nestbench",
     help="Which method to trust on nested data: simulate, fit, compare, with known effects and Monte Carlo error.",
@@ -38,6 +40,9 @@ def _options(
     ] = False,
 ) -> None:
     """Which method to trust on nested data."""
+
+
+app.command("estimate")(estimate.estimate)
 
 
 def main() -> None:

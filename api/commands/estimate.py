@@ -1,0 +1,45 @@
+"""``nestbench estimate``: all methods side by side on a user's own data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def estimate(
+    data: Annotated[Path, typer.Argument(help="A CSV file (or .parquet) with one row a student.")],
+    formula: Annotated[str, typer.Option(help="Outcome and terms; names with blanks in `backticks`.")] = (
+        "grade ~ age + gender"
+    ),
+    group: Annotated[str, typer.Option(help="Column of the schools.")] = "school",
+    estimators: Annotated[
+        str | None, typer.Option(help="Names, comma separated; default: every method.", show_default=False)
+    ] = None,
+    random: Annotated[str, typer.Option(help='Random part: "1", or "1 + age" for a random slope.')] = "1",
+    subgroup: Annotated[
+        str | None, typer.Option(help="Column of groups in groups (classes).", show_default=False)
+    ] = None,
+    level: Annotated[float, typer.Option(help="Confidence level.")] = 0.95,
+    engine: Annotated[str, typer.Option(help="auto, reference or batched.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one row a method and term.")] = False,
+) -> None:
+    """Fit methods to your own data and show them side by side."""
+    from nestbench.side_by_side import fit_all, print_tables, to_csv, to_json
+    from nestbench.sim.errors import InvalidInput
+    from nestbench.sim.model import Model
+    from nestbench.tables import read_table
+
+    if as_json and as_csv:
+        raise InvalidInput("expected one of --json and --csv, got both; leave one out")
+    model = Model(formula=formula, group=group, random=random, level=level, subgroup=subgroup)
+    names = None if estimators is None else [name.strip() for name in estimators.split(",") if name.strip()]
+    found = fit_all(read_table(data), model, names, engine)
+    if as_json:
+        typer.echo(to_json(found))
+    elif as_csv:
+        typer.echo(to_csv(found), nl=False)
+    else:
+        print_tables(found)

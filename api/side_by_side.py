@@ -1,0 +1,236 @@
+"""Many methods on one data set: fitted, and shown as tables, JSON or CSV."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from nestbench.estimators import registry
+from nestbench.estimators.estimates import FitStatus
+from nestbench.fit import COLUMNS, Fit, fit_one
+from nestbench.sim.errors import InvalidInput
+from nestbench.sim.model import Model
+from nestbench.user_data import UserData, prepare
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SideBySide:
+    """What many methods say about one data set; `left_out` has the reason for each that could not be asked."""
+
+    data: UserData
+    model: Model
+    fits: tuple[Fit, ...]
+    left_out: Mapping[str, str]
+
+    @property
+    def terms(self) -> list[str]:
+        """Terms of all fits, in the order first seen."""
+        return list(dict.fromkeys(term for fit in self.fits for term in fit.terms.index))
+
+
+def fit_all(
+    frame: pd.DataFrame, model: Model, names: Sequence[str] | None = None, engine: str = "auto"
+) -> SideBySide:
+    """Fit the methods named, or every one there is, to one data set.
+
+    Of every method, one that does not apply (it needs a subgroup, an option or a package that isn't there) is left out
+    with its reason; a method that was named must apply.
+    """
+    data = prepare(frame, model)
+    fits, left_out = [], {}
+    for name in names if names is not None else list(registry.known()):
+        estimator = registry.get(name)
+        try:
+            fits.append(fit_one(data, estimator, model, engine))
+        except InvalidInput as error:
+            if names is not None:
+                raise
+            left_out[name] = str(error)
+    return SideBySide(data, model, tuple(fits), left_out)
+
+
+def to_json(found: SideBySide) -> str:
+    """Return everything as JSON: NaN is null, an infinite df the string ``"inf"``."""
+    document = {
+        "formula": found.model.formula,
+        "group": found.model.group,
+        "random": found.model.random,
+        "level": found.model.level,
+        "n": found.data.n,
+        "groups": found.data.groups,
+        "messages": list(found.data.messages),
+        "fits": [_fit_entry(fit, found.data) for fit in found.fits],
+        "left_out": dict(found.left_out),
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def to_csv(found: SideBySide) -> str:
+    """Return one row a method and term; fit-level numbers are terms in parentheses."""
+    rows = []
+    for fit in found.fits:
+        own = {"status": fit.status.name, "message": "; ".join(_own_messages(fit, found.data))}
+        for term, row in fit.terms.iterrows():
+            rows.append({"estimator": fit.estimator, "term": term, **row.to_dict(), **own})
+        for name, value in _quantities(fit).items():
+            rows.append({"estimator": fit.estimator, "term": f"({name})", "estimate": value, **own})
+    table = pd.DataFrame(rows, columns=["estimator", "term", *COLUMNS, "status", "message"])
+    buffer = io.StringIO()
+    table.to_csv(buffer, index=False, lineterminator="\n")
+    return buffer.getvalue()
+
+
+def print_tables(found: SideBySide, console: Console | None = None) -> None:
+    """Print a table a term, methods as rows, then fit-level numbers and messages."""
+    out = console or Console(highlight=False)
+    out.print(
+        Text(
+            f"{found.model.formula}: {found.data.n} rows in {found.data.groups} groups ({found.model.group})"
+        )
+    )
+    for message in found.data.messages:
+        out.print(Text(message))
+    for term in found.terms:
+        out.print(_term_table(found, term, wide=out.width >= 76))
+    if any(_quantities(fit) for fit in found.fits):
+        out.print(_quantity_table(found))
+    for line in _notes(found):
+        out.print(line)
+
+
+def _term_table(found: SideBySide, term: str, *, wide: bool) -> Table:
+    table = _table(Text(term))
+    table.add_column("method", no_wrap=True)
+    headings = ["estimate", "SE", *(["df"] if wide else []), f"{100 * found.model.level:g} % interval", "p"]
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+    if wide:
+        table.add_column("status", no_wrap=True)
+    rows = {fit.estimator: fit.terms.loc[term] for fit in found.fits if term in fit.terms.index}
+    digits = _digits([row["std_error"] for row in rows.values()], 3 if wide else 2)
+    for fit in found.fits:
+        if fit.estimator in rows:
+            table.add_row(
+                *_cells(fit, rows[fit.estimator], digits, wide=wide), style="" if fit.usable else "dim"
+            )
+    return table
+
+
+def _table(title: Text) -> Table:
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        collapse_padding=True,
+        pad_edge=False,
+    )
+
+
+def _cells(fit: Fit, row: Any, digits: int | None, *, wide: bool) -> list[str]:
+    interval = "-"
+    if math.isfinite(row["lower"]) or math.isfinite(row["upper"]):
+        interval = f"{_number(row['lower'], digits)}, {_number(row['upper'], digits)}"
+    df = (
+        ["-" if math.isnan(row["df"]) else "z" if math.isinf(row["df"]) else f"{row['df']:.4g}"]
+        if wide
+        else []
+    )
+    numbers = [
+        _number(row["estimate"], digits),
+        _number(row["std_error"], digits),
+        *df,
+        interval,
+        _p(row["p_value"]),
+    ]
+    mark = "" if wide or fit.status is FitStatus.OK else " *"
+    return [fit.estimator + mark, *numbers, *([fit.status.name.lower().replace("_", " ")] if wide else [])]
+
+
+def _quantity_table(found: SideBySide) -> Table:
+    names = list(dict.fromkeys(name for fit in found.fits for name in _quantities(fit)))
+    table = _table(Text("Fit"))
+    table.add_column("method", no_wrap=True)
+    for name in names:
+        table.add_column(name.replace("_", " "), justify="right", overflow="fold")
+    for fit in found.fits:
+        values = _quantities(fit)
+        if values:
+            table.add_row(fit.estimator, *(_number(values.get(name, math.nan), None) for name in names))
+    return table
+
+
+def _notes(found: SideBySide) -> list[Text]:
+    """Return each status and message once, with the methods it belongs to."""
+    said: dict[str, list[str]] = {}
+    for fit in found.fits:
+        words = "; ".join(_own_messages(fit, found.data))
+        status = "" if fit.status is FitStatus.OK else fit.status.name.lower().replace("_", " ")
+        text = ": ".join(part for part in (status, words) if part)
+        if text:
+            said.setdefault(text, []).append(fit.estimator)
+    for name, reason in found.left_out.items():
+        said.setdefault(f"left out: {reason}", []).append(name)
+    return [Text.assemble((", ".join(names), "bold"), f": {text}") for text, names in said.items()]
+
+
+def _own_messages(fit: Fit, data: UserData) -> tuple[str, ...]:
+    return fit.messages[len(data.messages) :]
+
+
+def _quantities(fit: Fit) -> dict[str, float]:
+    return {**fit.variance, **({} if fit.loglik is None else {"loglik": fit.loglik})}
+
+
+def _fit_entry(fit: Fit, data: UserData) -> dict[str, Any]:
+    return {
+        "estimator": fit.estimator,
+        "engine": fit.engine,
+        "status": fit.status.name,
+        "messages": list(_own_messages(fit, data)),
+        "terms": [
+            {"term": term, **{name: _plain(row[name]) for name in COLUMNS}}
+            for term, row in fit.terms.iterrows()
+        ],
+        "variance": {name: _plain(value) for name, value in fit.variance.items()},
+        "loglik": fit.loglik,
+    }
+
+
+def _plain(value: float) -> float | str | None:
+    if math.isnan(value):
+        return None
+    return float(value) if math.isfinite(value) else ("inf" if value > 0 else "-inf")
+
+
+def _digits(std_errors: Sequence[float], figures: int) -> int | None:
+    """Return the decimals that show the usual standard error with so many figures; None: use significant figures."""
+    good = sorted(value for value in std_errors if math.isfinite(value) and value > 0)
+    if not good:
+        return None
+    digits = figures - 1 - math.floor(math.log10(good[len(good) // 2]))
+    return digits if 0 <= digits <= 5 else None
+
+
+def _number(value: float, digits: int | None) -> str:
+    if math.isnan(value):
+        return "-"
+    if digits is None or not math.isfinite(value) or abs(value) >= 1e6:
+        return f"{value:.4g}"
+    return f"{value:.{digits}f}"
+
+
+def _p(value: float) -> str:
+    if math.isnan(value):
+        return "-"
+    return "<.0001" if value < 1e-4 else f"{value:.4f}"[1:] if value < 1 else "1"
