@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from nestbench.fit import estimate as estimate
     from nestbench.plugins import estimator as estimator
     from nestbench.plugins import population as population
-    from nestbench.run import Run as Run
-    from nestbench.run import load as load
-    from nestbench.run import run as run
-    from nestbench.run import simulate as simulate
+    from nestbench.runs import Run as Run
+    from nestbench.runs import load as load
+    from nestbench.runs import run as run
+    from nestbench.runs import simulate as simulate
     from nestbench.sim.errors import InvalidInput as InvalidInput
     from nestbench.sim.errors import NestbenchError as NestbenchError
     from nestbench.sim.errors import StoreError as StoreError
@@ -35,14 +35,14 @@ _PUBLIC = {
     "InvalidInput": "nestbench.sim.errors",
     "Model": "nestbench.sim.model",
     "NestbenchError": "nestbench.sim.errors",
-    "Run": "nestbench.run",
+    "Run": "nestbench.runs",
     "StoreError": "nestbench.sim.errors",
     "estimate": "nestbench.fit",
     "estimator": "nestbench.plugins",
-    "load": "nestbench.run",
+    "load": "nestbench.runs",
     "population": "nestbench.plugins",
-    "run": "nestbench.run",
-    "simulate": "nestbench.run",
+    "run": "nestbench.runs",
+    "simulate": "nestbench.runs",
 }
 
 __all__ = ["__version__", *sorted(_PUBLIC)]  # pyright: ignore[reportUnsupportedDunderAll]

@@ -13,7 +13,7 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", 
 
 import typer  # noqa: E402
 
-from nestbench.commands import estimate  # noqa: E402
+from nestbench.commands import estimate, new, replay, run, simulate  # noqa: E402
 
 app = typer.Typer(
     name="nestbench",
@@ -42,7 +42,11 @@ def _options(
     """Which method to trust on nested data."""
 
 
+app.command("run")(run.run)
 app.command("estimate")(estimate.estimate)
+app.command("simulate")(simulate.simulate)
+app.command("replay")(replay.replay)
+app.command("new")(new.new)
 
 
 def main() -> None:

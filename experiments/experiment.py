@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from nestbench.estimators.estimator import Estimator
-from nestbench.sim.cell import Cell
+from nestbench.sim.cell import Cell, canonical_json
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """A user's file with estimators or laws: part of the experiment's identity by its content, not its place."""
+
+    path: str
+    sha256: str
+
+    @classmethod
+    def at(cls, path: Path) -> Plugin:
+        """Return the plugin in a file, as it is now."""
+        return cls(str(path), hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +35,8 @@ class Experiment:
     cells : tuple of Cell
         The factors crossed, first factor slowest.
     levels : tuple of mapping
-        For each cell, factor (dotted key such as ``layout.schools``) -> its level.
+        For each cell, factor (dotted key such as ``layout.schools``) -> its level: a scalar, or the short text of a
+        list or table.
     estimators : tuple of Estimator
         With their options set.
     replications : int
@@ -31,7 +47,7 @@ class Experiment:
         Bound on the replications of estimators without a batched engine (under ``auto``).
     audit : int
         Replications of each cell refitted with the other engine.
-    plugins : tuple of str
+    plugins : tuple of Plugin
         Files with the user's own estimators or laws.
     source : str
         The TOML text it was read from, or one written for it.
@@ -48,5 +64,45 @@ class Experiment:
     engine: str = "auto"
     reference_replications: int = 200
     audit: int = 20
-    plugins: tuple[str, ...] = ()
+    plugins: tuple[Plugin, ...] = ()
     source: str = field(default="", compare=False)
+
+    @classmethod
+    def from_dict(cls, tables: Mapping[str, Any], base: str | Path = ".") -> Experiment:
+        """Return an experiment from the tables of a TOML file as dictionaries; plugin paths are relative to `base`.
+
+        >>> Experiment.from_dict({
+        ...     "experiment": {"name": "tiny", "estimators": ["ols"], "replications": 10},
+        ...     "layout": {"schools": 5},
+        ...     "factors": {"population.icc": [0.0, 0.2]},
+        ... }).levels
+        ({'population.icc': 0.0}, {'population.icc': 0.2})
+
+        Raises
+        ------
+        InvalidInput
+            Mistakes in the tables, all of them listed.
+        """
+        from nestbench.experiments.reading import experiment_from
+
+        return experiment_from(tables, base=Path(base))
+
+    @property
+    def key(self) -> str:
+        """Hash of everything that decides a stored number: cells, estimators, seed, engine policy, plugin contents.
+
+        How many replications are run is not part of it: a run can be extended.
+        """
+        identity = {
+            "cells": [cell.key for cell in self.cells],
+            "estimators": [[estimator.label, estimator.version] for estimator in self.estimators],
+            "seed": self.seed,
+            "engine": self.engine,
+            "plugins": sorted(plugin.sha256 for plugin in self.plugins),
+        }
+        return hashlib.sha256(canonical_json(identity).encode()).hexdigest()[:16]
+
+    def limit(self, estimator: Estimator) -> int:
+        """Return how many replications of each cell an estimator fits."""
+        bounded = self.engine == "auto" and estimator.batched is None
+        return min(self.replications, self.reference_replications) if bounded else self.replications

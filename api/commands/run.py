@@ -1,0 +1,68 @@
+"""``nestbench run``: run an experiment, or what is missing of it, and write its report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def run(
+    experiment: Annotated[
+        str,
+        typer.Argument(
+            help="A catalogue name (nestbench list), a TOML file, or a run directory to go on with."
+        ),
+    ] = "school-effects",
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Run directory [default: runs/NAME].")
+    ] = None,
+    replications: Annotated[int | None, typer.Option(help="Replications of each cell.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the random streams.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes [default: one per core]; results don't depend on it.")
+    ] = None,
+    engine: Annotated[str | None, typer.Option(help="auto, reference or batched.")] = None,
+    estimators: Annotated[
+        str | None, typer.Option(help="Methods instead of the file's: ols,ols-cr1s-t.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
+) -> None:
+    """Run an experiment and write its report; a run that was stopped goes on where it was."""
+    from nestbench.experiments.progress import Quiet, automatic
+    from nestbench.experiments.running import run_experiment
+
+    names = (
+        [name.strip() for name in estimators.split(",") if name.strip()] if estimators is not None else None
+    )
+    changes: dict[str, Any] = {
+        "replications": replications,
+        "seed": seed,
+        "engine": engine,
+        "estimators": names,
+    }
+    store = run_experiment(experiment, out, workers, Quiet() if quiet else automatic(), changes)
+    finish(store, quiet)
+
+
+def finish(store: Any, quiet: bool = False) -> None:
+    """Write performance tables and report into the run directory, and print the summary."""
+    from nestbench.experiments.files import write_atomically
+    from nestbench.reports.page import write_report
+    from nestbench.reports.performance import performance_table
+
+    table = performance_table(store)
+    write_atomically(store.folder / "performance.csv", table.to_csv(index=False).encode())
+    write_atomically(store.folder / "performance.parquet", table.to_parquet(index=False))
+    write_report(store, store.folder / "report.html")
+    if not quiet:
+        from rich.console import Console
+
+        from nestbench.reports.summary import print_summary
+
+        console = Console()
+        print_summary(store, console)
+        console.print(
+            f"Report: {store.folder / 'report.html'}", markup=False, highlight=False, soft_wrap=True
+        )

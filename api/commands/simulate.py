@@ -1,0 +1,50 @@
+"""``nestbench simulate``: one data set as CSV."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def simulate(
+    experiment: Annotated[
+        str | None,
+        typer.Argument(help="A catalogue name, a TOML file or a run directory [default: the options]."),
+    ] = None,
+    cell: Annotated[int, typer.Option(help="Cell of the experiment.")] = 0,
+    replication: Annotated[int, typer.Option(help="Replication: each has its own data.")] = 0,
+    seed: Annotated[int | None, typer.Option(help="Seed of the random streams.")] = None,
+    schools: Annotated[int | None, typer.Option(help="Number of schools.")] = None,
+    students: Annotated[int | None, typer.Option(help="Students per school.")] = None,
+    treated_schools: Annotated[int | None, typer.Option(help="Schools that are treated.")] = None,
+    icc: Annotated[float | None, typer.Option(help="Intraclass correlation.")] = None,
+    law: Annotated[str | None, typer.Option(help="Population law (nestbench list populations).")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="File to write [default: stdout].")] = None,
+) -> None:
+    """Draw one data set and write it as CSV: nestbench simulate > student_data.csv."""
+    from nestbench.commands.output import write_csv
+    from nestbench.experiments.replaying import data_of
+    from nestbench.experiments.running import resolve
+    from nestbench.sim.errors import InvalidInput
+
+    layout = {"schools": schools, "students": students, "treated_schools": treated_schools}
+    given = {"layout": _given(layout), "population": _given({"law": law, "icc": icc})}
+    if experiment is not None and (given["layout"] or given["population"]):
+        raise InvalidInput(
+            "expected an experiment or options such as --schools, got both; the data of an experiment are those of "
+            "its file: choose with --cell"
+        )
+    if experiment is not None:
+        study = resolve(experiment, {"seed": seed})
+    else:
+        from nestbench.experiments.reading import experiment_from
+
+        settings = {"name": "simulate", "estimators": ["ols"], **_given({"seed": seed})}
+        study = experiment_from({"experiment": settings, **given}, where="simulate")
+    write_csv(data_of(study, cell, replication), csv)
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if value is not None}

@@ -1,0 +1,128 @@
+"""Runs from Python: `run`, `load`, `simulate`, and the `Run` they return.
+
+(The module isn't called ``run``: importing it would then hide the function of that name in the package.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nestbench.experiments.experiment import Experiment
+    from nestbench.experiments.replaying import Replay
+    from nestbench.experiments.store import Store
+
+
+class Run:
+    """A run, finished or not: the experiment and what is stored of it."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    @property
+    def directory(self) -> Path:
+        """Where the run is stored."""
+        return self.store.folder
+
+    @property
+    def experiment(self) -> Experiment:
+        """The experiment as run."""
+        return self.store.experiment
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is missing."""
+        return not self.store.missing()
+
+    def performance(self) -> pd.DataFrame:
+        """Return the performance table: cell, one column per factor, estimator, term, measure, value, mcse, n,
+        n_attempted."""
+        from nestbench.reports.performance import performance_table
+
+        return performance_table(self.store)
+
+    def estimates(self) -> pd.DataFrame:
+        """Return every stored row: cell, one column per factor, estimator, term, replication, estimate, std_error, df,
+        lower, upper, p_value, status (by name), message."""
+        from nestbench.experiments.rows import all_rows
+
+        return all_rows(self.store)
+
+    def report(self, path: str | Path) -> Path:
+        """Write the report, one HTML file that needs no network, and return its path."""
+        from nestbench.reports.page import write_report
+
+        write_report(self.store, Path(path))
+        return Path(path)
+
+    def replay(self, cell: int, replication: int, estimator: str | None = None) -> list[Replay]:
+        """Draw one data set again and fit it again; each `Replay` says whether the stored numbers are the same."""
+        from nestbench.experiments.replaying import replay
+
+        return replay(self.store, cell, replication, estimator)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.directory)!r})"
+
+
+def run(
+    experiment: Experiment | str | Path,
+    out: str | Path | None = None,
+    workers: int | None = None,
+    replications: int | None = None,
+    seed: int | None = None,
+    engine: str | None = None,
+    estimators: Sequence[str | Mapping[str, Any]] | None = None,
+    progress: bool = False,
+) -> Run:
+    """Run an experiment, or what is missing of it, and return it.
+
+    Parameters
+    ----------
+    experiment : Experiment, str or Path
+        An experiment, a name of the catalogue, a TOML file, or a run directory to resume.
+    out : str or Path
+        Directory of the run (default: ``runs/NAME``). A run of the same experiment found there is gone on with;
+        of another one it is refused.
+    workers : int
+        Processes (default: one per core). The results are the same for any number.
+    replications, seed, engine, estimators
+        Instead of the experiment's own.
+    progress : bool
+        Show progress on stderr.
+
+    Raises
+    ------
+    InvalidInput
+        Something in the experiment can't be used.
+    StoreError
+        The directory can't be used.
+    Interrupted
+        Ctrl-C; what is finished is kept, the same call goes on.
+    """
+    from nestbench.experiments.progress import Quiet, automatic
+    from nestbench.experiments.running import run_experiment
+
+    changes = {"replications": replications, "seed": seed, "engine": engine, "estimators": estimators}
+    return Run(run_experiment(experiment, out, workers, automatic() if progress else Quiet(), changes))
+
+
+def load(directory: str | Path) -> Run:
+    """Return the run in a directory."""
+    from nestbench.experiments.store import Store
+
+    return Run(Store.open(directory))
+
+
+def simulate(
+    experiment: Experiment | str | Path, cell: int = 0, replication: int = 0, seed: int | None = None
+) -> pd.DataFrame:
+    """Return one data set of an experiment, as an analyst would hold it; the same that a run fits."""
+    from nestbench.experiments.replaying import data_of
+    from nestbench.experiments.running import resolve
+
+    return data_of(resolve(experiment, {"seed": seed}), cell, replication)

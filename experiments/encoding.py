@@ -1,0 +1,109 @@
+"""The stored files: Parquet whose bytes are a function of the numbers alone."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nestbench.estimators.estimates import STORED_COLUMNS, STORED_SCHEMA, Estimates, from_table, to_table
+
+DICTIONARIES = ["estimator", "term", "message"]
+ENCODINGS = {
+    "replication": "DELTA_BINARY_PACKED",
+    "status": "PLAIN",
+    **dict.fromkeys(STORED_COLUMNS, "BYTE_STREAM_SPLIT"),
+}
+TIMES_SCHEMA = pa.schema(
+    [
+        ("estimator", pa.dictionary(pa.int16(), pa.string())),
+        ("engine", pa.dictionary(pa.int16(), pa.string())),
+        ("replication", pa.int32()),
+        ("seconds", pa.float32()),
+    ]
+)
+AUDIT_COLUMNS = (
+    "cell",
+    "estimator",
+    "agreement",
+    "fits",
+    "worst",
+    "disagreements",
+    "stopped_short",
+    "worst_shortfall",
+)
+
+
+def encode_estimates(found: Mapping[str, Estimates]) -> bytes:
+    """Return the Parquet bytes of a task's estimates: one row group per method, in order."""
+    return _parquet(
+        STORED_SCHEMA,
+        [to_table(label, estimates) for label, estimates in found.items()],
+        DICTIONARIES,
+        ENCODINGS,
+    )
+
+
+def decode_estimates(data: bytes, position: int) -> Estimates:
+    """Return the estimates of the method at a position of a task's file."""
+    table = pq.ParquetFile(io.BytesIO(data)).read_row_group(position)
+    return next(iter(from_table(table).values()))
+
+
+def encode_times(found: Mapping[str, Estimates], engines: Mapping[str, str]) -> bytes:
+    """Return the Parquet bytes of a task's wall times: never part of the estimates' bytes."""
+    tables = []
+    for label, estimates in found.items():
+        zeros = pa.array(np.zeros(estimates.size, dtype=np.int16))
+        columns = [
+            pa.DictionaryArray.from_arrays(zeros, pa.array([label])),
+            pa.DictionaryArray.from_arrays(zeros, pa.array([engines[label]])),
+            pa.array(estimates.replications.astype(np.int32)),
+            pa.array(estimates.seconds.astype(np.float32)),
+        ]
+        tables.append(pa.table(columns, schema=TIMES_SCHEMA))
+    whole = pa.concat_tables(tables).unify_dictionaries() if tables else TIMES_SCHEMA.empty_table()
+    encodings = {"replication": "DELTA_BINARY_PACKED", "seconds": "BYTE_STREAM_SPLIT"}
+    return _parquet(TIMES_SCHEMA, [whole], ["estimator", "engine"], encodings)
+
+
+def decode_times(data: bytes) -> pd.DataFrame:
+    """Return a task's times: columns estimator, engine, replication, seconds."""
+    found: pd.DataFrame = pq.read_table(io.BytesIO(data)).to_pandas()
+    return found
+
+
+def encode_audit(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """Return the Parquet bytes of an audit task's rows (`AUDIT_COLUMNS`)."""
+    columns = {name: [row[name] for row in rows] for name in AUDIT_COLUMNS}
+    table = pa.table(columns)
+    return _parquet(table.schema, [table], ["estimator", "agreement"], {})
+
+
+def decode_audit(data: bytes) -> pd.DataFrame:
+    """Return an audit task's rows."""
+    found: pd.DataFrame = pq.read_table(io.BytesIO(data)).to_pandas()
+    return found
+
+
+def _parquet(
+    schema: pa.Schema, tables: Sequence[pa.Table], dictionaries: list[str], encodings: dict[str, str]
+) -> bytes:
+    sink = io.BytesIO()
+    with pq.ParquetWriter(
+        sink,
+        schema,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=dictionaries,
+        column_encoding=encodings or None,
+        write_statistics=False,
+    ) as writer:
+        for table in tables:
+            writer.write_table(table, row_group_size=max(1, table.num_rows))
+    return sink.getvalue()

@@ -1,0 +1,85 @@
+"""Execution: the tasks that a store misses, done by workers, stored as they arrive.
+
+There is one path: a lazy stream of outcomes from joblib. One worker is the same map in this process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+import joblib
+
+from nestbench.experiments import checking, warming
+from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.plan import Task, replication_seconds
+from nestbench.experiments.progress import Progress
+from nestbench.experiments.store import Store
+from nestbench.experiments.work import Outcome, Work, perform
+from nestbench.sim.errors import Interrupted
+
+
+def execute(store: Store, workers: int | None = None, progress: Progress | None = None) -> None:
+    """Do what is missing in a store.
+
+    Parameters
+    ----------
+    store : Store
+    workers : int
+        Processes (default: one per core this process may use). Results don't depend on it.
+    progress : Progress
+        Hears of every stored task.
+
+    Raises
+    ------
+    Interrupted
+        Ctrl-C; finished tasks are kept.
+    InvalidInput
+        A formula that doesn't fit a law's columns; found before anything is drawn for real.
+    """
+    from nestbench.experiments.progress import Quiet
+
+    progress = progress or Quiet()
+    experiment, missing = store.experiment, store.missing()
+    if not missing:
+        return
+    checking.check_models(experiment)
+    workers = min(workers or cores(), len(missing))
+    costs = {task.key: cost(experiment, task) for task in store.tasks}
+    total = sum(costs.values())
+    with progress:
+        progress.begin(experiment.name, total, total - sum(costs[task.key] for task in missing))
+        if warming.needed(experiment):
+            progress.note("compiling the fast methods, once for this version (about 20 seconds)")
+            warming.compile_kernels(experiment)
+        try:
+            for outcome in outcomes(experiment, missing, workers):
+                store.add(outcome)
+                progress.advance(costs[outcome.task.key], outcome.fits, outcome.unusable)
+        except KeyboardInterrupt:
+            left = len(store.missing())
+            raise Interrupted(
+                f"stopped; {len(store.tasks) - left} of {len(store.tasks)} tasks are stored in {store.folder}. "
+                f"Go on with: nestbench run {store.folder}"
+            ) from None
+
+
+def outcomes(experiment: Experiment, tasks: Sequence[Task], workers: int) -> Iterator[Outcome]:
+    """Yield the outcomes of tasks as they are finished, in any order."""
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=1 if workers > 1 else None):
+        parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)
+        stream = parallel(joblib.delayed(perform)(Work.of(experiment, task)) for task in tasks)
+    with contextlib.closing(stream):
+        yield from stream
+
+
+def cores() -> int:
+    """Return the cores this process may use."""
+    return int(joblib.cpu_count())
+
+
+def cost(experiment: Experiment, task: Task) -> float:
+    """Return a rough cost of a task in seconds of one core: for the bar, never for a number."""
+    chosen = [experiment.estimators[i] for i in task.estimators]
+    engine = "reference" if task.audit else experiment.engine
+    return (task.stop - task.start) * replication_seconds(experiment.cells[task.cell], chosen, engine)

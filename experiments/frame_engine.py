@@ -1,0 +1,110 @@
+"""From a user's function ``(frame, model) -> table of terms`` to an engine: one schema, failures as rows."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nestbench.estimators.estimates import VARIANCE_PREFIX, Estimates, FitStatus
+from nestbench.estimators.estimator import Options
+from nestbench.estimators.inference import wald
+from nestbench.sim.batch import Batch, Sample
+from nestbench.sim.model import Model
+
+Method = Callable[[pd.DataFrame, Model], Any]
+COLUMNS = ("estimate", "std_error", "df", "lower", "upper", "p_value")
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """One fit: numbers by term in the order of `COLUMNS`, status, message and seconds."""
+
+    terms: Mapping[str, tuple[float, ...]]
+    status: FitStatus
+    message: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class FrameEngine:
+    """An engine that gives a function one data set after the other."""
+
+    function: Method
+
+    def __call__(self, batch: Batch, model: Model, options: Options) -> Estimates:
+        """Fit every replication of a batch."""
+        return collect([_fit(self.function, batch.replication(r), model) for r in range(batch.size)], batch)
+
+
+def collect(fits: list[Fitted], batch: Batch) -> Estimates:
+    """Return fits as `Estimates`: terms in the order they first appear, NaN where a fit has no such term."""
+    names = list(dict.fromkeys(name for fit in fits for name in fit.terms))
+    terms = [name for name in names if not name.startswith(VARIANCE_PREFIX)]
+    missing = (np.nan,) * len(COLUMNS)
+    grid = np.array([[fit.terms.get(name, missing) for name in terms] for fit in fits], dtype=np.float64)
+    grid = grid.reshape(len(fits), len(terms), len(COLUMNS))
+    messages = tuple(dict.fromkeys(["", *(fit.message for fit in fits)]))
+    return Estimates(
+        terms=tuple(terms),
+        replications=batch.replications.copy(),
+        **{name: np.ascontiguousarray(grid[:, :, i]) for i, name in enumerate(COLUMNS)},
+        status=np.array([fit.status for fit in fits], dtype=np.int8),
+        quantities={
+            name: np.array([fit.terms.get(name, missing)[0] for fit in fits])
+            for name in names
+            if name.startswith(VARIANCE_PREFIX)
+        },
+        message=np.array([messages.index(fit.message) for fit in fits], dtype=np.int32),
+        messages=messages,
+        seconds=np.array([fit.seconds for fit in fits]),
+    )
+
+
+def _fit(function: Method, sample: Sample, model: Model) -> Fitted:
+    frame = sample.frame()
+    started = time.perf_counter()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            terms = _terms(function(frame, model), model.level)
+            status, message = FitStatus.OK, ""
+        except Exception as error:
+            terms, status = {}, FitStatus.FAILED
+            message = f"{type(error).__name__}: {error}"[:300]
+    seconds = time.perf_counter() - started
+    if status is FitStatus.OK and not any(np.isfinite(row[0]) for row in terms.values()):
+        status, message = FitStatus.FAILED, "the method returned no finite estimate"
+    if not message and caught:
+        message = f"{caught[0].category.__name__}: {caught[0].message}"[:300]
+    return Fitted(terms, status, message, seconds)
+
+
+def _terms(result: Any, level: float) -> dict[str, tuple[float, ...]]:
+    if isinstance(result, pd.DataFrame):
+        indexed = result.set_index("term") if "term" in result.columns else result
+        result = {str(name): row.to_dict() for name, row in indexed.iterrows()}
+    if not isinstance(result, Mapping) or not result:
+        raise TypeError(
+            f"expected a table of terms (DataFrame or mapping of term to numbers), got {type(result).__name__}"
+        )
+    return {str(name): _row(row, level) for name, row in result.items()}
+
+
+def _row(row: Any, level: float) -> tuple[float, ...]:
+    if not isinstance(row, Mapping):
+        row = {"estimate": row}
+    unknown = [str(key) for key in row if key not in (*COLUMNS, "statistic")]
+    if unknown or "estimate" not in row:
+        raise TypeError(f"expected the columns {', '.join(COLUMNS)}, got {', '.join(map(str, row))}")
+    estimate, error = float(row["estimate"]), float(row.get("std_error", np.nan))
+    df = float(row.get("df", np.inf if np.isfinite(error) else np.nan))
+    made = wald(np.array([estimate]), np.array([error]), np.array([df]), level)
+    lower, upper, p_value = (float(value[0]) for value in made)
+    own = (float(row.get(k, v)) for k, v in (("lower", lower), ("upper", upper), ("p_value", p_value)))
+    return (estimate, error, df, *own)

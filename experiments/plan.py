@@ -1,0 +1,157 @@
+"""The plan: which replications of which cell are fitted by what, cut into tasks. A pure function of its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from nestbench.estimators.estimator import Estimator
+from nestbench.experiments.experiment import Experiment
+from nestbench.sim.cell import Cell
+
+TASK_SECONDS = 2.0
+"""What a task should take: long against the cost of sending it, short against the patience of who stops a run."""
+
+TASK_NUMBERS = 3_000_000
+"""Bound on the numbers a task returns (8 bytes each)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Replications ``start .. stop - 1`` of a cell for some estimators (positions in the experiment's tuple).
+
+    `audit` tasks fit them with both engines and return how the two compare; the others return estimates.
+    """
+
+    cell: int
+    start: int
+    stop: int
+    estimators: tuple[int, ...]
+    audit: bool = False
+
+    @property
+    def key(self) -> str:
+        """Name of the task within its run."""
+        kind = "audit" if self.audit else "fits"
+        return f"{kind}/c{self.cell:05d}/{self.start:09d}-{self.stop:09d}"
+
+    @property
+    def fits(self) -> int:
+        """Number of fits."""
+        return (self.stop - self.start) * len(self.estimators)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """How far a run goes: replications of each cell, the bound for slow methods, audited replications.
+
+    A run has one round, and one more each time it is extended.
+    """
+
+    replications: tuple[int, ...]
+    reference: int
+    audit: int
+
+    @classmethod
+    def of(cls, experiment: Experiment) -> Round:
+        """Return the round an experiment asks for."""
+        cells = len(experiment.cells)
+        return cls((experiment.replications,) * cells, experiment.reference_replications, experiment.audit)
+
+    @classmethod
+    def nothing(cls, experiment: Experiment) -> Round:
+        """Return the round before the first."""
+        return cls((0,) * len(experiment.cells), 0, 0)
+
+    def joined(self, other: Round) -> Round:
+        """Return the round that goes as far as both."""
+        replications = tuple(max(pair) for pair in zip(self.replications, other.replications, strict=True))
+        return Round(replications, max(self.reference, other.reference), max(self.audit, other.audit))
+
+
+def plan(
+    experiment: Experiment, rounds: Sequence[Round] | None = None, block: int | None = None
+) -> tuple[Task, ...]:
+    """Return the tasks of an experiment, in the order they should be started.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    rounds : sequence of Round
+        How far it goes, round by round (default: one, as the experiment says). Tasks of a round only add to those
+        before, so extending a run redoes nothing.
+    block : int
+        Replications per task, instead of as many as take about `TASK_SECONDS`.
+    """
+    tasks: list[Task] = []
+    before = Round.nothing(experiment)
+    for wanted in rounds or (Round.of(experiment),):
+        for cell in range(len(experiment.cells)):
+            tasks.extend(_fits(experiment, cell, before, wanted, block))
+            tasks.extend(_audits(experiment, cell, before, wanted))
+        before = before.joined(wanted)
+    return tuple(tasks)
+
+
+def limit(experiment: Experiment, estimator: Estimator, cell: int, reach: Round) -> int:
+    """Return how many replications of a cell an estimator fits by the end of a round."""
+    bounded = experiment.engine == "auto" and estimator.batched is None
+    return min(reach.replications[cell], reach.reference) if bounded else reach.replications[cell]
+
+
+def _fits(
+    experiment: Experiment, cell: int, before: Round, wanted: Round, block: int | None
+) -> Iterator[Task]:
+    spans = [
+        (limit(experiment, e, cell, before), limit(experiment, e, cell, wanted))
+        for e in experiment.estimators
+    ]
+    cuts = sorted({cut for span in spans for cut in span})
+    for first, last in pairwise(cuts):
+        active = tuple(i for i, (start, stop) in enumerate(spans) if start <= first and last <= stop)
+        if active:
+            chosen = [experiment.estimators[i] for i in active]
+            size = block or block_size(experiment.cells[cell], chosen, experiment.engine)
+            yield from (Task(cell, *ends, active) for ends in _blocks(first, last, size))
+
+
+def _audits(experiment: Experiment, cell: int, before: Round, wanted: Round) -> Iterator[Task]:
+    first = min(before.audit, before.replications[cell])
+    last = min(wanted.audit, wanted.replications[cell])
+    both = tuple(i for i, e in enumerate(experiment.estimators) if e.agreement and e.batched and e.reference)
+    if both and experiment.engine != "reference":
+        chosen = [experiment.estimators[i] for i in both]
+        size = block_size(experiment.cells[cell], chosen, "reference")
+        yield from (Task(cell, *ends, both, audit=True) for ends in _blocks(first, last, size))
+
+
+def _blocks(first: int, last: int, size: int) -> Iterable[tuple[int, int]]:
+    """Cut at multiples of `size`."""
+    cuts = [first, *range((first // size + 1) * size, last, size), last]
+    return pairwise(cuts) if last > first else ()
+
+
+def block_size(cell: Cell, estimators: Sequence[Estimator], engine: str) -> int:
+    """Return the replications of a task: 1, 2 or 5 times a power of ten, from rough costs of a fit.
+
+    The costs decide only where tasks are cut, never a number.
+    """
+    seconds = replication_seconds(cell, estimators, engine)
+    numbers = 60 * len(estimators)
+    size = max(1, min(int(TASK_SECONDS / seconds), TASK_NUMBERS // numbers))
+    power: int = 10 ** (len(str(size)) - 1)
+    return next(step * power for step in (5, 2, 1) if step * power <= size)
+
+
+def replication_seconds(cell: Cell, estimators: Sequence[Estimator], engine: str) -> float:
+    """Return a rough cost of drawing a data set and fitting it, in seconds: the guess behind block sizes."""
+    rows = rows_of(cell)
+    slow = sum(e.engine_name(engine) == "reference" for e in estimators)
+    return 3e-5 + 4e-8 * rows + slow * (1e-2 + 3e-6 * rows) + (len(estimators) - slow) * 3e-5
+
+
+def rows_of(cell: Cell) -> int:
+    """Return the rows of a cell's data set."""
+    rows: int = cell.layout.sizes().sum().item()
+    return rows

@@ -1,0 +1,118 @@
+"""Own methods and laws from outside the package: decorators, plugin files, entry points.
+
+A plugin file is an ordinary Python file named in the TOML's ``plugins``. It is loaded under a module name made of its
+content's hash, in the main process and in every worker, so functions in it travel between processes by name and an
+edited file is another module.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
+
+from nestbench.estimators import registry
+from nestbench.estimators.estimator import Estimator, Info
+from nestbench.experiments.experiment import Plugin
+from nestbench.experiments.frame_engine import FrameEngine, Method
+from nestbench.sim.errors import InvalidInput
+from nestbench.sim.laws import add_law
+
+M = TypeVar("M", bound=Method)
+L = TypeVar("L", bound=type)
+
+_REGISTERED: dict[str, list[Estimator | type]] = {}
+"""Module name -> what its decorators made, to be added again when an older content of a file is loaded again."""
+
+
+def estimator(
+    name: str,
+    *,
+    version: int = 1,
+    label: str = "",
+    summary: str = "",
+    assumes: str = "",
+    df: str = "",
+    source: str = "",
+) -> Callable[[M], M]:
+    """Return a decorator that makes a method of a function ``(frame, model) -> table of terms``.
+
+    The function gets one data set as a DataFrame and the `Model`; it returns a DataFrame (terms as index, or in a
+    column ``term``) or a mapping of term to mapping, with ``estimate`` and ``std_error`` and, if it has them, ``df``,
+    ``p_value``, ``lower``, ``upper`` (made from ``df`` otherwise; normal without it). A number instead of a table is an
+    estimate alone. Exceptions become fits with status FAILED, warnings become messages. The function is returned
+    unchanged.
+    """
+
+    def register(function: M) -> M:
+        text = summary or (function.__doc__ or "").strip().split("\n")[0] or name
+        info = Info(label or name, text, assumes or "not stated", df or "as returned", source or "user")
+        made = Estimator(name, version, info, reference=FrameEngine(function))
+        registry.add(made)
+        _REGISTERED.setdefault(getattr(function, "__module__", ""), []).append(made)
+        return function
+
+    return register
+
+
+def population(law: L) -> L:
+    """Class decorator that adds a law: a frozen dataclass with the methods of `Population` and a `name`."""
+    missing = [part for part in ("name", "truth", "theory", "draw") if not hasattr(law, part)]
+    if missing:
+        raise InvalidInput(
+            f"expected a law with name, truth, theory and draw, got {law.__name__} without {', '.join(missing)}"
+        )
+    add_law(law)
+    _REGISTERED.setdefault(law.__module__, []).append(law)
+    return law
+
+
+def load_plugin(plugin: Plugin) -> None:
+    """Run a plugin file once in this process; its decorators register what it defines.
+
+    Raises
+    ------
+    InvalidInput
+        The file changed since the experiment was read, or running it failed.
+    """
+    name = f"nestbench_plugin_{plugin.sha256[:16]}"
+    if name in sys.modules:
+        for made in _REGISTERED.get(name, []):
+            registry.add(made) if isinstance(made, Estimator) else add_law(made)
+        return
+    if Plugin.at(Path(plugin.path)).sha256 != plugin.sha256:
+        raise InvalidInput(
+            f"the plugin file {Path(plugin.path).name} changed during the run; start the run again"
+        )
+    spec = importlib.util.spec_from_file_location(name, plugin.path)
+    if spec is None or spec.loader is None:
+        raise InvalidInput(f"expected a Python file (.py) as plugin, got {plugin.path}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except InvalidInput:
+        del sys.modules[name]
+        raise
+    except Exception as error:
+        del sys.modules[name]
+        raise InvalidInput(
+            f"the plugin file {Path(plugin.path).name} can't be run: {type(error).__name__}: {error}"
+        ) from error
+
+
+@cache
+def load_entry_points() -> None:
+    """Add what installed packages offer under ``nestbench.estimators`` and ``nestbench.populations``."""
+    for point in importlib.metadata.entry_points(group="nestbench.estimators"):
+        found = point.load()
+        if isinstance(found, Estimator):
+            registry.add(found)
+    for point in importlib.metadata.entry_points(group="nestbench.populations"):
+        found = point.load()
+        if isinstance(found, type):
+            population(found)
