@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from nestbench.sim.batch import Batch
 from nestbench.sim.layout import Layout
+from nestbench.sim.model import Model
 from nestbench.sim.streams import StreamSource
 
 
@@ -24,8 +25,13 @@ class Population(Protocol):
         """Term -> true value, terms named as formulaic names them; variance components as ``(school_sd)``,
         ``(residual_sd)``, ``(icc)``."""
 
-    def theory(self, layout: Layout) -> Mapping[str, Any]:
-        """What is known in closed form: design effect, expected naive SE ratio, omitted-variable bias."""
+    def theory(self, layout: Layout, model: Model | None = None) -> Mapping[str, Any]:
+        """What is known without simulation; whatever isn't known is left out.
+
+        ``design_effect`` : float. ``naive_coverage``, ``naive_se_ratio`` : term -> value, pooled OLS, school-constant
+        terms. ``coverage``, ``se_ratio`` (expected standard error over true SD), ``bias`` : estimator -> term -> value.
+        Values are for `model`, or for a model with the law's own columns when none is given.
+        """
 
     def draw(self, layout: Layout, streams: StreamSource, replications: range) -> Batch:
         """Draw the observed data of some replications; row values depend on (law, layout, seed, replication) alone."""

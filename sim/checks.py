@@ -1,0 +1,95 @@
+"""Checks of parameters, each with an error that names the parameter, the value and what is allowed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from nestbench.sim.errors import InvalidInput, did_you_mean
+
+INFINITY = math.inf
+
+
+def number(
+    name: str,
+    value: Any,
+    low: float = -INFINITY,
+    high: float = INFINITY,
+    *,
+    open_low: bool = False,
+    open_high: bool = False,
+) -> float:
+    """Return `value` if it is a finite number in the interval from `low` to `high`.
+
+    Raises
+    ------
+    InvalidInput
+        Not a number, not finite, or outside; the message shows the interval.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise InvalidInput(
+            f"expected {name} to be a finite number, got {value!r}; {_allowed(low, high, open_low, open_high)}"
+        )
+    below = value < low or (open_low and value == low)
+    above = value > high or (open_high and value == high)
+    if below or above:
+        raise InvalidInput(
+            f"expected {name} {_interval(low, high, open_low, open_high)}, got {value}; change {name}"
+        )
+    return float(value)
+
+
+def count(name: str, value: Any, low: int = 0, high: float = INFINITY) -> int:
+    """Return `value` if it is a whole number from `low` to `high`, else raise `InvalidInput`."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidInput(
+            f"expected {name} to be a whole number, got {value!r}; e.g. {name} = {max(low, 10)}"
+        )
+    if not low <= value <= high:
+        raise InvalidInput(
+            f"expected {name} {_interval(low, high, False, False)}, got {value}; change {name}"
+        )
+    return value
+
+
+def choice(name: str, value: Any, allowed: Iterable[str]) -> str:
+    """Return `value` if it is one of the names allowed, else raise `InvalidInput` with the nearest one."""
+    names = list(allowed)
+    if value not in names:
+        raise InvalidInput(
+            f"expected {name} to be one of {', '.join(names)}, got {value!r}.{did_you_mean(str(value), names)}"
+        )
+    return str(value)
+
+
+def coefficients(name: str, values: Any, allowed: Iterable[str]) -> dict[str, float]:
+    """Return a table of named finite numbers, else raise `InvalidInput` with the nearest known name."""
+    names = list(allowed)
+    if not isinstance(values, Mapping):
+        raise InvalidInput(f"expected {name} to be a table such as {{ {names[0]} = 1.0 }}, got {values!r}")
+    for key in values:
+        if key not in names:
+            raise InvalidInput(
+                f"{name} has no '{key}'.{did_you_mean(str(key), names)} It may have {', '.join(names)}"
+            )
+    return {str(key): number(f"{name}.{key}", value) for key, value in values.items()}
+
+
+def clash(first: str, second: str, why: str, todo: str) -> InvalidInput:
+    """Return the error for two parameters that can't be had together."""
+    return InvalidInput(f"{first} and {second} can't be combined: {why}; {todo}")
+
+
+def _interval(low: float, high: float, open_low: bool, open_high: bool) -> str:
+    if high == INFINITY:
+        return f"{'>' if open_low else '>='} {low:g}"
+    if low == -INFINITY:
+        return f"{'<' if open_high else '<='} {high:g}"
+    return f"in {'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"
+
+
+def _allowed(low: float, high: float, open_low: bool, open_high: bool) -> str:
+    if low == -INFINITY and high == INFINITY:
+        return "any finite number will do"
+    return f"allowed are values {_interval(low, high, open_low, open_high)}"

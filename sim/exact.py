@@ -1,0 +1,191 @@
+"""Exact size of OLS t-tests under a known covariance: no Monte Carlo in the errors.
+
+For fixed X and Gaussian errors u with Cov(u) = Omega, block-diagonal over schools, a test |b_j / se_j| > c rejects iff
+a quadratic form in u is positive, so its probability is Imhof's integral over the eigenvalues of that form. Only school
+cross-products enter: with M = (X'X)^-1, A_g = X_g'X_g and T_g = X_g'Omega_g X_g,
+
+- b_j = a'u with a = X m_j, Var(b_j) = m_j' (sum_g T_g) m_j;
+- a cluster-robust variance is k sum_g (l_g'u)^2 with l_g = b_g - X c_g, b_g = X_g w_g in school g, c_g = M A_g w_g,
+  where w_g = m_j for CR0 and CR1, and with M = L L', eigenvalues lam and vectors V of L'A_g L,
+  w_g = L V (1 - lam)^(-1/2) V' L' e_j for CR2, the power -1 for CR3;
+- the iid variance is M_jj u'(I - X M X')u / (N - p).
+
+Sources: Imhof 1961; Bell & McCaffrey 2002 for CR2 and its degrees of freedom (tr Phi)^2 / tr(Phi^2), Phi = L L'.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from nestbench.sim.batch import Floats, Ints
+from nestbench.sim.imhof import positive_probability
+
+POWERS = {"cr0": 0.0, "cr1s": 0.0, "cr2": -0.5, "cr3": -1.0}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Errors:
+    """Cross-products of one data set's X with its error covariance Omega_g = D_g + B_g B_g'.
+
+    Attributes
+    ----------
+    gram : float64 [G, p, p]
+        X_g'X_g.
+    spread : float64 [G, p, p]
+        X_g'Omega_g X_g.
+    joint : float64 [G, p + q, p + q]
+        W_g'W_g of W_g = [X_g B_g].
+    residual : float64 [G] or None
+        Residual variance of each school; None where it varies within schools (then the iid test isn't known).
+    sizes : int64 [G]
+        Students.
+    """
+
+    gram: Floats
+    spread: Floats
+    joint: Floats
+    residual: Floats | None
+    sizes: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Exact:
+    """What is exactly known of one test: expected variance, true variance, size, degrees of freedom."""
+
+    expected_variance: float
+    variance: float
+    size: float
+    df: float
+
+
+def errors_of(x: Floats, factors: Floats, variance: Floats, offsets: Ints) -> Errors:
+    """Return the cross-products of X [p, N] with Omega = diag(variance) + B B' by school, B' = `factors` [q, N]."""
+    starts = offsets[:-1]
+    w = np.concatenate([x, factors])
+    joint = np.add.reduceat(w[:, None, :] * w[None, :, :], starts, axis=2).transpose(2, 0, 1)
+    p = len(x)
+    noise = np.add.reduceat(x[:, None, :] * (x * variance)[None, :, :], starts, axis=2).transpose(2, 0, 1)
+    cross = joint[:, :p, p:]
+    low, high = np.minimum.reduceat(variance, starts), np.maximum.reduceat(variance, starts)
+    return Errors(
+        gram=joint[:, :p, :p],
+        spread=noise + cross @ cross.transpose(0, 2, 1),
+        joint=joint,
+        residual=low if np.allclose(low, high, rtol=1e-12) else None,
+        sizes=np.diff(offsets),
+    )
+
+
+def robust_test(errors: Errors, term: int, kind: str, reference: str, level: float) -> Exact:
+    """Return what is known of a cluster-robust t-test of coefficient `term`.
+
+    Parameters
+    ----------
+    kind : {"cr0", "cr1s", "cr2", "cr3"}
+        CR1S has the factor G/(G-1) (N-1)/(N-p).
+    reference : {"z", "t", "satt"}
+        Normal, t(G - 1), or t with Bell-McCaffrey degrees of freedom.
+    """
+    schools, p, n = len(errors.gram), errors.gram.shape[1], int(errors.sizes.sum())
+    factor = schools / (schools - 1) * (n - 1) / (n - p) if kind == "cr1s" else 1.0
+    m = np.linalg.inv(errors.gram.sum(axis=0))
+    weights = _weights(errors.gram, m, term, POWERS[kind])
+    phi = factor * _score_products(errors.gram, errors.gram, m, weights)[1:, 1:]
+    df = {"z": np.inf, "t": schools - 1.0, "satt": np.trace(phi) ** 2 / (phi**2).sum()}[reference]
+    products = _score_products(errors.gram, errors.spread, m, weights, m[:, term])
+    signs = np.concatenate([[1.0], np.full(schools, -factor * _critical(df, level) ** 2)])
+    size = positive_probability(_eigenvalues(products, signs))
+    return Exact(factor * float(np.trace(products[1:, 1:])), float(products[0, 0]), size, float(df))
+
+
+def naive_test(errors: Errors, term: int, level: float) -> Exact | None:
+    """Return what is known of the iid t(N - p) test, or None where residual variances differ within schools."""
+    if errors.residual is None:
+        return None
+    n, p = int(errors.sizes.sum()), errors.gram.shape[1]
+    m = np.linalg.inv(errors.gram.sum(axis=0))
+    roots, counts = [], []
+    for joint, noise, size in zip(errors.joint, errors.residual, errors.sizes, strict=True):
+        root, rank = _square_root(joint)
+        roots.append((root, noise, joint.shape[0]))
+        counts.append(size - rank)
+    x = np.concatenate([root[:, :p] for root, _, _ in roots])
+    half = _block_diagonal([_covariance_root(root, noise, p) for root, noise, _ in roots])
+    a, projected = half.T @ (x @ m[:, term]), half.T @ x
+    inner = half.T @ half - projected @ m @ projected.T
+    scale = m[term, term] / (n - p)
+    c2 = _critical(n - p, level) ** 2
+    values = np.linalg.eigvalsh(np.outer(a, a) - c2 * scale * inner)
+    outside = np.asarray(counts, dtype=np.float64)
+    size = positive_probability(
+        np.concatenate([values, -c2 * scale * errors.residual]),
+        np.concatenate([np.ones(len(values)), outside]),
+    )
+    expected = scale * float(np.trace(inner) + (outside * errors.residual).sum())
+    return Exact(expected, float(a @ a), size, float(n - p))
+
+
+def _critical(df: float, level: float) -> float:
+    upper = 0.5 * (1.0 + level)
+    return float(stats.norm.ppf(upper) if np.isinf(df) else stats.t.ppf(upper, df))
+
+
+def _weights(gram: Floats, m: Floats, term: int, power: float) -> Floats:
+    """Return w_g [G, p]: the adjustment acts on the column space of X_g."""
+    if power == 0.0:
+        return np.tile(m[:, term], (len(gram), 1))
+    root = np.linalg.cholesky(m)
+    values, vectors = np.linalg.eigh(root.T @ gram @ root)
+    rest = 1.0 - values
+    powered = np.where(rest > 1e-10, np.where(rest > 1e-10, rest, 1.0) ** power, 0.0)
+    coordinates = vectors.transpose(0, 2, 1) @ root[term]
+    adjusted: Floats = (vectors @ (powered * coordinates)[..., None])[..., 0] @ root.T
+    return adjusted
+
+
+def _score_products(
+    gram: Floats, spread: Floats, m: Floats, weights: Floats, own: Floats | None = None
+) -> Floats:
+    """Return S Omega S' [1 + G, 1 + G], S = [a; l_1 .. l_G], X_g'Omega_g X_g = `spread`; a = 0 without `own`."""
+    total = spread.sum(axis=0)
+    c = np.einsum("ij,gjk,gk->gi", m, gram, weights)
+    tw = np.einsum("gij,gj->gi", spread, weights)
+    products = np.zeros((len(gram) + 1, len(gram) + 1))
+    crossed = tw @ c.T
+    products[1:, 1:] = c @ total @ c.T - crossed - crossed.T + np.diag((tw * weights).sum(axis=1))
+    if own is not None:
+        products[0, 0] = own @ total @ own
+        products[0, 1:] = products[1:, 0] = (tw - c @ total) @ own
+    return products
+
+
+def _eigenvalues(products: Floats, signs: Floats) -> Floats:
+    """Eigenvalues of S^(1/2) diag(signs) S^(1/2) for S = `products`."""
+    values, vectors = np.linalg.eigh(products)
+    half = vectors * np.sqrt(np.maximum(values, 0.0))
+    return np.linalg.eigvalsh(half.T @ (signs[:, None] * half))
+
+
+def _square_root(joint: Floats) -> tuple[Floats, int]:
+    """Return Q'W [r, p + q] for an orthonormal basis Q of the columns of W, from W'W, and its rank r."""
+    values, vectors = np.linalg.eigh(joint)
+    kept = values > 1e-12 * max(values[-1], 1e-300)
+    return (np.sqrt(values[kept]) * vectors[:, kept]).T, int(kept.sum())
+
+
+def _covariance_root(root: Floats, noise: float, p: int) -> Floats:
+    """Return H with H H' = Cov(Q'u) = noise I + (Q'B)(Q'B)'."""
+    b = root[:, p:]
+    return np.asarray(np.linalg.cholesky(noise * np.eye(len(root)) + b @ b.T), dtype=np.float64)
+
+
+def _block_diagonal(blocks: list[Floats]) -> Floats:
+    size = sum(len(block) for block in blocks)
+    result, at = np.zeros((size, size)), 0
+    for block in blocks:
+        result[at : at + len(block), at : at + len(block)] = block
+        at += len(block)
+    return result
