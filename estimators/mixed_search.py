@@ -1,0 +1,125 @@
+"""Maximising the textbook likelihood of a mixed model: no speed, no shortcuts, every local maximum in reach compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy import optimize
+
+from nestbench.estimators.mixed_textbook import Textbook, TextbookFit, fit_at
+from nestbench.estimators.reference import CannotFit, DataSet
+from nestbench.sim.batch import Floats
+
+GRID = tuple(10.0 ** (0.5 * k) for k in range(-4, 7))
+"""Where the score of a single theta is looked at, in units of 1/(root mean square of Z, sqrt of the school size)."""
+STARTS = (1.0, 0.3, 0.05)
+VANISHED = 1e-5
+"""A diagonal entry of Lambda below this, for columns of Z of unit root mean square, may be a zero."""
+
+ONE_SCHOOL_DF = "no degrees of freedom between schools are left: the school variance is not identified"
+ONE_STUDENT = "one student per school: school and residual variance can't be told apart"
+NO_WITHIN = "the outcome is fitted exactly within schools: the residual variance is not identified"
+EXACT = "the outcome is fitted exactly: there is no residual variation to judge by"
+
+
+def check(data: DataSet) -> None:
+    """Raise `CannotFit` where a school variance is not identified."""
+    n, p = data.x.shape
+    if n <= p:
+        raise CannotFit(f"no residual degrees of freedom: {n} observations, {p} coefficients")
+    residual = data.y - data.x @ np.linalg.lstsq(data.x, data.y, rcond=None)[0]
+    if float(np.sqrt(np.mean(residual**2))) <= 1e-13 * float(np.abs(data.y).max(initial=0.0)):
+        raise CannotFit(EXACT)
+    dummies = (data.groups[:, None] == np.arange(data.schools)).astype(np.float64)
+    left = dummies - data.x @ np.linalg.lstsq(data.x, dummies, rcond=None)[0]
+    if float(np.sum(left**2)) <= 1e-8 * n:
+        raise CannotFit(ONE_SCHOOL_DF)
+    if data.sizes.max() == 1:
+        raise CannotFit(ONE_STUDENT)
+
+
+def single(model: Textbook) -> TextbookFit:
+    """Search one theta >= 0: the sign of the score on a grid, Brent's method in each bracket, the best of the maxima.
+
+    At theta = 0 the score is 0 by symmetry; whether it is a maximum is for the second derivative to say.
+    """
+    rows = sum(s.y.size for s in model.stacks)
+    unit = float(np.sqrt(sum(len(s.y) for s in model.stacks) / sum(float(np.sum(s.z**2)) for s in model.stacks)))
+
+    def slope(theta: float) -> float:
+        return float(fit_at(model, np.array([theta]), False).score[0])
+
+    points = [0.0, *(unit * g for g in GRID)]
+    signs = [float(fit_at(model, np.zeros(1)).hessian[0, 0]), *(slope(t) for t in points[1:])]
+    while signs[-1] < 0 and points[-1] < 1e8:
+        points.append(10.0 * points[-1])
+        signs.append(slope(points[-1]))
+    found = [0.0] if signs[0] >= 0 else []
+    for k in range(len(points) - 1):
+        if signs[k] < 0 <= signs[k + 1]:
+            low = points[k] or _left_of_root(slope, points[k + 1])
+            found.append(float(optimize.brentq(slope, low, points[k + 1], xtol=1e-15 * unit, rtol=1e-14)))
+    fits = [fit_at(model, np.array([theta])) for theta in found]
+    fits = [fit for fit in fits if fit.sigma2 > 1e-20 * float(np.mean([np.var(s.y) for s in model.stacks]) * rows)]
+    if not fits:
+        raise CannotFit(NO_WITHIN)
+    return min(fits, key=lambda fit: fit.criterion)
+
+
+def _left_of_root(slope: Callable[[float], float], right: float) -> float:
+    """Return a point below `right` where the slope is negative, as it is just right of 0."""
+    low = 0.5 * right
+    while slope(low) >= 0 and low > 1e-12 * right:
+        low *= 0.5
+    return low
+
+
+def several(model: Textbook, free: list[tuple[int, int]], units: Floats) -> TextbookFit:
+    """Minimise over several thetas by a trust region with exact derivatives, from a few starts.
+
+    Parameters
+    ----------
+    free : list of (row, column)
+        Which entry of Lambda each theta is.
+    units : float64 [q]
+        Root mean square of each column of Z.
+    """
+    scale = np.array([1.0 / units[i] for i, _ in free])
+
+    def evaluate(scaled: Floats) -> tuple[float, Floats]:
+        fit = fit_at(model, scale * scaled, False)
+        return fit.criterion, scale * fit.score
+
+    def hessian(scaled: Floats) -> Floats:
+        return np.asarray(scale[:, None] * fit_at(model, scale * scaled).hessian * scale)
+
+    ends = []
+    for start in STARTS:
+        first = np.array([start if i == j else 0.1 * start for i, j in free])
+        found = optimize.minimize(
+            evaluate, first, jac=True, hess=hessian, method="trust-exact", options={"gtol": 1e-7}
+        )
+        ends.append(found.x)
+    best = min(ends, key=lambda scaled: evaluate(scaled)[0])
+    return fit_at(model, scale * _finish(best, evaluate, hessian, free))
+
+
+def _finish(
+    scaled: Floats,
+    evaluate: Callable[[Floats], tuple[float, Floats]],
+    hessian: Callable[[Floats], Floats],
+    free: list[tuple[int, int]],
+) -> Floats:
+    """Take last Newton steps, put diagonal entries that have vanished to 0, make the others positive."""
+    for _ in range(4):
+        step = np.linalg.pinv(hessian(scaled), rcond=1e-10, hermitian=True) @ evaluate(scaled)[1]
+        if np.abs(step).max() < 1e-2:
+            scaled = scaled - step
+    scaled = scaled.copy()
+    for a, (i, j) in enumerate(free):
+        if i == j and abs(scaled[a]) < VANISHED:
+            scaled[a] = 0.0
+        elif i == j and scaled[a] < 0:
+            scaled[[b for b, (_, h) in enumerate(free) if h == j]] *= -1.0
+    return scaled
