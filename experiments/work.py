@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import cloudpickle
 import numpy as np
-from joblib.externals import cloudpickle
 from threadpoolctl import threadpool_limits
 
 from nestbench.estimators.estimates import Estimates, FitStatus
