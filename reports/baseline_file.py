@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from nestbench.estimators.estimates import FitStatus
+from nestbench.experiments.files import write_atomically
 from nestbench.reports import fingerprint
 from nestbench.reports.baseline import Baseline, CellRecord, Method, Record, Value
 from nestbench.sim.batch import Ints
@@ -28,19 +27,8 @@ _WIDTH = 150
 
 
 def write_baseline(baseline: Baseline, path: Path) -> Path:
-    """Write a baseline, whole or not at all; `InvalidInput` where the folder can't be written."""
-    text = to_json(baseline)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
-    except OSError as error:
-        raise InvalidInput(
-            f"expected to write the baseline {path}, got: {error.strerror}; name a file in a folder you can write"
-        ) from None
+    """Write a baseline, whole or not at all; `StoreError` where the file can't be written."""
+    write_atomically(path, to_json(baseline).encode())
     return path
 
 

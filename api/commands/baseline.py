@@ -1,0 +1,39 @@
+"""``nestbench baseline``: the accuracy of a run as a small file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def baseline(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The file to write.")] = Path("accuracy.json"),
+    replications: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Replications per cell and method that can be told apart later: 8 characters each."
+        ),
+    ] = 1000,
+    sample: Annotated[int, typer.Option(min=0, help="Replications whose numbers are kept to be read.")] = 2,
+) -> None:
+    """Write the accuracy of a run into a file that `nestbench check` compares later runs with."""
+    from nestbench.experiments.store import Store
+    from nestbench.reports.baseline import baseline_of
+    from nestbench.reports.baseline_file import write_baseline
+
+    store = Store.open(run)
+    made = baseline_of(store, replications, sample)
+    write_baseline(made, out)
+    pairs = sum(len(cell.estimators) for cell in made.cells)
+    typer.echo(
+        f"{out}: accuracy of '{made.name}' (seed {made.seed}), {len(made.cells)} cells, {pairs} pairs of cell and "
+        f"method, {out.stat().st_size / 1000:.0f} kB"
+    )
+    if missing := len(store.missing()):
+        typer.echo(
+            f"note: the run isn't finished ({missing} tasks missing); nestbench run {run} goes on with it",
+            err=True,
+        )
