@@ -167,9 +167,10 @@ def contrasts_of_cell(
 ) -> pd.DataFrame:
     """Return the paired contrasts of one cell (columns as `contrast_table`, without cell and factors)."""
     rows: list[dict[str, Any]] = []
+    first = estimates[reference]
     for label, other in estimates.items():
         if label != reference:
-            found = _contrasts(estimates[reference], other, truth, level)
+            found = _contrasts(first, other, truth, level)
             rows.extend({"estimator": label, "reference": reference, **row} for row in found)
     names = ["estimator", "reference", "term", "contrast", "value", "mcse", "n", "outcome"]
     return pd.DataFrame(rows, columns=names)

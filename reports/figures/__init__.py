@@ -1,0 +1,1 @@
+"""Figures: one function a kind, each returning an Altair chart."""

@@ -1,0 +1,122 @@
+"""What became of the fits: failures by status, and seconds per fit."""
+
+from __future__ import annotations
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from nestbench.experiments.experiment import Experiment
+from nestbench.reports.figures.panels import STEP, faceted
+from nestbench.reports.figures.rows import Record, place
+from nestbench.reports.figures.theme import LIGHT
+from nestbench.reports.performance import FIT
+
+STATUS_COLOURS = {
+    "boundary": LIGHT["fair"],
+    "not converged": LIGHT["doubt"],
+    "singular": LIGHT["wide"],
+    "failed": LIGHT["bad"],
+    "timeout": LIGHT["plain"],
+}
+
+
+def failure_records(table: pd.DataFrame, experiment: Experiment) -> list[Record]:
+    """Return the share of every status but OK, by method and condition; only what occurred."""
+    rows = table[(table["term"] == FIT) & table["measure"].str.startswith("share_")]
+    rows = rows[(rows["measure"] != "share_ok") & (rows["value"] > 0)]
+    return [
+        {
+            "cell": row.cell,
+            "estimator": row.estimator,
+            "status": row.measure.removeprefix("share_").replace("_", " "),
+            "value": row.value,
+            "mcse": row.mcse,
+            "n": row.n,
+            **place(experiment, table, row.cell),
+        }
+        for row in rows[["cell", "estimator", "measure", "value", "mcse", "n"]].itertuples(index=False)
+    ]
+
+
+def failures(table: pd.DataFrame, experiment: Experiment) -> alt.Chart:
+    """Share of fits by status other than OK; a fit at the boundary is usable and shown too."""
+    made = failure_records(table, experiment)
+    colour = alt.Color(
+        "status:N",
+        title=None,
+        scale=alt.Scale(domain=list(STATUS_COLOURS), range=list(STATUS_COLOURS.values())),
+    )
+    order = [estimator.label for estimator in experiment.estimators]
+    chart = (
+        alt.Chart()
+        .mark_bar(height=STEP - 6)
+        .encode(
+            x=alt.X("value:Q", title="Share of fits", axis=alt.Axis(format="~%", tickCount=4)),
+            y=alt.Y("estimator:N", title=None, sort=order),
+            color=colour,
+            tooltip=[
+                alt.Tooltip("estimator:N", title="method"),
+                alt.Tooltip("condition:N"),
+                alt.Tooltip("status:N"),
+                alt.Tooltip("value:Q", title="share", format=".2%"),
+                alt.Tooltip("mcse:Q", title="MCSE", format=".2%"),
+                alt.Tooltip("n:Q", title="fits"),
+            ],
+        )
+        .properties(width=200, height=alt.Step(STEP))
+    )
+    return faceted(chart, made)
+
+
+def runtime_records(table: pd.DataFrame, experiment: Experiment) -> list[Record]:
+    """Return median and 90th percentile of the milliseconds per fit, by method and condition."""
+    rows = table[(table["term"] == FIT) & table["measure"].str.startswith("seconds_")]
+    wide = rows.pivot_table(index=["cell", "estimator"], columns="measure", values="value", sort=False)
+    counts = rows.groupby(["cell", "estimator"])["n"].max()
+    return [
+        {
+            "cell": cell,
+            "estimator": label,
+            "value": 1e3 * row["seconds_median"],
+            "high": 1e3 * row["seconds_p90"],
+            "n": int(counts[(cell, label)]),
+            **place(experiment, table, cell),
+        }
+        for (cell, label), row in wide.iterrows()
+        if np.isfinite(row["seconds_median"]) and row["seconds_median"] > 0
+    ]
+
+
+def runtime(table: pd.DataFrame, experiment: Experiment) -> alt.Chart:
+    """Milliseconds per fit, one mark a condition (log scale); as stored, so made under load."""
+    made = runtime_records(table, experiment)
+    order = [estimator.label for estimator in experiment.estimators]
+    tooltip = [
+        alt.Tooltip("estimator:N", title="method"),
+        alt.Tooltip("condition:N"),
+        alt.Tooltip("value:Q", title="median, ms", format=".3~g"),
+        alt.Tooltip("high:Q", title="90th percentile, ms", format=".3~g"),
+        alt.Tooltip("n:Q", title="fits"),
+    ]
+    base = alt.Chart().encode(y=alt.Y("estimator:N", title=None, sort=order), tooltip=tooltip)
+    x = alt.X(
+        "value:Q",
+        title="Milliseconds per fit",
+        scale=alt.Scale(type="log"),
+        axis=alt.Axis(values=_decades(made)),
+    )
+    spread = base.mark_rule(color=LIGHT["line"], strokeWidth=3).encode(x=x, x2="high:Q")
+    dots = base.mark_point(size=40, filled=True, opacity=0.8, color=LIGHT["good"]).encode(x=x)
+    chart = alt.layer(spread, dots, data=alt.Data(values=made))
+    done: alt.Chart = chart.properties(width=640, height=alt.Step(STEP))
+    return done
+
+
+def _decades(made: list[Record]) -> list[float]:
+    """Ticks 1 and 3 times each power of ten that the records span."""
+    spans = [r["value"] for r in made] + [r["high"] for r in made]
+    if not spans:
+        return []
+    low, high = np.floor(np.log10(min(spans))), np.ceil(np.log10(max(spans)))
+    return [float(f"{m}e{int(p)}") for p in np.arange(low, high + 1) for m in (1, 3)]

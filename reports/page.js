@@ -1,0 +1,267 @@
+"use strict";
+(() => {
+  const $ = (id) => document.getElementById(id);
+  const parse = (node) => JSON.parse(node.textContent);
+  const data = parse($("data"));
+  const [light, dark] = parse($("palette"));
+  const state = { term: $("term") ? $("term").value : "", cell: "", dark: false, sort: null, down: false };
+
+  // --- figures -----------------------------------------------------------------------------------------------------
+  const figures = [...document.querySelectorAll(".figure")].map((element) => ({
+    element,
+    plot: element.querySelector(".plot"),
+    save: element.querySelector(".save"),
+    spec: parse(element.querySelector("script")),
+    byTerm: element.dataset.byTerm === "1",
+    stale: true,
+    seen: false,
+    view: null,
+  }));
+
+  const distinct = (rows, field) => new Set(rows.map((row) => row[field])).size;
+  const longest = (rows) => Math.max(0, ...rows.map((row) => row.estimator.length));
+
+  function chosen(figure) {
+    const keep = (row) =>
+      (!figure.byTerm || row.term === state.term) && (state.cell === "" || String(row.cell) === state.cell);
+    return figure.spec.data.values.filter(keep);
+  }
+
+  // Fit the specification to the page: one panel for one condition, the grid of factors where it fits, else wrapped.
+  function fitted(figure, rows) {
+    const spec = { ...figure.spec, data: { values: rows } };
+    const width = Math.max(figure.plot.clientWidth, 240);
+    const labels = longest(rows) * 6.6 + 16;
+    if (!spec.facet) return { ...spec, width, autosize: { type: "fit-x", contains: "padding" } };
+    const { facet, spec: inner, ...rest } = spec;
+    if (state.cell !== "") return { ...rest, ...inner, width, autosize: { type: "fit-x", contains: "padding" } };
+    const columns = distinct(rows, "column");
+    const panel = (width - labels - 46 - 20 * columns) / columns;
+    if (panel >= 110) return { ...spec, spec: { ...inner, width: Math.min(panel, 420) } };
+    const order = [...new Set(rows.map((row) => row.condition))];
+    const across = Math.max(1, Math.floor(width / (labels + 170)));
+    return {
+      ...rest,
+      facet: { field: "condition", type: "nominal", title: null, sort: order },
+      columns: across,
+      spec: { ...inner, width: (width - across * (labels + 24)) / across },
+    };
+  }
+
+  function coloured(spec) {
+    if (!state.dark) return spec;
+    let text = JSON.stringify(spec);
+    light.forEach((colour, i) => { text = text.replaceAll(colour, `@@${i}@@`); });
+    dark.forEach((colour, i) => { text = text.replaceAll(`@@${i}@@`, colour); });
+    return JSON.parse(text);
+  }
+
+  async function draw(figure) {
+    figure.stale = false;
+    const rows = chosen(figure);
+    figure.save.hidden = rows.length === 0;
+    if (figure.view) figure.view.finalize();
+    figure.view = null;
+    if (!rows.length) {
+      figure.plot.textContent = "Nothing to show for this choice.";
+      return;
+    }
+    const options = { actions: false, renderer: "svg", tooltip: { theme: "custom" } };
+    const made = await vegaEmbed(figure.plot, coloured(fitted(figure, rows)), options);
+    figure.view = made.view;
+    const drawn = figure.plot.querySelector("svg");
+    if (drawn) {
+      drawn.setAttribute("role", "img");
+      drawn.setAttribute("aria-label", `${figure.element.previousElementSibling.textContent}: the same numbers are in the table below`);
+    }
+  }
+
+  const refresh = () => figures.forEach((figure) => {
+    figure.stale = true;
+    if (figure.seen) draw(figure);
+  });
+
+  const watcher = new IntersectionObserver((entries) => entries.forEach((entry) => {
+    const figure = figures.find((one) => one.element === entry.target);
+    figure.seen = entry.isIntersecting;
+    if (figure.seen && figure.stale) draw(figure);
+  }), { rootMargin: "600px 0px" });
+  figures.forEach((figure) => {
+    watcher.observe(figure.element);
+    figure.save.addEventListener("click", async () => {
+      const text = await figure.view.toSVG();
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(new Blob([text], { type: "image/svg+xml" }));
+      link.download = `${figure.element.id.replace("figure-", "")}.svg`;
+      link.click();
+      URL.revokeObjectURL(link.href);
+    });
+  });
+  window.addEventListener("beforeprint", () => figures.filter((figure) => figure.stale).forEach(draw));
+  let lastWidth = window.innerWidth;
+  let waiting = 0;
+  window.addEventListener("resize", () => {
+    if (window.innerWidth === lastWidth) return;
+    lastWidth = window.innerWidth;
+    clearTimeout(waiting);
+    waiting = setTimeout(refresh, 150);
+  });
+
+  // --- the table of all numbers -----------------------------------------------------------------------------------
+  const columns = [
+    { name: "condition", get: (i) => data.conditions[data.cell[i]] },
+    ...["estimator", "term", "measure"].map((name) => ({ name, get: (i) => data[name].values[data[name].codes[i]] })),
+    ...["value", "mcse", "n", "n_attempted"].map((name) => ({ name, get: (i) => data[name][i], number: true })),
+  ];
+  const heads = { estimator: "method", mcse: "MCSE", n_attempted: "attempted" };
+  const limit = 200;
+
+  const decimals = (mcse) => Math.min(Math.max(-Math.floor(Math.log10(mcse)), 0), 8);
+  function shown(column, i) {
+    const value = column.get(i);
+    if (value === null) return "";
+    if (column.name === "value" && data.mcse[i] > 0 && typeof value === "number") {
+      return value.toFixed(decimals(data.mcse[i]) + 1);
+    }
+    if (column.name === "mcse" && value > 0) return value.toFixed(decimals(value) + 1);
+    return typeof value === "number" && !Number.isInteger(value) ? String(Number(value.toPrecision(4))) : String(value);
+  }
+
+  function rowsOfTable() {
+    const measure = $("measure").value;
+    const method = $("method").value;
+    const kept = [];
+    for (let i = 0; i < data.cell.length; i += 1) {
+      const term = data.term.values[data.term.codes[i]];
+      if (state.cell !== "" && String(data.cell[i]) !== state.cell) continue;
+      if (measure && data.measure.values[data.measure.codes[i]] !== measure) continue;
+      if (method && data.estimator.values[data.estimator.codes[i]] !== method) continue;
+      if (!term.startsWith("(") && term !== state.term) continue;
+      kept.push(i);
+    }
+    if (state.sort !== null) {
+      const get = columns[state.sort].get;
+      const sign = state.down ? -1 : 1;
+      const empty = (x) => x === null;
+      kept.sort((a, b) => {
+        const [x, y] = [get(a), get(b)];
+        if (empty(x) || empty(y)) return empty(x) - empty(y);
+        return sign * (typeof x === "number" && typeof y === "number" ? x - y : String(x).localeCompare(String(y), "en", { numeric: true }));
+      });
+    }
+    return kept;
+  }
+
+  function fillTable() {
+    const rows = rowsOfTable();
+    const body = document.createDocumentFragment();
+    rows.slice(0, limit).forEach((i) => {
+      const line = document.createElement("tr");
+      columns.forEach((column) => {
+        const entry = document.createElement("td");
+        entry.textContent = shown(column, i);
+        if (column.number) entry.className = "number";
+        line.append(entry);
+      });
+      body.append(line);
+    });
+    document.querySelector("#numbers tbody").replaceChildren(body);
+    $("shown").textContent = rows.length > limit
+      ? `The first ${limit} of ${rows.length} rows are shown; copying takes them all.` : `${rows.length} rows.`;
+    document.querySelectorAll("#numbers th").forEach((head, k) => {
+      head.setAttribute("aria-sort", state.sort === k ? (state.down ? "descending" : "ascending") : "none");
+    });
+  }
+
+  function csv() {
+    const quoted = (x) => {
+      const text = x === null ? "" : String(x);
+      return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+    };
+    const names = ["cell", ...data.factors, ...columns.slice(1).map((column) => column.name)];
+    const lines = rowsOfTable().map((i) => [
+      data.cell[i],
+      ...data.factors.map((factor) => data.levels[data.cell[i]][factor] ?? ""),
+      ...columns.slice(1).map((column) => column.get(i)),
+    ].map(quoted).join(","));
+    return [names.map(quoted).join(","), ...lines].join("\n");
+  }
+
+  async function copy(text) {
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      const area = document.createElement("textarea");
+      area.value = text;
+      document.body.append(area);
+      area.select();
+      document.execCommand("copy");
+      area.remove();
+    }
+  }
+
+  function options(select, first, values, preferred) {
+    select.append(new Option(first, ""));
+    values.forEach((value) => select.append(new Option(value, value)));
+    if (values.includes(preferred)) select.value = preferred;
+    select.addEventListener("change", fillTable);
+  }
+
+  const headRow = document.createElement("tr");
+  columns.forEach((column, k) => {
+    const head = document.createElement("th");
+    head.scope = "col";
+    if (column.number) head.className = "number";
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = heads[column.name] ?? column.name;
+    button.addEventListener("click", () => {
+      state.down = state.sort === k ? !state.down : false;
+      state.sort = k;
+      fillTable();
+    });
+    head.append(button);
+    headRow.append(head);
+  });
+  document.querySelector("#numbers thead").append(headRow);
+  options($("measure"), "all", data.measure.values, "coverage");
+  options($("method"), "all", data.estimator.values, "");
+  $("copy").addEventListener("click", async () => {
+    await copy(csv());
+    $("copied").textContent = "Copied.";
+    setTimeout(() => { $("copied").textContent = ""; }, 2000);
+  });
+  document.querySelectorAll(".command").forEach((node) => {
+    node.title = "Click to copy";
+    node.addEventListener("click", () => copy(node.textContent));
+  });
+
+  // --- what the page shows ------------------------------------------------------------------------------------------
+  function select() {
+    document.querySelectorAll(".scroll[data-term]").forEach((node) => { node.hidden = node.dataset.term !== state.term; });
+    document.querySelectorAll(".glance td").forEach((node) => {
+      node.classList.toggle("off", state.cell !== "" && node.dataset.cell !== state.cell);
+    });
+    document.querySelectorAll(".failed tbody tr").forEach((node) => {
+      node.hidden = state.cell !== "" && node.dataset.cell !== state.cell;
+    });
+    fillTable();
+    refresh();
+  }
+  ["term", "cell"].forEach((name) => {
+    if ($(name)) $(name).addEventListener("change", () => { state[name] = $(name).value; select(); });
+  });
+
+  function theme(isDark) {
+    state.dark = isDark;
+    document.documentElement.dataset.theme = isDark ? "dark" : "light";
+    $("theme").textContent = isDark ? "Light" : "Dark";
+    $("theme").setAttribute("aria-pressed", String(isDark));
+    refresh();
+  }
+  const preferred = window.matchMedia("(prefers-color-scheme: dark)");
+  preferred.addEventListener("change", (event) => theme(event.matches));
+  $("theme").addEventListener("click", () => theme(!state.dark));
+  select();
+  theme(preferred.matches);
+})();

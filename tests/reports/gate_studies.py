@@ -1,0 +1,175 @@
+"""Small runs for the accuracy gate: clean ones, and the same with a defect built in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from nestbench.estimators.estimates import Estimates, FitStatus
+from nestbench.estimators.estimator import Agreement, Estimator, Info
+from nestbench.experiments.experiment import Experiment
+from nestbench.sim.cell import Cell
+from nestbench.sim.layout import Layout
+from nestbench.sim.model import Model
+from nestbench.sim.random_intercept import RandomIntercept
+
+TERMS = ("Intercept", "age", "gender[T.male]", "resources")
+TRUTH = np.array([50.0, 2.0, 1.0, 0.0])
+SD = np.array([0.5, 0.05, 0.1, 0.2])
+DF = 9.0
+PACKAGES = {"nestbench": "0.1.0", "statsmodels": "0.15.0", "numpy": "2.4.0"}
+
+
+@dataclass
+class Memory:
+    """A run held in memory."""
+
+    experiment: Experiment
+    cells: list[dict[str, Estimates]]
+    provenance: Mapping[str, Any] = field(default_factory=lambda: {"packages": PACKAGES})
+
+    def estimates(self, cell: int) -> Mapping[str, Estimates]:
+        return self.cells[cell]
+
+    def timings(self, cell: int) -> pd.DataFrame:
+        return pd.DataFrame()
+
+    def audits(self) -> pd.DataFrame:
+        return pd.DataFrame()
+
+
+def never(batch: Any, model: Any, options: Any) -> Estimates:
+    raise AssertionError("these methods are never fitted")
+
+
+def method(name: str, version: int = 1, batched: bool = True) -> Estimator:
+    info = Info(name, name, "nothing", "9", "nobody")
+    return Estimator(name, version, info, never, never if batched else None, Agreement.DIRECT)
+
+
+def wald_estimates(
+    estimate: np.ndarray, std_error: np.ndarray, df: float, first: int = 0, **more: Any
+) -> Estimates:
+    """Right t intervals and tests at the 5 % level around estimates [R, 4]."""
+    half = stats.t.ppf(0.975, df) * std_error
+    reps = len(estimate)
+    return Estimates(
+        terms=TERMS,
+        replications=np.arange(first, first + reps),
+        estimate=estimate,
+        std_error=std_error,
+        df=np.full(estimate.shape, df),
+        lower=estimate - half,
+        upper=estimate + half,
+        p_value=2 * stats.t.sf(np.abs(estimate / std_error), df),
+        status=np.zeros(reps, np.int8),
+        quantities=more.get("quantities", {}),
+        message=np.zeros(reps, np.int32),
+        messages=("",),
+        seconds=np.full(reps, np.nan),
+    )
+
+
+def drawn(rng: np.random.Generator, reps: int, first: int = 0) -> Estimates:
+    """Exact t statistics: normal estimates, scaled chi-squared variances with 9 df."""
+    estimate = TRUTH + SD * rng.standard_normal((reps, 4))
+    std_error = SD * np.sqrt(rng.chisquare(DF, (reps, 4)) / DF)
+    icc = np.clip(0.2 + 0.1 * rng.standard_normal(reps), 0, 1)
+    return wald_estimates(estimate, std_error, DF, first, quantities={"(icc)": icc})
+
+
+def gate_study(
+    reps: int = 200,
+    seed: int = 1,
+    cells: int = 3,
+    methods: tuple[str, ...] = ("plain", "robust"),
+    version: int = 1,
+    batched: bool = True,
+    packages: Mapping[str, str] | None = None,
+) -> Memory:
+    """A run whose methods are right: unbiased, exact t intervals."""
+    laws = [RandomIntercept(icc=round(0.1 * i, 3)) for i in range(cells)]
+    effects = {"Intercept": 50.0, "age": 2.0, "gender": 1.0, "resources": 0.0}
+    laws = [replace(law, effects=effects) for law in laws]
+    experiment = Experiment(
+        name="gate",
+        title="gate",
+        aims="",
+        cells=tuple(Cell(law, Layout(10, 20), Model("grade ~ age + gender + resources")) for law in laws),
+        levels=tuple({"population.icc": law.icc} for law in laws),
+        estimators=tuple(method(name, version, batched) for name in methods),
+        replications=reps,
+        seed=seed,
+    )
+    found = [
+        {name: drawn(np.random.default_rng([seed, c, m]), reps) for m, name in enumerate(methods)}
+        for c in range(cells)
+    ]
+    return Memory(experiment, found, {"packages": {**PACKAGES, **(packages or {})}})
+
+
+def changed(results: Memory, label: str, **columns: Callable[[Estimates], np.ndarray]) -> Memory:
+    """The run with some arrays of a method replaced in every cell."""
+    cells = []
+    for found in results.cells:
+        old = found[label]
+        cells.append({**found, label: replace(old, **{name: make(old) for name, make in columns.items()})})
+    return replace(results, cells=cells)
+
+
+def rebuilt(old: Estimates, estimate: np.ndarray, std_error: np.ndarray, df: float = DF) -> Estimates:
+    """Estimates with new numbers and the intervals and tests that follow."""
+    made = wald_estimates(estimate, std_error, df, quantities=old.quantities)
+    return replace(made, replications=old.replications, status=old.status)
+
+
+def small_se(old: Estimates) -> Estimates:
+    """Standard errors 5 % too small."""
+    return rebuilt(old, old.estimate, 0.95 * old.std_error)
+
+
+def wrong_df(old: Estimates) -> Estimates:
+    """One degree of freedom too many."""
+    return rebuilt(old, old.estimate, old.std_error, DF + 1)
+
+
+def flipped_sign(old: Estimates) -> Estimates:
+    """The sign of one term flipped."""
+    return rebuilt(old, old.estimate * np.array([1, 1, -1, 1]), old.std_error)
+
+
+def failing(old: Estimates) -> Estimates:
+    """One fit in a hundred fails."""
+    bad = np.random.default_rng(99).random(old.size) < 0.01
+    values = {name: np.where(bad[:, None], np.nan, getattr(old, name)) for name in
+              ("estimate", "std_error", "df", "lower", "upper", "p_value")}  # fmt: skip
+    status = np.where(bad, FitStatus.FAILED, old.status).astype(np.int8)
+    return replace(old, **values, status=status)
+
+
+def silent_zero(old: Estimates) -> Estimates:
+    """In one fit of fifty a term comes back as exactly 0 with an absurd SE and status OK."""
+    bad = np.random.default_rng(98).random(old.size) < 0.02
+    estimate, std_error = old.estimate.copy(), old.std_error.copy()
+    estimate[bad, 0], std_error[bad, 0] = 0.0, 1e7
+    return rebuilt(old, estimate, std_error)
+
+
+DEFECTS: dict[str, Callable[[Estimates], Estimates]] = {
+    "SE 5 % too small": small_se,
+    "df wrong by one": wrong_df,
+    "sign of one term flipped": flipped_sign,
+    "1 % of fits fail": failing,
+    "a silent zero in 2 % of fits": silent_zero,
+}
+
+
+def with_defect(results: Memory, label: str, defect: Callable[[Estimates], Estimates]) -> Memory:
+    """The run with a defect in one method, in every cell."""
+    cells = [{**found, label: defect(found[label])} for found in results.cells]
+    return replace(results, cells=cells)
