@@ -85,7 +85,8 @@ class Design:
 
     def outcome(self, batch: Batch) -> Floats:
         """Return y, float64 [N]."""
-        return _rows(batch, self.model.formula, "lhs", (self.response,), self.lhs_products)[0]
+        rows = _rows(batch, self.model.formula, "lhs", (self.response,), self.lhs_products)
+        return np.asarray(rows[0])
 
     def random(self, batch: Batch) -> Floats:
         """Return Z as rows of columns, float64 [q, N]."""
@@ -221,7 +222,7 @@ def _synthetic(group: str, signature: Signature) -> Batch:
 def _factor_values(factor: Factor, batch: Batch) -> Floats:
     column = batch.columns[factor.column]
     if isinstance(column, Category):
-        return (column.codes == factor.level).astype(np.float64)
+        return np.asarray(column.codes == factor.level, dtype=np.float64)
     if factor.kind == FactorKind.NUMBER:
         return column
     means = spread_means(column, batch.school_offsets)

@@ -65,7 +65,8 @@ def group_functions(sizes: Ints) -> dict[str, Callable[[Any], pd.Series[float]]]
         return pd.Series(spread_means(values, np.concatenate([[0], np.cumsum(sizes)])), index=x.index)
 
     def group_centred(x: Any) -> pd.Series[float]:
-        return x - group_mean(x)
+        centred: pd.Series[float] = x - group_mean(x)
+        return centred
 
     return {GROUP_MEAN: group_mean, GROUP_CENTRED: group_centred}
 

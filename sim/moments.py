@@ -1,20 +1,24 @@
 """School cross-products: the statistic every fast engine works from.
 
-For one model, W = [1, X without its intercept, Z columns not in X, y] of a replication is shifted by a pivot and scaled,
-and each school is reduced to its cross-product W_g'W_g. Nothing else of a school enters OLS, CR0-CR3, the jackknife,
-the wild bootstrap, within and between estimators or a Gaussian mixed model.
+For one model, W = [1, X without its intercept, Z columns not in X, y] of a replication is shifted by a
+pivot and scaled, and each school is reduced to its cross-product W_g'W_g. Nothing else of a school enters
+OLS, CR0-CR3, the jackknife, the wild bootstrap, within and between estimators or a Gaussian mixed model.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from nestbench.sim.batch import Batch, Floats, Ints
-from nestbench.sim.design import design_of
+from nestbench.sim.batch import Batch, Category, Floats, Ints
+from nestbench.sim.crossproducts import reduce_schools
+from nestbench.sim.design import Design, Factor, FactorKind, Product, design_of
 from nestbench.sim.model import Model
+
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,8 +28,10 @@ class SchoolMoments:
     Attributes
     ----------
     cross : float64 [S, d, d]
-        W_g'W_g of the pivoted, scaled columns ``(w - pivot) * scale``. Column 0 is the constant 1, so ``cross[:, 0, 0]``
-        are the school sizes and ``cross[:, 0]`` the school sums; the last column is y.
+        W_g'W_g of the pivoted, scaled columns ``(w - pivot) * scale``. Column 0 is the constant 1, so
+        ``cross[:, 0, 0]`` are the school sizes and ``cross[:, 0]`` the school sums; the last column is y.
+        In nearly collinear replications the columns of X that are not in Z are also made orthogonal to
+        the others, and y is replaced by its residual; `contrasts` and `shift` undo that.
     replication_offsets : int64 [R + 1]
         First school of each replication.
     x : int64 [p]
@@ -33,14 +39,17 @@ class SchoolMoments:
     z : int64 [q]
         Which columns of W are Z.
     pivot, scale : float64 [R, d]
-        Per replication; pivot 0 and scale 1 for column 0; pivot 0 everywhere when the model has no intercept. Scales are
-        powers of two, so that scaling is exact.
+        Per replication; pivot 0 and scale 1 for column 0; pivot 0 everywhere when the model has no
+        intercept. Scales are powers of two, so that scaling is exact.
     contrasts : float64 [R, p, p]
         beta = contrasts @ beta_pivoted + shift gives the coefficients of the terms as named; so does
         Var(beta) = contrasts Var(beta_pivoted) contrasts'.
     shift : float64 [R, p]
     estimable : bool [R, p]
         Whether each term is estimable (its unit vector is in the row space of X).
+    regular : bool [R]
+        Whether all values are finite, X plainly has full rank p < n, and y is neither constant nor fitted
+        exactly. Where False, an engine should leave the replication to its reference.
     """
 
     cross: Floats
@@ -51,45 +60,135 @@ class SchoolMoments:
     scale: Floats
     contrasts: Floats
     shift: Floats
-    estimable: npt.NDArray[np.bool_]
+    estimable: Mask
+    regular: Mask
 
 
 def moments_of(batch: Batch, model: Model) -> SchoolMoments:
     """Return the school moments of a model (call it as ``batch.once(moments_of, model)``)."""
     design = batch.once(design_of, model)
-    x_rows, z_rows, y = design.fixed(batch), design.random(batch), design.outcome(batch)
     names = ["Intercept", *[t for t in design.terms if t != "Intercept"]]
     names += [t for t in design.random_terms if t not in names]
-    rows = {"Intercept": np.ones(batch.rows)}
-    rows |= dict(zip(design.random_terms, z_rows, strict=True)) | dict(zip(design.terms, x_rows, strict=True))
-    w = np.vstack([*[rows[name] for name in names], y])
-    d, p, reps = len(w), len(design.terms), batch.size
     x = np.array([names.index(t) for t in design.terms], dtype=np.int64)
     z = np.array([names.index(t) for t in design.random_terms], dtype=np.int64)
-    cross = np.empty((len(batch.school_offsets) - 1, d, d))
-    pivot, scale = np.zeros((reps, d)), np.ones((reps, d))
-    contrasts, shift = np.zeros((reps, p, p)), np.zeros((reps, p))
-    estimable = np.ones((reps, p), dtype=bool)
-    for r in range(reps):
-        sample = batch.replication(r)
-        v = w[:, sample.rows].copy()
-        if design.intercept:
-            pivot[r, 1:] = v[1:].mean(axis=1)
-            v -= pivot[r][:, None]
-        scale[r, 1:] = 2.0 ** -np.round(np.log2(np.maximum(np.sqrt((v[1:] ** 2).mean(axis=1)), 1e-300)))
-        v *= scale[r][:, None]
-        start, stop = batch.replication_offsets[r : r + 2]
-        for s in range(start, stop):
-            first = batch.school_offsets[s] - sample.rows.start
-            last = batch.school_offsets[s + 1] - sample.rows.start
-            cross[s] = v[:, first:last] @ v[:, first:last].T
-        contrasts[r] = np.diag(scale[r][x] / scale[r, -1])
-        if design.intercept:
-            k = int(np.flatnonzero(x == 0)[0])
-            contrasts[r, k] -= pivot[r][x] * np.diag(contrasts[r])
-            contrasts[r, k, k] = 1.0 / scale[r, -1]
-            shift[r, k] = pivot[r, -1]
-        rank = np.linalg.matrix_rank(v[x])
-        if rank < p:
-            estimable[r] = [np.linalg.matrix_rank(np.delete(v[x], j, axis=0)) < rank for j in range(p)]
-    return SchoolMoments(cross, batch.replication_offsets, x, z, pivot, scale, contrasts, shift, estimable)
+    fixed = np.zeros(len(names) + 1, dtype=np.int64)
+    fixed[[0, *z]] = 1
+    program = _program(batch, design, names)
+    reps, d, p = batch.size, len(names) + 1, len(x)
+    schools = len(batch.school_offsets) - 1
+    widest = int(np.diff(batch.row_offsets).max(initial=0))
+    cross, pivot, scale = np.empty((schools, d, d)), np.empty((reps, d)), np.empty((reps, d))
+    contrasts, shift = np.empty((reps, p, p)), np.empty((reps, p))
+    regular = np.empty(reps, dtype=np.bool_)
+    reduce_schools(
+        program.starts,
+        program.kinds,
+        program.addresses,
+        program.levels,
+        batch.school_offsets,
+        batch.replication_offsets,
+        x,
+        fixed,
+        design.intercept,
+        np.empty((d + 1, widest)),
+        cross,
+        pivot,
+        scale,
+        contrasts,
+        shift,
+        regular,
+    )
+    estimable = np.ones((reps, p), dtype=np.bool_)
+    for r in np.flatnonzero(~regular):
+        estimable[r] = estimable_terms(batch.take([r]), design)
+    return SchoolMoments(
+        cross, batch.replication_offsets, x, z, pivot, scale, contrasts, shift, estimable, regular
+    )
+
+
+def estimable_terms(batch: Batch, design: Design) -> Mask:
+    """Return which terms of one data set are estimable [p]: zero in every vector of the null space of X.
+
+    Columns are brought to unit length, centred if there is an intercept (whose null vectors follow from
+    the slopes').
+    """
+    x = design.fixed(batch)
+    if not np.isfinite(x).all():
+        return np.zeros(len(x), dtype=np.bool_)
+    constant = np.array([design.intercept and term == "Intercept" for term in design.terms])
+    slopes = x[~constant]
+    size = np.abs(slopes).max(axis=1, initial=0.0)
+    unit = slopes / np.where(size > 0, size, 1.0)[:, None]
+    raw = np.sqrt((unit**2).sum(axis=1))
+    means = unit.mean(axis=1) if design.intercept else np.zeros(len(unit))
+    unit = unit - means[:, None]
+    length = np.sqrt((unit**2).sum(axis=1))
+    gone = length <= 8 * np.finfo(np.float64).eps * np.sqrt(x.shape[1])
+    length = np.where(gone, 1.0, length)
+    unit = np.where(gone[:, None], 0.0, unit / length[:, None])
+    noise = 8 * np.finfo(np.float64).eps * max(x.shape) * (raw / length).max(initial=1.0)
+    _, values, vectors = np.linalg.svd(unit.T, full_matrices=True)
+    small = np.ones(len(unit), dtype=np.bool_)
+    small[: len(values)] = values <= noise
+    null = vectors[small]
+    answer = np.ones(len(x), dtype=np.bool_)
+    answer[~constant] = ~(np.abs(null) > 1e-6).any(axis=0)
+    pull = null * (means / length)
+    answer[constant] = not (np.abs(pull.sum(axis=1)) > 1e-6 * np.abs(pull).sum(axis=1) + 1e-8).any()
+    return answer
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Program:
+    """The columns of W as products of factors, for the kernel; `alive` keeps what the addresses point to."""
+
+    starts: Ints
+    kinds: Ints
+    addresses: Ints
+    levels: Ints
+    alive: Sequence[npt.NDArray[np.generic]]
+
+
+def _program(batch: Batch, design: Design, names: Sequence[str]) -> _Program:
+    columns = _products(batch, design)
+    factors = [columns[name] for name in names] + [columns["(y)"]]
+    flat = [factor for product in factors for factor in product]
+    arrays = [_memory(batch, factor) for factor in flat]
+    return _Program(
+        np.concatenate([[0], np.cumsum([len(product) for product in factors])]).astype(np.int64),
+        np.array([kind_of(factor) for factor in flat], dtype=np.int64),
+        np.array([array.ctypes.data for array in arrays], dtype=np.int64),
+        np.array([factor.level if isinstance(factor, Factor) else 0 for factor in flat], dtype=np.int64),
+        arrays,
+    )
+
+
+def _products(batch: Batch, design: Design) -> dict[str, Sequence[Factor | Floats]]:
+    """Return each column of W as factors; a column that only formulaic can make is one array of numbers."""
+    parts: list[tuple[Sequence[str], tuple[Product, ...] | None, str]] = [
+        (design.random_terms, design.random_products, "random"),
+        (design.terms, design.rhs_products, "fixed"),
+        (["(y)"], design.lhs_products, "outcome"),
+    ]
+    columns: dict[str, Sequence[Factor | Floats]] = {"Intercept": ()}
+    for names, products, method in parts:
+        if products is None:
+            rows = np.atleast_2d(getattr(design, method)(batch))
+            columns |= {name: (row,) for name, row in zip(names, rows, strict=True) if name != "Intercept"}
+        else:
+            columns |= dict(zip(names, products, strict=True))
+    return columns
+
+
+def _memory(batch: Batch, factor: Factor | Floats) -> npt.NDArray[np.generic]:
+    if not isinstance(factor, Factor):
+        return np.ascontiguousarray(factor, dtype=np.float64)
+    column = batch.columns[factor.column]
+    if isinstance(column, Category):
+        return np.ascontiguousarray(column.codes, dtype=np.int32)
+    return np.ascontiguousarray(column, dtype=np.float64)
+
+
+def kind_of(factor: Factor | Floats) -> FactorKind:
+    """Return how the kernel reads a factor; an array is numbers."""
+    return factor.kind if isinstance(factor, Factor) else FactorKind.NUMBER
