@@ -223,11 +223,10 @@ def matrices_of(batch: Batch, model: Model) -> Matrices:
 def _attempt(fit_one: FitOne, screen: Screen, data: DataSet) -> tuple[Screened, Answer]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        nothing = Screened(np.empty(0, dtype=np.int64), np.zeros(len(data.terms), dtype=bool))
+        screened = Screened(np.empty(0, dtype=np.int64), np.zeros(len(data.terms), dtype=bool))
         try:
-            if not (np.isfinite(data.y).all() and np.isfinite(data.x).all()):
+            if not all(np.isfinite(part).all() for part in (data.y, data.x, data.z)):
                 raise CannotFit("the data hold values that are not finite")
-            screened = nothing
             screened = screen(data)
             answer = fit_one(data.keep(screened.columns))
         except InvalidInput:
