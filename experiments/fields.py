@@ -14,6 +14,20 @@ from nestbench.sim.errors import InvalidInput, did_you_mean
 
 T = TypeVar("T")
 
+WORDS = {
+    "string_pattern_mismatch": "a name of letters, digits, '.', '_' and '-'",
+    "string_type": "a text",
+    "dict_type": "a table",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "too_short": "a list of at least one",
+    "string_too_long": "shorter",
+}
+"""What pydantic's errors mean to who writes TOML."""
+
 
 class Problems:
     """What is wrong with an input, each line naming key, value and what is allowed; duplicates are said once."""
@@ -113,14 +127,19 @@ def _validated(adapter: TypeAdapter[Any], value: Any, where: str, problems: Prob
 
 
 def _describe(error: ValidationError, value: Any, where: str, problems: Problems) -> None:
-    seen = set()
+    """Note each place with an error once, with what every member of a union would have allowed there."""
+    told: dict[tuple[Any, ...], list[str]] = {}
+    inputs = {}
     for item in error.errors(include_url=False):
         place = tuple(part for part in item["loc"] if _leads_into(value, part))
-        told = (place, item["msg"])
-        if told not in seen:
-            seen.add(told)
-            text = item["msg"].removeprefix("Value error, ").replace("Input should be", "should be", 1)
-            problems.add(f"{_join(where, *place)} {text}, got {show(item['input'])}")
+        inputs[place] = item["input"]
+        allowed = WORDS.get(item["type"]) or item["msg"].removeprefix("Input should be ")
+        if allowed not in told.setdefault(place, []):
+            told[place].append(allowed)
+    for place, allowed_there in told.items():
+        problems.add(
+            f"{_join(where, *place)} should be {' or '.join(allowed_there)}, got {show(inputs[place])}"
+        )
 
 
 def _leads_into(value: Any, part: Any) -> bool:

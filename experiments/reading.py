@@ -124,9 +124,10 @@ def experiment_from(
         )
         problems.refuse(where)
     settings = build(Settings, tables["experiment"], "experiment", problems)
-    loaded = _plugins(settings.plugins if settings else [], base or Path.cwd(), problems)
+    raw = tables["experiment"] if isinstance(tables["experiment"], Mapping) else {}
+    loaded = _plugins(_listed(raw, "plugins", str), base or Path.cwd(), problems)
     levels, cells = _cells(tables, problems)
-    chosen = _estimators(settings.estimators, settings.engine, problems) if settings else ()
+    chosen = _estimators(_listed(raw, "estimators", (str, dict)), raw.get("engine", "auto"), problems)
     problems.refuse(where)
     assert settings is not None
     shared = {
@@ -141,6 +142,12 @@ def experiment_from(
         source=source or to_toml(tables),
     )
     return replace(experiment, title=experiment.title or experiment.name)
+
+
+def _listed(table: Tables, key: str, kinds: Any) -> list[Any]:
+    """Return the usable items of a list; what is wrong with the others is said elsewhere: no error hides another."""
+    found = table.get(key, [])
+    return [item for item in found if isinstance(item, kinds)] if isinstance(found, (list, tuple)) else []
 
 
 def _plugins(paths: Sequence[str], base: Path, problems: Problems) -> tuple[Plugin, ...]:
@@ -170,7 +177,8 @@ def _estimators(choices: Sequence[Choice], engine: str, problems: Problems) -> t
     for choice in choices:
         try:
             estimator = registry.get(choice)
-            estimator.engine(engine)
+            if engine in ("auto", "reference", "batched"):
+                estimator.engine(engine)
             found.append(estimator)
         except InvalidInput as error:
             problems.add(f"experiment.estimators: {error}")
