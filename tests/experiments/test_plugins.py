@@ -1,0 +1,143 @@
+"""Own methods and laws from a file: loaded, run in workers, part of the identity, failures as rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nestbench.estimators.estimates import FitStatus
+from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.frame_engine import FrameEngine
+from nestbench.experiments.running import run_experiment
+from nestbench.experiments.store import Store
+from nestbench.sim.batch import batch_of_frame
+from nestbench.sim.errors import InvalidInput
+from nestbench.sim.model import Model
+
+METHODS = '''
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+
+import nestbench
+from nestbench.sim.random_intercept import RandomIntercept
+
+
+@nestbench.estimator("own-ols")
+def own_ols(frame, model):
+    """Least squares by hand."""
+    x = np.column_stack([np.ones(len(frame)), frame["age"], frame["resources"]])
+    y = frame["grade"].to_numpy()
+    beta = np.linalg.solve(x.T @ x, x.T @ y)
+    df = len(y) - x.shape[1]
+    variance = ((y - x @ beta) ** 2).sum() / df * np.linalg.inv(x.T @ x)
+    return pd.DataFrame(
+        {"estimate": beta, "std_error": np.sqrt(np.diag(variance)), "df": df}, index=["Intercept", "age", "resources"]
+    )
+
+
+@nestbench.population
+class Louder:
+    """Not a law of its own: shows that a class from a file reaches the workers."""
+
+    name: ClassVar[str] = "louder"
+
+
+'''
+
+
+def write(folder: Path, text: str) -> Path:
+    file = folder / "my_methods.py"
+    file.write_text(text)
+    return file
+
+
+def test_a_plugin_runs_in_workers_and_equals_the_built_in(tables: dict[str, Any], tmp_path: Path) -> None:
+    write(tmp_path, METHODS[: METHODS.index("@nestbench.population")])
+    tables["experiment"] |= {"estimators": ["ols", "own-ols"], "plugins": ["my_methods.py"]}
+    experiment = Experiment.from_dict(tables, base=tmp_path)
+    store = run_experiment(experiment, tmp_path / "run", workers=2, block=6)
+    (tmp_path / "my_methods.py").unlink()
+    opened = Store.open(store.folder)
+    for cell in range(4):
+        own, built_in = opened.estimates(cell)["own-ols"], opened.estimates(cell)["ols"]
+        assert own.terms == built_in.terms
+        for name in ("estimate", "std_error", "df", "lower", "upper", "p_value"):
+            np.testing.assert_allclose(getattr(own, name), getattr(built_in, name), rtol=1e-8, err_msg=name)
+
+
+def test_the_content_of_a_plugin_is_part_of_the_identity(tables: dict[str, Any], tmp_path: Path) -> None:
+    text = METHODS[: METHODS.index("@nestbench.population")]
+    write(tmp_path, text)
+    tables["experiment"] |= {"estimators": ["own-ols"], "plugins": ["my_methods.py"]}
+    key = Experiment.from_dict(tables, base=tmp_path).key
+    write(tmp_path, text + "# edited\n")
+    assert Experiment.from_dict(tables, base=tmp_path).key != key
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("def f(:\n", "SyntaxError"),
+        ("import nowhere_at_all\n", "nowhere_at_all"),
+        ("import nestbench\n@nestbench.estimator('ols')\ndef f(frame, model): ...\n", "taken by a built-in"),
+        (
+            "import nestbench\n@nestbench.population\nclass Law:\n    name = 'law'\n",
+            "without truth, theory, draw",
+        ),
+    ],
+)
+def test_what_a_plugin_can_get_wrong(tables: dict[str, Any], tmp_path: Path, text: str, said: str) -> None:
+    write(tmp_path, text)
+    tables["experiment"]["plugins"] = ["my_methods.py"]
+    with pytest.raises(InvalidInput, match=said):
+        Experiment.from_dict(tables, base=tmp_path)
+
+
+def fit(result: Any) -> Any:
+    frame = pd.DataFrame({"y": np.arange(6.0), "x": [1.0, 2, 1, 2, 1, 3], "school": list("aabbcc")})
+
+    def method(frame: pd.DataFrame, model: Model) -> Any:
+        return result(frame) if callable(result) else result
+
+    return FrameEngine(method)(batch_of_frame(frame, "school"), Model("y ~ x"), {})
+
+
+def test_what_a_method_may_return() -> None:
+    found = fit({"x": {"estimate": 1.0, "std_error": 0.5, "df": 4}, "(icc)": 0.3, "z": 2.0})
+    assert found.terms == ("x", "z")
+    assert found.quantities["(icc)"].tolist() == [0.3]
+    assert found.upper[0, 0] == pytest.approx(1.0 + 0.5 * 2.7764451)
+    assert found.p_value[0, 0] == pytest.approx(0.11611652)
+    assert np.isnan(found.std_error[0, 1])
+    table = pd.DataFrame({"term": ["x"], "estimate": [1.0], "std_error": [0.5], "lower": [-9.0]})
+    kept = fit(table)
+    assert (kept.lower[0, 0], kept.upper[0, 0]) == (-9.0, pytest.approx(1.0 + 0.5 * 1.959964))
+
+
+def raises(_: pd.DataFrame) -> Any:
+    raise ZeroDivisionError("no")
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        (raises, "ZeroDivisionError: no"),
+        (3.0, "expected a table of terms"),
+        ({}, "expected a table of terms"),
+        ({"x": {"std_error": 1.0}}, "expected the columns"),
+        ({"x": {"estimate": 1.0, "sderr": 1.0}}, "expected the columns"),
+        ({"x": {"estimate": "much"}}, "ValueError"),
+        ({"x": {"estimate": np.nan}}, "no finite estimate"),
+    ],
+)
+def test_rubbish_is_a_failed_fit_with_a_message(result: Any, said: str) -> None:
+    found = fit(result)
+    assert found.status.tolist() == [FitStatus.FAILED]
+    assert said in found.texts()[0]
