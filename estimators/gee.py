@@ -7,6 +7,8 @@ estimates from residual products, with statsmodels' N - p and pairs - p denomina
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from statsmodels.genmod.cov_struct import Exchangeable
 from statsmodels.genmod.generalized_estimating_equations import GEE
@@ -14,37 +16,44 @@ from statsmodels.genmod.generalized_estimating_equations import GEE
 from nestbench.estimators.estimates import FitStatus
 from nestbench.estimators.estimator import Agreement, Estimator, Info
 from nestbench.estimators.ols import least_squares
-from nestbench.estimators.ols_cluster import naive_se, require_schools, sandwich_answer
-from nestbench.estimators.reference import Answer, DataSet, FitOne, reference_engine
+from nestbench.estimators.ols_cluster import coefficients, require_schools, sandwich_answer
+from nestbench.estimators.reference import Answer, CannotFit, DataSet, FitOne, reference_engine
 
 
 def fit_gee(cov_type: str) -> FitOne:
-    """Return the method for statsmodels' `cov_type` ``robust`` or ``bias_reduced``."""
+    """Return the method for statsmodels' `cov_type` ``robust`` or ``bias_reduced``.
+
+    statsmodels stops when the norm of its score is below an absolute bound. So it is given standardised columns, and
+    the OLS residuals over their SD as outcome: the estimating equations are equivariant, and units no longer matter.
+    """
 
     def fit(data: DataSet) -> Answer:
         require_schools(data)
-        naive = naive_se(least_squares(data))
-        result = GEE(data.y, data.x, data.groups, cov_struct=Exchangeable()).fit(cov_type=cov_type)
+        require_pairs(data)
+        inner, back = data.standardised()
+        ols = least_squares(inner)
+        unit = float(np.sqrt(ols.scale))
+        model = GEE(ols.resid / unit, inner.x, data.groups, cov_struct=Exchangeable())
+        start = np.zeros(data.x.shape[1])
+        result = model.fit(maxiter=200, ctol=1e-10 * len(data.y), start_params=start, cov_type=cov_type)
+        beta = back @ (ols.params + unit * result.params)
+        std_error = unit * np.sqrt(np.diag(back @ result.cov_params() @ back.T))
+        _, _, naive = coefficients(ols, back)
         answer = sandwich_answer(
-            data.terms,
-            np.asarray(result.params),
-            np.asarray(result.bse),
-            naive,
-            np.inf,
-            icc=float(result.cov_struct.dep_params),
+            data.terms, beta, std_error, naive, np.inf, icc=float(result.cov_struct.dep_params)
         )
-        if result.converged:
-            return answer
-        return Answer(
-            answer.estimate,
-            answer.std_error,
-            answer.df,
-            FitStatus.NOT_CONVERGED,
-            answer.quantities,
-            answer.message,
-        )
+        return answer if result.converged else replace(answer, status=FitStatus.NOT_CONVERGED)
 
     return fit
+
+
+def require_pairs(data: DataSet) -> None:
+    """Raise `CannotFit` unless alpha's denominator, pairs of students in one school less p, is positive."""
+    pairs, p = float((data.sizes * (data.sizes - 1.0)).sum() / 2.0), data.x.shape[1]
+    if pairs <= p:
+        raise CannotFit(
+            f"the working correlation needs more than {p} pairs of students in one school, got {pairs:g}"
+        )
 
 
 GEE_Z = Estimator(

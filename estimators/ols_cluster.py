@@ -4,7 +4,8 @@ With ``s_g = X_g'e_g`` and ``M = (X'X)^-1``, CR0 is ``M [sum_g s_g s_g'] M``. CR
 ``G/(G-1) (N-1)/(N-p)``, statsmodels' and Stata's default. CR3 uses ``(I - H_gg)^-1 e_g`` for ``e_g``: it equals
 ``sum_g (b_(g) - b)(b_(g) - b)'`` over the leave-one-school-out estimates. statsmodels' ``cluster-crv3`` is
 ``(G-1)/G`` of that, so its variance is multiplied by ``G/(G-1)`` here. CRV3J, the jackknife, keeps ``(G-1)/G`` and is
-centred at the mean of the ``b_(g)``.
+centred at the mean of the ``b_(g)``. Both are computed on standardised columns, since statsmodels judges the rank of
+each leave-one-out X'X in absolute terms.
 
 The same variance with a normal and with a t(G - 1) reference is two methods, and two names.
 """
@@ -39,16 +40,13 @@ def fit_cluster(cov_type: str, *, correction: bool = True, factor: str = "", use
 
     def fit(data: DataSet) -> Answer:
         require_schools(data)
-        result = least_squares(
-            data,
-            cov_type=cov_type,
-            cov_kwds={"groups": data.groups, "use_correction": correction},
-            use_t=use_t,
-        )
+        inner, back = (data, None) if cov_type == "cluster" else data.standardised()
+        groups = {"groups": data.groups, "use_correction": correction}
+        result = least_squares(inner, cov_type=cov_type, cov_kwds=groups, use_t=use_t)
+        beta, std_error, naive = coefficients(result, back)
         g = data.schools
         scale = np.sqrt(g / (g - 1)) if factor else 1.0
-        df = g - 1.0 if use_t else np.inf
-        return sandwich_answer(data.terms, result.params, result.bse * scale, naive_se(result), df)
+        return sandwich_answer(data.terms, beta, std_error * scale, naive, g - 1.0 if use_t else np.inf)
 
     return fit
 
@@ -62,6 +60,18 @@ def require_schools(data: DataSet) -> None:
 def naive_se(result: Any) -> Floats:
     """Return the iid standard errors of a statsmodels least-squares result."""
     return np.asarray(np.sqrt(np.diag(result.normalized_cov_params) * result.scale))
+
+
+def coefficients(result: Any, back: Floats | None) -> tuple[Floats, Floats, Floats]:
+    """Return (beta, robust SE, iid SE) of a statsmodels result, mapped by beta = back b."""
+    if back is None:
+        return result.params, result.bse, naive_se(result)
+
+    def errors(covariance: Floats) -> Floats:
+        return np.asarray(np.sqrt(np.diag(back @ covariance @ back.T)))
+
+    iid = result.normalized_cov_params * result.scale
+    return back @ result.params, errors(result.cov_params()), errors(iid)
 
 
 def sandwich_answer(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any
 
@@ -92,18 +92,27 @@ class DataSet:
         if len(columns) == self.x.shape[1]:
             return self
         found = np.flatnonzero(columns == self.intercept) if self.intercept is not None else np.empty(0)
-        return DataSet(
-            self.y,
-            np.ascontiguousarray(self.x[:, columns]),
-            self.z,
-            self.groups,
-            self.starts,
-            tuple(self.terms[c] for c in columns),
-            int(found[0]) if len(found) else None,
-            self.model,
-            self.options,
-            self.sample,
+        return replace(
+            self,
+            x=np.ascontiguousarray(self.x[:, columns]),
+            terms=tuple(self.terms[c] for c in columns),
+            intercept=int(found[0]) if len(found) else None,
         )
+
+    def standardised(self) -> tuple[DataSet, Floats]:
+        """Return the data set with X centred (given an intercept) and of unit spread, and A [p, p]: beta = A b.
+
+        For methods whose thresholds depend on the units of X. ``Var(beta) = A Var(b) A'``.
+        """
+        centre = np.zeros(self.x.shape[1]) if self.intercept is None else self.x.mean(axis=0)
+        if self.intercept is not None:
+            centre[self.intercept] = 0.0
+        shifted = self.x - centre
+        spread = np.sqrt((shifted**2).mean(axis=0))
+        back = np.diag(1.0 / spread)
+        if self.intercept is not None:
+            back[self.intercept] -= centre / spread
+        return replace(self, x=shifted / spread), back
 
 
 @dataclass(frozen=True, slots=True, eq=False)
