@@ -1,10 +1,10 @@
 r"""Standard errors and degrees of freedom after a textbook mixed-model fit, one definition a function.
 
-Satterthwaite: df = 2 v^2 / (g'Ag), v = Var(l'beta) as a function of (theta, sigma), g its gradient and A twice the inverse
+Satterthwaite: df = 2 v^2 / (g'Ag), v = Var(l'beta) as a function of (theta, sigma), g its gradient, A twice the inverse
 of the Hessian of the deviance in (theta, sigma), not profiled (Giesbrecht & Burns 1985; as lmerTest).
 Kenward-Roger (1997; as pbkrtest): V = sum_i gamma_i G_i linear in the variances, expected information.
-CR2 on the GLS fit (Bell & McCaffrey 2002; Pustejovsky & Tipton 2018; as clubSandwich with the fitted V as target): A_g is
-the symmetric solution of A_g R_g A_g = V_g, R_g = V_g - X_g M X_g', M = (X'V^-1X)^-1.
+CR2 on the GLS fit (Bell & McCaffrey 2002; Pustejovsky & Tipton 2018; as clubSandwich with the fitted V): A_g is the
+symmetric solution of A_g R_g A_g = V_g, R_g = V_g - X_g M X_g', M = (X'V^-1X)^-1.
 """
 
 from __future__ import annotations
@@ -13,6 +13,11 @@ import numpy as np
 
 from nestbench.estimators.mixed_textbook import TextbookFit
 from nestbench.sim.batch import Floats
+
+
+def plain_errors(fit: TextbookFit) -> Floats:
+    """Return sqrt(sigma^2 diag C) [p]."""
+    return np.asarray(np.sqrt(fit.sigma2 * fit.variances(fit.c)))
 
 
 def satterthwaite(fit: TextbookFit) -> Floats:
@@ -24,9 +29,9 @@ def satterthwaite(fit: TextbookFit) -> Floats:
     hessian[:m, m] = hessian[m, :m] = -2.0 * fit.rss_slope * rss / sigma**3
     hessian[m, m] = 6.0 * rss / sigma**4 - 2.0 * nu / sigma**2
     covariance = 2.0 * np.linalg.pinv(hessian, rcond=1e-12, hermitian=True)
-    variances = fit.sigma2 * np.diag(fit.c)
-    slopes = [-fit.sigma2 * np.diag(fit.c @ p @ fit.c) for p in fit.p]
-    gradient = np.array([*slopes, 2.0 * sigma * np.diag(fit.c)])
+    variances = fit.sigma2 * fit.variances(fit.c)
+    slopes = [-fit.sigma2 * fit.variances(fit.c @ p @ fit.c) for p in fit.p]
+    gradient = np.array([*slopes, 2.0 * sigma * fit.variances(fit.c)])
     return np.asarray(2.0 * variances**2 / np.einsum("ik,ij,jk->k", gradient, covariance, gradient))
 
 
@@ -53,9 +58,9 @@ def kenward_roger(fit: TextbookFit) -> tuple[Floats, Floats]:
     w = 2.0 * np.linalg.inv(info)
     u = sum(w[i, j] * (qq[i, j] - pp[i] @ phi @ pp[j]) for i in range(h) for j in range(h))
     adjusted = phi + 2.0 * phi @ u @ phi
-    shares = np.array([np.diag(phi @ each @ phi) / np.diag(phi) for each in pp])
+    shares = np.array([fit.variances(phi @ each @ phi) / fit.variances(phi) for each in pp])
     df = 2.0 / np.einsum("ik,ij,jk->k", shares, w, shares)
-    return np.sqrt(fit.sigma2 * np.diag(adjusted)), np.asarray(df)
+    return np.sqrt(fit.sigma2 * fit.variances(adjusted)), np.asarray(df)
 
 
 def cr2(fit: TextbookFit) -> tuple[Floats, Floats]:
@@ -66,7 +71,7 @@ def cr2(fit: TextbookFit) -> tuple[Floats, Floats]:
         for y, x, z in zip(s.y, s.x, s.z, strict=True):
             v = np.eye(len(y)) + z @ psi @ z.T
             a = adjustment(v, v - x @ fit.c @ x.T)
-            rows = fit.c @ x.T @ np.linalg.inv(v) @ a
+            rows = fit.model.l @ fit.c @ x.T @ np.linalg.inv(v) @ a
             scores.append(rows @ (y - x @ fit.beta))
             spread.append(np.einsum("kn,nm,km->k", rows, v, rows))
             cross.append(rows @ x)
@@ -80,26 +85,12 @@ def cr2(fit: TextbookFit) -> tuple[Floats, Floats]:
 
 
 def adjustment(v: Floats, r: Floats) -> Floats:
-    """Return D'(D R D')^(-1/2) D with V = D'D: the symmetric A with A R A = V (a generalised inverse where R is singular)."""
+    """Return D'(D R D')^(-1/2) D, V = D'D: the symmetric A with A R A = V (generalised where R is singular)."""
     d = np.linalg.cholesky(v).T
     values, vectors = np.linalg.eigh(d @ r @ d.T)
     positive = values > 1e-10 * values.max()
     half = (vectors[:, positive] / np.sqrt(values[positive])) @ vectors[:, positive].T
     return np.asarray(d.T @ half @ d)
-
-
-def between_within(fit: TextbookFit) -> Floats:
-    """Return G - p_school for columns of X that are constant within schools, N - G - p_student for the others [p]."""
-    constant = np.ones(len(fit.beta), dtype=bool)
-    students, schools = 0, 0
-    for s in fit.model.stacks:
-        spread = np.abs(s.x - s.x[:, :1]).max(axis=(0, 1))
-        constant &= spread <= 1e-12 * np.abs(s.x).max(axis=(0, 1))
-        students += s.y.size
-        schools += len(s.y)
-    school = schools - int(constant.sum())
-    student = students - schools - int((~constant).sum())
-    return np.where(constant, float(max(school, 0)) or np.nan, float(max(student, 0)) or np.nan)
 
 
 def _basis(fit: TextbookFit) -> list[Floats]:
@@ -114,5 +105,3 @@ def _basis(fit: TextbookFit) -> list[Floats]:
                 one[i, j] = one[j, i] = 1.0
                 chosen.append(one)
     return chosen
-
-

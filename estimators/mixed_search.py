@@ -1,4 +1,4 @@
-"""Maximising the textbook likelihood of a mixed model: no speed, no shortcuts, every local maximum in reach compared."""
+"""Maximising the textbook likelihood of a mixed model: no speed, no shortcuts, all local maxima in reach compared."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STARTS = (1.0, 0.3, 0.05)
 VANISHED = 1e-5
 """A diagonal entry of Lambda below this, for columns of Z of unit root mean square, may be a zero."""
 
-ONE_SCHOOL_DF = "no degrees of freedom between schools are left: the school variance is not identified"
+NO_SCHOOL_DF = "no degrees of freedom between schools are left: the school variance is not identified"
 ONE_STUDENT = "one student per school: school and residual variance can't be told apart"
 NO_WITHIN = "the outcome is fitted exactly within schools: the residual variance is not identified"
 EXACT = "the outcome is fitted exactly: there is no residual variation to judge by"
@@ -33,8 +33,8 @@ def check(data: DataSet) -> None:
         raise CannotFit(EXACT)
     dummies = (data.groups[:, None] == np.arange(data.schools)).astype(np.float64)
     left = dummies - data.x @ np.linalg.lstsq(data.x, dummies, rcond=None)[0]
-    if float(np.sum(left**2)) <= 1e-8 * n:
-        raise CannotFit(ONE_SCHOOL_DF)
+    if data.schools < 2 or float(np.sum(left**2)) <= 1e-8 * n:
+        raise CannotFit(NO_SCHOOL_DF)
     if data.sizes.max() == 1:
         raise CannotFit(ONE_STUDENT)
 
@@ -45,7 +45,9 @@ def single(model: Textbook) -> TextbookFit:
     At theta = 0 the score is 0 by symmetry; whether it is a maximum is for the second derivative to say.
     """
     rows = sum(s.y.size for s in model.stacks)
-    unit = float(np.sqrt(sum(len(s.y) for s in model.stacks) / sum(float(np.sum(s.z**2)) for s in model.stacks)))
+    unit = float(
+        np.sqrt(sum(len(s.y) for s in model.stacks) / sum(float(np.sum(s.z**2)) for s in model.stacks))
+    )
 
     def slope(theta: float) -> float:
         return float(fit_at(model, np.array([theta]), False).score[0])
@@ -61,7 +63,9 @@ def single(model: Textbook) -> TextbookFit:
             low = points[k] or _left_of_root(slope, points[k + 1])
             found.append(float(optimize.brentq(slope, low, points[k + 1], xtol=1e-15 * unit, rtol=1e-14)))
     fits = [fit_at(model, np.array([theta])) for theta in found]
-    fits = [fit for fit in fits if fit.sigma2 > 1e-20 * float(np.mean([np.var(s.y) for s in model.stacks]) * rows)]
+    fits = [
+        fit for fit in fits if fit.sigma2 > 1e-20 * float(np.mean([np.var(s.y) for s in model.stacks]) * rows)
+    ]
     if not fits:
         raise CannotFit(NO_WITHIN)
     return min(fits, key=lambda fit: fit.criterion)

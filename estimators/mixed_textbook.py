@@ -33,10 +33,15 @@ class Stack:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Textbook:
-    """A model on one data set: the schools by size, and Psi = 1/2 sum_ab theta_a theta_b second[a, b] [m, m, q, q]."""
+    """A model on one data set: the schools by size, and Psi = 1/2 sum_ab theta_a theta_b second[a, b] [m, m, q, q].
+
+    The columns of X are those of Q in X = Q R, so that nearly dependent columns lose no digits: the coefficients as
+    named are l beta with l = R^-1.
+    """
 
     stacks: tuple[Stack, ...]
     second: Floats
+    l: Floats  # noqa: E741
     nu: int
     restricted: bool
 
@@ -52,7 +57,8 @@ class Textbook:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TextbookFit:
-    """Everything at one theta [m]: beta [p], sigma2, C [p, p], the criterion, its score [m] and Hessian [m, m]."""
+    """Everything at one theta [m]: beta [p], sigma2, C [p, p] for the columns of Q, the criterion, its score [m] and
+    Hessian [m, m]."""
 
     model: Textbook
     theta: Floats
@@ -66,10 +72,24 @@ class TextbookFit:
     p: Floats
     """P_a = -X'V^-1V_aV^-1X = d(X'V^-1X)/dtheta_a [m, p, p]."""
 
+    @property
+    def estimate(self) -> Floats:
+        """Coefficients of the terms as named [p]."""
+        return self.model.l @ self.beta
+
+    def variances(self, matrix: Floats) -> Floats:
+        """Return diag(l M l') [p]."""
+        return np.asarray(np.einsum("ki,ij,kj->k", self.model.l, matrix, self.model.l))
+
+
+def free_entries(q: int, diagonal: bool = False) -> list[tuple[int, int]]:
+    """Return (row, column) of the free entries of Lambda, column by column as lme4 orders them."""
+    return [(i, j) for j in range(q) for i in range(j, q) if i == j or not diagonal]
+
 
 def factor_of(q: int, diagonal: bool = False) -> Floats:
-    """Return `second` of Psi = Lambda Lambda', theta the free entries of Lambda column by column (diagonal: its diagonal)."""
-    free = [(i, j) for j in range(q) for i in range(j, q) if i == j or not diagonal]
+    """Return `second` of Psi = Lambda Lambda', theta the free entries of Lambda."""
+    free = free_entries(q, diagonal)
     second = np.zeros((len(free), len(free), q, q))
     for a, (i, j) in enumerate(free):
         for b, (k, h) in enumerate(free):
@@ -82,12 +102,13 @@ def factor_of(q: int, diagonal: bool = False) -> Floats:
 def textbook_of(data: DataSet, second: Floats, restricted: bool, z: Floats | None = None) -> Textbook:
     """Return the model of one data set; `z` [n, q] instead of the data set's own."""
     z = data.z if z is None else z
+    q, r = np.linalg.qr(data.x)
     stacks = []
-    for n in np.unique(data.sizes):
-        rows = data.starts[data.sizes == n][:, None] + np.arange(n)
-        stacks.append(Stack(data.y[rows], data.x[rows], z[rows]))
+    for size in np.unique(data.sizes):
+        rows = data.starts[data.sizes == size][:, None] + np.arange(size)
+        stacks.append(Stack(data.y[rows], q[rows], z[rows]))
     n, p = data.x.shape
-    return Textbook(tuple(stacks), second, n - p if restricted else n, restricted)
+    return Textbook(tuple(stacks), second, np.linalg.inv(r), n - p if restricted else n, restricted)
 
 
 def fit_at(model: Textbook, theta: Floats, with_hessian: bool = True) -> TextbookFit:
@@ -95,9 +116,12 @@ def fit_at(model: Textbook, theta: Floats, with_hessian: bool = True) -> Textboo
     psi = 0.5 * np.einsum("a,aij->ij", theta, model.first(theta))
     covariances = [np.eye(s.z.shape[1]) + s.z @ psi @ transposed(s.z) for s in model.stacks]
     inverses = [np.linalg.inv(v) for v in covariances]
-    c = np.linalg.inv(sum(np.sum(transposed(s.x) @ w @ s.x, axis=0) for s, w in zip(model.stacks, inverses, strict=True)))
+    c = np.linalg.inv(
+        sum(np.sum(transposed(s.x) @ w @ s.x, axis=0) for s, w in zip(model.stacks, inverses, strict=True))
+    )
     right = sum(
-        np.einsum("knp,knm,km->p", s.x, w, s.y, optimize=True) for s, w in zip(model.stacks, inverses, strict=True)
+        np.einsum("knp,knm,km->p", s.x, w, s.y, optimize=True)
+        for s, w in zip(model.stacks, inverses, strict=True)
     )
     beta = c @ right
     log_v = sum(float(np.linalg.slogdet(v)[1].sum()) for v in covariances)
@@ -131,7 +155,7 @@ def fit_at(model: Textbook, theta: Floats, with_hessian: bool = True) -> Textboo
     hessian = model.nu * (rss_ab / rss - np.outer(rss_a, rss_a) / rss**2) + trace_ab
     criterion = model.nu * (1 + np.log(2 * np.pi * rss / model.nu)) + log_v
     if model.restricted:
-        criterion -= np.linalg.slogdet(c)[1]
+        criterion -= np.linalg.slogdet(c)[1] + 2.0 * np.linalg.slogdet(model.l)[1]
     return TextbookFit(
         model, theta, beta, rss / model.nu, c, float(criterion), score, hessian, rss_a / rss, pa
     )

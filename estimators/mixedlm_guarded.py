@@ -28,24 +28,34 @@ FLOOR = 1e-8
 SCORE_TOLERANCE = 1e-3
 """Largest derivative of the log-likelihood with respect to a log variance (or a Cholesky entry) at an optimum."""
 
+UNCHECKED = "the score is not zero at the best point found"
+
 Objective = Callable[[Floats], float]
 
 
 def fit_guarded(data: DataSet) -> Answer:
     """REML by statsmodels' formulas at an optimum that is checked."""
+    model, relative, units, score_ok = optimum(data)
+    return judged(
+        data,
+        evaluate(model, relative, units),
+        "" if score_ok else UNCHECKED,
+    )
+
+
+def optimum(data: DataSet, restricted: bool = True) -> tuple[Any, Floats, Floats, bool]:
+    """Return statsmodels' model, the relative covariance [q, q] that maximises its likelihood for columns of Z divided by
+    the units [q], and whether the score there is right."""
     if data.schools < 2 or data.schools == len(data.y):
         raise CannotFit("the school variance needs two schools, and a school of two students")
     z = random_part(data)
     units = np.ones(1) if z is None else np.sqrt((z**2).mean(axis=0))
     model = MixedLM(data.y, data.x, data.groups, exog_re=None if z is None else z / units)
     model.cov_pen, model._cov_sing = None, 0  # what `fit` sets before it calls `loglike`
+    model.reml = restricted
     theta2 = anova_ratio(data)
     relative, score_ok = _intercept(model, theta2) if len(units) == 1 else _slopes(model, len(units), theta2)
-    return judged(
-        data,
-        evaluate(model, relative, units),
-        "" if score_ok else "the score is not zero at the best point found",
-    )
+    return model, relative, units, score_ok
 
 
 def anova_ratio(data: DataSet) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nestbench.estimators import dummies, gee, means, mixedlm, mixedlm_guarded, ols, ols_cluster, ols_hc
+from nestbench.estimators import dummies, gee, means, mixedlm, mixedlm_guarded, ols, ols_cluster, ols_hc, reml
 from nestbench.estimators.estimator import Estimator
 from nestbench.sim.errors import InvalidInput, unknown_name
 
@@ -25,6 +25,11 @@ ESTIMATORS: tuple[Estimator, ...] = (
     mixedlm.MIXEDLM,
     mixedlm_guarded.MIXEDLM_GUARDED,
     gee.GEE_Z,
+    reml.REML_Z,
+    reml.ML_Z,
+    reml.REML_BW,
+    reml.REML_SATT,
+    reml.REML_KR,
 )
 
 _ADDED: dict[str, Estimator] = {}

@@ -10,7 +10,7 @@ For one contrast their formulas for (lambda, m) reduce to lambda = 1 and
 
     m = 2 / sum_ij W_ij a_i a_j,   a_i = l'Phi P_i Phi l / l'Phi l,
 
-so the statistic is l'beta / sqrt(l'Phi_A l) on t(m). Everything is computed for V0 = V/sigma^2, which leaves m as it is.
+so the statistic is l'beta / sqrt(l'Phi_A l) on t(m). All is computed for V0 = V/sigma^2, which leaves m as it is.
 Random intercept: G_1 = 11', G_2 = I in a school of n, V0^-k 1 = d^k 1 with d = 1/(1 + n lambda), so
 
     P_1 = -sum d^2 ss',   P_2 = -(A_w + sum d^2 ss'/n),   Q_11 = sum n d^3 ss',   Q_12 = sum d^3 ss',
@@ -135,7 +135,7 @@ def weigh_powers(
 
 @kernel
 def random_intercept(
-    cross: Floats, offsets: Ints, columns: Ints, kept: Floats, contrasts: Floats, fits: MixedFits, variance: Floats,
+    cross: Floats, offsets: Ints, columns: Ints, contrasts: Floats, fits: MixedFits, variance: Floats,
     df: Floats,
 ) -> None:  # fmt: skip
     """Write the adjusted variance / sigma^2 and the df [R, K] of the contrasts [R, K, p] of random-intercept fits.
@@ -154,9 +154,7 @@ def random_intercept(
         lam = fits.theta[r, 0] ** 2
         if math.isnan(lam):
             continue
-        found = by_size(
-            cross, offsets[r], offsets[r + 1], columns, kept[r], sizes, counts, between, within
-        )
+        found = by_size(cross, offsets[r], offsets[r + 1], columns, sizes, counts, between, within)
         weigh_powers(lam, found, sizes, counts, between, within, packed, traces)
         for i in range(triangle):
             packed[0, i], packed[1, i] = -packed[0, i], -packed[1, i]

@@ -17,6 +17,7 @@ NO_VARIATION = 4
 NO_SCHOOL_DF = 5
 NO_WITHIN = 6
 TOO_FEW = 7
+ONE_STUDENT = 8
 
 
 class MixedFits(NamedTuple):

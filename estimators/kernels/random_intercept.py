@@ -6,7 +6,7 @@ d_g = 1/(1 + n_g lambda),
     B(lambda) = W'V^-1W sigma^2 = sum_g (W_g'W_g - s_g s_g'/n_g) + sum_g (d_g/n_g) s_g s_g',
 
 a sum of non-negative parts: nothing cancels however large lambda is. Schools of one size share d_g, so their s_g s_g'
-are added first and equal schools cost no more than one. Profiled over beta and sigma^2, with nu = N - p (REML) or N (ML),
+are added first and equal schools cost no more than one. Profiled over beta and sigma^2, nu = N - p (REML) or N (ML),
 
     -2 l(lambda) = nu (1 + log(2 pi RSS/nu)) + sum_g log(1 + n_g lambda) [+ log|B_xx| for REML],
 
@@ -38,6 +38,7 @@ from nestbench.estimators.kernels.mixed import (
     NOT_CONVERGED,
     NOT_FINITE,
     OK,
+    ONE_STUDENT,
     TOO_FEW,
     MixedFits,
 )
@@ -53,14 +54,12 @@ EXACT_FIT = 1e-13
 
 @kernel
 def by_size(
-    cross: Floats, first: int, last: int, columns: Ints, kept: Floats, sizes: Floats, counts: Floats,
-    between: Floats, within: Floats,
+    cross: Floats, first: int, last: int, columns: Ints, sizes: Floats, counts: Floats, between: Floats, within: Floats
 ) -> int:  # fmt: skip
     """Sum schools `first`..`last` - 1 by size; return how many sizes there are.
 
     Writes the distinct `sizes` and their `counts` [G], ``between[k] = sum s_g s_g'`` [G, T] and
-    ``within = sum (W_g'W_g - s_g s_g'/n_g)`` [T], both as packed lower triangles. `kept` [p + 1] is 0 for a column
-    that is dropped, else 1.
+    ``within = sum (W_g'W_g - s_g s_g'/n_g)`` [T], both as packed lower triangles.
     """
     d = columns.shape[0]
     within[:] = 0.0
@@ -81,16 +80,17 @@ def by_size(
             a = columns[i]
             for j in range(i + 1):
                 b = columns[j]
-                keep = kept[i] * kept[j]
-                product = keep * cross[g, 0, a] * cross[g, 0, b]
+                product = cross[g, 0, a] * cross[g, 0, b]
                 between[k, at] += product
-                within[at] += keep * cross[g, a, b] - product / n
+                within[at] += cross[g, a, b] - product / n
                 at += 1
     return found
 
 
 @accumulate
-def weigh(lam: float, found: int, sizes: Floats, counts: Floats, between: Floats, within: Floats, out: Floats) -> None:
+def weigh(
+    lam: float, found: int, sizes: Floats, counts: Floats, between: Floats, within: Floats, out: Floats
+) -> None:
     """Write B, K and K' to `out` [3, T]."""
     size = within.shape[0]
     for j in range(size):
@@ -187,7 +187,7 @@ def profile(
     curvature = -square - nu * full[5, p, p] - second_order(full[4], nu, restricted)
     if restricted:
         for i in range(p):
-            criterion += 2.0 * math.log(full[0, i, i]) if full[0, i, i] > 0.0 else 0.0
+            criterion += 2.0 * math.log(full[0, i, i])
         slope -= fixed
         curvature -= fixed2
     return criterion, slope, curvature, trace - fixed
@@ -233,10 +233,11 @@ def maximise(
     packed: Floats, full: Floats,
 ) -> tuple[float, int, int]:  # fmt: skip
     """Return the lambda of the highest likelihood on [0, inf), the steps taken and a code."""
-    smallest, largest, students = sizes[0], sizes[0], 0.0
+    smallest, largest, students, schools = sizes[0], sizes[0], 0.0, 0.0
     for k in range(found):
         smallest, largest = min(smallest, sizes[k]), max(largest, sizes[k])
         students += sizes[k] * counts[k]
+        schools += counts[k]
     best_at, best, steps = math.nan, math.inf, 0
     low = 0.0
     criterion, before, _, freedom = profile(
@@ -244,10 +245,10 @@ def maximise(
     )
     if not math.isfinite(before):
         return math.nan, 0, NO_VARIATION
-    if freedom <= 1e-8 * students:
+    if schools < 2.0 or freedom <= 1e-8 * students:
         return math.nan, 0, NO_SCHOOL_DF
     if largest == 1.0:
-        return math.nan, 0, NO_WITHIN
+        return math.nan, 0, ONE_STUDENT
     if before >= 0.0:
         best_at, best = 0.0, criterion
     high = LOWEST / largest
@@ -272,7 +273,9 @@ def maximise(
 
 
 @kernel
-def record(r: int, lam: float, curvature: float, slope: float, criterion: float, full: Floats, fits: MixedFits) -> None:
+def record(
+    r: int, lam: float, curvature: float, slope: float, criterion: float, full: Floats, fits: MixedFits
+) -> None:
     """Write the fit at `lam`, which `profile` has just evaluated, in terms of theta = sqrt(lambda).
 
     d/dtheta = 2 theta d/dlambda; the second derivative is 4 lambda (-2l)'' + 2 (-2l)', so that at theta = 0 it is the
@@ -299,11 +302,11 @@ def record(r: int, lam: float, curvature: float, slope: float, criterion: float,
 
 @kernel
 def fit(
-    cross: Floats, offsets: Ints, columns: Ints, kept: Floats, restricted: bool, given: Floats, fits: MixedFits
+    cross: Floats, offsets: Ints, columns: Ints, restricted: bool, given: Floats, fits: MixedFits
 ) -> None:  # fmt: skip
     """Fit every replication; theta is estimated, or taken from `given` [R] where that is not NaN.
 
-    `cross` [S, d, d], `offsets` [R + 1], `columns` [p + 1] of W that are [X y], `kept` [R, p + 1].
+    `cross` [S, d, d], `offsets` [R + 1], `columns` [p + 1] of W that are [X y].
     """
     d = columns.shape[0]
     most = 1
@@ -313,21 +316,17 @@ def fit(
     sizes, counts, between = np.empty(most), np.empty(most), np.empty((most, triangle))
     within, packed, full = np.empty(triangle), np.empty((3, triangle)), np.empty((7, d, d))
     for r in range(offsets.shape[0] - 1):
-        found = by_size(
-            cross, offsets[r], offsets[r + 1], columns, kept[r], sizes, counts, between, within
-        )
-        rank, students, total = 0.0, 0.0, within[triangle - 1]
-        for j in range(d - 1):
-            rank += kept[r, j]
+        found = by_size(cross, offsets[r], offsets[r + 1], columns, sizes, counts, between, within)
+        students, total = 0.0, within[triangle - 1]
         for k in range(found):
             students += counts[k] * sizes[k]
             total += between[k, triangle - 1] / sizes[k]
         fits.students[r] = students
-        fits.nu[r] = students - rank if restricted else students
+        fits.nu[r] = students - (d - 1) if restricted else students
         if not math.isfinite(total):
             fits.code[r] = NOT_FINITE
             continue
-        if students - rank < 1.0:
+        if students - (d - 1) < 1.0:
             fits.code[r] = TOO_FEW
             continue
         lam = given[r] * given[r]

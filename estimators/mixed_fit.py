@@ -1,0 +1,189 @@
+"""The exact mixed-model fit of a batch, made once and shared by every method that rests on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+import numpy.typing as npt
+
+from nestbench.estimators import mixed_search
+from nestbench.estimators.estimates import Estimates, FitStatus
+from nestbench.estimators.inference import wald
+from nestbench.estimators.kernels import mixed, random_intercept
+from nestbench.estimators.kernels.mixed import MixedFits, as_named, empty_fits
+from nestbench.sim.batch import Batch, Floats, Ints
+from nestbench.sim.design import design_of
+from nestbench.sim.errors import InvalidInput, did_you_mean
+from nestbench.sim.model import Model
+from nestbench.sim.moments import SchoolMoments, moments_of
+
+OUTCOMES: Mapping[int, tuple[FitStatus, str]] = {
+    mixed.OK: (FitStatus.OK, ""),
+    mixed.BOUNDARY: (FitStatus.BOUNDARY, ""),
+    mixed.NOT_CONVERGED: (FitStatus.NOT_CONVERGED, "the likelihood was not maximised"),
+    mixed.NOT_FINITE: (FitStatus.FAILED, "the data hold values that are not finite"),
+    mixed.NO_VARIATION: (FitStatus.FAILED, mixed_search.EXACT),
+    mixed.NO_SCHOOL_DF: (FitStatus.FAILED, mixed_search.NO_SCHOOL_DF),
+    mixed.ONE_STUDENT: (FitStatus.FAILED, mixed_search.ONE_STUDENT),
+    mixed.NO_WITHIN: (FitStatus.FAILED, mixed_search.NO_WITHIN),
+    mixed.TOO_FEW: (FitStatus.FAILED, "no residual degrees of freedom"),
+}
+"""What a kernel's code means; the same words as the reference engine's."""
+
+COVARIANCES = ("full", "diagonal")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BatchFit:
+    """The fits of a batch in the coordinates of the terms as named.
+
+    Attributes
+    ----------
+    moments : SchoolMoments
+    fits : MixedFits
+        In pivoted, scaled coordinates.
+    estimate, unscaled : float64 [R, K]
+        Coefficients; their variances / sigma^2, in the units of `fits`.
+    quantities : mapping of str to float64 [R]
+    """
+
+    batch: Batch
+    model: Model
+    moments: SchoolMoments
+    fits: MixedFits
+    estimate: Floats
+    unscaled: Floats
+    quantities: Mapping[str, Floats]
+
+
+def fit_of(batch: Batch, model: Model, restricted: bool, covariance: str = "full") -> BatchFit:
+    """Return the REML or ML fit of every replication (call it as ``batch.once(fit_of, model, True)``)."""
+    return _completed(batch, model, restricted, np.full(batch.size, np.nan), covariance)
+
+
+def fit_given(batch: Batch, model: Model, restricted: bool, theta: Floats) -> BatchFit:
+    """Return the generalised least squares fit of a random intercept with relative SD `theta` [R]."""
+    return _completed(batch, model, restricted, theta, "full")
+
+
+def _completed(batch: Batch, model: Model, restricted: bool, theta: Floats, covariance: str) -> BatchFit:
+    if covariance not in COVARIANCES:
+        raise InvalidInput(
+            f'expected covariance = "full" or "diagonal", got \'{covariance}\'.'
+            f"{did_you_mean(covariance, COVARIANCES)} It is the covariance of random intercept and slopes"
+        )
+    moments = batch.once(moments_of, model)
+    design = batch.once(design_of, model)
+    if design.random_terms != ("Intercept",):
+        raise InvalidInput(f"expected random = \"1\", got '{model.random}'")
+    fits = intercept_fits(moments, restricted, theta)
+    estimate, unscaled = np.empty_like(moments.shift), np.empty_like(moments.shift)
+    as_named(moments.contrasts, moments.shift, fits, estimate, unscaled)
+    quantities = intercept_quantities(moments, fits, restricted)
+    return BatchFit(batch, model, moments, fits, estimate, unscaled, quantities)
+
+
+def intercept_fits(moments: SchoolMoments, restricted: bool, theta: Floats) -> MixedFits:
+    """Return random-intercept fits; theta is estimated where it is NaN."""
+    fits = empty_fits(len(moments.shift), len(moments.x), 1)
+    random_intercept.fit(
+        moments.cross, moments.replication_offsets, columns_of(moments), restricted, theta, fits
+    )
+    return fits
+
+
+def columns_of(moments: SchoolMoments) -> Ints:
+    """Return the columns of W that are [X y]."""
+    return np.append(moments.x, moments.cross.shape[1] - 1)
+
+
+def intercept_quantities(moments: SchoolMoments, fits: MixedFits, restricted: bool) -> dict[str, Floats]:
+    """Return school and residual SD, ICC, log-likelihood, and how the search ended."""
+    residual = np.sqrt(fits.sigma2) / moments.scale[:, -1]
+    theta = fits.theta[:, 0]
+    return {
+        "(school_sd)": theta * residual,
+        "(residual_sd)": residual,
+        "(icc)": theta**2 / (1.0 + theta**2),
+        **evidence(moments, fits, restricted),
+    }
+
+
+def evidence(moments: SchoolMoments, fits: MixedFits, restricted: bool) -> dict[str, Floats]:
+    """Return the log-likelihood in the units of the data, its score and the number of evaluations."""
+    return {
+        "(loglik)": loglik(moments, fits, restricted),
+        "(score)": fits.score,
+        "(iterations)": np.where(np.isfinite(fits.criterion), fits.steps, np.nan),
+    }
+
+
+def loglik(moments: SchoolMoments, fits: MixedFits, restricted: bool) -> Floats:
+    """Return the log-likelihood [R] with all constants, as lme4 has them.
+
+    The columns of X were multiplied by powers of two and y by another: with |det| of the scaling of X = prod s_j,
+    l = -criterion/2 + nu log s_y [+ sum_j log s_j for REML].
+    """
+    value = -0.5 * fits.criterion + fits.nu * np.log(moments.scale[:, -1])
+    if restricted:
+        for column in moments.x:
+            value = value + np.log(moments.scale[:, column])
+    return np.asarray(value)
+
+
+def estimates_of(
+    batch: Batch, model: Model, fit: BatchFit, std_error: Floats, df: Floats, started: float
+) -> Estimates:
+    """Return finished estimates: t tests, statuses and messages; NaN wherever there is no fit.
+
+    Parameters
+    ----------
+    std_error, df : float64 [R, K]
+    started : float
+        `perf_counter` at the start of the work.
+    """
+    code = fit.fits.code
+    outcomes = np.unique(code)
+    messages = dict.fromkeys(["", *(OUTCOMES[int(c)][1] for c in outcomes)])
+    order = {text: i for i, text in enumerate(messages)}
+    status, message = np.zeros(len(code), dtype=np.int8), np.zeros(len(code), dtype=np.int32)
+    for c in outcomes:
+        status[code == c] = OUTCOMES[int(c)][0]
+        message[code == c] = order[OUTCOMES[int(c)][1]]
+    none = np.isnan(fit.fits.sigma2)[:, None]
+    estimate, std_error = np.where(none, np.nan, fit.estimate), np.where(none, np.nan, std_error)
+    df = np.where(none, np.nan, df)
+    lower, upper, p_value = wald(estimate, std_error, df, model.level)
+    return Estimates(
+        terms=batch.once(design_of, model).terms,
+        replications=batch.replications,
+        estimate=estimate,
+        std_error=std_error,
+        df=df,
+        lower=lower,
+        upper=upper,
+        p_value=p_value,
+        status=status,
+        quantities=fit.quantities,
+        message=message,
+        messages=tuple(messages),
+        seconds=np.full(batch.size, (perf_counter() - started) / max(batch.size, 1)),
+    )
+
+
+def plain_errors(fit: BatchFit) -> Floats:
+    """Return sqrt(sigma^2 l'(X'V0^-1X)^-1 l) of each term [R, K]."""
+    return np.sqrt(fit.unscaled * fit.fits.sigma2[:, None])
+
+
+def school_level(batch: Batch, model: Model) -> npt.NDArray[np.bool_]:
+    """Return which columns of X are constant within every school of a replication [R, p]."""
+    x = batch.once(design_of, model).fixed(batch)
+    first = np.repeat(x[:, batch.school_offsets[:-1]], np.diff(batch.school_offsets), axis=1)
+    with np.errstate(invalid="ignore"):
+        spread = np.maximum.reduceat(np.abs(x - first), batch.row_offsets[:-1], axis=1)
+    largest = np.maximum.reduceat(np.abs(x), batch.row_offsets[:-1], axis=1)
+    return np.asarray(spread <= 1e-12 * largest).T

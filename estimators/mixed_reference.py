@@ -1,0 +1,159 @@
+"""Reference engines of the mixed-model methods: statsmodels' formulas where it has them, the textbook's elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from nestbench.estimators import mixed_inference
+from nestbench.estimators.estimates import Estimates, FitStatus
+from nestbench.estimators.estimator import Engine, Options
+from nestbench.estimators.mixed_search import check, several, single
+from nestbench.estimators.mixed_textbook import TextbookFit, factor_of, free_entries, textbook_of
+from nestbench.estimators.mixedlm_guarded import UNCHECKED, evaluate, optimum
+from nestbench.estimators.reference import Answer, DataSet, full_rank, matrices_of, reference_engine
+from nestbench.sim.batch import Batch, Floats
+from nestbench.sim.design import design_of
+from nestbench.sim.model import Model
+
+Inference = Callable[[TextbookFit, DataSet], tuple[Floats, Floats | float]]
+"""Standard errors and df [p] after a fit to a data set."""
+
+
+def quantity_names(random_terms: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of the fit-level quantities of a model, as both engines give them."""
+    if random_terms == ("Intercept",):
+        components = ["(school_sd)", "(residual_sd)", "(icc)"]
+    else:
+        components = [sd_name(term) for term in random_terms]
+        components += [f"(corr[{a},{b}])" for j, b in enumerate(random_terms) for a in random_terms[:j]] + [
+            "(residual_sd)"
+        ]
+    return (*components, "(loglik)", "(score)", "(iterations)")
+
+
+def sd_name(term: str) -> str:
+    """Return the name of a random effect's standard deviation."""
+    return "(school_sd)" if term == "Intercept" else f"(slope_sd[{term}])"
+
+
+def components(
+    random_terms: tuple[str, ...], relative: Floats, sigma2: float, loglik: float, score: float
+) -> dict[str, float]:
+    """Return the quantities of a fit with Var(u) = sigma2 * relative [q, q]."""
+    sd = np.sqrt(sigma2 * np.maximum(np.diag(relative), 0.0))
+    values = [*sd]
+    if random_terms == ("Intercept",):
+        values += [np.sqrt(sigma2), relative[0, 0] / (1.0 + relative[0, 0])]
+    else:
+        both = np.sqrt(np.outer(np.diag(relative), np.diag(relative)))
+        correlation = np.divide(relative, both, out=np.full_like(relative, np.nan), where=both > 0)
+        values += [correlation[i, j] for j in range(len(sd)) for i in range(j)] + [np.sqrt(sigma2)]
+    names = quantity_names(random_terms)
+    return dict(zip(names, [float(v) for v in [*values, loglik, score, np.nan]], strict=True))
+
+
+def textbook_engine(inference: Inference, restricted: bool = True) -> Engine:
+    """Return the engine that fits by the textbook and infers by a function of the fit."""
+
+    def engine(batch: Batch, model: Model, options: Options) -> Estimates:
+        terms = batch.once(design_of, model).random_terms
+        diagonal = options.get("covariance", "full") == "diagonal"
+
+        def fit_one(data: DataSet) -> Answer:
+            fit = batch.once(textbook_fit, data.sample.index, model, restricted, diagonal)
+            std_error, df = inference(fit, data)
+            psi = 0.5 * np.einsum("a,aij->ij", fit.theta, fit.model.first(fit.theta))
+            score = float(np.abs(fit.score).max()) / 2.0
+            quantities = components(terms, psi, fit.sigma2, -0.5 * fit.criterion, score)
+            status = FitStatus.BOUNDARY if singular(fit, data.z) else FitStatus.OK
+            return Answer(fit.estimate, std_error, df, status, quantities)
+
+        return reference_engine(fit_one, quantities=quantity_names(terms))(batch, model, options)
+
+    return engine
+
+
+def wald_z(fit: TextbookFit, data: DataSet) -> tuple[Floats, float]:
+    """Return plain standard errors and df = inf."""
+    return mixed_inference.plain_errors(fit), np.inf
+
+
+def between_within(fit: TextbookFit, data: DataSet) -> tuple[Floats, Floats]:
+    """Return G - p_school df for columns of X that are constant within schools, N - G - p_student for the others."""
+    constant = data.school_constant()
+    school = data.schools - int(constant.sum())
+    student = len(data.y) - data.schools - int((~constant).sum())
+    df = np.where(constant, float(school), float(student))
+    return mixed_inference.plain_errors(fit), np.where(df > 0, df, np.nan)
+
+
+def satterthwaite(fit: TextbookFit, data: DataSet) -> tuple[Floats, Floats]:
+    """Return plain standard errors and Satterthwaite df."""
+    return mixed_inference.plain_errors(fit), mixed_inference.satterthwaite(fit)
+
+
+def kenward_roger(fit: TextbookFit, data: DataSet) -> tuple[Floats, Floats]:
+    """Return Kenward-Roger standard errors and df."""
+    return mixed_inference.kenward_roger(fit)
+
+
+def cr2(fit: TextbookFit, data: DataSet) -> tuple[Floats, Floats]:
+    """Return CR2 standard errors and Satterthwaite df."""
+    return mixed_inference.cr2(fit)
+
+
+def textbook_fit(batch: Batch, index: int, model: Model, restricted: bool, diagonal: bool) -> TextbookFit:
+    """Return the fit of one data set, shared by all methods that rest on it."""
+    whole = batch.once(matrices_of, model).of(batch.replication(index), {})
+    data = whole.keep(full_rank(whole).columns)
+    check(data)
+    q = data.z.shape[1]
+    written = textbook_of(data, factor_of(q, diagonal), restricted)
+    if q == 1:
+        return single(written)
+    return several(written, free_entries(q, diagonal), np.sqrt((data.z**2).mean(axis=0)))
+
+
+def singular(fit: TextbookFit, z: Floats) -> bool:
+    """Whether the random effects' relative covariance, in units of Z, is singular."""
+    psi = 0.5 * np.einsum("a,aij->ij", fit.theta, fit.model.first(fit.theta))
+    units = np.sqrt((z**2).mean(axis=0))
+    return bool(np.linalg.eigvalsh(psi * np.outer(units, units))[0] < 1e-10)
+
+
+def statsmodels_engine(restricted: bool) -> Engine:
+    """Return the engine of Wald z tests by statsmodels' formulas, SE sigma^2 (X'V^-1X)^-1."""
+
+    def engine(batch: Batch, model: Model, options: Options) -> Estimates:
+        if options.get("covariance", "full") == "diagonal":
+            return textbook_engine(wald_z, restricted)(batch, model, options)
+        terms = batch.once(design_of, model).random_terms
+
+        def fit_one(data: DataSet) -> Answer:
+            return _by_statsmodels(data, terms, restricted)
+
+        return reference_engine(fit_one, quantities=quantity_names(terms))(batch, model, options)
+
+    return engine
+
+
+def _by_statsmodels(data: DataSet, terms: tuple[str, ...], restricted: bool) -> Answer:
+    check(data)
+    model, relative, units, score_ok = optimum(data, restricted)
+    fit = evaluate(model, relative, units)
+    relative = relative / np.outer(units, units)
+    x, floor = data.x, 1e-7
+    precision = np.zeros((x.shape[1], x.shape[1]))
+    for first, size in zip(data.starts, data.sizes, strict=True):
+        rows = slice(first, first + size)
+        v = np.eye(size) + data.z[rows] @ relative @ data.z[rows].T
+        precision += x[rows].T @ np.linalg.solve(v, x[rows])
+    std_error = np.sqrt(fit.scale * np.diag(np.linalg.inv(precision)))
+    on_floor = bool(np.linalg.eigvalsh(relative * np.outer(units, units))[0] < floor)
+    status = FitStatus.BOUNDARY if on_floor else FitStatus.OK
+    quantities = components(terms, relative, fit.scale, fit.loglik, np.nan)
+    if not score_ok:
+        return Answer(fit.beta, std_error, np.inf, FitStatus.NOT_CONVERGED, quantities, UNCHECKED)
+    return Answer(fit.beta, std_error, np.inf, status, quantities)

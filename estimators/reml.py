@@ -1,0 +1,159 @@
+"""Mixed models fitted exactly: one REML or ML optimum, and the ways of judging its coefficients.
+
+Status BOUNDARY says that the school variance is estimated at zero: the coefficients are then those of pooled OLS. The
+methods differ in what they make of it: Satterthwaite's df become N - p there, Kenward-Roger's stay near the schools'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+
+import numpy as np
+
+from nestbench.estimators import mixed_reference
+from nestbench.estimators.estimates import Estimates
+from nestbench.estimators.estimator import Agreement, Engine, Estimator, Info, Options
+from nestbench.estimators.kernels import kenward_roger as kenward_roger_kernel
+from nestbench.estimators.kernels.satterthwaite import satterthwaite as satterthwaite_kernel
+from nestbench.estimators.mixed_fit import BatchFit, estimates_of, fit_of, plain_errors, school_level
+from nestbench.estimators.mixed_reference import statsmodels_engine, textbook_engine
+from nestbench.estimators.splice import leave_to
+from nestbench.sim.batch import Batch, Floats
+from nestbench.sim.model import Model
+
+Inference = Callable[[BatchFit], tuple[Floats, Floats]]
+"""Standard errors and df [R, K] after a fit."""
+
+OPTIONS: Options = {"covariance": "full"}
+"""`covariance`: of random intercept and slopes, ``full`` (correlated) or ``diagonal``."""
+
+
+def batched_engine(inference: Inference, reference: Engine, restricted: bool = True) -> Engine:
+    """Return the fast engine of a method: the shared fit, then `inference`; irregular data go to the reference."""
+
+    def engine(batch: Batch, model: Model, options: Options) -> Estimates:
+        started = perf_counter()
+        fit = batch.once(fit_of, model, restricted, options["covariance"])
+        std_error, df = inference(fit)
+        estimates = estimates_of(batch, model, fit, std_error, df, started)
+        irregular = np.flatnonzero(~fit.moments.regular)
+        return leave_to(reference, estimates, irregular, batch, model, options)
+
+    return engine
+
+
+def wald_z(fit: BatchFit) -> tuple[Floats, Floats]:
+    """Return sigma sqrt(diag C) and df = inf."""
+    std_error = plain_errors(fit)
+    return std_error, np.full_like(std_error, np.inf)
+
+
+def between_within(fit: BatchFit) -> tuple[Floats, Floats]:
+    """Return plain standard errors; G - p_school df for columns constant in schools, N - G - p_student for others."""
+    constant = fit.batch.once(school_level, fit.model)
+    schools = np.diff(fit.moments.replication_offsets)
+    school = schools - constant.sum(axis=1)
+    student = fit.fits.students - schools - (~constant).sum(axis=1)
+    df = np.where(constant, school[:, None], student[:, None])
+    return plain_errors(fit), np.where(df > 0, df, np.nan)
+
+
+def satterthwaite(fit: BatchFit) -> tuple[Floats, Floats]:
+    """Return plain standard errors and Satterthwaite df."""
+    df = np.full_like(fit.estimate, np.nan)
+    satterthwaite_kernel(fit.moments.contrasts, fit.fits, df)
+    return plain_errors(fit), df
+
+
+def kenward_roger(fit: BatchFit) -> tuple[Floats, Floats]:
+    """Return Kenward-Roger's adjusted standard errors and df."""
+    moments, fits = fit.moments, fit.fits
+    adjusted, df = np.full_like(fit.estimate, np.nan), np.full_like(fit.estimate, np.nan)
+    kenward_roger_kernel.random_intercept(
+        moments.cross, moments.replication_offsets, moments.x, moments.contrasts, fits, adjusted, df
+    )
+    return np.sqrt(adjusted * fits.sigma2[:, None]), df
+
+
+def method(
+    name: str,
+    info: Info,
+    inference: Inference,
+    reference: Engine,
+    agreement: Agreement,
+    restricted: bool = True,
+) -> Estimator:
+    """Return an estimator with both engines."""
+    fast = batched_engine(inference, reference, restricted)
+    return Estimator(name, 1, info, reference, fast, agreement, OPTIONS)
+
+
+NORMAL = "normal school effects and errors of equal variance, schools independent of the covariates"
+
+REML_Z = method(
+    "reml-z",
+    Info(
+        label="REML z",
+        summary="random school effects at the exact REML optimum, Wald z with sigma^2 (X'V^-1X)^-1",
+        assumes=f"{NORMAL}; many schools",
+        df="inf (z)",
+        source="Patterson & Thompson 1971; Pinheiro & Bates 2000",
+    ),
+    wald_z,
+    statsmodels_engine(True),
+    Agreement.IMPLICIT,
+)
+ML_Z = method(
+    "ml-z",
+    Info(
+        label="ML z",
+        summary="the same at the exact maximum of the likelihood, whose variances are too small with few schools",
+        assumes=f"{NORMAL}; many schools",
+        df="inf (z)",
+        source="Pinheiro & Bates 2000",
+    ),
+    wald_z,
+    statsmodels_engine(False),
+    Agreement.IMPLICIT,
+    restricted=False,
+)
+REML_BW = method(
+    "reml-bw",
+    Info(
+        label="REML between-within",
+        summary="REML with t tests whose df are counted: by schools for school-level terms, by students for others",
+        assumes=f"{NORMAL}; about equal schools",
+        df="G - p_school or N - G - p_student, per term",
+        source="Schluchter & Elashoff 1990; Pinheiro & Bates 2000",
+    ),
+    between_within,
+    textbook_engine(mixed_reference.between_within),
+    Agreement.DIRECT,
+)
+REML_SATT = method(
+    "reml-satt",
+    Info(
+        label="REML Satterthwaite",
+        summary="REML with Satterthwaite df from the observed information in (theta, sigma), as lmerTest",
+        assumes=f"{NORMAL}",
+        df="per term (Satterthwaite); N - p where the school variance is estimated at 0",
+        source="Giesbrecht & Burns 1985; Kuznetsova et al. 2017",
+    ),
+    satterthwaite,
+    textbook_engine(mixed_reference.satterthwaite),
+    Agreement.DIRECT,
+)
+REML_KR = method(
+    "reml-kr",
+    Info(
+        label="REML Kenward-Roger",
+        summary="REML with the adjusted covariance and df of Kenward and Roger (expected information), as pbkrtest",
+        assumes=f"{NORMAL}",
+        df="per term (Kenward-Roger)",
+        source="Kenward & Roger 1997; Halekoh & Hojsgaard 2014",
+    ),
+    kenward_roger,
+    textbook_engine(mixed_reference.kenward_roger),
+    Agreement.DIRECT,
+)
