@@ -44,7 +44,8 @@ def estimable(x: Floats, intercept: int | None) -> tuple[Mask, Ints]:
     answer[slopes] = ~(np.abs(null) > 1e-6).any(axis=0)
     if intercept is not None:
         pull = null * (x[:, slopes].mean(axis=0) / norms)
-        answer[intercept] = not (np.abs(pull.sum(axis=1)) > 1e-6 * np.abs(pull).sum(axis=1) + 1e-8).any()
+        noise = _tolerance(x, slopes, norms) * np.abs(pull).sum(axis=1) + 1e-8
+        answer[intercept] = not (np.abs(pull.sum(axis=1)) > noise).any()
     return answer, _independent(unit, slopes, answer, intercept, _tolerance(x, slopes, norms))
 
 
@@ -64,7 +65,7 @@ def _unit_columns(x: Floats, intercept: int | None) -> tuple[Floats, Floats]:
 def _tolerance(x: Floats, slopes: Ints, norms: Floats) -> float:
     """Singular values below this are rounding: the columns' own rounding error relative to their spread."""
     spread = np.sqrt((x[:, slopes] ** 2).sum(axis=0)) / norms
-    return 8.0 * EPS * max(x.shape) * max(1.0, float(spread.max(initial=1.0)))
+    return 8.0 * EPS * float(np.sqrt(max(x.shape))) * max(1.0, float(spread.max(initial=1.0)))
 
 
 def _null_space(unit: Floats, tolerance: float) -> Floats:
