@@ -111,7 +111,7 @@ FIGURES: tuple[tuple[str, str, str, Callable[..., Any]], ...] = (
         "coverage",
         "Coverage",
         "Share of intervals that hold the true value. Dashed: the promised level; shaded: the tolerated band; the line "
-        "through a dot is its 95 % Monte Carlo interval; an upright bar is what theory expects of naive OLS.",
+        "through a dot is its 95 % Monte Carlo interval; an upright bar is what theory expects, where it knows.",
         panels.coverage,
     ),
     (

@@ -43,7 +43,7 @@ class Axis:
     """How a measure is drawn: axis title, number format, the ideal value's line, the tolerated band."""
 
     title: str
-    number: str
+    number: str | None
     ideal: float | None = None
     band: tuple[float, float] | None = None
     zero: bool = False
@@ -60,14 +60,14 @@ def coverage(table: pd.DataFrame, experiment: Experiment, term: str | None = Non
 def bias(table: pd.DataFrame, experiment: Experiment, term: str | None = None) -> alt.Chart:
     """Bias by method and condition, in units of the estimate."""
     made = data.against(data.records(table, experiment, "bias"), 0.0)
-    return panels(_of_term(made, table, term), experiment, Axis("Bias", "~g", 0.0))
+    return panels(_of_term(made, table, term), experiment, Axis("Bias", None, 0.0))
 
 
 def se_error(table: pd.DataFrame, experiment: Experiment, term: str | None = None) -> alt.Chart:
     """Relative error of the standard error by method and condition, with theory for naive OLS."""
     made = data.against(data.records(table, experiment, "se_error"), 0.0)
     made = data.with_se_theory(made, experiment)
-    return panels(_of_term(made, table, term), experiment, Axis("Error of the SE, %", "~g", 0.0))
+    return panels(_of_term(made, table, term), experiment, Axis("Error of the SE, %", None, 0.0))
 
 
 def rejection(table: pd.DataFrame, experiment: Experiment, term: str | None = None) -> alt.Chart:
@@ -121,18 +121,18 @@ def _x(axis: Axis, field: str = "value") -> alt.X:
         f"{field}:Q",
         title=axis.title,
         scale=alt.Scale(zero=axis.zero, nice=True),
-        axis=alt.Axis(format=axis.number, tickCount=5, labelOverlap=True),
+        axis=alt.Axis(tickCount=5, labelOverlap=True, **({"format": axis.number} if axis.number else {})),
     )
 
 
 def _tooltip(axis: Axis) -> list[alt.Tooltip]:
-    exact = ".1%" if axis.number.endswith("%") else ".4~g"
+    exact, error = (".1%", ".2%") if axis.number else (".4~r", ".2~r")
     return [
         alt.Tooltip("estimator:N", title="method"),
         alt.Tooltip("term:N"),
         alt.Tooltip("condition:N"),
         alt.Tooltip("value:Q", title=axis.title, format=exact),
-        alt.Tooltip("mcse:Q", title="MCSE", format=".2%" if axis.number.endswith("%") else ".2~g"),
+        alt.Tooltip("mcse:Q", title="MCSE", format=error),
         alt.Tooltip("n:Q", title="usable fits"),
         alt.Tooltip("n_attempted:Q", title="attempted"),
         alt.Tooltip("state:N", title="verdict"),

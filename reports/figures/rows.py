@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from nestbench.reports.performance import factors_of
 from nestbench.reports.proportions import wilson
 from nestbench.reports.statistics import Z95
 from nestbench.reports.wording import condition, level_words
+from nestbench.sim.cell import Cell
 
 Record = dict[str, Any]
 
@@ -114,23 +116,36 @@ def sized(made: list[Record], experiment: Experiment) -> list[Record]:
 
 
 def with_theory(made: list[Record], experiment: Experiment) -> list[Record]:
-    """Return coverage records of naive OLS with the coverage theory expects, where the law knows it."""
-    known = [cell.population.theory(cell.layout).get("naive_coverage", {}) for cell in experiment.cells]
-    for record in made:
-        if record["estimator"] == "ols" and record["term"] in known[record["cell"]]:
-            record["theory"] = float(known[record["cell"]][record["term"]])
-    return made
+    """Return coverage records with the coverage theory expects, where the law knows it."""
+    return _expected(made, experiment, "coverage", lambda x: x)
 
 
 def with_se_theory(made: list[Record], experiment: Experiment) -> list[Record]:
-    """Return SE-error records of naive OLS with the error theory expects for school-constant terms."""
+    """Return SE-error records with the error theory expects, where the law knows it."""
+    return _expected(made, experiment, "se_ratio", lambda ratio: 100.0 * (ratio - 1.0))
+
+
+_THEORY: dict[str, Mapping[str, Any]] = {}
+
+
+def theory_of(cell: Cell) -> Mapping[str, Any]:
+    """Return what a cell's law knows without simulation; computed once a cell, for it may take a second."""
+    if cell.key not in _THEORY:
+        _THEORY[cell.key] = cell.population.theory(cell.layout, cell.model)
+    return _THEORY[cell.key]
+
+
+def _expected(
+    made: list[Record], experiment: Experiment, key: str, scale: Callable[[float], float]
+) -> list[Record]:
+    """Add ``theory`` where it is known: for any method under `key`, for naive OLS under ``naive_`` + `key`."""
+    theory = {i: theory_of(experiment.cells[i]) for i in {record["cell"] for record in made}}
     for record in made:
-        cell = experiment.cells[record["cell"]]
-        known = cell.population.theory(cell.layout)
-        if record["estimator"] == "ols" and record["term"] in known.get("naive_coverage", {}):
-            ratio = known.get("naive_se_ratio")
-            if ratio is not None:
-                record["theory"] = 100.0 * (float(ratio) - 1.0)
+        known = theory[record["cell"]]
+        methods = {"ols": known.get(f"naive_{key}", {}), **known.get(key, {})}
+        expected = methods.get(record["estimator"], {}).get(record["term"])
+        if expected is not None:
+            record["theory"] = scale(float(expected))
     return made
 
 

@@ -37,12 +37,12 @@ class Law:
             "(icc)": self.icc,
         }
 
-    def theory(self, layout: Layout) -> dict[str, Any]:
+    def theory(self, layout: Layout, model: Model | None = None) -> dict[str, Any]:
         effect = 1 + (float(layout.sizes().mean()) - 1) * self.icc
         naive = float(2 * stats.norm.cdf(1.96 / effect**0.5) - 1)
         return {
             "design_effect": effect,
-            "naive_se_ratio": effect**-0.5,
+            "naive_se_ratio": {"Intercept": effect**-0.5, "resources": effect**-0.5},
             "naive_coverage": {"Intercept": naive, "resources": naive},
         }
 
