@@ -43,12 +43,26 @@ def own_ols(frame, model):
 
 
 @nestbench.population
-class Louder:
-    """Not a law of its own: shows that a class from a file reaches the workers."""
+@dataclass(frozen=True)
+class Doubled:
+    """The random-intercept law with twice the variance."""
 
-    name: ClassVar[str] = "louder"
+    name: ClassVar[str] = "doubled"
+    icc: float = 0.1
 
+    @property
+    def _law(self):
+        return RandomIntercept(icc=self.icc, total_sd=2**0.5)
 
+    @property
+    def truth(self):
+        return self._law.truth
+
+    def theory(self, layout):
+        return self._law.theory(layout)
+
+    def draw(self, layout, streams, replications):
+        return self._law.draw(layout, streams, replications)
 '''
 
 
@@ -59,12 +73,14 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_a_plugin_runs_in_workers_and_equals_the_built_in(tables: dict[str, Any], tmp_path: Path) -> None:
-    write(tmp_path, METHODS[: METHODS.index("@nestbench.population")])
+    write(tmp_path, METHODS)
+    tables["population"] = {"law": "doubled"}
     tables["experiment"] |= {"estimators": ["ols", "own-ols"], "plugins": ["my_methods.py"]}
     experiment = Experiment.from_dict(tables, base=tmp_path)
     store = run_experiment(experiment, tmp_path / "run", workers=2, block=6)
     (tmp_path / "my_methods.py").unlink()
     opened = Store.open(store.folder)
+    assert opened.experiment.cells[1].population.truth["(school_sd)"] == pytest.approx(0.4**0.5)
     for cell in range(4):
         own, built_in = opened.estimates(cell)["own-ols"], opened.estimates(cell)["ols"]
         assert own.terms == built_in.terms
@@ -73,11 +89,10 @@ def test_a_plugin_runs_in_workers_and_equals_the_built_in(tables: dict[str, Any]
 
 
 def test_the_content_of_a_plugin_is_part_of_the_identity(tables: dict[str, Any], tmp_path: Path) -> None:
-    text = METHODS[: METHODS.index("@nestbench.population")]
-    write(tmp_path, text)
+    write(tmp_path, METHODS)
     tables["experiment"] |= {"estimators": ["own-ols"], "plugins": ["my_methods.py"]}
     key = Experiment.from_dict(tables, base=tmp_path).key
-    write(tmp_path, text + "# edited\n")
+    write(tmp_path, METHODS + "# edited\n")
     assert Experiment.from_dict(tables, base=tmp_path).key != key
 
 
