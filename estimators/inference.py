@@ -2,36 +2,74 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
-from scipy import special
+import numpy.typing as npt
 
+from nestbench.estimators.kernels.student_t import quantile, two_sided
 from nestbench.sim.batch import Floats
+from nestbench.sim.compiled import kernel
 
 
-def wald(estimate: Floats, std_error: Floats, df: Floats, level: float) -> tuple[Floats, Floats, Floats]:
+def wald(
+    estimate: Floats, std_error: Floats, df: npt.ArrayLike, level: float
+) -> tuple[Floats, Floats, Floats]:
     """Return (lower, upper, p_value) of t tests of zero; df = inf is the normal distribution.
 
-    ``estimate -+ t_{df, (1 + level)/2} std_error``, ``2 P(T_df > |estimate / std_error|)``. Shapes broadcast. NaN in,
-    NaN out; a standard error of 0 gives p-value 0 (1 for an estimate of 0).
+    ``estimate -+ t_{df, (1 + level)/2} std_error``, ``2 P(T_df > |estimate / std_error|)``. Shapes broadcast, the
+    result has that of `estimate`. NaN in, NaN out; a standard error of 0 gives p-value 0 (1 for an estimate of 0).
     """
-    with np.errstate(invalid="ignore", divide="ignore"):
-        half = critical_value(df, level) * std_error
-        statistic = np.abs(estimate / std_error)
-        normal = 2.0 * special.ndtr(-statistic)
-        finite = np.isfinite(df)
-        student = 2.0 * special.stdtr(np.where(finite, df, 1.0), -statistic)
-        p_value = np.where(finite, student, np.where(np.isposinf(df), normal, np.nan))
-    return estimate - half, estimate + half, p_value
+    shape = np.shape(estimate)
+    values = np.ascontiguousarray(estimate, dtype=np.float64).reshape(_rows_of(shape))
+    errors = np.ascontiguousarray(np.broadcast_to(std_error, shape), dtype=np.float64).reshape(values.shape)
+    dfs = np.ascontiguousarray(np.broadcast_to(df, shape), dtype=np.float64).reshape(values.shape)
+    lower, upper, p_value = (np.empty(values.shape) for _ in range(3))
+    _wald(values, errors, dfs, level, lower, upper, p_value)
+    return lower.reshape(shape), upper.reshape(shape), p_value.reshape(shape)
 
 
-def critical_value(df: Floats, level: float) -> Floats:
-    """Return the (1 + level)/2 quantile of t(df), of the normal at df = inf; computed once per distinct df."""
-    distinct, inverse = np.unique(np.asarray(df, dtype=np.float64), return_inverse=True)
-    tail = 0.5 * (1.0 + level)
-    values = np.where(
-        np.isposinf(distinct),
-        special.ndtri(tail),
-        special.stdtrit(np.where(np.isfinite(distinct), distinct, 1.0), tail),
-    )
-    values = np.where(np.isnan(distinct), np.nan, values)
-    return np.asarray(values[inverse].reshape(np.shape(df)))
+def critical_value(df: npt.ArrayLike, level: float) -> Floats:
+    """Return the (1 + level)/2 quantile of t(df), of the normal at df = inf, in the shape of `df`."""
+    values = np.ascontiguousarray(df, dtype=np.float64)
+    rows = values.reshape(_rows_of(values.shape))
+    out = np.empty(rows.shape)
+    _quantiles(rows, level, out)
+    return out.reshape(values.shape)
+
+
+def _rows_of(shape: tuple[int, ...]) -> tuple[int, int]:
+    return (math.prod(shape[:-1]), shape[-1]) if shape else (1, 1)
+
+
+@kernel
+def _wald(
+    estimate: Floats,
+    std_error: Floats,
+    df: Floats,
+    level: float,
+    lower: Floats,
+    upper: Floats,
+    p_value: Floats,
+) -> None:
+    _quantiles(df, level, upper)
+    for r in range(estimate.shape[0]):
+        for k in range(estimate.shape[1]):
+            half = upper[r, k] * std_error[r, k]
+            lower[r, k], upper[r, k] = estimate[r, k] - half, estimate[r, k] + half
+            if std_error[r, k] == 0.0 and df[r, k] > 0.0:
+                p_value[r, k] = 1.0 if estimate[r, k] == 0.0 else 0.0
+            else:
+                p_value[r, k] = two_sided(estimate[r, k] / std_error[r, k], df[r, k])
+
+
+@kernel
+def _quantiles(df: Floats, level: float, out: Floats) -> None:
+    """Write the critical values; a df that repeats down a column is looked up."""
+    for k in range(df.shape[1]):
+        last, value = math.nan, math.nan
+        for r in range(df.shape[0]):
+            if df[r, k] != last:
+                last = df[r, k]
+                value = quantile(1.0 - level, last)
+            out[r, k] = value

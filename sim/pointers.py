@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numba
 from numba import types
@@ -32,5 +32,5 @@ def _codes_at(typing_context: Any, address: Any) -> Any:
 
 
 array_at: Callable[[Any, tuple[int]], Any] = numba.carray  # type: ignore[attr-defined]
-floats_at: Callable[[int], Any] = intrinsic(_floats_at)
-codes_at: Callable[[int], Any] = intrinsic(_codes_at)
+floats_at: Callable[[int], Any] = cast(Any, intrinsic)(_floats_at)
+codes_at: Callable[[int], Any] = cast(Any, intrinsic)(_codes_at)
