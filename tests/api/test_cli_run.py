@@ -1,0 +1,156 @@
+"""The commands around runs, as a user types them: output, files, exit codes, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from nestbench.cli import main
+
+TOML = """
+[experiment]
+name = "small"
+estimators = ["ols", "means"]
+replications = 8
+[population]
+icc = 0.2
+[layout]
+schools = 4
+students = 5
+[model]
+formula = "grade ~ age + resources"
+[factors]
+"layout.students" = [5, 8]
+"""
+
+
+class Cli:
+    """Types commands in a folder of its own."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch) -> None:
+        self.folder, self.capsys, self.patch = folder, capsys, patch
+        patch.chdir(folder)
+
+    def __call__(self, *arguments: str) -> tuple[int, str, str]:
+        """Return exit code, stdout and stderr of a command."""
+        self.patch.setattr(sys, "argv", ["nestbench", *arguments])
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        said = self.capsys.readouterr()
+        return code, said.out, said.err
+
+
+@pytest.fixture
+def cli(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
+    return Cli(tmp_path, capsys, monkeypatch)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    file = tmp_path / "small.toml"
+    file.write_text(TOML)
+    return file
+
+
+def test_run_writes_report_and_tables_and_resumes(cli: Cli, small: Path) -> None:
+    code, out, err = cli("run", "small.toml", "--workers", "1")
+    assert code == 0, err
+    folder = cli.folder / "runs" / "small"
+    assert "report.html" in out
+    assert "100 %, 32 fits" in err
+    table = pd.read_csv(folder / "performance.csv")
+    assert set(table["estimator"]) == {"ols", "means"}
+    assert len(pd.read_parquet(folder / "performance.parquet")) == len(table)
+    assert (folder / "report.html").read_text().lstrip().lower().startswith("<!doctype html>")
+    before = (folder / "journal").read_bytes()
+    code, _, err = cli("run", "small.toml", "--workers", "1")
+    assert (code, (folder / "journal").read_bytes()) == (0, before)
+    code, _, err = cli("run", "runs/small", "--workers", "1", "--replications", "10", "--quiet")
+    assert (code, err) == (0, "")
+    assert (folder / "journal").read_bytes().startswith(before)
+    assert len((folder / "journal").read_bytes()) > len(before)
+
+
+def test_new_then_run_with_other_methods(cli: Cli) -> None:
+    code, out, _ = cli("new", "mine")
+    assert code == 0
+    assert "nestbench run mine.toml" in out
+    options = "--replications 2 --estimators ols,ols-cr1s-t --seed 3 -o here --workers 1"
+    code, out, err = cli("run", "mine.toml", *options.split())
+    assert code == 0, err
+    assert set(pd.read_csv("here/performance.csv")["estimator"]) == {"ols", "ols-cr1s-t"}
+
+
+def test_simulate_writes_one_data_set(cli: Cli, small: Path) -> None:
+    code, out, _ = cli("simulate", "small.toml", "--cell", "1", "--replication", "3")
+    assert code == 0
+    assert out.splitlines()[0] == "grade,age,gender,resources,treated,school"
+    assert len(out.splitlines()) == 1 + 4 * 8
+    code, again, _ = cli("simulate", "small.toml", "--cell", "1", "--replication", "3", "--csv", "data.csv")
+    assert (code, again) == (0, "")
+    assert (cli.folder / "data.csv").read_text() == out
+    code, options, _ = cli("simulate", "--schools", "3", "--students", "2", "--icc", "0.5")
+    assert len(options.splitlines()) == 7
+
+
+def test_replay_equals_the_stored_row(cli: Cli, small: Path) -> None:
+    cli("run", "small.toml", "--workers", "1", "--quiet")
+    code, out, _ = cli("replay", "runs/small", "--cell", "1", "--replication", "5", "--csv", "data.csv")
+    assert code == 0
+    assert out.count("stored row: identical") == 2
+    assert len(pd.read_csv("data.csv")) == 4 * 8
+    code, out, _ = cli("replay", "runs/small", "--cell", "1", "--replication", "5", "--estimator", "means")
+    assert out.count("stored row") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "nowhere.toml"], "expected a TOML file or a catalogue name"),
+        (["run", "broken.toml"], "expected a TOML file, got 'broken.toml'"),
+        (["run", "small.toml", "--estimators", "olss"], "Did you mean 'ols'?"),
+        (["run", "small.toml", "--estimators", ""], "at least one"),
+        (["run", "small.toml", "--replications", "-1"], "greater than or equal to 1"),
+        (["run", "small.toml", "--seed", "-1"], "experiment.seed"),
+        (["run", "small.toml", "--engine", "fast"], "'auto', 'reference' or 'batched'"),
+        (["run", "small.toml", "--workers", "0"], "workers >= 1"),
+        (["run", "small.toml", "-o", "small.toml"], "small.toml"),
+        (["run", "small.toml", "-o", "full"], "thesis.txt"),
+        (["simulate", "--icc", "1.2"], "population.icc in [0, 1)"),
+        (["simulate", "--schools", "1"], "layout.schools"),
+        (["simulate", "--students", "-4"], "layout.students"),
+        (["simulate", "small.toml", "--schools", "3"], "got both"),
+        (["simulate", "small.toml", "--cell", "2"], "cell from 0 to 1"),
+        (["simulate", "--csv", "nowhere/data.csv"], "nowhere"),
+        (["replay", "full", "--cell", "0", "--replication", "0"], "expected a run directory"),
+        (["new", "small"], "there already"),
+        (["new", "a/b"], "expected a name"),
+    ],
+)
+def test_bad_input_is_one_message_and_exit_code_2(
+    cli: Cli, small: Path, arguments: list[str], said: str
+) -> None:
+    (cli.folder / "broken.toml").write_text("[experiment")
+    (cli.folder / "full").mkdir()
+    (cli.folder / "full" / "thesis.txt").write_text("precious")
+    code, _, err = cli(*arguments)
+    assert code == 2, err
+    assert said in err
+    assert "Traceback" not in err
+    assert small.read_text() == TOML
+    assert (cli.folder / "full" / "thesis.txt").read_text() == "precious"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_directory_without_permission(cli: Cli, small: Path) -> None:
+    (cli.folder / "locked").mkdir(mode=0o500)
+    code, _, err = cli("run", "small.toml", "-o", "locked/run")
+    assert code == 2
+    assert "choose a folder you may write to" in err
