@@ -100,29 +100,46 @@ def print_tables(found: SideBySide, console: Console | None = None) -> None:
     )
     for message in found.data.messages:
         out.print(Text(message))
-    for term in found.terms:
-        out.print(_term_table(found, term, wide=out.width >= 76))
+    for table in _term_tables(found, out):
+        out.print(table)
     if any(_quantities(fit) for fit in found.fits):
         out.print(_quantity_table(found))
     for line in _notes(found):
         out.print(line)
 
 
-def _term_table(found: SideBySide, term: str, *, wide: bool) -> Table:
+_LAYOUTS = (
+    (3, ("method", "estimate", "SE", "df", "interval", "p", "status")),
+    (2, ("method", "estimate", "SE", "interval", "p")),
+    (2, ("method", "estimate", "interval")),
+)
+"""Figures shown of the usual standard error, and columns, from the widest terminal to the narrowest."""
+
+
+def _term_tables(found: SideBySide, out: Console) -> list[Table]:
+    """Return a table a term, all in the widest layout in which every one fits the terminal."""
+    tables: list[Table] = []
+    unbounded = out.options.update(max_width=10_000)
+    for figures, columns in _LAYOUTS:
+        tables = [_term_table(found, term, figures, columns) for term in found.terms]
+        if all(out.measure(table, options=unbounded).maximum <= out.width for table in tables):
+            break
+    return tables
+
+
+def _term_table(found: SideBySide, term: str, figures: int, columns: tuple[str, ...]) -> Table:
     table = _table(Text(term))
-    table.add_column("method", no_wrap=True)
-    headings = ["estimate", "SE", *(["df"] if wide else []), f"{100 * found.model.level:g} % interval", "p"]
-    for heading in headings:
-        table.add_column(heading, justify="right", no_wrap=True)
-    if wide:
-        table.add_column("status", no_wrap=True)
+    for name in columns:
+        heading = f"{100 * found.model.level:g} % interval" if name == "interval" else name
+        table.add_column(
+            heading, justify="left" if name in ("method", "status") else "right", overflow="fold"
+        )
     rows = {fit.estimator: fit.terms.loc[term] for fit in found.fits if term in fit.terms.index}
-    digits = _digits([row["std_error"] for row in rows.values()], 3 if wide else 2)
+    digits = _digits([row["std_error"] for row in rows.values()], figures)
     for fit in found.fits:
         if fit.estimator in rows:
-            table.add_row(
-                *_cells(fit, rows[fit.estimator], digits, wide=wide), style="" if fit.usable else "dim"
-            )
+            cells = _cells(fit, rows[fit.estimator], digits, "status" in columns)
+            table.add_row(*(Text(cells[name]) for name in columns), style="" if fit.usable else "dim")
     return table
 
 
@@ -137,24 +154,20 @@ def _table(title: Text) -> Table:
     )
 
 
-def _cells(fit: Fit, row: Any, digits: int | None, *, wide: bool) -> list[str]:
+def _cells(fit: Fit, row: Any, digits: int | None, status_shown: bool) -> dict[str, str]:
+    status = fit.status.name.lower().replace("_", " ")
     interval = "-"
     if math.isfinite(row["lower"]) or math.isfinite(row["upper"]):
         interval = f"{_number(row['lower'], digits)}, {_number(row['upper'], digits)}"
-    df = (
-        ["-" if math.isnan(row["df"]) else "z" if math.isinf(row["df"]) else f"{row['df']:.4g}"]
-        if wide
-        else []
-    )
-    numbers = [
-        _number(row["estimate"], digits),
-        _number(row["std_error"], digits),
-        *df,
-        interval,
-        _p(row["p_value"]),
-    ]
-    mark = "" if wide or fit.status is FitStatus.OK else " *"
-    return [fit.estimator + mark, *numbers, *([fit.status.name.lower().replace("_", " ")] if wide else [])]
+    return {
+        "method": fit.estimator if status_shown or fit.status is FitStatus.OK else f"{fit.estimator} *",
+        "estimate": _number(row["estimate"], digits),
+        "SE": _number(row["std_error"], digits),
+        "df": "-" if math.isnan(row["df"]) else "z" if math.isinf(row["df"]) else f"{row['df']:.4g}",
+        "interval": interval,
+        "p": _p(row["p_value"]),
+        "status": status,
+    }
 
 
 def _quantity_table(found: SideBySide) -> Table:
