@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from nestbench.estimators.estimates import Estimates, FitStatus
+from nestbench.experiments.files import write_atomically
 from nestbench.experiments.results import Results
 from nestbench.reports.draws import Draws, Truth, draws_of, quantity_draws
 from nestbench.reports.measure import (
@@ -195,12 +196,12 @@ def frame_of(blocks: Iterable[Rows]) -> pd.DataFrame:
 def write_performance(table: pd.DataFrame, directory: Path) -> tuple[Path, Path]:
     """Write ``performance.csv`` and ``performance.parquet`` into a directory; return their paths."""
     csv, parquet = directory / "performance.csv", directory / "performance.parquet"
-    table.to_csv(csv, index=False)
+    write_atomically(csv, table.to_csv(index=False).encode())
     plain = table.copy()
     for column in plain.columns:
         if plain[column].dtype == object and plain[column].map(type).nunique() > 1:
             plain[column] = plain[column].map(str)
-    plain.to_parquet(parquet, index=False)
+    write_atomically(parquet, plain.to_parquet(index=False))
     return csv, parquet
 
 

@@ -48,21 +48,18 @@ def run(
 
 def finish(store: Any, quiet: bool = False) -> None:
     """Write performance tables and report into the run directory, and print the summary."""
-    from nestbench.experiments.files import write_atomically
     from nestbench.reports.page import write_report
     from nestbench.reports.performance import performance_table
 
     table = performance_table(store)
-    write_atomically(store.folder / "performance.csv", table.to_csv(index=False).encode())
-    write_atomically(store.folder / "performance.parquet", table.to_parquet(index=False))
-    write_report(store, store.folder / "report.html")
+    write_report(store, store.folder / "report.html", table=table)
     if not quiet:
         from rich.console import Console
 
         from nestbench.reports.summary import print_summary
 
         console = Console()
-        print_summary(store, console)
+        print_summary(store, console, table)
         console.print(
             f"Report: {store.folder / 'report.html'}", markup=False, highlight=False, soft_wrap=True
         )
