@@ -77,11 +77,11 @@ def to_json(found: SideBySide) -> str:
 
 def to_csv(found: SideBySide) -> str:
     """Return one row a method and term; fit-level numbers are terms in parentheses."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for fit in found.fits:
         own = {"status": fit.status.name, "message": "; ".join(_own_messages(fit, found.data))}
         for term, row in fit.terms.iterrows():
-            rows.append({"estimator": fit.estimator, "term": term, **row.to_dict(), **own})
+            rows.append({"estimator": fit.estimator, "term": term, **{n: row[n] for n in COLUMNS}, **own})
         for name, value in _quantities(fit).items():
             rows.append({"estimator": fit.estimator, "term": f"({name})", "estimate": value, **own})
     table = pd.DataFrame(rows, columns=["estimator", "term", *COLUMNS, "status", "message"])
@@ -134,8 +134,10 @@ def _term_table(found: SideBySide, term: str, figures: int, columns: tuple[str, 
         table.add_column(
             heading, justify="left" if name in ("method", "status") else "right", overflow="fold"
         )
-    rows = {fit.estimator: fit.terms.loc[term] for fit in found.fits if term in fit.terms.index}
-    digits = _digits([row["std_error"] for row in rows.values()], figures)
+    rows: dict[str, Any] = {
+        fit.estimator: fit.terms.loc[term] for fit in found.fits if term in fit.terms.index
+    }
+    digits = _digits([float(row["std_error"]) for row in rows.values()], figures)
     for fit in found.fits:
         if fit.estimator in rows:
             cells = _cells(fit, rows[fit.estimator], digits, "status" in columns)

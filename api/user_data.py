@@ -56,11 +56,12 @@ def prepare(frame: pd.DataFrame, model: Model) -> UserData:
         )
     named = frame.set_axis([str(name) for name in frame.columns], axis="columns")
     chosen = [model.group] if model.subgroup is None else [model.group, model.subgroup]
+    names = list(named.columns)
     for column in chosen:
-        _require_column(column, named.columns)
-    _require_variables(model, named.columns)
-    used = _used_columns(model, named.columns)
-    _refuse_twice([*used, *chosen], named.columns)
+        _require_column(column, names)
+    _require_variables(model, names)
+    used = _used_columns(model, names)
+    _refuse_twice([*used, *chosen], names)
     complete = named[[*used, *chosen]].dropna()
     messages = _dropped(len(named), len(complete), named[[*used, *chosen]])
     complete = complete.assign(**{name: _plain(complete[name]) for name in used})
@@ -109,9 +110,9 @@ def _used_columns(model: Model, columns: Sequence[str]) -> list[str]:
     return used
 
 
-def _refuse_twice(names: Sequence[str], columns: pd.Index[Any]) -> None:
+def _refuse_twice(names: Sequence[str], columns: Sequence[str]) -> None:
     for name in names:
-        if (columns == name).sum() > 1:
+        if columns.count(name) > 1:
             raise InvalidInput(f"expected one column '{name}', got several of that name; rename or drop one")
 
 

@@ -44,8 +44,10 @@ def fit_guarded(data: DataSet) -> Answer:
 
 
 def optimum(data: DataSet, restricted: bool = True) -> tuple[Any, Floats, Floats, bool]:
-    """Return statsmodels' model, the relative covariance [q, q] that maximises its likelihood for columns of Z divided by
-    the units [q], and whether the score there is right."""
+    """Return statsmodels' model, its best relative covariance [q, q], the units [q], and whether the score is right there.
+
+    Columns of Z are divided by their units, their root mean squares; `restricted` means REML.
+    """
     if data.schools < 2 or data.schools == len(data.y):
         raise CannotFit("the school variance needs two schools, and a school of two students")
     z = random_part(data)
@@ -106,11 +108,12 @@ def _slopes(model: Any, q: int, start: float) -> tuple[Floats, bool]:
 
     first = (np.sqrt(start) * np.eye(q))[below]
     best, flat = first, False
-    for method, options in (
-        ("L-BFGS-B", {"ftol": 1e-13, "gtol": 1e-5}),
-        ("Powell", {"xtol": 1e-7, "ftol": 1e-13}),
-    ):
-        found = optimize.minimize(objective, best, method=method, options=options)
+    searches: tuple[dict[str, Any], ...] = (
+        {"method": "L-BFGS-B", "options": {"ftol": 1e-13, "gtol": 1e-5}},
+        {"method": "Powell", "options": {"xtol": 1e-7, "ftol": 1e-13}},
+    )
+    for search in searches:
+        found = optimize.minimize(objective, best, **search)
         best = min((best, found.x), key=objective)
         flat = bool(np.abs(_gradient(objective, best)).max() <= SCORE_TOLERANCE)
         if flat:
