@@ -44,7 +44,7 @@ def fit_guarded(data: DataSet) -> Answer:
 
 
 def optimum(data: DataSet, restricted: bool = True) -> tuple[Any, Floats, Floats, bool]:
-    """Return statsmodels' model, its best relative covariance [q, q], the units [q], and whether the score is right there.
+    """Return statsmodels' model, its best relative covariance [q, q], the units [q], and whether the score is right.
 
     Columns of Z are divided by their units, their root mean squares; `restricted` means REML.
     """
