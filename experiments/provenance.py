@@ -29,7 +29,7 @@ def provenance(workers: int) -> dict[str, Any]:
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": packages(),
         "platform": platform.platform(),
         "cpu": _processor(),
         "cores": os.cpu_count(),
@@ -37,6 +37,11 @@ def provenance(workers: int) -> dict[str, Any]:
         "commit": _commit(),
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     }
+
+
+def packages() -> dict[str, str | None]:
+    """Return the versions of the packages that numbers can depend on."""
+    return {name: _version(name) for name in PACKAGES}
 
 
 def _version(name: str) -> str | None:
