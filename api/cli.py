@@ -13,7 +13,7 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", 
 
 import typer  # noqa: E402
 
-from nestbench.commands import baseline, check, estimate, new, replay, report, run, simulate  # noqa: E402
+from nestbench.commands import baseline, check, estimate, listing, new, replay, report, run, simulate  # noqa: E402
 
 app = typer.Typer(
     name="nestbench",
@@ -44,6 +44,7 @@ def _options(
 
 app.command("run")(run.run)
 app.command("estimate")(estimate.estimate)
+app.command("list")(listing.listing)
 app.command("simulate")(simulate.simulate)
 app.command("report")(report.report)
 app.command("replay")(replay.replay)

@@ -1,0 +1,71 @@
+"""``nestbench list`` says what there is."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from nestbench.cli import app
+from nestbench.estimators import registry
+from nestbench.experiments import catalog
+from nestbench.listing import entries, print_list
+from nestbench.sim.errors import InvalidInput
+from nestbench.sim.laws import known_laws
+from nestbench.sim.layout import Layout
+from nestbench.sim.random_intercept import RandomIntercept
+
+
+def printed(*arguments: str) -> str:
+    result = CliRunner().invoke(app, ["list", *arguments], env={"COLUMNS": "80"}, catch_exceptions=False)
+    assert result.exit_code == 0
+    return result.output
+
+
+def test_estimators_come_from_the_registry() -> None:
+    text = printed("estimators")
+    for name, estimator in registry.known().items():
+        assert f"{name}  " in text
+        assert estimator.info.source.split(";")[0] in " ".join(text.split())
+    found = json.loads(printed("estimators", "--json"))
+    assert [entry["name"] for entry in found] == list(registry.known())
+    assert {"name", "summary", "assumes", "df", "engines", "source", "options", "version"} == set(found[0])
+    assert all(entry["engines"] for entry in found)
+
+
+def test_populations_show_their_parameters_and_defaults() -> None:
+    found = {entry["name"]: entry for entry in entries("populations")}
+    assert set(found) == {*known_laws(), "layout"}
+    parameters = {p["name"]: p for p in found["random-intercept"]["parameters"]}
+    assert parameters["icc"]["default"] == RandomIntercept().icc
+    assert "icc = 0.2" in printed("populations")
+
+
+def test_every_parameter_is_described_but_the_internal_one() -> None:
+    things = {**known_laws(), "layout": Layout}
+    shown = {(e["name"], p["name"]) for e in entries("populations") for p in e["parameters"]}
+    every = {(name, field.name) for name, thing in things.items() for field in dataclasses.fields(thing)}
+    assert every - shown <= {("fixed-design", "digest")}
+
+
+def test_the_catalogue_by_default() -> None:
+    text = printed()
+    for name in catalog.names():
+        assert f"{name}  " in text
+    assert printed() == printed("experiments")
+
+
+def test_an_unknown_kind() -> None:
+    with pytest.raises(InvalidInput, match=r"unknown kind of list 'estimater'\. Did you mean 'estimators'\?"):
+        CliRunner().invoke(app, ["list", "estimater"], catch_exceptions=False)
+
+
+@pytest.mark.parametrize("kind", ["experiments", "estimators", "populations"])
+def test_fits_a_narrow_terminal(kind: str) -> None:
+    out = io.StringIO()
+    print_list(kind, Console(file=out, width=60, highlight=False))
+    assert max(map(len, out.getvalue().splitlines())) <= 60
