@@ -22,12 +22,23 @@ class Cell:
 
     Two keys: `law_key` names what is drawn (population x layout) and seeds the streams, so that two models of one law
     see the same data sets; `key` names the whole cell. Both hash canonical JSON of primitives that differ from their
-    defaults, so a parameter added later, with a default that changes nothing, changes no key.
+    defaults, so a parameter added later, with a default that changes nothing, changes no key. A field whose
+    metadata say ``key=False`` (a path) is no part of them.
+
+    Raises
+    ------
+    InvalidInput
+        From the population's `check`, where it has one: a parameter that can't be combined with the layout.
     """
 
     population: Population
     layout: Layout
     model: Model
+
+    def __post_init__(self) -> None:
+        check = getattr(self.population, "check", None)
+        if check is not None:
+            check(self.layout)
 
     @property
     def law_key(self) -> str:
@@ -53,7 +64,7 @@ class Cell:
 def primitives(value: Any) -> dict[str, Any]:
     """Return the fields of a dataclass that differ from their defaults, as JSON primitives."""
     chosen = {}
-    for field in dataclasses.fields(value):
+    for field in (f for f in dataclasses.fields(value) if f.metadata.get("key", True)):
         got = getattr(value, field.name)
         if field.default is not dataclasses.MISSING:
             default = field.default

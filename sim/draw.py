@@ -1,9 +1,9 @@
 """Drawing a batch: one stream a replication, then one kernel for all.
 
-The "data" stream of a replication gives its 3N + 2G standard normals and nothing else. Whatever a parameter adds comes
-from a stream of another purpose, so a law with a parameter at its default draws the same numbers as one without it.
-Replications are drawn in pieces that fit the cache; every value depends on its own replication alone, so the pieces
-can't be seen in the data.
+The "data" stream of a replication gives its 3N + 2G standard normals and nothing else. Whatever a parameter adds
+comes from a stream of another purpose, so a law with a parameter at its default draws the same numbers as one
+without it. Replications are drawn in pieces that fit the cache; every value depends on its own replication alone,
+so the pieces can't be seen in the data.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from nestbench.sim.batch import Batch, Category, Floats, Ints, offsets_of
+from nestbench.sim.batch import Batch, Category, Column, Floats, Ints, offsets_of
 from nestbench.sim.fill import fill_columns
 from nestbench.sim.streams import StreamSource
 
@@ -62,12 +61,13 @@ class Piece:
         return both[:, :schools].ravel(), both[:, schools:].ravel()
 
 
-Builder = Callable[[Piece], Schools]
+Builder = Callable[[Piece, int, slice], Schools]
+"""``build(piece, first, rows)``: `first` is the position of the piece's first replication, `rows` are its rows."""
 
 
 def draw_columns(
     sizes: Ints, streams: StreamSource, replications: range, gender_cut: float, build: Builder
-) -> dict[str, Floats | Category]:
+) -> dict[str, Column]:
     """Draw grade, age, gender, resources and treated, each of length N.
 
     Parameters
@@ -80,13 +80,13 @@ def draw_columns(
         Makes the schools' values from a piece's normals.
     """
     row_offsets = offsets_of(sizes.sum(axis=1))
-    # One allocation for all columns: freed and allocated as one, malloc keeps the pages; five would fault them in anew.
+    # One allocation for all columns: freed and allocated as one, malloc keeps its pages; five would fault them in anew.
     n = int(row_offsets[-1])
     grade, age, resources, treated, codes = np.empty((5, n))
     male = codes.view(np.int32)[:n]
     for piece, first in _pieces(sizes, streams, replications):
-        schools = build(piece)
         rows = slice(int(row_offsets[first]), int(row_offsets[first + len(piece.sizes)]))
+        schools = build(piece, first, rows)
         fill_columns(
             piece.z,
             piece.starts,
@@ -117,7 +117,7 @@ def draw_columns(
 
 
 def batch_of_columns(
-    columns: dict[str, Floats | Category], sizes: Ints, streams: StreamSource, replications: range
+    columns: dict[str, Column], sizes: Ints, streams: StreamSource, replications: range
 ) -> Batch:
     """Return the batch of columns drawn for schools of `sizes` [R, G]."""
     return Batch(
@@ -158,8 +158,3 @@ def _scratch(size: int) -> Floats:
 def constant(value: float, schools: int) -> Floats:
     """Return one value for every school."""
     return np.full(schools, value)
-
-
-def per_replication(values: npt.ArrayLike, replications: int) -> Floats:
-    """Repeat one layout's values [G] for every replication, [R * G]."""
-    return np.tile(np.asarray(values, dtype=np.float64), replications)

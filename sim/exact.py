@@ -1,8 +1,8 @@
 """Exact size of OLS t-tests under a known covariance: no Monte Carlo in the errors.
 
-For fixed X and Gaussian errors u with Cov(u) = Omega, block-diagonal over schools, a test |b_j / se_j| > c rejects iff
-a quadratic form in u is positive, so its probability is Imhof's integral over the eigenvalues of that form. Only school
-cross-products enter: with M = (X'X)^-1, A_g = X_g'X_g and T_g = X_g'Omega_g X_g,
+For fixed X and Gaussian errors u with Cov(u) = Omega, block-diagonal over schools, a test |b_j / se_j| > c rejects
+iff a quadratic form in u is positive, so its probability is Imhof's integral over the eigenvalues of that form.
+Only school cross-products enter: with M = (X'X)^-1, A_g = X_g'X_g and T_g = X_g'Omega_g X_g,
 
 - b_j = a'u with a = X m_j, Var(b_j) = m_j' (sum_g T_g) m_j;
 - a cluster-robust variance is k sum_g (l_g'u)^2 with l_g = b_g - X c_g, b_g = X_g w_g in school g, c_g = M A_g w_g,
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
+from scipy.linalg import block_diag
 
 from nestbench.sim.batch import Floats, Ints
 from nestbench.sim.imhof import positive_probability
@@ -107,25 +108,43 @@ def naive_test(errors: Errors, term: int, level: float) -> Exact | None:
         return None
     n, p = int(errors.sizes.sum()), errors.gram.shape[1]
     m = np.linalg.inv(errors.gram.sum(axis=0))
-    roots, counts = [], []
-    for joint, noise, size in zip(errors.joint, errors.residual, errors.sizes, strict=True):
-        root, rank = _square_root(joint)
-        roots.append((root, noise, joint.shape[0]))
-        counts.append(size - rank)
-    x = np.concatenate([root[:, :p] for root, _, _ in roots])
-    half = _block_diagonal([_covariance_root(root, noise, p) for root, noise, _ in roots])
+    same = bool(np.ptp(errors.residual) <= 1e-12 * errors.residual.max())
+    x, half, outside, noise = (_whole_span if same else _school_spans)(errors, errors.residual, p)
     a, projected = half.T @ (x @ m[:, term]), half.T @ x
     inner = half.T @ half - projected @ m @ projected.T
     scale = m[term, term] / (n - p)
     c2 = _critical(n - p, level) ** 2
     values = np.linalg.eigvalsh(np.outer(a, a) - c2 * scale * inner)
-    outside = np.asarray(counts, dtype=np.float64)
-    size = positive_probability(
-        np.concatenate([values, -c2 * scale * errors.residual]),
-        np.concatenate([np.ones(len(values)), outside]),
-    )
-    expected = scale * float(np.trace(inner) + (outside * errors.residual).sum())
+    weights = np.concatenate([values, -c2 * scale * noise])
+    size = positive_probability(weights, np.concatenate([np.ones(len(values)), outside]))
+    expected = scale * float(np.trace(inner) + (outside * noise).sum())
     return Exact(expected, float(a @ a), size, float(n - p))
+
+
+Span = tuple[Floats, Floats, Floats, Floats]
+"""Q'X and H with H H' = Cov(Q'u) for an orthonormal basis Q of all columns of X and B; how many dimensions lie
+outside the span of Q, and their variance: there u is white."""
+
+
+def _whole_span(errors: Errors, residual: Floats, p: int) -> Span:
+    """One basis of [X, B_1, .., B_G]: residual variances equal in all schools."""
+    g, q = len(errors.gram), errors.joint.shape[1] - p
+    joint = np.zeros((p + g * q, p + g * q))
+    joint[:p, :p] = errors.gram.sum(axis=0)
+    for s, cross in enumerate(errors.joint):
+        own = slice(p + s * q, p + (s + 1) * q)
+        joint[own, own], joint[:p, own], joint[own, :p] = cross[p:, p:], cross[:p, p:], cross[p:, :p]
+    root = _square_root(joint)
+    half = _covariance_root(root[:, p:], residual[0])
+    return root[:, :p], half, np.array([float(errors.sizes.sum() - len(root))]), residual[:1]
+
+
+def _school_spans(errors: Errors, residual: Floats, p: int) -> Span:
+    """A basis of [X_g, B_g] in each school: residual variances differ between schools."""
+    roots = [_square_root(joint) for joint in errors.joint]
+    half = block_diag(*[_covariance_root(r[:, p:], d) for r, d in zip(roots, residual, strict=True)])
+    outside = np.array([n - len(root) for n, root in zip(errors.sizes, roots, strict=True)], dtype=np.float64)
+    return np.concatenate([root[:, :p] for root in roots]), half, outside, residual
 
 
 def _critical(df: float, level: float) -> float:
@@ -169,23 +188,13 @@ def _eigenvalues(products: Floats, signs: Floats) -> Floats:
     return np.linalg.eigvalsh(half.T @ (signs[:, None] * half))
 
 
-def _square_root(joint: Floats) -> tuple[Floats, int]:
-    """Return Q'W [r, p + q] for an orthonormal basis Q of the columns of W, from W'W, and its rank r."""
+def _square_root(joint: Floats) -> Floats:
+    """Return Q'W [r, columns] for an orthonormal basis Q of the r-dimensional span of W, from W'W."""
     values, vectors = np.linalg.eigh(joint)
     kept = values > 1e-12 * max(values[-1], 1e-300)
-    return (np.sqrt(values[kept]) * vectors[:, kept]).T, int(kept.sum())
+    return np.asarray((np.sqrt(values[kept]) * vectors[:, kept]).T, dtype=np.float64)
 
 
-def _covariance_root(root: Floats, noise: float, p: int) -> Floats:
-    """Return H with H H' = Cov(Q'u) = noise I + (Q'B)(Q'B)'."""
-    b = root[:, p:]
-    return np.asarray(np.linalg.cholesky(noise * np.eye(len(root)) + b @ b.T), dtype=np.float64)
-
-
-def _block_diagonal(blocks: list[Floats]) -> Floats:
-    size = sum(len(block) for block in blocks)
-    result, at = np.zeros((size, size)), 0
-    for block in blocks:
-        result[at : at + len(block), at : at + len(block)] = block
-        at += len(block)
-    return result
+def _covariance_root(b: Floats, noise: float) -> Floats:
+    """Return H with H H' = noise I + b b'."""
+    return np.asarray(np.linalg.cholesky(noise * np.eye(len(b)) + b @ b.T), dtype=np.float64)

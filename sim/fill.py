@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from nestbench.sim.compiled import kernel
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def fill_columns(
     z: Any,
     z_starts: Any,
@@ -76,19 +77,19 @@ def fill_columns(
             treated_column[a:b] = treated[s]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _age(base: float, sd: float, z: Any, age: Any) -> None:
     for i in range(len(age)):
         age[i] = base + sd * z[i]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _male(cut: float, z: Any, male: Any) -> None:
     for i in range(len(male)):
         male[i] = np.int32(z[i] > cut)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _grade(
     constant: float, slope: float, gap: float, sd: float, age: Any, male: Any, z: Any, grade: Any
 ) -> None:

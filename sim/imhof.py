@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from nestbench.sim.batch import Floats
 
-STEP = 0.1
+STEP = 0.2
 """Largest step of the trapezoidal rule in log u, where the integrand is analytic: it converges geometrically."""
 
 NEGLIGIBLE = 1e-10
@@ -54,7 +54,7 @@ def _integrand(log_u: Floats, w: Floats, h: Floats) -> Floats:
 def _grid(w: Floats, h: Floats) -> tuple[Floats, float]:
     """Log u from where the phase is negligible to where the modulus is, in steps that resolve the oscillation."""
     low = float(np.log(1e-11 / max((h * np.abs(w)).sum(), 1.0)))
-    coarse = np.arange(low, low + 200.0, 0.5)
+    coarse = np.arange(low, low + 200.0, 1.0)
     wu2 = (w[:, None] * np.exp(coarse)) ** 2
     modulus = np.exp(-0.25 * (h @ np.log1p(wu2)))
     rate = 0.5 * np.abs((h * np.sign(w)) @ (np.sqrt(wu2) / (1.0 + wu2)))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from nestbench.sim.errors import InvalidInput, unknown_name
+from nestbench.sim.fixed_design import FixedDesign
 from nestbench.sim.population import Population
 from nestbench.sim.random_intercept import RandomIntercept
 
-LAWS: tuple[type[Population], ...] = (RandomIntercept,)
+LAWS: tuple[type[Population], ...] = (RandomIntercept, FixedDesign)
 
 _ADDED: dict[str, type[Population]] = {}
 

@@ -29,9 +29,10 @@ class Population(Protocol):
         """What is known without simulation; whatever isn't known is left out.
 
         ``design_effect`` : float. ``naive_coverage``, ``naive_se_ratio`` : term -> value, pooled OLS, school-constant
-        terms. ``coverage``, ``se_ratio`` (expected standard error over true SD), ``bias`` : estimator -> term -> value.
-        Values are for `model`, or for a model with the law's own columns when none is given.
+        terms. ``coverage``, ``se_ratio`` (expected standard error over true SD), ``bias`` : estimator -> term ->
+        value. Values are for `model`, or for a model with the law's own columns when none is given.
         """
 
     def draw(self, layout: Layout, streams: StreamSource, replications: range) -> Batch:
-        """Draw the observed data of some replications; row values depend on (law, layout, seed, replication) alone."""
+        """Draw the observed data of some replications; row values depend on (law, layout, seed, replication)
+        alone."""

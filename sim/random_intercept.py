@@ -1,4 +1,4 @@
-"""The random-intercept law."""
+"""The random-intercept law and its extensions, each a parameter whose default changes nothing."""
 
 from __future__ import annotations
 
@@ -9,12 +9,19 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.special import ndtri
 
-from nestbench.sim import checks, theory
+from nestbench.sim import theory
 from nestbench.sim.batch import Batch, Floats
-from nestbench.sim.draw import Piece, Schools, batch_of_columns, constant, draw_columns, per_replication
+from nestbench.sim.covariance import covariance_of
+from nestbench.sim.draw import Piece, Schools, batch_of_columns, draw_columns
 from nestbench.sim.layout import Layout
+from nestbench.sim.missing import observed
 from nestbench.sim.model import Model
+from nestbench.sim.parameters import check_combination, check_parameters
+from nestbench.sim.schools import school_values
+from nestbench.sim.sizes import draw_sizes
 from nestbench.sim.streams import StreamSource
+from nestbench.sim.students import finish_columns, shape_residuals
+from nestbench.sim.treatment import treated_students
 
 TERMS = {
     "Intercept": "Intercept",
@@ -22,6 +29,13 @@ TERMS = {
     "gender": "gender[T.male]",
     "resources": "resources",
     "treated": "treated",
+    "school_age": "group_mean(age)",
+    "age:resources": "age:resources",
+    "age:treated": "age:treated",
+    "gender:treated": "gender[T.male]:treated",
+    "size": "size",
+    "treated:size": "treated:size",
+    "teacher": "teacher",
 }
 """Name of an effect in TOML -> name of its term in a fitted model."""
 
@@ -34,40 +48,94 @@ def _default_effects() -> dict[str, float]:
 class RandomIntercept:
     """Students in schools that share a random intercept.
 
-    For student i of school j::
+    For student i of school j, with all parameters at their defaults::
 
         grade_ij = Intercept + age age_ij + gender male_ij + resources resources_j + treated treated_j + u_j + e_ij
         u_j ~ N(0, icc total_sd^2),   e_ij ~ N(0, (1 - icc) total_sd^2)
         age_ij ~ N(age_mean, age_sd^2),   P(male_ij) = male_share,   resources_j ~ N(0, resources_sd^2)
 
     The truth of every term is its effect; ``(school_sd)`` = total_sd sqrt(icc), ``(residual_sd)`` = total_sd
-    sqrt(1 - icc).
+    sqrt(1 - icc - class_icc). Shapes of errors keep mean and SD, so an ICC means the same under all of them.
 
-    Who errs: pooled OLS is unbiased for every effect, but its standard error of a school-constant term (`resources`,
-    `treated`, the intercept) is too small by the square root of the design effect 1 + (m - 1) icc for schools of m
-    students, and a little too large for student-level terms. Cluster-robust errors with a normal reference are too
-    small with few schools; the mixed model with z inference likewise; Satterthwaite and Bell-McCaffrey degrees of
-    freedom repair it. School dummies lose the school-constant terms.
+    What errs on it, family by family:
+
+    - the law as it is: pooled OLS is unbiased, but its standard error of a school-constant term (`resources`,
+      `treated`, the intercept) is too small by the square root of the design effect 1 + (m - 1) icc for schools of
+      m students, and a little too large for student-level terms. Cluster-robust errors and the mixed model with a
+      normal reference are too small with few schools; Satterthwaite and Bell-McCaffrey degrees of freedom repair
+      it. School dummies lose school-constant terms.
+    - unequal sizes (`layout.size_cv`, ...): fewer effective schools; CR0/CR1 errors shrink further, Satterthwaite
+      degrees of freedom fall. Informative sizes (`size_correlation`): OLS estimates the mean over students, school
+      means and the mixed model nearly the mean over schools; they differ by about size_correlation sqrt(log(1 +
+      cv^2)) school_sd.
+    - confounding (`age_confounding` with `age_icc`, `resources_confounding`): OLS and the mixed model are biased
+      for the term (`theory` has by how much), school dummies and Mundlak's model are not for `age`; nothing
+      repairs `resources`.
+    - `effects.school_age`: within and between effects differ; models with one slope for both estimate a mixture.
+    - `slope_sd`: random-intercept models give too small errors for `age` (its design effect is ignored);
+      cluster-robust errors and a random slope in the model hold.
+    - `treatment_sd`: the same for a treatment of students within schools.
+    - unequal variances (`treated_variance_ratio`, `treated_school_variance_ratio`, `residual_cv`, `residual_age`):
+      naive and mixed-model errors are wrong for unequal arms; cluster-robust errors hold with enough schools in
+      each arm.
+    - shapes (`residual_shape`, `school_errors`): estimates stay unbiased; with few schools, skewed or bimodal
+      school effects move the size of every t-test, most for unequal arms and intercepts.
+    - `class_icc`: two-level models take class effects for noise: errors of `teacher` are too small, those of
+      school-constant terms hold, robust errors by school hold.
+    - `missing`, `missing_age`, `missing_schools`: nothing is biased given age and resources; schools become fewer
+      and unequal.
 
     Attributes
     ----------
     icc : float
-        Intraclass correlation, in [0, 1): the schools' share of the variance of u + e.
+        Intraclass correlation, in [0, 1): the schools' share of the variance of u + e (and class effects).
     total_sd : float
-        SD of u + e.
+        SD of u + e (and class effects).
     effects : table
-        Effects by name; an effect that isn't named is 0.
+        Effects by name (`TERMS`); an effect that isn't named is 0. ``school_age`` acts on the mean age of the
+        school's students, ``size`` on (n - mean) / mean of the school's size n, ``teacher`` on the class's N(0, 1)
+        teacher.
     age_mean, age_sd : float
         Distribution of age.
     male_share : float
         Probability of a boy, in (0, 1).
     resources_sd : float
         SD of the schools' resources.
+    resources_shape : str
+        Shape of resources: ``normal``, ``lognormal(1)``, ... (`nestbench.sim.shocks`).
+    age_icc : float
+        Schools' share of the variance of age.
+    age_confounding, resources_confounding : float
+        Correlation of the school effect with the school part of age and with resources.
+    slope_sd, slope_correlation : float
+        SD over schools of the effect of age (on age - age_mean), and its correlation with the school effect.
+    treatment_sd : float
+        SD over schools of the effect of treatment.
+    size_correlation : float
+        Correlation of the school effect with the normal behind the lognormal size (needs ``layout.size_cv``).
+    residual_shape, school_errors : str
+        Shapes of residuals and of school effects.
+    residual_cv : float
+        Coefficient of variation over schools of the residual variance (lognormal, mean unchanged).
+    residual_age : float
+        h in residual variance x exp(h z - h^2/2), z the student's deviation from the school's expected age, in SDs.
+    treated_variance_ratio, treated_school_variance_ratio : float
+        Residual and school-effect variance under treatment over that without; the mean over both stays.
+    class_icc : float
+        Classes' share of the variance (needs ``layout.classes``).
+    missing : float
+        Share of students missing.
+    missing_age : float
+        Log-odds of being missing per SD of age (0: completely at random).
+    missing_schools : int
+        Number of schools that drop out.
+    missing_resources : float
+        Log-odds of a school's dropping out first, per SD of resources.
 
     Raises
     ------
     InvalidInput
-        A parameter outside its range, or an unknown effect.
+        A parameter outside its range, an unknown effect, or (from `check`) a combination with a layout that can't be.
     """
 
     name: ClassVar[str] = "random-intercept"
@@ -78,15 +146,42 @@ class RandomIntercept:
     age_sd: float = 1.0
     male_share: float = 0.5
     resources_sd: float = 1.0
+    resources_shape: str = "normal"
+    age_icc: float = 0.0
+    age_confounding: float = 0.0
+    resources_confounding: float = 0.0
+    slope_sd: float = 0.0
+    slope_correlation: float = 0.0
+    treatment_sd: float = 0.0
+    size_correlation: float = 0.0
+    residual_shape: str = "normal"
+    school_errors: str = "normal"
+    residual_cv: float = 0.0
+    residual_age: float = 0.0
+    treated_variance_ratio: float = 1.0
+    treated_school_variance_ratio: float = 1.0
+    class_icc: float = 0.0
+    missing: float = 0.0
+    missing_age: float = 0.0
+    missing_schools: int = 0
+    missing_resources: float = 0.0
 
     def __post_init__(self) -> None:
-        checks.number("population.icc", self.icc, 0.0, 1.0, open_high=True)
-        checks.number("population.total_sd", self.total_sd, 0.0, open_low=True)
-        object.__setattr__(self, "effects", checks.coefficients("population.effects", self.effects, TERMS))
-        checks.number("population.age_mean", self.age_mean)
-        checks.number("population.age_sd", self.age_sd, 0.0, open_low=True)
-        checks.number("population.male_share", self.male_share, 0.0, 1.0, open_low=True, open_high=True)
-        checks.number("population.resources_sd", self.resources_sd, 0.0, open_low=True)
+        object.__setattr__(self, "effects", check_parameters(self, TERMS))
+
+    def check(self, layout: Layout) -> None:
+        """Refuse a layout that a parameter can't be combined with.
+
+        Raises
+        ------
+        InvalidInput
+            Names both and says why.
+        """
+        check_combination(self, layout)
+
+    def effect(self, name: str) -> float:
+        """Return an effect by its name in `effects`."""
+        return self.effects.get(name, 0.0)
 
     @property
     def school_sd(self) -> float:
@@ -94,55 +189,48 @@ class RandomIntercept:
         return self.total_sd * float(np.sqrt(self.icc))
 
     @property
+    def class_sd(self) -> float:
+        """SD of the class effects."""
+        return self.total_sd * float(np.sqrt(self.class_icc))
+
+    @property
     def residual_sd(self) -> float:
         """SD of the residuals."""
-        return self.total_sd * float(np.sqrt(1.0 - self.icc))
+        return self.total_sd * float(np.sqrt(1.0 - self.icc - self.class_icc))
 
     @property
     def truth(self) -> dict[str, float]:
         """Term -> true value, with the variance components in parentheses."""
-        effects = {term: self.effects.get(effect, 0.0) for effect, term in TERMS.items()}
-        return effects | {
-            "(school_sd)": self.school_sd,
-            "(residual_sd)": self.residual_sd,
-            "(icc)": float(self.icc),
-        }
+        effects = {term: float(self.effect(name)) for name, term in TERMS.items()}
+        components = {"school": self.school_sd, "residual": self.residual_sd}
+        components |= {"class": self.class_sd} if self.class_icc else {}
+        components |= {"slope": float(self.slope_sd)} if self.slope_sd else {}
+        return effects | {f"({name}_sd)": sd for name, sd in components.items()} | {"(icc)": float(self.icc)}
 
     def theory(self, layout: Layout, model: Model | None = None) -> dict[str, Any]:
-        """Return what is known in closed form; see `nestbench.sim.theory.theory_of`."""
+        """Return what is known without simulation; see `nestbench.sim.theory.theory_of`."""
         return theory.theory_of(self, layout, model)
 
-    def covariance(self, batch: Batch, rows: slice) -> tuple[Floats, Floats]:
-        """Return B' [q, n] and d [n]: given X, errors of these rows have covariance diag(d) + B B' by school."""
-        n = rows.stop - rows.start
-        return np.full((1, n), self.school_sd), np.full(n, self.residual_sd**2)
+    def covariance(self, layout: Layout, batch: Batch, rows: slice) -> tuple[Floats, Floats] | None:
+        """Return the errors' covariance given the columns; see `nestbench.sim.covariance`."""
+        return covariance_of(self, layout, batch, rows)
 
     def draw(self, layout: Layout, streams: StreamSource, replications: range) -> Batch:
         """Draw the observed data of some replications."""
-        sizes = np.broadcast_to(layout.sizes(), (len(replications), layout.schools))
-        cut = float(ndtri(1.0 - self.male_share))
-        columns = draw_columns(sizes, streams, replications, cut, lambda piece: self._schools(layout, piece))
-        return batch_of_columns(columns, sizes, streams, replications)
+        self.check(layout)
+        sizes, size_z = draw_sizes(layout, streams, replications)
+        students = layout.assignment == "students"
+        treated = treated_students(layout, streams, replications, sizes) if students else None
 
-    def _schools(self, layout: Layout, piece: Piece) -> Schools:
-        effect = {name: self.effects.get(name, 0.0) for name in TERMS}
-        schools = piece.sizes.size
-        school_z, resources_z = piece.of_schools()
-        resources = self.resources_sd * resources_z
-        treated = per_replication(np.arange(layout.schools) < layout.treated_schools, len(piece.sizes))
-        intercept = (
-            effect["Intercept"]
-            + effect["resources"] * resources
-            + effect["treated"] * treated
-            + self.school_sd * school_z
-        )
-        return Schools(
-            age_base=constant(self.age_mean, schools),
-            age_sd=self.age_sd,
-            intercept=intercept,
-            age_effect=constant(effect["age"], schools),
-            gender_effect=constant(effect["gender"], schools),
-            residual_sd=constant(self.residual_sd, schools),
-            resources=resources,
-            treated=treated,
-        )
+        def build(piece: Piece, first: int, rows: slice) -> Schools:
+            shape_residuals(self, layout, streams, piece, None if treated is None else treated[rows])
+            part = None if size_z is None else size_z[first : first + len(piece.sizes)]
+            return school_values(self, layout, streams, piece, part)
+
+        columns = draw_columns(sizes, streams, replications, self._gender_cut, build)
+        finish_columns(self, layout, streams, replications, columns, sizes, treated)
+        return observed(self, batch_of_columns(columns, sizes, streams, replications))
+
+    @property
+    def _gender_cut(self) -> float:
+        return float(ndtri(1.0 - self.male_share))

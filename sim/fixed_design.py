@@ -1,0 +1,198 @@
+"""The fixed-design law: X and the schools from a CSV, only school effects and residuals drawn."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from nestbench.sim import checks, theory
+from nestbench.sim.batch import Batch, Category, Column, Floats, batch_of_frame, offsets_of
+from nestbench.sim.design import design_of
+from nestbench.sim.errors import InvalidInput, did_you_mean
+from nestbench.sim.layout import Layout
+from nestbench.sim.model import Model
+from nestbench.sim.shocks import shock
+from nestbench.sim.streams import StreamSource
+
+
+@dataclass(frozen=True, slots=True)
+class FixedDesign:
+    """An outcome drawn on columns that stay as they are in a file: inference conditional on a real design.
+
+    For student i of school j, with x_i the columns of `formula` on the file's rows::
+
+        outcome_ij = x_ij' effects + u_j + e_ij,   u_j ~ (0, icc total_sd^2),   e_ij ~ (0, (1 - icc) total_sd^2)
+
+    The truth of every term is its effect (0 if not named). Who errs is decided by the file: leverage of single
+    schools, unequal sizes and few schools at each level of a school-constant column hurt as in `random-intercept`,
+    here for one's own data, and the size of every OLS test is exactly known (`theory`).
+
+    Attributes
+    ----------
+    data : str
+        A CSV file (relative to the current folder) without missing values in the columns used.
+    school : str
+        Name of its column of schools.
+    formula : str
+        Right-hand side, as formulaic reads it, over its columns, such as ``"age + gender"``.
+    effects : table
+        Effects by term, named as formulaic names them (``Intercept``, ``gender[T.male]``).
+    outcome : str
+        Name of the column drawn; a column of that name in the file is replaced.
+    icc, total_sd : float
+        As in `random-intercept`.
+    residual_shape, school_errors : str
+        Shapes (`nestbench.sim.shocks`).
+
+    Raises
+    ------
+    InvalidInput
+        The file can't be read or lacks a column, an unknown effect, or a parameter outside its range.
+    """
+
+    name: ClassVar[str] = "fixed-design"
+    data: str = field(metadata={"key": False})
+    formula: str = "1"
+    school: str = "school"
+    effects: Mapping[str, float] = field(default_factory=dict)
+    outcome: str = "grade"
+    icc: float = 0.2
+    total_sd: float = 1.0
+    residual_shape: str = "normal"
+    school_errors: str = "normal"
+    digest: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        checks.number("population.icc", self.icc, 0.0, 1.0, open_high=True)
+        checks.number("population.total_sd", self.total_sd, 0.0, open_low=True)
+        shock("population.residual_shape", self.residual_shape)
+        shock("population.school_errors", self.school_errors)
+        object.__setattr__(self, "digest", hashlib.sha256(_content(self.data)).hexdigest()[:16])
+        effects = checks.coefficients("population.effects", self.effects, _design(self)[1])
+        object.__setattr__(self, "effects", effects)
+
+    def check(self, layout: Layout) -> None:
+        """Refuse a layout other than the default: the schools are those of the file."""
+        changed = [n for n in Layout.__slots__ if getattr(layout, n) != getattr(Layout(), n)]
+        if changed:
+            why = "the schools and their students come from the file"
+            todo = "leave [layout] out"
+            raise checks.clash('population.law = "fixed-design"', f"layout.{changed[0]}", why, todo)
+
+    @property
+    def truth(self) -> dict[str, float]:
+        """Term -> true value, with the variance components in parentheses."""
+        effects = {term: float(self.effects.get(term, 0.0)) for term in _design(self)[1]}
+        school, residual = self.total_sd * np.sqrt(self.icc), self.total_sd * np.sqrt(1.0 - self.icc)
+        return effects | {
+            "(school_sd)": float(school),
+            "(residual_sd)": float(residual),
+            "(icc)": float(self.icc),
+        }
+
+    def theory(self, layout: Layout, model: Model | None = None) -> dict[str, Any]:
+        """Return the design effect, and for a model within `formula` the exact behaviour of the OLS tests."""
+        batch = _design(self)[0]
+        sizes = np.diff(batch.school_offsets)
+        known: dict[str, Any] = {"design_effect": theory.design_effect(sizes, self.icc)}
+        chosen = model or Model(formula=f"{self.outcome} ~ {self.formula}", group=self.school)
+        drawn = self.draw(layout, StreamSource(0, "theory"), range(1))
+        x = drawn.once(design_of, chosen).fixed(drawn)
+        mean = drawn.once(
+            design_of, Model(formula=f"{self.outcome} ~ {self.formula}", group=self.school)
+        ).fixed(drawn)
+        if np.linalg.matrix_rank(np.concatenate([x, mean]).T) > np.linalg.matrix_rank(x.T):
+            return known
+        found = theory.exact_tests(
+            drawn, 0, x, *self.covariance(layout, drawn, slice(0, drawn.rows)), chosen.level
+        )
+        normal = self.residual_shape == self.school_errors == "normal"
+        return known | theory.with_naive(theory.tables_of([found], drawn, chosen, normal)) if found else known
+
+    def covariance(self, layout: Layout, batch: Batch, rows: slice) -> tuple[Floats, Floats]:
+        """Return B' [1, n] and the diagonal of D [n]: errors have covariance D + B B' within schools."""
+        n, truth = rows.stop - rows.start, self.truth
+        return np.full((1, n), truth["(school_sd)"]), np.full(n, truth["(residual_sd)"] ** 2)
+
+    def draw(self, layout: Layout, streams: StreamSource, replications: range) -> Batch:
+        """Draw the observed data of some replications."""
+        self.check(layout)
+        fixed, terms, x = _design(self)
+        sizes, r = np.diff(fixed.school_offsets), len(replications)
+        mean = np.array([self.effects.get(term, 0.0) for term in terms]) @ x
+        truth, others = self.truth, {n: c for n, c in fixed.columns.items() if n != self.outcome}
+        outcome = np.empty((r, fixed.rows))
+        for i, number in enumerate(replications):
+            z = streams.at(number, "data").standard_normal(fixed.rows + len(sizes))
+            e = shock("", self.residual_shape).of(z[: fixed.rows], streams.at(number, "residual_shape"))
+            u = shock("", self.school_errors).of(z[fixed.rows :], streams.at(number, "school_errors"))
+            outcome[i] = mean + truth["(school_sd)"] * np.repeat(u, sizes) + truth["(residual_sd)"] * e
+        return Batch(
+            columns={self.outcome: outcome.ravel()} | {n: _repeated(c, r) for n, c in others.items()},
+            group=self.school,
+            school_offsets=offsets_of(np.tile(sizes, r)),
+            replication_offsets=np.arange(r + 1, dtype=np.int64) * len(sizes),
+            replications=np.asarray(replications, dtype=np.int64),
+            streams=streams,
+            school_labels=None if fixed.school_labels is None else fixed.school_labels * r,
+        )
+
+
+_DESIGNS: dict[tuple[str, ...], tuple[Batch, tuple[str, ...], Floats]] = {}
+
+
+def _content(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise InvalidInput(
+            f"expected population.data to be a readable CSV file, got '{path}' ({error.strerror})"
+        ) from error
+
+
+def _design(law: FixedDesign) -> tuple[Batch, tuple[str, ...], Floats]:
+    """Return the file as a batch of one, and the terms and rows [p, n] of its design, read once in a process."""
+    key = (law.digest, law.school, law.formula, law.outcome)
+    if key not in _DESIGNS:
+        content = _content(law.data)
+        if hashlib.sha256(content).hexdigest()[:16] != law.digest:
+            raise InvalidInput(
+                f"expected '{law.data}' as it was when the experiment was read, got another content"
+            )
+        batch = batch_of_frame(_frame(law, content), law.school)
+        design = batch.once(design_of, Model(formula=f"{law.outcome} ~ {law.formula}", group=law.school))
+        _DESIGNS[key] = batch, design.terms, design.fixed(batch)
+    return _DESIGNS[key]
+
+
+def _frame(law: FixedDesign, content: bytes) -> pd.DataFrame:
+    try:
+        frame = pd.read_csv(io.BytesIO(content))
+    except (ValueError, pd.errors.ParserError) as error:
+        raise InvalidInput(f"expected population.data to be a CSV file, got '{law.data}': {error}") from error
+    if law.school not in frame.columns:
+        raise InvalidInput(
+            f"expected a column '{law.school}' of schools in '{law.data}', got {', '.join(map(str, frame.columns))}."
+            f"{did_you_mean(law.school, map(str, frame.columns))} Name it with population.school"
+        )
+    frame[law.outcome] = 0.0
+    gaps = frame.columns[frame.isna().any()]
+    if len(gaps):
+        raise InvalidInput(
+            f"expected no missing values in '{law.data}', got some in {', '.join(map(str, gaps))}; "
+            "drop those rows or columns"
+        )
+    return frame
+
+
+def _repeated(column: Column, times: int) -> Column:
+    if isinstance(column, Category):
+        return Category(np.tile(column.codes, times), column.levels)
+    return np.tile(column, times)

@@ -1,0 +1,112 @@
+"""What the parameters of a random-intercept law may be, alone and together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from nestbench.sim import checks
+from nestbench.sim.layout import Layout
+from nestbench.sim.shocks import shock
+
+if TYPE_CHECKING:
+    from nestbench.sim.random_intercept import RandomIntercept
+
+RANGES: dict[str, dict[str, Any]] = {
+    "icc": {"low": 0.0, "high": 1.0, "open_high": True},
+    "total_sd": {"low": 0.0, "open_low": True},
+    "age_mean": {},
+    "age_sd": {"low": 0.0, "open_low": True},
+    "male_share": {"low": 0.0, "high": 1.0, "open_low": True, "open_high": True},
+    "resources_sd": {"low": 0.0, "open_low": True},
+    "age_icc": {"low": 0.0, "high": 1.0, "open_high": True},
+    "age_confounding": {"low": -1.0, "high": 1.0},
+    "resources_confounding": {"low": -1.0, "high": 1.0},
+    "slope_sd": {"low": 0.0},
+    "slope_correlation": {"low": -1.0, "high": 1.0},
+    "treatment_sd": {"low": 0.0},
+    "size_correlation": {"low": -1.0, "high": 1.0},
+    "residual_cv": {"low": 0.0, "high": 10.0},
+    "residual_age": {"low": -5.0, "high": 5.0},
+    "treated_variance_ratio": {"low": 0.0, "open_low": True},
+    "treated_school_variance_ratio": {"low": 0.0, "open_low": True},
+    "class_icc": {"low": 0.0, "high": 1.0, "open_high": True},
+    "missing": {"low": 0.0, "high": 1.0, "open_high": True},
+    "missing_age": {"low": -20.0, "high": 20.0},
+    "missing_resources": {"low": -20.0, "high": 20.0},
+}
+
+
+def check_parameters(law: RandomIntercept, effects: Iterable[str]) -> dict[str, float]:
+    """Check every parameter and return the effects as floats.
+
+    Raises
+    ------
+    InvalidInput
+        Names the parameter, its value and what is allowed.
+    """
+    for name, allowed in RANGES.items():
+        checks.number(f"population.{name}", getattr(law, name), **allowed)
+    checks.count("population.missing_schools", law.missing_schools)
+    for name in ("residual_shape", "school_errors", "resources_shape"):
+        shock(f"population.{name}", getattr(law, name))
+    _check_shares(law)
+    return checks.coefficients("population.effects", law.effects, effects)
+
+
+def check_combination(law: RandomIntercept, layout: Layout) -> None:
+    """Check a law with a layout.
+
+    Raises
+    ------
+    InvalidInput
+        Names both and says why they can't be combined.
+    """
+    _needs(
+        law.size_correlation, "population.size_correlation", layout.size_cv, "layout.size_cv", "random sizes"
+    )
+    classes = "classes, which the layout has none of"
+    _needs(law.class_icc, "population.class_icc", layout.classes, "layout.classes", classes)
+    _needs(
+        law.effects.get("teacher"), "population.effects.teacher", layout.classes, "layout.classes", classes
+    )
+    part = layout.treated_part
+    arms = "students or schools in both arms"
+    for name in ("treated_variance_ratio", "treated_school_variance_ratio"):
+        _needs(getattr(law, name) != 1.0, f"population.{name}", 0.0 < part < 1.0, "the treated share", arms)
+    if law.treated_school_variance_ratio != 1.0 and layout.assignment == "students":
+        why = "a school's effect is shared by its treated and untreated students"
+        names = ("population.treated_school_variance_ratio", 'layout.assignment = "students"')
+        raise checks.clash(*names, why, "use population.treatment_sd for effects that differ by school")
+    if law.missing_schools >= layout.schools:
+        names = (f"population.missing_schools = {law.missing_schools}", f"layout.schools = {layout.schools}")
+        raise checks.clash(*names, "no school would be left", "let fewer schools drop out")
+
+
+def _check_shares(law: RandomIntercept) -> None:
+    if law.icc + law.class_icc >= 1.0:
+        names = (f"population.icc = {law.icc}", f"population.class_icc = {law.class_icc}")
+        raise checks.clash(
+            *names, "together they leave nothing to the residuals", "their sum must be below 1"
+        )
+    uses_u = "correlates with the school effect, whose variance is 0"
+    for name in ("resources_confounding", "age_confounding", "size_correlation"):
+        if getattr(law, name) and not law.icc:
+            raise checks.clash(f"population.{name}", "population.icc = 0", uses_u, "set an icc above 0")
+    if law.age_confounding and not law.age_icc:
+        why = "the schools' mean ages would not differ"
+        raise checks.clash(
+            "population.age_confounding", "population.age_icc = 0", why, "set an age_icc above 0"
+        )
+    if law.slope_correlation and not law.slope_sd:
+        why = "the slopes would not differ"
+        raise checks.clash(
+            "population.slope_correlation", "population.slope_sd = 0", why, "set a slope_sd above 0"
+        )
+
+
+def _needs(wanted: Any, name: str, there: Any, other: str, what: str) -> None:
+    if wanted and not there:
+        raise checks.clash(
+            name, f"{other} as it is", f"it needs {what}", f"change {other} or leave {name} out"
+        )
