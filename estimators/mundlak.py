@@ -1,0 +1,105 @@
+"""Any method with the school means of student-level columns added: Mundlak's device, between-within regression.
+
+``y = X beta + M(X) gamma + ...``, M(X) the school means of the columns of X that vary within schools. The coefficient
+of a student-level column is then its within-school effect, free of confounding by what schools have in common, as with
+school dummies, and school-level terms keep an answer. Only the terms of the model are given; for those of the means
+write ``group_mean(x)`` in the formula.
+
+Which columns vary within schools is a question to each data set, so no answer depends on the others in its batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from nestbench.estimators.estimates import Estimates
+from nestbench.estimators.estimator import Engine, Estimator, Info, Options
+from nestbench.estimators.mixed_fit import school_level
+from nestbench.estimators.splice import splice
+from nestbench.sim.batch import Batch, Ints
+from nestbench.sim.design import design_of
+from nestbench.sim.formula import spread_means
+from nestbench.sim.model import Model
+
+Pattern = tuple[bool, ...]
+
+
+def with_means(batch: Batch, model: Model, varies: Pattern) -> tuple[Batch, Model]:
+    """Return batch and model with the school means of the columns that vary (call it through ``batch.once``)."""
+    design = batch.once(design_of, model)
+    x = design.fixed(batch)
+    means = {
+        f"group_mean({term})": spread_means(x[k], batch.school_offsets)
+        for k, term in enumerate(design.terms)
+        if varies[k] and f"group_mean({term})" not in design.terms
+    }
+    added = "".join(f" + `{name}`" for name in means)
+    wide = replace(batch, columns={**batch.columns, **means}, _memo={})
+    return wide, replace(model, formula=model.formula + added)
+
+
+def mundlak_engine(inner: Engine) -> Engine:
+    """Return the engine that gives another engine the widened data, and keeps the model's own terms."""
+
+    def fit(batch: Batch, model: Model, options: Options, varies: Pattern) -> Estimates:
+        wide, wide_model = batch.once(with_means, model, varies)
+        return _only(inner(wide, wide_model, options), batch.once(design_of, model).terms)
+
+    def engine(batch: Batch, model: Model, options: Options) -> Estimates:
+        varies = ~batch.once(school_level, model)
+        patterns, which = np.unique(varies, axis=0, return_inverse=True)
+        if len(patterns) == 1:
+            return fit(batch, model, options, tuple(patterns[0].tolist()))
+        parts = [np.flatnonzero(which.ravel() == k) for k in range(len(patterns))]
+        fits = [
+            fit(batch.take(rows), model, options, tuple(pattern.tolist()))
+            for rows, pattern in zip(parts, patterns, strict=True)
+        ]
+        return _together(batch, parts, fits)
+
+    return engine
+
+
+def _only(estimates: Estimates, terms: tuple[str, ...]) -> Estimates:
+    chosen = [estimates.terms.index(term) for term in terms]
+    fields = ("estimate", "std_error", "df", "lower", "upper", "p_value")
+    columns = {name: np.ascontiguousarray(getattr(estimates, name)[:, chosen]) for name in fields}
+    return replace(estimates, terms=terms, **columns)
+
+
+def _together(batch: Batch, parts: list[Ints], fits: list[Estimates]) -> Estimates:
+    """Return the estimates of disjoint sets of replications in the batch's order."""
+    largest = int(np.argmax([len(rows) for rows in parts]))
+    start = fits[largest]
+    every = np.zeros(batch.size, dtype=np.int64)
+    fields = ("estimate", "std_error", "df", "lower", "upper", "p_value", "status", "message", "seconds")
+    whole = replace(
+        start,
+        replications=batch.replications,
+        quantities={name: values[every] for name, values in start.quantities.items()},
+        **{name: getattr(start, name)[every] for name in fields},
+    )
+    for rows, found in zip(parts, fits, strict=True):
+        whole = splice(whole, rows, found)
+    return whole
+
+
+def mundlak(inner: Estimator, suffix: str, what: str) -> Estimator:
+    """Return the Mundlak version ``mundlak-<suffix>`` of a method."""
+    return Estimator(
+        name=f"mundlak-{suffix}",
+        version=1,
+        info=Info(
+            label=f"Mundlak {what}",
+            summary=f"school means of student-level columns added, then {inner.name}",
+            assumes=f"{inner.info.assumes}; student-level covariates may be confounded with schools",
+            df=inner.info.df,
+            source=f"Mundlak 1978; {inner.info.source}",
+        ),
+        reference=None if inner.reference is None else mundlak_engine(inner.reference),
+        batched=None if inner.batched is None else mundlak_engine(inner.batched),
+        agreement=inner.agreement,
+        options=inner.options,
+    )
