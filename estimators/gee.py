@@ -8,16 +8,25 @@ estimates from residual products, with statsmodels' N - p and pairs - p denomina
 from __future__ import annotations
 
 from dataclasses import replace
+from time import perf_counter
 
 import numpy as np
 from statsmodels.genmod.cov_struct import Exchangeable
 from statsmodels.genmod.generalized_estimating_equations import GEE
 
-from nestbench.estimators.estimates import FitStatus
-from nestbench.estimators.estimator import Agreement, Estimator, Info
+from nestbench.estimators.estimates import Estimates, FitStatus
+from nestbench.estimators.estimator import Agreement, Engine, Estimator, Info, Options
+from nestbench.estimators.inference import wald
+from nestbench.estimators.kernels.gee import exchangeable
 from nestbench.estimators.ols import least_squares
+from nestbench.estimators.ols_batched import VANISHES, pooled
 from nestbench.estimators.ols_cluster import coefficients, require_schools, sandwich_answer
 from nestbench.estimators.reference import Answer, CannotFit, DataSet, FitOne, reference_engine
+from nestbench.estimators.splice import leave_to
+from nestbench.sim.batch import Batch
+from nestbench.sim.design import design_of
+from nestbench.sim.model import Model
+from nestbench.sim.moments import moments_of
 
 
 def fit_gee(cov_type: str) -> FitOne:
@@ -35,7 +44,7 @@ def fit_gee(cov_type: str) -> FitOne:
         unit = float(np.sqrt(ols.scale))
         model = GEE(ols.resid / unit, inner.x, data.groups, cov_struct=Exchangeable())
         start = np.zeros(data.x.shape[1])
-        result = model.fit(maxiter=200, ctol=1e-10 * len(data.y), start_params=start, cov_type=cov_type)
+        result = model.fit(maxiter=200, ctol=1e-12 * len(data.y), start_params=start, cov_type=cov_type)
         beta = back @ (ols.params + unit * result.params)
         std_error = unit * np.sqrt(np.diag(back @ result.cov_params() @ back.T))
         _, _, naive = coefficients(ols, back)
@@ -47,6 +56,46 @@ def fit_gee(cov_type: str) -> FitOne:
     return fit
 
 
+def gee_engine(corrected: bool, reference: Engine) -> Engine:
+    """Return the batched engine; data that are not plain, and vanishing standard errors, are left to the reference."""
+
+    def engine(batch: Batch, model: Model, options: Options) -> Estimates:
+        started = perf_counter()
+        moments, ols = batch.once(moments_of, model), batch.once(pooled, model)
+        estimate, variance = np.full_like(moments.shift, np.nan), np.full_like(moments.shift, np.nan)
+        alpha, plain = np.full(batch.size, np.nan), np.zeros(batch.size)
+        exchangeable(
+            moments.cross,
+            moments.replication_offsets,
+            moments.x,
+            moments.contrasts,
+            moments.shift,
+            corrected,
+            estimate,
+            variance,
+            alpha,
+            plain,
+        )
+        good = (plain > 0) & ols.plain & (ols.schools > 1) & (variance > VANISHES**2 * ols.naive).all(axis=1)
+        std_error, df = np.sqrt(variance), np.full_like(variance, np.inf)
+        estimates = Estimates(
+            batch.once(design_of, model).terms,
+            batch.replications,
+            estimate,
+            std_error,
+            df,
+            *wald(estimate, std_error, df, model.level),
+            np.zeros(batch.size, dtype=np.int8),
+            {"(icc)": alpha},
+            np.zeros(batch.size, dtype=np.int32),
+            ("",),
+            np.full(batch.size, (perf_counter() - started) / max(batch.size, 1)),
+        )
+        return leave_to(reference, estimates, np.flatnonzero(~good), batch, model, options)
+
+    return engine
+
+
 def require_pairs(data: DataSet) -> None:
     """Raise `CannotFit` unless alpha's denominator, pairs of students in one school less p, is positive."""
     pairs, p = float((data.sizes * (data.sizes - 1.0)).sum() / 2.0), data.x.shape[1]
@@ -55,6 +104,9 @@ def require_pairs(data: DataSet) -> None:
             f"the working correlation needs more than {p} pairs of students in one school, got {pairs:g}"
         )
 
+
+REFERENCE_Z = reference_engine(fit_gee("robust"), quantities=("(icc)",))
+REFERENCE_MD_Z = reference_engine(fit_gee("bias_reduced"), quantities=("(icc)",))
 
 GEE_Z = Estimator(
     name="gee-z",
@@ -66,8 +118,9 @@ GEE_Z = Estimator(
         df="inf (z)",
         source="Liang & Zeger 1986; statsmodels GEE",
     ),
-    reference=reference_engine(fit_gee("robust"), quantities=("(icc)",)),
-    agreement=Agreement.IMPLICIT,
+    reference=REFERENCE_Z,
+    batched=gee_engine(corrected=False, reference=REFERENCE_Z),
+    agreement=Agreement.DIRECT,
 )
 GEE_MD_Z = Estimator(
     name="gee-md-z",
@@ -79,6 +132,7 @@ GEE_MD_Z = Estimator(
         df="inf (z)",
         source="Mancl & DeRouen 2001; statsmodels cov_type='bias_reduced'",
     ),
-    reference=reference_engine(fit_gee("bias_reduced"), quantities=("(icc)",)),
-    agreement=Agreement.IMPLICIT,
+    reference=REFERENCE_MD_Z,
+    batched=gee_engine(corrected=True, reference=REFERENCE_MD_Z),
+    agreement=Agreement.DIRECT,
 )
