@@ -216,8 +216,8 @@ class Accuracy:
         """Claim that two methods return the same numbers on the same data, to a relative tolerance.
 
         A disagreement that occurs in a share `detect` of data sets is found with probability `power`; nothing random
-        can make the claim fail when it is true, so the false-alarm rate is 0. Numbers are compared relative to their size
-        or the standard error, whichever is larger; both must be missing, or neither.
+        can make the claim fail when it is true, so the false-alarm rate is 0. Numbers are compared relative to their
+        size or the standard error, whichever is larger; both must be missing, or neither.
         """
         __tracebackhide__ = True
         gate = Gate(0.5, power, detect, 0.0)

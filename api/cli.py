@@ -13,7 +13,7 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", 
 
 import typer  # noqa: E402
 
-from nestbench.commands import baseline, check, estimate, listing, new, replay, report, run, simulate  # noqa: E402
+from nestbench.commands import baseline, check, estimate, listing, new, replay, report, run, simulate, verify  # noqa: E402
 
 app = typer.Typer(
     name="nestbench",
@@ -49,6 +49,7 @@ app.command("simulate")(simulate.simulate)
 app.command("report")(report.report)
 app.command("replay")(replay.replay)
 app.command("new")(new.new)
+app.command("verify")(verify.verify)
 app.command("baseline")(baseline.baseline)
 app.command("check")(check.check)
 

@@ -60,7 +60,9 @@ def as_estimator(method: Method) -> Estimator:
 
 def friendly_cell() -> Cell:
     """Return a cell where every sensible method does well: 20 schools of 20, ICC .1, ten treated, no effect."""
-    return Cell(RandomIntercept(icc=0.1), Layout(20, 20, 10), Model("grade ~ age + gender + treated"))
+    effects = {"Intercept": 50.0, "age": 2.0, "gender": 1.0, "resources": 0.0, "treated": 0.0}
+    law = RandomIntercept(icc=0.1, effects=effects)
+    return Cell(law, Layout(20, 20, 10), Model("grade ~ age + gender + treated"))
 
 
 def cell_of(on: Any, number: int) -> tuple[Cell, int | None]:

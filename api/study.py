@@ -52,7 +52,7 @@ class Study:
     seed: int
     max_unusable: float
     fits: Fits
-    scratch: Path
+    scratch: Path | None
     test: str
     terms: tuple[str, ...] = ()
 
@@ -90,12 +90,12 @@ class Study:
         unusable = ~estimates.usable[:, [estimates.terms.index(t) for t in self.terms]].all(axis=1)
         if unusable.mean() > self.max_unusable:
             where = int(np.argmax(unusable))
-            status = FitStatus(int(estimates.status[where])).name
+            status = FitStatus(int(estimates.status[where]))
             number = int(estimates.replications[where])
             raise AssertionError(
                 f"{self.name} gave no usable answer in {int(unusable.sum())} of {count} fits, "
-                f"allowed {self.max_unusable:g} of them\n  first in replication {number}: {status} "
-                f"{estimates.texts()[where]}\n{self.ways(number)}"
+                f"allowed {self.max_unusable:g} of them\n  first in replication {number}: {status.name} "
+                f"{estimates.texts()[where] or 'without estimate or standard error of a term'}\n{self.ways(number)}"
             )
         return measures_of(estimates, self.cell)
 
@@ -118,6 +118,8 @@ class Study:
 
     def ways(self, replication: int) -> str:
         """Return how to see a data set, and how to run the test again."""
+        if self.scratch is None:
+            return f"  see it: replication {replication} of seed {self.seed}"
         file = study_file(self.estimator, self.cell, self.seed, self.scratch, self.test)
         again = f"\n  again: pytest '{self.test}'" if self.test else ""
         return f"  replay: nestbench simulate {file} --replication {replication} --csv data.csv{again}"

@@ -1,0 +1,75 @@
+"""``nestbench test``: does a method keep the contract every method here keeps?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def conform(
+    methods: Annotated[
+        list[str],
+        typer.Argument(
+            help="Python files with methods of your own (@nestbench.estimator), or names of methods."
+        ),
+    ],
+    skip: Annotated[
+        list[str] | None,
+        typer.Option(help="A check that doesn't apply, e.g. scale; may be given several times."),
+    ] = None,
+    replications: Annotated[
+        int | None,
+        typer.Option(min=20, help="Data sets for the coverage check (default: what its power needs)."),
+    ] = None,
+    formula: Annotated[
+        str | None,
+        typer.Option(help="Formula the methods are made for (default: grade ~ age + gender + treated)."),
+    ] = None,
+    random: Annotated[str, typer.Option(help="Random part of the model.")] = "1",
+) -> None:
+    """Run the conformance suite on methods; exit code 1 if one breaks the contract."""
+    from dataclasses import replace
+
+    from nestbench.sim.model import Model
+    from nestbench.studies import friendly_cell
+    from nestbench.testing import conformance, listed
+
+    cell = friendly_cell()
+    cell = replace(cell, model=Model(formula or cell.model.formula, random=random))
+    broken = []
+    for name in [found for method in methods for found in _names(method)]:
+        checks = conformance(name, on=cell, skip=tuple(skip or ()), replications=replications)
+        failed = sum(check.outcome == "fail" for check in checks)
+        passed = sum(check.outcome == "pass" for check in checks)
+        typer.echo(f"{name}: {passed} passed, {failed} failed, {len(checks) - passed - failed} skipped")
+        typer.echo(listed(checks))
+        if failed:
+            broken.append(name)
+    if broken:
+        typer.echo(f"break the contract: {', '.join(broken)}")
+        raise typer.Exit(1)
+
+
+def _names(method: str) -> list[str]:
+    """Return the methods a file defines, or the name itself."""
+    from nestbench.estimators import registry
+    from nestbench.experiments.experiment import Plugin
+    from nestbench.experiments.plugins import load_plugin
+    from nestbench.sim.errors import InvalidInput
+
+    file = Path(method)
+    if file.suffix != ".py":
+        return [registry.get(method).name]
+    if not file.is_file():
+        raise InvalidInput(f"expected a Python file with methods, got no such file: {method}")
+    before = dict(registry.known())
+    load_plugin(Plugin.at(file.resolve()))
+    found = [name for name, estimator in registry.known().items() if before.get(name) is not estimator]
+    if not found:
+        raise InvalidInput(
+            f"expected a method in {method}, got none; put @nestbench.estimator('my-method') above a function "
+            "(frame, model) -> table of terms"
+        )
+    return found

@@ -1,0 +1,330 @@
+"""The contract of a method, as checks that `nestbench.testing` runs: each raises AssertionError saying why."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus
+from nestbench.estimators.estimator import Agreement, Estimator
+from nestbench.reports import evidence
+from nestbench.reports.evidence import Gate
+from nestbench.reports.fingerprint import digest_of
+from nestbench.sim.batch import Batch, Category, Column, Ints, offsets_of
+from nestbench.sim.cell import Cell
+from nestbench.sim.design import design_of
+from nestbench.studies import Method, as_estimator, differences, friendly_cell
+from nestbench.study import Fits, Study
+
+DATA_SETS = 6
+SEED = 20261122
+RTOL = 1e-6
+LOOSE_RTOL = 1e-4
+
+
+class Skipped(Exception):
+    """A check that has nothing to check; its text says why."""
+
+
+@dataclass(slots=True)
+class Case:
+    """A method under test: the cell, a few data sets drawn from it, and the method's answers."""
+
+    estimator: Estimator
+    cell: Cell
+    replications: int | None
+    batch: Batch
+    fits: Fits = field(default_factory=Fits)
+    kept: list[Estimates] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The method's label."""
+        return self.estimator.label
+
+    @property
+    def rtol(self) -> float:
+        """Tolerance of the invariances: looser where an optimiser stops."""
+        return LOOSE_RTOL if self.estimator.agreement in (None, Agreement.IMPLICIT) else RTOL
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that the data decide: without the draws of a random method."""
+        random = self.estimator.agreement is Agreement.RANDOM
+        return ("estimate", "std_error") if random else STORED_COLUMNS
+
+    def fit(self, batch: Batch) -> Estimates:
+        """Return the method's answers on some data sets."""
+        return self.estimator.fit(batch, self.cell.model)
+
+    def answers(self) -> Estimates:
+        """Return its answers on the case's own data sets, computed once."""
+        if not self.kept:
+            self.kept.append(self.fit(self.batch))
+        return self.kept[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of the contract: its name, its claim, and the test of it."""
+
+    name: str
+    claim: str
+    test: Callable[[Case], None]
+
+
+def case_of(method: Method, on: Cell | None, replications: int | None = None) -> Case:
+    """Return a method with data to test it on."""
+    cell = on or friendly_cell()
+    return Case(as_estimator(method), cell, replications, cell.draw(SEED, range(DATA_SETS)))
+
+
+def check_schema(case: Case) -> None:
+    """Shapes, names, statuses and ranges."""
+    found = case.answers()
+    assert isinstance(found, Estimates), f"returned {type(found).__name__}, expected Estimates"
+    shape = (case.batch.size, len(found.terms))
+    for name in STORED_COLUMNS:
+        values = getattr(found, name)
+        assert values.shape == shape, f"{name} has shape {values.shape}, expected {shape}"
+        assert values.dtype == np.float64, f"{name} is {values.dtype}, expected float64"
+    assert np.array_equal(found.replications, case.batch.replications), (
+        "replications aren't those of the batch"
+    )
+    assert len(set(found.terms)) == len(found.terms), "a term occurs twice"
+    known = case.batch.once(design_of, case.cell.model).terms
+    assert set(found.terms) & set(known), (
+        f"no term is named as the formula names it: got {', '.join(found.terms) or 'none'}, expected {', '.join(known)}"
+    )
+    assert all(name.startswith("(") for name in found.quantities), (
+        "fit-level numbers must be named in parentheses"
+    )
+    assert found.status.shape == shape[:1], f"status has shape {found.status.shape}, expected {shape[:1]}"
+    assert set(found.status.tolist()) <= {int(s) for s in FitStatus}, "a status is none of FitStatus"
+    assert found.messages[:1] == ("",), "messages[0] must be the empty text"
+    usable = found.status <= FitStatus.BOUNDARY
+    assert usable.any(), f"no usable fit on easy data: {'; '.join(sorted(set(found.texts())))}"
+    answered = np.isfinite(found.estimate[usable]).any(axis=1)
+    assert answered.all(), "a fit says OK without any estimate"
+    with np.errstate(invalid="ignore"):
+        assert not (found.std_error < 0).any(), "a standard error is negative"
+        assert not ((found.p_value < 0) | (found.p_value > 1)).any(), "a p-value is outside [0, 1]"
+        assert not (found.lower > found.upper).any(), "an interval's lower limit is above its upper one"
+        assert not (found.df <= 0).any(), "degrees of freedom must be positive (inf: normal)"
+
+
+def check_determinism(case: Case) -> None:
+    """The same data, the same bytes."""
+    again = case.fit(case.cell.draw(SEED, range(DATA_SETS)))
+    assert digest_of(again) == digest_of(case.answers()), (
+        "two fits of the same data differ" + _first_difference(case, case.answers(), again, 0.0)
+        + "; take random numbers from batch.streams only"
+    )  # fmt: skip
+
+
+def check_alone(case: Case) -> None:
+    """A data set gives the same answer alone and among others."""
+    whole = case.answers()
+    for i in range(case.batch.size):
+        one = case.fit(case.batch.take([i]))
+        missing = [
+            t for k, t in enumerate(whole.terms) if np.isfinite(whole.estimate[i, k]) and t not in one.terms
+        ]
+        assert not missing, f"terms {', '.join(missing)} of data set {i} are missing when it is fitted alone"
+        for name in STORED_COLUMNS:
+            for k, term in enumerate(whole.terms):
+                if term in one.terms:
+                    a, b = getattr(whole, name)[i, k], getattr(one, name)[0, one.terms.index(term)]
+                    assert a == b or (np.isnan(a) and np.isnan(b)), (
+                        f"{name} of {term} in data set {i} is {a!r} among others and {b!r} alone; "
+                        "stored numbers must not depend on how runs are cut"
+                    )
+
+
+def check_data(case: Case) -> None:
+    """The data are as they were after a fit."""
+    fresh = case.cell.draw(SEED, range(DATA_SETS))
+    case.answers()
+    for name, column in case.batch.columns.items():
+        assert np.array_equal(_numbers(column), _numbers(fresh.columns[name])), (
+            f"the fit changed the column {name}"
+        )
+
+
+def check_students(case: Case) -> None:
+    """The order of students within schools doesn't matter."""
+    rng = np.random.default_rng(1)
+    edges = case.batch.school_offsets
+    rows = np.concatenate([rng.permutation(np.arange(a, b)) for a, b in itertools.pairwise(edges)])
+    other = _with_rows(case.batch, rows)
+    _assert_same(case, case.answers(), case.fit(other), "the order of students within schools changes")
+
+
+def check_labels(case: Case) -> None:
+    """The names of schools don't matter."""
+    count = len(case.batch.school_offsets) - 1
+    other = replace(case.batch, school_labels=tuple(f"Nr {i:06d} (a, b)" for i in range(count)), _memo={})
+    _assert_same(case, case.answers(), case.fit(other), "renaming the schools changes")
+
+
+def check_schools(case: Case) -> None:
+    """The order of schools doesn't matter."""
+    batch = case.batch
+    edges, first = batch.school_offsets, batch.replication_offsets
+    order = np.concatenate([np.arange(a, b)[::-1] for a, b in itertools.pairwise(first)])
+    rows = np.concatenate([np.arange(edges[s], edges[s + 1]) for s in order])
+    other = replace(_with_rows(batch, rows), school_offsets=offsets_of(np.diff(edges)[order]))
+    _assert_same(case, case.answers(), case.fit(other), "the order of schools changes")
+
+
+def check_scale(case: Case) -> None:
+    """An outcome in units 1000 times smaller has estimates, standard errors and limits 1000 times larger."""
+    response = case.batch.once(design_of, case.cell.model).response
+    column = case.batch.columns.get(response)
+    if column is None or isinstance(column, Category):
+        raise Skipped(f"the outcome '{response}' isn't a numeric column")
+    other = replace(case.batch, columns={**case.batch.columns, response: column * 1000.0}, _memo={})
+    found = case.fit(other)
+    scaled = {n: getattr(found, n) / 1000.0 for n in ("estimate", "std_error", "lower", "upper")}
+    _assert_same(case, case.answers(), replace(found, **scaled), "the unit of the outcome changes")
+
+
+def check_hopeless(case: Case) -> None:
+    """Data that no method can use give a status and a message, never an exception."""
+    for what, batch in _hopeless(case):
+        try:
+            found = case.fit(batch)
+        except Exception as error:
+            raise AssertionError(
+                f"{what}: raised {type(error).__name__}: {error}; return a status instead"
+            ) from error
+        assert found.size == batch.size, f"{what}: returned {found.size} fits for {batch.size} data sets"
+        usable = found.status <= FitStatus.BOUNDARY
+        infinite = usable[:, None] & np.isinf(found.estimate)
+        assert not infinite.any(), f"{what}: an infinite estimate with a usable status"
+
+
+def check_inestimable(case: Case) -> None:
+    """A coefficient that the data can't determine is missing, or the fit says it is unusable."""
+    name, batch = _constant_regressor(case)
+    found = case.fit(batch)
+    if name not in found.terms:
+        return
+    k = found.terms.index(name)
+    claimed = (found.status <= FitStatus.BOUNDARY) & np.isfinite(found.estimate[:, k])
+    assert not claimed.any(), (
+        f"{name} has the same value for all students, so its coefficient can't be determined, but the method says "
+        f"{found.estimate[int(np.argmax(claimed)), k]:.4g} with status OK; return NaN or a status"
+    )
+
+
+def check_coverage(case: Case) -> None:
+    """On a friendly law, 95 % intervals of student-level terms cover at least 90 % of the time, and bias is small."""
+    study = Study(case.estimator, case.cell, SEED, 0.05, case.fits, scratch=None, test="")
+    study.choose(_student_terms(case), only_null=False)
+    if not np.isfinite(case.answers().lower).any():
+        raise Skipped("the method has no intervals")
+    low = case.cell.model.level - 0.05
+    gate = Gate(1e-6, 0.9, 0.15, 0.05, len(study.terms))
+    count = case.replications or evidence.share_replications(gate, low, 1.0, low - 0.10)
+    measures = study.measures(count)
+    covers = [evidence.share_finding(t, measures[t]["coverage"], low, 1.0, gate) for t in study.terms]
+    study.judge("coverage", covers, f"at least {low:g}", gate)
+    wide = Gate(1e-6, 0.9, 0.5, 0.2, len(study.terms))
+    values = [(t, measures[t]["bias"], measures[t]["empirical_se"][0]) for t in study.terms]
+    study.judge(
+        "bias", [evidence.bias_finding(*v, wide) for v in values], "0, tolerance 0.2 empirical SE", wide
+    )
+
+
+CHECKS: tuple[Part, ...] = (
+    Part("schema", "returns the schema of results: shapes, names, statuses, ranges", check_schema),
+    Part("determinism", "the same data give the same numbers, to the last bit", check_determinism),
+    Part("alone", "a data set gives the same numbers alone and among others", check_alone),
+    Part("data", "the data are left as they were", check_data),
+    Part("students", "the order of students within schools doesn't matter", check_students),
+    Part("labels", "the names of schools don't matter", check_labels),
+    Part("schools", "the order of schools doesn't matter", check_schools),
+    Part("scale", "the unit of the outcome scales estimates and standard errors", check_scale),
+    Part("hopeless", "hopeless data give a status, never an exception", check_hopeless),
+    Part("inestimable", "what the data can't determine is missing", check_inestimable),
+    Part("coverage", "intervals cover on a friendly law (false-alarm rate 1e-6)", check_coverage),
+)
+
+
+def _assert_same(case: Case, left: Estimates, right: Estimates, what: str) -> None:
+    difference = _first_difference(case, left, right, case.rtol)
+    assert not difference, f"{what} the numbers{difference}"
+    assert np.array_equal(left.status, right.status), f"{what} the statuses"
+
+
+def _first_difference(case: Case, left: Estimates, right: Estimates, rtol: float) -> str:
+    if set(left.terms) != set(right.terms):
+        return f": terms {', '.join(left.terms)} and {', '.join(right.terms)}"
+    worst = differences(left, right, left.terms, case.columns, rtol)
+    if worst.size <= rtol:
+        return ""
+    return (
+        f": {worst.what} is {worst.left:.10g} and {worst.right:.10g} (relative difference {worst.size:.2g})"
+    )
+
+
+def _with_rows(batch: Batch, rows: Ints) -> Batch:
+    columns = {
+        name: Category(c.codes[rows], c.levels) if isinstance(c, Category) else c[rows]
+        for name, c in batch.columns.items()
+    }
+    return replace(batch, columns=columns, _memo={})
+
+
+def _numbers(column: Column) -> np.ndarray:
+    return column.codes if isinstance(column, Category) else column
+
+
+def _numeric_regressors(case: Case) -> list[str]:
+    design = case.batch.once(design_of, case.cell.model)
+    columns = case.batch.columns
+    return [t for t in design.terms if t in columns and not isinstance(columns[t], Category)]
+
+
+def _constant_regressor(case: Case) -> tuple[str, Batch]:
+    names = _numeric_regressors(case)
+    design = case.batch.once(design_of, case.cell.model)
+    if not names or not design.intercept:
+        raise Skipped("the formula has no numeric column beside an intercept")
+    fixed = {**case.batch.columns, names[0]: np.full(case.batch.rows, 15.0)}
+    return names[0], replace(case.batch, columns=fixed, _memo={})
+
+
+def _hopeless(case: Case) -> Sequence[tuple[str, Batch]]:
+    batch = case.batch
+    response = batch.once(design_of, case.cell.model).response
+    flat = replace(batch, columns={**batch.columns, response: np.full(batch.rows, 3.0)}, _memo={})
+    few = batch.take([0])
+    rows = np.arange(3)
+    tiny = replace(
+        _with_rows(few, rows),
+        school_offsets=np.array([0, 2, 3], dtype=np.int64),
+        replication_offsets=np.array([0, 2], dtype=np.int64),
+    )
+    found = [("an outcome that is the same for all students", flat), ("three students in two schools", tiny)]
+    if _numeric_regressors(case):
+        found.append(("a regressor that is the same for all students", _constant_regressor(case)[1]))
+    return found
+
+
+def _student_terms(case: Case) -> list[str] | None:
+    """Return the terms that vary within schools and are estimated; None if there are none."""
+    design = case.batch.once(design_of, case.cell.model)
+    edges = case.batch.school_offsets[:-1]
+    matrix = design.fixed(case.batch)
+    found = case.answers()
+    varies = [bool((np.maximum.reduceat(x, edges) > np.minimum.reduceat(x, edges)).any()) for x in matrix]
+    estimated = [t for k, t in enumerate(found.terms) if np.isfinite(found.estimate[:, k]).any()]
+    truth = case.cell.population.truth
+    return [
+        t for t, v in zip(design.terms, varies, strict=True) if v and t in estimated and t in truth
+    ] or None
