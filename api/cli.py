@@ -13,7 +13,8 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", 
 
 import typer  # noqa: E402
 
-from nestbench.commands import baseline, check, estimate, listing, new, replay, report, run, simulate, verify  # noqa: E402
+from nestbench.commands import baseline, check, conformance, estimate, listing, new, replay  # noqa: E402
+from nestbench.commands import report, run, simulate, verify  # noqa: E402
 
 app = typer.Typer(
     name="nestbench",
@@ -52,6 +53,7 @@ app.command("new")(new.new)
 app.command("verify")(verify.verify)
 app.command("baseline")(baseline.baseline)
 app.command("check")(check.check)
+app.command("test")(conformance.conform)
 
 
 def main() -> None:
