@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from statsmodels.regression.linear_model import OLS
 
+from nestbench.estimators import ols_batched
 from nestbench.estimators.estimable import estimable
 from nestbench.estimators.estimates import FitStatus
 from nestbench.estimators.estimator import Agreement, Estimator, Info
@@ -72,6 +73,11 @@ def fit_dummies(robust: bool) -> FitOne:
     return fit
 
 
+_IID, _ROBUST = (
+    reference_engine(fit_dummies(robust), quantities=("(residual_sd)",), screen=student_level)
+    for robust in (False, True)
+)
+
 DUMMIES = Estimator(
     name="dummies",
     version=1,
@@ -82,9 +88,8 @@ DUMMIES = Estimator(
         df="N - G - p",
         source="statsmodels OLS with school dummies; the within estimator",
     ),
-    reference=reference_engine(
-        fit_dummies(robust=False), quantities=("(residual_sd)",), screen=student_level
-    ),
+    reference=_IID,
+    batched=ols_batched.within_engine(ols_batched.iid, _IID),
     agreement=Agreement.DIRECT,
 )
 DUMMIES_CR1S_Z = Estimator(
@@ -97,6 +102,7 @@ DUMMIES_CR1S_Z = Estimator(
         df="inf (z)",
         source="statsmodels cov_type='cluster'; (N - 1)/(N - p) counts the dummies",
     ),
-    reference=reference_engine(fit_dummies(robust=True), quantities=("(residual_sd)",), screen=student_level),
+    reference=_ROBUST,
+    batched=ols_batched.within_engine(ols_batched.cr0(correction=True, use_t=False), _ROBUST),
     agreement=Agreement.DIRECT,
 )

@@ -35,7 +35,7 @@ def critical_value(df: npt.ArrayLike, level: float) -> Floats:
     rows = values.reshape(_rows_of(values.shape))
     out = np.empty(rows.shape)
     _quantiles(rows, level, out)
-    return out.reshape(values.shape)
+    return out.reshape(np.shape(df))
 
 
 def _rows_of(shape: tuple[int, ...]) -> tuple[int, int]:

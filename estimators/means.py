@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from statsmodels.regression.linear_model import WLS
 
+from nestbench.estimators import ols_batched
 from nestbench.estimators.estimable import estimable
 from nestbench.estimators.estimates import FitStatus
 from nestbench.estimators.estimator import Agreement, Estimator, Info
@@ -66,6 +67,8 @@ def fit_means(data: DataSet) -> Answer:
     return Answer(result.params, result.bse, result.df_resid)
 
 
+_REFERENCE = reference_engine(fit_means, screen=school_level)
+
 MEANS = Estimator(
     name="means",
     version=1,
@@ -76,7 +79,8 @@ MEANS = Estimator(
         df="G - p",
         source="summary-measures analysis; Donner & Klar 2000",
     ),
-    reference=reference_engine(fit_means, screen=school_level),
+    reference=_REFERENCE,
+    batched=ols_batched.between_engine(_REFERENCE),
     agreement=Agreement.DIRECT,
     options={"weights": "none"},
 )

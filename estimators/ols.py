@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from statsmodels.regression.linear_model import OLS
 
+from nestbench.estimators import ols_batched
 from nestbench.estimators.estimator import Agreement, Estimator, Info
 from nestbench.estimators.reference import Answer, CannotFit, DataSet, reference_engine
 from nestbench.sim.batch import Floats
@@ -41,6 +42,8 @@ def require_residuals(residuals: Floats, y: Floats) -> None:
         raise CannotFit("the outcome is fitted exactly: there is no residual variation to judge by")
 
 
+_REFERENCE = reference_engine(fit_ols)
+
 OLS_IID = Estimator(
     name="ols",
     version=1,
@@ -51,6 +54,7 @@ OLS_IID = Estimator(
         df="N - p",
         source="Gauss-Markov; statsmodels OLS",
     ),
-    reference=reference_engine(fit_ols),
+    reference=_REFERENCE,
+    batched=ols_batched.pooled_engine(ols_batched.iid, _REFERENCE),
     agreement=Agreement.DIRECT,
 )

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from nestbench.estimators import ols_batched
 from nestbench.estimators.estimator import Agreement, Estimator, Info
 from nestbench.estimators.ols import least_squares
 from nestbench.estimators.reference import Answer, CannotFit, DataSet, FitOne, names_of, reference_engine
@@ -75,7 +76,12 @@ def coefficients(result: Any, back: Floats | None) -> tuple[Floats, Floats, Floa
 
 
 def sandwich_answer(
-    terms: Sequence[str], estimate: Floats, std_error: Floats, naive: Floats, df: float, **quantities: float
+    terms: Sequence[str],
+    estimate: Floats,
+    std_error: Floats,
+    naive: Floats,
+    df: float | Floats,
+    **quantities: float,
 ) -> Answer:
     """Return an answer in which standard errors that vanish beside the iid ones are missing.
 
@@ -91,10 +97,19 @@ def sandwich_answer(
 
 
 def _estimator(
-    name: str, label: str, summary: str, df: str, source: str, fit: FitOne, assumes: str = "many schools"
+    name: str,
+    label: str,
+    summary: str,
+    df: str,
+    source: str,
+    fit: FitOne,
+    variance: ols_batched.Variance,
+    assumes: str = "many schools",
 ) -> Estimator:
     info = Info(label, summary, f"schools independent of each other; {assumes}", df, source)
-    return Estimator(name, 1, info, reference=reference_engine(fit), agreement=Agreement.DIRECT)
+    reference = reference_engine(fit)
+    batched = ols_batched.pooled_engine(variance, reference)
+    return Estimator(name, 1, info, reference, batched, Agreement.DIRECT)
 
 
 CR0_Z = _estimator(
@@ -104,6 +119,7 @@ CR0_Z = _estimator(
     "inf (z)",
     "Liang & Zeger 1986",
     fit_cluster("cluster", correction=False, use_t=False),
+    ols_batched.cr0(correction=False, use_t=False),
 )
 CR1S_Z = _estimator(
     "ols-cr1s-z",
@@ -112,6 +128,7 @@ CR1S_Z = _estimator(
     "inf (z)",
     "Liang & Zeger 1986; statsmodels cov_type='cluster'",
     fit_cluster("cluster", use_t=False),
+    ols_batched.cr0(correction=True, use_t=False),
 )
 CR1S_T = _estimator(
     "ols-cr1s-t",
@@ -120,6 +137,7 @@ CR1S_T = _estimator(
     "G - 1",
     "Cameron & Miller 2015",
     fit_cluster("cluster"),
+    ols_batched.cr0(correction=True, use_t=True),
 )
 CR3_T = _estimator(
     "ols-cr3-t",
@@ -128,6 +146,7 @@ CR3_T = _estimator(
     "G - 1",
     "Bell & McCaffrey 2002; G/(G-1) times statsmodels' cluster-crv3",
     fit_cluster("cluster-crv3", factor="G/(G-1)"),
+    ols_batched.leave_one_out(centred=False),
     "every term identified without any one school",
 )
 JACKKNIFE_T = _estimator(
@@ -137,5 +156,6 @@ JACKKNIFE_T = _estimator(
     "G - 1",
     "MacKinnon, Nielsen & Webb 2023; statsmodels cluster-jk",
     fit_cluster("cluster-jk"),
+    ols_batched.leave_one_out(centred=True),
     "every term identified without any one school",
 )

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nestbench.estimators import dummies, gee, means, mixedlm, mixedlm_guarded, ols, ols_cluster, ols_hc, reml
+from nestbench.estimators import (
+    dummies,
+    gee,
+    means,
+    mixedlm,
+    mixedlm_guarded,
+    mundlak,
+    ols,
+    ols_cluster,
+    ols_cr2,
+    ols_hc,
+    reml,
+)
 from nestbench.estimators.estimator import Estimator
 from nestbench.sim.errors import InvalidInput, unknown_name
 
@@ -17,19 +29,26 @@ ESTIMATORS: tuple[Estimator, ...] = (
     ols_cluster.CR0_Z,
     ols_cluster.CR1S_Z,
     ols_cluster.CR1S_T,
+    ols_cr2.CR2_SATT,
     ols_cluster.CR3_T,
     ols_cluster.JACKKNIFE_T,
     dummies.DUMMIES,
     dummies.DUMMIES_CR1S_Z,
+    ols_cr2.DUMMIES_CR2_SATT,
     means.MEANS,
     mixedlm.MIXEDLM,
     mixedlm_guarded.MIXEDLM_GUARDED,
     gee.GEE_Z,
+    gee.GEE_MD_Z,
     reml.REML_Z,
     reml.ML_Z,
     reml.REML_BW,
     reml.REML_SATT,
     reml.REML_KR,
+    mundlak.mundlak(reml.REML_Z, "z", "z"),
+    mundlak.mundlak(reml.REML_SATT, "satt", "Satterthwaite"),
+    mundlak.mundlak(reml.REML_KR, "kr", "Kenward-Roger"),
+    mundlak.mundlak(ols_cluster.CR1S_T, "cr1s-t", "CR1S t"),
 )
 
 _ADDED: dict[str, Estimator] = {}

@@ -56,6 +56,7 @@ def reduce_schools(
     contrasts: Floats,
     shift: Floats,
     regular: Any,
+    refined: Any,
 ) -> None:
     """Fill the moments of all replications.
 
@@ -72,7 +73,7 @@ def reduce_schools(
     intercept : bool
         Whether X has column 0.
     scratch : float64 [d + 1, rows of the largest replication]
-    cross [S, d, d], pivot, scale [R, d], contrasts [R, p, p], shift [R, p], regular [R]
+    cross [S, d, d], pivot, scale [R, d], contrasts [R, p, p], shift [R, p], regular, refined [R]
         Written; see `SchoolMoments`.
     """
     d, p = len(starts) - 1, len(x)
@@ -87,15 +88,15 @@ def reduce_schools(
         _cross_products(scratch, school_offsets, first, last, cross)
         _sum(cross, first, last, total)
         regular[r] = _finite(total)
-        refined = regular[r] and _least_share(total, x, pivot[r], n) < REFINE
-        if refined:
+        refined[r] = regular[r] and _least_share(total, x, pivot[r], n) < REFINE
+        if refined[r]:
             regular[r] = _orthogonalise(scratch, n, x, fixed, pivot[r], total, upper, removed)
             _cross_products(scratch, school_offsets, first, last, cross)
             _sum(cross, first, last, total)
         for j in range(d):
             scale[r, j] = _power_of_two(total[j, j] / n) if j else 1.0
         _rescale(cross, first, last, scale[r])
-        _contrasts(x, intercept, pivot[r], scale[r], refined, upper, removed, contrasts[r], shift[r])
+        _contrasts(x, intercept, pivot[r], scale[r], refined[r], upper, removed, contrasts[r], shift[r])
         if n <= p:
             regular[r] = False
 

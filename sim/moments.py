@@ -62,6 +62,7 @@ class SchoolMoments:
     shift: Floats
     estimable: Mask
     regular: Mask
+    refined: Mask
 
 
 def moments_of(batch: Batch, model: Model) -> SchoolMoments:
@@ -79,7 +80,7 @@ def moments_of(batch: Batch, model: Model) -> SchoolMoments:
     widest = int(np.diff(batch.row_offsets).max(initial=0))
     cross, pivot, scale = np.empty((schools, d, d)), np.empty((reps, d)), np.empty((reps, d))
     contrasts, shift = np.empty((reps, p, p)), np.empty((reps, p))
-    regular = np.empty(reps, dtype=np.bool_)
+    regular, refined = np.empty(reps, dtype=np.bool_), np.empty(reps, dtype=np.bool_)
     reduce_schools(
         program.starts,
         program.kinds,
@@ -97,12 +98,13 @@ def moments_of(batch: Batch, model: Model) -> SchoolMoments:
         contrasts,
         shift,
         regular,
+        refined,
     )
     estimable = np.ones((reps, p), dtype=np.bool_)
     for r in np.flatnonzero(~regular):
         estimable[r] = estimable_terms(batch.take([r]), design)
     return SchoolMoments(
-        cross, batch.replication_offsets, x, z, pivot, scale, contrasts, shift, estimable, regular
+        cross, batch.replication_offsets, x, z, pivot, scale, contrasts, shift, estimable, regular, refined
     )
 
 

@@ -1,0 +1,275 @@
+"""Cluster-robust variances of least squares from school cross-products; no n x n matrix anywhere.
+
+Notation: A = X'X = L L', M = A^-1, C_g = X_g'X_g, scores s_g = X_g'e_g; c is a term's row of `contrasts`.
+
+- **CR0**: ``var = sum_g psi_g^2`` with the influence ``psi_g = c'M s_g``.
+- **CR3** and the jackknife: dropping school g moves beta by ``(A - C_g)^-1 s_g`` (MacKinnon, Nielsen &
+Webb 2023, eq. 8),
+  which is also M X_g'(I - H_gg)^-1 e_g. CR3 is the sum of the squared moves; the jackknife CRV3J is
+  (G-1)/G of the sum of squares about their mean.
+- **CR2** (Bell & McCaffrey 2002, identity working model): e_g is replaced by ``A_g e_g``, A_g = (I -
+H_gg)^(-1/2), the
+  symmetric root. With Q_g = X_g L^-T and K_g = Q_g'Q_g, H_gg = Q_g Q_g' and ``Q_g'A_g = R_g Q_g'``,
+  R_g = (I - K_g)^(-1/2), p x p. So with u = L^-1 c and w_g = R_g u,
+
+      psi_g = w_g' L^-1 s_g.
+
+  Degrees of freedom (Bell & McCaffrey; Imbens & Kolesar 2016): the variance is a quadratic form with matrix
+  ``Omega = diag(d_g) - B'B`` when errors are iid, where ``d_g = w_g'K_g w_g`` and the columns of B are
+  ``b_g = K_g w_g``; df = tr(Omega)^2 / tr(Omega^2), and
+
+      tr(Omega) = sum (d_g - b_g'b_g),   tr(Omega^2) = sum d_g^2 - 2 sum d_g b_g'b_g + |sum_g b_g b_g'|^2.
+
+  Where I - H_gg is singular (a school alone identifies a direction: eigenvalue 1 of K_g) the
+  Moore-Penrose root is used, as in Pustejovsky & Tipton (2018): that direction gets weight 0.
+
+R_g is a power series where the trace of K_g is small, else its eigenvectors are computed.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from nestbench.estimators.kernels.linalg import cholesky, eigen, forward, invert_lower, multiply, solve
+from nestbench.sim.batch import Floats, Ints
+from nestbench.sim.compiled import kernel
+
+Mask = npt.NDArray[np.bool_]
+
+SINGULAR = 1e-9
+"""Eigenvalues of I - H_gg below this are zeros."""
+SERIES = 0.35
+"""Largest trace of K_g at which the series is used: at most 40 terms."""
+IDENTIFIED = 1e-9
+"""Least share of a column's sum of squares without a school, or the term is not identified without it."""
+
+
+@kernel
+def cr0(offsets: Ints, influence: Floats, scores: Floats, variance: Floats) -> None:
+    """Write the CR0 variances of the terms [R, p]."""
+    p = variance.shape[1]
+    for r in range(variance.shape[0]):
+        for j in range(p):
+            variance[r, j] = 0.0
+        for g in range(offsets[r], offsets[r + 1]):
+            for j in range(p):
+                psi = 0.0
+                for k in range(p):
+                    psi += influence[r, j, k] * scores[g, k]
+                variance[r, j] += psi * psi
+
+
+@kernel
+def leave_one_out(
+    cross: Floats,
+    offsets: Ints,
+    x: Ints,
+    contrasts: Floats,
+    scores: Floats,
+    centred: bool,
+    variance: Floats,
+    plain: Mask,
+) -> None:
+    """Write CR3 (not centred) or CRV3J (centred) variances [R, p]; `plain` [R] is cleared where a school is needed."""
+    p = len(x)
+    total, rest, move = np.empty((p, p)), np.empty((p, p)), np.empty(p)
+    mean = np.empty(p)
+    for r in range(variance.shape[0]):
+        first, last = offsets[r], offsets[r + 1]
+        schools = last - first
+        _sum_x(cross, first, last, x, total)
+        for j in range(p):
+            variance[r, j] = mean[j] = 0.0
+        for g in range(first, last):
+            for i in range(p):
+                move[i] = scores[g, i]
+                for j in range(p):
+                    rest[i, j] = total[i, j] - cross[g, x[i], x[j]]
+            if not (plain[r] and cholesky(rest) and _identified(rest, total)):
+                plain[r] = False
+                break
+            solve(rest, move)
+            for j in range(p):
+                psi = 0.0
+                for k in range(p):
+                    psi += contrasts[r, j, k] * move[k]
+                mean[j] += psi / schools
+                variance[r, j] += psi * psi
+        if centred:
+            for j in range(p):
+                variance[r, j] = (variance[r, j] - schools * mean[j] * mean[j]) * (schools - 1) / schools
+
+
+@kernel
+def _sum_x(cross: Floats, first: int, last: int, x: Ints, total: Floats) -> None:
+    """Write A = sum_g C_g."""
+    p = len(x)
+    for i in range(p):
+        for j in range(p):
+            total[i, j] = 0.0
+    for g in range(first, last):
+        for i in range(p):
+            for j in range(p):
+                total[i, j] += cross[g, x[i], x[j]]
+
+
+@kernel
+def _identified(lower: Floats, total: Floats) -> bool:
+    """Whether every column keeps a share of its sum of squares after the others and a school are taken away."""
+    for j in range(lower.shape[0]):
+        if not lower[j, j] * lower[j, j] > IDENTIFIED * total[j, j] and total[j, j] > 0.0:
+            return False
+    return True
+
+
+@kernel
+def cr2(
+    cross: Floats,
+    offsets: Ints,
+    x: Ints,
+    contrasts: Floats,
+    lower: Floats,
+    scores: Floats,
+    variance: Floats,
+    df: Floats,
+) -> None:
+    """Write CR2 variances and Bell-McCaffrey degrees of freedom of the terms [R, p]; `lower` [R, p, p] is L."""
+    p = len(x)
+    inverse, k, root, spare = np.empty((p, p)), np.empty((p, p)), np.empty((p, p)), np.empty((p, p))
+    w, b = np.empty((p, p)), np.empty((p, p))
+    u, q = np.empty((p, p)), np.empty(p)
+    powers, outer = np.empty((3, p, p)), np.empty((p, p, p))
+    sums = np.empty((p, 3))
+    for r in range(variance.shape[0]):
+        invert_lower(lower[r], inverse)
+        for j in range(p):
+            for i in range(p):
+                u[i, j] = 0.0
+                for h in range(i + 1):
+                    u[i, j] += inverse[i, h] * contrasts[r, j, h]
+        _clear(variance[r], sums, outer)
+        for g in range(offsets[r], offsets[r + 1]):
+            trace = _leverage(cross[g], x, inverse, k, spare)
+            if trace < SERIES:
+                _root_by_series(k, trace, powers, root, spare)
+            else:
+                _root_by_eigen(k, root, powers[0], powers[1])
+            multiply(root, u, w)
+            multiply(k, w, b)
+            for i in range(p):
+                q[i] = scores[g, i]
+            forward(lower[r], q)
+            _accumulate(w, b, q, variance[r], sums, outer)
+        _degrees_of_freedom(sums, outer, df[r])
+
+
+@kernel
+def _clear(variance: Floats, sums: Floats, outer: Floats) -> None:
+    p = len(variance)
+    for j in range(p):
+        variance[j] = sums[j, 0] = sums[j, 1] = sums[j, 2] = 0.0
+        for i in range(p):
+            for h in range(p):
+                outer[j, i, h] = 0.0
+
+
+@kernel
+def _leverage(c: Floats, x: Ints, inverse: Floats, k: Floats, spare: Floats) -> float:
+    """Write K_g = L^-1 C_g L^-T; return its trace, the school's leverage."""
+    p = len(x)
+    for i in range(p):
+        for j in range(p):
+            spare[i, j] = 0.0
+            for h in range(i + 1):
+                spare[i, j] += inverse[i, h] * c[x[h], x[j]]
+    trace = 0.0
+    for i in range(p):
+        for j in range(i + 1):
+            value = 0.0
+            for h in range(j + 1):
+                value += spare[i, h] * inverse[j, h]
+            k[i, j] = k[j, i] = value
+        trace += k[i, i]
+    return trace
+
+
+@kernel
+def _root_by_series(k: Floats, trace: float, powers: Floats, root: Floats, spare: Floats) -> None:
+    """Write (I - K)^(-1/2) = sum_m binom(2m, m)/4^m K^m, three powers at a time (Paterson & Stockmeyer 1973).
+
+    No eigenvalue of K exceeds its trace t, so terms beyond t^m < 1e-17 are rounding.
+    """
+    p = k.shape[0]
+    blocks = 1
+    if trace > 0.0:
+        blocks = 1 + int(-39.0 / (3.0 * math.log(max(trace, 1e-30))))
+    for i in range(p):
+        for j in range(p):
+            powers[0, i, j] = k[i, j]
+            root[i, j] = 0.0
+    multiply(k, k, powers[1])
+    multiply(powers[1], k, powers[2])
+    for block in range(blocks, -1, -1):
+        multiply(root, powers[2], spare)
+        one = 1.0
+        for m in range(1, 3 * block + 1):
+            one *= (2.0 * m - 1.0) / (2.0 * m)
+        two = one * (6.0 * block + 1.0) / (6.0 * block + 2.0)
+        three = two * (6.0 * block + 3.0) / (6.0 * block + 4.0)
+        for i in range(p):
+            for j in range(p):
+                root[i, j] = spare[i, j] + two * powers[0, i, j] + three * powers[1, i, j]
+            root[i, i] += one
+
+
+@kernel
+def _root_by_eigen(k: Floats, root: Floats, copy: Floats, vectors: Floats) -> None:
+    """Write (I - K)^(-1/2) from the eigenvectors of K; directions with eigenvalue 1 get 0."""
+    p = k.shape[0]
+    values = np.empty(p)
+    for i in range(p):
+        for j in range(p):
+            copy[i, j] = k[i, j]
+            root[i, j] = 0.0
+    eigen(copy, values, vectors)
+    for m in range(p):
+        rest = 1.0 - values[m]
+        if rest > SINGULAR:
+            weight = 1.0 / math.sqrt(rest)
+            for i in range(p):
+                for j in range(p):
+                    root[i, j] += weight * vectors[i, m] * vectors[j, m]
+
+
+@kernel
+def _accumulate(w: Floats, b: Floats, q: Floats, variance: Floats, sums: Floats, outer: Floats) -> None:
+    """Add one school: psi^2, d - b'b, d^2, d b'b and b b' of every term."""
+    p = len(q)
+    for j in range(p):
+        psi = d = square = 0.0
+        for i in range(p):
+            psi += w[i, j] * q[i]
+            d += w[i, j] * b[i, j]
+            square += b[i, j] * b[i, j]
+            for h in range(i + 1):
+                outer[j, i, h] += b[i, j] * b[h, j]
+        variance[j] += psi * psi
+        sums[j, 0] += d - square
+        sums[j, 1] += d * d
+        sums[j, 2] += d * square
+
+
+@kernel
+def _degrees_of_freedom(sums: Floats, outer: Floats, df: Floats) -> None:
+    """Write tr(Omega)^2 / tr(Omega^2)."""
+    p = len(df)
+    for j in range(p):
+        norm = 0.0
+        for i in range(p):
+            for h in range(i):
+                norm += 2.0 * outer[j, i, h] * outer[j, i, h]
+            norm += outer[j, i, i] * outer[j, i, i]
+        df[j] = sums[j, 0] * sums[j, 0] / (sums[j, 1] - 2.0 * sums[j, 2] + norm)
