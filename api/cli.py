@@ -13,8 +13,19 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", 
 
 import typer  # noqa: E402
 
-from nestbench.commands import baseline, check, conformance, estimate, listing, new, replay  # noqa: E402
-from nestbench.commands import report, run, simulate, verify  # noqa: E402
+from nestbench.commands import (  # noqa: E402  # noqa: E402
+    baseline,
+    check,
+    conformance,
+    estimate,
+    listing,
+    new,
+    replay,
+    report,
+    run,
+    simulate,
+    verify,
+)
 
 app = typer.Typer(
     name="nestbench",
