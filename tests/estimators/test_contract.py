@@ -16,15 +16,15 @@ import pytest
 from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus, to_table
 from nestbench.estimators.estimator import Agreement, Estimator
 from nestbench.estimators.registry import ESTIMATORS, get
-from nestbench.sim.batch import Batch, Category, batch_of_frame
+from nestbench.sim.batch import Batch, Category, Column, batch_of_frame, offsets_of
 from nestbench.sim.cell import Cell
 from nestbench.sim.design import design_of
 from nestbench.sim.layout import Layout
 from nestbench.sim.model import Model
 from nestbench.sim.random_intercept import RandomIntercept
 
-MODEL = Model(formula="grade ~ age + gender + resources", subgroup="klass")
-SIZES = (3, 6, 9, 4, 6, 8, 5)
+MODEL = Model(formula="grade ~ age + gender + resources + treated", subgroup="klass")
+SIZES = (3, 6, 9, 4, 6, 8, 5, 7)
 
 
 def engines_of(estimator: Estimator) -> list[str]:
@@ -42,9 +42,9 @@ every_engine = pytest.mark.parametrize(("estimator", "engine"), ENGINES)
 
 @cache
 def friendly() -> Batch:
-    """Six replications of seven unequal schools, with classes of two or so in them."""
+    """Six replications of eight unequal schools, three of them treated, with two classes in each."""
     law = RandomIntercept(icc=0.3)
-    batch = Cell(law, Layout(schools=len(SIZES), students=SIZES), MODEL).draw(5, range(6))
+    batch = Cell(law, Layout(schools=len(SIZES), students=SIZES, treated_schools=3), MODEL).draw(5, range(6))
     return with_classes(batch)
 
 
@@ -61,10 +61,6 @@ def fitted(estimator: Estimator, engine: str) -> Estimates:
 @cache
 def _fitted(name: str, engine: str) -> Estimates:
     return get(name).fit(friendly(), MODEL, engine)
-
-
-def fit_frame(estimator: Estimator, engine: str, frame: pd.DataFrame, model: Model = MODEL) -> Estimates:
-    return estimator.fit(batch_of_frame(frame, "school"), model, engine)
 
 
 def loose(estimator: Estimator) -> float:
@@ -153,57 +149,28 @@ def test_twice_is_the_same(estimator: Estimator, engine: str) -> None:
         assert getattr(again, name).tobytes() == getattr(fitted(estimator, engine), name).tobytes(), name
 
 
-@every_engine
-def test_order_of_students_does_not_matter(estimator: Estimator, engine: str) -> None:
-    frame = friendly().replication(0).frame()
-    shuffled = frame.sample(frac=1.0, random_state=3)
-    assert_same(fit_frame(estimator, engine, shuffled), fit_frame(estimator, engine, frame), loose(estimator))
+Change = Callable[[pd.DataFrame], pd.DataFrame]
 
 
-@every_engine
-def test_names_of_schools_do_not_matter(estimator: Estimator, engine: str) -> None:
-    frame = friendly().replication(0).frame()
-    new = dict(zip(sorted(set(frame["school"])), ("q", "b", "z", "a", "m", "c", "y"), strict=True))
-    fields = ("estimate",) if estimator.agreement is Agreement.RANDOM else STORED_COLUMNS
-    renamed = frame.assign(school=frame["school"].map(new))
-    assert_same(
-        fit_frame(estimator, engine, renamed), fit_frame(estimator, engine, frame), loose(estimator), fields
-    )
-
-
-@every_engine
-@pytest.mark.parametrize("factor", [1e6, 1e-6])
-def test_units_of_the_outcome_do_not_matter(estimator: Estimator, engine: str, factor: float) -> None:
-    frame = friendly().replication(1).frame()
-    plain = fit_frame(estimator, engine, frame)
-    scaled = fit_frame(estimator, engine, frame.assign(grade=frame["grade"] * factor))
-    np.testing.assert_array_equal(scaled.status, plain.status)
-    rtol = max(loose(estimator), 1e-8)
-    for name in ("estimate", "std_error", "lower", "upper"):
-        np.testing.assert_allclose(
-            getattr(scaled, name) / factor, getattr(plain, name), rtol=rtol, atol=rtol, err_msg=name
-        )
-    np.testing.assert_allclose(scaled.p_value, plain.p_value, rtol=100 * rtol, atol=rtol)
-
-
-@every_engine
-@pytest.mark.parametrize("factor", [1e6, 1e-6])
-def test_units_of_a_regressor_do_not_matter(estimator: Estimator, engine: str, factor: float) -> None:
-    frame = friendly().replication(1).frame()
-    plain = fit_frame(estimator, engine, frame)
-    scaled = fit_frame(estimator, engine, frame.assign(age=frame["age"] * factor))
-    j, rtol = plain.terms.index("age"), max(loose(estimator), 1e-8)
-    np.testing.assert_array_equal(scaled.status, plain.status)
-    np.testing.assert_allclose(scaled.estimate[0, j] * factor, plain.estimate[0, j], rtol=rtol)
-    np.testing.assert_allclose(scaled.std_error[0, j] * factor, plain.std_error[0, j], rtol=rtol)
-    np.testing.assert_allclose(scaled.p_value, plain.p_value, rtol=100 * rtol, atol=rtol)
-
-
-def changed(**columns: object) -> Callable[[pd.DataFrame], pd.DataFrame]:
+def changed(**columns: object) -> Change:
     return lambda frame: frame.assign(**columns)
 
 
-NASTY: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+def renamed(frame: pd.DataFrame) -> pd.DataFrame:
+    new = dict(zip(sorted(set(frame["school"])), ("q", "b", "z", "a", "m", "c", "y", "d"), strict=True))
+    return frame.assign(school=frame["school"].map(new))
+
+
+PLAIN: dict[str, Change] = {
+    "plain": lambda frame: frame,
+    "shuffled": lambda frame: frame.sample(frac=1.0, random_state=3),
+    "renamed": renamed,
+    "outcome 1e6": changed(grade=lambda f: f["grade"] * 1e6),
+    "outcome 1e-6": changed(grade=lambda f: f["grade"] * 1e-6),
+    "regressor 1e6": changed(age=lambda f: f["age"] * 1e6),
+    "regressor 1e-6": changed(age=lambda f: f["age"] * 1e-6),
+}
+NASTY: dict[str, Change] = {
     "collinear": changed(resources=lambda f: 12 * f["age"] + 3),
     "nearly collinear": changed(resources=lambda f: f["age"] + 1e-9 * f["resources"]),
     "constant regressor": changed(age=15.0),
@@ -216,15 +183,119 @@ NASTY: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "two schools": lambda f: f[f["school"].isin(["S03", "S05"])],
     "one student a school": lambda f: f.groupby("school").head(1),
     "fewer students than terms": lambda f: f.head(3),
-    "as many students as terms": lambda f: f.head(4),
+    "as many students as terms": lambda f: f.head(5),
     "one student": lambda f: f.head(1),
     "one school varies": changed(age=lambda f: np.where(f["school"] == "S03", f["age"], 15.0)),
-    "one treated school": changed(resources=lambda f: (f["school"] == "S02").astype(float)),
+    "one treated school": changed(treated=lambda f: (f["school"] == "S02").astype(float)),
+    "nobody treated": changed(treated=0.0),
     "huge": changed(grade=lambda f: f["grade"] * 1e12, age=lambda f: f["age"] * 1e12),
     "tiny": changed(grade=lambda f: f["grade"] * 1e-12, age=lambda f: f["age"] * 1e-12),
     "far from zero": changed(grade=lambda f: f["grade"] + 1e8, age=lambda f: f["age"] + 1e8),
     "outlier": changed(grade=lambda f: np.where(np.arange(len(f)) == 4, 1e9, f["grade"])),
 }
+SPOILED = [(column, value) for column in ("grade", "age") for value in (np.nan, np.inf)]
+VARIANTS = [*PLAIN, *NASTY, *(f"{column} {value}" for column, value in SPOILED)]
+
+
+@cache
+def variants() -> Batch:
+    """One data set in many versions, as the replications of one batch, all with the random streams of replication 1."""
+    frame = friendly().replication(1).frame()
+    changes = {**PLAIN, **NASTY}
+    parts = [batch_of_frame(change(frame), "school") for change in changes.values()]
+    parts += [spoiled(batch_of_frame(frame, "school"), column, value) for column, value in SPOILED]
+    return replace(
+        parts[0],
+        columns={name: stacked([part.columns[name] for part in parts]) for name in parts[0].columns},
+        school_offsets=offsets_of(np.concatenate([np.diff(part.school_offsets) for part in parts])),
+        replication_offsets=offsets_of([len(part.school_offsets) - 1 for part in parts]),
+        replications=np.ones(len(parts), dtype=np.int64),
+        school_labels=tuple(label for part in parts for label in part.school_labels or ()),
+        _memo={},
+    )
+
+
+def spoiled(batch: Batch, column: str, value: float) -> Batch:
+    values = np.array(batch.columns[column])
+    values[2] = value
+    return replace(batch, columns={**batch.columns, column: values}, _memo={})
+
+
+def stacked(columns: list[Column]) -> Column:
+    if isinstance(columns[0], Category):
+        codes = np.concatenate([column.codes for column in columns if isinstance(column, Category)])
+        return Category(codes, columns[0].levels)
+    return np.concatenate(columns)  # type: ignore[arg-type]
+
+
+def version(estimator: Estimator, engine: str, name: str) -> Estimates:
+    """The fit of one version, as estimates of one replication."""
+    return row(_all_versions(estimator.name, engine), VARIANTS.index(name))
+
+
+@cache
+def _all_versions(name: str, engine: str) -> Estimates:
+    return get(name).fit(variants(), MODEL, engine)
+
+
+def row(estimates: Estimates, r: int) -> Estimates:
+    fields = (*STORED_COLUMNS, "replications", "status", "message", "seconds")
+    return replace(
+        estimates,
+        **{name: getattr(estimates, name)[[r]] for name in fields},
+        quantities={name: values[[r]] for name, values in estimates.quantities.items()},
+    )
+
+
+@every_engine
+def test_hard_neighbours_in_a_batch_change_nothing(estimator: Estimator, engine: str) -> None:
+    alone = estimator.fit(variants().take([0]), MODEL, engine)
+    among = version(estimator, engine, "plain")
+    for name in (*STORED_COLUMNS, "status"):
+        assert getattr(among, name).tobytes() == getattr(alone, name).tobytes(), name
+
+
+@every_engine
+def test_order_of_students_does_not_matter(estimator: Estimator, engine: str) -> None:
+    plain, shuffled = (version(estimator, engine, name) for name in ("plain", "shuffled"))
+    assert_same(shuffled, plain, loose(estimator))
+
+
+@every_engine
+def test_names_of_schools_do_not_matter(estimator: Estimator, engine: str) -> None:
+    plain, other = (version(estimator, engine, name) for name in ("plain", "renamed"))
+    fields = ("estimate",) if estimator.agreement is Agreement.RANDOM else STORED_COLUMNS
+    assert_same(other, plain, loose(estimator), fields)
+
+
+@every_engine
+@pytest.mark.parametrize("factor", [1e6, 1e-6])
+def test_units_of_the_outcome_do_not_matter(estimator: Estimator, engine: str, factor: float) -> None:
+    plain, scaled = (
+        version(estimator, engine, "plain"),
+        version(estimator, engine, f"outcome 1e{np.log10(factor):.0f}"),
+    )
+    np.testing.assert_array_equal(scaled.status, plain.status)
+    rtol = max(loose(estimator), 1e-8)
+    for name in ("estimate", "std_error", "lower", "upper"):
+        np.testing.assert_allclose(
+            getattr(scaled, name) / factor, getattr(plain, name), rtol=rtol, atol=rtol, err_msg=name
+        )
+    np.testing.assert_allclose(scaled.p_value, plain.p_value, rtol=100 * rtol, atol=rtol)
+
+
+@every_engine
+@pytest.mark.parametrize("factor", [1e6, 1e-6])
+def test_units_of_a_regressor_do_not_matter(estimator: Estimator, engine: str, factor: float) -> None:
+    plain, scaled = (
+        version(estimator, engine, "plain"),
+        version(estimator, engine, f"regressor 1e{np.log10(factor):.0f}"),
+    )
+    j, rtol = plain.terms.index("age"), max(loose(estimator), 1e-8)
+    np.testing.assert_array_equal(scaled.status, plain.status)
+    np.testing.assert_allclose(scaled.estimate[0, j] * factor, plain.estimate[0, j], rtol=rtol)
+    np.testing.assert_allclose(scaled.std_error[0, j] * factor, plain.std_error[0, j], rtol=rtol)
+    np.testing.assert_allclose(scaled.p_value, plain.p_value, rtol=100 * rtol, atol=rtol)
 
 
 @every_engine
@@ -232,8 +303,7 @@ NASTY: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
 def test_nasty_data_give_a_status_and_never_an_exception(
     estimator: Estimator, engine: str, nasty: str
 ) -> None:
-    frame = NASTY[nasty](friendly().replication(2).frame())
-    got = fit_frame(estimator, engine, frame)
+    got = version(estimator, engine, nasty)
     status = FitStatus(int(got.status[0]))
     if not status.usable:
         assert got.texts()[0], "a fit that is not usable says why"
@@ -244,29 +314,20 @@ def test_nasty_data_give_a_status_and_never_an_exception(
 
 
 @every_engine
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-@pytest.mark.parametrize("column", ["grade", "age"])
-def test_values_that_are_not_finite_give_a_status(
-    estimator: Estimator, engine: str, column: str, value: float
-) -> None:
-    batch = friendly().take([0, 1])
-    values = np.array(batch.columns[column])
-    values[2] = value
-    spoiled = replace(batch, columns={**batch.columns, column: values}, _memo={})
-    got = estimator.fit(spoiled, MODEL, engine)
+@pytest.mark.parametrize("spoiled", [f"{column} {value}" for column, value in SPOILED])
+def test_values_that_are_not_finite_give_a_status(estimator: Estimator, engine: str, spoiled: str) -> None:
+    got = version(estimator, engine, spoiled)
     assert not FitStatus(int(got.status[0])).usable
     assert got.texts()[0]
-    for name in STORED_COLUMNS:
-        clean = getattr(fitted(estimator, engine), name)[1]
-        assert getattr(got, name)[1].tobytes() == clean.tobytes(), "the other data set is not touched"
 
 
 @every_engine
 def test_collinear_columns_leave_the_other_terms_their_numbers(estimator: Estimator, engine: str) -> None:
-    frame = friendly().replication(3).frame()
-    spoiled = frame.assign(months=frame["age"] * 12)
-    model = replace(MODEL, formula="grade ~ age + gender + resources + months")
-    got, plain = fit_frame(estimator, engine, spoiled, model), fit_frame(estimator, engine, frame)
+    batch = friendly().take([1])
+    months = np.asarray(batch.columns["age"]) * 12
+    wide = replace(batch, columns={**batch.columns, "months": months}, _memo={})
+    got = estimator.fit(wide, replace(MODEL, formula=MODEL.formula + " + months"), engine)
+    plain = row(fitted(estimator, engine), 1)
     for term in ("age", "months"):
         assert np.isnan(got.estimate[0, got.terms.index(term)])
     foreseen = np.isnan(plain.estimate[0, plain.terms.index("age")])
