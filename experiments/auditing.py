@@ -9,6 +9,7 @@ import pandas as pd
 
 from nestbench.estimators.estimator import Estimator
 from nestbench.experiments.encoding import AUDIT_COLUMNS
+from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task
 from nestbench.sim.cell import Cell
 
@@ -19,6 +20,18 @@ def audit(cell: Cell, seed: int, task: Task, estimators: Sequence[Estimator]) ->
 
     batch = cell.draw(seed, range(task.start, task.stop))
     return [{"cell": task.cell, "estimator": e.label, **compare(e, batch, cell.model)} for e in estimators]
+
+
+def audit_run(experiment: Experiment, replications: int) -> pd.DataFrame:
+    """Return fresh audits of every cell of an experiment, in this process."""
+    both = tuple(i for i, e in enumerate(experiment.estimators) if e.agreement and e.batched and e.reference)
+    chosen = [experiment.estimators[i] for i in both]
+    rows = [
+        row
+        for i, cell in enumerate(experiment.cells)
+        for row in audit(cell, experiment.seed, Task(i, 0, replications, both, audit=True), chosen)
+    ]
+    return gather([pd.DataFrame(rows)]) if rows else gather([])
 
 
 def gather(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:

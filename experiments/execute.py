@@ -6,7 +6,9 @@ There is one path: a lazy stream of outcomes from joblib. One worker is the same
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import BrokenExecutor
 
 import joblib
 
@@ -53,7 +55,7 @@ def execute(store: Store, workers: int | None = None, progress: Progress | None 
             progress.note("compiling the fast methods, once for this version (about 20 seconds)")
             warming.compile_kernels(experiment)
         try:
-            for outcome in outcomes(experiment, missing, workers):
+            for outcome in outcomes(experiment, missing, workers, progress):
                 store.add(outcome)
                 progress.advance(costs[outcome.task.key], outcome.fits, outcome.unusable)
         except KeyboardInterrupt:
@@ -64,11 +66,46 @@ def execute(store: Store, workers: int | None = None, progress: Progress | None 
             ) from None
 
 
-def outcomes(experiment: Experiment, tasks: Sequence[Task], workers: int) -> Iterator[Outcome]:
-    """Yield the outcomes of tasks as they are finished, in any order."""
+DEATHS = 2
+"""Workers that may die under a task before its fits are made in children of their own."""
+
+
+def outcomes(
+    experiment: Experiment, tasks: Sequence[Task], workers: int, progress: Progress
+) -> Iterator[Outcome]:
+    """Yield the outcomes of tasks as they are finished, in any order.
+
+    When a worker dies (killed, out of memory, a crash in compiled code) the pool is built anew and what was under way
+    is done again; a task that saw `DEATHS` of them is done with each fit in a child process, so that a fit that kills
+    becomes a row.
+    """
+    left = {task.key: task for task in tasks}
+    deaths: Counter[str] = Counter()
+    while left:
+        started: set[str] = set()
+        waiting = list(left.values())
+        try:
+            for outcome in _map(_works(experiment, waiting, deaths, started), workers):
+                del left[outcome.task.key]
+                yield outcome
+        except BrokenExecutor:
+            under_way = started & left.keys()
+            deaths.update(under_way)
+            progress.note(f"a worker died; doing again what was under way ({len(under_way)} tasks)")
+
+
+def _works(
+    experiment: Experiment, tasks: Sequence[Task], deaths: Counter[str], started: set[str]
+) -> Iterator[Work]:
+    for task in tasks:
+        started.add(task.key)
+        yield Work.of(experiment, task, guarded=deaths[task.key] >= DEATHS)
+
+
+def _map(works: Iterator[Work], workers: int) -> Iterator[Outcome]:
     with joblib.parallel_config(backend="loky", inner_max_num_threads=1 if workers > 1 else None):
         parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)
-        stream = parallel(joblib.delayed(perform)(Work.of(experiment, task)) for task in tasks)
+        stream = parallel(joblib.delayed(perform)(work) for work in works)
     with contextlib.closing(stream):
         yield from stream
 

@@ -49,6 +49,10 @@ class Experiment:
         Replications of each cell refitted with the other engine.
     plugins : tuple of Plugin
         Files with the user's own estimators or laws.
+    fit_timeout : float or None
+        Seconds a fit may take; one that takes longer has status TIMEOUT.
+    fit_memory : int or None
+        Megabytes a fit may need beyond the data; one that needs more has status FAILED.
     source : str
         The TOML text it was read from, or one written for it.
     """
@@ -65,6 +69,8 @@ class Experiment:
     reference_replications: int = 200
     audit: int = 20
     plugins: tuple[Plugin, ...] = ()
+    fit_timeout: float | None = None
+    fit_memory: int | None = None
     source: str = field(default="", compare=False)
 
     @classmethod
@@ -93,13 +99,15 @@ class Experiment:
 
         How many replications are run is not part of it: a run can be extended.
         """
-        identity = {
+        identity: dict[str, Any] = {
             "cells": [cell.key for cell in self.cells],
             "estimators": [[estimator.label, estimator.version] for estimator in self.estimators],
             "seed": self.seed,
             "engine": self.engine,
             "plugins": sorted(plugin.sha256 for plugin in self.plugins),
         }
+        limits = {"fit_timeout": self.fit_timeout, "fit_memory": self.fit_memory}
+        identity |= {name: limit for name, limit in limits.items() if limit is not None}
         return hashlib.sha256(canonical_json(identity).encode()).hexdigest()[:16]
 
     def limit(self, estimator: Estimator) -> int:

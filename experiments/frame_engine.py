@@ -15,6 +15,7 @@ from nestbench.estimators.estimates import VARIANCE_PREFIX, Estimates, FitStatus
 from nestbench.estimators.estimator import Options
 from nestbench.estimators.inference import wald
 from nestbench.sim.batch import Batch, Sample
+from nestbench.sim.design import design_of
 from nestbench.sim.model import Model
 
 Method = Callable[[pd.DataFrame, Model], Any]
@@ -39,12 +40,16 @@ class FrameEngine:
 
     def __call__(self, batch: Batch, model: Model, options: Options) -> Estimates:
         """Fit every replication of a batch."""
-        return collect([_fit(self.function, batch.replication(r), model) for r in range(batch.size)], batch)
+        terms = batch.once(design_of, model).terms
+        return collect(
+            [_fit(self.function, batch.replication(r), model) for r in range(batch.size)], batch, terms
+        )
 
 
-def collect(fits: list[Fitted], batch: Batch) -> Estimates:
-    """Return fits as `Estimates`: terms in the order they first appear, NaN where a fit has no such term."""
-    names = list(dict.fromkeys(name for fit in fits for name in fit.terms))
+def collect(fits: list[Fitted], batch: Batch, first: tuple[str, ...] = ()) -> Estimates:
+    """Return fits as `Estimates`: the terms `first`, so that a failed fit has rows, then others as they appear; NaN
+    where a fit has no such term."""
+    names = list(dict.fromkeys([*first, *(name for fit in fits for name in fit.terms)]))
     terms = [name for name in names if not name.startswith(VARIANCE_PREFIX)]
     missing = (np.nan,) * len(COLUMNS)
     grid = np.array([[fit.terms.get(name, missing) for name in terms] for fit in fits], dtype=np.float64)

@@ -25,6 +25,8 @@ SCALARS = (
     "engine",
     "reference_replications",
     "audit",
+    "fit_timeout",
+    "fit_memory",
     "source",
 )
 

@@ -16,6 +16,7 @@ from nestbench.estimators.estimator import Estimator
 from nestbench.experiments import catalog, factors, plugins
 from nestbench.experiments.experiment import Experiment, Plugin
 from nestbench.experiments.fields import Problems, build, check_keys, show
+from nestbench.experiments.published import check_published
 from nestbench.experiments.writing import to_toml
 from nestbench.sim.cell import Cell
 from nestbench.sim.errors import InvalidInput, did_you_mean
@@ -43,11 +44,13 @@ class Settings:
     engine: Literal["auto", "reference", "batched"] = "auto"
     reference_replications: Count = 200
     audit: Annotated[int, Field(ge=0)] = 20
+    fit_timeout: Annotated[float, Field(gt=0)] | None = None
+    fit_memory: Annotated[int, Field(ge=1)] | None = None
     plugins: Annotated[list[str], Field()] = ()  # type: ignore[assignment]
 
 
 SECTIONS: dict[str, Any] = dict.fromkeys(
-    ("experiment", "population", "layout", "model", "factors", "precision")
+    ("experiment", "population", "layout", "model", "factors", "precision", "published")
 )
 
 
@@ -127,6 +130,8 @@ def experiment_from(
     raw = tables["experiment"] if isinstance(tables["experiment"], Mapping) else {}
     loaded = _plugins(_listed(raw, "plugins", str), base or Path.cwd(), problems)
     levels, cells = _cells(tables, problems)
+    crossed = tables.get("factors", {})
+    check_published(tables.get("published", []), crossed if isinstance(crossed, Mapping) else {}, problems)
     chosen = _estimators(_listed(raw, "estimators", (str, dict)), raw.get("engine", "auto"), problems)
     problems.refuse(where)
     assert settings is not None
@@ -223,4 +228,8 @@ def _cell(tables: Mapping[str, Any], problems: Problems) -> Cell | None:
         return None
     if drawn is None or layout is None or model is None:
         return None
-    return Cell(drawn, layout, model)
+    try:
+        return Cell(drawn, layout, model)
+    except InvalidInput as error:
+        problems.add(str(error))
+        return None

@@ -90,5 +90,8 @@ def run_experiment(
     experiment = resolve(source, changes)
     folder = folder_for(source, experiment, out)
     store = Store.create(folder, experiment, provenance(workers or cores()), block)
-    execute(store, workers, progress)
+    try:
+        execute(store, workers, progress)
+    finally:
+        store.release()
     return store

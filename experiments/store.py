@@ -2,7 +2,8 @@
 
 ::
 
-    RUN/manifest.json            the experiment whole, its key, the rounds asked for, provenance
+    RUN/manifest.json            the experiment whole, its key, the rounds asked for, provenance; with a copy beside
+    RUN/lock                     held by the process that writes
     RUN/experiment.toml          the experiment as the user wrote it
     RUN/plugins/                 the user's own files, as they were
     RUN/journal                  one line a finished task, with checksums
@@ -25,13 +26,17 @@ from nestbench.experiments import auditing, encoding, journal
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.files import TEMPORARY, unwritable, write_atomically
 from nestbench.experiments.joining import join
+from nestbench.experiments.lock import NAME as LOCK
+from nestbench.experiments.lock import Lock
 from nestbench.experiments.plain import from_plain, to_plain
 from nestbench.experiments.plan import Round, Task, plan
+from nestbench.experiments.verifying import damaged
 from nestbench.experiments.work import Outcome
 from nestbench.sim.errors import StoreError
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+MANIFEST_COPY = "manifest.copy.json"
 
 
 class Store:
@@ -42,6 +47,7 @@ class Store:
         self._experiment = experiment
         self._manifest = dict(manifest)
         self._entries = journal.read_journal(folder / "journal")
+        self._lock: Lock | None = None
         self._by_cell: dict[tuple[int, bool], list[journal.Entry]] = {}
         self._counted = 0
 
@@ -76,18 +82,35 @@ class Store:
         provenance: Mapping[str, Any],
         block: int | None = None,
     ) -> Store:
-        """Open the run of an experiment in a directory, new or begun; one that goes further extends it.
+        """Open the run of an experiment in a directory, new or begun, for this process alone to write
+        (until `release`). One that goes further extends it; tasks whose files are damaged count as missing.
 
         Raises
         ------
         StoreError
-            The directory holds another experiment, or something else, or can't be written.
+            The directory holds something else, can't be written, or another process writes to it.
         """
         folder = Path(folder)
-        manifest = read_manifest(folder)
-        wanted = Round.of(experiment)
-        if manifest is None:
+        if read_manifest(folder) is None:
             _make(folder)
+        lock = Lock(folder)
+        try:
+            return cls._locked(lock, folder, experiment, provenance, block)
+        except BaseException:
+            lock.release()
+            raise
+
+    @classmethod
+    def _locked(
+        cls,
+        lock: Lock,
+        folder: Path,
+        experiment: Experiment,
+        provenance: Mapping[str, Any],
+        block: int | None,
+    ) -> Store:
+        manifest = read_manifest(folder)
+        if manifest is None:
             manifest = {"format": FORMAT, "key": experiment.key, "block": block, "rounds": [], "sessions": []}
         elif manifest["key"] != experiment.key:
             raise StoreError(
@@ -95,8 +118,16 @@ class Store:
                 f"'{manifest['experiment']['name']}'; choose another directory with -o DIR (out=...)"
             )
         store = cls(folder, experiment, manifest)
-        store._begin(wanted, provenance)
+        store._lock = lock
+        store._begin(Round.of(experiment), provenance)
+        for entry, _ in list(damaged(folder, store._entries.values())):
+            del store._entries[entry.task.key]
         return store
+
+    def release(self) -> None:
+        """End writing: let another process run in this directory."""
+        if self._lock is not None:
+            self._lock.release()
 
     def _begin(self, wanted: Round, provenance: Mapping[str, Any]) -> None:
         manifest, experiment = self._manifest, self._experiment
@@ -124,7 +155,8 @@ class Store:
         for stale in self.folder.rglob(f"*{TEMPORARY}"):
             stale.unlink()
         text = json.dumps(manifest, indent=1, ensure_ascii=False, default=str)
-        write_atomically(self.folder / MANIFEST, text.encode())
+        for name in (MANIFEST_COPY, MANIFEST):
+            write_atomically(self.folder / name, text.encode())
 
     @property
     def experiment(self) -> Experiment:
@@ -247,25 +279,34 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     StoreError
         The manifest can't be read, or is of another format.
     """
-    file = folder / MANIFEST
-    try:
-        manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
+    manifest = None
+    for name in (MANIFEST, MANIFEST_COPY):
+        try:
+            manifest = json.loads((folder / name).read_text(encoding="utf-8"))
+            break
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise StoreError(f"expected a readable {folder / name}, got '{error.strerror}'") from error
+        except ValueError:
+            continue  # damaged: the copy was written before it
+    if manifest is None:
+        if (folder / MANIFEST).is_file():
+            raise StoreError(f"{folder / MANIFEST} and its copy are damaged; restore them from a backup")
         return None
-    except (OSError, ValueError) as error:
-        raise StoreError(f"expected a readable {file}, got {error}; restore it from a copy") from error
     if manifest.get("format") != FORMAT:
         raise StoreError(
             f"expected a run of format {FORMAT} in '{folder}', got {manifest.get('format')}; "
             "read it with the version of nestbench that wrote it"
         )
-    return manifest
+    found: dict[str, Any] = manifest
+    return found
 
 
 def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        strange = [item.name for item in folder.iterdir() if item.suffix != TEMPORARY]
+        strange = [item.name for item in folder.iterdir() if item.suffix != TEMPORARY and item.name != LOCK]
     except OSError as error:
         raise unwritable(folder, error) from error
     if strange:

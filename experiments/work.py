@@ -19,6 +19,7 @@ from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.estimator import Estimator
 from nestbench.experiments import auditing, encoding, plugins
 from nestbench.experiments.experiment import Experiment, Plugin
+from nestbench.experiments.guarding import NO_LIMITS, Limits, fit_guarded
 from nestbench.experiments.joining import join
 from nestbench.experiments.plan import Task
 from nestbench.sim.batch import Batch
@@ -40,13 +41,25 @@ class Work:
     plugins: tuple[Plugin, ...]
     blob: bytes
     home: int
+    limits: Limits = NO_LIMITS
+    guarded: bool = False
 
     @classmethod
-    def of(cls, experiment: Experiment, task: Task) -> Work:
-        """Return the work of a task of an experiment."""
+    def of(cls, experiment: Experiment, task: Task, guarded: bool = False) -> Work:
+        """Return the work of a task of an experiment; `guarded` fits are made in child processes."""
         chosen = tuple(experiment.estimators[i] for i in task.estimators)
         blob = cloudpickle.dumps((experiment.cells[task.cell], chosen))
-        return cls(task, experiment.seed, experiment.engine, experiment.plugins, blob, os.getpid())
+        limits = Limits(experiment.fit_timeout, experiment.fit_memory)
+        return cls(
+            task,
+            experiment.seed,
+            experiment.engine,
+            experiment.plugins,
+            blob,
+            home=os.getpid(),
+            limits=limits,
+            guarded=guarded or bool(limits),
+        )
 
     def open(self) -> tuple[Cell, tuple[Estimator, ...]]:
         """Load the plugins, then return cell and estimators."""
@@ -98,7 +111,10 @@ def perform(work: Work) -> Outcome:
             rows = auditing.audit(cell, work.seed, work.task, estimators)
             report = File.of(f"{work.task.key}.parquet", encoding.encode_audit(rows))
             return Outcome(work.task, (report,), 0, 0, time.perf_counter() - started)
-        found = fit_all(cell, work.seed, range(work.task.start, work.task.stop), estimators, work.engine)
+        limits = work.limits if work.guarded else None
+        found = fit_all(
+            cell, work.seed, range(work.task.start, work.task.stop), estimators, work.engine, limits
+        )
     engines = {e.label: e.engine_name(work.engine) for e in estimators}
     unusable = sum(int((e.status > FitStatus.BOUNDARY).sum()) for e in found.values())
     files = (
@@ -109,13 +125,19 @@ def perform(work: Work) -> Outcome:
 
 
 def fit_all(
-    cell: Cell, seed: int, replications: range, estimators: tuple[Estimator, ...], engine: str
+    cell: Cell,
+    seed: int,
+    replications: range,
+    estimators: tuple[Estimator, ...],
+    engine: str,
+    limits: Limits | None = None,
 ) -> Mapping[str, Estimates]:
-    """Return the estimates of some replications by label, drawn and fitted in batches of bounded memory."""
+    """Return the estimates of some replications by label, drawn and fitted in batches of bounded memory; in child
+    processes if there are `limits`."""
     parts: dict[str, list[Estimates]] = {e.label: [] for e in estimators}
     for batch in batches(cell, seed, replications):
         for estimator in estimators:
-            parts[estimator.label].append(_fit(estimator, batch, cell, engine))
+            parts[estimator.label].append(_fit(estimator, batch, cell, engine, limits))
     return {label: join(found) for label, found in parts.items()}
 
 
@@ -127,9 +149,12 @@ def batches(cell: Cell, seed: int, replications: range) -> Iterator[Batch]:
         yield cell.draw(seed, range(start, min(start + step, replications.stop)))
 
 
-def _fit(estimator: Estimator, batch: Batch, cell: Cell, engine: str) -> Estimates:
+def _fit(estimator: Estimator, batch: Batch, cell: Cell, engine: str, limits: Limits | None) -> Estimates:
     try:
-        found = estimator.fit(batch, cell.model, engine)
+        if limits is None:
+            found = estimator.fit(batch, cell.model, engine)
+        else:
+            found = fit_guarded(estimator, batch, cell.model, engine, limits)
     except NestbenchError:
         raise
     except Exception as error:

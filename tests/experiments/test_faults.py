@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from nestbench.experiments.journal import read_journal
 from nestbench.experiments.running import run_experiment
 from nestbench.experiments.store import Store
 from tests.experiments.test_running import bytes_of_fits
@@ -63,6 +64,21 @@ def wait_for_tasks(folder: Path, wanted: int, seconds: float = 300.0) -> None:
     raise AssertionError("the run stored nothing in time")
 
 
+def worker_of(pid: int) -> int:
+    """Return the process that a run's worker is: a child that isn't a tracker of resources."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    others = [p for p in Path("/proc").glob("[0-9]*/status") if f"PPid:\t{pid}\n" in _text(p)]
+    found = {int(child) for child in children} | {int(p.parent.name) for p in others}
+    workers = [child for child in found if b"popen_loky" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return workers[0]
+
+
+def _text(path: Path) -> str:
+    with suppress(OSError):
+        return path.read_text()
+    return ""
+
+
 @pytest.fixture
 def undisturbed(slow_file: Callable[[int], Path], tmp_path: Path) -> tuple[Path, dict[str, str]]:
     """The experiment's file and the bytes of an undisturbed run."""
@@ -83,6 +99,19 @@ def test_kill_9_of_everything_then_resume_gives_the_same_bytes(
     resumed = run_experiment(tmp_path / "run", workers=1)
     assert bytes_of_fits(resumed.folder) == expected
     assert resumed.missing() == []
+
+
+def test_kill_9_of_a_worker_loses_nothing(undisturbed: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
+    file, expected = undisturbed
+    with started(file, tmp_path / "run") as process:
+        wait_for_tasks(tmp_path / "run", 4)
+        os.kill(worker_of(process.pid), signal.SIGKILL)
+        told, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, told
+    assert "a worker died; doing again what was under way" in told
+    assert bytes_of_fits(tmp_path / "run") == expected
+    journal = read_journal(tmp_path / "run" / "journal")
+    assert len(journal) == len(expected)
 
 
 def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(

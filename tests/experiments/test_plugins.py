@@ -126,14 +126,14 @@ def fit(result: Any) -> Any:
 
 def test_what_a_method_may_return() -> None:
     found = fit({"x": {"estimate": 1.0, "std_error": 0.5, "df": 4}, "(icc)": 0.3, "z": 2.0})
-    assert found.terms == ("x", "z")
+    assert found.terms == ("Intercept", "x", "z"), "the model's terms, then others"
     assert found.quantities["(icc)"].tolist() == [0.3]
-    assert found.upper[0, 0] == pytest.approx(1.0 + 0.5 * 2.7764451)
-    assert found.p_value[0, 0] == pytest.approx(0.11611652)
-    assert np.isnan(found.std_error[0, 1])
+    assert found.upper[0, 1] == pytest.approx(1.0 + 0.5 * 2.7764451)
+    assert found.p_value[0, 1] == pytest.approx(0.11611652)
+    assert np.isnan(found.std_error[0, 2])
     table = pd.DataFrame({"term": ["x"], "estimate": [1.0], "std_error": [0.5], "lower": [-9.0]})
     kept = fit(table)
-    assert (kept.lower[0, 0], kept.upper[0, 0]) == (-9.0, pytest.approx(1.0 + 0.5 * 1.959964))
+    assert (kept.lower[0, 1], kept.upper[0, 1]) == (-9.0, pytest.approx(1.0 + 0.5 * 1.959964))
 
 
 def raises(_: pd.DataFrame) -> Any:
@@ -156,3 +156,4 @@ def test_rubbish_is_a_failed_fit_with_a_message(result: Any, said: str) -> None:
     found = fit(result)
     assert found.status.tolist() == [FitStatus.FAILED]
     assert said in found.texts()[0]
+    assert found.terms[0] == "Intercept", "a failed fit has rows: it stays in the denominator"

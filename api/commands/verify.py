@@ -1,0 +1,63 @@
+"""``nestbench verify``: is a run what it says it is?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from nestbench.experiments.store import Store
+
+
+def verify(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    store: Annotated[
+        bool, typer.Option("--store", help="Check the stored files against their checksums.")
+    ] = False,
+    replications: Annotated[
+        int, typer.Option(help="Replications of each cell to fit with both engines.")
+    ] = 5,
+) -> None:
+    """Fit some replications with both engines and compare; or, with --store, check the stored files (exit code 1)."""
+    from nestbench.experiments.store import Store
+
+    opened = Store.open(run)
+    wrong = check_store(opened) if store else check_engines(opened, replications)
+    if wrong:
+        raise typer.Exit(1)
+
+
+def check_store(store: Store) -> bool:
+    """Say which stored files are damaged and what makes them again; return whether any is."""
+    from nestbench.experiments.verifying import damaged
+
+    found = list(damaged(store.folder, store.entries.values()))
+    for entry, wrong in found:
+        task = entry.task
+        typer.echo(f"damaged: {wrong} (cell {task.cell}, replications {task.start} to {task.stop - 1})")
+    files = sum(len(entry.files) for entry in store.entries.values())
+    missing = len(store.missing())
+    typer.echo(
+        f"{files} files of {len(store.entries)} finished tasks checked, {len(found)} tasks damaged, {missing} missing"
+    )
+    if found or missing:
+        typer.echo(f"Make them again with: nestbench run {store.folder}")
+    return bool(found)
+
+
+def check_engines(store: Store, replications: int) -> bool:
+    """Fit replications of every cell with both engines; return whether any disagree."""
+    from nestbench.experiments.auditing import audit_run
+
+    table = audit_run(store.experiment, replications)
+    if not len(table):
+        typer.echo("no method of this run has two engines; nothing to compare")
+        return False
+    typer.echo(table.to_string(index=False, float_format="{:.3g}".format))
+    wrong = int(table["disagreements"].sum())
+    typer.echo(
+        f"{int(table['fits'].sum())} fits compared, {wrong} disagree, worst {table['worst'].max():.2g}"
+    )
+    return wrong > 0
