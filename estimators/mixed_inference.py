@@ -26,12 +26,13 @@ def satterthwaite(fit: TextbookFit) -> Floats:
     rss = fit.sigma2 * nu
     hessian = np.empty((m + 1, m + 1))
     hessian[:m, :m] = fit.hessian + nu * np.outer(fit.rss_slope, fit.rss_slope)
-    hessian[:m, m] = hessian[m, :m] = -2.0 * fit.rss_slope * rss / sigma**3
-    hessian[m, m] = 6.0 * rss / sigma**4 - 2.0 * nu / sigma**2
+    # sigma in units of itself: the pseudo-inverse below must not depend on the units of the outcome
+    hessian[:m, m] = hessian[m, :m] = -2.0 * fit.rss_slope * rss / sigma**2
+    hessian[m, m] = 6.0 * rss / sigma**2 - 2.0 * nu
     covariance = 2.0 * np.linalg.pinv(hessian, rcond=1e-12, hermitian=True)
     variances = fit.sigma2 * fit.variances(fit.c)
     slopes = [-fit.sigma2 * fit.variances(fit.c @ p @ fit.c) for p in fit.p]
-    gradient = np.array([*slopes, 2.0 * sigma * fit.variances(fit.c)])
+    gradient = np.array([*slopes, 2.0 * sigma**2 * fit.variances(fit.c)])
     return np.asarray(2.0 * variances**2 / np.einsum("ik,ij,jk->k", gradient, covariance, gradient))
 
 
