@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -12,7 +13,7 @@ from nestbench.reports.grades import fixed_terms
 from nestbench.reports.measures import MEASURES
 from nestbench.reports.wording import plural, several, value_words
 
-Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
+Table = tuple[tuple[str, ...], Sequence[tuple[str, ...]]]
 """Column heads and rows, as text."""
 
 

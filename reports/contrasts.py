@@ -46,10 +46,12 @@ class Contrast:
 def _difference(values: st.Values) -> tuple[Pair, Pair]:
     def influence(a: Draws, b: Draws) -> Floats:
         x = np.subtract(b.once(values), a.once(values), dtype=np.float64)
-        return x - x.mean(axis=-1, keepdims=True)
+        found: Floats = x - x.mean(axis=-1, keepdims=True)
+        return found
 
     def value(a: Draws, b: Draws) -> Floats:
-        return np.subtract(b.once(values), a.once(values), dtype=np.float64).mean(axis=-1)
+        found: Floats = np.subtract(b.once(values), a.once(values), dtype=np.float64).mean(axis=-1)
+        return found
 
     return value, influence
 

@@ -118,8 +118,8 @@ def _groups(
         keep = np.flatnonzero(mask[members[0]])
         whole = len(keep) == mask.shape[1]
         numbers = estimates.replications if whole else estimates.replications[keep]
-        columns = {
-            name: values[members] if whole else values[np.ix_(members, keep)] for name, values in long.items()
+        columns: dict[str, Any] = {
+            name: values[members] if whole else values[members][:, keep] for name, values in long.items()
         }
         names = tuple(terms[k] for k in members)
         yield Draws(
@@ -156,6 +156,6 @@ def _pick(draws: Draws, terms: tuple[str, ...], numbers: Ints, where: Ints) -> D
     rows = [draws.terms.index(term) for term in terms]
     if rows == list(range(len(draws.terms))) and np.array_equal(numbers, draws.replications):
         return draws
-    truth = draws.truth[rows] if draws.truth.shape[1] == 1 else draws.truth[np.ix_(rows, where)]
-    columns = {name: getattr(draws, name)[np.ix_(rows, where)] for name in COLUMNS}
+    truth = draws.truth[rows] if draws.truth.shape[1] == 1 else draws.truth[rows][:, where]
+    columns = {name: getattr(draws, name)[rows][:, where] for name in COLUMNS}
     return Draws(terms, numbers, truth, level=draws.level, attempted=draws.attempted, **columns)

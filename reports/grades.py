@@ -59,7 +59,9 @@ def situations(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
     rows = table[(table["measure"] == "coverage") & table["term"].isin(fixed_terms(table))]
     rows = rows[(rows["n"] > 0) & np.isfinite(rows["value"])]
     levels = [cell.model.level for cell in experiment.cells]
-    found = rows.rename(columns={"value": "coverage"}).drop(columns="measure").reset_index(drop=True)
+    found: pd.DataFrame = (
+        rows.rename(columns={"value": "coverage"}).drop(columns="measure").reset_index(drop=True)
+    )
     graded = zip(found["cell"], found["coverage"], found["n"], strict=True)
     found["grade"] = pd.Series([grade(c, n, levels[i]) for i, c, n in graded], dtype="str")
     return found

@@ -104,4 +104,5 @@ def root_mean_square(influence: Floats, ddof: int = 1) -> Floats:
     if n <= ddof:
         return np.full(influence.shape[0], np.nan)
     centred = influence - influence.mean(axis=-1, keepdims=True)
-    return np.sqrt(np.einsum("kn,kn->k", centred, centred) / (n - ddof) / n)
+    found: Floats = np.sqrt(np.einsum("kn,kn->k", centred, centred) / (n - ddof) / n)
+    return found

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from nestbench.reports import statistics as st
-from nestbench.reports.draws import Draws
+from nestbench.reports.draws import Bools, Draws
 from nestbench.reports.measure import (
     FAILURES,
     INTERVAL,
@@ -90,12 +90,12 @@ def variance_ratio_influence(d: Draws) -> Floats:
     return variance_ratio(d)[:, None] * (d.once(st.model_influence) - d.once(st.spread_influence))
 
 
-def below(d: Draws) -> st.Bools:
+def below(d: Draws) -> Bools:
     """u_i < th_i."""
     return d.upper < d.truth
 
 
-def above(d: Draws) -> st.Bools:
+def above(d: Draws) -> Bools:
     """l_i > th_i."""
     return d.lower > d.truth
 
@@ -103,7 +103,8 @@ def above(d: Draws) -> st.Bools:
 def type_s(d: Draws) -> Floats:
     """Share of wrong signs among the significant."""
     wrong = d.once(st.rejects) & d.once(st.wrong_sign)
-    return wrong.sum(axis=-1) / d.once(st.significant)
+    found: Floats = wrong.sum(axis=-1) / d.once(st.significant)
+    return found
 
 
 def type_s_influence(d: Draws) -> Floats:
@@ -114,7 +115,8 @@ def type_s_influence(d: Draws) -> Floats:
 
 def exaggeration(d: Draws) -> Floats:
     """Mean abs t_i given significance, over abs th_i."""
-    return (d.once(st.rejects) * _magnitude(d)).sum(axis=-1) / d.once(st.significant)
+    found: Floats = (d.once(st.rejects) * _magnitude(d)).sum(axis=-1) / d.once(st.significant)
+    return found
 
 
 def exaggeration_influence(d: Draws) -> Floats:
@@ -132,12 +134,14 @@ def exaggeration_mcse(d: Draws) -> Floats:
 
 def coverage_bound(d: Draws) -> Floats:
     """Covered / N: an unusable fit is a miss."""
-    return d.once(st.covers).sum(axis=-1) / d.attempted
+    found: Floats = d.once(st.covers).sum(axis=-1) / d.attempted
+    return found
 
 
 def rejection_bound(d: Draws) -> Floats:
     """Rejected / N: an unusable fit is a non-rejection."""
-    return d.once(st.rejects).sum(axis=-1) / d.attempted
+    found: Floats = d.once(st.rejects).sum(axis=-1) / d.attempted
+    return found
 
 
 def usable_share(d: Draws) -> Floats:

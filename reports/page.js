@@ -16,6 +16,7 @@
     stale: true,
     seen: false,
     view: null,
+    turn: 0,
   }));
 
   const distinct = (rows, field) => new Set(rows.map((row) => row[field])).size;
@@ -29,12 +30,15 @@
 
   // Fit the specification to the page: one panel for one condition, the grid of factors where it fits, else wrapped.
   function fitted(figure, rows) {
-    const spec = { ...figure.spec, data: { values: rows } };
     const width = Math.max(figure.plot.clientWidth, 240);
+    const { config } = figure.spec;
+    const legend = width < 520 ? { ...config.legend, columns: 2 } : config.legend;
+    const spec = { ...figure.spec, data: { values: rows }, config: { ...config, legend } };
     const labels = longest(rows) * 6.6 + 16;
-    if (!spec.facet) return { ...spec, width, autosize: { type: "fit-x", contains: "padding" } };
+    const single = width - labels - 24;
+    if (!spec.facet) return { ...spec, width: single };
     const { facet, spec: inner, ...rest } = spec;
-    if (state.cell !== "") return { ...rest, ...inner, width, autosize: { type: "fit-x", contains: "padding" } };
+    if (state.cell !== "") return { ...rest, ...inner, width: single };
     const columns = distinct(rows, "column");
     const panel = (width - labels - 46 - 20 * columns) / columns;
     if (panel >= 110) return { ...spec, spec: { ...inner, width: Math.min(panel, 420) } };
@@ -56,24 +60,35 @@
     return JSON.parse(text);
   }
 
+  // A choice may change while a figure is being drawn: only the newest drawing reaches the page.
   async function draw(figure) {
     figure.stale = false;
+    figure.turn += 1;
+    const turn = figure.turn;
     const rows = chosen(figure);
     figure.save.hidden = rows.length === 0;
-    if (figure.view) figure.view.finalize();
-    figure.view = null;
     if (!rows.length) {
-      figure.plot.textContent = "Nothing to show for this choice.";
+      show(figure, null, document.createTextNode("Nothing to show for this choice."));
       return;
     }
+    const sheet = document.createElement("div");
     const options = { actions: false, renderer: "svg", tooltip: { theme: "custom" } };
-    const made = await vegaEmbed(figure.plot, coloured(fitted(figure, rows)), options);
-    figure.view = made.view;
-    const drawn = figure.plot.querySelector("svg");
-    if (drawn) {
-      drawn.setAttribute("role", "img");
-      drawn.setAttribute("aria-label", `${figure.element.previousElementSibling.textContent}: the same numbers are in the table below`);
+    const made = await vegaEmbed(sheet, coloured(fitted(figure, rows)), options);
+    if (turn !== figure.turn) {
+      made.view.finalize();
+      return;
     }
+    show(figure, made.view, sheet);
+    const drawn = sheet.querySelector("svg");
+    const title = figure.element.previousElementSibling.textContent;
+    drawn.setAttribute("role", "img");
+    drawn.setAttribute("aria-label", `${title}: the same numbers are in the table below`);
+  }
+
+  function show(figure, view, node) {
+    if (figure.view) figure.view.finalize();
+    figure.view = view;
+    figure.plot.replaceChildren(node);
   }
 
   const refresh = () => figures.forEach((figure) => {

@@ -40,10 +40,10 @@ def ranking(
         if draws is not None:
             value, mcse = _mean_loss(draws, term, loss)
             rows.append({"estimator": label, "value": value, "mcse": mcse, "n": draws.n})
-    table = pd.DataFrame(rows, columns=["estimator", "value", "mcse", "n"])
+    table: pd.DataFrame = pd.DataFrame(rows, columns=["estimator", "value", "mcse", "n"])
     table = table[np.isfinite(table["value"])].sort_values("value", kind="stable", ignore_index=True)
     if table.empty:
-        return table.assign(rank=[], behind=[], behind_mcse=[], best=[])
+        return pd.DataFrame(columns=["rank", *table.columns, "behind", "behind_mcse", "best"])
     first = estimates[table.loc[0, "estimator"]]
     gaps = [_gap(first, estimates[name], term, truth, level, by) for name in table["estimator"]]
     critical = -special.ndtri(0.025 / max(len(table) - 1, 1))
@@ -75,6 +75,6 @@ def _gap(
         if term in a.terms:
             k = a.terms.index(term)
             with np.errstate(all="ignore"):
-                gap = np.asarray(b.once(loss)[k : k + 1] - a.once(loss)[k : k + 1], dtype=np.float64)
+                gap = np.subtract(b.once(loss)[k : k + 1], a.once(loss)[k : k + 1], dtype=np.float64)
                 return float(gap.mean()), float(root_mean_square(gap)[0])
     return float("nan"), float("nan")

@@ -24,12 +24,14 @@ def error(d: Draws) -> Floats:
 
 def bias(d: Draws) -> Floats:
     """Mean d."""
-    return d.once(error).mean(axis=-1)
+    found: Floats = d.once(error).mean(axis=-1)
+    return found
 
 
 def deviation(d: Draws) -> Floats:
     """t_i - mean t."""
-    return d.estimate - d.estimate.mean(axis=-1, keepdims=True)
+    found: Floats = d.estimate - d.estimate.mean(axis=-1, keepdims=True)
+    return found
 
 
 def variance(d: Draws) -> Floats:
@@ -53,7 +55,8 @@ def square(d: Draws) -> Floats:
 
 def model_variance(d: Draws) -> Floats:
     """V = mean v_i."""
-    return d.once(square).mean(axis=-1)
+    found: Floats = d.once(square).mean(axis=-1)
+    return found
 
 
 def model_influence(d: Draws) -> Floats:
@@ -69,7 +72,8 @@ def squared_error(d: Draws) -> Floats:
 
 def mean_squared_error(d: Draws) -> Floats:
     """Mean d_i^2."""
-    return d.once(squared_error).mean(axis=-1)
+    found: Floats = d.once(squared_error).mean(axis=-1)
+    return found
 
 
 def covers(d: Draws) -> Bools:
@@ -101,7 +105,8 @@ def interval_score(d: Draws) -> Floats:
 
 def wrong_sign(d: Draws) -> Bools:
     """sign t_i != sign th_i."""
-    return np.sign(d.estimate) != np.sign(d.truth)
+    found: Bools = np.sign(d.estimate) != np.sign(d.truth)
+    return found
 
 
 def attempts(d: Draws) -> Ints:
@@ -111,7 +116,8 @@ def attempts(d: Draws) -> Ints:
 
 def significant(d: Draws) -> Ints:
     """Number of replications with p_i <= alpha."""
-    return d.once(rejects).sum(axis=-1)
+    found: Ints = d.once(rejects).sum(axis=-1)
+    return found
 
 
 def centred(values: Values) -> Callable[[Draws], Floats]:
@@ -119,7 +125,8 @@ def centred(values: Values) -> Callable[[Draws], Floats]:
 
     def influence(d: Draws) -> Floats:
         x = np.asarray(d.once(values), dtype=np.float64)
-        return x - x.mean(axis=-1, keepdims=True)
+        found: Floats = x - x.mean(axis=-1, keepdims=True)
+        return found
 
     return influence
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -68,7 +69,7 @@ def methods_table(table: pd.DataFrame, graded: pd.DataFrame, experiment: Experim
     for name in ("low", "median", "fails", "usable", "ms/fit"):
         made.add_column(name, justify="right", no_wrap=True)
     for label in _in_order(experiment, counts.index):
-        row = counts.loc[label]
+        row: Any = counts.loc[label]
         failed = int(row[Grade.FAILS])
         made.add_row(
             escape(label),

@@ -11,6 +11,7 @@ import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
 from nestbench.reports import grades
+from nestbench.reports.frames import items_of
 from nestbench.reports.grades import Grade, situations, usable_shares
 from nestbench.reports.wording import condition, percent, plural, several
 
@@ -71,7 +72,8 @@ def candidates(
     score = relative_scores(table, list(kept.index), sorted(set(graded["term"])))
     kept["score"] = score.reindex(kept.index)
     order = [estimator.label for estimator in experiment.estimators if estimator.label in kept.index]
-    return kept.loc[order].sort_values([Grade.DOUBTFUL, "score"], kind="stable")
+    found: pd.DataFrame = kept.loc[order].sort_values([Grade.DOUBTFUL, "score"], kind="stable")
+    return found
 
 
 def relative_scores(table: pd.DataFrame, labels: list[str], terms: list[str]) -> pd.Series[float]:
@@ -81,7 +83,8 @@ def relative_scores(table: pd.DataFrame, labels: list[str], terms: list[str]) ->
     ]
     wide = rows.pivot_table(index=["cell", "term"], columns="estimator", values="value", dropna=False)
     ratio = wide.div(wide.min(axis=1), axis=0).where(lambda x: np.isfinite(x) & (x > 0))
-    return np.exp(np.log(ratio).mean())
+    found: pd.Series[float] = np.exp(np.log(ratio).mean())
+    return found
 
 
 def recommendation(
@@ -166,7 +169,8 @@ def warnings(graded: pd.DataFrame, experiment: Experiment) -> Iterator[Verdict]:
 
 
 def _share(counts: pd.DataFrame, label: str) -> str:
-    return f"{int(counts.loc[label, Grade.FAILS])} of {int(counts.loc[label, 'situations'])}"
+    row: Any = counts.loc[label]
+    return f"{int(row[Grade.FAILS])} of {int(row['situations'])}"
 
 
 def bias_verdict(table: pd.DataFrame, experiment: Experiment) -> Iterator[Verdict]:
@@ -204,7 +208,7 @@ def failure_verdict(
         yield Verdict("note", "Every fit gave a usable answer.", rule)
         return
     parts: dict[str, str] = {}
-    for (cell, label), share in failing.items():
+    for (cell, label), share in items_of(failing):
         words = condition(experiment.levels[cell])
         parts.setdefault(label, f"`{label}` in {_small_percent(share)} of fits with {words}")
     yield Verdict("note", f"No usable answer: {several(list(parts.values()), 3)}.", rule)

@@ -9,7 +9,8 @@ import pandas as pd
 from nestbench.experiments.experiment import Experiment
 from nestbench.reports.figures.panels import STEP, faceted
 from nestbench.reports.figures.rows import Record, place
-from nestbench.reports.figures.theme import LIGHT
+from nestbench.reports.figures.theme import LIGHT, Chart, inline
+from nestbench.reports.frames import items_of, rows_of
 from nestbench.reports.performance import FIT
 
 STATUS_COLOURS = {
@@ -35,11 +36,11 @@ def failure_records(table: pd.DataFrame, experiment: Experiment) -> list[Record]
             "n": row.n,
             **place(experiment, table, row.cell),
         }
-        for row in rows[["cell", "estimator", "measure", "value", "mcse", "n"]].itertuples(index=False)
+        for row in rows_of(rows, ("cell", "estimator", "measure", "value", "mcse", "n"))
     ]
 
 
-def failures(table: pd.DataFrame, experiment: Experiment) -> alt.Chart:
+def failures(table: pd.DataFrame, experiment: Experiment) -> Chart:
     """Share of fits by status other than OK; a fit at the boundary is usable and shown too."""
     made = failure_records(table, experiment)
     colour = alt.Color(
@@ -83,12 +84,12 @@ def runtime_records(table: pd.DataFrame, experiment: Experiment) -> list[Record]
             "n": int(counts[(cell, label)]),
             **place(experiment, table, cell),
         }
-        for (cell, label), row in wide.iterrows()
+        for (cell, label), row in items_of(wide)
         if np.isfinite(row["seconds_median"]) and row["seconds_median"] > 0
     ]
 
 
-def runtime(table: pd.DataFrame, experiment: Experiment) -> alt.Chart:
+def runtime(table: pd.DataFrame, experiment: Experiment) -> Chart:
     """Milliseconds per fit, one mark a condition (log scale); as stored, so made under load."""
     made = runtime_records(table, experiment)
     order = [estimator.label for estimator in experiment.estimators]
@@ -108,8 +109,8 @@ def runtime(table: pd.DataFrame, experiment: Experiment) -> alt.Chart:
     )
     spread = base.mark_rule(color=LIGHT["line"], strokeWidth=3).encode(x=x, x2="high:Q")
     dots = base.mark_point(size=40, filled=True, opacity=0.8, color=LIGHT["good"]).encode(x=x)
-    chart = alt.layer(spread, dots, data=alt.Data(values=made))
-    done: alt.Chart = chart.properties(width=640, height=alt.Step(STEP))
+    chart = alt.layer(spread, dots, data=inline(made))
+    done: Chart = chart.properties(width=640, height=alt.Step(STEP))
     return done
 
 

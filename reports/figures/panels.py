@@ -12,7 +12,7 @@ from nestbench.experiments.experiment import Experiment
 from nestbench.reports import grades
 from nestbench.reports.figures import rows as data
 from nestbench.reports.figures.rows import Record
-from nestbench.reports.figures.theme import LIGHT
+from nestbench.reports.figures.theme import LIGHT, Chart, inline
 from nestbench.reports.grades import Grade
 
 _COLOURS = {
@@ -49,7 +49,7 @@ class Axis:
     zero: bool = False
 
 
-def coverage(table: pd.DataFrame, experiment: Experiment, term: str | None = None) -> alt.Chart:
+def coverage(table: pd.DataFrame, experiment: Experiment, term: str | None = None) -> Chart:
     """Coverage by method and condition, the nominal level, Bradley's band, and theory for naive OLS."""
     made = data.with_theory(data.graded(data.records(table, experiment, "coverage"), experiment), experiment)
     level = experiment.cells[0].model.level if experiment.cells else 0.95
@@ -57,20 +57,20 @@ def coverage(table: pd.DataFrame, experiment: Experiment, term: str | None = Non
     return panels(_of_term(made, table, term), experiment, axis)
 
 
-def bias(table: pd.DataFrame, experiment: Experiment, term: str | None = None) -> alt.Chart:
+def bias(table: pd.DataFrame, experiment: Experiment, term: str | None = None) -> Chart:
     """Bias by method and condition, in units of the estimate."""
     made = data.against(data.records(table, experiment, "bias"), 0.0)
     return panels(_of_term(made, table, term), experiment, Axis("Bias", None, 0.0))
 
 
-def se_error(table: pd.DataFrame, experiment: Experiment, term: str | None = None) -> alt.Chart:
+def se_error(table: pd.DataFrame, experiment: Experiment, term: str | None = None) -> Chart:
     """Relative error of the standard error by method and condition, with theory for naive OLS."""
     made = data.against(data.records(table, experiment, "se_error"), 0.0)
     made = data.with_se_theory(made, experiment)
     return panels(_of_term(made, table, term), experiment, Axis("Error of the SE, %", None, 0.0))
 
 
-def rejection(table: pd.DataFrame, experiment: Experiment, term: str | None = None) -> alt.Chart:
+def rejection(table: pd.DataFrame, experiment: Experiment, term: str | None = None) -> Chart:
     """Rejection rate by method and condition: type I error (with its nominal size) or power."""
     made = data.sized(data.records(table, experiment, "rejection"), experiment)
     return panels(_of_term(made, table, term), experiment, Axis("Rejection rate", ".0%", zero=True))
@@ -83,7 +83,7 @@ def _of_term(made: list[Record], table: pd.DataFrame, term: str | None) -> list[
     return [record for record in made if record["term"] == chosen]
 
 
-def panels(made: list[Record], experiment: Experiment, axis: Axis) -> alt.Chart:
+def panels(made: list[Record], experiment: Experiment, axis: Axis) -> Chart:
     """Return the panels of some records (see `rows`); the facets follow the factors."""
     layers = [layer for layer in (_band(axis), _ideal(axis, made)) if layer is not None]
     layers += [_intervals(experiment, axis), _dots(experiment, axis)]
@@ -93,9 +93,9 @@ def panels(made: list[Record], experiment: Experiment, axis: Axis) -> alt.Chart:
     return faceted(chart, made)
 
 
-def faceted(chart: Any, made: list[Record]) -> alt.Chart:
+def faceted(chart: Chart, made: list[Record]) -> Chart:
     """Return a chart over records as small multiples: columns by the first factor, rows by the others."""
-    values = alt.Data(values=made)
+    values = inline(made)
     columns = list(dict.fromkeys(record["column"] for record in made))
     rows = list(dict.fromkeys(record["row"] for record in made))
     encodings: dict[str, Any] = {}
@@ -105,9 +105,9 @@ def faceted(chart: Any, made: list[Record]) -> alt.Chart:
         header = alt.Header(labelAngle=90, labelOrient="right", labelPadding=4)
         encodings["row"] = alt.Row("row:N", title=None, sort=rows, header=header)
     if not encodings:
-        done: alt.Chart = chart.properties(data=values)
+        done: Chart = chart.properties(data=values)
         return done
-    facet: alt.Chart = chart.facet(**encodings, data=values)
+    facet: Chart = chart.facet(**encodings, data=values)
     return facet
 
 
@@ -121,7 +121,7 @@ def _x(axis: Axis, field: str = "value") -> alt.X:
         f"{field}:Q",
         title=axis.title,
         scale=alt.Scale(zero=axis.zero, nice=True),
-        axis=alt.Axis(tickCount=5, labelOverlap=True, **({"format": axis.number} if axis.number else {})),
+        axis=alt.Axis(tickCount=5, labelOverlap=True, format=axis.number or alt.Undefined),
     )
 
 
@@ -146,7 +146,7 @@ def _state(experiment: Experiment) -> tuple[alt.Color, alt.Shape]:
     return colour, shape
 
 
-def _intervals(experiment: Experiment, axis: Axis) -> alt.Chart:
+def _intervals(experiment: Experiment, axis: Axis) -> Chart:
     colour, _ = _state(experiment)
     return (
         alt.Chart()
@@ -155,7 +155,7 @@ def _intervals(experiment: Experiment, axis: Axis) -> alt.Chart:
     )
 
 
-def _dots(experiment: Experiment, axis: Axis) -> alt.Chart:
+def _dots(experiment: Experiment, axis: Axis) -> Chart:
     colour, shape = _state(experiment)
     return (
         alt.Chart()
@@ -164,7 +164,7 @@ def _dots(experiment: Experiment, axis: Axis) -> alt.Chart:
     )
 
 
-def _theory(experiment: Experiment) -> alt.Chart:
+def _theory(experiment: Experiment) -> Chart:
     tooltip = [alt.Tooltip("estimator:N", title="method"), alt.Tooltip("theory:Q", title="theory expects")]
     return (
         alt.Chart()
@@ -174,17 +174,23 @@ def _theory(experiment: Experiment) -> alt.Chart:
     )
 
 
-def _band(axis: Axis) -> alt.Chart | None:
+def _band(axis: Axis) -> Chart | None:
     if axis.band is None:
         return None
     low, high = axis.band
-    return alt.Chart().mark_rect(color=LIGHT["band"]).encode(x=alt.datum(low), x2=alt.datum(high))
+    return alt.Chart(inline([{}])).mark_rect(color=LIGHT["band"]).encode(x=alt.datum(low), x2=alt.datum(high))
 
 
-def _ideal(axis: Axis, made: list[Record]) -> alt.Chart | None:
-    rule = alt.Chart().mark_rule(color=LIGHT["soft"], strokeDash=[3, 3])
+def _ideal(axis: Axis, made: list[Record]) -> Chart | None:
+    """One line a panel; type I errors have a line at their size, power has none."""
+    mark = {"color": LIGHT["soft"], "strokeDash": [3, 3]}
     if axis.ideal is not None:
-        return rule.encode(x=alt.datum(axis.ideal))
+        return alt.Chart(inline([{}])).mark_rule(**mark).encode(x=alt.datum(axis.ideal))
     if any("nominal" in record for record in made):
-        return rule.transform_filter("isValid(datum.nominal)").encode(x=alt.X("nominal:Q"))
+        return (
+            alt.Chart()
+            .mark_rule(**mark)
+            .transform_filter("isValid(datum.nominal)")
+            .encode(x=alt.X("nominal:Q"))
+        )
     return None

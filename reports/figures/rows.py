@@ -28,7 +28,7 @@ def headline_term(table: pd.DataFrame) -> str:
     if rows.empty:
         terms = grades.fixed_terms(table)
         return terms[0] if terms else ""
-    return str(rows.loc[rows["value"].idxmin(), "term"])
+    return str(rows["term"].iloc[int(np.argmin(rows["value"]))])
 
 
 def records(table: pd.DataFrame, experiment: Experiment, measure: str) -> list[Record]:

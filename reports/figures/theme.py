@@ -12,6 +12,9 @@ import vl_convert
 
 from nestbench.sim.errors import InvalidInput
 
+Chart = Any
+"""An Altair chart: plain, layered, faceted or concatenated."""
+
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
 LIGHT: Mapping[str, str] = {
@@ -28,8 +31,8 @@ LIGHT: Mapping[str, str] = {
     "paper": "#ffffff",
 }
 DARK: Mapping[str, str] = {
-    "good": "#5fb2f2",
-    "fair": "#3d7fb8",
+    "good": "#79c3fb",
+    "fair": "#5790c0",
     "doubt": "#d99a3e",
     "bad": "#ff8353",
     "wide": "#b3a3c7",
@@ -80,11 +83,17 @@ def config(colours: Mapping[str, str] = LIGHT) -> dict[str, Any]:
     }
 
 
-def dressed(chart: alt.TopLevelMixin) -> dict[str, Any]:
+def dressed(chart: Chart) -> dict[str, Any]:
     """Return a chart's Vega-Lite specification with the light config."""
     spec: dict[str, Any] = chart.to_dict(context={"pre_transform": False})
     spec["config"] = config()
     return spec
+
+
+def inline(records: list[dict[str, Any]]) -> Any:
+    """Return records as a chart's own data; Altair's row limit is for frames and does not apply."""
+    data: Any = alt.Data
+    return data(values=records)
 
 
 def in_dark(text: str) -> str:
@@ -96,13 +105,13 @@ def in_dark(text: str) -> str:
     return text
 
 
-def svg(chart: alt.TopLevelMixin) -> str:
+def svg(chart: Chart) -> str:
     """Return a chart as SVG text, made without a network or a browser."""
     found: str = vl_convert.vegalite_to_svg(dressed(chart))
     return found
 
 
-def write_chart(chart: alt.TopLevelMixin, path: Path) -> None:
+def write_chart(chart: Chart, path: Path) -> None:
     """Write a chart as svg, pdf, png, html or json, by the file's extension."""
     spec, kind = dressed(chart), path.suffix.lower()
     if kind == ".svg":
