@@ -16,12 +16,12 @@ def run(
         ),
     ] = "school-effects",
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="Run directory [default: runs/NAME].")
+        Path | None, typer.Option("-o", "--out", help="Run directory (default: runs/NAME).")
     ] = None,
     replications: Annotated[int | None, typer.Option(help="Replications of each cell.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the random streams.")] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Processes [default: one per core]; results don't depend on it.")
+        int | None, typer.Option(help="Processes (default: one per core); results don't depend on it.")
     ] = None,
     engine: Annotated[str | None, typer.Option(help="auto, reference or batched.")] = None,
     estimators: Annotated[
@@ -56,10 +56,12 @@ def finish(store: Any, quiet: bool = False) -> None:
     if not quiet:
         from rich.console import Console
 
+        from nestbench.reports.published import print_published
         from nestbench.reports.summary import print_summary
 
         console = Console()
         print_summary(store, console, table)
+        print_published(table, store.experiment, console)
         console.print(
             f"Report: {store.folder / 'report.html'}", markup=False, highlight=False, soft_wrap=True
         )
