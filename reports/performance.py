@@ -197,12 +197,18 @@ def write_performance(table: pd.DataFrame, directory: Path) -> tuple[Path, Path]
     """Write ``performance.csv`` and ``performance.parquet`` into a directory; return their paths."""
     csv, parquet = directory / "performance.csv", directory / "performance.parquet"
     write_atomically(csv, table.to_csv(index=False).encode())
-    plain = table.copy()
-    for column in plain.columns:
-        if plain[column].dtype == object and plain[column].map(type).nunique() > 1:
-            plain[column] = plain[column].map(str)
-    write_atomically(parquet, plain.to_parquet(index=False))
+    write_atomically(parquet, parquet_bytes(table))
     return csv, parquet
+
+
+def parquet_bytes(table: pd.DataFrame) -> bytes:
+    """Return the table as Parquet; levels that aren't all of one plain type (lists of sizes) become text."""
+    plain = table.copy()
+    for column in factors_of(table):
+        if plain[column].map(lambda level: isinstance(level, (list, tuple, dict))).any():
+            plain[column] = plain[column].map(str)
+    written: bytes = plain.to_parquet(index=False)
+    return written
 
 
 def factors_of(table: pd.DataFrame) -> list[str]:

@@ -1,4 +1,4 @@
-"""``nestbench report``: the report of a run, again."""
+"""``nestbench report``: the report of a run, again, in one or more formats."""
 
 from __future__ import annotations
 
@@ -12,22 +12,28 @@ def report(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", help="The page to write [default: report.html in the run directory]."),
+        typer.Option("-o", "--out", help="The directory to write into [default: the run directory]."),
     ] = None,
+    formats: Annotated[
+        str, typer.Option("--format", help="Formats with commas between: html, md, latex, csv, parquet.")
+    ] = "html,csv,parquet",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No summary.")] = False,
 ) -> None:
     """Write the report of a run, finished or not, and print its summary."""
     from rich.console import Console
 
     from nestbench.experiments.store import Store
-    from nestbench.reports.page import write_report
+    from nestbench.reports.exports.write import write_exports
     from nestbench.reports.performance import performance_table
     from nestbench.reports.summary import print_summary
 
     store = Store.open(run)
     table = performance_table(store)
-    path = write_report(store, out or run / "report.html", run=str(run), table=table)
+    names = [name.strip() for name in formats.split(",") if name.strip()]
+    written = write_exports(store, table, out or run, names, str(run))
+    console = Console()
     if not quiet:
-        console = Console()
         print_summary(store, console, table)
-        console.print(f"Report: {path}", markup=False, highlight=False, soft_wrap=True)
+    for path in written:
+        if path.suffix != ".svg":
+            console.print(f"Wrote {path}", markup=False, highlight=False, soft_wrap=True)

@@ -161,8 +161,8 @@ def test_hover_shows_value_error_and_n(opened: Any) -> None:
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.by import By
 
-    dot = opened.find_element(By.CSS_SELECTOR, "#figure-coverage .mark-symbol path")
-    opened.execute_script("arguments[0].scrollIntoView({block: 'center'})", dot)
+    dot = opened.find_elements(By.CSS_SELECTOR, "#figure-coverage .mark-symbol path")[1]
+    opened.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", dot)
     ActionChains(opened).move_to_element(dot).perform()
     wait(opened, "document.querySelector('#vg-tooltip-element.visible') !== null")
     shown = opened.execute_script("return document.querySelector('#vg-tooltip-element').innerText")

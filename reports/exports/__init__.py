@@ -1,0 +1,1 @@
+"""Tables and words for papers: Markdown, LaTeX, a methods paragraph, BibTeX."""

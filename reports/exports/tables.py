@@ -1,0 +1,135 @@
+"""Publication tables: one block a term, conditions down, methods across; digits follow the Monte Carlo error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from nestbench.experiments.experiment import Experiment
+from nestbench.reports.grades import fixed_terms
+from nestbench.reports.measure import Measure, Unit
+from nestbench.reports.measures import measure_named
+from nestbench.reports.wording import condition, rounded
+
+STANDARD = ("bias", "empirical_se", "se_error", "coverage", "rejection")
+
+
+@dataclass(frozen=True, slots=True)
+class TextTable:
+    """A table of text: caption, column heads, rows."""
+
+    caption: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def text_tables(
+    table: pd.DataFrame, experiment: Experiment, measures: Sequence[str] = STANDARD
+) -> list[TextTable]:
+    """Return one table per measure and fixed effect: conditions by methods, ``value (MCSE)``."""
+    chosen = [measure_named(name) for name in measures]
+    made = [_one(table, experiment, measure, term) for measure in chosen for term in fixed_terms(table)]
+    return [one for one in made if one.rows]
+
+
+def _one(table: pd.DataFrame, experiment: Experiment, measure: Measure, term: str) -> TextTable:
+    rows = table[(table["measure"] == measure.name) & (table["term"] == term)]
+    scale = 100.0 if measure.unit is Unit.SHARE else 1.0
+    texts = {
+        (cell, label): rounded(scale * value, scale * mcse)
+        for cell, label, value, mcse in zip(
+            rows["cell"], rows["estimator"], rows["value"], rows["mcse"], strict=True
+        )
+    }
+    labels = [e.label for e in experiment.estimators if e.label in set(rows["estimator"])]
+    cells = sorted(set(rows["cell"]))
+    unit = {Unit.SHARE: ", %", Unit.PERCENT: ", %"}.get(measure.unit, "")
+    return TextTable(
+        f"{measure.label}{unit} for {term}: {measure.formula} (Monte Carlo standard error)",
+        ("Condition", *labels),
+        tuple(
+            (condition(experiment.levels[c]), *(texts.get((c, label), "") for label in labels)) for c in cells
+        ),
+    )
+
+
+def to_markdown(tables: Sequence[TextTable]) -> str:
+    """Return tables as GitHub Markdown, numbers aligned to the right."""
+    return "\n\n".join(_markdown(table) for table in tables) + "\n"
+
+
+def _markdown(table: TextTable) -> str:
+    def line(entries: Sequence[str]) -> str:
+        return "| " + " | ".join(_escaped(entry, _MARKDOWN) for entry in entries) + " |"
+
+    rule = "|" + "|".join([" --- ", *[" ---: "] * (len(table.heads) - 1)]) + "|"
+    return "\n".join(
+        [f"**{_escaped(table.caption, _MARKDOWN)}**", "", line(table.heads), rule, *map(line, table.rows)]
+    )
+
+
+def to_latex(tables: Sequence[TextTable]) -> str:
+    """Return tables as LaTeX for the booktabs package; every special character is escaped."""
+    return "\n".join(_latex(table) for table in tables)
+
+
+def _latex(table: TextTable) -> str:
+    def line(entries: Sequence[str]) -> str:
+        return " & ".join(_escaped(entry, _LATEX) for entry in entries) + r" \\"
+
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{_escaped(table.caption, _LATEX)}}}",
+            rf"\begin{{tabular}}{{l{'r' * (len(table.heads) - 1)}}}",
+            r"\toprule",
+            line(table.heads),
+            r"\midrule",
+            *map(line, table.rows),
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def latex_document(body: str) -> str:
+    """Return a document that compiles on its own around tables."""
+    return "\n".join(
+        [
+            r"\documentclass{article}",
+            r"\usepackage[T1]{fontenc}",
+            r"\usepackage{booktabs}",
+            r"\begin{document}",
+            body,
+            r"\end{document}",
+            "",
+        ]
+    )
+
+
+_MARKDOWN = {"|": r"\|", "*": r"\*", "_": r"\_", "<": "&lt;", "\n": " "}
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "\n": " ",
+}
+
+
+def _escaped(text: str, table: dict[str, str]) -> str:
+    return "".join(table.get(character, character) for character in text)

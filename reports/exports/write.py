@@ -1,0 +1,66 @@
+"""Writing exports: a format's name to its files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from nestbench.experiments.files import write_atomically
+from nestbench.experiments.results import Results
+from nestbench.reports.exports.tables import latex_document, text_tables, to_latex, to_markdown
+from nestbench.reports.exports.words import bibtex, methods_paragraph
+from nestbench.reports.page import render, write_figures
+from nestbench.reports.performance import parquet_bytes
+from nestbench.reports.verdict import verdicts
+from nestbench.sim.errors import unknown_name
+
+FORMATS = ("html", "md", "latex", "csv", "parquet")
+
+
+def write_exports(
+    results: Results, table: pd.DataFrame, directory: Path, formats: Sequence[str], run: str
+) -> list[Path]:
+    """Write a run's report in some formats into a directory; return the files.
+
+    ``html`` report.html and figures, ``md`` report.md (verdict, tables, methods paragraph), ``latex`` tables.tex
+    (compiles on its own) with references.bib, ``csv`` and ``parquet`` the performance table.
+    """
+    for name in formats:
+        if name not in FORMATS:
+            raise unknown_name("format", name, FORMATS)
+    written: list[Path] = []
+    for name in dict.fromkeys(formats):
+        for file, data in _files(results, table, name, run).items():
+            write_atomically(directory / file, data)
+            written.append(directory / file)
+        if name == "html":
+            written += write_figures(table, results.experiment, directory / "figures")
+    return written
+
+
+def _files(results: Results, table: pd.DataFrame, name: str, run: str) -> dict[str, bytes]:
+    experiment = results.experiment
+    if name == "html":
+        return {"report.html": render(results, table, run).encode()}
+    if name == "csv":
+        return {"performance.csv": table.to_csv(index=False).encode()}
+    if name == "parquet":
+        return {"performance.parquet": parquet_bytes(table)}
+    tables = text_tables(table, experiment)
+    if name == "latex":
+        return {
+            "tables.tex": latex_document(to_latex(tables)).encode(),
+            "references.bib": bibtex(experiment).encode(),
+        }
+    return {"report.md": markdown(results, table, to_markdown(tables)).encode()}
+
+
+def markdown(results: Results, table: pd.DataFrame, tables: str) -> str:
+    """Return the Markdown report: verdict, methods paragraph, tables."""
+    experiment = results.experiment
+    sentences = "\n".join(f"- {verdict.sentence}" for verdict in verdicts(table, experiment))
+    words = methods_paragraph(experiment, table, results.provenance)
+    title = experiment.title or experiment.name
+    return f"# {title}\n\n{sentences}\n\n## Methods\n\n{words}\n\n## Results\n\n{tables}"

@@ -1,0 +1,138 @@
+"""Tables and words for papers."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from nestbench.estimators.registry import known
+from nestbench.reports.exports.tables import latex_document, text_tables, to_latex, to_markdown
+from nestbench.reports.exports.words import bibtex, citation_keys, methods_paragraph, references
+from nestbench.reports.exports.write import write_exports
+from nestbench.reports.performance import performance_table
+from nestbench.reports.wording import decimals, rounded
+from nestbench.sim.errors import InvalidInput
+from tests.reports.synthetic import FakeResults, school_study
+
+
+@pytest.fixture(scope="module")
+def study() -> FakeResults:
+    return school_study(reps=100, schools=(6, 30), icc=(0.2,))
+
+
+@pytest.fixture(scope="module")
+def table(study: FakeResults) -> pd.DataFrame:
+    return performance_table(study)
+
+
+@pytest.mark.parametrize(
+    ("value", "mcse", "text"),
+    [
+        (0.94812, 0.0071, "0.948 (0.007)"),
+        (94.812, 0.71, "94.8 (0.7)"),
+        (123.4, 12.0, "123 (12)"),
+        (-0.00002, 0.0005, "-0.0000 (0.0005)"),
+        (1.0, 0.0, "1 (0)"),
+        (0.5, float("nan"), "0.5"),
+        (float("nan"), 0.1, ""),
+        (float("inf"), float("nan"), "inf"),
+    ],
+)
+def test_digits_follow_the_error(value: float, mcse: float, text: str) -> None:
+    assert rounded(value, mcse) == text
+
+
+def test_decimals_end_at_the_first_significant_digit_of_the_error() -> None:
+    assert [decimals(x) for x in (20.0, 1.0, 0.5, 0.05, 0.0123)] == [0, 0, 1, 2, 2]
+
+
+def test_markdown_has_every_number_of_the_table(study: FakeResults, table: pd.DataFrame) -> None:
+    text = to_markdown(text_tables(table, study.experiment, ("coverage",)))
+    rows = table[
+        (table["measure"] == "coverage") & table["term"].isin(["age", "gender[T.male]", "resources"])
+    ]
+    for value, mcse in zip(rows["value"], rows["mcse"], strict=True):
+        assert rounded(100 * value, 100 * mcse) in text
+    widths = {
+        line.count("|") for line in text.splitlines() if line.startswith("|") and "resources" not in line
+    }
+    assert widths == {6, 8} or widths == {8} or widths == {7, 8}
+
+
+def test_latex_escapes_and_balances(study: FakeResults, table: pd.DataFrame) -> None:
+    levels = tuple({"a_b & c%": "50 % {x} \\ ~^#$"} for _ in study.experiment.levels)
+    hostile = replace(study.experiment, levels=levels)
+    text = to_latex(text_tables(table, hostile))
+    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") > 5
+    bare = re.sub(r"\\[\\&%$#_{}]", "", text)
+    assert bare.count("{") == bare.count("}")
+    for body in re.findall(r"\\midrule\n(.*?)\\bottomrule", text, re.S):
+        for line in body.strip().splitlines():
+            assert not re.search(r"(?<!\\)[%#$]", line)
+    spec = re.findall(r"\\begin\{tabular\}\{(l r*|lr*)\}\n\\toprule\n(.*?) \\\\", text)
+    assert all(len(columns) == len(re.findall(r"(?<!\\)&", heads)) + 1 for columns, heads in spec)
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex on the path")
+def test_latex_compiles(study: FakeResults, table: pd.DataFrame, tmp_path: Path) -> None:
+    file = tmp_path / "tables.tex"
+    file.write_text(latex_document(to_latex(text_tables(table, study.experiment))))
+    done = subprocess.run(
+        ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", file.name],
+        cwd=tmp_path,
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_methods_paragraph_says_what_was_run(study: FakeResults, table: pd.DataFrame) -> None:
+    text = methods_paragraph(study.experiment, table, {"packages": {"nestbench": "9.9", "numpy": "2.0"}})
+    for words in (
+        "100 replications",
+        "seed 20261122",
+        "layout.schools (6 and 30)",
+        "6 methods",
+        "nestbench 9.9",
+    ):
+        assert words in text
+    assert re.search(r"Of 1,200 fits \d+ gave no usable answer", text)
+    assert "95 % intervals" in text
+
+
+def test_every_source_of_a_built_in_method_is_in_the_bibliography() -> None:
+    keys = set(references())
+    for estimator in known().values():
+        for key in citation_keys(estimator.info.source):
+            assert key in keys, (estimator.name, key)
+
+
+def test_bibtex_names_only_what_was_used(study: FakeResults) -> None:
+    text = bibtex(study.experiment)
+    assert "@article{liang1986," in text
+    assert "@article{morris2019," in text
+    assert "kenward1997" not in text
+    for entry in text.strip().split("\n\n"):
+        assert entry.count("{") == entry.count("}")
+        assert re.search(r"year = \{\d{4}\}", entry)
+
+
+def test_files_of_each_format(study: FakeResults, table: pd.DataFrame, tmp_path: Path) -> None:
+    written = write_exports(study, table, tmp_path, ["md", "latex", "csv", "parquet"], "run")
+    assert [p.name for p in written] == [
+        "report.md",
+        "tables.tex",
+        "references.bib",
+        "performance.csv",
+        "performance.parquet",
+    ]
+    text = (tmp_path / "report.md").read_text()
+    assert text.startswith("# Which method survives few schools?")
+    assert "## Methods" in text
+    with pytest.raises(InvalidInput, match="unknown format 'pdf'"):
+        write_exports(study, table, tmp_path, ["pdf"], "run")
