@@ -9,11 +9,12 @@ from time import perf_counter
 import numpy as np
 import numpy.typing as npt
 
-from nestbench.estimators import mixed_search
+from nestbench.estimators import mixed_reference, mixed_search
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.inference import wald
-from nestbench.estimators.kernels import mixed, random_intercept
+from nestbench.estimators.kernels import mixed, random_intercept, random_slopes
 from nestbench.estimators.kernels.mixed import MixedFits, as_named, empty_fits
+from nestbench.estimators.random_part import RandomPart, random_part_of
 from nestbench.sim.batch import Batch, Floats, Ints
 from nestbench.sim.design import design_of
 from nestbench.sim.errors import InvalidInput, did_you_mean
@@ -48,6 +49,7 @@ class BatchFit:
     estimate, unscaled : float64 [R, K]
         Coefficients; their variances / sigma^2, in the units of `fits`.
     quantities : mapping of str to float64 [R]
+    part : RandomPart
     """
 
     batch: Batch
@@ -57,6 +59,12 @@ class BatchFit:
     estimate: Floats
     unscaled: Floats
     quantities: Mapping[str, Floats]
+    part: RandomPart
+
+    @property
+    def intercept_only(self) -> bool:
+        """Whether the random part is a random intercept."""
+        return self.batch.once(design_of, self.model).random_terms == ("Intercept",)
 
 
 def fit_of(batch: Batch, model: Model, restricted: bool, covariance: str = "full") -> BatchFit:
@@ -77,13 +85,17 @@ def _completed(batch: Batch, model: Model, restricted: bool, theta: Floats, cova
         )
     moments = batch.once(moments_of, model)
     design = batch.once(design_of, model)
-    if design.random_terms != ("Intercept",):
-        raise InvalidInput(f"expected random = \"1\", got '{model.random}'")
-    fits = intercept_fits(moments, restricted, theta)
+    part = random_part_of(moments, covariance == "diagonal")
+    if design.random_terms == ("Intercept",):
+        fits = intercept_fits(moments, restricted, theta)
+        quantities = intercept_quantities(moments, fits)
+    else:
+        fits = slope_fits(moments, part, restricted)
+        quantities = slope_quantities(moments, part, fits, design.random_terms)
     estimate, unscaled = np.empty_like(moments.shift), np.empty_like(moments.shift)
     as_named(moments.contrasts, moments.shift, fits, estimate, unscaled)
-    quantities = intercept_quantities(moments, fits, restricted)
-    return BatchFit(batch, model, moments, fits, estimate, unscaled, quantities)
+    quantities |= evidence(moments, fits, restricted)
+    return BatchFit(batch, model, moments, fits, estimate, unscaled, quantities, part)
 
 
 def intercept_fits(moments: SchoolMoments, restricted: bool, theta: Floats) -> MixedFits:
@@ -95,20 +107,54 @@ def intercept_fits(moments: SchoolMoments, restricted: bool, theta: Floats) -> M
     return fits
 
 
+def slope_fits(moments: SchoolMoments, part: RandomPart, restricted: bool) -> MixedFits:
+    """Return fits with random slopes."""
+    reps, m = len(moments.shift), len(part.rows)
+    fits = empty_fits(reps, len(moments.x), m)
+    random_slopes.fit(
+        moments.cross,
+        moments.replication_offsets,
+        columns_of(moments),
+        moments.z,
+        *part.arrays,
+        restricted,
+        np.full((reps, m), np.nan),
+        fits,
+    )
+    return fits
+
+
+def slope_quantities(
+    moments: SchoolMoments, part: RandomPart, fits: MixedFits, terms: tuple[str, ...]
+) -> dict[str, Floats]:
+    """Return the random effects' SDs and correlations, and the residual SD."""
+    residual = np.sqrt(fits.sigma2) / moments.scale[:, -1]
+    relative = part.relative(fits.theta)
+    q = len(terms)
+    sd = [np.sqrt(np.maximum(relative[:, i, i], 0.0)) for i in range(q)]
+    values = {mixed_reference.sd_name(term): sd[i] * residual for i, term in enumerate(terms)}
+    for j in range(q):
+        for i in range(j):
+            both = sd[i] * sd[j]
+            values[f"(corr[{terms[i]},{terms[j]}])"] = np.divide(
+                relative[:, i, j], both, out=np.full_like(both, np.nan), where=both > 0
+            )
+    return values | {"(residual_sd)": residual}
+
+
 def columns_of(moments: SchoolMoments) -> Ints:
     """Return the columns of W that are [X y]."""
     return np.append(moments.x, moments.cross.shape[1] - 1)
 
 
-def intercept_quantities(moments: SchoolMoments, fits: MixedFits, restricted: bool) -> dict[str, Floats]:
-    """Return school and residual SD, ICC, log-likelihood, and how the search ended."""
+def intercept_quantities(moments: SchoolMoments, fits: MixedFits) -> dict[str, Floats]:
+    """Return school and residual SD and ICC."""
     residual = np.sqrt(fits.sigma2) / moments.scale[:, -1]
     theta = fits.theta[:, 0]
     return {
         "(school_sd)": theta * residual,
         "(residual_sd)": residual,
         "(icc)": theta**2 / (1.0 + theta**2),
-        **evidence(moments, fits, restricted),
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from nestbench.estimators import (
     dummies,
     gee,
+    gls,
     means,
     mixedlm,
     mixedlm_guarded,
@@ -17,6 +18,7 @@ from nestbench.estimators import (
     ols_cr2,
     ols_hc,
     reml,
+    wild,
 )
 from nestbench.estimators.estimator import Estimator
 from nestbench.sim.errors import InvalidInput, unknown_name
@@ -45,6 +47,8 @@ ESTIMATORS: tuple[Estimator, ...] = (
     reml.REML_BW,
     reml.REML_SATT,
     reml.REML_KR,
+    reml.REML_CR2,
+    gls.GLS,
     mundlak.mundlak(reml.REML_Z, "z", "z"),
     mundlak.mundlak(reml.REML_SATT, "satt", "Satterthwaite"),
     mundlak.mundlak(reml.REML_KR, "kr", "Kenward-Roger"),

@@ -90,6 +90,21 @@ def empty_fits(size: int, p: int, m: int) -> MixedFits:
 
 
 @kernel
+def put(source: Floats, target: Floats) -> None:
+    """Copy a matrix (in a loop: assigning arrays to slices takes numba seconds to compile)."""
+    for i in range(source.shape[0]):
+        for j in range(source.shape[1]):
+            target[i, j] = source[i, j]
+
+
+@kernel
+def put_vector(source: Floats, target: Floats) -> None:
+    """Copy a vector."""
+    for i in range(source.shape[0]):
+        target[i] = source[i]
+
+
+@kernel
 def as_named(contrasts: Floats, shift: Floats, fits: MixedFits, estimate: Floats, variance: Floats) -> None:
     """Write the coefficients of the terms as named, and their variances / sigma^2, to [R, K] arrays."""
     size, terms, p = contrasts.shape

@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 
 from nestbench.estimators.kernels.linalg import apply, dot, eigen, quadratic
-from nestbench.estimators.kernels.mixed import MixedFits
+from nestbench.estimators.kernels.mixed import MixedFits, put
 from nestbench.sim.batch import Floats
 from nestbench.sim.compiled import kernel
 
@@ -34,7 +34,7 @@ def satterthwaite(contrasts: Floats, fits: MixedFits, df: Floats) -> None:
     hessian, values, vectors = np.empty((m, m)), np.empty(m), np.empty((m, m))
     a, gamma = np.empty(p), np.empty(m)
     for r in range(size):
-        hessian[:] = fits.curvature[r]
+        put(fits.curvature[r], hessian)
         eigen(hessian, values, vectors)
         for k in range(terms):
             apply(fits.unscaled[r], contrasts[r, k], a)

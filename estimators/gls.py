@@ -1,0 +1,89 @@
+"""Generalised least squares with the true ratio of the variance components: what no analyst has, and the best there is.
+
+theta = school SD / residual SD is an option that the plan of an experiment fills in from each cell's truth: this is the
+one estimator that is told a truth. Only the ratio is given: sigma^2 is estimated as RSS/(N - p), the test is normal.
+"""
+
+from __future__ import annotations
+
+import math
+from time import perf_counter
+
+import numpy as np
+
+from nestbench.estimators.estimates import Estimates
+from nestbench.estimators.estimator import Agreement, Estimator, Info, Options
+from nestbench.estimators.mixed_fit import estimates_of, fit_given, plain_errors
+from nestbench.estimators.mixed_inference import plain_errors as textbook_errors
+from nestbench.estimators.mixed_reference import components, quantity_names
+from nestbench.estimators.mixed_textbook import factor_of, fit_at, textbook_of
+from nestbench.estimators.reference import Answer, DataSet, reference_engine
+from nestbench.estimators.splice import leave_to
+from nestbench.sim.batch import Batch
+from nestbench.sim.design import design_of
+from nestbench.sim.errors import InvalidInput
+from nestbench.sim.model import Model
+
+INTERCEPT = ("Intercept",)
+
+
+def batched(batch: Batch, model: Model, options: Options) -> Estimates:
+    """Solve for every replication from school cross-products."""
+    started = perf_counter()
+    theta = known_theta(batch, model, options)
+    fit = fit_given(batch, model, True, np.full(batch.size, theta))
+    std_error = plain_errors(fit)
+    estimates = estimates_of(batch, model, fit, std_error, np.full_like(std_error, np.inf), started)
+    return leave_to(reference, estimates, np.flatnonzero(~fit.moments.regular), batch, model, options)
+
+
+def reference(batch: Batch, model: Model, options: Options) -> Estimates:
+    """Solve with every V_g written out."""
+    theta = known_theta(batch, model, options)
+
+    def fit_one(data: DataSet) -> Answer:
+        written = textbook_of(data, factor_of(1), True)
+        fit = fit_at(written, np.array([theta]))
+        quantities = components(INTERCEPT, np.array([[theta**2]]), fit.sigma2, -0.5 * fit.criterion, np.nan)
+        return Answer(fit.estimate, textbook_errors(fit), np.inf, quantities=quantities)
+
+    return reference_engine(fit_one, quantities=quantity_names(INTERCEPT))(batch, model, options)
+
+
+def known_theta(batch: Batch, model: Model, options: Options) -> float:
+    """Return the theta that was given.
+
+    Raises
+    ------
+    InvalidInput
+        There is none, or the model has random slopes.
+    """
+    theta = options["theta"]
+    number = isinstance(theta, (int, float)) and not isinstance(theta, bool)
+    if not number or not 0.0 <= float(theta) < math.inf:
+        raise InvalidInput(
+            f"estimator 'gls' expected its option theta (true school SD / residual SD) as a number >= 0, got {theta!r}; "
+            "an experiment fills it in from the population; on your own data use reml-satt"
+        )
+    if batch.once(design_of, model).random_terms != INTERCEPT:
+        raise InvalidInput(
+            f"estimator 'gls' expected random = \"1\", got '{model.random}'; it knows one variance ratio, no slopes"
+        )
+    return float(theta)
+
+
+GLS = Estimator(
+    name="gls",
+    version=1,
+    info=Info(
+        label="GLS, true theta",
+        summary="generalised least squares told the true ratio of school and residual SD: the best any method could do",
+        assumes="normal or not, schools independent of the covariates; nobody has it outside a simulation",
+        df="inf (z)",
+        source="Aitken 1935",
+    ),
+    reference=reference,
+    batched=batched,
+    agreement=Agreement.DIRECT,
+    options={"theta": None},
+)

@@ -1,0 +1,243 @@
+r"""CR2 standard errors and Satterthwaite df after a generalised least squares fit, from school cross-products.
+
+With the fitted V_g (sigma^2 = 1) as working model, C = (X'V^-1X)^-1, R_g = V_g - X_g C X_g', D'D = V_g and
+A_g = D'(D R_g D')^(-1/2) D, the symmetric solution of A R A = V,
+
+    Var = C [sum_g X_g'V_g^-1 A_g e_g e_g' A_g V_g^-1 X_g] C.
+
+A_g is the identity outside the span of [X_g Z_g]. With the eigenvectors of its cross-product, S_g = E w E', an
+orthonormal basis Q of the span has Q'[X_g Z_g] = w^(1/2) E', and all takes place in at most p + q dimensions: there
+V = LL', m' = l'C X'L^-T (L'RL)^(-1/2) L' for a contrast l, and
+
+    l'beta's score  m'e,   P = diag(m_g'V_g m_g) - (X_g'm_g)'C(X_h'm_h),   df = tr(P)^2/tr(P^2).
+
+Sources: Bell & McCaffrey (2002); Pustejovsky & Tipton (2018), whose clubSandwich is the reference for the details.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from nestbench.estimators.kernels.linalg import cholesky, eigen, invert_lower, multiply
+from nestbench.estimators.kernels.mixed import MixedFits
+from nestbench.estimators.kernels.random_slopes import fill, gather, shrinkage
+from nestbench.sim.batch import Floats, Ints
+from nestbench.sim.compiled import kernel
+
+THIN = 1e-11
+"""A direction of [X_g Z_g] with less than this share of the largest is left to the unadjusted score."""
+DETERMINED = 1e-10
+"""An eigenvalue of D R D' below this share of the largest is zero: the school determines a coefficient."""
+
+
+@kernel
+def adjusted_school(
+    s: Floats, psi: Floats, c: Floats, p: int, values: Floats, vectors: Floats, span: Floats, v: Floats, rows: Floats
+) -> int:  # fmt: skip
+    """Write X'V^-1(A - I) and X'V^-1A in the basis Q to `rows` [2, p, k], V to `v` [k, k], Q'[X Z] to `span` [k, d].
+
+    `s` [d, d] is the school's cross-product of [X Z], overwritten; returns k, the dimensions of its span. Rows and
+    columns from k on are those of an identity.
+    """
+    d = s.shape[0]
+    q = d - p
+    eigen(s, values, vectors)
+    largest, k = 0.0, 0
+    for i in range(d):
+        largest = max(largest, values[i])
+    for i in range(d):
+        if values[i] > THIN * largest:
+            for j in range(d):
+                span[k, j] = math.sqrt(values[i]) * vectors[j, i]
+            values[k] = values[i]
+            for j in range(d):
+                vectors[j, k] = vectors[j, i]
+            k += 1
+    low, inv, b, half, work = (
+        np.zeros((d, d)),
+        np.empty((d, d)),
+        np.zeros((d, d)),
+        np.zeros((d, d)),
+        np.empty((d, d)),
+    )
+    for i in range(d):
+        for j in range(d):
+            v[i, j] = 1.0 if i == j else 0.0
+            if i < k and j < k:
+                for a in range(q):
+                    for m in range(q):
+                        v[i, j] += span[i, p + a] * psi[a, m] * span[j, p + m]
+            low[i, j] = v[i, j]
+    cholesky(low)
+    for i in range(d):
+        for j in range(i + 1, d):
+            low[i, j] = 0.0
+    for i in range(k):
+        for j in range(k):
+            total = v[i, j]
+            for a in range(p):
+                for m in range(p):
+                    total -= span[i, a] * c[a, m] * span[j, m]
+            half[i, j] = total
+    multiply(half, low, work)
+    for i in range(k):
+        for j in range(k):
+            total = 0.0
+            for m in range(k):
+                total += low[m, i] * work[m, j]
+            b[i, j] = total
+    inverse_root(b, k, work, half)
+    invert_lower(low, inv)
+    for a in range(p):
+        for i in range(k):
+            total = 0.0
+            for m in range(k):
+                total += span[m, a] * inv[i, m]
+            work[a, i] = total
+        for j in range(k):
+            plain, adjusted = 0.0, 0.0
+            for i in range(k):
+                plain += work[a, i] * inv[i, j]
+                for m in range(k):
+                    adjusted += work[a, i] * half[i, m] * low[j, m]
+            rows[0, a, j], rows[1, a, j] = adjusted - plain, adjusted
+    return k
+
+
+@kernel
+def inverse_root(b: Floats, k: int, vectors: Floats, out: Floats) -> None:
+    """Write the Moore-Penrose (-1/2)th power of the leading k x k block of `b`, overwritten, to `out`."""
+    d = b.shape[0]
+    values = np.empty(d)
+    eigen(b, values, vectors)
+    largest = 0.0
+    for i in range(d):
+        largest = max(largest, values[i])
+    for i in range(k):
+        for j in range(k):
+            total = 0.0
+            for m in range(d):
+                if values[m] > DETERMINED * largest:
+                    total += vectors[i, m] * vectors[j, m] / math.sqrt(values[m])
+            out[i, j] = total
+
+
+@kernel
+def cr2(
+    cross: Floats, offsets: Ints, columns: Ints, z: Ints, offset: Floats, unit: Floats, rows: Ints, cols: Ints,
+    contrasts: Floats, fits: MixedFits, variance: Floats, df: Floats,
+) -> None:  # fmt: skip
+    """Write CR2 variances and df [R, K] of contrasts [R, K, p]; arguments as in `random_slopes.fit`."""
+    p, q, terms = len(columns) - 1, len(z), contrasts.shape[1]
+    d = p + q
+    most = 1
+    for r in range(len(offsets) - 1):
+        most = max(most, offsets[r + 1] - offsets[r])
+    total, cz, zz = np.empty((p + 1, p + 1)), np.empty((most, p + 1, q)), np.empty((most, q, q))
+    lam, psi, s = np.empty((q, q)), np.empty((q, q)), np.empty((d, d))
+    values, vectors, span, v = np.empty(d), np.empty((d, d)), np.empty((d, d)), np.empty((d, d))
+    parts, e, qe, m, bc = np.empty((2, p, d)), np.empty(d), np.empty(d), np.empty(d), np.empty(p)
+    lc, spread, moment = np.empty((terms, p)), np.empty((terms, 2)), np.empty((terms, p, p))
+    for r in range(len(offsets) - 1):
+        if math.isnan(fits.sigma2[r]):
+            continue
+        gather(cross, offsets[r], offsets[r + 1], columns, z, offset[r], unit[r], total, cz, zz)
+        fill(fits.theta[r], rows, cols, lam)
+        for i in range(q):
+            for j in range(q):
+                psi[i, j] = 0.0
+                for h in range(q):
+                    psi[i, j] += lam[i, h] * lam[j, h]
+        multiply(contrasts[r], fits.unscaled[r], lc)
+        spread[:] = 0.0
+        moment[:] = 0.0
+        for k in range(terms):
+            variance[r, k] = 0.0
+        for g in range(offsets[r + 1] - offsets[r]):
+            school = cross[offsets[r] + g]
+            for i in range(p):
+                e[i] = school[columns[i], columns[p]]
+                for j in range(p):
+                    s[i, j] = school[columns[i], columns[j]]
+                    e[i] -= s[i, j] * fits.beta[r, j]
+                for j in range(q):
+                    s[i, p + j] = s[p + j, i] = cz[g, i, j]
+            for i in range(q):
+                e[p + i] = cz[g, p, i]
+                for j in range(q):
+                    s[p + i, p + j] = zz[g, i, j]
+                for j in range(p):
+                    e[p + i] -= cz[g, j, i] * fits.beta[r, j]
+            size = adjusted_school(s, psi, fits.unscaled[r], p, values, vectors, span, v, parts)
+            for i in range(size):
+                qe[i] = 0.0
+                for j in range(d):
+                    qe[i] += vectors[j, i] * e[j] / math.sqrt(values[i])
+            plain_score(lam, zz[g], cz[g], e, bc)
+            for k in range(terms):
+                score = 0.0
+                for i in range(p):
+                    score += lc[k, i] * bc[i]
+                    for j in range(size):
+                        score += lc[k, i] * parts[0, i, j] * qe[j]
+                variance[r, k] += score * score
+                add_working(lc[k], parts[1], span, v, fits.unscaled[r], size, m, spread[k], moment[k])
+        for k in range(terms):
+            df[r, k] = working_df(fits.unscaled[r], spread[k], moment[k])
+
+
+@kernel
+def plain_score(lam: Floats, zz: Floats, cz: Floats, e: Floats, out: Floats) -> None:
+    """Write X'V^-1 e = X'e - X'Z K Z'e to `out` [p], K = Lambda (I + Lambda'Z'Z Lambda)^-1 Lambda'; `e` is [X Z]'e."""
+    p, q = len(out), len(lam)
+    m, u, k = np.empty((q, q)), np.empty((q, q)), np.empty((q, q))
+    shrinkage(lam, zz, m, u, k)
+    for i in range(p):
+        out[i] = e[i]
+        for j in range(q):
+            for h in range(q):
+                out[i] -= cz[i, j] * k[j, h] * e[p + h]
+
+
+@kernel
+def add_working(
+    lc: Floats, rows: Floats, span: Floats, v: Floats, c: Floats, size: int, m: Floats, spread: Floats, moment: Floats
+) -> None:  # fmt: skip
+    """Add a school's m'Vm - b'Cb and (m'Vm)^2 - 2 m'Vm b'Cb to `spread`, bb' to `moment` [p, p], b = X'm."""
+    p = len(lc)
+    b = np.empty(p)
+    for i in range(size):
+        m[i] = 0.0
+        for j in range(p):
+            m[i] += lc[j] * rows[j, i]
+    working, fitted = 0.0, 0.0
+    for i in range(size):
+        for j in range(size):
+            working += m[i] * v[i, j] * m[j]
+    for i in range(p):
+        b[i] = 0.0
+        for j in range(size):
+            b[i] += span[j, i] * m[j]
+    for i in range(p):
+        for j in range(p):
+            fitted += b[i] * c[i, j] * b[j]
+            moment[i, j] += b[i] * b[j]
+    spread[0] += working - fitted
+    spread[1] += working * working - 2.0 * working * fitted
+
+
+@kernel
+def working_df(c: Floats, spread: Floats, moment: Floats) -> float:
+    """Return tr(P)^2/tr(P^2)."""
+    square = spread[1]
+    p = len(c)
+    for i in range(p):
+        for j in range(p):
+            left, right = 0.0, 0.0
+            for h in range(p):
+                left += c[i, h] * moment[h, j]
+                right += c[j, h] * moment[h, i]
+            square += left * right
+    return spread[0] * spread[0] / square

@@ -1,0 +1,70 @@
+"""The random part of a model as kernels read it, and its variance components in the coordinates of the terms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nestbench.estimators.mixed_textbook import free_entries
+from nestbench.sim.batch import Floats, Ints
+from nestbench.sim.moments import SchoolMoments
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RandomPart:
+    """Z = (column of W + `offset`) * `unit`, u as named = `back` u / s_y, theta_a = Lambda[rows[a], cols[a]].
+
+    Correlated intercept and slopes are the same model in the pivoted columns as in the raw ones; a diagonal
+    covariance, or slopes without an intercept, are not: there the offset undoes the pivot.
+
+    Attributes
+    ----------
+    offset, unit : float64 [R, q]
+    back : float64 [R, q, q]
+    rows, cols : int64 [m]
+    """
+
+    offset: Floats
+    unit: Floats
+    back: Floats
+    rows: Ints
+    cols: Ints
+
+    @property
+    def arrays(self) -> tuple[Floats, Floats, Ints, Ints]:
+        """What kernels take."""
+        return self.offset, self.unit, self.rows, self.cols
+
+    def relative(self, theta: Floats) -> Floats:
+        """Return Var(u)/sigma^2 of the random effects as named [R, q, q]."""
+        factor = np.zeros_like(self.back)
+        factor[:, self.rows, self.cols] = theta
+        return self._product(self._product(self.back, factor), None)
+
+    def _product(self, a: Floats, b: Floats | None) -> Floats:
+        """Return a b, or a a' (elementwise sums: the same bits for any number of replications)."""
+        other = np.swapaxes(a, 1, 2) if b is None else b
+        out = np.zeros_like(a)
+        for k in range(a.shape[1]):
+            out += a[:, :, k, None] * other[:, None, k, :]
+        return out
+
+
+def random_part_of(moments: SchoolMoments, diagonal: bool) -> RandomPart:
+    """Return the random part of a model's moments."""
+    z = moments.z
+    reps, q = len(moments.scale), len(z)
+    pivot, scale = moments.pivot[:, z], moments.scale[:, z]
+    raw = diagonal or 0 not in z
+    offset = pivot * scale if raw else np.zeros((reps, q))
+    unit = 2.0 ** -np.round(0.5 * np.log2(1.0 + offset**2))
+    back = np.zeros((reps, q, q))
+    index = np.arange(q)
+    back[:, index, index] = scale * unit
+    if not raw:
+        at = int(np.flatnonzero(z == 0)[0])
+        back[:, at] -= pivot * scale
+        back[:, at, at] = 1.0
+    free = np.array(free_entries(q, diagonal), dtype=np.int64)
+    return RandomPart(offset, unit, back, free[:, 0].copy(), free[:, 1].copy())
