@@ -34,6 +34,8 @@ ESTIMATORS: tuple[Estimator, ...] = (
     ols_cr2.CR2_SATT,
     ols_cluster.CR3_T,
     ols_cluster.JACKKNIFE_T,
+    wild.WILD,
+    wild.WILD_U,
     dummies.DUMMIES,
     dummies.DUMMIES_CR1S_Z,
     ols_cr2.DUMMIES_CR2_SATT,

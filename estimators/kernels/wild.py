@@ -1,0 +1,264 @@
+"""The wild cluster bootstrap from school scores alone (MacKinnon, Nielsen & Webb 2023).
+
+With M = (X'X)^-1, C_g = X_g'X_g, scores s_g and a term c'beta of variance m = c'Mc (per sigma^2): imposing c'beta = b
+moves the estimate along M c, so with kappa = (c'beta_hat - b) / m the restricted scores are s_g + kappa h_g,
+h_g = C_g M c. A bootstrap sample multiplies each school's residuals by v_g. With S = sum_g v_g M (s_g + kappa h_g) its
+estimate is off by c'S, and the influence of its school g is
+
+    psi_g = v_g c'M (s_g + kappa h_g) - h_g'S,      t*^2 = (c'S)^2 / sum_g psi_g^2,
+
+up to the factor G/(G-1) of CR1 that t^2 = (kappa m)^2 / V, V = sum_g (c'M s_g)^2, has too. Everything is linear in
+kappa, so five numbers a draw give t* under every null at once:
+
+    c'S = n0 + kappa n1,    sum psi^2 = q0 + kappa q1 + kappa^2 q2.
+
+Restricted (null imposed) draws use kappa of the null that is tested, unrestricted ones kappa = 0. ``|t*| >= |t|`` is
+judged as ``(c'S)^2 V >= (kappa m)^2 sum psi^2``, which no division can spoil, with a tolerance for ties.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from nestbench.estimators.kernels.linalg import inverse
+from nestbench.sim.batch import Floats, Ints
+from nestbench.sim.compiled import accumulate, kernel
+
+BLOCK = 64
+"""Draws at a time: G rows of this width stay in the cache."""
+TIE = 1e-9
+"""|t*| and |t| closer than this, relatively, are tied."""
+DOUBLINGS = 24
+BISECTIONS = 60
+COARSE = 12
+"""Bisections over all draws, before only those that still matter are looked at."""
+
+
+@kernel
+def draw_statistics(
+    cross: Floats,
+    x: Ints,
+    contrasts: Floats,
+    lower: Floats,
+    scores: Floats,
+    codes: Any,
+    table: Floats,
+    numbers: Floats,
+    sizes: Floats,
+) -> None:
+    """Write n0, n1, q0, q1, q2 of every term and draw, `numbers` [p, 5, B], and (m, V) of every term, `sizes` [p, 2].
+
+    `cross` [G, d, d], `scores` [G, p] are of one replication; ``v[g, b] = table[codes[g, b]]``, codes uint8 [G, B].
+    """
+    g, draws = codes.shape
+    p = len(x)
+    m = np.empty((p, p))
+    inverse(lower, m)
+    v = np.empty((g, BLOCK))
+    r0, r1, h, a = np.empty((g, p)), np.empty((g, p)), np.empty((g, p)), np.empty((2, g))
+    s0, s1 = np.empty((p, BLOCK)), np.empty((p, BLOCK))
+    mc = np.empty(p)
+    for k in range(g):
+        for i in range(p):
+            r0[k, i] = 0.0
+            for j in range(p):
+                r0[k, i] += m[i, j] * scores[k, j]
+    for term in range(p):
+        _prepare(cross, x, contrasts[term], m, r0, mc, r1, h, a, sizes[term])
+        for start in range(0, draws, BLOCK):
+            width = min(BLOCK, draws - start)
+            for k in range(g):
+                for b in range(width):
+                    v[k, b] = table[codes[k, start + b]]
+                for b in range(width, BLOCK):
+                    v[k, b] = 1.0
+            _sums(v, r0, s0)
+            _sums(v, r1, s1)
+            _squares(v, h, a, s0, s1, contrasts[term], start, width, numbers[term])
+
+
+@kernel
+def _prepare(
+    cross: Floats,
+    x: Ints,
+    c: Floats,
+    m: Floats,
+    r0: Floats,
+    mc: Floats,
+    r1: Floats,
+    h: Floats,
+    a: Floats,
+    sizes: Floats,
+) -> None:
+    """Write M c, h_g, M h_g, and c'M s_g, c'M h_g of one term."""
+    p = len(x)
+    sizes[0] = sizes[1] = 0.0
+    for i in range(p):
+        mc[i] = 0.0
+        for j in range(p):
+            mc[i] += m[i, j] * c[j]
+        sizes[0] += c[i] * mc[i]
+    for k in range(len(r0)):
+        a[0, k] = a[1, k] = 0.0
+        for i in range(p):
+            h[k, i] = 0.0
+            for j in range(p):
+                h[k, i] += cross[k, x[i], x[j]] * mc[j]
+        for i in range(p):
+            r1[k, i] = 0.0
+            for j in range(p):
+                r1[k, i] += m[i, j] * h[k, j]
+            a[0, k] += c[i] * r0[k, i]
+            a[1, k] += c[i] * r1[k, i]
+        sizes[1] += a[0, k] * a[0, k]
+
+
+@kernel
+def _sums(v: Floats, r: Floats, s: Floats) -> None:
+    """Write ``S = sum_g v_g r_g`` for a block of draws, [p, BLOCK]."""
+    for i in range(s.shape[0]):
+        row = s[i]
+        for b in range(BLOCK):
+            row[b] = 0.0
+        for k in range(v.shape[0]):
+            weight, signs = r[k, i], v[k]
+            for b in range(BLOCK):
+                row[b] += weight * signs[b]
+
+
+@kernel
+def _squares(
+    v: Floats, h: Floats, a: Floats, s0: Floats, s1: Floats, c: Floats, start: int, width: int, out: Floats
+) -> None:
+    """Write n0, n1 and the three parts of ``sum_g psi_g^2`` for a block of draws."""
+    psi0, psi1 = np.empty(BLOCK), np.empty(BLOCK)
+    q = np.zeros((5, BLOCK))
+    for i in range(len(c)):
+        for b in range(BLOCK):
+            q[0, b] += c[i] * s0[i, b]
+            q[1, b] += c[i] * s1[i, b]
+    for k in range(v.shape[0]):
+        signs, free, bound = v[k], a[0, k], a[1, k]
+        for b in range(BLOCK):
+            psi0[b] = signs[b] * free
+            psi1[b] = signs[b] * bound
+        for i in range(len(c)):
+            weight, one, two = h[k, i], s0[i], s1[i]
+            for b in range(BLOCK):
+                psi0[b] -= weight * one[b]
+                psi1[b] -= weight * two[b]
+        for b in range(BLOCK):
+            q[2, b] += psi0[b] * psi0[b]
+            q[3, b] += 2.0 * psi0[b] * psi1[b]
+            q[4, b] += psi1[b] * psi1[b]
+    for part in range(5):
+        for b in range(width):
+            out[part, start + b] = q[part, b]
+
+
+@accumulate
+def count(numbers: Floats, kappa: float, imposed: float, m: float, v: float, tie: float) -> float:
+    """Return how many draws have ``|t*| >= (1 + tie) |t|`` at the null of `kappa`; `imposed` is kappa, or 0."""
+    n0, n1, q0, q1, q2 = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
+    bar = (kappa * m * (1.0 + tie)) ** 2
+    total = 0.0
+    for b in range(len(n0)):
+        top = n0[b] + imposed * n1[b]
+        bottom = q0[b] + imposed * (q1[b] + imposed * q2[b])
+        total += 1.0 if top * top * v >= bar * bottom else 0.0
+    return total
+
+
+@kernel
+def p_value(numbers: Floats, kappa: float, restricted: bool, exact: bool, m: float, v: float) -> float:
+    """Return the bootstrap p-value of the null of `kappa`, ties counted as at least as extreme.
+
+    Over all sign vectors (`exact`): their share. Over random draws: the data are one draw more, (1 + count)/(1 + B).
+    """
+    extreme = count(numbers, kappa, kappa if restricted else 0.0, m, v, -TIE)
+    draws = numbers.shape[1]
+    p: float = extreme / draws if exact else (1.0 + extreme) / (1.0 + draws)
+    return p
+
+
+@kernel
+def bound(
+    numbers: Floats, side: float, restricted: bool, exact: bool, m: float, v: float, alpha: float
+) -> float:
+    """Return how far from the estimate the interval of nulls with p > alpha reaches on one side.
+
+    The first null that is rejected is bracketed by doubling from one standard error, then bisected; infinite if
+    none is.
+    """
+    unit = side * math.sqrt(v) / m
+    inside, outside = 0.0, 1.0
+    for _ in range(DOUBLINGS):
+        if p_value(numbers, outside * unit, restricted, exact, m, v) <= alpha:
+            break
+        inside, outside = outside, 2.0 * outside
+    else:
+        return math.inf
+    kept, constant = numbers, 0.0
+    for step in range(BISECTIONS):
+        if step == COARSE:
+            kept, constant = _undecided(numbers, inside * unit, outside * unit, restricted, m, v)
+        middle = 0.5 * (inside + outside)
+        kappa = middle * unit
+        extreme = constant + count(kept, kappa, kappa if restricted else 0.0, m, v, -TIE)
+        draws = numbers.shape[1]
+        p = extreme / draws if exact else (1.0 + extreme) / (1.0 + draws)
+        if p <= alpha:
+            outside = middle
+        else:
+            inside = middle
+    return inside * math.sqrt(v)
+
+
+@kernel
+def _undecided(
+    numbers: Floats, first: float, second: float, restricted: bool, m: float, v: float
+) -> tuple[Floats, float]:
+    """Return the draws whose verdict differs between two nulls, and how many are extreme at both."""
+    draws = numbers.shape[1]
+    chosen = np.empty((5, draws))
+    found, extreme = 0, 0.0
+    one = np.empty((5, 1))
+    for b in range(draws):
+        for part in range(5):
+            one[part, 0] = numbers[part, b]
+        at_first = count(one, first, first if restricted else 0.0, m, v, -TIE)
+        at_second = count(one, second, second if restricted else 0.0, m, v, -TIE)
+        if at_first != at_second:
+            for part in range(5):
+                chosen[part, found] = one[part, 0]
+            found += 1
+        else:
+            extreme += at_first
+    kept = np.empty((5, found))
+    for part in range(5):
+        for b in range(found):
+            kept[part, b] = chosen[part, b]
+    return kept, extreme
+
+
+@kernel
+def infer(
+    numbers: Floats,
+    sizes: Floats,
+    estimate: Floats,
+    restricted: bool,
+    exact: bool,
+    alpha: float,
+    lower: Floats,
+    upper: Floats,
+    p_values: Floats,
+) -> None:
+    """Write intervals and p-values of zero of every term [p]."""
+    for j in range(len(estimate)):
+        m, v = sizes[j, 0], sizes[j, 1]
+        p_values[j] = p_value(numbers[j], estimate[j] / m, restricted, exact, m, v)
+        lower[j] = estimate[j] - bound(numbers[j], 1.0, restricted, exact, m, v, alpha)
+        upper[j] = estimate[j] + bound(numbers[j], -1.0, restricted, exact, m, v, alpha)
