@@ -62,7 +62,7 @@ def known_theta(batch: Batch, model: Model, options: Options) -> float:
     number = isinstance(theta, (int, float)) and not isinstance(theta, bool)
     if not number or not 0.0 <= float(theta) < math.inf:
         raise InvalidInput(
-            f"estimator 'gls' expected its option theta (true school SD / residual SD) as a number >= 0, got {theta!r}; "
+            f"estimator 'gls' expected its option theta (true school SD over residual SD) >= 0, got {theta!r}; "
             "an experiment fills it in from the population; on your own data use reml-satt"
         )
     if batch.once(design_of, model).random_terms != INTERCEPT:

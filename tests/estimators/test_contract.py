@@ -22,6 +22,7 @@ from nestbench.sim.design import design_of
 from nestbench.sim.layout import Layout
 from nestbench.sim.model import Model
 from nestbench.sim.random_intercept import RandomIntercept
+from tests.estimators.declared import READY, ready
 
 MODEL = Model(formula="grade ~ age + gender + resources + treated", subgroup="klass")
 SIZES = (3, 6, 9, 4, 6, 8, 5, 7)
@@ -34,7 +35,7 @@ def engines_of(estimator: Estimator) -> list[str]:
 
 ENGINES = [
     pytest.param(estimator, engine, id=f"{estimator.name}-{engine}")
-    for estimator in ESTIMATORS
+    for estimator in READY
     for engine in engines_of(estimator)
 ]
 every_engine = pytest.mark.parametrize(("estimator", "engine"), ENGINES)
@@ -60,7 +61,7 @@ def fitted(estimator: Estimator, engine: str) -> Estimates:
 
 @cache
 def _fitted(name: str, engine: str) -> Estimates:
-    return get(name).fit(friendly(), MODEL, engine)
+    return ready(get(name)).fit(friendly(), MODEL, engine)
 
 
 def loose(estimator: Estimator) -> float:
@@ -235,7 +236,7 @@ def version(estimator: Estimator, engine: str, name: str) -> Estimates:
 
 @cache
 def _all_versions(name: str, engine: str) -> Estimates:
-    return get(name).fit(variants(), MODEL, engine)
+    return ready(get(name)).fit(variants(), MODEL, engine)
 
 
 def row(estimates: Estimates, r: int) -> Estimates:

@@ -15,13 +15,14 @@ import pytest
 from nestbench.estimators.agreement import compare, differences
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Agreement, Estimator
-from nestbench.estimators.registry import ESTIMATORS, get
+from nestbench.estimators.registry import get
 from nestbench.sim.batch import Batch, Category
 from nestbench.sim.cell import Cell
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.layout import Layout
 from nestbench.sim.model import Model
 from nestbench.sim.random_intercept import RandomIntercept
+from tests.estimators.declared import READY
 
 MODEL = Model("grade ~ age + gender + resources", subgroup="klass")
 LAYOUTS = {
@@ -29,7 +30,7 @@ LAYOUTS = {
     "boundary": (0.0, Layout(6, (2, 9, 4, 12, 7, 5))),
     "ragged": (0.3, Layout(14, (1, 1, 2, 3, 3, 5, 5, 8, 8, 8, 13, 21, 2, 1))),
 }
-BOTH = [e for e in ESTIMATORS if e.reference is not None and e.batched is not None]
+BOTH = [e for e in READY if e.reference is not None and e.batched is not None]
 
 
 @cache
