@@ -19,6 +19,7 @@ from nestbench.commands import (  # noqa: E402  # noqa: E402
     conformance,
     estimate,
     listing,
+    merge,
     new,
     replay,
     report,
@@ -62,6 +63,7 @@ app.command("report")(report.report)
 app.command("replay")(replay.replay)
 app.command("new")(new.new)
 app.command("verify")(verify.verify)
+app.command("merge")(merge.merge)
 app.command("baseline")(baseline.baseline)
 app.command("check")(check.check)
 app.command("test")(conformance.conform)

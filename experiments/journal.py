@@ -16,6 +16,8 @@ from pathlib import Path
 from nestbench.experiments.files import unwritable
 from nestbench.experiments.plan import Task
 
+NAME = "journal"
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:

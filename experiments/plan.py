@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,8 +12,6 @@ from nestbench.sim.cell import Cell
 
 TASK_SECONDS = 2.0
 """What a task should take: long against the cost of sending it, short against the patience of who stops a run."""
-
-COMPARABLE = importlib.util.find_spec("nestbench.estimators.agreement") is not None
 
 TASK_NUMBERS = 3_000_000
 """Bound on the numbers a task returns (8 bytes each)."""
@@ -123,7 +120,7 @@ def _audits(experiment: Experiment, cell: int, before: Round, wanted: Round) -> 
     first = min(before.audit, before.replications[cell])
     last = min(wanted.audit, wanted.replications[cell])
     both = tuple(i for i, e in enumerate(experiment.estimators) if e.agreement and e.batched and e.reference)
-    if both and experiment.engine != "reference" and COMPARABLE:
+    if both and experiment.engine != "reference":
         chosen = [experiment.estimators[i] for i in both]
         size = block_size(experiment.cells[cell], chosen, "reference")
         yield from (Task(cell, *ends, both, audit=True) for ends in _blocks(first, last, size))

@@ -13,6 +13,7 @@ from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.progress import Progress
 from nestbench.experiments.provenance import provenance
 from nestbench.experiments.reading import read_experiment
+from nestbench.experiments.shards import Shard
 from nestbench.experiments.store import MANIFEST, Store, same_experiment
 from nestbench.sim.errors import InvalidInput
 
@@ -67,6 +68,7 @@ def run_experiment(
     progress: Progress | None = None,
     changes: Mapping[str, Any] | None = None,
     block: int | None = None,
+    shard: str | None = None,
 ) -> Store:
     """Run what is missing of an experiment in its directory, and return the finished store.
 
@@ -84,12 +86,18 @@ def run_experiment(
         See `resolve`.
     block : int
         Replications per task; the results don't depend on it.
+    shard : str
+        ``3/100``: only that part of the tasks, to be joined with `shards.merge`.
     """
     if workers is not None and workers < 1:
         raise InvalidInput(f"expected workers >= 1, got {workers}; leave it out for one per core")
     experiment = resolve(source, changes)
     folder = folder_for(source, experiment, out)
-    store = Store.create(folder, experiment, provenance(workers or cores()), block)
+    part = Shard.parse(shard) if shard is not None else None
+    if part is not None and out is None and not is_run(source):
+        folder = folder.with_name(f"{folder.name}.part-{part.index}-of-{part.count}")
+    whose = (part.index, part.count) if part is not None else None
+    store = Store.create(folder, experiment, provenance(workers or cores()), block, whose)
     try:
         execute(store, workers, progress)
     finally:

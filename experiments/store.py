@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ class Store:
         self.folder = folder
         self._experiment = experiment
         self._manifest = dict(manifest)
-        self._entries = journal.read_journal(folder / "journal")
+        self._entries = journal.read_journal(folder / journal.NAME)
         self._lock: Lock | None = None
         self._by_cell: dict[tuple[int, bool], list[journal.Entry]] = {}
         self._counted = 0
@@ -81,6 +81,8 @@ class Store:
         experiment: Experiment,
         provenance: Mapping[str, Any],
         block: int | None = None,
+        shard: tuple[int, int] | None = None,
+        like: Store | None = None,
     ) -> Store:
         """Open the run of an experiment in a directory, new or begun, for this process alone to write
         (until `release`). One that goes further extends it; tasks whose files are damaged count as missing.
@@ -95,7 +97,7 @@ class Store:
             _make(folder)
         lock = Lock(folder)
         try:
-            return cls._locked(lock, folder, experiment, provenance, block)
+            return cls._locked(lock, folder, experiment, provenance, _blank(experiment, block, shard, like))
         except BaseException:
             lock.release()
             raise
@@ -107,15 +109,20 @@ class Store:
         folder: Path,
         experiment: Experiment,
         provenance: Mapping[str, Any],
-        block: int | None,
+        blank: dict[str, Any],
     ) -> Store:
         manifest = read_manifest(folder)
         if manifest is None:
-            manifest = {"format": FORMAT, "key": experiment.key, "block": block, "rounds": [], "sessions": []}
+            manifest = blank
         elif manifest["key"] != experiment.key:
             raise StoreError(
                 f"expected '{folder}' to be empty or hold this experiment, got a run of the different experiment "
                 f"'{manifest['experiment']['name']}'; choose another directory with -o DIR (out=...)"
+            )
+        if manifest["shard"] != blank["shard"] and blank["shard"] is not None:
+            raise StoreError(
+                f"expected '{folder}' to be empty or hold {_part(blank['shard'])}, got {_part(manifest['shard'])}; "
+                "choose another directory with -o DIR (out=...)"
             )
         store = cls(folder, experiment, manifest)
         store._lock = lock
@@ -175,9 +182,22 @@ class Store:
         return [Round(tuple(r["replications"]), r["reference"], r["audit"]) for r in self._manifest["rounds"]]
 
     @property
+    def block(self) -> int | None:
+        """Replications of a task, if the run was told; None means by cost."""
+        found: int | None = self._manifest["block"]
+        return found
+
+    @property
+    def shard(self) -> tuple[int, int] | None:
+        """Which part of a run this is, (index, count) from 1; None is the whole."""
+        found = self._manifest["shard"]
+        return (found[0], found[1]) if found else None
+
+    @property
     def tasks(self) -> tuple[Task, ...]:
-        """Every task of the run."""
-        return plan(self._experiment, self.rounds, self._manifest["block"])
+        """Every task of the run, or of the part of it that this is."""
+        tasks = plan(self._experiment, self.rounds, self.block)
+        return tasks if self.shard is None else tasks[self.shard[0] - 1 :: self.shard[1]]
 
     def missing(self) -> list[Task]:
         """Return the tasks that are not stored yet."""
@@ -194,8 +214,12 @@ class Store:
             write_atomically(self.folder / file.path, file.data)
         files = tuple((file.path, file.sha256, len(file.data)) for file in outcome.files)
         entry = journal.Entry(outcome.task, files, outcome.fits, outcome.unusable, outcome.seconds)
-        journal.append(self.folder / "journal", [entry])
+        journal.append(self.folder / journal.NAME, [entry])
         self._entries[outcome.task.key] = entry
+
+    def adopt(self, entries: Iterable[journal.Entry]) -> None:
+        """Count tasks as finished whose files and journal lines were written by another hand."""
+        self._entries.update((entry.task.key, entry) for entry in entries)
 
     def estimates(self, cell: int) -> Mapping[str, Estimates]:
         """Estimates of one cell by estimator label, whatever is stored so far; each method is read when asked for."""
@@ -301,6 +325,24 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
         )
     found: dict[str, Any] = manifest
     return found
+
+
+def _blank(
+    experiment: Experiment, block: int | None, shard: tuple[int, int] | None, like: Store | None
+) -> dict[str, Any]:
+    """Return the manifest of a new run; `like` is a part whose division into tasks it takes over."""
+    return {
+        "format": FORMAT,
+        "key": experiment.key,
+        "block": like.block if like else block,
+        "shard": list(shard) if shard else None,
+        "rounds": [_round_plain(r) for r in like.rounds] if like else [],
+        "sessions": [],
+    }
+
+
+def _part(shard: list[int] | None) -> str:
+    return f"part {shard[0]}/{shard[1]}" if shard else "a whole run"
 
 
 def _make(folder: Path) -> None:

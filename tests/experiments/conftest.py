@@ -17,6 +17,7 @@ TABLES: dict[str, Any] = {
         "estimators": ["ols", "ols-cr1s-t", "means"],
         "replications": 12,
         "seed": 7,
+        "audit": 0,
     },
     "population": {"icc": 0.2, "effects": {"Intercept": 5.0, "age": 1.0, "resources": 0.5}},
     "layout": {"schools": 4, "students": 5},

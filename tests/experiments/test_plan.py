@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import hypothesis.strategies as st
-import pytest
 from hypothesis import given, settings
 
 from nestbench.estimators.estimator import Agreement, Estimator, Info
@@ -36,13 +34,6 @@ def fits(tasks: tuple[Task, ...], audit: bool) -> Counter[tuple[int, int, int]]:
         for e in task.estimators
         for r in range(task.start, task.stop)
     )
-
-
-@pytest.fixture(autouse=True, scope="module")
-def comparable() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nestbench.experiments.plan.COMPARABLE", True)
-        yield
 
 
 @settings(deadline=None, max_examples=60)

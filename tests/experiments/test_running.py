@@ -13,6 +13,8 @@ import pandas as pd
 import pytest
 
 from nestbench.estimators.estimator import Estimator, Info
+from nestbench.experiments.auditing import audit_run
+from nestbench.experiments.encoding import AUDIT_COLUMNS
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task
 from nestbench.experiments.progress import Quiet
@@ -161,3 +163,21 @@ def test_a_defect_in_a_method_stops_the_run_with_its_name(tiny: Experiment) -> N
 def test_wrong_numbers_of_workers(tiny: Experiment, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="workers >= 1"):
         run_experiment(tiny, tmp_path / "run", workers=0)
+
+
+def test_audits_compare_engines_and_blocks_cannot_be_seen(tables: dict[str, Any], tmp_path: Path) -> None:
+    tables["experiment"] |= {"estimators": ["ols", "ols-hc1", "reml-z"], "audit": 7, "replications": 9}
+    tables["factors"] = {"population.icc": [0.0, 0.2]}
+    experiment = Experiment.from_dict(tables)
+    store = run_experiment(experiment, tmp_path / "run", workers=1)
+    audits = store.audits()
+    assert list(audits.columns) == list(AUDIT_COLUMNS)
+    assert list(zip(audits["cell"], audits["estimator"], strict=True)) == [
+        (0, "ols"), (0, "reml-z"), (1, "ols"), (1, "reml-z"),
+    ]  # fmt: skip
+    assert set(audits["fits"]) == {7}
+    assert audits["disagreements"].sum() == 0
+    assert audits["worst"].max() < 1e-9
+    pd.testing.assert_frame_equal(audits, audit_run(experiment, 7))
+    longer = run_experiment(experiment, tmp_path / "run", workers=1, changes={"audit": 8})
+    assert set(longer.audits()["fits"]) == {8}

@@ -1,0 +1,30 @@
+"""``nestbench merge``: join the parts of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def merge(
+    parts: Annotated[list[Path], typer.Argument(help="Directories written with nestbench run --shard.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Directory of the joined run.")],
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No summary.")] = False,
+) -> None:
+    """Join parts of a run: refuse what doesn't belong together, list what is missing, report when nothing is."""
+    from nestbench.commands.run import finish
+    from nestbench.experiments.execute import cores
+    from nestbench.experiments.merging import merge as merge_parts
+    from nestbench.experiments.provenance import provenance
+
+    store, notes = merge_parts(parts, out, provenance(cores()))
+    for note in notes:
+        typer.echo(note, err=True)
+    missing = len(store.missing())
+    typer.echo(f"{len(store.entries)} of {len(store.tasks)} tasks are in {store.folder}")
+    if missing:
+        typer.echo(f"Make the other {missing} with: nestbench run {store.folder}")
+    else:
+        finish(store, quiet)

@@ -1,0 +1,26 @@
+"""Parts of a run: every n-th task, run anywhere on its own."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Self
+
+from nestbench.sim.errors import InvalidInput
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Part `index` of `count`, from 1: the tasks at positions index - 1, index - 1 + count, ... of the plan."""
+
+    index: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the shard of a text such as ``3/100``."""
+        found = re.fullmatch(r"(\d+)/(\d+)", text.strip())
+        shard = cls(int(found[1]), int(found[2])) if found else None
+        if shard is None or not 1 <= shard.index <= shard.count:
+            raise InvalidInput(f"expected a shard such as 3/100, from 1/100 to 100/100, got '{text}'")
+        return shard
