@@ -242,7 +242,7 @@ def _attempt(fit_one: FitOne, screen: Screen, data: DataSet) -> tuple[Screened, 
             raise
         except STATISTICAL as error:
             answer = failed(len(screened.columns), describe(error))
-    return screened, checked(answer, caught)
+    return screened, checked(answer, caught, screened.answerable[screened.columns])
 
 
 def failed(terms: int, message: str) -> Answer:
@@ -261,16 +261,20 @@ def describe(error: Exception) -> str:
 _NUMBER = re.compile(r"[-+]?\d+\.\d+(?:[eE][-+]?\d+)?")
 
 
-def checked(answer: Answer, caught: Sequence[warnings.WarningMessage] = ()) -> Answer:
+def checked(
+    answer: Answer,
+    caught: Sequence[warnings.WarningMessage] = (),
+    needed: npt.NDArray[np.bool_] | None = None,
+) -> Answer:
     """Return the answer with warnings in its message and a status that its numbers can bear.
 
     Decimal numbers in warnings are replaced by ``#``: the same event is then the same message on every data set and
-    machine.
+    machine. `needed` [p] are the terms that OK must have an estimate of; all by default.
     """
     texts = [answer.message] if answer.message else []
     texts += [_NUMBER.sub("#", " ".join(str(warning.message).split())) for warning in caught]
     status = answer.status
-    if status.usable and not np.isfinite(answer.estimate).all():
+    if status.usable and not np.isfinite(answer.estimate[slice(None) if needed is None else needed]).all():
         status, texts = FitStatus.FAILED, ["an estimate is not finite", *texts]
     return Answer(
         answer.estimate,
