@@ -27,6 +27,10 @@ def run(
     estimators: Annotated[
         str | None, typer.Option(help="Methods instead of the file's: ols,ols-cr1s-t.")
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(help="Only a part of the tasks, e.g. 3/100; join the parts with nestbench merge."),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
 ) -> None:
     """Run an experiment and write its report; a run that was stopped goes on where it was."""
@@ -42,21 +46,28 @@ def run(
         "engine": engine,
         "estimators": names,
     }
-    store = run_experiment(experiment, out, workers, Quiet() if quiet else automatic(), changes)
-    finish(store, quiet)
+    store = run_experiment(experiment, out, workers, Quiet() if quiet else automatic(), changes, shard=shard)
+    if store.shard is None:
+        finish(store, quiet)
+    else:
+        part, parts = store.shard
+        typer.echo(
+            f"part {part} of {parts} is in {store.folder}; join the parts with: nestbench merge PARTS -o RUN"
+        )
 
 
 def finish(store: Any, quiet: bool = False) -> None:
     """Write performance tables and report into the run directory, and print the summary."""
     from nestbench.reports.page import write_report
     from nestbench.reports.performance import performance_table
+    from nestbench.reports.published import print_published, write_published
 
     table = performance_table(store)
     write_report(store, store.folder / "report.html", table=table)
+    write_published(table, store.experiment, store.folder)
     if not quiet:
         from rich.console import Console
 
-        from nestbench.reports.published import print_published
         from nestbench.reports.summary import print_summary
 
         console = Console()
