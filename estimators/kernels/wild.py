@@ -1,19 +1,23 @@
 """The wild cluster bootstrap from school scores alone (MacKinnon, Nielsen & Webb 2023).
 
-With M = (X'X)^-1, C_g = X_g'X_g, scores s_g and a term c'beta of variance m = c'Mc (per sigma^2): imposing c'beta = b
-moves the estimate along M c, so with kappa = (c'beta_hat - b) / m the restricted scores are s_g + kappa h_g,
-h_g = C_g M c. A bootstrap sample multiplies each school's residuals by v_g. With S = sum_g v_g M (s_g + kappa h_g) its
-estimate is off by c'S, and the influence of its school g is
+With M = (X'X)^-1, C_g = X_g'X_g, scores s_g and a term c'beta of variance m = c'Mc (per sigma^2):
+imposing c'beta = b moves the estimate along M c, so with kappa = (c'beta_hat - b) / m the restricted
+scores are s_g + kappa h_g, h_g = C_g M c. A bootstrap sample multiplies each school's residuals by v_g.
+With S = sum_g v_g M (s_g + kappa h_g) its estimate is off by c'S, and the influence of its school g is
 
     psi_g = v_g c'M (s_g + kappa h_g) - h_g'S,      t*^2 = (c'S)^2 / sum_g psi_g^2,
 
-up to the factor G/(G-1) of CR1 that t^2 = (kappa m)^2 / V, V = sum_g (c'M s_g)^2, has too. Everything is linear in
-kappa, so five numbers a draw give t* under every null at once:
+up to the factor G/(G-1) of CR1 that t^2 = (kappa m)^2 / V, V = sum_g (c'M s_g)^2, has too. Everything is
+linear in kappa, so five numbers a draw give t* under every null at once:
 
     c'S = n0 + kappa n1,    sum psi^2 = q0 + kappa q1 + kappa^2 q2.
 
-Restricted (null imposed) draws use kappa of the null that is tested, unrestricted ones kappa = 0. ``|t*| >= |t|`` is
-judged as ``(c'S)^2 V >= (kappa m)^2 sum psi^2``, which no division can spoil, with a tolerance for ties.
+With a_g = c'M s_g + kappa c'M h_g and T = sum_g v_g a_g h_g, ``sum psi^2 = sum (v_g a_g)^2 - 2 S'T +
+S'(sum h_g h_g')S``: all that a draw needs are weighted sums of the v_g, 3p a term and p shared by all.
+
+Restricted (null imposed) draws use kappa of the null that is tested, unrestricted ones kappa = 0. ``|t*|
+>= |t|`` is judged as ``(c'S)^2 V >= (kappa m)^2 sum psi^2``, which no division can spoil, with a
+tolerance for ties.
 """
 
 from __future__ import annotations
@@ -51,33 +55,31 @@ def draw_statistics(
 ) -> None:
     """Write n0, n1, q0, q1, q2 of every term and draw, `numbers` [p, 5, B], and (m, V) of every term, `sizes` [p, 2].
 
-    `cross` [G, d, d], `scores` [G, p] are of one replication; ``v[g, b] = table[codes[g, b]]``, codes uint8 [G, B].
+    `cross` [G, d, d], `scores` [G, p] are of one replication; ``v[g, b] = table[codes[g, b]]``, codes
+    uint8 [G, B].
     """
     g, draws = codes.shape
     p = len(x)
-    m = np.empty((p, p))
+    m, mc, h, a = np.empty((p, p)), np.empty(p), np.empty((g, p)), np.empty((2, g))
     inverse(lower, m)
-    v = np.empty((g, BLOCK))
-    r0, r1, h, a = np.empty((g, p)), np.empty((g, p)), np.empty((g, p)), np.empty((2, g))
-    s0, s1 = np.empty((p, BLOCK)), np.empty((p, BLOCK))
-    mc = np.empty(p)
+    padded = 4 * ((g + 3) // 4)
+    v, r = np.zeros((padded, BLOCK)), np.zeros((4, p, padded))
+    s, outer = np.empty((4, p, BLOCK)), np.empty((p, p))
     for k in range(g):
         for i in range(p):
-            r0[k, i] = 0.0
             for j in range(p):
-                r0[k, i] += m[i, j] * scores[k, j]
+                r[0, i, k] += m[i, j] * scores[k, j]
     for term in range(p):
-        _prepare(cross, x, contrasts[term], m, r0, mc, r1, h, a, sizes[term])
+        _prepare(cross, x, contrasts[term], m, mc, r, h, a, outer, sizes[term])
         for start in range(0, draws, BLOCK):
             width = min(BLOCK, draws - start)
             for k in range(g):
                 for b in range(width):
                     v[k, b] = table[codes[k, start + b]]
-                for b in range(width, BLOCK):
-                    v[k, b] = 1.0
-            _sums(v, r0, s0)
-            _sums(v, r1, s1)
-            _squares(v, h, a, s0, s1, contrasts[term], start, width, numbers[term])
+            for part in range(4):
+                for i in range(p):
+                    _weighted_sum(r[part, i], v, s[part, i])
+            _squares(v, a, s, outer, contrasts[term], start, width, numbers[term])
 
 
 @kernel
@@ -86,74 +88,80 @@ def _prepare(
     x: Ints,
     c: Floats,
     m: Floats,
-    r0: Floats,
     mc: Floats,
-    r1: Floats,
+    r: Floats,
     h: Floats,
     a: Floats,
+    outer: Floats,
     sizes: Floats,
 ) -> None:
-    """Write M c, h_g, M h_g, and c'M s_g, c'M h_g of one term."""
+    """Write the parts of one term: M c, h_g, a_g, sum h_g h_g', and the weights `r` of S (free, bound) and T (both)."""
     p = len(x)
     sizes[0] = sizes[1] = 0.0
     for i in range(p):
         mc[i] = 0.0
         for j in range(p):
             mc[i] += m[i, j] * c[j]
+            outer[i, j] = 0.0
         sizes[0] += c[i] * mc[i]
-    for k in range(len(r0)):
+    for k in range(len(h)):
         a[0, k] = a[1, k] = 0.0
         for i in range(p):
             h[k, i] = 0.0
             for j in range(p):
                 h[k, i] += cross[k, x[i], x[j]] * mc[j]
         for i in range(p):
-            r1[k, i] = 0.0
+            value = 0.0
             for j in range(p):
-                r1[k, i] += m[i, j] * h[k, j]
-            a[0, k] += c[i] * r0[k, i]
-            a[1, k] += c[i] * r1[k, i]
+                value += m[i, j] * h[k, j]
+                outer[i, j] += h[k, i] * h[k, j]
+            r[1, i, k] = value
+            a[0, k] += c[i] * r[0, i, k]
+            a[1, k] += c[i] * value
+        for i in range(p):
+            r[2, i, k] = a[0, k] * h[k, i]
+            r[3, i, k] = a[1, k] * h[k, i]
         sizes[1] += a[0, k] * a[0, k]
 
 
-@kernel
-def _sums(v: Floats, r: Floats, s: Floats) -> None:
-    """Write ``S = sum_g v_g r_g`` for a block of draws, [p, BLOCK]."""
-    for i in range(s.shape[0]):
-        row = s[i]
+@accumulate
+def _weighted_sum(r: Floats, v: Floats, s: Floats) -> None:
+    """Write ``sum_g r_g v_g`` for a block of draws, four schools at a time."""
+    for b in range(BLOCK):
+        s[b] = 0.0
+    for k in range(0, len(r), 4):
+        one, two, three, four = r[k], r[k + 1], r[k + 2], r[k + 3]
+        v1, v2, v3, v4 = v[k], v[k + 1], v[k + 2], v[k + 3]
         for b in range(BLOCK):
-            row[b] = 0.0
-        for k in range(v.shape[0]):
-            weight, signs = r[k, i], v[k]
-            for b in range(BLOCK):
-                row[b] += weight * signs[b]
+            s[b] += one * v1[b] + two * v2[b] + three * v3[b] + four * v4[b]
 
 
 @kernel
 def _squares(
-    v: Floats, h: Floats, a: Floats, s0: Floats, s1: Floats, c: Floats, start: int, width: int, out: Floats
+    v: Floats, a: Floats, s: Floats, outer: Floats, c: Floats, start: int, width: int, out: Floats
 ) -> None:
     """Write n0, n1 and the three parts of ``sum_g psi_g^2`` for a block of draws."""
-    psi0, psi1 = np.empty(BLOCK), np.empty(BLOCK)
+    p = len(c)
     q = np.zeros((5, BLOCK))
-    for i in range(len(c)):
+    for k in range(a.shape[1]):
+        free, mixed, bound = a[0, k] * a[0, k], 2.0 * a[0, k] * a[1, k], a[1, k] * a[1, k]
         for b in range(BLOCK):
-            q[0, b] += c[i] * s0[i, b]
-            q[1, b] += c[i] * s1[i, b]
-    for k in range(v.shape[0]):
-        signs, free, bound = v[k], a[0, k], a[1, k]
+            square = v[k, b] * v[k, b]
+            q[2, b] += square * free
+            q[3, b] += square * mixed
+            q[4, b] += square * bound
+    for i in range(p):
         for b in range(BLOCK):
-            psi0[b] = signs[b] * free
-            psi1[b] = signs[b] * bound
-        for i in range(len(c)):
-            weight, one, two = h[k, i], s0[i], s1[i]
+            q[0, b] += c[i] * s[0, i, b]
+            q[1, b] += c[i] * s[1, i, b]
+            q[2, b] -= 2.0 * s[0, i, b] * s[2, i, b]
+            q[3, b] -= 2.0 * (s[0, i, b] * s[3, i, b] + s[1, i, b] * s[2, i, b])
+            q[4, b] -= 2.0 * s[1, i, b] * s[3, i, b]
+        for j in range(p):
             for b in range(BLOCK):
-                psi0[b] -= weight * one[b]
-                psi1[b] -= weight * two[b]
-        for b in range(BLOCK):
-            q[2, b] += psi0[b] * psi0[b]
-            q[3, b] += 2.0 * psi0[b] * psi1[b]
-            q[4, b] += psi1[b] * psi1[b]
+                q[2, b] += outer[i, j] * s[0, i, b] * s[0, j, b]
+                q[3, b] += 2.0 * outer[i, j] * s[0, i, b] * s[1, j, b]
+                q[4, b] += outer[i, j] * s[1, i, b] * s[1, j, b]
     for part in range(5):
         for b in range(width):
             out[part, start + b] = q[part, b]
@@ -176,7 +184,8 @@ def count(numbers: Floats, kappa: float, imposed: float, m: float, v: float, tie
 def p_value(numbers: Floats, kappa: float, restricted: bool, exact: bool, m: float, v: float) -> float:
     """Return the bootstrap p-value of the null of `kappa`, ties counted as at least as extreme.
 
-    Over all sign vectors (`exact`): their share. Over random draws: the data are one draw more, (1 + count)/(1 + B).
+    Over all sign vectors (`exact`): their share. Over random draws: the data are one draw more, (1 +
+    count)/(1 + B).
     """
     extreme = count(numbers, kappa, kappa if restricted else 0.0, m, v, -TIE)
     draws = numbers.shape[1]
@@ -190,8 +199,8 @@ def bound(
 ) -> float:
     """Return how far from the estimate the interval of nulls with p > alpha reaches on one side.
 
-    The first null that is rejected is bracketed by doubling from one standard error, then bisected; infinite if
-    none is.
+    The first null that is rejected is bracketed by doubling from one standard error, then bisected;
+    infinite if none is.
     """
     unit = side * math.sqrt(v) / m
     inside, outside = 0.0, 1.0
