@@ -17,6 +17,8 @@ from nestbench.estimators import (
     ols_cluster,
     ols_cr2,
     ols_hc,
+    pairs_bootstrap,
+    permutation,
     reml,
     wild,
 )
@@ -55,6 +57,8 @@ ESTIMATORS: tuple[Estimator, ...] = (
     mundlak.mundlak(reml.REML_SATT, "satt", "Satterthwaite"),
     mundlak.mundlak(reml.REML_KR, "kr", "Kenward-Roger"),
     mundlak.mundlak(ols_cluster.CR1S_T, "cr1s-t", "CR1S t"),
+    permutation.PERMUTATION,
+    pairs_bootstrap.PAIRS_BOOTSTRAP,
 )
 
 _ADDED: dict[str, Estimator] = {}

@@ -1,0 +1,152 @@
+"""Pairs cluster bootstrap: whole schools are drawn with replacement, and OLS is fitted again.
+
+A school drawn k times counts k times, so a draw is the weighted sum of school cross-products,
+``b* = (sum k_g X_g'X_g)^-1 sum k_g X_g'y_g``. The standard error is the SD of b*, the interval its percentiles, the
+p-value twice the smaller share on one side of 0, counting the estimate itself. Draws in which a term is not estimable
+(a treatment of few schools that none of them holds) have no b* and are left out; that alone makes the method fail where
+treated schools are few.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+import numpy as np
+import numpy.typing as npt
+
+from nestbench.estimators.estimates import Estimates
+from nestbench.estimators.estimator import Agreement, Estimator, Info, Options
+from nestbench.estimators.ols import least_squares
+from nestbench.estimators.ols_batched import pooled
+from nestbench.estimators.ols_cluster import require_schools
+from nestbench.estimators.permutation import draws_of
+from nestbench.estimators.reference import (
+    Answer,
+    CannotFit,
+    DataSet,
+    Rows,
+    Screened,
+    failed,
+    matrices_of,
+    reference_engine,
+)
+from nestbench.estimators.splice import leave_to
+from nestbench.sim.batch import Batch, Floats, Sample
+from nestbench.sim.model import Model
+from nestbench.sim.moments import moments_of
+
+Mask = npt.NDArray[np.bool_]
+SINGULAR = 1e-10
+"""Smallest eigenvalue of a draw's scaled cross-product below which a term is not estimable in it."""
+LEFT_OUT = "in some draws a term is not estimable: they are left out"
+BLOCK = 2_000_000
+"""Numbers a block of draws may hold at once in the reference engine."""
+
+
+def times_drawn(sample: Sample, schools: int, draws: int) -> Floats:
+    """Return how often each school is drawn [D, G]."""
+    generator = sample.batch.streams.at(sample.number, "pairs-bootstrap")
+    chosen = generator.integers(0, schools, size=(draws, schools))
+    counts = np.zeros((draws, schools))
+    np.add.at(counts, (np.arange(draws)[:, None], chosen), 1.0)
+    return counts
+
+
+def answer_of(own: Floats, drawn: Floats, good: Mask, level: float) -> Answer:
+    """Return SE, percentile interval and p-value from the coefficients of the draws [D, p].
+
+    Raises
+    ------
+    CannotFit
+        Half of the draws or more have no coefficients, or a term has the same one in all.
+    """
+    if 2 * int(good.sum()) <= len(good):
+        raise CannotFit("in half of the draws or more a term is not estimable")
+    kept = drawn[good]
+    spread = kept.std(axis=0, ddof=1)
+    if not (spread > 1e-9 * np.abs(kept).max(axis=0)).all():
+        raise CannotFit("a term has the same estimate in every draw")
+    low, high = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    fewer = np.minimum((kept <= 0).sum(axis=0), (kept >= 0).sum(axis=0))
+    p_value = np.minimum(2.0 * (fewer + 1.0) / (len(kept) + 1.0), 1.0)
+    message = "" if good.all() else LEFT_OUT
+    none = np.full(len(own), np.nan)
+    return Answer(own, spread, none, message=message, interval=(low, high), p_value=p_value)
+
+
+def estimable_draws(grams: Floats) -> Mask:
+    """Return which cross-products [D, p, p] are plainly of full rank, in units of their diagonals."""
+    size = np.sqrt(np.einsum("djj->dj", grams))
+    unit = np.where(size > 0, size, 1.0)
+    scaled = grams / (unit[:, :, None] * unit[:, None, :])
+    return np.asarray((size > 0).all(axis=1) & (np.linalg.eigvalsh(scaled)[:, 0] > SINGULAR))
+
+
+def fit_pairs(data: DataSet) -> Answer:
+    """The definition: every draw refitted on its students, by QR of the rows times the root of their school's count."""
+    require_schools(data)
+    inner, back = data.standardised()
+    own = back @ least_squares(inner).params
+    counts = times_drawn(data.sample, data.schools, draws_of(data.options))
+    size = max(1, BLOCK // inner.x.size)
+    parts = [_refitted(inner, counts[i : i + size]) for i in range(0, len(counts), size)]
+    drawn, good = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
+    return answer_of(own, drawn @ back.T, good, data.model.level)
+
+
+def _refitted(data: DataSet, counts: Floats) -> tuple[Floats, Mask]:
+    weight = np.sqrt(counts[:, data.groups])
+    q, r = np.linalg.qr(weight[:, :, None] * data.x)
+    good = estimable_draws(np.einsum("dij,dik->djk", r, r))
+    r[~good] = np.eye(r.shape[1])
+    right = np.einsum("dnj,dn->dj", q, weight * data.y)
+    return np.linalg.solve(r, right[:, :, None])[:, :, 0], good
+
+
+def pairs_engine(batch: Batch, model: Model, options: Options) -> Estimates:
+    """Fit from school cross-products; data that are not plain are left to the reference."""
+    moments, ols = batch.once(moments_of, model), batch.once(pooled, model)
+    rows = Rows(batch.once(matrices_of, model).terms, batch.replications)
+    plain = ols.plain & (ols.schools > 1) & ~moments.refined
+    for r in np.flatnonzero(plain):
+        started = perf_counter()
+        rows.put(int(r), *_from_cross(batch, model, options, int(r)))
+        rows.seconds[r] = perf_counter() - started
+    return leave_to(REFERENCE, rows.estimates(model.level), np.flatnonzero(~plain), batch, model, options)
+
+
+def _from_cross(batch: Batch, model: Model, options: Options, r: int) -> tuple[Screened, Answer]:
+    moments, ols = batch.once(moments_of, model), batch.once(pooled, model)
+    schools = moments.cross[slice(*batch.replication_offsets[r : r + 2])]
+    x, p = moments.x, len(moments.x)
+    counts = times_drawn(batch.replication(r), len(schools), draws_of(options))
+    sums = (counts @ schools.reshape(len(schools), -1)).reshape(len(counts), *schools.shape[1:])
+    grams = np.ascontiguousarray(sums[:, x[:, None], x])
+    good = estimable_draws(grams)
+    grams[~good] = np.eye(p)
+    solved = np.linalg.solve(grams, sums[:, x, -1][:, :, None])[:, :, 0]
+    drawn = solved @ moments.contrasts[r].T + moments.shift[r]
+    every = Screened(np.arange(p), np.ones(p, dtype=bool))
+    try:
+        return every, answer_of(ols.estimate[r], drawn, good, model.level)
+    except CannotFit as error:
+        return every, failed(p, str(error))
+
+
+REFERENCE = reference_engine(fit_pairs)
+
+PAIRS_BOOTSTRAP = Estimator(
+    name="pairs-bootstrap",
+    version=1,
+    info=Info(
+        label="Pairs bootstrap",
+        summary="OLS on schools drawn with replacement: SD of the draws, percentile interval",
+        assumes="many schools; schools independent of each other, each term held by many of them",
+        df="none",
+        source="Cameron, Gelbach & Miller 2008",
+    ),
+    reference=REFERENCE,
+    batched=pairs_engine,
+    agreement=Agreement.RANDOM,
+    options={"draws": 999},
+)
