@@ -35,7 +35,8 @@ BLOCK = 64
 """Draws at a time: G rows of this width stay in the cache."""
 TIE = 1e-9
 """|t*| and |t| closer than this, relatively, are tied."""
-DOUBLINGS = 24
+DOUBLINGS = 10
+"""An interval that reaches beyond 2^9 standard errors is called infinite; far out, rounding would decide about ties."""
 BISECTIONS = 60
 COARSE = 12
 """Bisections over all draws, before only those that still matter are looked at."""
