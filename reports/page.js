@@ -28,6 +28,13 @@
     return figure.spec.data.values.filter(keep);
   }
 
+  // A layer whose field no row has would make Vega warn about an empty scale.
+  function drawable(inner, rows) {
+    if (!inner.layer) return inner;
+    const known = (field) => !field || rows.some((row) => row[field] !== undefined && row[field] !== null);
+    return { ...inner, layer: inner.layer.filter((layer) => layer.data || known(layer.encoding?.x?.field)) };
+  }
+
   // Fit the specification to the page: one panel for one condition, the grid of factors where it fits, else wrapped.
   function fitted(figure, rows) {
     const width = Math.max(figure.plot.clientWidth, 240);
@@ -36,8 +43,9 @@
     const spec = { ...figure.spec, data: { values: rows }, config: { ...config, legend } };
     const labels = longest(rows) * 6.6 + 16;
     const single = width - labels - 24;
-    if (!spec.facet) return { ...spec, width: single };
-    const { facet, spec: inner, ...rest } = spec;
+    if (!spec.facet) return { ...drawable(spec, rows), width: single };
+    const { facet, spec: whole, ...rest } = spec;
+    const inner = drawable(whole, rows);
     if (state.cell !== "") return { ...rest, ...inner, width: single };
     const columns = distinct(rows, "column");
     const panel = (width - labels - 46 - 20 * columns) / columns;

@@ -20,6 +20,8 @@ from nestbench.experiments.results import Results
 from nestbench.reports import ademp, grades, page_parts
 from nestbench.reports.figures import fits, panels, theme
 from nestbench.reports.figures.rows import headline_term
+from nestbench.reports.lint import lint
+from nestbench.reports.page_matrices import matrices
 from nestbench.reports.performance import performance_table, write_performance
 from nestbench.reports.verdict import verdicts
 from nestbench.reports.wording import plural
@@ -84,6 +86,8 @@ def render(results: Results, table: pd.DataFrame, run: str) -> str:
         glance=page_parts.glance(table, experiment),
         grade_rule=grades.RULE,
         figures=figures(table, experiment),
+        matrices=_matrices(results, table),
+        remarks=lint(results, table),
         failures=page_parts.failures(results, table, run),
         sections=ademp.ademp(experiment, table),
         audit=page_parts.audit_line(results.audits()),
@@ -95,6 +99,15 @@ def render(results: Results, table: pd.DataFrame, run: str) -> str:
         script=markupsafe.Markup(_asset("page.js")),
         style=markupsafe.Markup(_asset("page.css")),
     )
+
+
+def _matrices(results: Results, table: pd.DataFrame) -> list[Mapping[str, Any]]:
+    experiment = results.experiment
+    labels = [e.label for e in experiment.estimators if e.label in set(table["estimator"])]
+    return [
+        {"id": m.id, "title": m.title, "words": m.words, "terms": m.terms(labels, len(experiment.cells))}
+        for m in matrices(results, table)
+    ]
 
 
 def _terms(table: pd.DataFrame) -> list[str]:

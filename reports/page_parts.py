@@ -56,10 +56,11 @@ def glance(table: pd.DataFrame, experiment: Experiment) -> dict[str, Any]:
 
 def _entry(row: Any) -> dict[str, str]:
     if row is None:
-        return {"text": "–", "grade": "none", "title": "this method has no answer here"}
+        return {"text": "–", "grade": "none", "title": "this method has no answer here", "said": ""}
     return {
         "text": f"{100 * row.coverage:.1f}",
         "grade": MARKS[Grade(row.grade)],
+        "said": str(row.grade),
         "title": f"{row.grade}: coverage {100 * row.coverage:.1f} %, MCSE {100 * row.mcse:.1f}, n {row.n}",
     }
 
