@@ -29,7 +29,7 @@ def check(
         str | None,
         typer.Argument(
             help="A run directory, or an experiment (TOML file, catalogue name) to run now "
-            "[default: run the baseline's own experiment]."
+            "(default: run the baseline's own experiment)."
         ),
     ] = None,
     baseline: Annotated[
@@ -37,10 +37,10 @@ def check(
     ] = Path("accuracy.json"),
     seed: Annotated[int | None, typer.Option(help="Seed of a new run: another one means fresh data.")] = None,
     replications: Annotated[
-        int | None, typer.Option(help="Replications of a new run [default: as in the baseline].")
+        int | None, typer.Option(help="Replications of a new run (default: as in the baseline).")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="Directory of a new run [default: runs/NAME-check-N].")
+        Path | None, typer.Option("-o", "--out", help="Directory of a new run (default: runs/NAME-check-N).")
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes of a new run.")] = None,
     margin: Annotated[
@@ -53,7 +53,7 @@ def check(
     fail_on: Annotated[
         list[FailOn] | None,
         typer.Option(
-            help="Marks that fail the check [default: worse, new-failure]; may be given several times."
+            help="Marks that fail the check (default: worse, new-failure); may be given several times."
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

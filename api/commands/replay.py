@@ -12,7 +12,7 @@ def replay(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
     cell: Annotated[int, typer.Option(help="Cell of the run.")],
     replication: Annotated[int, typer.Option(help="Replication of the cell.")],
-    estimator: Annotated[str | None, typer.Option(help="One method [default: all of the run].")] = None,
+    estimator: Annotated[str | None, typer.Option(help="One method (default: all of the run).")] = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="Also write the data set to a CSV file.")] = None,
 ) -> None:
     """Draw a data set of a run again, fit it again, and compare with what is stored (exit code 1 if different)."""

@@ -12,7 +12,7 @@ def report(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", help="The directory to write into [default: the run directory]."),
+        typer.Option("-o", "--out", help="The directory to write into (default: the run directory)."),
     ] = None,
     formats: Annotated[
         str, typer.Option("--format", help="Formats with commas between: html, md, latex, csv, parquet.")

@@ -11,7 +11,7 @@ import typer
 def simulate(
     experiment: Annotated[
         str | None,
-        typer.Argument(help="A catalogue name, a TOML file or a run directory [default: the options]."),
+        typer.Argument(help="A catalogue name, a TOML file or a run directory (default: the options)."),
     ] = None,
     cell: Annotated[int, typer.Option(help="Cell of the experiment.")] = 0,
     replication: Annotated[int, typer.Option(help="Replication: each has its own data.")] = 0,
@@ -21,7 +21,7 @@ def simulate(
     treated_schools: Annotated[int | None, typer.Option(help="Schools that are treated.")] = None,
     icc: Annotated[float | None, typer.Option(help="Intraclass correlation.")] = None,
     law: Annotated[str | None, typer.Option(help="Population law (nestbench list populations).")] = None,
-    csv: Annotated[Path | None, typer.Option("--csv", help="File to write [default: stdout].")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="File to write (default: stdout).")] = None,
 ) -> None:
     """Draw one data set and write it as CSV: nestbench simulate > student_data.csv."""
     from nestbench.commands.output import write_csv
