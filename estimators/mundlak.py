@@ -11,6 +11,7 @@ Which columns vary within schools is a question to each data set, so no answer d
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -65,7 +66,7 @@ def mundlak_engine(inner: Engine) -> Engine:
 def _only(estimates: Estimates, terms: tuple[str, ...]) -> Estimates:
     chosen = [estimates.terms.index(term) for term in terms]
     fields = ("estimate", "std_error", "df", "lower", "upper", "p_value")
-    columns = {name: np.ascontiguousarray(getattr(estimates, name)[:, chosen]) for name in fields}
+    columns: dict[str, Any] = {n: np.ascontiguousarray(getattr(estimates, n)[:, chosen]) for n in fields}
     return replace(estimates, terms=terms, **columns)
 
 

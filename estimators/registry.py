@@ -22,6 +22,7 @@ from nestbench.estimators import (
     reml,
     wild,
 )
+from nestbench.estimators.diagnostics import diagnosed
 from nestbench.estimators.estimator import Estimator
 from nestbench.sim.errors import InvalidInput, unknown_name
 
@@ -30,12 +31,12 @@ ESTIMATORS: tuple[Estimator, ...] = (
     ols_hc.HC1,
     ols_hc.HC2,
     ols_hc.HC3,
-    ols_cluster.CR0_Z,
-    ols_cluster.CR1S_Z,
-    ols_cluster.CR1S_T,
-    ols_cr2.CR2_SATT,
-    ols_cluster.CR3_T,
-    ols_cluster.JACKKNIFE_T,
+    diagnosed(ols_cluster.CR0_Z),
+    diagnosed(ols_cluster.CR1S_Z),
+    diagnosed(ols_cluster.CR1S_T),
+    diagnosed(ols_cr2.CR2_SATT),
+    diagnosed(ols_cluster.CR3_T),
+    diagnosed(ols_cluster.JACKKNIFE_T),
     wild.WILD,
     wild.WILD_U,
     dummies.DUMMIES,
@@ -57,6 +58,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
     mundlak.mundlak(reml.REML_SATT, "satt", "Satterthwaite"),
     mundlak.mundlak(reml.REML_KR, "kr", "Kenward-Roger"),
     mundlak.mundlak(ols_cluster.CR1S_T, "cr1s-t", "CR1S t"),
+    mundlak.mundlak(ols_cr2.CR2_SATT, "cr2-satt", "CR2 Satterthwaite"),
     permutation.PERMUTATION,
     pairs_bootstrap.PAIRS_BOOTSTRAP,
 )
