@@ -16,11 +16,15 @@ import typer  # noqa: E402
 from nestbench.commands import (  # noqa: E402  # noqa: E402
     baseline,
     check,
+    compare,
     conformance,
     estimate,
     listing,
     merge,
     new,
+    plan,
+    plot,
+    query,
     replay,
     report,
     run,
@@ -60,10 +64,14 @@ app.command("estimate")(estimate.estimate)
 app.command("list")(listing.listing)
 app.command("simulate")(simulate.simulate)
 app.command("report")(report.report)
+app.command("plot")(plot.plot)
+app.command("compare")(compare.compare)
+app.command("query")(query.query)
 app.command("replay")(replay.replay)
 app.command("new")(new.new)
 app.command("verify")(verify.verify)
 app.command("merge")(merge.merge)
+app.command("plan")(plan.plan)
 app.command("baseline")(baseline.baseline)
 app.command("check")(check.check)
 app.command("test")(conformance.conform)

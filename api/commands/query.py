@@ -1,0 +1,27 @@
+"""``nestbench query``: SQL over a run's stored rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def query(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    sql: Annotated[
+        str, typer.Argument(help='E.g. "select estimator, avg(estimate) from fits group by all".')
+    ],
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+) -> None:
+    """Ask the tables fits, performance and cells of a run (needs the extra nestbench[query])."""
+    from nestbench.commands.output import write_csv
+    from nestbench.experiments.store import Store
+    from nestbench.reports.query import query as ask
+
+    answer = ask(Store.open(run), sql)
+    if csv:
+        write_csv(answer, None)
+    else:
+        typer.echo(answer.to_string(index=False))

@@ -1,0 +1,73 @@
+"""SQL over a run's stored rows (DuckDB, the extra ``query``).
+
+Tables: ``fits`` (every stored row: cell, one column per factor, estimator, term, replication, estimate, std_error, df,
+lower, upper, p_value, status, message), ``performance`` (the performance table) and ``cells`` (number, factors).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from nestbench.experiments.rows import all_rows
+from nestbench.reports.performance import performance_table
+from nestbench.sim.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from nestbench.experiments.store import Store
+
+TABLES = ("fits", "performance", "cells")
+
+
+def query(store: Store, sql: str) -> pd.DataFrame:
+    """Return the answer to one SELECT statement; only the tables it names are built, files can't be reached.
+
+    Raises
+    ------
+    InvalidInput
+        DuckDB isn't installed, or the statement can't be answered.
+    """
+    duckdb = _duckdb()
+    connection = duckdb.connect(":memory:")
+    try:
+        for name in TABLES:
+            if name in sql.lower():
+                connection.register(name, _table(store, name))
+        connection.execute("SET python_enable_replacements = false")
+        connection.execute("SET enable_external_access = false")
+        answer: pd.DataFrame = connection.execute(sql).df()
+    except duckdb.Error as error:
+        first = str(error).splitlines()[0]
+        raise InvalidInput(
+            f"expected one SQL statement over {', '.join(TABLES)}, got an error: {first}; "
+            'try "select * from fits limit 5"'
+        ) from error
+    finally:
+        connection.close()
+    return answer
+
+
+def _table(store: Store, name: str) -> pd.DataFrame:
+    if name == "fits":
+        return all_rows(store)
+    if name == "performance":
+        return performance_table(store)
+    levels = store.experiment.levels
+    return pd.DataFrame(
+        [{"cell": i, **{f: _plain(v) for f, v in level.items()}} for i, level in enumerate(levels)]
+    )
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, (int, float, str, bool)) else str(value)
+
+
+def _duckdb() -> Any:
+    try:
+        import duckdb
+    except ImportError as error:
+        raise InvalidInput(
+            "expected DuckDB to be installed for queries, got no module 'duckdb'; pip install 'nestbench[query]'"
+        ) from error
+    return duckdb
