@@ -23,7 +23,7 @@ H_gg)^(-1/2), the
   Where I - H_gg is singular (a school alone identifies a direction: eigenvalue 1 of K_g) the
   Moore-Penrose root is used, as in Pustejovsky & Tipton (2018): that direction gets weight 0.
 
-R_g is a power series where the trace of K_g is small, else its eigenvectors are computed.
+R_g is a power series where the norm of K_g is small, else its eigenvectors are computed.
 """
 
 from __future__ import annotations
@@ -42,7 +42,11 @@ Mask = npt.NDArray[np.bool_]
 SINGULAR = 1e-9
 """Eigenvalues of I - H_gg below this are zeros."""
 SERIES = 0.35
-"""Largest trace of K_g at which the series is used: at most 40 terms."""
+"""Largest norm of K_g at which the series is used: at most 36 terms."""
+SERIES_TERMS = np.cumprod([1.0, *[(2 * m - 1) / (2 * m) for m in range(1, 60)]])
+"""binom(2m, m) / 4^m."""
+LOG_ROUNDING = -37.0
+"""Logarithm of the share below which the rest of the series is rounding."""
 IDENTIFIED = 1e-9
 """Least share of a column's sum of squares without a school, or the term is not identified without it."""
 
@@ -152,9 +156,9 @@ def cr2(
                     u[i, j] += inverse[i, h] * contrasts[r, j, h]
         _clear(variance[r], sums, outer)
         for g in range(offsets[r], offsets[r + 1]):
-            trace = _leverage(cross[g], x, inverse, k, spare)
-            if trace < SERIES:
-                _root_by_series(k, trace, powers, root, spare)
+            norm = _leverage(cross[g], x, inverse, k, spare)
+            if norm < SERIES:
+                _root_by_series(k, norm, powers, root, spare)
             else:
                 _root_by_eigen(k, root, powers[0], powers[1])
             multiply(root, u, w)
@@ -178,47 +182,52 @@ def _clear(variance: Floats, sums: Floats, outer: Floats) -> None:
 
 @kernel
 def _leverage(c: Floats, x: Ints, inverse: Floats, k: Floats, spare: Floats) -> float:
-    """Write K_g = L^-1 C_g L^-T; return its trace, the school's leverage."""
+    """Write K_g = L^-1 C_g L^-T; return its Frobenius norm, which no eigenvalue exceeds."""
     p = len(x)
     for i in range(p):
         for j in range(p):
             spare[i, j] = 0.0
             for h in range(i + 1):
                 spare[i, j] += inverse[i, h] * c[x[h], x[j]]
-    trace = 0.0
+    squares = 0.0
     for i in range(p):
         for j in range(i + 1):
             value = 0.0
             for h in range(j + 1):
                 value += spare[i, h] * inverse[j, h]
             k[i, j] = k[j, i] = value
-        trace += k[i, i]
-    return trace
+            squares += value * value if i == j else 2.0 * value * value
+    return math.sqrt(squares)
 
 
 @kernel
-def _root_by_series(k: Floats, trace: float, powers: Floats, root: Floats, spare: Floats) -> None:
-    """Write (I - K)^(-1/2) = sum_m binom(2m, m)/4^m K^m, three powers at a time (Paterson & Stockmeyer 1973).
+def _commuting(a: Floats, b: Floats, out: Floats) -> None:
+    """Write A B, symmetric because both are symmetric and functions of one matrix."""
+    p = a.shape[0]
+    for i in range(p):
+        for j in range(i + 1):
+            total = 0.0
+            for h in range(p):
+                total += a[i, h] * b[j, h]
+            out[i, j] = out[j, i] = total
 
-    No eigenvalue of K exceeds its trace t, so terms beyond t^m < 1e-17 are rounding.
-    """
+
+@kernel
+def _root_by_series(k: Floats, norm: float, powers: Floats, root: Floats, spare: Floats) -> None:
+    """Write (I - K)^(-1/2) = sum_m binom(2m, m)/4^m K^m, three powers at a time (Paterson & Stockmeyer 1973)."""
     p = k.shape[0]
     blocks = 1
-    if trace > 0.0:
-        blocks = 1 + int(-39.0 / (3.0 * math.log(max(trace, 1e-30))))
+    if norm > 0.0:
+        blocks = 1 + int(LOG_ROUNDING / (3.0 * math.log(max(norm, 1e-30))))
     for i in range(p):
         for j in range(p):
             powers[0, i, j] = k[i, j]
             root[i, j] = 0.0
-    multiply(k, k, powers[1])
-    multiply(powers[1], k, powers[2])
+    _commuting(k, k, powers[1])
+    _commuting(powers[1], k, powers[2])
     for block in range(blocks, -1, -1):
-        multiply(root, powers[2], spare)
-        one = 1.0
-        for m in range(1, 3 * block + 1):
-            one *= (2.0 * m - 1.0) / (2.0 * m)
-        two = one * (6.0 * block + 1.0) / (6.0 * block + 2.0)
-        three = two * (6.0 * block + 3.0) / (6.0 * block + 4.0)
+        _commuting(root, powers[2], spare)
+        one, two, three = SERIES_TERMS[3 * block], SERIES_TERMS[3 * block + 1], SERIES_TERMS[3 * block + 2]
         for i in range(p):
             for j in range(p):
                 root[i, j] = spare[i, j] + two * powers[0, i, j] + three * powers[1, i, j]

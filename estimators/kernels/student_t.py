@@ -96,7 +96,7 @@ def quantile(tail: float, df: float) -> float:
         u += min(max(step, -50.0), 50.0)
         if u > 700.0:
             return math.inf
-        if abs(step) < 1e-9:
+        if abs(step) < 3e-8:
             break
     return math.exp(u)
 
@@ -121,9 +121,12 @@ def _start(tail: float, df: float) -> float:
         1.0 + r * (1.432788 + r * (0.189269 + r * 0.001308))
     )
     z = max(z, 0.1)
+    z += (math.erfc(z * math.sqrt(0.5)) - tail) / (2.0 * density(z, math.inf))
     if math.isinf(df) or df <= 3.0:
         return z
-    square = z * z
-    return z * (
-        1.0 + (square + 1.0) / (4.0 * df) + (5.0 * square * square + 16.0 * square + 3.0) / (96.0 * df * df)
-    )
+    q, r = z * z, 1.0 / df
+    g1 = (q + 1.0) / 4.0
+    g2 = ((5.0 * q + 16.0) * q + 3.0) / 96.0
+    g3 = (((3.0 * q + 19.0) * q + 17.0) * q - 15.0) / 384.0
+    g4 = ((((79.0 * q + 776.0) * q + 1482.0) * q - 1920.0) * q - 945.0) / 92160.0
+    return z * (1.0 + r * (g1 + r * (g2 + r * (g3 + r * g4))))
