@@ -37,6 +37,10 @@ def check(data: DataSet) -> None:
         raise CannotFit(NO_SCHOOL_DF)
     if data.sizes.max() == 1:
         raise CannotFit(ONE_STUDENT)
+    both = np.column_stack([data.x, dummies])
+    residual = data.y - both @ np.linalg.lstsq(both, data.y, rcond=None)[0]
+    if float(np.sqrt(np.mean(residual**2))) <= 1e-12 * float(np.abs(data.y).max(initial=0.0)):
+        raise CannotFit(NO_WITHIN)
 
 
 def single(model: Textbook) -> TextbookFit:
