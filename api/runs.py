@@ -106,9 +106,11 @@ def run(
     """
     from nestbench.experiments.progress import Quiet, automatic
     from nestbench.experiments.running import run_experiment
+    from nestbench.precision import MeasuredErrors
 
     changes = {"replications": replications, "seed": seed, "engine": engine, "estimators": estimators}
-    return Run(run_experiment(experiment, out, workers, automatic() if progress else Quiet(), changes))
+    shown = automatic() if progress else Quiet()
+    return Run(run_experiment(experiment, out, workers, shown, changes, judge=MeasuredErrors()))
 
 
 def load(directory: str | Path) -> Run:

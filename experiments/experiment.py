@@ -26,6 +26,25 @@ class Plugin:
 
 
 @dataclass(frozen=True, slots=True)
+class Precision:
+    """Monte Carlo errors to reach: the largest allowed by measure, and when to give up.
+
+    Attributes
+    ----------
+    targets : mapping of str to float
+        Measure -> largest Monte Carlo standard error over terms and methods of a cell.
+    max_replications : int
+        Of a cell.
+    max_time : float or None
+        Seconds after which no new round starts.
+    """
+
+    targets: Mapping[str, float]
+    max_replications: int = 100_000
+    max_time: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Experiment:
     """A study.
 
@@ -53,6 +72,8 @@ class Experiment:
         Seconds a fit may take; one that takes longer has status TIMEOUT.
     fit_memory : int or None
         Megabytes a fit may need beyond the data; one that needs more has status FAILED.
+    precision : Precision or None
+        Monte Carlo errors to reach beyond the first `replications` of each cell.
     source : str
         The TOML text it was read from, or one written for it.
     """
@@ -71,6 +92,7 @@ class Experiment:
     plugins: tuple[Plugin, ...] = ()
     fit_timeout: float | None = None
     fit_memory: int | None = None
+    precision: Precision | None = None
     source: str = field(default="", compare=False)
 
     @classmethod

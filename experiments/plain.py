@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nestbench.estimators import registry
 from nestbench.experiments import plugins
-from nestbench.experiments.experiment import Experiment, Plugin
+from nestbench.experiments.experiment import Experiment, Plugin, Precision
 from nestbench.experiments.fields import Problems, build, plain
 from nestbench.sim.cell import Cell
 from nestbench.sim.errors import StoreError
@@ -45,6 +46,7 @@ def to_plain(experiment: Experiment) -> dict[str, Any]:
             }
             for e in experiment.estimators
         ],
+        "precision": dataclasses.asdict(experiment.precision) if experiment.precision else None,
         "plugins": [{"name": Path(p.path).name, "sha256": p.sha256} for p in experiment.plugins],
     }
 
@@ -67,6 +69,7 @@ def from_plain(table: Mapping[str, Any], plugin_folder: Path) -> Experiment:
         levels=tuple(table["levels"]),
         estimators=tuple(registry.get({"name": e["name"], **e["options"]}) for e in table["estimators"]),
         plugins=loaded,
+        precision=Precision(**table["precision"]) if table["precision"] else None,
     )
 
 

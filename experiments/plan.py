@@ -148,7 +148,7 @@ def replication_seconds(cell: Cell, estimators: Sequence[Estimator], engine: str
     """Return a rough cost of drawing a data set and fitting it, in seconds: the guess behind block sizes."""
     rows = rows_of(cell)
     slow = sum(e.engine_name(engine) == "reference" for e in estimators)
-    return 3e-5 + 4e-8 * rows + slow * (1e-2 + 3e-6 * rows) + (len(estimators) - slow) * 3e-5
+    return 3e-5 + 4e-8 * rows + slow * (2e-2 + 5e-6 * rows) + (len(estimators) - slow) * 3e-5
 
 
 def rows_of(cell: Cell) -> int:

@@ -14,7 +14,7 @@ from pydantic import Field
 from nestbench.estimators import registry
 from nestbench.estimators.estimator import Estimator
 from nestbench.experiments import catalog, factors, plugins
-from nestbench.experiments.experiment import Experiment, Plugin
+from nestbench.experiments.experiment import Experiment, Plugin, Precision
 from nestbench.experiments.fields import Problems, build, check_keys, show
 from nestbench.experiments.published import check_published
 from nestbench.experiments.writing import to_toml
@@ -47,6 +47,14 @@ class Settings:
     fit_timeout: Annotated[float, Field(gt=0)] | None = None
     fit_memory: Annotated[int, Field(ge=1)] | None = None
     plugins: Annotated[list[str], Field()] = ()  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, slots=True)
+class PrecisionLimits:
+    """The keys of ``[precision]`` that are no measures."""
+
+    max_replications: Count = 100_000
+    max_time: Annotated[float, Field(gt=0)] | None = None
 
 
 SECTIONS: dict[str, Any] = dict.fromkeys(
@@ -133,6 +141,7 @@ def experiment_from(
     crossed = tables.get("factors", {})
     check_published(tables.get("published", []), crossed if isinstance(crossed, Mapping) else {}, problems)
     chosen = _estimators(_listed(raw, "estimators", (str, dict)), raw.get("engine", "auto"), problems)
+    precision = _precision(tables["precision"], problems) if "precision" in tables else None
     problems.refuse(where)
     assert settings is not None
     shared = {
@@ -144,9 +153,28 @@ def experiment_from(
         levels=levels,
         estimators=chosen,
         plugins=loaded,
+        precision=precision,
         source=source or to_toml(tables),
     )
     return replace(experiment, title=experiment.title or experiment.name)
+
+
+def _precision(table: Any, problems: Problems) -> Precision | None:
+    """Read ``[precision]``: limits by name, every other key a measure with its largest Monte Carlo error."""
+    if not isinstance(table, Mapping):
+        problems.add(f"[precision] should be a table of measures, got {show(table)}")
+        return None
+    limits = {key: value for key, value in table.items() if key in ("max_replications", "max_time")}
+    targets = {key: value for key, value in table.items() if key not in limits}
+    if not targets:
+        problems.add(
+            "precision needs at least one measure with its largest Monte Carlo error, e.g. coverage = 0.002"
+        )
+    for name, target in targets.items():
+        if isinstance(target, bool) or not isinstance(target, (int, float)) or not target > 0:
+            problems.add(f"precision.{name} should be a Monte Carlo error greater than 0, got {show(target)}")
+    found = build(PrecisionLimits, limits, "precision", problems)
+    return Precision(targets, found.max_replications, found.max_time) if found and targets else None
 
 
 def _listed(table: Tables, key: str, kinds: Any) -> list[Any]:

@@ -10,7 +10,8 @@ from typing import Any
 from nestbench.estimators import registry
 from nestbench.experiments.execute import cores, execute
 from nestbench.experiments.experiment import Experiment
-from nestbench.experiments.progress import Progress
+from nestbench.experiments.precision import Judge, refine
+from nestbench.experiments.progress import Progress, Quiet
 from nestbench.experiments.provenance import provenance
 from nestbench.experiments.reading import read_experiment
 from nestbench.experiments.shards import Shard
@@ -69,6 +70,7 @@ def run_experiment(
     changes: Mapping[str, Any] | None = None,
     block: int | None = None,
     shard: str | None = None,
+    judge: Judge | None = None,
 ) -> Store:
     """Run what is missing of an experiment in its directory, and return the finished store.
 
@@ -87,7 +89,9 @@ def run_experiment(
     block : int
         Replications per task; the results don't depend on it.
     shard : str
-        ``3/100``: only that part of the tasks, to be joined with `shards.merge`.
+        ``3/100``: only that part of the tasks, to be joined with `merging.merge`.
+    judge : Judge
+        Knows Monte Carlo errors, for an experiment with ``[precision]``.
     """
     if workers is not None and workers < 1:
         raise InvalidInput(f"expected workers >= 1, got {workers}; leave it out for one per core")
@@ -99,7 +103,11 @@ def run_experiment(
     whose = (part.index, part.count) if part is not None else None
     store = Store.create(folder, experiment, provenance(workers or cores()), block, whose)
     try:
-        execute(store, workers, progress)
+        if experiment.precision and judge and part is None:
+            judge.check(experiment)
+            refine(store, judge, workers, progress or Quiet())
+        else:
+            execute(store, workers, progress)
     finally:
         store.release()
     return store

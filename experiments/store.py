@@ -137,31 +137,42 @@ class Store:
             self._lock.release()
 
     def _begin(self, wanted: Round, provenance: Mapping[str, Any]) -> None:
-        manifest, experiment = self._manifest, self._experiment
+        self._manifest.setdefault("provenance", dict(provenance))
+        self._manifest["sessions"] = [*self._manifest["sessions"], dict(provenance)]
+        for plugin in self._experiment.plugins:
+            kept = self.folder / "plugins" / Path(plugin.path).name
+            if kept != Path(plugin.path):
+                write_atomically(kept, Path(plugin.path).read_bytes())
+        if self._experiment.source:
+            write_atomically(self.folder / "experiment.toml", self._experiment.source.encode())
+        for stale in self.folder.rglob(f"*{TEMPORARY}"):
+            stale.unlink()
+        self.extend(wanted)
+
+    def extend(self, wanted: Round) -> None:
+        """Let the run go as far as a round, too; what is already asked for stays."""
         rounds = self.rounds
-        reached = rounds[-1] if rounds else Round.nothing(experiment)
+        reached = rounds[-1] if rounds else Round.nothing(self._experiment)
         if wanted.joined(reached) != reached:
             rounds.append(wanted.joined(reached))
         last = rounds[-1]
         self._experiment = replace(
-            experiment,
+            self._experiment,
             replications=max(last.replications),
             reference_replications=last.reference,
             audit=last.audit,
         )
-        manifest["experiment"] = to_plain(self._experiment)
-        manifest["rounds"] = [_round_plain(r) for r in rounds]
-        manifest.setdefault("provenance", dict(provenance))
-        manifest["sessions"] = [*manifest["sessions"], dict(provenance)]
-        for plugin in experiment.plugins:
-            kept = self.folder / "plugins" / Path(plugin.path).name
-            if kept != Path(plugin.path):
-                write_atomically(kept, Path(plugin.path).read_bytes())
-        if experiment.source:
-            write_atomically(self.folder / "experiment.toml", experiment.source.encode())
-        for stale in self.folder.rglob(f"*{TEMPORARY}"):
-            stale.unlink()
-        text = json.dumps(manifest, indent=1, ensure_ascii=False, default=str)
+        self._manifest["experiment"] = to_plain(self._experiment)
+        self._manifest["rounds"] = [_round_plain(r) for r in rounds]
+        self._save()
+
+    def remember_precision(self, lines: list[str]) -> None:
+        """Keep what precision was reached, cell by cell, with the provenance."""
+        self._manifest["provenance"]["precision"] = {str(i): line for i, line in enumerate(lines)}
+        self._save()
+
+    def _save(self) -> None:
+        text = json.dumps(self._manifest, indent=1, ensure_ascii=False, default=str)
         for name in (MANIFEST_COPY, MANIFEST):
             write_atomically(self.folder / name, text.encode())
 

@@ -36,6 +36,7 @@ def run(
     """Run an experiment and write its report; a run that was stopped goes on where it was."""
     from nestbench.experiments.progress import Quiet, automatic
     from nestbench.experiments.running import run_experiment
+    from nestbench.precision import MeasuredErrors
 
     names = (
         [name.strip() for name in estimators.split(",") if name.strip()] if estimators is not None else None
@@ -46,7 +47,15 @@ def run(
         "engine": engine,
         "estimators": names,
     }
-    store = run_experiment(experiment, out, workers, Quiet() if quiet else automatic(), changes, shard=shard)
+    store = run_experiment(
+        experiment,
+        out,
+        workers,
+        Quiet() if quiet else automatic(),
+        changes,
+        shard=shard,
+        judge=MeasuredErrors(),
+    )
     if store.shard is None:
         finish(store, quiet)
     else:
@@ -73,6 +82,8 @@ def finish(store: Any, quiet: bool = False) -> None:
         console = Console()
         print_summary(store, console, table)
         print_published(table, store.experiment, console)
+        for line in store.provenance.get("precision", {}).values():
+            console.print(line, markup=False, highlight=False)
         console.print(
             f"Report: {store.folder / 'report.html'}", markup=False, highlight=False, soft_wrap=True
         )

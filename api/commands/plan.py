@@ -1,0 +1,53 @@
+"""``nestbench plan``: what a run will cost, and how to spread it over a cluster."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def plan(
+    experiment: Annotated[str, typer.Argument(help="A catalogue name or a TOML file.")] = "school-effects",
+    replications: Annotated[int | None, typer.Option(help="Replications of each cell.")] = None,
+    engine: Annotated[str | None, typer.Option(help="auto, reference or batched.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes [default: one per core].")] = None,
+    slurm: Annotated[bool, typer.Option("--slurm", help="Print an array script for SLURM instead.")] = False,
+    shards: Annotated[int, typer.Option(help="Parts of the array script.", min=1)] = 100,
+) -> None:
+    """Show cells, tasks, expected time and size, from a short calibration on this machine."""
+    from nestbench.experiments.calibrating import forecast, slurm_script
+    from nestbench.experiments.execute import cores
+    from nestbench.experiments.running import resolve
+
+    study = resolve(experiment, {"replications": replications, "engine": engine})
+    found = forecast(study)
+    if slurm:
+        options = f" --replications {replications}" if replications else ""
+        options += f" --engine {engine}" if engine else ""
+        folder = f"runs/{study.name}-parts"
+        typer.echo(slurm_script(experiment + options, shards, sum(found.seconds) / shards, folder), nl=False)
+        return
+    for cell, levels in enumerate(study.levels):
+        where = ", ".join(f"{name} = {level}" for name, level in levels.items()) or "the only cell"
+        tasks = sum(task.cell == cell for task in found.tasks)
+        typer.echo(f"cell {cell}: {where}: {tasks} tasks, {_time(found.cell_seconds(cell))} of one core")
+    used = workers or cores()
+    typer.echo(
+        f"{len(study.cells)} cells, {len(found.tasks)} tasks, {found.fits} fits: about "
+        f"{_time(found.wall(used))} with {used} workers, {_size(found.size)} stored"
+    )
+
+
+def _time(seconds: float) -> str:
+    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s"
+
+
+def _size(size: float) -> str:
+    for factor, unit in ((1e9, "GB"), (1e6, "MB")):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size / 1e3:.0f} kB"

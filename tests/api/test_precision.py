@@ -1,0 +1,98 @@
+"""Precision instead of a count: what is run depends on the data alone, and says what it reached."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nestbench
+from nestbench.experiments.experiment import Precision
+from nestbench.precision import MeasuredErrors
+
+TABLES: dict[str, Any] = {
+    "experiment": {
+        "name": "precise",
+        "estimators": ["ols", "ols-hc1"],
+        "replications": 10,
+        "audit": 0,
+        "reference_replications": 5,
+    },
+    "layout": {"schools": 4, "students": 5},
+    "model": {"formula": "grade ~ age"},
+    "factors": {"population.total_sd": [0.5, 1.0, 50.0]},
+    "precision": {"bias": 1.0, "max_replications": 70},
+}
+
+
+def experiment(**changes: Any) -> nestbench.Experiment:
+    return nestbench.Experiment.from_dict(TABLES | {"precision": TABLES["precision"] | changes})
+
+
+def test_cells_are_doubled_until_they_are_precise(tmp_path: Path) -> None:
+    run = nestbench.run(experiment(), tmp_path / "run", workers=1)
+    sizes = [run.store.estimates(cell)["ols"].size for cell in range(3)]
+    assert sizes[2] == 70, "the maximum stops what can't be reached"
+    assert sizes[0] < sizes[2]
+    for cell, size in enumerate(sizes[:2]):
+        spent = [10 * 2**k for k in range(8)]
+        assert size in spent or size == 70
+        table = run.performance().query(f"cell == {cell} and estimator == 'ols' and measure == 'bias'")
+        worst = table[~table["term"].str.startswith("(")]["mcse"].max()
+        assert worst <= 1.0 or size == 70
+        if size > 10:
+            half = run.store.estimates(cell)["ols"].estimate[: size // 2]
+            assert (half.std(axis=0, ddof=1) / np.sqrt(size // 2)).max() > 1.0, "half as many were not enough"
+    assert run.store.estimates(2)["ols-hc1"].size == 5, "the bound of slow methods stays"
+    said = run.store.provenance["precision"]
+    assert "cell 2, 70 replications" in said["2"]
+    assert "not reached: 1)" in said["2"]
+    assert "(reached: 1)" in said["0"]
+
+
+def test_interruption_and_blocks_change_nothing(tmp_path: Path) -> None:
+    whole = nestbench.run(experiment(), tmp_path / "whole", workers=1)
+    nestbench.run(experiment(max_replications=20), tmp_path / "begun", workers=1)
+    resumed = nestbench.run(experiment(), tmp_path / "begun", workers=1)
+    for cell in range(3):
+        np.testing.assert_array_equal(
+            whole.store.estimates(cell)["ols"].estimate, resumed.store.estimates(cell)["ols"].estimate
+        )
+
+
+def test_time_stops_between_rounds(tmp_path: Path) -> None:
+    run = nestbench.run(experiment(max_time=1e-9), tmp_path / "run", workers=1)
+    assert run.store.estimates(2)["ols"].size == 10
+
+
+@pytest.mark.parametrize(
+    ("precision", "said"),
+    [
+        ({"coverag": 0.1}, "Did you mean 'coverage'?"),
+        ({"coverage": -0.1}, "precision.coverage should be a Monte Carlo error greater than 0"),
+        ({"max_replications": 100}, "at least one measure"),
+        (
+            {"bias": 0.1, "max_replications": 0},
+            "precision.max_replications should be greater than or equal to 1",
+        ),
+    ],
+)
+def test_targets_are_checked(tmp_path: Path, precision: dict[str, Any], said: str) -> None:
+    with pytest.raises(nestbench.InvalidInput) as caught:
+        nestbench.run(
+            nestbench.Experiment.from_dict(TABLES | {"precision": precision}), tmp_path / "run", workers=1
+        )
+    assert said in str(caught.value)
+
+
+def test_bounded_methods_alone_cannot_be_made_precise() -> None:
+    tables = TABLES | {"experiment": TABLES["experiment"] | {"estimators": ["ols-hc1"]}}
+    with pytest.raises(nestbench.InvalidInput, match="reference_replications"):
+        MeasuredErrors().check(nestbench.Experiment.from_dict(tables))
+
+
+def test_precision_survives_the_manifest(tmp_path: Path) -> None:
+    nestbench.run(experiment(max_replications=10), tmp_path / "run", workers=1)
+    assert nestbench.load(tmp_path / "run").experiment.precision == Precision({"bias": 1.0}, 10, None)
