@@ -48,7 +48,7 @@ def fit_all(
     """
     data = prepare(frame, model)
     fits, left_out = [], {}
-    for name in names if names is not None else list(registry.known()):
+    for name in names if names is not None else list(registry.runnable()):
         estimator = registry.get(name)
         try:
             fits.append(fit_one(data, estimator, model, engine))

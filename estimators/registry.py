@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nestbench.estimators import (
+    adapters,
     dummies,
     gee,
     gls,
@@ -67,13 +68,19 @@ _ADDED: dict[str, Estimator] = {}
 
 
 def known() -> dict[str, Estimator]:
-    """Return every estimator by name: built in, then added."""
-    return {estimator.name: estimator for estimator in ESTIMATORS} | _ADDED
+    """Return every estimator by name: built in, adapters to other packages, then added."""
+    return {estimator.name: estimator for estimator in (*ESTIMATORS, *adapters.ADAPTERS)} | _ADDED
+
+
+def runnable() -> dict[str, Estimator]:
+    """Return the estimators by name without the adapters whose package is not installed."""
+    missing = {name for name, package in adapters.PACKAGES.items() if not adapters.installed(package)}
+    return {name: estimator for name, estimator in known().items() if name not in missing}
 
 
 def add(estimator: Estimator) -> None:
     """Add an estimator of the user's to this process; adding the same one again is harmless."""
-    if any(estimator.name == own.name for own in ESTIMATORS):
+    if any(estimator.name == own.name for own in (*ESTIMATORS, *adapters.ADAPTERS)):
         raise InvalidInput(
             f"the name '{estimator.name}' is taken by a built-in estimator; choose another name"
         )
