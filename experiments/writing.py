@@ -11,11 +11,17 @@ _BARE = re.compile(r"^[A-Za-z0-9_-]+$")
 
 
 def to_toml(tables: Mapping[str, Any]) -> str:
-    """Return tables of tables as TOML: one section each, what is nested deeper inline; None is left out."""
+    """Return tables of tables as TOML: one section each, what is nested deeper inline; None is left out.
+
+    A list of tables becomes one ``[[section]]`` each.
+    """
     parts = []
-    for section, table in tables.items():
-        lines = [f"{_key(key)} = {_value(value)}" for key, value in table.items() if value is not None]
-        parts.append("\n".join([f"[{section}]", *lines]) + "\n")
+    for section, content in tables.items():
+        several = isinstance(content, (list, tuple))
+        head = f"[[{section}]]" if several else f"[{section}]"
+        for table in content if several else [content]:
+            lines = [f"{_key(key)} = {_value(value)}" for key, value in table.items() if value is not None]
+            parts.append("\n".join([head, *lines]) + "\n")
     return "\n".join(parts)
 
 

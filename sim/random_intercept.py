@@ -204,8 +204,13 @@ class RandomIntercept:
         effects = {term: float(self.effect(name)) for name, term in TERMS.items()}
         components = {"school": self.school_sd, "residual": self.residual_sd}
         components |= {"class": self.class_sd} if self.class_icc else {}
-        components |= {"slope": float(self.slope_sd)} if self.slope_sd else {}
-        return effects | {f"({name}_sd)": sd for name, sd in components.items()} | {"(icc)": float(self.icc)}
+        slope = {"(slope_sd[age])": float(self.slope_sd)} if self.slope_sd else {}
+        return (
+            effects
+            | {f"({name}_sd)": sd for name, sd in components.items()}
+            | slope
+            | {"(icc)": float(self.icc)}
+        )
 
     def theory(self, layout: Layout, model: Model | None = None) -> dict[str, Any]:
         """Return what is known without simulation; see `nestbench.sim.theory.theory_of`."""
