@@ -29,6 +29,7 @@ from nestbench.commands import (  # noqa: E402  # noqa: E402
     report,
     run,
     simulate,
+    timing,
     verify,
 )
 
@@ -70,6 +71,7 @@ app.command("query")(query.query)
 app.command("replay")(replay.replay)
 app.command("new")(new.new)
 app.command("verify")(verify.verify)
+app.command("time")(timing.time)
 app.command("merge")(merge.merge)
 app.command("plan")(plan.plan)
 app.command("baseline")(baseline.baseline)
