@@ -10,6 +10,7 @@ from nestbench.estimators import (
     dummies,
     gee,
     gls,
+    lmer,
     means,
     mixedlm,
     mixedlm_guarded,
@@ -64,23 +65,27 @@ ESTIMATORS: tuple[Estimator, ...] = (
     pairs_bootstrap.PAIRS_BOOTSTRAP,
 )
 
+ADAPTERS: tuple[Estimator, ...] = (*adapters.ADAPTERS, lmer.LMER)
+"""Methods of other packages; they run where the package is installed."""
+
 _ADDED: dict[str, Estimator] = {}
 
 
 def known() -> dict[str, Estimator]:
     """Return every estimator by name: built in, adapters to other packages, then added."""
-    return {estimator.name: estimator for estimator in (*ESTIMATORS, *adapters.ADAPTERS)} | _ADDED
+    return {estimator.name: estimator for estimator in (*ESTIMATORS, *ADAPTERS)} | _ADDED
 
 
 def runnable() -> dict[str, Estimator]:
     """Return the estimators by name without the adapters whose package is not installed."""
     missing = {name for name, package in adapters.PACKAGES.items() if not adapters.installed(package)}
+    missing |= set() if lmer.installed() else {lmer.LMER.name}
     return {name: estimator for name, estimator in known().items() if name not in missing}
 
 
 def add(estimator: Estimator) -> None:
     """Add an estimator of the user's to this process; adding the same one again is harmless."""
-    if any(estimator.name == own.name for own in (*ESTIMATORS, *adapters.ADAPTERS)):
+    if any(estimator.name == own.name for own in (*ESTIMATORS, *ADAPTERS)):
         raise InvalidInput(
             f"the name '{estimator.name}' is taken by a built-in estimator; choose another name"
         )
