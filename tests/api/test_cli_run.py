@@ -82,6 +82,8 @@ def test_new_then_run_with_other_methods(cli: Cli) -> None:
     code, out, _ = cli("new", "mine")
     assert code == 0
     assert "nestbench run mine.toml" in out
+    text = (cli.folder / "mine.toml").read_text()
+    (cli.folder / "mine.toml").write_text(text.replace("[6, 10, 30]", "[6]").replace("[0.0, 0.05, 0.2]", "[0.2]"))
     options = "--replications 2 --estimators ols,ols-cr1s-t --seed 3 -o here --workers 1"
     code, out, err = cli("run", "mine.toml", *options.split())
     assert code == 0, err
@@ -154,3 +156,44 @@ def test_a_directory_without_permission(cli: Cli, small: Path) -> None:
     code, _, err = cli("run", "small.toml", "-o", "locked/run")
     assert code == 2
     assert "choose a folder you may write to" in err
+
+
+def test_parts_are_planned_run_and_merged(cli: Cli, small: Path) -> None:
+    code, out, err = cli("plan", "small.toml", "--replications", "40")
+    assert code == 0, err
+    assert "cell 1: layout.students = 8: " in out
+    assert "2 cells," in out
+    code, script, _ = cli("plan", "small.toml", "--slurm", "--shards", "2")
+    assert code == 0
+    assert "#SBATCH --array=1-2\n" in script
+    command = script.splitlines()[-1]
+    for index in ("1", "2"):
+        words = command.replace("$SLURM_ARRAY_TASK_ID", index).replace('"', "").split()
+        assert words[0] == "nestbench"
+        code, out, err = cli(*words[1:], "--quiet")
+        assert (code, f"part {index} of 2" in out) == (0, True), err
+    parts = [f"runs/small-parts/part-{index}" for index in ("1", "2")]
+    code, out, err = cli("merge", parts[0], "-o", "half")
+    assert "missing: part 2/2" in err
+    assert "nestbench run half" in out
+    code, out, err = cli("merge", *parts, "-o", "joined")
+    assert (code, err) == (0, ""), err
+    assert (cli.folder / "joined" / "report.html").exists()
+    code, _, err = cli("merge", parts[0], parts[0], "-o", "twice")
+    assert (code, "without overlap" in err) == (2, True)
+
+
+def test_verify_finds_what_is_damaged(cli: Cli, small: Path) -> None:
+    cli("run", "small.toml", "--workers", "1", "--quiet")
+    code, out, _ = cli("verify", "runs/small", "--store")
+    assert (code, "0 tasks damaged" in out) == (0, True)
+    victim = next((cli.folder / "runs" / "small" / "fits").rglob("*.parquet"))
+    victim.write_bytes(bytes(victim.stat().st_size))
+    code, out, _ = cli("verify", "runs/small", "--store")
+    assert code == 1
+    assert "has other bytes than were stored" in out
+    assert "nestbench run runs/small" in out
+    assert cli("run", "runs/small", "--workers", "1", "--quiet")[0] == 0
+    assert cli("verify", "runs/small", "--store")[0] == 0
+    code, out, _ = cli("verify", "runs/small", "--replications", "3")
+    assert (code, "0 disagree" in out) == (0, True), out
