@@ -1,0 +1,125 @@
+"""`nestbench baseline` and `nestbench check`, as typed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from nestbench.cli import app
+from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.running import resolve, run_experiment
+from nestbench.sim.errors import InvalidInput
+
+STUDY = """
+[experiment]
+name = "tiny"
+seed = 4
+replications = 12
+audit = 0
+estimators = ["ols-hc1"]
+[layout]
+schools = 4
+students = 5
+[model]
+formula = "grade ~ age"
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("gate")
+    (folder / "tiny.toml").write_text(STUDY)
+    run_experiment(study(folder), folder / "run", workers=1)
+    done = typed("baseline", folder / "run", "-o", folder / "accuracy.json")
+    assert done.exit_code == 0
+    assert "accuracy of 'tiny' (seed 4), 1 cells, 1 pairs" in done.output
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+
+
+def study(folder: Path) -> Experiment:
+    return resolve(folder / "tiny.toml")
+
+
+def typed(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
+
+
+def spoil(folder: Path, name: str) -> Path:
+    """A baseline whose standard errors were 10 % smaller, and whose third fit had failed."""
+    content = json.loads((folder / "accuracy.json").read_text())
+    record = content["cells"][0]["estimators"]["ols-hc1"]
+    record["digest"], record["status"] = "0" * 64, {"FAILED": "2"}
+    record["measures"]["age"]["model_se"][0] *= 0.9
+    (folder / name).write_text(json.dumps(content))
+    return folder / name
+
+
+def test_same_run_passes(folder: Path) -> None:
+    done = typed("check", "run", "-b", "accuracy.json")
+    assert done.exit_code == 0
+    assert "passed\n1 pair of cell and method compared: 1 with identical numbers" in done.output
+
+
+def test_experiment_and_baseline_alone_are_run_anew(folder: Path) -> None:
+    done = typed("check", "tiny.toml", "-b", "accuracy.json", "-q", "--workers", 1)
+    assert done.exit_code == 0
+    assert (folder / "runs" / "tiny-check-1").is_dir()
+    alone = typed("check", "-b", "accuracy.json", "-q", "--workers", 1)
+    assert "1 with identical numbers" in alone.output
+    assert (folder / "runs" / "tiny-check-2").is_dir()
+
+
+def test_other_seed_is_tested(folder: Path) -> None:
+    done = typed(
+        "check", "tiny.toml", "-b", "accuracy.json", "--seed", 5, "-o", "other", "-q", "--workers", 1
+    )
+    assert done.exit_code == 0
+    assert "seed 4 in the baseline, 5 in the run" in done.output
+    assert "tests (Holm, false-alarm rate 0.001 for all)" in done.output
+    with pytest.raises(InvalidInput, match="expected a new directory"):
+        typed("check", "tiny.toml", "-b", "accuracy.json", "-o", "other")
+
+
+def test_changes_fail_as_asked(folder: Path) -> None:
+    file = spoil(folder, "spoilt.json")
+    done = typed("check", "run", "-b", file)
+    assert ("FIXED" in done.output, "WORSE" in done.output or "BETTER" in done.output) == (True, True)
+    assert "nestbench replay run --cell 0 --replication 2 --estimator ols-hc1" in done.output
+    assert typed("check", "run", "-b", file, "--fail-on", "fixed").exit_code == 1
+    assert typed("check", "run", "-b", file, "--fail-on", "not-comparable").exit_code == 0
+    loose = typed("check", "run", "-b", file, "--margin", "model_se=0.5", "--json")
+    assert {c["measure"] for c in json.loads(loose.output)["changes"]} == {"replications", "usable_share"}
+
+
+def test_forms(folder: Path) -> None:
+    file = spoil(folder, "forms.json")
+    shown = typed("check", "run", "-b", file, "--markdown", "--junit", "out.xml", "--fail-on", "fixed")
+    assert shown.exit_code == 1
+    assert "| fixed |" in shown.output
+    assert ElementTree.parse(folder / "out.xml").getroot().attrib["failures"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "-b", "none.json"), "expected a baseline file"),
+        (("run", "-b", "tiny.toml"), "written by 'nestbench baseline'"),
+        (("nothing", "-b", "accuracy.json"), "nothing"),
+        (("run", "-b", "accuracy.json", "--margin", "coverage"), "expected --margin MEASURE=SIZE"),
+        (("run", "-b", "accuracy.json", "--seed", 3), "is a run"),
+        (("run", "-b", "accuracy.json", "--json", "--markdown"), "got both"),
+    ],
+)
+def test_wrong_input_is_said(arguments: tuple[object, ...], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        typed("check", *arguments)
