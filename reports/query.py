@@ -17,6 +17,8 @@ from nestbench.sim.errors import InvalidInput
 if TYPE_CHECKING:
     from nestbench.experiments.store import Store
 
+_TRY = 'try "select * from fits limit 5"'
+
 TABLES = ("fits", "performance", "cells")
 
 
@@ -29,6 +31,8 @@ def query(store: Store, sql: str) -> pd.DataFrame:
         DuckDB isn't installed, or the statement can't be answered.
     """
     duckdb = _duckdb()
+    if not sql.strip():
+        raise InvalidInput(f"expected one SQL statement over {', '.join(TABLES)}, got nothing; {_TRY}")
     connection = duckdb.connect(":memory:")
     try:
         for name in TABLES:
@@ -40,8 +44,7 @@ def query(store: Store, sql: str) -> pd.DataFrame:
     except duckdb.Error as error:
         first = str(error).splitlines()[0]
         raise InvalidInput(
-            f"expected one SQL statement over {', '.join(TABLES)}, got an error: {first}; "
-            'try "select * from fits limit 5"'
+            f"expected one SQL statement over {', '.join(TABLES)}, got an error: {first}; {_TRY}"
         ) from error
     finally:
         connection.close()

@@ -44,7 +44,7 @@ def ranking(
     table = table[np.isfinite(table["value"])].sort_values("value", kind="stable", ignore_index=True)
     if table.empty:
         return pd.DataFrame(columns=["rank", *table.columns, "behind", "behind_mcse", "best"])
-    first = estimates[table.loc[0, "estimator"]]
+    first = estimates[str(table["estimator"].iloc[0])]
     gaps = [_gap(first, estimates[name], term, truth, level, by) for name in table["estimator"]]
     critical = -special.ndtri(0.025 / max(len(table) - 1, 1))
     table["behind"], table["behind_mcse"] = [g[0] for g in gaps], [g[1] for g in gaps]

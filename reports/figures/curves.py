@@ -37,7 +37,7 @@ def _colour(labels: Sequence[str]) -> alt.Color:
 
 
 def _dash(labels: Sequence[str]) -> alt.StrokeDash:
-    return alt.StrokeDash("estimator:N", title=None, sort=list(labels))
+    return alt.StrokeDash("estimator:N", title=None, sort=list(labels), scale=alt.Scale(domain=list(labels)))
 
 
 def _labels(made: list[Record], experiment: Experiment) -> list[str]:

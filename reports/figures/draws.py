@@ -5,12 +5,11 @@ They read one condition's stored rows; long runs are thinned evenly, and say so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import altair as alt
 import numpy as np
 
-from nestbench.estimators.estimates import Estimates
 from nestbench.experiments.results import Results
 from nestbench.reports import statistics as st
 from nestbench.reports.draws import Draws, draws_of
@@ -116,9 +115,9 @@ def method_against_method(
             reference.replications, draws.replications, assume_unique=True, return_indices=True
         )
         for i in _thinned(len(both)):
-            x, y = float(reference.estimate[j, left[i]]), float(draws.estimate[k, right[i]])
+            a, b = float(reference.estimate[j, left[i]]), float(draws.estimate[k, right[i]])
             made.append(
-                {"estimator": label, "x": x, "y": y, "difference": y - x, "replication": int(both[i])}
+                {"estimator": label, "x": a, "y": b, "difference": b - a, "replication": int(both[i])}
             )
     x = alt.X("x:Q", title=f"{_title(results, cell, term)} by {first}", scale=alt.Scale(zero=False))
     points = (
@@ -204,7 +203,7 @@ def _chosen(
     found = [
         (label, draws, draws.terms.index(name))
         for label in (methods or [e.label for e in results.experiment.estimators if e.label in stored])
-        for draws in draws_of(_of(stored, label), law.population.truth, law.model.level, columns)
+        for draws in draws_of(stored[label], law.population.truth, law.model.level, columns)
         if name in draws.terms and draws.n
     ]
     if not found:
@@ -212,10 +211,6 @@ def _chosen(
             f"expected usable rows for '{name}' in condition {cell}, got none; choose another term"
         )
     return found
-
-
-def _of(stored: Mapping[str, Estimates], label: str) -> Estimates:
-    return stored[label]
 
 
 def _thinned(n: int) -> Ints:

@@ -183,7 +183,7 @@ def _band(axis: Axis) -> Chart | None:
 
 def _ideal(axis: Axis, made: list[Record]) -> Chart | None:
     """One line a panel; type I errors have a line at their size, power has none."""
-    mark = {"color": LIGHT["soft"], "strokeDash": [3, 3]}
+    mark: Any = {"color": LIGHT["soft"], "strokeDash": [3, 3]}
     if axis.ideal is not None:
         return alt.Chart(inline([{}])).mark_rule(**mark).encode(x=alt.datum(axis.ideal))
     if any("nominal" in record for record in made):

@@ -105,3 +105,13 @@ def test_the_comparison_is_printed_and_written(tmp_path: Path) -> None:
     assert path is not None
     assert len(pd.read_csv(path)) == 3
     assert write_published(OURS, experiment(), tmp_path) is None
+
+
+def test_the_page_has_the_comparison_escaped() -> None:
+    section = published_section(OURS, experiment({**COVERAGE, "source": "A <paper>"}))
+    assert section is not None
+    assert section["heads"][0] == "schools"
+    assert ["6", "ols", "age", "coverage", "0.9000", "2500", "0.9200", "0.0027", "+3.0"] in section["rows"]
+    assert any(row[-1].endswith(" !") for row in section["rows"])
+    assert "A <paper>." in section["words"]
+    assert published_section(OURS, experiment()) is None

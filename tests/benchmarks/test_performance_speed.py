@@ -1,0 +1,90 @@
+"""Ten million stored rows to the performance table: one pass, memory of one cell, the answer checked."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nestbench.estimators.estimates import Estimates
+from nestbench.reports.performance import performance_table
+from tests.reports.synthetic import FakeResults, estimates_of, school_study
+
+CELLS, METHODS, TERMS = 9, 6, 4
+
+
+class Lazy(dict[str, Estimates]):
+    """A cell's estimates, each drawn when asked for, as the store reads them."""
+
+    def __init__(self, labels: list[str], reps: int) -> None:
+        super().__init__(dict.fromkeys(labels))  # type: ignore[arg-type]
+        self.reps = reps
+
+    def items(self) -> Any:
+        return ((label, self.drawn(i)) for i, label in enumerate(self))
+
+    def drawn(self, i: int) -> Estimates:
+        rng = np.random.default_rng(i)
+        t = np.array([50.0, 2.0, 1.0, 0.5]) + rng.standard_normal((self.reps, TERMS))
+        return estimates_of(t, np.ones_like(t), ["Intercept", "age", "gender[T.male]", "resources"])
+
+
+def long_run(reps: int) -> FakeResults:
+    study = school_study(reps=2, schools=(6, 10, 30), icc=(0.0, 0.05, 0.2))
+    labels = [e.label for e in study.experiment.estimators]
+    return Untimed(study.experiment, [Lazy(labels, reps) for _ in range(CELLS)])  # type: ignore[arg-type]
+
+
+class Untimed(FakeResults):
+    def timings(self, cell: int) -> pd.DataFrame:
+        return pd.DataFrame()
+
+    def estimates(self, cell: int) -> Mapping[str, Estimates]:
+        return self.cells[cell]
+
+
+def check(table: pd.DataFrame, reps: int) -> None:
+    bias = table[table["measure"] == "bias"]
+    assert len(bias) == CELLS * METHODS * TERMS
+    assert (bias["n"] == reps).all()
+    np.testing.assert_allclose(bias["mcse"], 1 / np.sqrt(reps), rtol=6 / np.sqrt(2 * reps))
+    np.testing.assert_allclose(
+        table.loc[table["measure"] == "coverage", "value"], 0.95, atol=6 * np.sqrt(0.05 * 0.95 / reps)
+    )
+
+
+@pytest.mark.slow
+def test_ten_million_rows(benchmark: Any) -> None:
+    reps = 10_000_000 // (CELLS * METHODS * TERMS)
+    study = long_run(reps)
+    check(benchmark.pedantic(performance_table, (study,), rounds=1), reps)
+
+
+def test_a_hundred_thousand_rows(benchmark: Any) -> None:
+    reps = 100_000 // (CELLS * METHODS * TERMS)
+    check(benchmark(performance_table, long_run(reps)), reps)
+
+
+def test_memory_is_that_of_one_cell() -> None:
+    """Nine cells take no more than one, up to the table itself."""
+    peaks = []
+    for cells in (1, CELLS):
+        study = long_run(4000)
+        few = type(study.experiment)(
+            **{
+                name: getattr(study.experiment, name)
+                for name in study.experiment.__slots__
+                if name not in ("cells", "levels")
+            },
+            cells=study.experiment.cells[:cells],
+            levels=study.experiment.levels[:cells],
+        )
+        tracemalloc.start()
+        performance_table(Untimed(few, study.cells[:cells]))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0] + 2_000_000
