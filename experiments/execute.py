@@ -13,6 +13,7 @@ from concurrent.futures import BrokenExecutor
 import joblib
 
 from nestbench.experiments import checking, warming
+from nestbench.experiments.backends import LOCAL, Backend
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task, replication_seconds
 from nestbench.experiments.progress import Progress
@@ -21,7 +22,12 @@ from nestbench.experiments.work import Outcome, Work, perform
 from nestbench.sim.errors import Interrupted
 
 
-def execute(store: Store, workers: int | None = None, progress: Progress | None = None) -> None:
+def execute(
+    store: Store,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    backend: Backend = LOCAL,
+) -> None:
     """Do what is missing in a store.
 
     Parameters
@@ -31,6 +37,8 @@ def execute(store: Store, workers: int | None = None, progress: Progress | None 
         Processes (default: one per core this process may use). Results don't depend on it.
     progress : Progress
         Hears of every stored task.
+    backend : Backend
+        Where the work is done.
 
     Raises
     ------
@@ -55,7 +63,7 @@ def execute(store: Store, workers: int | None = None, progress: Progress | None 
             progress.note("compiling the fast methods, once for this version (about 20 seconds)")
             warming.compile_kernels(experiment)
         try:
-            for outcome in outcomes(experiment, missing, workers, progress):
+            for outcome in outcomes(experiment, missing, workers, progress, backend):
                 store.add(outcome)
                 progress.advance(costs[outcome.task.key], outcome.fits, outcome.unusable)
         except KeyboardInterrupt:
@@ -71,7 +79,11 @@ DEATHS = 2
 
 
 def outcomes(
-    experiment: Experiment, tasks: Sequence[Task], workers: int, progress: Progress
+    experiment: Experiment,
+    tasks: Sequence[Task],
+    workers: int,
+    progress: Progress,
+    backend: Backend = LOCAL,
 ) -> Iterator[Outcome]:
     """Yield the outcomes of tasks as they are finished, in any order.
 
@@ -85,7 +97,7 @@ def outcomes(
         started: set[str] = set()
         waiting = list(left.values())
         try:
-            for outcome in _map(_works(experiment, waiting, deaths, started), workers):
+            for outcome in _map(_works(experiment, waiting, deaths, started), workers, backend):
                 del left[outcome.task.key]
                 yield outcome
         except BrokenExecutor:
@@ -102,12 +114,12 @@ def _works(
         yield Work.of(experiment, task, guarded=deaths[task.key] >= DEATHS)
 
 
-def _map(works: Iterator[Work], workers: int) -> Iterator[Outcome]:
-    with joblib.parallel_config(backend="loky", inner_max_num_threads=1 if workers > 1 else None):
-        parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)
+def _map(works: Iterator[Work], workers: int, backend: Backend) -> Iterator[Outcome]:
+    with backend.open(workers) as jobs:
+        parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
         stream = parallel(joblib.delayed(perform)(work) for work in works)
-    with contextlib.closing(stream):
-        yield from stream
+        with contextlib.closing(stream):
+            yield from stream
 
 
 def cores() -> int:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from nestbench.experiments.backends import LOCAL, Backend
 from nestbench.experiments.execute import execute
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Round
@@ -43,13 +44,15 @@ class Reached:
         return all(error <= target for error, target in self.errors.values())
 
 
-def refine(store: Store, judge: Judge, workers: int | None, progress: Progress) -> list[Reached]:
+def refine(
+    store: Store, judge: Judge, workers: int | None, progress: Progress, backend: Backend = LOCAL
+) -> list[Reached]:
     """Run a store round by round until every cell has its precision, its maximum, or time is up."""
     precision = store.experiment.precision
     assert precision is not None
     started = time.monotonic()
     while True:
-        execute(store, workers, progress)
+        execute(store, workers, progress, backend)
         last = store.rounds[-1]
         found = [_reached(store, judge, cell, last) for cell in range(len(last.replications))]
         sizes = tuple(

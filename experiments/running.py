@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nestbench.estimators import registry
+from nestbench.experiments.backends import LOCAL, Backend
 from nestbench.experiments.execute import cores, execute
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.precision import Judge, refine
@@ -71,6 +72,7 @@ def run_experiment(
     block: int | None = None,
     shard: str | None = None,
     judge: Judge | None = None,
+    backend: Backend = LOCAL,
 ) -> Store:
     """Run what is missing of an experiment in its directory, and return the finished store.
 
@@ -92,6 +94,8 @@ def run_experiment(
         ``3/100``: only that part of the tasks, to be joined with `merging.merge`.
     judge : Judge
         Knows Monte Carlo errors, for an experiment with ``[precision]``.
+    backend : Backend
+        Where the work is done.
     """
     if workers is not None and workers < 1:
         raise InvalidInput(f"expected workers >= 1, got {workers}; leave it out for one per core")
@@ -105,9 +109,9 @@ def run_experiment(
     try:
         if experiment.precision and judge and part is None:
             judge.check(experiment)
-            refine(store, judge, workers, progress or Quiet())
+            refine(store, judge, workers, progress or Quiet(), backend)
         else:
-            execute(store, workers, progress)
+            execute(store, workers, progress, backend)
     finally:
         store.release()
     return store

@@ -31,9 +31,14 @@ def run(
         str | None,
         typer.Option(help="Only a part of the tasks, e.g. 3/100; join the parts with nestbench merge."),
     ] = None,
+    backend: Annotated[str, typer.Option(help="Where to run: loky (this machine) or dask.")] = "loky",
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of the Dask scheduler: tcp://HOST:PORT.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
 ) -> None:
     """Run an experiment and write its report; a run that was stopped goes on where it was."""
+    from nestbench.experiments.backends import Backend
     from nestbench.experiments.progress import Quiet, automatic
     from nestbench.experiments.running import run_experiment
     from nestbench.precision import MeasuredErrors
@@ -47,14 +52,11 @@ def run(
         "engine": engine,
         "estimators": names,
     }
+    progress = Quiet() if quiet else automatic()
+    where = Backend(backend, scheduler)
+    judge = MeasuredErrors()
     store = run_experiment(
-        experiment,
-        out,
-        workers,
-        Quiet() if quiet else automatic(),
-        changes,
-        shard=shard,
-        judge=MeasuredErrors(),
+        experiment, out, workers, progress, changes, shard=shard, judge=judge, backend=where
     )
     if store.shard is None:
         finish(store, quiet)

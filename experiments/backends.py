@@ -1,0 +1,66 @@
+"""Where tasks are done: processes of this machine, or a Dask cluster; both through joblib."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import joblib
+
+from nestbench.sim.errors import InvalidInput
+
+NAMES = ("loky", "dask")
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """Processes of this machine (``loky``), or the workers of a Dask scheduler (``dask``, ``tcp://host:port``).
+
+    Dask workers should have one thread each, this package, and see plugin files under the same path.
+    """
+
+    name: str = "loky"
+    scheduler: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.name not in NAMES:
+            raise InvalidInput(f"expected the backend loky or dask, got '{self.name}'")
+        if (self.name == "dask") != (self.scheduler is not None):
+            raise InvalidInput(
+                "expected --backend dask together with --scheduler tcp://HOST:PORT, got one without the other"
+            )
+
+    @contextmanager
+    def open(self, workers: int) -> Iterator[int]:
+        """Make joblib use it; yields the number of jobs for `joblib.Parallel`."""
+        if self.name == "dask":
+            with (
+                _client(str(self.scheduler)) as client,
+                joblib.parallel_config(backend="dask", client=client),
+            ):
+                yield -1
+        else:
+            inner = 1 if workers > 1 else None
+            with joblib.parallel_config(backend="loky", inner_max_num_threads=inner):
+                yield workers
+
+
+LOCAL = Backend()
+
+
+@contextmanager
+def _client(address: str) -> Iterator[object]:
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise InvalidInput(
+            "expected dask for --backend dask; install it with: pip install 'nestbench[dask]'"
+        ) from error
+    try:
+        client: Any = Client(address, set_as_default=False, timeout=20)  # type: ignore[no-untyped-call,unused-ignore]
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f"expected a Dask scheduler at '{address}', got {error}") from error
+    with client:
+        yield client
