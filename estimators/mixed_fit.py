@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
@@ -29,6 +30,8 @@ OUTCOMES: Mapping[int, tuple[FitStatus, str]] = {
     mixed.NO_VARIATION: (FitStatus.FAILED, mixed_search.EXACT),
     mixed.NO_SCHOOL_DF: (FitStatus.FAILED, mixed_search.NO_SCHOOL_DF),
     mixed.ONE_STUDENT: (FitStatus.FAILED, mixed_search.ONE_STUDENT),
+    mixed.MANY_EFFECTS: (FitStatus.FAILED, mixed_search.MANY_EFFECTS),
+    mixed.CONFOUNDED: (FitStatus.FAILED, mixed_search.CONFOUNDED),
     mixed.NO_WITHIN: (FitStatus.FAILED, mixed_search.NO_WITHIN),
     mixed.TOO_FEW: (FitStatus.FAILED, "no residual degrees of freedom"),
 }
@@ -60,6 +63,11 @@ class BatchFit:
     unscaled: Floats
     quantities: Mapping[str, Floats]
     part: RandomPart
+
+    def __post_init__(self) -> None:
+        """Refer to the batch weakly: it remembers this fit, and a cycle would keep its data in memory."""
+        if not isinstance(self.batch, weakref.ProxyType):
+            object.__setattr__(self, "batch", weakref.proxy(self.batch))
 
     @property
     def intercept_only(self) -> bool:

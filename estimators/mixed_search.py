@@ -18,6 +18,8 @@ VANISHED = 1e-5
 """A diagonal entry of Lambda below this, for columns of Z of unit root mean square, may be a zero."""
 
 NO_SCHOOL_DF = "no degrees of freedom between schools are left: the school variance is not identified"
+MANY_EFFECTS = "no more students than random effects: their variances are not identified"
+CONFOUNDED = "every school has one class, or every class one student: the class variance is not identified"
 ONE_STUDENT = "one student per school: school and residual variance can't be told apart"
 NO_WITHIN = "the outcome is fitted exactly within schools: the residual variance is not identified"
 EXACT = "the outcome is fitted exactly: there is no residual variation to judge by"
@@ -37,6 +39,8 @@ def check(data: DataSet) -> None:
         raise CannotFit(NO_SCHOOL_DF)
     if data.sizes.max() == 1:
         raise CannotFit(ONE_STUDENT)
+    if n <= data.z.shape[1] * data.schools:
+        raise CannotFit(MANY_EFFECTS)
     both = np.column_stack([data.x, dummies])
     residual = data.y - both @ np.linalg.lstsq(both, data.y, rcond=None)[0]
     if float(np.sqrt(np.mean(residual**2))) <= 1e-12 * float(np.abs(data.y).max(initial=0.0)):

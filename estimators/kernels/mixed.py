@@ -18,6 +18,8 @@ NO_SCHOOL_DF = 5
 NO_WITHIN = 6
 TOO_FEW = 7
 ONE_STUDENT = 8
+CONFOUNDED = 9
+MANY_EFFECTS = 10
 
 
 class MixedFits(NamedTuple):

@@ -28,6 +28,7 @@ import numpy as np
 from nestbench.estimators.kernels.linalg import cholesky, eigen, invert_lower
 from nestbench.estimators.kernels.mixed import (
     BOUNDARY,
+    MANY_EFFECTS,
     NO_SCHOOL_DF,
     NO_VARIATION,
     NO_WITHIN,
@@ -473,7 +474,7 @@ def fit(
         elif not identified(schools, a, cz, zz, b):
             fits.code[r] = NO_SCHOOL_DF
         elif students <= q * schools:
-            fits.code[r] = ONE_STUDENT
+            fits.code[r] = MANY_EFFECTS if q > 1 else ONE_STUDENT
         else:
             fits.code[r] = OK
         if fits.code[r] != OK:

@@ -1,0 +1,305 @@
+r"""Classes in schools, exactly, from class sums and school cross-products.
+
+V_g/sigma^2 = I + lambda_c blockdiag(11') + lambda_s 11'. With s_c = W_c'1, d_c = 1/(1 + n_c lambda_c), a_c = n_c d_c
+and, per school, s = sum d_c s_c, M = sum a_c, kappa = lambda_s/(1 + lambda_s M),
+
+    B = sum_g [W_g'W_g - sum_c lambda_c d_c s_c s_c' - kappa s s'],
+    F_s = s/(1 + lambda_s M),   F_c = d_c s_c - kappa a_c s          (W'V^-1 1 of the school, of a class),
+    dB/dlambda_s = -sum F_s F_s',   dB/dlambda_c = -sum F_c F_c',
+    d2B: ss 2 N_ss F_s F_s',  sc sum_c N_sc (F_s F_c' + F_c F_s'),  cc 2 sum_cc' F_c N_cc' F_c'',
+    N_ss = M/(1 + lambda_s M),   N_sc = a_c/(1 + lambda_s M),   N_cc' = a_c 1(c = c') - kappa a_c a_c',
+
+and log|V| = sum log(1 + n_c lambda_c) + sum log(1 + lambda_s M), whose derivatives are sums of N and of -N^2. The profiled
+criterion and its derivatives then are as for the random intercept, theta = (sqrt lambda_c, sqrt lambda_s).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from nestbench.estimators.kernels.linalg import cholesky, invert_lower
+from nestbench.estimators.kernels.mixed import (
+    BOUNDARY,
+    CONFOUNDED,
+    NO_SCHOOL_DF,
+    NO_VARIATION,
+    NO_WITHIN,
+    NOT_CONVERGED,
+    NOT_FINITE,
+    OK,
+    TOO_FEW,
+    MixedFits,
+    put_vector,
+)
+from nestbench.estimators.kernels.random_intercept import EXACT_FIT, whiten
+from nestbench.estimators.kernels.random_slopes import SMALL, STEPS, VANISHED, products, radius_of, trust_step
+from nestbench.sim.batch import Floats, Ints
+from nestbench.sim.compiled import kernel
+
+
+@kernel
+def class_sums(
+    x: Floats, y: Floats, classes: Ints, rows: Ints, contrasts: Floats, shift: Floats, unit: Floats, sums: Floats,
+    sizes: Floats,
+) -> None:  # fmt: skip
+    """Write s_c [C, p + 1] of the pivoted columns [X y] and n_c [C].
+
+    X_pivoted = unit X contrasts and y_pivoted = unit (y - X shift), by replication; `rows` [R + 1], `classes` [N].
+    """
+    p = x.shape[0]
+    sums[:] = 0.0
+    sizes[:] = 0.0
+    for r in range(len(rows) - 1):
+        for i in range(rows[r], rows[r + 1]):
+            c = classes[i]
+            sizes[c] += 1.0
+            residual = y[i]
+            for j in range(p):
+                residual -= x[j, i] * shift[r, j]
+                total = 0.0
+                for k in range(p):
+                    total += x[k, i] * contrasts[r, k, j]
+                sums[c, j] += unit[r] * total
+            sums[c, p] += unit[r] * residual
+
+
+@kernel
+def add_product(weight: float, u: Floats, v: Floats, out: Floats) -> None:
+    """Add weight (u v' + v u')/2 to `out`."""
+    d = len(u)
+    for i in range(d):
+        for j in range(d):
+            out[i, j] += 0.5 * weight * (u[i] * v[j] + v[i] * u[j])
+
+
+@kernel
+def profile(
+    theta: Floats, a: Floats, first: int, last: int, schools: Ints, sums: Floats, sizes: Floats, nu: float,
+    restricted: bool, mats: Floats, whitened: Floats, slope: Floats, hessian: Floats,
+) -> float:  # fmt: skip
+    """Return -2l at theta = (theta_c, theta_s); write its derivatives with respect to theta.
+
+    `a` [D, D] is W'W, `schools` [S + 1] the first class of each school. Leaves L in `mats`[0], K_c, K_s in `mats`[1:3],
+    L^-1 in `mats`[6], M_c and M_s in `whitened`[:2].
+    """
+    d = a.shape[0]
+    class_ratio, school_ratio = theta[0] * theta[0], theta[1] * theta[1]
+    total, school, work = np.empty(d), np.empty(d), np.empty(d)
+    log_v, trace_c, trace_s, square_cc, square_cs, square_ss = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    mats[:] = 0.0
+    b, kc, ks, qcc, qcs, qss = mats[0], mats[1], mats[2], mats[3], mats[4], mats[5]
+    for i in range(d):
+        for j in range(d):
+            b[i, j] = a[i, j]
+    for g in range(first, last):
+        mass, a2, a3 = 0.0, 0.0, 0.0
+        for i in range(d):
+            total[i], work[i] = 0.0, 0.0
+        for c in range(schools[g], schools[g + 1]):
+            dc = 1.0 / (1.0 + sizes[c] * class_ratio)
+            ac = sizes[c] * dc
+            log_v -= math.log(dc)
+            mass += ac
+            a2 += ac * ac
+            a3 += ac * ac * ac
+            for i in range(d):
+                total[i] += dc * sums[c, i]
+            add_product(-class_ratio * dc, sums[c], sums[c], b)
+        shrink = 1.0 / (1.0 + school_ratio * mass)
+        kappa = school_ratio * shrink
+        log_v -= math.log(shrink)
+        add_product(-kappa, total, total, b)
+        trace_s += mass * shrink
+        square_ss += (mass * shrink) ** 2
+        square_cs += a2 * shrink * shrink
+        trace_c += mass - kappa * a2
+        square_cc += a2 - 2.0 * kappa * a3 + (kappa * a2) ** 2
+        for i in range(d):
+            school[i] = shrink * total[i]
+        add_product(1.0, school, school, ks)
+        add_product(2.0 * mass * shrink, school, school, qss)
+        for c in range(schools[g], schools[g + 1]):
+            dc = 1.0 / (1.0 + sizes[c] * class_ratio)
+            ac = sizes[c] * dc
+            for i in range(d):
+                total_i = dc * sums[c, i] - ac * kappa * total[i]
+                mats[7, 0, i] = total_i
+                work[i] += ac * total_i
+            fc = mats[7, 0]
+            add_product(1.0, fc, fc, kc)
+            add_product(2.0 * ac, fc, fc, qcc)
+            add_product(2.0 * ac * shrink, school, fc, qcs)
+        add_product(-2.0 * kappa, work, work, qcc)
+    if not (math.isfinite(log_v) and cholesky(b)):
+        return math.inf
+    invert_lower(b, mats[6])
+    for i in range(5):
+        whiten(mats[6], mats[1 + i], mats[7], whitened[i])
+    p = d - 1
+    value = nu * (1.0 + math.log(2.0 * math.pi * b[p, p] ** 2 / nu)) + log_v
+    slope[0], slope[1] = trace_c - nu * whitened[0, p, p], trace_s - nu * whitened[1, p, p]
+    hessian[0, 0] = nu * whitened[2, p, p] - square_cc - products(whitened[0], whitened[0], nu, restricted)
+    hessian[0, 1] = nu * whitened[3, p, p] - square_cs - products(whitened[0], whitened[1], nu, restricted)
+    hessian[1, 1] = nu * whitened[4, p, p] - square_ss - products(whitened[1], whitened[1], nu, restricted)
+    if restricted:
+        for i in range(p):
+            value += 2.0 * math.log(b[i, i])
+            slope[0] -= whitened[0, i, i]
+            slope[1] -= whitened[1, i, i]
+            hessian[0, 0] += whitened[2, i, i]
+            hessian[0, 1] += whitened[3, i, i]
+            hessian[1, 1] += whitened[4, i, i]
+    hessian[0, 0] = 4.0 * class_ratio * hessian[0, 0] + 2.0 * slope[0]
+    hessian[1, 1] = 4.0 * school_ratio * hessian[1, 1] + 2.0 * slope[1]
+    hessian[0, 1] = hessian[1, 0] = 4.0 * theta[0] * theta[1] * hessian[0, 1]
+    slope[0] *= 2.0 * theta[0]
+    slope[1] *= 2.0 * theta[1]
+    return value
+
+
+@kernel
+def maximise(
+    theta: Floats, a: Floats, first: int, last: int, schools: Ints, sums: Floats, sizes: Floats, nu: float,
+    restricted: bool, mats: Floats, whitened: Floats, slope: Floats, hessian: Floats,
+) -> tuple[int, int]:  # fmt: skip
+    """Write the optimum to `theta`; return the evaluations it took and a code.
+
+    theta = 0 to see what is identified, nine starts, then a trust-region Newton method; one call of `profile` serves
+    them all.
+    """
+    p = a.shape[0] - 1
+    values, vectors, step, trial = np.empty(2), np.empty((2, 2)), np.zeros(2), np.empty(2)
+    new_slope, new_hessian = np.empty(2), np.empty((2, 2))
+    now, radius, predicted, starts = math.inf, 1.0, 0.0, 10
+    for count in range(STEPS):
+        searching = count >= starts
+        if searching:
+            predicted = trust_step(slope, hessian, radius, values, vectors, step)
+            length = max(abs(step[0]), abs(step[1]))
+            least, largest = min(values[0], values[1]), max(abs(values[0]), abs(values[1]))
+            convex = least > -1e-9 * largest
+            for i in range(2):
+                trial[i] = theta[i] + step[i]
+            if length <= SMALL * radius_of(theta):
+                if convex:
+                    put_vector(trial, theta)
+                    return count, OK
+                for i in range(2):
+                    trial[i] = theta[i] + 0.1 * (vectors[i, 0] if values[0] == least else vectors[i, 1])
+        else:
+            trial[0], trial[1] = 0.1 * 4.0 ** ((count - 1) % 3), 0.1 * 4.0 ** ((count - 1) // 3)
+            if count == 0:
+                trial[0] = trial[1] = 0.0
+        after = profile(
+            trial,
+            a,
+            first,
+            last,
+            schools,
+            sums,
+            sizes,
+            nu,
+            restricted,
+            mats,
+            whitened,
+            new_slope,
+            new_hessian,
+        )
+        if count == 0:
+            left, students = 0.0, 0.0
+            for g in range(first, last):
+                for c in range(schools[g], schools[g + 1]):
+                    students += sizes[c]
+            for i in range(p):
+                left += whitened[1, i, i]
+            if not students - left > 1e-8 * students:
+                return count, NO_SCHOOL_DF
+        better = after < now and count > 0
+        if searching:
+            noise = 1e-11 * (1.0 + abs(now))
+            better = now - after >= 0.1 * predicted or (convex and predicted < noise and after - now < noise)
+            if now - after >= 0.75 * predicted:
+                radius = min(2.0 * radius, 1e6)
+            if not better:
+                radius *= 0.25
+        if better:
+            now = after
+            put_vector(trial, theta)
+            for i in range(2):
+                slope[i] = new_slope[i]
+                for j in range(2):
+                    hessian[i, j] = new_hessian[i, j]
+        if radius < 1e-14:
+            return count, NOT_CONVERGED
+        if count == starts - 1 and not math.isfinite(now):
+            return count, NO_VARIATION
+    return STEPS, NOT_CONVERGED
+
+
+@kernel
+def fit(
+    cross: Floats, offsets: Ints, columns: Ints, schools: Ints, sums: Floats, sizes: Floats, restricted: bool,
+    fits: MixedFits,
+) -> None:  # fmt: skip
+    """Fit every replication; `schools` [S + 1] is the first class of each school, `sums` [C, p + 1], `sizes` [C]."""
+    d = len(columns)
+    p = d - 1
+    a, mats, whitened = np.empty((d, d)), np.empty((8, d, d)), np.empty((5, d, d))
+    theta, slope, hessian = np.empty(2), np.empty(2), np.empty((2, 2))
+    for r in range(len(offsets) - 1):
+        first, last = offsets[r], offsets[r + 1]
+        students = 0.0
+        a[:] = 0.0
+        for g in range(first, last):
+            students += cross[g, 0, 0]
+            for i in range(d):
+                for j in range(d):
+                    a[i, j] += cross[g, columns[i], columns[j]]
+        nu = students - p if restricted else students
+        classes = schools[last] - schools[first]
+        fits.students[r], fits.nu[r], total = students, nu, a[p, p]
+        if not math.isfinite(total):
+            fits.code[r] = NOT_FINITE
+        elif students <= p:
+            fits.code[r] = TOO_FEW
+        elif last - first < 2:
+            fits.code[r] = NO_SCHOOL_DF
+        elif classes == last - first or classes >= students:
+            fits.code[r] = CONFOUNDED
+        else:
+            theta[0] = theta[1] = math.nan
+            fits.steps[r], fits.code[r] = maximise(
+                theta, a, first, last, schools, sums, sizes, nu, restricted, mats, whitened, slope, hessian
+            )
+        if fits.code[r] != OK:
+            continue
+        for i in range(2):
+            theta[i] = abs(theta[i])
+            if theta[i] < VANISHED:
+                theta[i] = 0.0
+                fits.code[r] = BOUNDARY
+        fits.criterion[r] = profile(
+            theta, a, first, last, schools, sums, sizes, nu, restricted, mats, whitened, slope, hessian
+        )
+        root = mats[0, p, p]
+        if not root * root > EXACT_FIT * total:
+            fits.code[r] = NO_WITHIN
+            continue
+        fits.sigma2[r] = root * root / nu
+        fits.score[r] = 0.5 * max(abs(slope[0]), abs(slope[1]))
+        for k in range(2):
+            fits.theta[r, k] = theta[k]
+            fits.tilt[r, k] = 2.0 * theta[k] * whitened[k, p, p]
+            for i in range(2):
+                fits.curvature[r, k, i] = hessian[k, i]
+            for i in range(p):
+                for j in range(p):
+                    fits.spread[r, k, i, j] = 2.0 * theta[k] * mats[1 + k, i, j]
+        for i in range(p):
+            fits.beta[r, i] = -mats[6, p, i] * root
+            for j in range(p):
+                fits.unscaled[r, i, j] = 0.0
+                for h in range(p):
+                    fits.unscaled[r, i, j] += mats[6, h, i] * mats[6, h, j]
