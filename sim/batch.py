@@ -38,7 +38,7 @@ class Category:
 Column = Floats | Category
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Batch:
     """R observed data sets of one cell.
 
@@ -89,7 +89,10 @@ class Batch:
         return cast(Ints, self.school_offsets[self.replication_offsets])
 
     def once(self, function: Callable[..., T], *args: Any) -> T:
-        """Return ``function(self, *args)``, computed once per batch: what several estimators share (hashable args)."""
+        """Return ``function(self, *args)``, computed once per batch: what several estimators share (hashable args).
+
+        A result that refers to the batch should do so weakly: a cycle would keep the data until the next collection.
+        """
         key = (function, args)
         if key not in self._memo:
             self._memo[key] = function(self, *args)

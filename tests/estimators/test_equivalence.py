@@ -7,6 +7,8 @@ use; that it can fail is tested first.
 from __future__ import annotations
 
 import dataclasses
+import gc
+import weakref
 from functools import cache
 
 import numpy as np
@@ -121,6 +123,20 @@ def test_a_number_missing_on_one_side_is_infinitely_different() -> None:
 def test_one_engine_is_nothing_to_compare() -> None:
     with pytest.raises(InvalidInput, match="two engines"):
         compare(dataclasses.replace(get("ols"), batched=None), drawn("balanced"), MODEL)
+
+
+@pytest.mark.parametrize("estimator", BOTH, ids=lambda e: e.name)
+def test_a_fitted_batch_is_freed_at_once(estimator: Estimator) -> None:
+    """A cycle between a batch and what it remembers would hold its data until Python's collector runs."""
+    batch = drawn("balanced").take([0, 1])
+    gone = weakref.ref(batch)
+    gc.disable()
+    try:
+        estimator.fit(batch, MODEL, "batched")
+        del batch
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_agreement_classes_are_used() -> None:
