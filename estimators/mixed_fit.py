@@ -66,7 +66,7 @@ class BatchFit:
 
     def __post_init__(self) -> None:
         """Refer to the batch weakly: it remembers this fit, and a cycle would keep its data in memory."""
-        if not isinstance(self.batch, weakref.ProxyType):
+        if type(self.batch) is Batch:
             object.__setattr__(self, "batch", weakref.proxy(self.batch))
 
     @property
