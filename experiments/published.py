@@ -72,8 +72,11 @@ class Published:
 
 
 def published_of(experiment: Experiment) -> tuple[Published, ...]:
-    """Return the published numbers of an experiment, in the order of its tables."""
-    tables = tomllib.loads(experiment.source).get("published", [])
+    """Return the published numbers of an experiment, in the order of its tables; none without a TOML source."""
+    try:
+        tables = tomllib.loads(experiment.source).get("published", [])
+    except tomllib.TOMLDecodeError:
+        return ()
     return tuple(number for table in tables for number in _numbers(table))
 
 

@@ -23,6 +23,7 @@ from nestbench.reports.figures.rows import headline_term
 from nestbench.reports.lint import lint
 from nestbench.reports.page_matrices import matrices
 from nestbench.reports.performance import performance_table, write_performance
+from nestbench.reports.published import published_section
 from nestbench.reports.verdict import verdicts
 from nestbench.reports.wording import plural
 
@@ -88,6 +89,7 @@ def render(results: Results, table: pd.DataFrame, run: str) -> str:
         figures=figures(table, experiment),
         matrices=_matrices(results, table),
         remarks=lint(results, table),
+        published=published_section(table, experiment),
         failures=page_parts.failures(results, table, run),
         sections=ademp.ademp(experiment, table),
         audit=page_parts.audit_line(results.audits()),

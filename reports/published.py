@@ -7,7 +7,9 @@ error. An exact value has none. A difference is marked when it exceeds 5 errors.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -109,7 +111,7 @@ def _factors(compared: pd.DataFrame) -> list[str]:
 
 def published_sentence(compared: pd.DataFrame) -> str:
     """Return how many published numbers are reproduced, in one sentence."""
-    worst = compared.loc[compared["errors"].abs().idxmax()]
+    worst = compared.iloc[int(np.argmax(compared["errors"].abs()))]
     off = int((compared["errors"].abs() > LIMIT).sum())
     beyond = "all" if not off else f"{len(compared) - off}"
     where = ", ".join(f"{name.split('.')[-1]} {worst[name]}" for name in _factors(compared))
@@ -160,6 +162,37 @@ def published_lines(compared: pd.DataFrame) -> Table:
         ]
         made.add_row(*cells, *numbers, style="red" if abs(errors) > LIMIT else "")
     return made
+
+
+def published_section(table: pd.DataFrame, experiment: Experiment) -> dict[str, Any] | None:
+    """Return the comparison for the page: a sentence, heads, rows of text, words; None without published numbers."""
+    compared = compare_published(table, experiment)
+    if not len(compared):
+        return None
+    factors = _factors(compared)
+    return {
+        "sentence": published_sentence(compared),
+        "heads": [*(f.split(".")[-1] for f in factors), "method", "term", "measure", *_HEADS],
+        "rows": [_page_row(row, factors) for row in compared.to_dict("records")],
+        "words": "Errors: the difference over the Monte Carlo errors of both sides; exact values have none. "
+        + " ".join(f"{source}." for source in dict.fromkeys(compared["source"]))
+        + "".join(f" Note: {note}." for note in dict.fromkeys(compared["note"]) if note),
+    }
+
+
+_HEADS = ("published", "their data sets", "ours", "MCSE", "errors")
+
+
+def _page_row(row: Mapping[Any, Any], factors: list[str]) -> list[str]:
+    mark = " !" if abs(row["errors"]) > LIMIT else ""
+    return [
+        *(str(row[name]) for name in (*factors, "estimator", "term", "measure")),
+        f"{row['published']:.4f}",
+        str(row["replications"]),
+        f"{row['ours']:.4f}",
+        f"{row['mcse']:.4f}",
+        f"{row['errors']:+.1f}{mark}",
+    ]
 
 
 def write_published(table: pd.DataFrame, experiment: Experiment, folder: Path) -> Path | None:

@@ -15,6 +15,7 @@ from nestbench.experiments.reading import experiment_from
 from nestbench.reports.published import (
     compare_published,
     print_published,
+    published_section,
     published_sentence,
     write_published,
 )
