@@ -95,7 +95,7 @@ class Accuracy:
     ) -> None:
         """Claim that the bias is 0; `tolerance` and `detect` are in units of the empirical SE."""
         __tracebackhide__ = True
-        study = self._study(estimator, on, cell, terms, max_unusable)
+        study = self._study(estimator, on, cell, terms, max_unusable, replications)
         gate = Gate(false_alarm, power, detect, tolerance, len(study.terms))
         measures = study.measures(replications or evidence.mean_replications(gate))
         study.judge(
@@ -129,7 +129,7 @@ class Accuracy:
         With `at_least`, too high a coverage is no fault. The test is exact.
         """
         __tracebackhide__ = True
-        study = self._study(estimator, on, cell, terms, max_unusable)
+        study = self._study(estimator, on, cell, terms, max_unusable, replications)
         nominal = study.cell.model.level if level is None else level
         low, high = max(0.0, nominal - tolerance), 1.0 if at_least else min(1.0, nominal + tolerance)
         gate = Gate(false_alarm, power, detect, tolerance, len(study.terms))
@@ -159,7 +159,7 @@ class Accuracy:
         exact.
         """
         __tracebackhide__ = True
-        study = self._study(estimator, on, cell, terms, max_unusable, only_null=True)
+        study = self._study(estimator, on, cell, terms, max_unusable, replications, only_null=True)
         alpha = study.cell.model.alpha
         low, high = max(0.0, alpha - tolerance) if two_sided else 0.0, min(1.0, alpha + tolerance)
         gate = Gate(false_alarm, power, detect, tolerance, len(study.terms))
@@ -188,7 +188,7 @@ class Accuracy:
         so a second round is drawn if the Monte Carlo error of the first (never the ratio itself) asks for it.
         """
         __tracebackhide__ = True
-        study = self._study(estimator, on, cell, terms, max_unusable)
+        study = self._study(estimator, on, cell, terms, max_unusable, replications)
         gate = Gate(false_alarm, power, detect, tolerance, len(study.terms))
         count = replications or evidence.mean_replications(gate, math.sqrt(0.5))
         measures = study.measures(count)
@@ -221,7 +221,7 @@ class Accuracy:
         """
         __tracebackhide__ = True
         gate = Gate(0.5, power, detect, 0.0)
-        one, two = (self._study(e, on, cell, terms, 1.0) for e in (first, second))
+        one, two = (self._study(e, on, cell, terms, 1.0, replications) for e in (first, second))
         count = replications or evidence.disagreement_replications(gate)
         shared = [t for t in one.terms if t in two.terms]
         worst = differences(one.fitted(count), two.fitted(count), shared, columns, rtol)
@@ -287,6 +287,7 @@ class Accuracy:
         cell: int,
         terms: Sequence[str] | None,
         max_unusable: float,
+        replications: int | None,
         only_null: bool = False,
     ) -> Study:
         chosen = as_estimator(estimator)
@@ -299,6 +300,7 @@ class Accuracy:
             fits=self.fits,
             scratch=self.scratch,
             test=self.test,
+            asked=replications is not None,
         )
         study.choose(terms, only_null)
         return study

@@ -58,8 +58,8 @@ class Check:
         The experiment's name in the baseline.
     changes : tuple of Change
         Gravest first; empty when everything is as it was.
-    pairs, identical, replayed : int
-        Cell x estimator pairs compared; those with the same bytes; those compared under rule (a).
+    pairs, identical, replayed, tested : int
+        Cell x estimator pairs compared; those with the same bytes; those where rule (a) holds; those tested.
     tests, settled : int
         Tests under rule (b), and how many of them show a difference within the margin (95 % interval): the rest
         would need more replications to say so.
@@ -73,6 +73,7 @@ class Check:
     pairs: int
     identical: int
     replayed: int
+    tested: int
     tests: int
     settled: int
     alpha: float
@@ -141,6 +142,7 @@ def check(
         pairs=len(pairs),
         identical=identical,
         replayed=sum(pair.exact for pair in pairs),
+        tested=len({id(h.pair) for h in hypotheses}),
         tests=tested.tests,
         settled=tested.settled,
         alpha=alpha,

@@ -46,6 +46,7 @@ def to_json(check: Check, failing: Marks = FAILING) -> str:
         "pairs": check.pairs,
         "identical": check.identical,
         "replayed": check.replayed,
+        "tested": check.tested,
         "tests": check.tests,
         "settled": check.settled,
         "alpha": check.alpha,
@@ -97,7 +98,7 @@ def compared(check: Check) -> list[str]:
     """Return what was compared, in sentences."""
     lines = [
         f"{_count(check.pairs, 'pair')} of cell and method compared: {check.identical} with identical numbers, "
-        f"{check.replayed} replication by replication, {check.pairs - check.replayed} by tests."
+        f"{check.pairs - check.identical - check.tested} replication by replication, {check.tested} by tests."
     ]
     if check.tests:
         lines.append(
