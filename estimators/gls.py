@@ -16,6 +16,7 @@ from nestbench.estimators.estimator import Agreement, Estimator, Info, Options
 from nestbench.estimators.mixed_fit import estimates_of, fit_given, plain_errors
 from nestbench.estimators.mixed_inference import plain_errors as textbook_errors
 from nestbench.estimators.mixed_reference import components, quantity_names
+from nestbench.estimators.mixed_search import check_residuals
 from nestbench.estimators.mixed_textbook import factor_of, fit_at, textbook_of
 from nestbench.estimators.reference import Answer, DataSet, reference_engine
 from nestbench.estimators.splice import leave_to
@@ -42,6 +43,7 @@ def reference(batch: Batch, model: Model, options: Options) -> Estimates:
     theta = known_theta(batch, model, options)
 
     def fit_one(data: DataSet) -> Answer:
+        check_residuals(data)
         written = textbook_of(data, factor_of(1), True)
         fit = fit_at(written, np.array([theta]))
         quantities = components(INTERCEPT, np.array([[theta**2]]), fit.sigma2, -0.5 * fit.criterion, np.nan)

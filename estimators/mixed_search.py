@@ -25,14 +25,20 @@ NO_WITHIN = "the outcome is fitted exactly within schools: the residual variance
 EXACT = "the outcome is fitted exactly: there is no residual variation to judge by"
 
 
-def check(data: DataSet) -> None:
-    """Raise `CannotFit` where a school variance is not identified."""
+def check_residuals(data: DataSet) -> None:
+    """Raise `CannotFit` where nothing is left to estimate a variance from."""
     n, p = data.x.shape
     if n <= p:
         raise CannotFit(f"no residual degrees of freedom: {n} observations, {p} coefficients")
     residual = data.y - data.x @ np.linalg.lstsq(data.x, data.y, rcond=None)[0]
     if float(np.sqrt(np.mean(residual**2))) <= 1e-13 * float(np.abs(data.y).max(initial=0.0)):
         raise CannotFit(EXACT)
+
+
+def check(data: DataSet) -> None:
+    """Raise `CannotFit` where a school variance is not identified."""
+    check_residuals(data)
+    n = len(data.y)
     dummies = (data.groups[:, None] == np.arange(data.schools)).astype(np.float64)
     left = dummies - data.x @ np.linalg.lstsq(data.x, dummies, rcond=None)[0]
     if data.schools < 2 or float(np.sum(left**2)) <= 1e-8 * n:

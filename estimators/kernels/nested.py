@@ -6,10 +6,10 @@ and, per school, s = sum d_c s_c, M = sum a_c, kappa = lambda_s/(1 + lambda_s M)
     B = sum_g [W_g'W_g - sum_c lambda_c d_c s_c s_c' - kappa s s'],
     F_s = s/(1 + lambda_s M),   F_c = d_c s_c - kappa a_c s          (W'V^-1 1 of the school, of a class),
     dB/dlambda_s = -sum F_s F_s',   dB/dlambda_c = -sum F_c F_c',
-    d2B: ss 2 N_ss F_s F_s',  sc sum_c N_sc (F_s F_c' + F_c F_s'),  cc 2 sum_cc' F_c N_cc' F_c'',
+    d2B: 2 N_ss F_s F_s' (ss),  sum_c N_sc (F_s F_c' + F_c F_s') (sc),  2 sum F_c N_cc' F_c'' (cc),
     N_ss = M/(1 + lambda_s M),   N_sc = a_c/(1 + lambda_s M),   N_cc' = a_c 1(c = c') - kappa a_c a_c',
 
-and log|V| = sum log(1 + n_c lambda_c) + sum log(1 + lambda_s M), whose derivatives are sums of N and of -N^2. The profiled
+and log|V| = sum log(1 + n_c lambda_c) + sum log(1 + lambda_s M), with derivatives sums of N and of -N^2. The profiled
 criterion and its derivatives then are as for the random intercept, theta = (sqrt lambda_c, sqrt lambda_s).
 """
 
