@@ -6,6 +6,8 @@ There is one path: a lazy stream of outcomes from joblib. One worker is the same
 from __future__ import annotations
 
 import contextlib
+import signal
+import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import BrokenExecutor
@@ -55,6 +57,31 @@ def execute(
         return
     checking.check_models(experiment)
     workers = min(workers or cores(), len(missing))
+    with terminable():
+        _work_off(store, missing, workers, progress, backend)
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """Treat SIGTERM, which batch systems send before they kill, as Ctrl-C."""
+
+    def interrupt(_: int, __: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _work_off(
+    store: Store, missing: Sequence[Task], workers: int, progress: Progress, backend: Backend
+) -> None:
+    experiment = store.experiment
     costs = {task.key: cost(experiment, task) for task in store.tasks}
     total = sum(costs.values())
     with progress:

@@ -15,7 +15,7 @@ import cloudpickle
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from nestbench.estimators.estimates import Estimates, FitStatus
+from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus
 from nestbench.estimators.estimator import Estimator
 from nestbench.experiments import auditing, encoding, plugins
 from nestbench.experiments.experiment import Experiment, Plugin
@@ -163,8 +163,20 @@ def _fit(estimator: Estimator, batch: Batch, cell: Cell, engine: str, limits: Li
             f"the method '{estimator.label}' raised {type(error).__name__}: {error} (cell {cell.key}, "
             f"replications {first} to {last}). An engine returns a status instead; this is a defect in the method"
         ) from error
-    if not np.array_equal(found.replications, batch.replications):
-        raise TaskError(
-            f"the method '{estimator.label}' returned {found.size} fits for {batch.size} data sets: a defect in it"
-        )
+    wrong = _misshapen(found, batch)
+    if wrong:
+        raise TaskError(f"the method '{estimator.label}' returned {wrong}: a defect in the method")
     return found
+
+
+def _misshapen(found: Estimates, batch: Batch) -> str:
+    """Return what is wrong with the shape of an engine's answer, or nothing."""
+    if not np.array_equal(found.replications, batch.replications):
+        return f"{found.size} fits for {batch.size} data sets, or in another order"
+    wanted = (batch.size, len(found.terms))
+    for name in STORED_COLUMNS:
+        if getattr(found, name).shape != wanted:
+            return f"'{name}' of shape {getattr(found, name).shape} where {wanted} was expected"
+    if not np.isin(found.status, list(FitStatus)).all():
+        return "a status that doesn't exist"
+    return ""

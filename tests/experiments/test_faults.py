@@ -101,6 +101,7 @@ def test_kill_9_of_everything_then_resume_gives_the_same_bytes(
     assert resumed.missing() == []
 
 
+@pytest.mark.slow
 def test_kill_9_of_a_worker_loses_nothing(undisturbed: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
     file, expected = undisturbed
     with started(file, tmp_path / "run") as process:
@@ -114,13 +115,17 @@ def test_kill_9_of_a_worker_loses_nothing(undisturbed: tuple[Path, dict[str, str
     assert len(journal) == len(expected)
 
 
-def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(
-    undisturbed: tuple[Path, dict[str, str]], tmp_path: Path
+@pytest.mark.parametrize("sent", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+def test_a_stopped_run_keeps_what_is_finished_and_says_how_to_go_on(
+    undisturbed: tuple[Path, dict[str, str]], tmp_path: Path, sent: signal.Signals
 ) -> None:
     file, expected = undisturbed
     with started(file, tmp_path / "run") as process:
         wait_for_tasks(tmp_path / "run", 4)
-        os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to every process of the run
+        if sent is signal.SIGINT:
+            os.killpg(process.pid, sent)  # as a terminal does: to every process of the run
+        else:
+            os.kill(process.pid, sent)
         told, _ = process.communicate(timeout=120)
         assert process.returncode == 130, told
     assert "Traceback" not in told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,28 @@ def test_a_defect_in_a_method_stops_the_run_with_its_name(tiny: Experiment) -> N
     estimator = Estimator("broken", 1, Info("", "", "", "", ""), reference=broken)
     work = Work.of(replace(tiny, estimators=(estimator,)), Task(0, 0, 3, (0,)))
     with pytest.raises(TaskError, match=r"'broken' raised RuntimeError: oops .*replications 0 to 2"):
+        perform(work)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"replications": np.array([0, 2, 1])}, "3 fits for 3 data sets, or in another order"),
+        ({"df": np.zeros((3, 1))}, "'df' of shape (3, 1) where (3, 3) was expected"),
+        ({"status": np.full(3, 9, dtype=np.int8)}, "a status that doesn't exist"),
+    ],
+)
+def test_rubbish_from_an_engine_is_a_defect_not_a_number(
+    tiny: Experiment, change: dict[str, Any], said: str
+) -> None:
+    ols = tiny.estimators[0]
+
+    def rubbish(batch: Any, model: Any, options: Any) -> Any:
+        return replace(ols.fit(batch, model, "reference"), **change)
+
+    estimator = Estimator("rubbish", 1, Info("", "", "", "", ""), reference=rubbish)
+    work = Work.of(replace(tiny, estimators=(estimator,)), Task(0, 0, 3, (0,)))
+    with pytest.raises(TaskError, match=re.escape(said)):
         perform(work)
 
 
