@@ -94,7 +94,8 @@ def recommendation(
     rule = (
         f"{grades.RULE} Recommended: methods that fail nowhere, answer for every term and give a usable answer in at "
         f"least {percent(USABLE_ENOUGH)} of the fits of every condition; of these the fewest doubtful situations, "
-        "then the lowest interval score (short intervals that cover; geometric mean over situations). "
+        "then the lowest interval score (short intervals that cover; geometric mean over situations). 'For now' says "
+        "that fewer than half of the situations are beyond Monte Carlo error. "
         "A situation is one condition x one term; the intercept is left out."
     )
     kept = candidates(table, graded, usable, experiment)
@@ -104,7 +105,7 @@ def recommendation(
     name, total = str(kept.index[0]), int(best["situations"])
     worst = graded[graded["estimator"] == name].sort_values("coverage", kind="stable").iloc[0]
     sentence = (
-        f"Use `{name}`: its {_promised(graded, experiment)} intervals fall short in none of "
+        f"{_opening(best)} `{name}`: its {_promised(graded, experiment)} intervals fall short in none of "
         f"{plural(total, 'situation')}; the lowest coverage is {percent(worst['coverage'], worst['mcse'])}."
     )
     alike = kept[
@@ -113,6 +114,11 @@ def recommendation(
     if len(others := [f"`{label}`" for label in alike.index[1:]]):
         sentence += f" As good within {percent(SCORE_MARGIN)}: {several(others)}."
     return Verdict("use", f"{sentence} {_sureness(best)}".strip(), rule)
+
+
+def _opening(best: pd.Series[Any]) -> str:
+    sure = best[Grade.HOLDS] + best[Grade.WIDE]
+    return "Use" if 2 * sure >= best["situations"] else "For now, use"
 
 
 def _sureness(best: pd.Series[Any]) -> str:

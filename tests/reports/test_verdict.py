@@ -49,9 +49,16 @@ def test_band_is_bradleys() -> None:
 
 
 def test_recommends_a_method_that_fails_nowhere(sentences: list[str]) -> None:
-    assert sentences[0].startswith("Use `ols-cr")
+    assert sentences[0].startswith("For now, use `ols-cr")
     assert "none of 18 situations" in sentences[0]
     assert "How sure:" in sentences[0]
+
+
+def test_many_replications_take_the_reservation_away() -> None:
+    study = school_study(reps=6000, schools=(10,), icc=(0.2,))
+    first = verdicts(performance_table(study), study.experiment)[0].sentence
+    assert first.startswith("Use `ols-cr")
+    assert "beyond Monte Carlo error" in first
 
 
 def test_names_the_worst_failure_with_its_numbers(study: FakeResults, sentences: list[str]) -> None:
@@ -123,7 +130,7 @@ def test_summary_fits_the_terminal(study: FakeResults, width: int) -> None:
     assert max(map(len, lines)) <= width
     text = " ".join(stream.getvalue().split())
     assert "Which method survives few schools?" in text
-    assert "+ Use ols-cr" in text
+    assert "+ For now, use ols-cr" in text
     assert "ms/fit" in text
 
 
