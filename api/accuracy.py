@@ -58,8 +58,8 @@ class Accuracy:
 
     Attributes
     ----------
-    seed : int
-        Of the random streams.
+    seed : int or None
+        Of the random streams, instead of the experiment's or the usual one.
     folder : Path
         Where relative paths start: the folder of the test file.
     scratch : Path
@@ -72,7 +72,7 @@ class Accuracy:
         What was fitted before: tests of one method on one law share it.
     """
 
-    seed: int = SEED
+    seed: int | None = None
     folder: Path = field(default_factory=Path.cwd)
     scratch: Path = Path(".nestbench")
     test: str = ""
@@ -278,7 +278,7 @@ class Accuracy:
             experiment = resolve(_local(on, self.folder))
         if estimators is not None:
             experiment = replace(experiment, estimators=tuple(as_estimator(e) for e in estimators))
-        return experiment
+        return experiment if self.seed is None else replace(experiment, seed=self.seed)
 
     def _study(
         self,
@@ -291,11 +291,12 @@ class Accuracy:
         only_null: bool = False,
     ) -> Study:
         chosen = as_estimator(estimator)
-        place, seed = cell_of(_local(on, self.folder), cell)
+        place, own = cell_of(_local(on, self.folder), cell)
+        usual = SEED if own is None else own
         study = Study(
             estimator=chosen,
             cell=place,
-            seed=self.seed if seed is None else seed,
+            seed=usual if self.seed is None else self.seed,
             max_unusable=max_unusable,
             fits=self.fits,
             scratch=self.scratch,

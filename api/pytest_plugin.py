@@ -47,12 +47,11 @@ def _nestbench_fits() -> Fits:
 @pytest.fixture
 def accuracy(request: pytest.FixtureRequest, _nestbench_fits: Fits) -> Accuracy:
     """Claims about the accuracy of a method, each with a stated false-alarm rate: see `nestbench.accuracy.Accuracy`."""
-    from nestbench.accuracy import SEED, Accuracy
+    from nestbench.accuracy import Accuracy
 
     config = request.config
-    seed = config.getoption("--nestbench-seed")
     return Accuracy(
-        seed=SEED if seed is None else seed,
+        seed=config.getoption("--nestbench-seed"),
         folder=request.path.parent,
         scratch=_scratch(config),
         test=request.node.nodeid,

@@ -115,6 +115,13 @@ def test_bounds_and_tolerance(claims: Accuracy) -> None:
     claims.assert_se_calibrated(narrow, on=SMALL, tolerance=0.5, detect=0.9)
 
 
+def test_seed_chooses_the_data(claims: Accuracy) -> None:
+    study = resolve("few-treated-schools", {"seed": 3, "replications": 5})
+    for seed in (None, 9):
+        Accuracy(seed=seed, fits=claims.fits).assert_unbiased("ols", on=study, terms=["age"], replications=40)
+    assert {key[-1] for key in claims.fits.kept} == {3, 9}
+
+
 def test_conservative_methods(claims: Accuracy) -> None:
     def wide(frame, model):  # type: ignore[no-untyped-def]
         return exact(frame, model, shrink=2.0)
@@ -177,6 +184,8 @@ def test_regression_against_a_baseline(claims: Accuracy) -> None:
     claims.update = False
     claims.assert_no_regression("accuracy.json")
     claims.assert_no_regression("accuracy.json", on=study, estimators=["ols", "ols-cr1s-t"])
+    other = Accuracy(seed=5, folder=claims.folder)
+    other.assert_no_regression("accuracy.json")
     file = claims.folder / "accuracy.json"
     content = json.loads(file.read_text())
     term = content["cells"][0]["estimators"]["ols"]["measures"]["age"]
