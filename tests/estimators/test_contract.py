@@ -33,8 +33,13 @@ def engines_of(estimator: Estimator) -> list[str]:
     return [name for name, engine in both.items() if engine is not None]
 
 
+def marks_of(estimator: Estimator, engine: str) -> list[pytest.MarkDecorator]:
+    """References of two-engine methods are slow, and seen anyway: the fast engine leaves irregular data to them."""
+    return [pytest.mark.slow] if engine == "reference" and estimator.batched is not None else []
+
+
 ENGINES = [
-    pytest.param(estimator, engine, id=f"{estimator.name}-{engine}")
+    pytest.param(estimator, engine, id=f"{estimator.name}-{engine}", marks=marks_of(estimator, engine))
     for estimator in READY
     for engine in engines_of(estimator)
 ]
