@@ -11,6 +11,7 @@ from nestbench.estimators.estimator import Estimator
 from nestbench.experiments.encoding import AUDIT_COLUMNS
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task
+from nestbench.experiments.telling import told
 from nestbench.sim.cell import Cell
 
 
@@ -29,7 +30,9 @@ def audit_run(experiment: Experiment, replications: int) -> pd.DataFrame:
     rows = [
         row
         for i, cell in enumerate(experiment.cells)
-        for row in audit(cell, experiment.seed, Task(i, 0, replications, both, audit=True), chosen)
+        for row in audit(
+            cell, experiment.seed, Task(i, 0, replications, both, audit=True), told(chosen, cell)
+        )
     ]
     return gather([pd.DataFrame(rows)]) if rows else gather([])
 

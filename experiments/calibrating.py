@@ -12,6 +12,7 @@ from nestbench.estimators.estimator import Estimator
 from nestbench.experiments import checking, encoding
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task, plan, rows_of
+from nestbench.experiments.telling import told
 from nestbench.sim.cell import Cell
 
 PROBES = 3
@@ -78,7 +79,9 @@ def forecast(experiment: Experiment) -> Forecast:
     """Return the plan of an experiment and what it will cost on this machine, by fitting a few data sets."""
     checking.check_models(experiment)
     probes = _probes(experiment.cells)
-    costs = {i: [_cost(experiment, i, e) for e in experiment.estimators] for i in probes}
+    costs = {
+        i: [_cost(experiment, i, e) for e in told(experiment.estimators, experiment.cells[i])] for i in probes
+    }
     nearest = {
         i: min(probes, key=lambda j: abs(np.log(rows_of(experiment.cells[j]) / rows_of(cell))))
         for i, cell in enumerate(experiment.cells)

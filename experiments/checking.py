@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.telling import told
 from nestbench.sim.design import design_of
 from nestbench.sim.errors import InvalidInput
 
@@ -15,6 +16,8 @@ def check_models(experiment: Experiment) -> None:
     InvalidInput
         A formula, group or random part names a column its law doesn't draw.
     """
+    for cell in experiment.cells:
+        told(experiment.estimators, cell)
     seen = set()
     for cell in experiment.cells:
         kind = (cell.population.name, cell.model)

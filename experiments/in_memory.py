@@ -11,6 +11,7 @@ import pandas as pd
 from nestbench.estimators.estimates import Estimates
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.provenance import packages
+from nestbench.experiments.telling import told
 from nestbench.experiments.work import fit_all
 
 
@@ -40,6 +41,8 @@ class InMemory:
 def _fitted(experiment: Experiment, cell: int) -> dict[str, Estimates]:
     found: dict[str, Estimates] = {}
     for count in sorted({experiment.limit(e) for e in experiment.estimators}):
-        chosen = tuple(e for e in experiment.estimators if experiment.limit(e) == count)
+        chosen = told(
+            (e for e in experiment.estimators if experiment.limit(e) == count), experiment.cells[cell]
+        )
         found |= fit_all(experiment.cells[cell], experiment.seed, range(count), chosen, experiment.engine)
     return {e.label: found[e.label] for e in experiment.estimators}

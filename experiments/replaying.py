@@ -11,6 +11,7 @@ from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus
 from nestbench.estimators.estimator import Estimator
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.store import Store
+from nestbench.experiments.telling import told
 from nestbench.sim.errors import InvalidInput, unknown_name
 
 TOLERANCE = 1e-9
@@ -83,7 +84,7 @@ def replay(store: Store, cell: int, replication: int, label: str | None = None) 
     batch = experiment.cells[cell].draw(experiment.seed, range(replication, replication + 1))
     stored = store.estimates(cell)
     found = []
-    for estimator in _chosen(experiment, label):
+    for estimator in told(_chosen(experiment, label), experiment.cells[cell]):
         new = estimator.fit(batch, experiment.cells[cell].model, experiment.engine)
         old = _row(stored[estimator.label], replication) if estimator.label in stored else None
         found.append(Replay(estimator.label, estimator.engine_name(experiment.engine), new, old))

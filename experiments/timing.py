@@ -22,6 +22,7 @@ from nestbench.estimators.estimator import Estimator
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.files import write_atomically
 from nestbench.experiments.provenance import provenance
+from nestbench.experiments.telling import told
 from nestbench.sim.batch import Batch
 from nestbench.sim.cell import Cell
 from nestbench.sim.errors import InvalidInput
@@ -132,7 +133,7 @@ def _at(cell: Cell, experiment: Experiment, rounds: int) -> list[Timed]:
 
     with threadpool_limits(1):
         jobs: dict[tuple[str, str], Job] = {(DRAWING, "batched"): (_drawing(cell, experiment.seed), _no_data)}
-        for estimator in experiment.estimators:
+        for estimator in told(experiment.estimators, cell):
             for engine in ("batched", "reference"):
                 if getattr(estimator, engine) is not None:
                     jobs[estimator.label, engine] = _fitting(estimator, engine, cell, experiment.seed)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from nestbench.estimators import kernels
 from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.telling import told
 from nestbench.sim import batch as sim_batch
 
 STAMP = "nestbench-compiled.json"
@@ -34,7 +35,7 @@ def compile_kernels(experiment: Experiment) -> None:
         if kind not in seen:
             seen.add(kind)
             batch = cell.draw(experiment.seed, range(2))
-            for estimator in experiment.estimators:
+            for estimator in told(experiment.estimators, cell):
                 if estimator.batched and experiment.engine != "reference":
                     estimator.fit(batch, cell.model, "batched")
     parts = sorted(_parts(experiment) | _stamped())

@@ -22,6 +22,7 @@ from nestbench.experiments.experiment import Experiment, Plugin
 from nestbench.experiments.guarding import NO_LIMITS, Limits, fit_guarded
 from nestbench.experiments.joining import join
 from nestbench.experiments.plan import Task
+from nestbench.experiments.telling import told
 from nestbench.sim.batch import Batch
 from nestbench.sim.cell import Cell
 from nestbench.sim.errors import NestbenchError
@@ -47,8 +48,9 @@ class Work:
     @classmethod
     def of(cls, experiment: Experiment, task: Task, guarded: bool = False) -> Work:
         """Return the work of a task of an experiment; `guarded` fits are made in child processes."""
-        chosen = tuple(experiment.estimators[i] for i in task.estimators)
-        blob = cloudpickle.dumps((experiment.cells[task.cell], chosen))
+        cell = experiment.cells[task.cell]
+        chosen = told((experiment.estimators[i] for i in task.estimators), cell)
+        blob = cloudpickle.dumps((cell, chosen))
         limits = Limits(experiment.fit_timeout, experiment.fit_memory)
         return cls(
             task,
