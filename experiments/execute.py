@@ -18,7 +18,7 @@ from nestbench.experiments import checking, warming
 from nestbench.experiments.backends import LOCAL, Backend
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task, replication_seconds
-from nestbench.experiments.progress import Progress
+from nestbench.experiments.progress import Progress, Quiet
 from nestbench.experiments.store import Store
 from nestbench.experiments.work import Outcome, Work, perform
 from nestbench.sim.errors import Interrupted
@@ -49,8 +49,6 @@ def execute(
     InvalidInput
         A formula that doesn't fit a law's columns; found before anything is drawn for real.
     """
-    from nestbench.experiments.progress import Quiet
-
     progress = progress or Quiet()
     experiment, missing = store.experiment, store.missing()
     if not missing:
