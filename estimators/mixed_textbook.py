@@ -48,7 +48,7 @@ class Textbook:
     @property
     def q(self) -> int:
         """Columns of Z."""
-        return self.second.shape[2]
+        return int(self.second.shape[2])
 
     def first(self, theta: Floats) -> Floats:
         """Return dPsi/dtheta_a [m, q, q]."""

@@ -231,8 +231,7 @@ def add_working(
 @kernel
 def working_df(c: Floats, spread: Floats, moment: Floats) -> float:
     """Return tr(P)^2/tr(P^2)."""
-    square = spread[1]
-    p = len(c)
+    p, square = len(c), 0.0
     for i in range(p):
         for j in range(p):
             left, right = 0.0, 0.0
@@ -240,4 +239,5 @@ def working_df(c: Floats, spread: Floats, moment: Floats) -> float:
                 left += c[i, h] * moment[h, j]
                 right += c[j, h] * moment[h, i]
             square += left * right
-    return spread[0] * spread[0] / square
+    df: float = spread[0] * spread[0] / (spread[1] + square)
+    return df

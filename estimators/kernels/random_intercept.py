@@ -47,7 +47,9 @@ from nestbench.sim.compiled import accumulate, kernel
 
 LOWEST, FACTOR, HIGHEST = 0.02, 4.0, 1e17
 """The grid: from LOWEST/n_max by factors of FACTOR past 50/n_min, on to HIGHEST while the likelihood still rises."""
-STEPS = 80
+STEPS = 400
+LAST = 1e-9
+"""A step of Newton's method below this share is the last: its error is its square, below rounding."""
 EXACT_FIT = 1e-13
 """A residual sum of squares below this share of y'y is rounding error."""
 
@@ -137,7 +139,7 @@ def whiten(linv: Floats, k: Floats, work: Floats, out: Floats) -> None:
 def second_order(m: Floats, nu: float, restricted: bool) -> float:
     """Return nu (2 sum_i M_iy^2 + M_yy^2) [+ sum_ij M_ij^2 for REML], the products of first derivatives in (-2l)''."""
     p = m.shape[0] - 1
-    total = nu * m[p, p] * m[p, p]
+    total: float = nu * m[p, p] * m[p, p]
     for i in range(p):
         total += 2.0 * nu * m[p, i] * m[p, i]
         if restricted:
@@ -172,15 +174,19 @@ def profile(
     invert_lower(full[0], full[3])
     whiten(full[3], full[1], full[6], full[4])
     whiten(full[3], full[2], full[6], full[5])
-    log_v, trace, square, fixed, fixed2 = 0.0, 0.0, 0.0, 0.0, 0.0
+    log_v, product, trace, square, fixed, fixed2 = 0.0, 1.0, 0.0, 0.0, 0.0, 0.0
     for k in range(found):
         e = sizes[k] / (1.0 + sizes[k] * lam)
-        log_v += counts[k] * math.log1p(sizes[k] * lam)
+        if counts[k] > 1.0 or product > 1e100:
+            log_v += counts[k] * math.log1p(sizes[k] * lam)
+        else:
+            product *= 1.0 + sizes[k] * lam
         trace += counts[k] * e
         square += counts[k] * e * e
     for i in range(p):
         fixed += full[4, i, i]
         fixed2 += full[5, i, i]
+    log_v += math.log(product)
     rss = full[0, p, p] ** 2
     criterion = nu * (1.0 + math.log(2.0 * math.pi * rss / nu)) + log_v
     slope = trace - nu * full[4, p, p]
@@ -194,82 +200,85 @@ def profile(
 
 
 @kernel
-def refine(
-    low: float, high: float, found: int, sizes: Floats, counts: Floats, between: Floats, within: Floats, nu: float,
-    restricted: bool, packed: Floats, full: Floats,
-) -> tuple[float, int]:  # fmt: skip
-    """Return the root of the slope between `low` (negative) and `high` (positive) and the steps it took.
+def newton(lam: float, slope: float, curvature: float, low: float, high: float, before: float) -> float:
+    """Return the next point of a search for the slope's root inside (`low`, `high`).
 
     Newton's method on lambda, or on log lambda where the bracket stays away from 0; a step that leaves the bracket or
-    does not halve the one before is replaced by bisection. The last step is below 1e-9, so the error is rounding.
+    does not halve the one `before` is replaced by bisection, unless it is so small that it is the last.
     """
     logs = low > 0.0
-    lam = math.sqrt(low * high) if logs else 0.5 * (low + high)
-    before = high - low
-    for step in range(STEPS):
-        _, slope, curvature, _ = profile(
-            lam, found, sizes, counts, between, within, nu, restricted, packed, full
-        )
-        if slope < 0.0:
-            low = lam
-        else:
-            high = lam
-        if logs:
-            guess = lam * math.exp(max(-3.0, min(3.0, -slope / (slope + lam * curvature))))
-        else:
-            guess = lam - slope / curvature
-        if abs(guess - lam) <= 1e-9 * lam or high - low <= 1e-15 * high:
-            return guess, step + 1
-        if not low < guess < high or abs(guess - lam) > 0.5 * before:
-            guess = math.sqrt(low * high) if logs else 0.5 * (low + high)
-        before = abs(guess - lam)
-        lam = guess
-    return math.nan, STEPS
+    guess = lam - slope / curvature
+    if logs:
+        guess = lam * math.exp(max(-3.0, min(3.0, -slope / (slope + lam * curvature))))
+    if abs(guess - lam) <= LAST * lam or (low < guess < high and abs(guess - lam) <= 0.5 * before):
+        return guess
+    return math.sqrt(low * high) if logs else 0.5 * (low + high)
 
 
 @kernel
 def maximise(
-    found: int, sizes: Floats, counts: Floats, between: Floats, within: Floats, nu: float, restricted: bool,
-    packed: Floats, full: Floats,
-) -> tuple[float, int, int]:  # fmt: skip
-    """Return the lambda of the highest likelihood on [0, inf), the steps taken and a code."""
+    given: float, found: int, sizes: Floats, counts: Floats, between: Floats, within: Floats, nu: float,
+    restricted: bool, packed: Floats, full: Floats,
+) -> tuple[float, float, float, float, int, int]:  # fmt: skip
+    """Return the lambda of the highest likelihood on [0, inf), -2l there with slope and curvature, steps, and a code.
+
+    The grid is walked from 0; where the slope turns from negative to positive there is a maximum, which is refined; the
+    best is evaluated last, so that `full` is left at it. A `given` lambda that isn't NaN is only evaluated. All phases
+    share one call of `profile`, which would otherwise be compiled once for each.
+    """
     smallest, largest, students, schools = sizes[0], sizes[0], 0.0, 0.0
     for k in range(found):
         smallest, largest = min(smallest, sizes[k]), max(largest, sizes[k])
         students += sizes[k] * counts[k]
         schools += counts[k]
-    best_at, best, steps = math.nan, math.inf, 0
-    low = 0.0
-    criterion, before, _, freedom = profile(
-        0.0, found, sizes, counts, between, within, nu, restricted, packed, full
-    )
-    if not math.isfinite(before):
-        return math.nan, 0, NO_VARIATION
-    if schools < 2.0 or freedom <= 1e-8 * students:
-        return math.nan, 0, NO_SCHOOL_DF
-    if largest == 1.0:
-        return math.nan, 0, ONE_STUDENT
-    if before >= 0.0:
-        best_at, best = 0.0, criterion
-    high = LOWEST / largest
-    while high < 50.0 * FACTOR / smallest or (before < 0.0 and high < HIGHEST):
-        slope = profile(high, found, sizes, counts, between, within, nu, restricted, packed, full)[1]
-        if before < 0.0 <= slope:
-            lam, used = refine(low, high, found, sizes, counts, between, within, nu, restricted, packed, full)
-            criterion = profile(lam, found, sizes, counts, between, within, nu, restricted, packed, full)[0]
-            steps += used
-            if criterion < best:
-                best_at, best = lam, criterion
-            elif not math.isfinite(criterion):
-                return math.nan, steps, NOT_CONVERGED
-        low, before = high, slope
-        steps += 1
-        high *= FACTOR
-    if math.isnan(before):
-        return math.nan, steps, NO_WITHIN
-    if before < 0.0:
-        return math.nan, steps, NO_WITHIN
-    return best_at, steps, BOUNDARY if best_at == 0.0 else OK
+    best_at, best, code = math.nan, math.inf, OK
+    grid, ahead, ahead_slope, before = 0.0, LOWEST / largest, 0.0, 0.0
+    low, high, moved = 0.0, 0.0, 0.0
+    refining, settled, last = False, False, not math.isnan(given)
+    lam = given if last else 0.0
+    for step in range(STEPS):
+        criterion, slope, curvature, freedom = profile(
+            lam, found, sizes, counts, between, within, nu, restricted, packed, full
+        )
+        if not (math.isfinite(criterion) and math.isfinite(slope)):
+            return math.nan, criterion, slope, curvature, step, NO_VARIATION if step == 0 else NO_WITHIN
+        if last:
+            return lam, criterion, slope, curvature, step, code
+        if step == 0:
+            if schools < 2.0 or freedom <= 1e-8 * students:
+                return math.nan, criterion, slope, curvature, step, NO_SCHOOL_DF
+            if largest == 1.0:
+                return math.nan, criterion, slope, curvature, step, ONE_STUDENT
+            if slope >= 0.0:
+                best_at, best = 0.0, criterion
+            before, lam = slope, ahead
+            continue
+        if refining and not settled:
+            if slope < 0.0:
+                low = lam
+            else:
+                high = lam
+            guess = newton(lam, slope, curvature, low, high, moved)
+            moved = abs(guess - lam)
+            settled = moved <= LAST * lam or high - low <= 1e-15 * high
+            lam = guess
+            continue
+        if not refining and before < 0.0 <= slope:
+            low, high, ahead_slope = grid, ahead, slope
+            lam, moved = math.sqrt(low * high) if low > 0.0 else 0.5 * high, high - low
+            refining, settled = True, False
+            continue
+        if refining and criterion < best:
+            best_at, best = lam, criterion
+        before, grid = ahead_slope if refining else slope, ahead
+        refining = False
+        ahead *= FACTOR
+        lam = ahead
+        if not (ahead < 50.0 * FACTOR / smallest or (before < 0.0 and ahead < HIGHEST)):
+            if before < 0.0:
+                return math.nan, criterion, slope, curvature, step, NO_WITHIN
+            last, lam, code = True, best_at, BOUNDARY if best_at == 0.0 else OK
+    return math.nan, math.nan, math.nan, math.nan, STEPS, NOT_CONVERGED
 
 
 @kernel
@@ -329,17 +338,12 @@ def fit(
         if students - (d - 1) < 1.0:
             fits.code[r] = TOO_FEW
             continue
-        lam = given[r] * given[r]
-        if math.isnan(lam):
-            lam, fits.steps[r], fits.code[r] = maximise(
-                found, sizes, counts, between, within, fits.nu[r], restricted, packed, full
-            )
+        lam, criterion, slope, curvature, fits.steps[r], fits.code[r] = maximise(
+            given[r] * given[r], found, sizes, counts, between, within, fits.nu[r], restricted, packed, full
+        )
         if math.isnan(lam):
             continue
-        criterion, slope, curvature, _ = profile(
-            lam, found, sizes, counts, between, within, fits.nu[r], restricted, packed, full
-        )
-        if math.isnan(criterion) or full[0, d - 1, d - 1] ** 2 <= EXACT_FIT * total:
+        if full[0, d - 1, d - 1] ** 2 <= EXACT_FIT * total:
             fits.code[r] = NO_VARIATION if lam == 0.0 else NO_WITHIN
             continue
         record(r, lam, curvature, slope, criterion, full, fits)

@@ -251,7 +251,7 @@ def derivatives(
 def products(left: Floats, right: Floats, nu: float, restricted: bool) -> float:
     """Return nu (2 sum_i left_iy right_iy + left_yy right_yy) [+ sum_ij left_ij right_ij for REML]."""
     p = left.shape[0] - 1
-    total = nu * left[p, p] * right[p, p]
+    total: float = nu * left[p, p] * right[p, p]
     for i in range(p):
         total += 2.0 * nu * left[p, i] * right[p, i]
         if restricted:
