@@ -11,8 +11,8 @@ from statsmodels.regression.linear_model import WLS
 
 from nestbench.estimators import ols_batched
 from nestbench.estimators.estimable import estimable
-from nestbench.estimators.estimates import FitStatus
-from nestbench.estimators.estimator import Agreement, Estimator, Info
+from nestbench.estimators.estimates import Estimates, FitStatus
+from nestbench.estimators.estimator import Agreement, Estimator, Info, Options
 from nestbench.estimators.ols import require_residuals
 from nestbench.estimators.reference import (
     Answer,
@@ -22,7 +22,9 @@ from nestbench.estimators.reference import (
     names_of,
     reference_engine,
 )
+from nestbench.sim.batch import Batch
 from nestbench.sim.errors import InvalidInput, did_you_mean
+from nestbench.sim.model import Model
 
 WEIGHTS = ("none", "size")
 
@@ -47,14 +49,26 @@ def school_level(data: DataSet) -> Screened:
     return Screened(columns[kept], answer, status, "; ".join(parts))
 
 
-def fit_means(data: DataSet) -> Answer:
-    """(Weighted) least squares on school means, ``s^2 = sum w e^2 / (G - p)``, t(G - p), p school-level terms."""
-    weights = data.options["weights"]
+def weights_of(options: Options) -> str:
+    """Return the option `weights`.
+
+    Raises
+    ------
+    InvalidInput
+        It is none of `WEIGHTS`.
+    """
+    weights = options["weights"]
     if weights not in WEIGHTS:
         raise InvalidInput(
             f"expected means.weights to be one of {', '.join(WEIGHTS)}, got '{weights}'."
             f"{did_you_mean(str(weights), WEIGHTS)}"
         )
+    return str(weights)
+
+
+def fit_means(data: DataSet) -> Answer:
+    """(Weighted) least squares on school means, ``s^2 = sum w e^2 / (G - p)``, t(G - p), p school-level terms."""
+    weights = weights_of(data.options)
     g, p = data.schools, data.x.shape[1]
     if not p:
         raise CannotFit("no term is constant within schools")
@@ -69,6 +83,15 @@ def fit_means(data: DataSet) -> Answer:
 
 _REFERENCE = reference_engine(fit_means, screen=school_level)
 
+_BATCHED = ols_batched.between_engine(_REFERENCE)
+
+
+def fit_means_batched(batch: Batch, model: Model, options: Options) -> Estimates:
+    """Fit from school cross-products."""
+    weights_of(options)
+    return _BATCHED(batch, model, options)
+
+
 MEANS = Estimator(
     name="means",
     version=1,
@@ -80,7 +103,7 @@ MEANS = Estimator(
         source="summary-measures analysis; Donner & Klar 2000",
     ),
     reference=_REFERENCE,
-    batched=ols_batched.between_engine(_REFERENCE),
+    batched=fit_means_batched,
     agreement=Agreement.DIRECT,
     options={"weights": "none"},
 )
