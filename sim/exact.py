@@ -102,6 +102,12 @@ def robust_test(errors: Errors, term: int, kind: str, reference: str, level: flo
     return Exact(factor * float(np.trace(products[1:, 1:])), float(products[0, 0]), size, float(df))
 
 
+def has_cr3(errors: Errors) -> bool:
+    """Whether every (I - H_gg)^-1 exists: leaving out any one school leaves every coefficient estimable."""
+    m = np.linalg.inv(errors.gram.sum(axis=0))
+    return bool((np.linalg.eigvals(m @ errors.gram).real < 1.0 - 1e-9).all())
+
+
 def naive_test(errors: Errors, term: int, level: float) -> Exact | None:
     """Return what is known of the iid t(N - p) test, or None where residual variances differ within schools."""
     if errors.residual is None:

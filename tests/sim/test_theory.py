@@ -200,3 +200,22 @@ def test_relative_size_variance_is_the_gap_between_averages() -> None:
     ):
         n = np.concatenate([draw_sizes(layout, StreamSource(1, "n"), range(20))[0].ravel()])
         assert relative_size_variance(layout) == pytest.approx(n.var() / n.mean() ** 2, rel=0.03)
+
+
+def test_what_x_decides_is_not_given() -> None:
+    """One giant school: coverage hangs on its own X, and no mean over a few draws of X is claimed."""
+    known = RandomIntercept(effects={"resources": 0.5}).theory(
+        Layout(schools=20, giant_school=400), Model(formula="grade ~ resources")
+    )
+    assert "resources" not in known["coverage"].get("ols", {})
+    assert "resources" in known["se_ratio"]["ols"]
+
+
+def test_cr3_is_unknown_with_one_treated_school() -> None:
+    """Without the only treated school its effect isn't estimable, and CR3 does not exist."""
+    law = RandomIntercept(effects={"treated": 0.3})
+    found = [
+        law.theory(Layout(schools=8, treated_schools=t), Model(formula="grade ~ treated")) for t in (1, 2)
+    ]
+    assert "ols-cr3-t" not in found[0]["coverage"]
+    assert "ols-cr3-t" in found[1]["coverage"]
