@@ -18,7 +18,7 @@ def all_rows(results: Results) -> pd.DataFrame:
         for label, estimates in results.estimates(cell).items():
             rows = rows_of(label, estimates)
             for place, (name, value) in enumerate({"cell": cell, **levels}.items()):
-                rows.insert(place, name, value)
+                rows.insert(place, name, [value] * len(rows))
             parts.append(rows)
     if parts:
         return pd.concat(parts, ignore_index=True)

@@ -6,23 +6,21 @@ lower, upper, p_value, status, message), ``performance`` (the performance table)
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
+from nestbench.experiments.results import Results
 from nestbench.experiments.rows import all_rows
 from nestbench.reports.performance import performance_table
 from nestbench.sim.errors import InvalidInput
-
-if TYPE_CHECKING:
-    from nestbench.experiments.store import Store
 
 _TRY = 'try "select * from fits limit 5"'
 
 TABLES = ("fits", "performance", "cells")
 
 
-def query(store: Store, sql: str) -> pd.DataFrame:
+def query(store: Results, sql: str) -> pd.DataFrame:
     """Return the answer to one SELECT statement; only the tables it names are built, files can't be reached.
 
     Raises
@@ -51,7 +49,7 @@ def query(store: Store, sql: str) -> pd.DataFrame:
     return answer
 
 
-def _table(store: Store, name: str) -> pd.DataFrame:
+def _table(store: Results, name: str) -> pd.DataFrame:
     if name == "fits":
         return all_rows(store)
     if name == "performance":

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import builtins
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from nestbench.experiments.rows import all_rows
 from nestbench.reports.query import query
 from nestbench.sim.errors import InvalidInput
 from tests.reports.synthetic import school_study
@@ -68,3 +70,11 @@ def test_says_how_to_install_duckdb(store: Any, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(InvalidInput, match=r"pip install 'nestbench\[query\]'"):
         query(store, "select 1")
+
+
+def test_levels_that_are_lists_are_kept_whole() -> None:
+    study = school_study(reps=3, schools=(6,), icc=(0.2,))
+    study.experiment = replace(study.experiment, levels=({"layout.students": (10, 30)},))
+    rows = all_rows(study)
+    assert set(rows["layout.students"]) == {(10, 30)}
+    assert len(query(study, "select * from cells")) == 1
