@@ -86,7 +86,7 @@ class Batch:
     @property
     def row_offsets(self) -> Ints:
         """First row of each replication [R + 1]."""
-        return cast(Ints, self.school_offsets[self.replication_offsets])
+        return self.school_offsets[self.replication_offsets]
 
     def once(self, function: Callable[..., T], *args: Any) -> T:
         """Return ``function(self, *args)``, computed once per batch: what several estimators share (hashable args).
