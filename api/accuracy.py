@@ -15,11 +15,10 @@ from typing import Any
 
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.in_memory import InMemory
-from nestbench.experiments.plain import from_plain
 from nestbench.experiments.running import resolve
 from nestbench.reports import check_formats, evidence
 from nestbench.reports.baseline import Value, baseline_of
-from nestbench.reports.baseline_file import read_baseline, write_baseline
+from nestbench.reports.baseline_file import experiment_of, read_baseline, write_baseline
 from nestbench.reports.changes import FAILING, Mark
 from nestbench.reports.check import ALPHA, check
 from nestbench.reports.evidence import Gate
@@ -272,10 +271,10 @@ class Accuracy:
                 f"expected a baseline in {file}, got no such file; name the experiment (on=...) and run pytest "
                 "--nestbench-update once"
             )
-        if on is None:
-            experiment = from_plain(read_baseline(file).experiment, file.parent)
-        else:
-            experiment = resolve(_local(on, self.folder))
+        own = on is None
+        experiment = (
+            experiment_of(read_baseline(file), file.parent) if own else resolve(_local(on, self.folder))
+        )
         if estimators is not None:
             experiment = replace(experiment, estimators=tuple(as_estimator(e) for e in estimators))
         return experiment if self.seed is None else replace(experiment, seed=self.seed)

@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 
 from nestbench.estimators.estimates import FitStatus
+from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.files import write_atomically
+from nestbench.experiments.plain import from_plain
 from nestbench.reports import fingerprint
 from nestbench.reports.baseline import Baseline, CellRecord, Method, Record, Value
 from nestbench.sim.batch import Ints
@@ -63,6 +65,23 @@ def read_baseline(path: Path) -> Baseline:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidInput(
             f"expected a whole baseline in {path}, got a damaged one ({type(error).__name__}: {error}); write it anew"
+        ) from None
+
+
+def experiment_of(baseline: Baseline, folder: Path) -> Experiment:
+    """Return the experiment a baseline was made from, to run it again; plugins are looked for in a folder.
+
+    Raises
+    ------
+    InvalidInput
+        This version can't read it; checks of a named experiment still work.
+    """
+    try:
+        return from_plain(baseline.experiment, folder)
+    except (KeyError, TypeError) as error:
+        raise InvalidInput(
+            f"expected an experiment of this version in the baseline '{baseline.name}', got one without or with "
+            f"another {error}; name the experiment instead (its TOML file or run)"
         ) from None
 
 

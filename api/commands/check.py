@@ -112,13 +112,13 @@ def _new_run(
 ) -> Store:
     from dataclasses import replace
 
-    from nestbench.experiments.plain import from_plain
     from nestbench.experiments.progress import Quiet, automatic
     from nestbench.experiments.running import is_run, resolve, run_experiment
+    from nestbench.reports.baseline_file import experiment_of
     from nestbench.sim.errors import InvalidInput
 
     asked = {"seed": seed, "replications": replications or before.experiment["replications"]}
-    experiment = resolve(source if source is not None else from_plain(before.experiment, folder), asked)
+    experiment = resolve(source if source is not None else experiment_of(before, folder), asked)
     if source is not None and replications is None:
         experiment = replace(experiment, reference_replications=before.experiment["reference_replications"])
     if out is not None and is_run(out):

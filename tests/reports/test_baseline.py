@@ -14,7 +14,14 @@ from hypothesis import strategies as some
 from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus
 from nestbench.reports import fingerprint as fp
 from nestbench.reports.baseline import baseline_of, df_ranges, measures_of
-from nestbench.reports.baseline_file import numbers_of, ranges, read_baseline, to_json, write_baseline
+from nestbench.reports.baseline_file import (
+    experiment_of,
+    numbers_of,
+    ranges,
+    read_baseline,
+    to_json,
+    write_baseline,
+)
 from nestbench.reports.performance import performance_of_cell
 from nestbench.sim.errors import InvalidInput, StoreError
 from tests.reports.gate_studies import changed, gate_study
@@ -177,6 +184,12 @@ def test_what_is_no_baseline_is_refused(tmp_path: Path, content: str | None, mes
         file.write_text(content)
     with pytest.raises(InvalidInput, match=message):
         read_baseline(file)
+
+
+def test_experiment_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    made = baseline_of(gate_study(reps=5))
+    with pytest.raises(InvalidInput, match=r"name the experiment instead"):
+        experiment_of(replace(made, experiment={"name": "old", "seed": 1}), tmp_path)
 
 
 def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
