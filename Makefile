@@ -18,7 +18,7 @@ slow: venv
 	$(PY) -m pip install --quiet '.[test]' && $(PY) -m pytest -m slow
 
 bench: venv
-	$(PY) -m pip install --quiet '.[test]' && $(PY) -m pytest tests/benchmarks --benchmark-enable -m 'slow or not slow'
+	$(PY) -m pip install --quiet '.[test]' && $(PY) -m pytest tests/benchmarks --benchmark-enable -n 0 -m 'slow or not slow'
 
 check: venv
 	$(PY) -m pip install --quiet '.[test]' && sh .ci/check .venv
