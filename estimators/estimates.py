@@ -176,7 +176,7 @@ class _Reader:
         codes, numbers = term_codes[rows], self._values("replication")[rows]
         order = np.lexsort((numbers, codes))
         rows = rows[order]
-        present, first = np.unique(codes[order], return_index=True)
+        present = np.unique(codes)
         names = [term_names[c] for c in present[np.argsort(_first_seen(codes, present))]]
         replications = np.unique(numbers).astype(np.int64)
         shape = (len(present), len(replications))

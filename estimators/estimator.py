@@ -113,7 +113,7 @@ class Estimator:
             "reference": self.reference,
             "batched": self.batched,
         }
-        chosen = engines[policy] if policy in engines else None
+        chosen = engines.get(policy)
         if chosen is None:
             raise InvalidInput(
                 f"estimator '{self.name}' has no {policy} engine; use engine = \"auto\" or leave the estimator out"

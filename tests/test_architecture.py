@@ -16,7 +16,9 @@ ROOT = Path(__file__).parent.parent
 def loaded_after(code: str, where: Path) -> set[str]:
     """Names in sys.modules after running code in a fresh interpreter."""
     script = f"{code}\nimport sys, json; print('\\n' + json.dumps(sorted(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=where, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=where, check=True
+    )
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
@@ -51,6 +53,9 @@ def test_folders_never_become_top_level_modules(tmp_path: Path) -> None:
 def test_layers_hold() -> None:
     linter = Path(sys.executable).parent / "lint-imports"
     done = subprocess.run(
-        [str(linter), "--config", str(ROOT / "pyproject.toml"), "--no-cache"], capture_output=True, text=True, check=False
+        [str(linter), "--config", str(ROOT / "pyproject.toml"), "--no-cache"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -83,7 +83,9 @@ def test_new_then_run_with_other_methods(cli: Cli) -> None:
     assert code == 0
     assert "nestbench run mine.toml" in out
     text = (cli.folder / "mine.toml").read_text()
-    (cli.folder / "mine.toml").write_text(text.replace("[6, 10, 30]", "[6]").replace("[0.0, 0.05, 0.2]", "[0.2]"))
+    (cli.folder / "mine.toml").write_text(
+        text.replace("[6, 10, 30]", "[6]").replace("[0.0, 0.05, 0.2]", "[0.2]")
+    )
     options = "--replications 2 --estimators ols,ols-cr1s-t --seed 3 -o here --workers 1"
     code, out, err = cli("run", "mine.toml", *options.split())
     assert code == 0, err

@@ -1,9 +1,9 @@
 """Every code block in docs/ and README.md runs.
 
-A guide is run top to bottom in an empty directory: ``python`` blocks share one namespace; a fenced block whose info
-string names a file (```` ```toml few.toml ````, ```` ```python my_method.py ````) is written there instead; a ``console``
-block is a list of ``nestbench`` commands after ``$``, each of which must exit with 0. Blocks marked ``text`` and ``sh``
-are for reading only. A block whose info string ends in ``slow`` makes its guide a slow test.
+A guide is run top to bottom in an empty directory: ``python`` blocks share one namespace; a fenced block whose
+info string names a file (```` ```toml few.toml ````) is written there instead; a ``console`` block is a list of
+``nestbench`` commands after ``$``, each of which must exit with 0. Blocks marked ``text`` and ``sh`` are for
+reading only. A block whose info string ends in ``slow`` makes its guide a slow test.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ def is_slow(guide: Path) -> bool:
 def cases() -> list[object]:
     chosen = [guide for guide in GUIDES if blocks_of(guide)]
     return [
-        pytest.param(guide, id=guide.stem, marks=[pytest.mark.slow] if is_slow(guide) else []) for guide in chosen
+        pytest.param(guide, id=guide.stem, marks=[pytest.mark.slow] if is_slow(guide) else [])
+        for guide in chosen
     ]
 
 
@@ -71,12 +72,16 @@ def test_guide_runs(guide: Path, tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "COLUMNS": "100", "NESTBENCH_COMMAND": str(Path(sys.executable).parent / "nestbench")},
+        env={
+            **os.environ,
+            "COLUMNS": "100",
+            "NESTBENCH_COMMAND": str(Path(sys.executable).parent / "nestbench"),
+        },
     )
     assert done.returncode == 0, f"{guide.name}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
 
 
-PRELUDE = '''
+PRELUDE = """
 import os, shlex, subprocess
 
 def _shell(command):
@@ -90,7 +95,7 @@ def _shell(command):
 
 if __name__ != "__main__":
     raise SystemExit
-'''
+"""
 
 
 def test_blocks_are_found() -> None:
