@@ -25,7 +25,7 @@ from nestbench.experiments.provenance import provenance
 from nestbench.experiments.telling import told
 from nestbench.sim.batch import Batch
 from nestbench.sim.cell import Cell
-from nestbench.sim.errors import InvalidInput
+from nestbench.sim.errors import InvalidInput, StoreError
 
 FILE = "timing.json"
 DRAWING = "(drawing)"
@@ -119,9 +119,21 @@ def save(timed: Sequence[Timed], experiment: Experiment, path: Path) -> None:
 
 
 def load(path: Path) -> tuple[list[Timed], Mapping[str, Any]]:
-    """Return the timings of a file and the facts of the machine they were made on."""
-    content = json.loads(path.read_text(encoding="utf-8"))
-    return [Timed(**row) for row in content["timings"]], content["machine"]
+    """Return the timings of a file and the facts of the machine they were made on.
+
+    Raises
+    ------
+    StoreError
+        The file isn't one that `save` wrote.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return [Timed(**row) for row in content["timings"]], dict(content["machine"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise StoreError(
+            f"expected timings saved by nestbench time in '{path}', got something else ({error}); "
+            "remove the file or time again"
+        ) from error
 
 
 Job = tuple[Callable[[int, Any], None], Callable[[int], Any]]

@@ -22,6 +22,7 @@ from nestbench.reports.figures import fits, panels, theme
 from nestbench.reports.figures.rows import headline_term
 from nestbench.reports.lint import lint
 from nestbench.reports.page_matrices import matrices
+from nestbench.reports.page_timing import timing_section
 from nestbench.reports.performance import performance_table, write_performance
 from nestbench.reports.published import published_section
 from nestbench.reports.verdict import verdicts
@@ -93,6 +94,7 @@ def render(results: Results, table: pd.DataFrame, run: str) -> str:
         failures=page_parts.failures(results, table, run),
         sections=ademp.ademp(experiment, table),
         audit=page_parts.audit_line(results.audits()),
+        timing=timing_section(results),
         provenance=page_parts.flat(results.provenance),
         citation=page_parts.citation(experiment, results.provenance),
         data=script_json(page_parts.data_of(table, experiment)),

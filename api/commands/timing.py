@@ -22,7 +22,10 @@ def time(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="JSON file to write (default: timing.json, inside the run directory if one is given)."
+            "-o",
+            "--out",
+            help="JSON file to write, or the run directory whose report shows the times (default: timing.json, "
+            "inside the run directory if one is given).",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the JSON instead of a table.")] = False,
@@ -32,7 +35,8 @@ def time(
     from nestbench.experiments.running import is_run, resolve
 
     chosen = resolve(experiment)
-    path = out or (Path(experiment) / timing.FILE if is_run(experiment) else Path(timing.FILE))
+    path = out or (Path(experiment) if is_run(experiment) else Path(timing.FILE))
+    path = path / timing.FILE if path.is_dir() else path
     timed: list[timing.Timed] = []
     for size in timing.time_methods(
         chosen, _numbers("schools", schools), _numbers("students", students), rounds
@@ -45,6 +49,8 @@ def time(
         return
     _print(timed)
     typer.echo(f"saved: {path}")
+    if is_run(path.parent) and path.name == timing.FILE:
+        typer.echo(f"shown by: nestbench report {path.parent}")
 
 
 def _numbers(name: str, text: str) -> list[int]:
