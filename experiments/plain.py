@@ -59,6 +59,16 @@ def from_plain(table: Mapping[str, Any], plugin_folder: Path) -> Experiment:
     InvalidInput, StoreError
         An estimator or law this installation doesn't have, or has in another version.
     """
+    absent = [
+        name
+        for name in (*SCALARS, "cells", "levels", "estimators", "plugins", "precision")
+        if name not in table
+    ]
+    if absent:
+        raise StoreError(
+            f"expected a stored experiment of this version, got one without {', '.join(absent)}; read it with the "
+            "version of nestbench that wrote it, or run the experiment anew"
+        )
     plugins.load_entry_points()
     loaded = tuple(Plugin(str(plugin_folder / p["name"]), p["sha256"]) for p in table["plugins"])
     for plugin in loaded:

@@ -15,6 +15,7 @@ from nestbench.experiments import files
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.journal import append, read_journal
 from nestbench.experiments.lock import Lock
+from nestbench.experiments.plain import from_plain, to_plain
 from nestbench.experiments.running import run_experiment
 from nestbench.experiments.store import Store
 from nestbench.experiments.verifying import damaged
@@ -145,3 +146,10 @@ def test_disk_full_for_real(tiny: Experiment, tmp_path: Path) -> None:
         assert bytes_of_fits(resumed.folder) == bytes_of_fits(undisturbed.folder)
     finally:
         subprocess.run(["umount", disk], check=False)
+
+
+def test_a_run_of_another_version_is_refused_in_words(tiny: Experiment, tmp_path: Path) -> None:
+    table = to_plain(tiny)
+    del table["precision"]
+    with pytest.raises(StoreError, match="without precision"):
+        from_plain(table, tmp_path)
