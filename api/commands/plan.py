@@ -11,7 +11,7 @@ def plan(
     experiment: Annotated[str, typer.Argument(help="A catalogue name or a TOML file.")] = "school-effects",
     replications: Annotated[int | None, typer.Option(help="Replications of each cell.")] = None,
     engine: Annotated[str | None, typer.Option(help="auto, reference or batched.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes [default: one per core].")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes (default: one per core).")] = None,
     slurm: Annotated[bool, typer.Option("--slurm", help="Print an array script for SLURM instead.")] = False,
     shards: Annotated[int, typer.Option(help="Parts of the array script.", min=1)] = 100,
 ) -> None:

@@ -22,7 +22,7 @@ def plot(
     out: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--out", help="File to write: .svg, .pdf, .png, .html or .json [default: KIND.svg]."
+            "-o", "--out", help="File to write: .svg, .pdf, .png, .html or .json (default: KIND.svg)."
         ),
     ] = None,
     term: Annotated[str | None, typer.Option(help="The term shown.")] = None,
