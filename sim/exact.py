@@ -15,10 +15,12 @@ Sources: Imhof 1961; Bell & McCaffrey 2002 for CR2 and its degrees of freedom (t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import numpy.typing as npt
+from scipy import special
 from scipy.linalg import block_diag
 
 from nestbench.sim.batch import Floats, Ints
@@ -62,6 +64,24 @@ class Exact:
     df: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Form:
+    """The quadratic forms of the tests of k terms: S Omega S' for S = [a; l_1 .. l_G].
+
+    Attributes
+    ----------
+    half : float64 [k, 1 + G, 1 + G]
+        H with S Omega S' = H H'.
+    variance, expected, df : float64 [k]
+        Var(b_j), the expectation of its cluster-robust variance without a factor, Bell-McCaffrey degrees of freedom.
+    """
+
+    half: Floats
+    variance: Floats
+    expected: Floats
+    df: Floats
+
+
 def errors_of(x: Floats, factors: Floats, variance: Floats, offsets: Ints) -> Errors:
     """Return the cross-products of X [p, N] with Omega = diag(variance) + B B' by school, B' = `factors` [q, N]."""
     starts = offsets[:-1]
@@ -90,16 +110,34 @@ def robust_test(errors: Errors, term: int, kind: str, reference: str, level: flo
     reference : {"z", "t", "satt"}
         Normal, t(G - 1), or t with Bell-McCaffrey degrees of freedom.
     """
+    return robust_tests(errors, [(kind, reference)], level, [term])[0][0]
+
+
+def robust_tests(
+    errors: Errors, tests: Sequence[tuple[str, str]], level: float, terms: Sequence[int] | None = None
+) -> list[list[Exact]]:
+    """Return `robust_test` of each (kind, reference) and each term (all by default), sharing what they share."""
+    m = np.linalg.inv(errors.gram.sum(axis=0))
+    chosen = np.arange(len(m)) if terms is None else np.asarray(terms)
+    forms = {power: _forms(errors, m, chosen, power) for power in {POWERS[kind] for kind, _ in tests}}
+    return [_tests_of_form(errors, forms[POWERS[kind]], kind, reference, level) for kind, reference in tests]
+
+
+def _tests_of_form(errors: Errors, form: Form, kind: str, reference: str, level: float) -> list[Exact]:
     schools, p, n = len(errors.gram), errors.gram.shape[1], int(errors.sizes.sum())
     factor = schools / (schools - 1) * (n - 1) / (n - p) if kind == "cr1s" else 1.0
-    m = np.linalg.inv(errors.gram.sum(axis=0))
-    weights = _weights(errors.gram, m, term, POWERS[kind])
-    phi = factor * _score_products(errors.gram, errors.gram, m, weights)[1:, 1:]
-    df = {"z": np.inf, "t": schools - 1.0, "satt": np.trace(phi) ** 2 / (phi**2).sum()}[reference]
-    products = _score_products(errors.gram, errors.spread, m, weights, m[:, term])
-    signs = np.concatenate([[1.0], np.full(schools, -factor * _critical(df, level) ** 2)])
-    size = positive_probability(_eigenvalues(products, signs))
-    return Exact(factor * float(np.trace(products[1:, 1:])), float(products[0, 0]), size, float(df))
+    df = {"z": np.full_like(form.df, np.inf), "t": np.full_like(form.df, schools - 1.0), "satt": form.df}[
+        reference
+    ]
+    signs = np.repeat((-factor * _critical(df, level) ** 2)[:, None], schools + 1, axis=1)
+    signs[:, 0] = 1.0
+    values = np.linalg.eigvalsh(form.half.transpose(0, 2, 1) @ (signs[:, :, None] * form.half))
+    return [
+        Exact(
+            factor * float(form.expected[k]), float(form.variance[k]), positive_probability(v), float(df[k])
+        )
+        for k, v in enumerate(values)
+    ]
 
 
 def has_cr3(errors: Errors) -> bool:
@@ -110,21 +148,29 @@ def has_cr3(errors: Errors) -> bool:
 
 def naive_test(errors: Errors, term: int, level: float) -> Exact | None:
     """Return what is known of the iid t(N - p) test, or None where residual variances differ within schools."""
+    found = naive_tests(errors, level, [term])
+    return None if found is None else found[0]
+
+
+def naive_tests(errors: Errors, level: float, terms: Sequence[int] | None = None) -> list[Exact] | None:
+    """Return `naive_test` of each term (all by default)."""
     if errors.residual is None:
         return None
     n, p = int(errors.sizes.sum()), errors.gram.shape[1]
     m = np.linalg.inv(errors.gram.sum(axis=0))
     same = bool(np.ptp(errors.residual) <= 1e-12 * errors.residual.max())
     x, half, outside, noise = (_whole_span if same else _school_spans)(errors, errors.residual, p)
-    a, projected = half.T @ (x @ m[:, term]), half.T @ x
+    projected = half.T @ x
     inner = half.T @ half - projected @ m @ projected.T
-    scale = m[term, term] / (n - p)
-    c2 = _critical(n - p, level) ** 2
-    values = np.linalg.eigvalsh(np.outer(a, a) - c2 * scale * inner)
-    weights = np.concatenate([values, -c2 * scale * noise])
-    size = positive_probability(weights, np.concatenate([np.ones(len(values)), outside]))
-    expected = scale * float(np.trace(inner) + (outside * noise).sum())
-    return Exact(expected, float(a @ a), size, float(n - p))
+    spread, c2 = float(np.trace(inner) + (outside * noise).sum()), float(_critical(n - p, level)) ** 2
+    found = []
+    for term in range(p) if terms is None else terms:
+        a, scale = projected @ m[:, term], m[term, term] / (n - p)
+        values = np.linalg.eigvalsh(np.outer(a, a) - c2 * scale * inner)
+        weights = np.concatenate([values, -c2 * scale * noise])
+        size = positive_probability(weights, np.concatenate([np.ones(len(values)), outside]))
+        found.append(Exact(scale * spread, float(a @ a), size, float(n - p)))
+    return found
 
 
 Span = tuple[Floats, Floats, Floats, Floats]
@@ -153,45 +199,57 @@ def _school_spans(errors: Errors, residual: Floats, p: int) -> Span:
     return np.concatenate([root[:, :p] for root in roots]), half, outside, residual
 
 
-def _critical(df: float, level: float) -> float:
+def _critical(df: npt.ArrayLike, level: float) -> Floats:
     upper = 0.5 * (1.0 + level)
-    return float(stats.norm.ppf(upper) if np.isinf(df) else stats.t.ppf(upper, df))
+    return np.where(np.isinf(df), special.ndtri(upper), special.stdtrit(df, upper))
 
 
-def _weights(gram: Floats, m: Floats, term: int, power: float) -> Floats:
-    """Return w_g [G, p]: the adjustment acts on the column space of X_g."""
+def _forms(errors: Errors, m: Floats, terms: Ints, power: float) -> Form:
+    """Return what tests of some terms share that adjust their scores by (1 - lam)^`power`."""
+    weights = _weights(errors.gram, m, terms, power)
+    phi = _score_products(errors.gram, errors.gram, m, weights)[:, 1:, 1:]
+    products = _score_products(errors.gram, errors.spread, m, weights, m[:, terms])
+    values, vectors = np.linalg.eigh(products)
+    return Form(
+        half=vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :],
+        variance=products[:, 0, 0],
+        expected=np.trace(products[:, 1:, 1:], axis1=1, axis2=2),
+        df=np.trace(phi, axis1=1, axis2=2) ** 2 / (phi**2).sum(axis=(1, 2)),
+    )
+
+
+def _weights(gram: Floats, m: Floats, terms: Ints, power: float) -> Floats:
+    """Return w_g [k, G, p] of k terms: the adjustment acts on the column space of X_g."""
     if power == 0.0:
-        return np.tile(m[:, term], (len(gram), 1))
+        return np.repeat(m[:, terms].T[:, None, :], len(gram), axis=1)
     root = np.linalg.cholesky(m)
     values, vectors = np.linalg.eigh(root.T @ gram @ root)
     rest = 1.0 - values
     powered = np.where(rest > 1e-10, np.where(rest > 1e-10, rest, 1.0) ** power, 0.0)
-    coordinates = vectors.transpose(0, 2, 1) @ root[term]
-    adjusted: Floats = (vectors @ (powered * coordinates)[..., None])[..., 0] @ root.T
+    coordinates = vectors.transpose(0, 2, 1) @ root[terms][:, None, :, None]
+    adjusted: Floats = (vectors @ (powered[..., None] * coordinates))[..., 0] @ root.T
     return adjusted
 
 
 def _score_products(
     gram: Floats, spread: Floats, m: Floats, weights: Floats, own: Floats | None = None
 ) -> Floats:
-    """Return S Omega S' [1 + G, 1 + G], S = [a; l_1 .. l_G], X_g'Omega_g X_g = `spread`; a = 0 without `own`."""
+    """Return S Omega S' [k, 1 + G, 1 + G] of k terms, S = [a; l_1 .. l_G], X_g'Omega_g X_g = `spread`.
+
+    `own` [p, k] is M's columns of the terms; a = 0 without it.
+    """
     total = spread.sum(axis=0)
-    c = np.einsum("ij,gjk,gk->gi", m, gram, weights)
-    tw = np.einsum("gij,gj->gi", spread, weights)
-    products = np.zeros((len(gram) + 1, len(gram) + 1))
-    crossed = tw @ c.T
-    products[1:, 1:] = c @ total @ c.T - crossed - crossed.T + np.diag((tw * weights).sum(axis=1))
+    c = ((m @ gram) @ weights[..., None])[..., 0]
+    tw = (spread @ weights[..., None])[..., 0]
+    crossed = tw @ c.transpose(0, 2, 1)
+    products = np.zeros((len(weights), len(gram) + 1, len(gram) + 1))
+    schools = np.arange(1, len(gram) + 1)
+    products[:, 1:, 1:] = c @ total @ c.transpose(0, 2, 1) - crossed - crossed.transpose(0, 2, 1)
+    products[:, schools, schools] += (tw * weights).sum(axis=2)
     if own is not None:
-        products[0, 0] = own @ total @ own
-        products[0, 1:] = products[1:, 0] = (tw - c @ total) @ own
+        products[:, 0, 0] = ((total @ own) * own).sum(axis=0)
+        products[:, 0, 1:] = products[:, 1:, 0] = ((tw - c @ total) @ own.T[:, :, None])[..., 0]
     return products
-
-
-def _eigenvalues(products: Floats, signs: Floats) -> Floats:
-    """Eigenvalues of S^(1/2) diag(signs) S^(1/2) for S = `products`."""
-    values, vectors = np.linalg.eigh(products)
-    half = vectors * np.sqrt(np.maximum(values, 0.0))
-    return np.linalg.eigvalsh(half.T @ (signs[:, None] * half))
 
 
 def _square_root(joint: Floats) -> Floats:

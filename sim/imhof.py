@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
 from nestbench.sim.batch import Floats
+from nestbench.sim.compiled import kernel
 
 STEP = 0.2
 """Largest step of the trapezoidal rule in log u, where the integrand is analytic: it converges geometrically."""
@@ -39,26 +42,40 @@ def positive_probability(weights: npt.ArrayLike, multiplicities: npt.ArrayLike |
         return 0.0
     if not (w < 0).any():
         return 1.0
-    w = w / np.abs(w).max()
-    log_u, step = _grid(w, h)
-    return float(np.clip(0.5 + step / np.pi * _integrand(log_u, w, h).sum(), 0.0, 1.0))
+    return min(max(0.5 + _integral(w / np.abs(w).max(), h), 0.0), 1.0)
 
 
-def _integrand(log_u: Floats, w: Floats, h: Floats) -> Floats:
-    wu = w[:, None] * np.exp(log_u)
-    angle = 0.5 * (h @ np.arctan(wu))
-    log_size = 0.25 * (h @ np.log1p(wu**2))
-    return np.asarray(np.sin(angle) * np.exp(-log_size), dtype=np.float64)
+@kernel
+def _integral(w: Floats, h: Floats) -> float:
+    """(1/pi) Int sin(..) / (u prod ..) du by the trapezoidal rule in log u.
+
+    From where the phase is negligible to where the modulus, which falls with u, is; in steps that resolve the
+    oscillation.
+    """
+    low, reached, fastest = math.log(1e-11 / max((h * np.abs(w)).sum(), 1.0)), 0, 0.0
+    while reached < 199:
+        _, modulus, rate = _phase(math.exp(low + reached), w, h)
+        if modulus <= 1e-12:
+            break
+        if modulus > NEGLIGIBLE:
+            fastest = max(fastest, rate)
+        reached += 1
+    step = min(max(0.7 / max(fastest, 1.0), 0.002), STEP)
+    total = 0.0
+    for i in range(math.ceil(reached / step)):
+        angle, modulus, _ = _phase(math.exp(low + i * step), w, h)
+        total += math.sin(angle) * modulus
+    return total * step / math.pi
 
 
-def _grid(w: Floats, h: Floats) -> tuple[Floats, float]:
-    """Log u from where the phase is negligible to where the modulus is, in steps that resolve the oscillation."""
-    low = float(np.log(1e-11 / max((h * np.abs(w)).sum(), 1.0)))
-    coarse = np.arange(low, low + 200.0, 1.0)
-    wu2 = (w[:, None] * np.exp(coarse)) ** 2
-    modulus = np.exp(-0.25 * (h @ np.log1p(wu2)))
-    rate = 0.5 * np.abs((h * np.sign(w)) @ (np.sqrt(wu2) / (1.0 + wu2)))
-    high = coarse[min(int((modulus > 1e-12).sum()), len(coarse) - 1)]
-    fastest = float(rate[modulus > NEGLIGIBLE].max())
-    step = float(np.clip(0.7 / max(fastest, 1.0), 0.002, STEP))
-    return np.arange(low, high, step), step
+@kernel
+def _phase(u: float, w: Floats, h: Floats) -> tuple[float, float, float]:
+    """Return the angle, the modulus prod_i (1 + w_i^2 u^2)^(-h_i/4), and |d angle / d log u|."""
+    angle, log_size, rate = 0.0, 0.0, 0.0
+    for i in range(len(w)):
+        wu = w[i] * u
+        square = wu * wu
+        angle += h[i] * math.atan(wu)
+        log_size += h[i] * math.log1p(square)
+        rate += h[i] * wu / (1.0 + square)
+    return 0.5 * angle, math.exp(-0.25 * log_size), 0.5 * abs(rate)

@@ -157,12 +157,13 @@ def exact_tests(
     if len(offsets) < 4 or np.linalg.matrix_rank(x[:, rows].T) < len(x):
         return {}
     errors = exact.errors_of(x[:, rows], factors, variance, offsets)
-    found: dict[str, list[exact.Exact]] = {}
-    for name, (kind, reference) in TESTS.items():
-        each = [_test(errors, j, kind, reference, level) for j in range(len(x))]
-        if all(e is not None for e in each):
-            found[name] = [e for e in each if e is not None]
-    return found
+    naive = exact.naive_tests(errors, level)
+    cr3 = exact.has_cr3(errors)
+    robust = {n: test for n, test in TESTS.items() if test[0] != "iid" and (cr3 or test[0] != "cr3")}
+    found = dict(zip(robust, exact.robust_tests(errors, list(robust.values()), level), strict=True))
+    if naive is not None:
+        found |= {name: naive for name, (kind, _) in TESTS.items() if kind == "iid"}
+    return {name: found[name] for name in TESTS if name in found}
 
 
 def _left_out(law: RandomIntercept, batch: Batch, rows: slice, x: Floats) -> Floats | None:
@@ -193,14 +194,6 @@ def _effect_column(batch: Batch, rows: slice, name: str) -> Floats | None:
             return None
         product = product * (column.codes if isinstance(column, Category) else column)[rows]
     return product
-
-
-def _test(errors: exact.Errors, term: int, kind: str, reference: str, level: float) -> exact.Exact | None:
-    if kind == "iid":
-        return exact.naive_test(errors, term, level)
-    if kind == "cr3" and not exact.has_cr3(errors):
-        return None
-    return exact.robust_test(errors, term, kind, reference, level)
 
 
 def _by_term(terms: tuple[str, ...], draws: list[list[exact.Exact]], summary: Any) -> dict[str, float]:
