@@ -6,6 +6,7 @@
   log-likelihood is not below the reference's; (c) stationarity: the batched score is zero, or theta is zero with a
   score that points there; (d) the numbers themselves agree to `OUTPUTS` where the reference is at the maximum too.
 - **random**: same stream, same draws, hence as direct.
+- **subject** (`SUBJECTS`, statsmodels' own optimiser): how often and by how much it missed the REML maximum.
 
 Differences are relative to the number or to its standard error, whichever is larger: an estimate that happens to be
 near zero has no relative precision. A p-value p of statistic t moves by (1 + t^2) p times the relative change of t. On
@@ -24,7 +25,8 @@ import numpy.typing as npt
 
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.estimator import Agreement, Estimator
-from nestbench.estimators.mixed_fit import fit_given, plain_errors
+from nestbench.estimators.mixed_fit import fit_given, fit_of, plain_errors
+from nestbench.estimators.mixed_reference import sd_name
 from nestbench.sim.batch import Batch, Floats
 from nestbench.sim.design import design_of
 from nestbench.sim.errors import InvalidInput
@@ -39,6 +41,10 @@ OUTPUTS = 1e-4
 COLLINEAR = 1e-5
 SHORT = 1e-6
 """A reference whose log-likelihood is lower by more than this stopped short of the maximum."""
+SUBJECT = "subject"
+"""The agreement class of a method that is compared with the REML maximum, and not blamed for missing it."""
+SUBJECTS = ("mixedlm", "mixedlm-guarded")
+"""Methods without a fast engine whose optimiser is what is studied."""
 SCORE = 1e-6
 """Largest score (derivative of the log-likelihood by the variance ratio) that counts as zero, per student."""
 
@@ -69,21 +75,22 @@ def compare(estimator: Estimator, batch: Batch, model: Model) -> dict[str, Any]:
     dict
         ``agreement`` (the class), ``fits`` (compared), ``worst`` (largest relative difference), ``disagreements``
         (fits), ``stopped_short`` (fits in which the reference missed the maximum or gave no answer where there is
-        one), ``worst_shortfall`` (in units of the log-likelihood).
+        one), ``worst_shortfall`` (in units of the log-likelihood, of those that gave one).
 
     Raises
     ------
     InvalidInput
         The method has only one engine.
     """
-    verdict = judge(estimator, batch, model)
+    subject = estimator.name in SUBJECTS
+    verdict = (reached if subject else judge)(estimator, batch, model)
     return {
-        "agreement": str(estimator.agreement),
+        "agreement": SUBJECT if subject else str(estimator.agreement),
         "fits": len(verdict.difference),
         "worst": float(verdict.difference.max(initial=0.0)),
         "disagreements": int(verdict.disagrees.sum()),
         "stopped_short": int((verdict.shortfall > SHORT).sum()),
-        "worst_shortfall": float(verdict.shortfall.max(initial=0.0)),
+        "worst_shortfall": float(verdict.shortfall[np.isfinite(verdict.shortfall)].max(initial=0.0)),
     }
 
 
@@ -129,21 +136,62 @@ def _relative(a: Floats, b: Floats, size: Floats | float) -> Floats:
     return np.where(same, 0.0, np.where(np.isnan(value), np.inf, value))
 
 
-AtTheta = Callable[[Batch, Model, Estimates], Mapping[str, Floats]]
+AtTheta = Callable[[Batch, Model, Estimates, str], Mapping[str, Floats]]
 """The batched formulas at the theta of some estimates: ``estimate``, ``std_error`` [R, K], quantities [R]."""
 
 
-def _random_intercept(restricted: bool) -> AtTheta:
-    def at(batch: Batch, model: Model, reference: Estimates) -> Mapping[str, Floats]:
-        theta = reference.quantities["(school_sd)"] / reference.quantities["(residual_sd)"]
-        fit = fit_given(batch, model, restricted, np.nan_to_num(theta))
+def _at_theta(restricted: bool) -> AtTheta:
+    def at(batch: Batch, model: Model, reference: Estimates, covariance: str) -> Mapping[str, Floats]:
+        terms = batch.once(design_of, model).random_terms
+        if terms == ("Intercept",):
+            theta = reference.quantities["(school_sd)"] / reference.quantities["(residual_sd)"]
+        else:
+            theta = relative_covariance(terms, reference.quantities)
+        fit = fit_given(batch, model, restricted, np.nan_to_num(theta), covariance)
         return {"estimate": fit.estimate, "std_error": plain_errors(fit), **fit.quantities}
 
     return at
 
 
-SAME_FUNCTION: Mapping[str, AtTheta] = {"reml-z": _random_intercept(True), "ml-z": _random_intercept(False)}
-"""How to evaluate the batched formulas where a reference stopped, by estimator; random intercepts only."""
+def relative_covariance(terms: tuple[str, ...], quantities: Mapping[str, Floats]) -> Floats:
+    """Return Var(u)/sigma^2 [R, q, q] from the SDs and correlations among a fit's quantities."""
+    sd = np.stack([quantities[sd_name(term)] / quantities["(residual_sd)"] for term in terms], axis=1)
+    relative = sd[:, :, None] * sd[:, None, :]
+    for j, b in enumerate(terms):
+        for i, a in enumerate(terms[:j]):
+            shared = relative[:, i, j] * np.nan_to_num(quantities[f"(corr[{a},{b}])"])
+            relative[:, i, j] = relative[:, j, i] = shared
+    return np.asarray(relative)
+
+
+SAME_FUNCTION: Mapping[str, AtTheta] = {"reml-z": _at_theta(True), "ml-z": _at_theta(False)}
+"""How to evaluate the batched formulas where a reference stopped, by estimator.
+
+Other methods that rest on the same fit have a reference that reaches the optimum: all their numbers agree directly.
+"""
+
+
+def audited(estimator: Estimator) -> bool:
+    """Whether an audit has something to compare: two engines, or a subject and the optimum it should reach."""
+    return estimator.name in SUBJECTS or None not in (
+        estimator.agreement,
+        estimator.batched,
+        estimator.reference,
+    )
+
+
+def reached(estimator: Estimator, batch: Batch, model: Model) -> Verdict:
+    """Return by how much a subject missed the REML maximum; above it by more than rounding is a disagreement.
+
+    `shortfall` is inf where the subject has no log-likelihood although there is a maximum.
+    """
+    optimum = batch.once(fit_of, model, True)
+    there = np.isfinite(optimum.quantities["(loglik)"])
+    loglik = estimator.fit(batch, model, "reference").quantities["(loglik)"]
+    shortfall = np.where(there, optimum.quantities["(loglik)"] - loglik, 0.0)
+    level = 1.0 + np.abs(np.nan_to_num(optimum.quantities["(loglik)"]))
+    missed = np.where(np.isfinite(shortfall), np.maximum(shortfall, 0.0), np.inf)
+    return Verdict(np.zeros(batch.size), shortfall < -FORMULAS * level, missed)
 
 
 def _implicit(
@@ -152,15 +200,14 @@ def _implicit(
     both = _answers(reference) & _answers(batched)
     shortfall = np.where(both, batched.quantities["(loglik)"] - reference.quantities["(loglik)"], 0.0)
     formulas = None
-    if estimator.name in SAME_FUNCTION and batch.once(design_of, model).random_terms == ("Intercept",):
-        formulas = _formulas(SAME_FUNCTION[estimator.name](batch, model, reference), reference)
+    if estimator.name in SAME_FUNCTION:
+        covariance = str(estimator.options.get("covariance", "full"))
+        formulas = _formulas(SAME_FUNCTION[estimator.name](batch, model, reference, covariance), reference)
     level = 1.0 + np.abs(np.nan_to_num(reference.quantities["(loglik)"]))
     near = both & (shortfall < FORMULAS * level)
     outputs = np.where(near, differences(reference, batched), 0.0)
     loose = batch.once(moments_of, model).refined
     disagrees = np.zeros(batch.size, dtype=np.bool_)
-    if formulas is not None:
-        disagrees = np.zeros(batch.size, dtype=np.bool_)
     if formulas is not None:
         disagrees |= both & ~(formulas <= np.where(loose, COLLINEAR, FORMULAS))
     disagrees |= both & ~(shortfall >= -FORMULAS * level)

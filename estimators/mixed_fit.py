@@ -77,15 +77,26 @@ class BatchFit:
 
 def fit_of(batch: Batch, model: Model, restricted: bool, covariance: str = "full") -> BatchFit:
     """Return the REML or ML fit of every replication (call it as ``batch.once(fit_of, model, True)``)."""
-    return _completed(batch, model, restricted, np.full(batch.size, np.nan), covariance)
+    return _completed(batch, model, restricted, None, covariance)
 
 
-def fit_given(batch: Batch, model: Model, restricted: bool, theta: Floats) -> BatchFit:
-    """Return the generalised least squares fit of a random intercept with relative SD `theta` [R]."""
-    return _completed(batch, model, restricted, theta, "full")
+def fit_given(
+    batch: Batch, model: Model, restricted: bool, theta: Floats, covariance: str = "full"
+) -> BatchFit:
+    """Return the generalised least squares fit at a given covariance of the random effects.
+
+    Parameters
+    ----------
+    theta : float64 [R] or [R, q, q]
+        Of a random intercept its SD relative to the residual SD; of random slopes Var(u)/sigma^2 of the effects as
+        named. Where it is NaN, theta is estimated.
+    """
+    return _completed(batch, model, restricted, theta, covariance)
 
 
-def _completed(batch: Batch, model: Model, restricted: bool, theta: Floats, covariance: str) -> BatchFit:
+def _completed(
+    batch: Batch, model: Model, restricted: bool, theta: Floats | None, covariance: str
+) -> BatchFit:
     if covariance not in COVARIANCES:
         raise InvalidInput(
             f'expected covariance = "full" or "diagonal", got \'{covariance}\'.'
@@ -95,10 +106,11 @@ def _completed(batch: Batch, model: Model, restricted: bool, theta: Floats, cova
     design = batch.once(design_of, model)
     part = random_part_of(moments, covariance == "diagonal")
     if design.random_terms == ("Intercept",):
-        fits = intercept_fits(moments, restricted, theta)
+        alone = np.full(batch.size, np.nan) if theta is None else theta
+        fits = intercept_fits(moments, restricted, alone)
         quantities = intercept_quantities(moments, fits)
     else:
-        fits = slope_fits(moments, part, restricted)
+        fits = slope_fits(moments, part, restricted, None if theta is None else part.factor_of(theta))
         quantities = slope_quantities(moments, part, fits, design.random_terms)
     estimate, unscaled = np.empty_like(moments.shift), np.empty_like(moments.shift)
     as_named(moments.contrasts, moments.shift, fits, estimate, unscaled)
@@ -115,8 +127,10 @@ def intercept_fits(moments: SchoolMoments, restricted: bool, theta: Floats) -> M
     return fits
 
 
-def slope_fits(moments: SchoolMoments, part: RandomPart, restricted: bool) -> MixedFits:
-    """Return fits with random slopes."""
+def slope_fits(
+    moments: SchoolMoments, part: RandomPart, restricted: bool, theta: Floats | None = None
+) -> MixedFits:
+    """Return fits with random slopes; theta [R, m] is estimated where it is NaN or not given."""
     reps, m = len(moments.shift), len(part.rows)
     fits = empty_fits(reps, len(moments.x), m)
     random_slopes.fit(
@@ -126,7 +140,7 @@ def slope_fits(moments: SchoolMoments, part: RandomPart, restricted: bool) -> Mi
         moments.z,
         *part.arrays,
         restricted,
-        np.full((reps, m), np.nan),
+        np.full((reps, m), np.nan) if theta is None else theta,
         fits,
     )
     return fits

@@ -42,6 +42,15 @@ class RandomPart:
         factor[:, self.rows, self.cols] = theta
         return self._product(self._product(self.back, factor), None)
 
+    def factor_of(self, relative: Floats) -> Floats:
+        """Return the theta [R, m] of which `relative` is the covariance [R, q, q]: the inverse of that method.
+
+        Lambda is the Cholesky factor of back^-1 Psi back^-T; a column whose pivot vanishes is zero.
+        """
+        inverse = np.linalg.inv(self.back)
+        psi = inverse @ relative @ np.swapaxes(inverse, 1, 2)
+        return np.ascontiguousarray(semidefinite_factor(psi)[:, self.rows, self.cols])
+
     def _product(self, a: Floats, b: Floats | None) -> Floats:
         """Return a b, or a a' (elementwise sums: the same bits for any number of replications)."""
         other = np.swapaxes(a, 1, 2) if b is None else b
@@ -49,6 +58,24 @@ class RandomPart:
         for k in range(a.shape[1]):
             out += a[:, :, k, None] * other[:, None, k, :]
         return out
+
+
+PIVOT = 1e-14
+"""A pivot below this share of its variance is a zero."""
+
+
+def semidefinite_factor(matrix: Floats) -> Floats:
+    """Return the lower triangular L with L L' = `matrix` [R, q, q], positive semidefinite; NaN where that is NaN."""
+    q = matrix.shape[1]
+    rest, factor = matrix.copy(), np.zeros_like(matrix)
+    for j in range(q):
+        pivot = rest[:, j, j]
+        positive = ~(pivot <= PIVOT * matrix[:, j, j])
+        root = np.sqrt(np.where(positive, pivot, 1.0))
+        column = np.where(positive[:, None], rest[:, j:, j] / root[:, None], 0.0)
+        factor[:, j:, j] = column
+        rest[:, j:, j:] -= column[:, :, None] * column[:, None, :]
+    return factor
 
 
 def random_part_of(moments: SchoolMoments, diagonal: bool) -> RandomPart:

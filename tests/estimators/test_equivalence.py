@@ -14,9 +14,19 @@ from functools import cache
 import numpy as np
 import pytest
 
-from nestbench.estimators.agreement import compare, differences
+from nestbench.estimators.agreement import (
+    FORMULAS,
+    SUBJECT,
+    audited,
+    compare,
+    differences,
+    relative_covariance,
+)
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Agreement, Estimator
+from nestbench.estimators.mixed_fit import fit_given
+from nestbench.estimators.mixed_textbook import factor_of, fit_at, textbook_of
+from nestbench.estimators.reference import matrices_of
 from nestbench.estimators.registry import get
 from nestbench.sim.batch import Batch, Category
 from nestbench.sim.cell import Cell
@@ -25,6 +35,7 @@ from nestbench.sim.layout import Layout
 from nestbench.sim.model import Model
 from nestbench.sim.random_intercept import RandomIntercept
 from tests.estimators.declared import READY
+from tests.golden.reference import golden
 
 MODEL = Model("grade ~ age + gender + resources", subgroup="klass")
 LAYOUTS = {
@@ -118,6 +129,77 @@ def test_a_number_missing_on_one_side_is_infinitely_different() -> None:
     holes = found.std_error.copy()
     holes[2, 1] = np.nan
     assert differences(found, dataclasses.replace(found, std_error=holes)).tolist() == [0, 0, np.inf, 0, 0]
+
+
+SLOPES = {"slope25": "1 + age", "unbal8": "1 + age", "boundary12": "0 + age"}
+
+
+@pytest.mark.parametrize("covariance", ["full", "diagonal"])
+@pytest.mark.parametrize("name", ["reml-z", "ml-z"])
+@pytest.mark.parametrize(("data", "random"), SLOPES.items())
+def test_random_slopes_are_the_same_function_at_the_theta_of_the_reference(
+    data: str, random: str, name: str, covariance: str
+) -> None:
+    case = golden(data, "m1")
+    record = compare(get({"name": name, "covariance": covariance}), case.batch(), case.spec(random=random))
+    assert record["disagreements"] == 0, record
+    assert record["worst"] < FORMULAS
+
+
+def test_formulas_are_evaluated_away_from_the_optimum() -> None:
+    """Half the covariance of the optimum: another likelihood, and the reference's formulas give the same one."""
+    case = golden("slope25", "m1")
+    batch, model = case.batch(), case.spec(random="1 + age")
+    found = get("reml-z").fit(batch, model, "batched")
+    psi = 0.5 * relative_covariance(("Intercept", "age"), found.quantities)
+    there = fit_given(batch, model, True, psi)
+    relative = relative_covariance(("Intercept", "age"), there.quantities)
+    np.testing.assert_allclose(relative, psi, rtol=1e-10)
+    data = matrices_of(batch, model).of(batch.replication(0), {})
+    written = textbook_of(data, factor_of(2, False), True)
+    root = np.linalg.cholesky(psi[0])
+    dense = fit_at(written, root[np.array([0, 1, 1]), np.array([0, 0, 1])])
+    assert there.quantities["(loglik)"][0] == pytest.approx(-0.5 * dense.criterion, rel=1e-10)
+    assert there.quantities["(loglik)"][0] < found.quantities["(loglik)"][0] - 0.1
+    np.testing.assert_allclose(there.estimate[0], dense.estimate, rtol=1e-9)
+
+
+def test_a_wrong_number_at_a_random_slope_is_a_disagreement() -> None:
+    case, right = golden("slope25", "m1"), get("reml-z")
+    assert right.reference is not None
+    original = right.reference
+
+    def wrong(batch: Batch, model: Model, options: object) -> Estimates:
+        found = original(batch, model, right.options)
+        return dataclasses.replace(found, std_error=found.std_error * (1.0 + 1e-6))
+
+    model = case.spec(random="1 + age")
+    assert compare(dataclasses.replace(right, reference=wrong), case.batch(), model)["disagreements"] == 1
+
+
+def test_a_subject_is_compared_with_the_maximum_and_not_blamed() -> None:
+    record = compare(get("mixedlm"), drawn("boundary"), MODEL)
+    assert record["agreement"] == SUBJECT
+    assert (record["fits"], record["disagreements"]) == (5, 0)
+    assert record["stopped_short"] >= 1
+    assert 0 < record["worst_shortfall"] < 50
+
+
+@pytest.mark.parametrize(("by", "short", "off"), [(0.7, 5, 0), (-0.7, 0, 5), (np.nan, 5, 0)])
+def test_a_subject_below_above_and_without_a_likelihood(by: float, short: int, off: int) -> None:
+    def moved(batch: Batch, model: Model, options: object) -> Estimates:
+        found = get("reml-z").fit(batch, model, "batched")
+        return dataclasses.replace(found, quantities={"(loglik)": found.quantities["(loglik)"] - by})
+
+    record = compare(dataclasses.replace(get("mixedlm"), reference=moved), drawn("balanced"), MODEL)
+    assert (record["stopped_short"], record["disagreements"]) == (short, off)
+    assert record["worst_shortfall"] == pytest.approx(max(np.nan_to_num(by), 0.0), abs=1e-9)
+
+
+def test_what_an_audit_compares() -> None:
+    assert audited(get("ols"))
+    assert audited(get("mixedlm"))
+    assert not audited(get("ols-hc1"))
 
 
 def test_one_engine_is_nothing_to_compare() -> None:
