@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from nestbench.estimators.agreement import audited, compare
 from nestbench.estimators.estimator import Estimator
 from nestbench.experiments.encoding import AUDIT_COLUMNS
 from nestbench.experiments.experiment import Experiment
@@ -17,15 +18,13 @@ from nestbench.sim.cell import Cell
 
 def audit(cell: Cell, seed: int, task: Task, estimators: Sequence[Estimator]) -> list[Mapping[str, Any]]:
     """Return one row (`AUDIT_COLUMNS`) per method: how its engines agree on the replications of a task."""
-    from nestbench.estimators.agreement import compare
-
     batch = cell.draw(seed, range(task.start, task.stop))
     return [{"cell": task.cell, "estimator": e.label, **compare(e, batch, cell.model)} for e in estimators]
 
 
 def audit_run(experiment: Experiment, replications: int) -> pd.DataFrame:
     """Return fresh audits of every cell of an experiment, in this process."""
-    both = tuple(i for i, e in enumerate(experiment.estimators) if e.agreement and e.batched and e.reference)
+    both = tuple(i for i, e in enumerate(experiment.estimators) if audited(e))
     chosen = [experiment.estimators[i] for i in both]
     rows = [
         row

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nestbench.estimators.agreement import SUBJECT
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.results import Results
@@ -136,17 +137,34 @@ def replay(run: str, cell: int, replication: int, label: str) -> str:
 
 
 def audit_line(audits: pd.DataFrame) -> dict[str, str] | None:
-    """Return whether the two engines agreed where fits were done twice."""
+    """Return whether the two engines agreed where fits were done twice, and how often statsmodels' optimiser missed."""
     if not len(audits):
         return None
+    subjects = audits[audits["agreement"] == SUBJECT]
+    pairs = audits[audits["agreement"] != SUBJECT]
+    parts = [_engines(pairs)] if len(pairs) else []
+    parts += [_missed(label, part) for label, part in subjects.groupby("estimator", sort=False)]
+    off = int(audits["disagreements"].sum())
+    return {"state": "bad" if off else "good", "words": f"{'; '.join(parts)}."}
+
+
+def _engines(audits: pd.DataFrame) -> str:
     fits, off = int(audits["fits"].sum()), int(audits["disagreements"].sum())
-    short = int(audits["stopped_short"].sum()) if "stopped_short" in audits else 0
-    methods = audits["estimator"].nunique()
-    line = f"{plural(fits, 'fit')} of {plural(methods, 'method')} were done by both engines: "
+    short = int(audits["stopped_short"].sum())
+    line = f"{plural(fits, 'fit')} of {plural(audits['estimator'].nunique(), 'method')} were done by both engines: "
     line += "all agree" if not off else f"{plural(off, 'fit')} disagree"
+    line += f", worst relative difference {audits['worst'].max():.1g}"
     if short:
         line += f"; in {short} the reference engine stopped short of the optimum"
-    return {"state": "good" if not off else "bad", "words": f"{line}."}
+    return line
+
+
+def _missed(label: Any, audits: pd.DataFrame) -> str:
+    fits, short, off = (int(audits[name].sum()) for name in ("fits", "stopped_short", "disagreements"))
+    line = f"{label} stopped short of the exact REML maximum in {short} of {plural(fits, 'fit')}"
+    if short:
+        line += f", by up to {audits['worst_shortfall'].max():.2g} log-likelihood units where it gave a likelihood"
+    return line + (f", and claims more than the maximum in {off}" if off else "")
 
 
 def flat(provenance: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

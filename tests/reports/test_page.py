@@ -11,7 +11,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from nestbench.estimators.agreement import SUBJECT
 from nestbench.reports.page import in_code, render, script_json, write_report
+from nestbench.reports.page_parts import audit_line
 from nestbench.reports.performance import performance_table
 from tests.reports.synthetic import FakeResults, estimator, school_study
 
@@ -30,6 +32,7 @@ def study() -> FakeResults:
             "worst": [1e-12],
             "disagreements": [0],
             "stopped_short": [0],
+            "worst_shortfall": [0.0],
         }
     )
     return found
@@ -100,13 +103,34 @@ def test_tells_the_study_as_ademp(page: str, study: FakeResults) -> None:
 def test_carries_toml_provenance_and_audit(page: str) -> None:
     assert "name = &#34;few-schools&#34;" in page
     assert '<th scope="row">commit</th><td>abc</td>' in page
-    assert "20 fits of 1 method were done by both engines: all agree." in page
+    assert (
+        "20 fits of 1 method were done by both engines: all agree, worst relative difference 1e-12." in page
+    )
 
 
 def test_disagreements_are_not_hidden(study: FakeResults) -> None:
     off = study.audit.assign(disagreements=3)
     page = render(replace(study, audit=off), performance_table(study), "run")
     assert "3 fits disagree" in page
+
+
+def test_the_audit_says_how_often_statsmodels_missed_the_maximum(study: FakeResults) -> None:
+    subject = study.audit.assign(
+        estimator="mixedlm", agreement=SUBJECT, fits=90, worst=0.0, stopped_short=31, worst_shortfall=1.23
+    )
+    line = audit_line(pd.concat([study.audit, subject, subject.assign(cell=1, stopped_short=0)]))
+    assert line is not None
+    assert line["state"] == "good"
+    assert "20 fits of 1 method were done by both engines: all agree" in line["words"]
+    assert (
+        "mixedlm stopped short of the exact REML maximum in 31 of 180 fits, by up to 1.2 log" in line["words"]
+    )
+    alone = audit_line(subject.assign(stopped_short=0, disagreements=2))
+    assert alone == {
+        "state": "bad",
+        "words": "mixedlm stopped short of the exact REML maximum in 0 of 90 fits, "
+        "and claims more than the maximum in 2.",
+    }
 
 
 def test_text_of_users_is_escaped_everywhere() -> None:
