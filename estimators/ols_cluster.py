@@ -7,21 +7,32 @@ With ``s_g = X_g'e_g`` and ``M = (X'X)^-1``, CR0 is ``M [sum_g s_g s_g'] M``. CR
 centred at the mean of the ``b_(g)``. Both are computed on standardised columns, since statsmodels judges the rank of
 each leave-one-out X'X in absolute terms.
 
+Where a term is not estimable without some school (one treated school; I - H_gg is singular) neither exists for it: the
+fit is SINGULAR and that term has no standard error. statsmodels notices by rounding, hence only sometimes.
+
 The same variance with a normal and with a t(G - 1) reference is two methods, and two names.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from nestbench.estimators import ols_batched
+from nestbench.estimators.estimates import FitStatus
 from nestbench.estimators.estimator import Agreement, Estimator, Info
 from nestbench.estimators.ols import least_squares
 from nestbench.estimators.reference import Answer, CannotFit, DataSet, FitOne, names_of, reference_engine
 from nestbench.sim.batch import Floats
+
+SINGULAR = 1e-9
+"""Eigenvalues of I - H_gg below this are zeros, as in `kernels.sandwich`."""
+NEEDED = 1e-6
+"""A term with a larger share than this in a direction that only one school identifies needs that school."""
 
 
 def fit_cluster(cov_type: str, *, correction: bool = True, factor: str = "", use_t: bool = True) -> FitOne:
@@ -43,13 +54,77 @@ def fit_cluster(cov_type: str, *, correction: bool = True, factor: str = "", use
         require_schools(data)
         inner, back = (data, None) if cov_type == "cluster" else data.standardised()
         groups = {"groups": data.groups, "use_correction": correction}
+        g = data.schools
+        if back is not None and (blocks := blocks_of(inner)).needs_a_school.any():
+            return without_a_school(data, inner, back, blocks, centred=cov_type == "cluster-jk")
         result = least_squares(inner, cov_type=cov_type, cov_kwds=groups, use_t=use_t)
         beta, std_error, naive = coefficients(result, back)
-        g = data.schools
         scale = np.sqrt(g / (g - 1)) if factor else 1.0
         return sandwich_answer(data.terms, beta, std_error * scale, naive, g - 1.0 if use_t else np.inf)
 
     return fit
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Blocks:
+    """K_g = Q_g'Q_g of X = Q R, with which I - H_gg shares the eigenvalues that can vanish.
+
+    Attributes
+    ----------
+    q : float64 [n, p]
+    r : float64 [p, p]
+    left : float64 [G, p]
+        Eigenvalues of I - K_g; zero where school g alone identifies a direction of X.
+    vectors : float64 [G, p, p]
+    """
+
+    q: Floats
+    r: Floats
+    left: Floats
+    vectors: Floats
+
+    @property
+    def needs_a_school(self) -> npt.NDArray[np.bool_]:
+        """Whether X loses rank without a school [G]."""
+        return np.asarray((self.left <= SINGULAR).any(axis=1))
+
+
+def blocks_of(data: DataSet) -> Blocks:
+    """Return the schools' shares of X, whatever the units of its columns."""
+    q, r = np.linalg.qr(data.x)
+    k = np.add.reduceat(q[:, :, None] * q[:, None, :], data.starts, axis=0)
+    values, vectors = np.linalg.eigh(k)
+    return Blocks(q, r, 1.0 - values, vectors)
+
+
+def without_a_school(data: DataSet, inner: DataSet, back: Floats, blocks: Blocks, centred: bool) -> Answer:
+    """Return CR3, or CRV3J when centred, where leaving out some school leaves X without full rank: status SINGULAR.
+
+    b_(g) - b = -R^-1 (I - K_g)^+ Q_g'e_g for the terms that stay estimable without school g; a term that does not,
+    for some g, has no standard error.
+    """
+    result = least_squares(inner)
+    beta, _, naive = coefficients(result, back)
+    rows = back @ np.linalg.inv(blocks.r)
+    scores = np.add.reduceat(blocks.q * result.resid[:, None], data.starts, axis=0)
+    lost = blocks.left <= SINGULAR
+    weights = np.where(lost, 0.0, 1.0 / np.where(lost, 1.0, blocks.left))
+    along = np.einsum("gij,gi->gj", blocks.vectors, scores) * weights
+    moves = np.einsum("jk,gki,gi->gj", rows, blocks.vectors, along)
+    share = np.abs(np.einsum("jk,gki->gji", rows, blocks.vectors)) * lost[:, None, :]
+    needed = (share.max(axis=(0, 2)) > NEEDED * np.sqrt((rows**2).sum(axis=1))).astype(np.bool_)
+    g = data.schools
+    variance = (
+        ((moves - moves.mean(axis=0)) ** 2).sum(axis=0) * (g - 1) / g if centred else (moves**2).sum(axis=0)
+    )
+    answer = sandwich_answer(data.terms, beta, np.sqrt(variance), naive, g - 1.0)
+    missing = f"no standard error, not estimable without one of the schools: {names_of(data.terms, needed)}"
+    return replace(
+        answer,
+        std_error=np.where(needed, np.nan, answer.std_error),
+        status=FitStatus.SINGULAR,
+        message="; ".join(part for part in (missing, answer.message) if part),
+    )
 
 
 def require_schools(data: DataSet) -> None:

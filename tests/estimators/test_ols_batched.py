@@ -156,6 +156,44 @@ def test_equal_arms_have_the_exact_degrees_of_freedom() -> None:
     assert got.std_error[0, 1] == pytest.approx(se, rel=1e-10)
 
 
+@pytest.mark.parametrize("name", ["ols-cr3-t", "ols-jackknife-t"])
+@pytest.mark.parametrize("unit", [1.0, 1e-9, 1e9])
+def test_a_term_that_needs_one_school_has_no_leave_one_out_error(name: str, unit: float) -> None:
+    """One treated school: every data set is flagged; the other terms keep the moves of brute-force deletion."""
+    sizes = [4, 7, 3, 9, 5, 6, 2, 8]
+    model = Model("grade ~ age + treated")
+    for seed in range(20):
+        plain = batch_of(seed, sizes)
+        batch = batch_of(seed, sizes, treated=unit * plain.columns["treated"])
+        x = np.column_stack([np.ones(batch.rows), plain.columns["age"], plain.columns["treated"]])
+        y, group = batch.columns["grade"], np.repeat(np.arange(8), sizes)
+        whole = np.linalg.lstsq(x, y, rcond=None)[0]
+        left = [np.linalg.lstsq(x[group != g], y[group != g], rcond=None)[0] for g in range(8)]
+        moves = np.array(left)[:, :2] - whole[:2]
+        if name == "ols-jackknife-t":
+            moves = np.sqrt(7 / 8) * (moves - moves.mean(axis=0))
+        for engine in ("batched", "reference"):
+            got = get(name).fit(batch, model, engine)
+            assert got.status[0] == FitStatus.SINGULAR
+            assert "not estimable without one of the schools: treated" in got.messages[got.message[0]]
+            np.testing.assert_allclose(got.estimate[0], whole / [1.0, 1.0, unit], rtol=1e-9)
+            np.testing.assert_allclose(got.std_error[0, :2], np.sqrt((moves**2).sum(axis=0)), rtol=1e-7)
+            assert np.isnan(got.std_error[0, 2])
+            assert np.isnan(got.p_value[0, 2])
+
+
+def test_cr2_keeps_its_generalised_inverse_with_one_treated_school() -> None:
+    """One treated school of G equal ones: its df is G - 2, and its standard error that of the others' mean."""
+    g, m = 12, 4
+    treated = np.repeat((np.arange(g) < 1).astype(float), m)
+    batch = batch_of(7, [m] * g, treated=treated)
+    got = get("ols-cr2-satt").fit(batch, Model("grade ~ treated"), "batched")
+    means = batch.columns["grade"].reshape(g, m).mean(axis=1)[1:]
+    assert got.status[0] == FitStatus.OK
+    assert got.df[0, 1] == pytest.approx(g - 2, rel=1e-10)
+    assert got.std_error[0, 1] == pytest.approx(means.std(ddof=1) / np.sqrt(g - 1), rel=1e-10)
+
+
 def test_cr2_is_unbiased_under_iid_errors() -> None:
     """Exact: the variance of every term is a quadratic form in y; its trace is the true variance."""
     sizes = [2, 9, 4, 1, 6]
