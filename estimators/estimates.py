@@ -174,11 +174,14 @@ class _Reader:
         term_codes, term_names = self._codes("term")
         message_codes, messages = self._codes("message")
         codes, numbers = term_codes[rows], self._values("replication")[rows]
-        order = np.lexsort((numbers, codes))
-        rows = rows[order]
-        present = np.unique(codes)
-        names = [term_names[c] for c in present[np.argsort(_first_seen(codes, present))]]
-        replications = np.unique(numbers).astype(np.int64)
+        if _in_order(codes, numbers):
+            length = int((codes == codes[0]).sum())
+            present, replications = codes[::length], numbers[:length].astype(np.int64)
+            names = [term_names[c] for c in present]
+        else:
+            rows = rows[np.lexsort((numbers, codes))]
+            present, replications = np.unique(codes), np.unique(numbers).astype(np.int64)
+            names = [term_names[c] for c in present[np.argsort(_first_seen(codes, present))]]
         shape = (len(present), len(replications))
         if len(rows) != shape[0] * shape[1]:
             raise ValueError(f"expected one row per term and replication, got {len(rows)} rows for {shape}")
@@ -198,6 +201,20 @@ class _Reader:
             messages=tuple(messages),
             seconds=np.full(len(replications), np.nan),
         )
+
+
+def _in_order(codes: npt.NDArray[Any], numbers: npt.NDArray[Any]) -> bool:
+    """Whether rows are as `to_table` writes them: term by term, each with the same replications, ascending."""
+    length = int((codes == codes[0]).sum())
+    if len(codes) % length:
+        return False
+    by_term, by_number = codes.reshape(-1, length), numbers.reshape(-1, length)
+    return bool(
+        (by_term == by_term[:, :1]).all()
+        and (np.diff(by_term[:, 0]) > 0).all()
+        and (by_number == by_number[0]).all()
+        and (np.diff(by_number[0]) > 0).all()
+    )
 
 
 def _first_seen(codes: npt.NDArray[Any], present: npt.NDArray[Any]) -> npt.NDArray[Any]:

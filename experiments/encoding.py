@@ -51,7 +51,7 @@ def encode_estimates(found: Mapping[str, Estimates]) -> bytes:
 
 def decode_estimates(data: bytes, position: int) -> Estimates:
     """Return the estimates of the method at a position of a task's file."""
-    table = pq.ParquetFile(io.BytesIO(data)).read_row_group(position)
+    table = pq.ParquetFile(pa.BufferReader(data)).read_row_group(position, use_threads=False)
     return next(iter(from_table(table).values()))
 
 

@@ -118,7 +118,7 @@ def _critical(d: Draws) -> Floats:
     """The method's critical value: from df where it states one, else from its own interval's half-width over its SE."""
     with np.errstate(invalid="ignore", divide="ignore"):
         implied = 0.5 * (d.upper - d.lower) / d.std_error
-    return np.where(np.isnan(d.df), implied, critical_value(d.df, d.level))
+    return np.where(np.isnan(d.df), implied, critical_value(d.df.T, d.level).T)
 
 
 def cause_of(values: Mapping[str, float], level: float, n: int) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -30,15 +31,31 @@ class Remark:
 
 def lint(results: Results, table: pd.DataFrame) -> list[Remark]:
     """Return the remarks of every rule, over the performance table and, cell by cell, the stored rows."""
-    experiment = results.experiment
-    remarks = [remark for rule in TABLE_RULES for remark in rule(table, experiment)]
-    seen: dict[str, Remark] = {remark.rule: remark for remark in remarks}
-    for index, cell in enumerate(experiment.cells):
-        where = condition(experiment.levels[index])
-        for label, found in results.estimates(index).items():
-            for rule in ROW_RULES:
-                for remark in rule(label, found, dict(cell.population.truth), where):
-                    seen.setdefault(remark.rule, remark)
+    cells = range(len(results.experiment.cells))
+    rows = (remarks_of_cell(results.experiment, i, results.estimates(i)) for i in cells)
+    return first_of_each(table_remarks(table, results.experiment), *rows)
+
+
+def table_remarks(table: pd.DataFrame, experiment: Experiment) -> list[Remark]:
+    """Return the remarks of the rules over the performance table."""
+    return [remark for rule in TABLE_RULES for remark in rule(table, experiment)]
+
+
+def remarks_of_cell(
+    experiment: Experiment, index: int, estimates: Mapping[str, Estimates]
+) -> Iterator[Remark]:
+    """Yield the remarks of the rules over the stored rows of one cell."""
+    where, truth = condition(experiment.levels[index]), dict(experiment.cells[index].population.truth)
+    for label, found in estimates.items():
+        for rule in ROW_RULES:
+            yield from rule(label, found, truth, where)
+
+
+def first_of_each(*remarks: Iterable[Remark]) -> list[Remark]:
+    """Return the first remark of each rule."""
+    seen: dict[str, Remark] = {}
+    for remark in chain(*remarks):
+        seen.setdefault(remark.rule, remark)
     return list(seen.values())
 
 

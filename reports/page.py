@@ -20,8 +20,7 @@ from nestbench.experiments.results import Results
 from nestbench.reports import ademp, grades, page_parts
 from nestbench.reports.figures import fits, panels, theme
 from nestbench.reports.figures.rows import headline_term
-from nestbench.reports.lint import lint
-from nestbench.reports.page_matrices import matrices
+from nestbench.reports.page_cells import parts_of_cells
 from nestbench.reports.page_timing import timing_section
 from nestbench.reports.performance import performance_table, write_performance
 from nestbench.reports.published import published_section
@@ -88,10 +87,8 @@ def render(results: Results, table: pd.DataFrame, run: str) -> str:
         glance=page_parts.glance(table, experiment),
         grade_rule=grades.RULE,
         figures=figures(table, experiment),
-        matrices=_matrices(results, table),
-        remarks=lint(results, table),
+        **parts_of_cells(results, table, run),
         published=published_section(table, experiment),
-        failures=page_parts.failures(results, table, run),
         sections=ademp.ademp(experiment, table),
         audit=page_parts.audit_line(results.audits()),
         timing=timing_section(results),
@@ -103,15 +100,6 @@ def render(results: Results, table: pd.DataFrame, run: str) -> str:
         script=markupsafe.Markup(_asset("page.js")),
         style=markupsafe.Markup(_asset("page.css")),
     )
-
-
-def _matrices(results: Results, table: pd.DataFrame) -> list[Mapping[str, Any]]:
-    experiment = results.experiment
-    labels = [e.label for e in experiment.estimators if e.label in set(table["estimator"])]
-    return [
-        {"id": m.id, "title": m.title, "words": m.words, "terms": m.terms(labels, len(experiment.cells))}
-        for m in matrices(results, table)
-    ]
 
 
 def _terms(table: pd.DataFrame) -> list[str]:

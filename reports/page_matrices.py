@@ -1,15 +1,16 @@
-"""The page's further tables at a glance: ranking, paired differences, why coverage is off. One pass over the cells."""
+"""The page's further tables at a glance: ranking, paired differences, why coverage is off."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from nestbench.estimators.estimates import Estimates
-from nestbench.experiments.results import Results
+from nestbench.experiments.experiment import Experiment
 from nestbench.reports.contrasts import contrasts_of_cell
 from nestbench.reports.decomposition import decomposition_of_cell
 from nestbench.reports.grades import fixed_terms
@@ -46,13 +47,45 @@ class Matrix:
         }
 
 
-def matrices(results: Results, table: pd.DataFrame) -> list[Matrix]:
-    """Return ranking, paired coverage differences from the first method, and the causes of wrong coverage."""
-    experiment = results.experiment
+@dataclass(frozen=True, slots=True)
+class Matrices:
+    """The page's matrices, filled cell by cell (`add`): ranking, paired coverage differences from the first method,
+    and the causes of wrong coverage."""
+
+    experiment: Experiment
+    labels: list[str]
+    shown: list[str]
+    rank: Matrix
+    paired: Matrix
+    why: Matrix
+
+    def add(self, index: int, found: Mapping[str, Estimates]) -> None:
+        """Enter what a cell's estimates say."""
+        cell = self.experiment.cells[index]
+        truth, level = cell.population.truth, cell.model.level
+        for term in self.shown:
+            _rank(self.rank, found, term, index, truth, level)
+        if self.labels[0] in found:
+            _paired(self.paired, contrasts_of_cell(found, self.labels[0], truth, level), index)
+        _why(self.why, decomposition_of_cell(found, truth, level, cell.layout.schools), index)
+
+    def for_page(self) -> list[dict[str, Any]]:
+        """Return those with entries, as the page wants them."""
+        made = []
+        for m in (self.rank, self.paired, self.why):
+            m.entries = {key: entry for key, entry in m.entries.items() if key[0] in self.shown}
+            if m.entries:
+                terms = m.terms(self.labels, len(self.experiment.cells))
+                made.append({"id": m.id, "title": m.title, "words": m.words, "terms": terms})
+        return made
+
+
+def empty_matrices(table: pd.DataFrame, experiment: Experiment) -> Matrices | None:
+    """Return the matrices of a performance table's methods and terms, to be filled; None without methods."""
     present = set(table["estimator"])
     labels = [e.label for e in experiment.estimators if e.label in present]
     if not labels:
-        return []
+        return None
     rank = Matrix(
         "ranking",
         "Ranking",
@@ -71,18 +104,7 @@ def matrices(results: Results, table: pd.DataFrame) -> list[Matrix]:
         "The one fault whose mending brings coverage closest to its level: bias (intervals moved), SE (right on "
         "average), df (t with schools - 1); 'mixed' where none closes a quarter of the gap.",
     )
-    for index, cell in enumerate(experiment.cells):
-        found = dict(results.estimates(index))
-        truth, level = cell.population.truth, cell.model.level
-        for term in fixed_terms(table):
-            _rank(rank, found, term, index, truth, level)
-        if labels[0] in found:
-            _paired(paired, contrasts_of_cell(found, labels[0], truth, level), index)
-        _why(why, decomposition_of_cell(found, truth, level, cell.layout.schools), index)
-    shown = set(fixed_terms(table))
-    for matrix in (rank, paired, why):
-        matrix.entries = {key: entry for key, entry in matrix.entries.items() if key[0] in shown}
-    return [matrix for matrix in (rank, paired, why) if matrix.entries]
+    return Matrices(experiment, labels, fixed_terms(table), rank, paired, why)
 
 
 def _rank(

@@ -12,8 +12,7 @@ import pandas as pd
 from nestbench.estimators.agreement import SUBJECT
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.experiments.experiment import Experiment
-from nestbench.experiments.results import Results
-from nestbench.reports.grades import Grade, situations, usable_shares
+from nestbench.reports.grades import Grade, situations
 from nestbench.reports.performance import factors_of
 from nestbench.reports.wording import condition, level_words, plural
 
@@ -84,28 +83,25 @@ def _spans(heads: list[list[str]]) -> list[list[tuple[str, int]]]:
     return rows
 
 
-def failures(results: Results, table: pd.DataFrame, run: str) -> list[dict[str, Any]]:
-    """Return unusable fits by condition, method, status and message, with commands that replay the first few."""
-    usable = usable_shares(table)
-    cells = sorted({int(cell) for cell, _ in usable[usable < 1.0].index})
-    found = []
-    for cell in cells:
-        words = condition(results.experiment.levels[cell])
-        for label, estimates in results.estimates(cell).items():
-            for status, message, numbers in _unusable(estimates):
-                found.append(
-                    {
-                        "cell": cell,
-                        "words": words,
-                        "estimator": label,
-                        "status": status,
-                        "message": message or "no message",
-                        "count": len(numbers),
-                        "share": f"{100 * len(numbers) / estimates.size:.2g} %",
-                        "commands": [replay(run, cell, int(r), label) for r in numbers[:EXAMPLES]],
-                    }
-                )
-    return sorted(found, key=lambda f: -f["count"])
+def failures_of_cell(
+    experiment: Experiment, cell: int, found: Mapping[str, Estimates], run: str
+) -> list[dict[str, Any]]:
+    """Return a cell's unusable fits by method, status and message, with commands that replay the first few."""
+    words = condition(experiment.levels[cell])
+    return [
+        {
+            "cell": cell,
+            "words": words,
+            "estimator": label,
+            "status": status,
+            "message": message or "no message",
+            "count": len(numbers),
+            "share": f"{100 * len(numbers) / estimates.size:.2g} %",
+            "commands": [replay(run, cell, int(r), label) for r in numbers[:EXAMPLES]],
+        }
+        for label, estimates in found.items()
+        for status, message, numbers in _unusable(estimates)
+    ]
 
 
 def _unusable(estimates: Estimates) -> Iterator[tuple[str, str, Any]]:

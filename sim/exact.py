@@ -19,7 +19,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy import special
 from scipy.linalg import block_diag
 
@@ -199,7 +198,7 @@ def _school_spans(errors: Errors, residual: Floats, p: int) -> Span:
     return np.concatenate([root[:, :p] for root in roots]), half, outside, residual
 
 
-def _critical(df: npt.ArrayLike, level: float) -> Floats:
+def _critical(df: Floats | float, level: float) -> Floats:
     upper = 0.5 * (1.0 + level)
     return np.where(np.isinf(df), special.ndtri(upper), special.stdtrit(df, upper))
 
