@@ -13,6 +13,7 @@ import jinja2
 import markupsafe
 import pandas as pd
 import vl_convert
+from altair.utils.schemapi import debug_mode
 
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.files import write_atomically
@@ -141,6 +142,7 @@ FIGURES: tuple[tuple[str, str, str, Callable[..., Any]], ...] = (
 )
 
 
+@debug_mode(False)
 def figures(table: pd.DataFrame, experiment: Experiment) -> list[Mapping[str, Any]]:
     """Return the page's figures: id, title, caption, and the specification with every term's records."""
     made: list[Mapping[str, Any]] = []
@@ -166,6 +168,7 @@ def figures(table: pd.DataFrame, experiment: Experiment) -> list[Mapping[str, An
     return made
 
 
+@debug_mode(False)
 def write_figures(table: pd.DataFrame, experiment: Experiment, directory: Path) -> list[Path]:
     """Write every figure as SVG, those by term once a term (coefficients only)."""
     paths = []

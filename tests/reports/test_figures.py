@@ -44,6 +44,12 @@ def test_every_kind_draws(kind: str, study: FakeResults, table: pd.DataFrame) ->
     assert "mixedlm" in text
 
 
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_every_kind_follows_the_schema(kind: str, study: FakeResults, table: pd.DataFrame) -> None:
+    """Nothing is validated where figures are written, so it is done here."""
+    figure(study, kind, Wish(cell=1), table).to_dict(validate=True)
+
+
 def test_coverage_records_are_those_of_the_table(study: FakeResults, table: pd.DataFrame) -> None:
     spec = dressed(figure(study, "coverage", Wish(term="resources"), table))
     drawn = {(r["cell"], r["estimator"]): r["value"] for r in values_in(spec) if "estimator" in r}
