@@ -13,6 +13,7 @@ Coverage is recomputed with one fault mended at a time, on the same replications
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,11 +22,12 @@ import pandas as pd
 from scipy import special
 
 from nestbench.estimators.estimates import Estimates
-from nestbench.estimators.inference import critical_value
+from nestbench.estimators.kernels.student_t import quantile, two_sided
 from nestbench.experiments.results import Results
 from nestbench.reports import statistics as st
 from nestbench.reports.draws import Bools, Draws, Truth, draws_of
 from nestbench.sim.batch import Floats
+from nestbench.sim.compiled import kernel
 
 STEPS = (
     "coverage",
@@ -118,7 +120,26 @@ def _critical(d: Draws) -> Floats:
     """The method's critical value: from df where it states one, else from its own interval's half-width over its SE."""
     with np.errstate(invalid="ignore", divide="ignore"):
         implied = 0.5 * (d.upper - d.lower) / d.std_error
-    return np.where(np.isnan(d.df), implied, critical_value(d.df.T, d.level).T)
+    out = np.empty_like(implied)
+    _quantiles(np.ascontiguousarray(d.df), implied, 1.0 - d.level, out)
+    return out
+
+
+@kernel
+def _quantiles(df: Floats, implied: Floats, tail: float, out: Floats) -> None:
+    """Write t quantiles [k, n]; where the interval implies one, checking it is several times cheaper."""
+    for k in range(df.shape[0]):
+        last, value = math.nan, math.nan
+        for i in range(df.shape[1]):
+            guess = implied[k, i]
+            if math.isnan(df[k, i]):
+                out[k, i] = guess
+                continue
+            if df[k, i] != last:
+                last = df[k, i]
+                off = abs(two_sided(guess, last) - tail)
+                value = guess if guess > 0.0 and off <= 1e-12 * tail else quantile(tail, last)
+            out[k, i] = value
 
 
 def cause_of(values: Mapping[str, float], level: float, n: int) -> str:
