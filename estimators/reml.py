@@ -10,6 +10,7 @@ from collections.abc import Callable
 from time import perf_counter
 
 import numpy as np
+import numpy.typing as npt
 
 from nestbench.estimators import mixed_reference
 from nestbench.estimators.estimates import Estimates
@@ -45,10 +46,22 @@ def batched_engine(inference: Inference, reference: Engine, restricted: bool = T
         fit = batch.once(fit_of, model, restricted, options["covariance"])
         std_error, df = inference(fit)
         estimates = estimates_of(batch, model, fit, std_error, df, started)
-        irregular = np.flatnonzero(~fit.moments.regular)
+        irregular = np.flatnonzero(~fit.moments.regular | _saturated(fit))
         return leave_to(reference, estimates, irregular, batch, model, options)
 
     return engine
+
+
+def _saturated(fit: BatchFit) -> npt.NDArray[np.bool_]:
+    """Whether schools and student-level terms fit any outcome exactly [R]: the reference refuses, in its words.
+
+    Then nothing but the shape of the likelihood between schools speaks of the residual variance.
+    """
+    offsets = fit.moments.replication_offsets
+    within = np.add.reduceat(fit.moments.cross[:, 0, 0], offsets[:-1]) - np.diff(offsets)
+    if (within > len(fit.moments.x)).all():
+        return np.zeros(len(within), dtype=np.bool_)
+    return np.asarray(within <= (~fit.batch.once(school_level, fit.model)).sum(axis=1))
 
 
 def wald_z(fit: BatchFit) -> tuple[Floats, Floats]:
@@ -94,7 +107,8 @@ def kenward_roger(fit: BatchFit) -> tuple[Floats, Floats]:
             adjusted,
             df,
         )
-    return np.sqrt(adjusted * fits.sigma2[:, None]), df
+    with np.errstate(invalid="ignore"):
+        return np.sqrt(adjusted * fits.sigma2[:, None]), df
 
 
 def cr2(fit: BatchFit) -> tuple[Floats, Floats]:

@@ -22,7 +22,7 @@ from nestbench.estimators.agreement import (
     differences,
     relative_covariance,
 )
-from nestbench.estimators.estimates import Estimates
+from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.estimator import Agreement, Estimator
 from nestbench.estimators.mixed_fit import fit_given
 from nestbench.estimators.mixed_textbook import factor_of, fit_at, textbook_of
@@ -200,6 +200,17 @@ def test_what_an_audit_compares() -> None:
     assert audited(get("ols"))
     assert audited(get("mixedlm"))
     assert not audited(get("ols-hc1"))
+
+
+@pytest.mark.parametrize("name", ["reml-z", "ml-z", "reml-satt", "reml-kr", "reml-bw"])
+def test_no_freedom_within_schools_is_refused_by_both_engines(name: str) -> None:
+    """One school of two students and a student-level term: any outcome is fitted exactly within schools."""
+    model = Model("grade ~ age + resources")
+    batch = Cell(RandomIntercept(), Layout(9, (1,) * 8 + (2,)), model).draw(5, range(4))
+    assert compare(get(name), batch, model)["disagreements"] == 0
+    got = get(name).fit(batch, model, "batched")
+    assert set(got.status) == {FitStatus.FAILED}
+    assert "fitted exactly within schools" in got.messages[got.message[0]]
 
 
 def test_one_engine_is_nothing_to_compare() -> None:
