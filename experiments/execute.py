@@ -55,29 +55,40 @@ def execute(
         return
     checking.check_models(experiment)
     workers = min(workers or cores(), len(missing))
-    with terminable():
-        _work_off(store, missing, workers, progress, backend)
+    with stoppable() as stop:
+        _work_off(store, missing, workers, progress, backend, stop)
 
 
 @contextlib.contextmanager
-def terminable() -> Iterator[None]:
-    """Treat SIGTERM, which batch systems send before they kill, as Ctrl-C."""
+def stoppable() -> Iterator[threading.Event]:
+    """Treat SIGTERM, which batch systems send before they kill, as Ctrl-C; yield an event that remembers either.
+
+    An exception raised by a signal is lost where Python can't raise, in a finalizer for one: the event is not.
+    """
+    stop = threading.Event()
 
     def interrupt(_: int, __: object) -> None:
+        stop.set()
         raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield stop
         return
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield
+        yield stop
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
 
 
 def _work_off(
-    store: Store, missing: Sequence[Task], workers: int, progress: Progress, backend: Backend
+    store: Store,
+    missing: Sequence[Task],
+    workers: int,
+    progress: Progress,
+    backend: Backend,
+    stop: threading.Event,
 ) -> None:
     experiment = store.experiment
     costs = {task.key: cost(experiment, task) for task in store.tasks}
@@ -91,6 +102,8 @@ def _work_off(
             for outcome in outcomes(experiment, missing, workers, progress, backend):
                 store.add(outcome)
                 progress.advance(costs[outcome.task.key], outcome.fits, outcome.unusable)
+                if stop.is_set():
+                    raise KeyboardInterrupt
         except KeyboardInterrupt:
             left = len(store.missing())
             raise Interrupted(

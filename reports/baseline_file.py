@@ -22,7 +22,7 @@ from nestbench.experiments.plain import from_plain
 from nestbench.reports import fingerprint
 from nestbench.reports.baseline import Baseline, CellRecord, Method, Record, Value
 from nestbench.sim.batch import Ints
-from nestbench.sim.errors import InvalidInput
+from nestbench.sim.errors import InvalidInput, StoreError
 
 FORMAT, VERSION = "nestbench-accuracy", 1
 _WIDTH = 150
@@ -78,10 +78,10 @@ def experiment_of(baseline: Baseline, folder: Path) -> Experiment:
     """
     try:
         return from_plain(baseline.experiment, folder)
-    except (KeyError, TypeError) as error:
+    except (StoreError, KeyError, TypeError) as error:
         raise InvalidInput(
-            f"expected an experiment of this version in the baseline '{baseline.name}', got one without or with "
-            f"another {error}; name the experiment instead (its TOML file or run)"
+            f"expected an experiment that this version can read in the baseline '{baseline.name}' ({error}); "
+            "name the experiment instead (its TOML file or run)"
         ) from None
 
 
