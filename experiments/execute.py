@@ -95,10 +95,10 @@ def _work_off(
     total = sum(costs.values())
     with progress:
         progress.begin(experiment.name, total, total - sum(costs[task.key] for task in missing))
-        if warming.needed(experiment):
-            progress.note("compiling the fast methods, once for this version (about 20 seconds)")
-            warming.compile_kernels(experiment)
         try:
+            if warming.needed(experiment):
+                progress.note("compiling the fast methods, once for this version")
+                warming.compile_kernels(experiment)
             for outcome in outcomes(experiment, missing, workers, progress, backend):
                 store.add(outcome)
                 progress.advance(costs[outcome.task.key], outcome.fits, outcome.unusable)
