@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from nestbench.experiments.experiment import Experiment
-from nestbench.experiments.in_memory import InMemory
-from nestbench.experiments.running import resolve
-from nestbench.reports import check_formats, evidence
-from nestbench.reports.baseline import Value, baseline_of
-from nestbench.reports.baseline_file import experiment_of, read_baseline, write_baseline
-from nestbench.reports.changes import FAILING, Mark
-from nestbench.reports.check import ALPHA, check
-from nestbench.reports.evidence import Gate
+from nestbench.experiments.running.in_memory import InMemory
+from nestbench.experiments.running.start import resolve
+from nestbench.reports.accuracy import check_formats, evidence
+from nestbench.reports.accuracy.baseline import Value, baseline_of
+from nestbench.reports.accuracy.baseline_file import experiment_of, read_baseline, write_baseline
+from nestbench.reports.accuracy.changes import FAILING, Mark
+from nestbench.reports.accuracy.check import ALPHA, check
+from nestbench.reports.accuracy.evidence import Gate
 from nestbench.sim.cell import Cell
 from nestbench.sim.errors import InvalidInput
 from nestbench.studies import Method, as_estimator, cell_of, differences

@@ -10,9 +10,9 @@ import numpy as np
 
 from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus
 from nestbench.estimators.estimator import Agreement, Estimator
-from nestbench.reports import evidence
-from nestbench.reports.evidence import Gate
-from nestbench.reports.fingerprint import digest_of
+from nestbench.reports.accuracy import evidence
+from nestbench.reports.accuracy.evidence import Gate
+from nestbench.reports.accuracy.fingerprint import digest_of
 from nestbench.sim.batch import Batch, Category, Column, Ints, offsets_of
 from nestbench.sim.cell import Cell
 from nestbench.sim.design import design_of

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from nestbench.experiments.experiment import Experiment
-from nestbench.experiments.store import Store
-from nestbench.reports.measures import MEASURES
-from nestbench.reports.performance import performance_of_cell
+from nestbench.experiments.storing.store import Store
+from nestbench.reports.measures.declared import MEASURES
+from nestbench.reports.measures.performance import performance_of_cell
 from nestbench.sim.errors import InvalidInput, unknown_name
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from nestbench.experiments.experiment import Experiment
     from nestbench.experiments.replaying import Replay
-    from nestbench.experiments.store import Store
+    from nestbench.experiments.storing.store import Store
 
 
 class Run:
@@ -41,20 +41,20 @@ class Run:
     def performance(self) -> pd.DataFrame:
         """Return the performance table: cell, one column per factor, estimator, term, measure, value, mcse, n,
         n_attempted."""
-        from nestbench.reports.performance import performance_table
+        from nestbench.reports.measures.performance import performance_table
 
         return performance_table(self.store)
 
     def estimates(self) -> pd.DataFrame:
         """Return every stored row: cell, one column per factor, estimator, term, replication, estimate, std_error, df,
         lower, upper, p_value, status (by name), message."""
-        from nestbench.experiments.rows import all_rows
+        from nestbench.experiments.storing.rows import all_rows
 
         return all_rows(self.store)
 
     def report(self, path: str | Path) -> Path:
         """Write the report, one HTML file that needs no network, and return its path."""
-        from nestbench.reports.page import write_report
+        from nestbench.reports.page.report import write_report
 
         write_report(self.store, Path(path))
         return Path(path)
@@ -104,8 +104,8 @@ def run(
     Interrupted
         Ctrl-C; what is finished is kept, the same call goes on.
     """
-    from nestbench.experiments.progress import Quiet, automatic
-    from nestbench.experiments.running import run_experiment
+    from nestbench.experiments.running.progress import Quiet, automatic
+    from nestbench.experiments.running.start import run_experiment
     from nestbench.precision import MeasuredErrors
 
     changes = {"replications": replications, "seed": seed, "engine": engine, "estimators": estimators}
@@ -115,7 +115,7 @@ def run(
 
 def load(directory: str | Path) -> Run:
     """Return the run in a directory."""
-    from nestbench.experiments.store import Store
+    from nestbench.experiments.storing.store import Store
 
     return Run(Store.open(directory))
 
@@ -125,6 +125,6 @@ def simulate(
 ) -> pd.DataFrame:
     """Return one data set of an experiment, as an analyst would hold it; the same that a run fits."""
     from nestbench.experiments.replaying import data_of
-    from nestbench.experiments.running import resolve
+    from nestbench.experiments.running.start import resolve
 
     return data_of(resolve(experiment, {"seed": seed}), cell, replication)

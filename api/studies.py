@@ -14,10 +14,10 @@ from nestbench.estimators import registry
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Estimator, Info
 from nestbench.experiments.experiment import Experiment
-from nestbench.experiments.fields import plain
 from nestbench.experiments.frame_engine import FrameEngine
-from nestbench.experiments.running import resolve
-from nestbench.experiments.writing import to_toml
+from nestbench.experiments.running.start import resolve
+from nestbench.experiments.toml.fields import plain
+from nestbench.experiments.toml.writing import to_toml
 from nestbench.sim.cell import Cell
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.layout import Layout

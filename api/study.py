@@ -11,10 +11,10 @@ import numpy as np
 
 from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus
 from nestbench.estimators.estimator import Estimator
-from nestbench.experiments.joining import join
-from nestbench.experiments.work import fit_all
-from nestbench.reports.baseline import Value, measures_of
-from nestbench.reports.evidence import Finding, Gate
+from nestbench.experiments.running.work import fit_all
+from nestbench.experiments.storing.joining import join
+from nestbench.reports.accuracy.baseline import Value, measures_of
+from nestbench.reports.accuracy.evidence import Finding, Gate
 from nestbench.sim.cell import Cell
 from nestbench.sim.errors import InvalidInput
 from nestbench.studies import study_file

@@ -111,7 +111,7 @@ class Experiment:
         InvalidInput
             Mistakes in the tables, all of them listed.
         """
-        from nestbench.experiments.reading import experiment_from
+        from nestbench.experiments.toml.reading import experiment_from
 
         return experiment_from(tables, base=Path(base))
 

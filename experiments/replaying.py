@@ -10,8 +10,8 @@ import pandas as pd
 from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus
 from nestbench.estimators.estimator import Estimator
 from nestbench.experiments.experiment import Experiment
-from nestbench.experiments.store import Store
-from nestbench.experiments.telling import told
+from nestbench.experiments.running.telling import told
+from nestbench.experiments.storing.store import Store
 from nestbench.sim.errors import InvalidInput, unknown_name
 
 TOLERANCE = 1e-9

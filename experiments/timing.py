@@ -20,9 +20,9 @@ import numpy as np
 
 from nestbench.estimators.estimator import Estimator
 from nestbench.experiments.experiment import Experiment
-from nestbench.experiments.files import write_atomically
-from nestbench.experiments.provenance import provenance
-from nestbench.experiments.telling import told
+from nestbench.experiments.running.telling import told
+from nestbench.experiments.storing.files import write_atomically
+from nestbench.experiments.storing.provenance import provenance
 from nestbench.sim.batch import Batch
 from nestbench.sim.cell import Cell
 from nestbench.sim.errors import InvalidInput, StoreError

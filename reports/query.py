@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 
 from nestbench.experiments.results import Results
-from nestbench.experiments.rows import all_rows
-from nestbench.reports.performance import performance_table
+from nestbench.experiments.storing.rows import all_rows
+from nestbench.reports.measures.performance import performance_table
 from nestbench.sim.errors import InvalidInput
 
 _TRY = 'try "select * from fits limit 5"'

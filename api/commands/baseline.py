@@ -20,9 +20,9 @@ def baseline(
     sample: Annotated[int, typer.Option(min=0, help="Replications whose numbers are kept to be read.")] = 2,
 ) -> None:
     """Write the accuracy of a run into a file that `nestbench check` compares later runs with."""
-    from nestbench.experiments.store import Store
-    from nestbench.reports.baseline import baseline_of
-    from nestbench.reports.baseline_file import write_baseline
+    from nestbench.experiments.storing.store import Store
+    from nestbench.reports.accuracy.baseline import baseline_of
+    from nestbench.reports.accuracy.baseline_file import write_baseline
 
     store = Store.open(run)
     made = baseline_of(store, replications, sample)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from nestbench.experiments.store import Store
-    from nestbench.reports.baseline import Baseline
+    from nestbench.experiments.storing.store import Store
+    from nestbench.reports.accuracy.baseline import Baseline
 
 
 class FailOn(StrEnum):
@@ -66,13 +66,13 @@ def check(
     With the baseline's seed every replication is compared; with another seed, or other versions, differences are tested
     against their Monte Carlo error and must exceed a margin. See docs/accuracy-testing.md.
     """
-    from nestbench.experiments.files import write_atomically
-    from nestbench.experiments.running import is_run
-    from nestbench.experiments.store import Store
-    from nestbench.reports import check_formats as formats
-    from nestbench.reports.baseline_file import read_baseline
-    from nestbench.reports.changes import FAILING, Mark
-    from nestbench.reports.check import check as compare
+    from nestbench.experiments.running.start import is_run
+    from nestbench.experiments.storing.files import write_atomically
+    from nestbench.experiments.storing.store import Store
+    from nestbench.reports.accuracy import check_formats as formats
+    from nestbench.reports.accuracy.baseline_file import read_baseline
+    from nestbench.reports.accuracy.changes import FAILING, Mark
+    from nestbench.reports.accuracy.check import check as compare
     from nestbench.sim.errors import InvalidInput
 
     if json and markdown:
@@ -112,9 +112,9 @@ def _new_run(
 ) -> Store:
     from dataclasses import replace
 
-    from nestbench.experiments.progress import Quiet, automatic
-    from nestbench.experiments.running import is_run, resolve, run_experiment
-    from nestbench.reports.baseline_file import experiment_of
+    from nestbench.experiments.running.progress import Quiet, automatic
+    from nestbench.experiments.running.start import is_run, resolve, run_experiment
+    from nestbench.reports.accuracy.baseline_file import experiment_of
     from nestbench.sim.errors import InvalidInput
 
     asked = {"seed": seed, "replications": replications or before.experiment["replications"]}

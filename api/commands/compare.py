@@ -20,9 +20,9 @@ def compare(
     from rich.table import Table
 
     from nestbench.commands.output import write_csv
-    from nestbench.experiments.store import Store
-    from nestbench.reports.rivals import compare_runs
-    from nestbench.reports.wording import plural, rounded
+    from nestbench.experiments.storing.store import Store
+    from nestbench.reports.comparing.rivals import compare_runs
+    from nestbench.reports.words.wording import plural, rounded
 
     table = compare_runs(Store.open(first), Store.open(second))
     if csv is not None:

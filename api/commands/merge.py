@@ -15,9 +15,9 @@ def merge(
 ) -> None:
     """Join parts of a run: refuse what doesn't belong together, list what is missing, report when nothing is."""
     from nestbench.commands.run import finish
-    from nestbench.experiments.execute import cores
-    from nestbench.experiments.merging import merge as merge_parts
-    from nestbench.experiments.provenance import provenance
+    from nestbench.experiments.running.execute import cores
+    from nestbench.experiments.storing.merging import merge as merge_parts
+    from nestbench.experiments.storing.provenance import provenance
 
     store, notes = merge_parts(parts, out, provenance(cores()))
     for note in notes:

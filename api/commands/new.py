@@ -13,7 +13,7 @@ def new(
     folder: Annotated[Path, typer.Option("--folder", help="Where to write it.")] = Path(),
 ) -> None:
     """Write a commented experiment file to start from."""
-    from nestbench.experiments.template import write_template
+    from nestbench.experiments.toml.template import write_template
 
     file = write_template(name, folder)
     typer.echo(f"wrote {file}; run it with: nestbench run {file}")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def write_csv(frame: pd.DataFrame, file: Path | None) -> None:
     """Write a frame as CSV to a file, or to stdout; floats as the shortest text that reads back the same."""
-    from nestbench.experiments.files import unwritable
+    from nestbench.experiments.storing.files import unwritable
 
     if file is None:
         frame.to_csv(sys.stdout, index=False, lineterminator="\n")

@@ -16,9 +16,9 @@ def plan(
     shards: Annotated[int, typer.Option(help="Parts of the array script.", min=1)] = 100,
 ) -> None:
     """Show cells, tasks, expected time and size, from a short calibration on this machine."""
-    from nestbench.experiments.calibrating import forecast, slurm_script
-    from nestbench.experiments.execute import cores
-    from nestbench.experiments.running import resolve
+    from nestbench.experiments.running.calibrating import forecast, slurm_script
+    from nestbench.experiments.running.execute import cores
+    from nestbench.experiments.running.start import resolve
 
     study = resolve(experiment, {"replications": replications, "engine": engine})
     found = forecast(study)

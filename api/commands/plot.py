@@ -38,7 +38,7 @@ def plot(
     ] = None,
 ) -> None:
     """Draw one figure of a run."""
-    from nestbench.experiments.store import Store
+    from nestbench.experiments.storing.store import Store
     from nestbench.reports.figures.kinds import Wish, figure
     from nestbench.reports.figures.theme import write_chart
 

@@ -18,7 +18,7 @@ def replay(
     """Draw a data set of a run again, fit it again, and compare with what is stored (exit code 1 if different)."""
     from nestbench.commands.output import write_csv
     from nestbench.experiments.replaying import data_of, replay
-    from nestbench.experiments.store import Store
+    from nestbench.experiments.storing.store import Store
 
     store = Store.open(run)
     found = replay(store, cell, replication, estimator)

@@ -22,10 +22,10 @@ def report(
     """Write the report of a run, finished or not, and print its summary."""
     from rich.console import Console
 
-    from nestbench.experiments.store import Store
+    from nestbench.experiments.storing.store import Store
     from nestbench.reports.exports.write import write_exports
-    from nestbench.reports.performance import performance_table
-    from nestbench.reports.summary import print_summary
+    from nestbench.reports.measures.performance import performance_table
+    from nestbench.reports.words.summary import print_summary
 
     store = Store.open(run)
     table = performance_table(store)

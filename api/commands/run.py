@@ -38,9 +38,9 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
 ) -> None:
     """Run an experiment and write its report; a run that was stopped goes on where it was."""
-    from nestbench.experiments.backends import Backend
-    from nestbench.experiments.progress import Quiet, automatic
-    from nestbench.experiments.running import run_experiment
+    from nestbench.experiments.running.backends import Backend
+    from nestbench.experiments.running.progress import Quiet, automatic
+    from nestbench.experiments.running.start import run_experiment
     from nestbench.precision import MeasuredErrors
 
     names = (
@@ -69,9 +69,9 @@ def run(
 
 def finish(store: Any, quiet: bool = False) -> None:
     """Write performance tables and report into the run directory, and print the summary."""
-    from nestbench.reports.page import write_report
-    from nestbench.reports.performance import performance_table
-    from nestbench.reports.published import print_published, write_published
+    from nestbench.reports.comparing.published import print_published, write_published
+    from nestbench.reports.measures.performance import performance_table
+    from nestbench.reports.page.report import write_report
 
     table = performance_table(store)
     write_report(store, store.folder / "report.html", table=table)
@@ -79,7 +79,7 @@ def finish(store: Any, quiet: bool = False) -> None:
     if not quiet:
         from rich.console import Console
 
-        from nestbench.reports.summary import print_summary
+        from nestbench.reports.words.summary import print_summary
 
         console = Console()
         print_summary(store, console, table)

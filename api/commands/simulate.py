@@ -26,7 +26,7 @@ def simulate(
     """Draw one data set and write it as CSV: nestbench simulate > student_data.csv."""
     from nestbench.commands.output import write_csv
     from nestbench.experiments.replaying import data_of
-    from nestbench.experiments.running import resolve
+    from nestbench.experiments.running.start import resolve
     from nestbench.sim.errors import InvalidInput
 
     layout = {"schools": schools, "students": students, "treated_schools": treated_schools}
@@ -39,7 +39,7 @@ def simulate(
     if experiment is not None:
         study = resolve(experiment, {"seed": seed})
     else:
-        from nestbench.experiments.reading import experiment_from
+        from nestbench.experiments.toml.reading import experiment_from
 
         settings = {"name": "simulate", "estimators": ["ols"], **_given({"seed": seed})}
         study = experiment_from({"experiment": settings, **given}, where="simulate")

@@ -32,7 +32,7 @@ def time(
 ) -> None:
     """Time every method in one process on one thread, warmed up and interleaved."""
     from nestbench.experiments import timing
-    from nestbench.experiments.running import is_run, resolve
+    from nestbench.experiments.running.start import is_run, resolve
 
     chosen = resolve(experiment)
     path = out or (Path(experiment) if is_run(experiment) else Path(timing.FILE))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from nestbench.experiments.store import Store
+    from nestbench.experiments.storing.store import Store
 
 
 def verify(
@@ -21,7 +21,7 @@ def verify(
     ] = 5,
 ) -> None:
     """Fit some replications with both engines and compare; or, with --store, check the stored files (exit code 1)."""
-    from nestbench.experiments.store import Store
+    from nestbench.experiments.storing.store import Store
 
     opened = Store.open(run)
     wrong = check_store(opened) if store else check_engines(opened, replications)
@@ -31,7 +31,7 @@ def verify(
 
 def check_store(store: Store) -> bool:
     """Say which stored files are damaged and what makes them again; return whether any is."""
-    from nestbench.experiments.verifying import damaged
+    from nestbench.experiments.storing.verifying import damaged
 
     found = list(damaged(store.folder, store.entries.values()))
     for entry, wrong in found:
@@ -49,7 +49,7 @@ def check_store(store: Store) -> bool:
 
 def check_engines(store: Store, replications: int) -> bool:
     """Fit replications of every cell with both engines; return whether any disagree."""
-    from nestbench.experiments.auditing import audit_run
+    from nestbench.experiments.running.auditing import audit_run
 
     table = audit_run(store.experiment, replications)
     if not len(table):

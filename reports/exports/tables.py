@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
-from nestbench.reports.grades import fixed_terms
-from nestbench.reports.measure import Measure, Unit
-from nestbench.reports.measures import measure_named
-from nestbench.reports.wording import condition, rounded
+from nestbench.reports.comparing.grades import fixed_terms
+from nestbench.reports.measures.declared import measure_named
+from nestbench.reports.measures.measure import Measure, Unit
+from nestbench.reports.words.wording import condition, rounded
 
 STANDARD = ("bias", "empirical_se", "se_error", "coverage", "rejection")
 

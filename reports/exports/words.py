@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
-from nestbench.reports.grades import fixed_terms
-from nestbench.reports.measures import MEASURES
-from nestbench.reports.wording import plural, several, value_words
+from nestbench.reports.comparing.grades import fixed_terms
+from nestbench.reports.measures.declared import MEASURES
+from nestbench.reports.words.wording import plural, several, value_words
 
 
 def methods_paragraph(experiment: Experiment, table: pd.DataFrame, provenance: Mapping[str, Any]) -> str:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from nestbench.experiments.files import write_atomically
 from nestbench.experiments.results import Results
+from nestbench.experiments.storing.files import write_atomically
 from nestbench.reports.exports.tables import latex_document, text_tables, to_latex, to_markdown
 from nestbench.reports.exports.words import bibtex, methods_paragraph
-from nestbench.reports.page import render, write_figures
-from nestbench.reports.performance import parquet_bytes
-from nestbench.reports.verdict import verdicts
+from nestbench.reports.measures.performance import parquet_bytes
+from nestbench.reports.page.report import render, write_figures
+from nestbench.reports.words.verdict import verdicts
 from nestbench.sim.errors import unknown_name
 
 FORMATS = ("html", "md", "latex", "csv", "parquet")

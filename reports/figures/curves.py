@@ -14,9 +14,9 @@ from nestbench.reports.figures.fits import runtime_records
 from nestbench.reports.figures.panels import STEP
 from nestbench.reports.figures.rows import SHARES, Record, headline_term, records
 from nestbench.reports.figures.theme import CATEGORIES, LIGHT, Chart, inline
-from nestbench.reports.measures import measure_named
-from nestbench.reports.performance import factors_of
-from nestbench.reports.wording import factor_words, level_words, value_words
+from nestbench.reports.measures.declared import measure_named
+from nestbench.reports.measures.performance import factors_of
+from nestbench.reports.words.wording import factor_words, level_words, value_words
 from nestbench.sim.errors import InvalidInput, unknown_name
 
 

@@ -11,11 +11,11 @@ import altair as alt
 import numpy as np
 
 from nestbench.experiments.results import Results
-from nestbench.reports import statistics as st
-from nestbench.reports.draws import Draws, draws_of
 from nestbench.reports.figures.rows import Record
 from nestbench.reports.figures.theme import LIGHT, Chart, inline
-from nestbench.reports.wording import condition
+from nestbench.reports.measures import statistics as st
+from nestbench.reports.measures.draws import Draws, draws_of
+from nestbench.reports.words.wording import condition
 from nestbench.sim.batch import Ints
 from nestbench.sim.errors import InvalidInput, unknown_name
 

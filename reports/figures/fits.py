@@ -11,7 +11,7 @@ from nestbench.reports.figures.panels import STEP, faceted
 from nestbench.reports.figures.rows import Record, place
 from nestbench.reports.figures.theme import LIGHT, Chart, inline
 from nestbench.reports.frames import items_of, rows_of
-from nestbench.reports.performance import FIT
+from nestbench.reports.measures.performance import FIT
 
 STATUS_COLOURS = {
     "boundary": LIGHT["fair"],

@@ -10,7 +10,7 @@ import pandas as pd
 from nestbench.experiments.results import Results
 from nestbench.reports.figures import curves, draws, fits, panels
 from nestbench.reports.figures.theme import Chart
-from nestbench.reports.performance import performance_table
+from nestbench.reports.measures.performance import performance_table
 from nestbench.sim.errors import unknown_name
 
 

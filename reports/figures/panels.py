@@ -9,11 +9,11 @@ import altair as alt
 import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
-from nestbench.reports import grades
+from nestbench.reports.comparing import grades
+from nestbench.reports.comparing.grades import Grade
 from nestbench.reports.figures import rows as data
 from nestbench.reports.figures.rows import Record
 from nestbench.reports.figures.theme import LIGHT, Chart, inline
-from nestbench.reports.grades import Grade
 
 _COLOURS = {
     Grade.HOLDS: LIGHT["good"],

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
-from nestbench.reports import grades
-from nestbench.reports.grades import Grade
-from nestbench.reports.performance import factors_of
-from nestbench.reports.proportions import wilson
-from nestbench.reports.statistics import Z95
-from nestbench.reports.wording import condition, level_words
+from nestbench.reports.comparing import grades
+from nestbench.reports.comparing.grades import Grade
+from nestbench.reports.measures.performance import factors_of
+from nestbench.reports.measures.proportions import wilson
+from nestbench.reports.measures.statistics import Z95
+from nestbench.reports.words.wording import condition, level_words
 from nestbench.sim.cell import Cell
 
 Record = dict[str, Any]

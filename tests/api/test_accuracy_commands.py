@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from nestbench.cli import app
 from nestbench.experiments.experiment import Experiment
-from nestbench.experiments.running import resolve, run_experiment
+from nestbench.experiments.running.start import resolve, run_experiment
 from nestbench.sim.errors import InvalidInput
 
 STUDY = """

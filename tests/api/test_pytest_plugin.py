@@ -16,9 +16,9 @@ from scipy import stats
 from nestbench.accuracy import Accuracy
 from nestbench.estimators.estimates import FitStatus
 from nestbench.experiments.replaying import data_of
-from nestbench.experiments.running import resolve
-from nestbench.reports import evidence
-from nestbench.reports.evidence import Gate
+from nestbench.experiments.running.start import resolve
+from nestbench.reports.accuracy import evidence
+from nestbench.reports.accuracy.evidence import Gate
 from nestbench.sim.cell import Cell
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.layout import Layout

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from nestbench.estimators.estimates import Estimates
-from nestbench.reports.performance import performance_table
+from nestbench.reports.measures.performance import performance_table
 from tests.reports.synthetic import FakeResults, estimates_of, school_study
 
 CELLS, METHODS, TERMS = 9, 6, 4

@@ -12,8 +12,8 @@ import pytest
 from nestbench.estimators.estimates import FitStatus
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.frame_engine import FrameEngine
-from nestbench.experiments.running import run_experiment
-from nestbench.experiments.store import Store
+from nestbench.experiments.running.start import run_experiment
+from nestbench.experiments.storing.store import Store
 from nestbench.sim.batch import batch_of_frame
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.model import Model

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 import nestbench
-from nestbench.experiments import encoding
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.replaying import data_of, replay
-from nestbench.experiments.running import run_experiment
-from nestbench.experiments.store import Store
+from nestbench.experiments.running.start import run_experiment
+from nestbench.experiments.storing import encoding
+from nestbench.experiments.storing.store import Store
 from nestbench.sim.errors import InvalidInput
 
 

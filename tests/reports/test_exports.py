@@ -15,8 +15,8 @@ from nestbench.estimators.registry import known
 from nestbench.reports.exports.tables import latex_document, text_tables, to_latex, to_markdown
 from nestbench.reports.exports.words import bibtex, citation_keys, methods_paragraph, references
 from nestbench.reports.exports.write import write_exports
-from nestbench.reports.performance import performance_table
-from nestbench.reports.wording import decimals, rounded
+from nestbench.reports.measures.performance import performance_table
+from nestbench.reports.words.wording import decimals, rounded
 from nestbench.sim.errors import InvalidInput
 from tests.reports.synthetic import FakeResults, school_study
 

@@ -13,7 +13,7 @@ import pytest
 from nestbench.reports.figures.curves import slope_of
 from nestbench.reports.figures.kinds import KINDS, Wish, figure
 from nestbench.reports.figures.theme import DARK, LIGHT, dressed, in_dark, svg, write_chart
-from nestbench.reports.performance import performance_table
+from nestbench.reports.measures.performance import performance_table
 from nestbench.sim.errors import InvalidInput
 from tests.reports.synthetic import FakeResults, school_study
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nestbench.experiments.rows import all_rows
+from nestbench.experiments.storing.rows import all_rows
 from nestbench.reports.query import query
 from nestbench.sim.errors import InvalidInput
 from tests.reports.synthetic import school_study

@@ -1,0 +1,51 @@
+"""Audits: some replications of each cell are fitted with both engines and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from nestbench.estimators.agreement import audited, compare
+from nestbench.estimators.estimator import Estimator
+from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.plan import Task
+from nestbench.experiments.running.telling import told
+from nestbench.experiments.storing.encoding import AUDIT_COLUMNS
+from nestbench.sim.cell import Cell
+
+
+def audit(cell: Cell, seed: int, task: Task, estimators: Sequence[Estimator]) -> list[Mapping[str, Any]]:
+    """Return one row (`AUDIT_COLUMNS`) per method: how its engines agree on the replications of a task."""
+    batch = cell.draw(seed, range(task.start, task.stop))
+    return [{"cell": task.cell, "estimator": e.label, **compare(e, batch, cell.model)} for e in estimators]
+
+
+def audit_run(experiment: Experiment, replications: int) -> pd.DataFrame:
+    """Return fresh audits of every cell of an experiment, in this process."""
+    both = tuple(i for i, e in enumerate(experiment.estimators) if audited(e))
+    chosen = [experiment.estimators[i] for i in both]
+    rows = [
+        row
+        for i, cell in enumerate(experiment.cells)
+        for row in audit(
+            cell, experiment.seed, Task(i, 0, replications, both, audit=True), told(chosen, cell)
+        )
+    ]
+    return gather([pd.DataFrame(rows)]) if rows else gather([])
+
+
+def gather(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return the audits of a run, one row per cell and method: counts added, the worst kept."""
+    if not parts:
+        return pd.DataFrame({name: [] for name in AUDIT_COLUMNS})
+    rows = pd.concat(parts, ignore_index=True)
+    together = rows.groupby(["cell", "estimator", "agreement"], sort=False, as_index=False)
+    return together.agg(
+        fits=("fits", "sum"),
+        worst=("worst", "max"),
+        disagreements=("disagreements", "sum"),
+        stopped_short=("stopped_short", "sum"),
+        worst_shortfall=("worst_shortfall", "max"),
+    )

@@ -1,0 +1,152 @@
+"""What a run will cost, from a short calibration: seconds and bytes by cell."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nestbench.estimators.estimator import Estimator
+from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.plan import Task, plan, rows_of
+from nestbench.experiments.running import checking
+from nestbench.experiments.running.telling import told
+from nestbench.experiments.storing import encoding
+from nestbench.sim.cell import Cell
+
+PROBES = 3
+"""Cells that are timed; the others are taken to cost what the timed one nearest in size does."""
+
+SECONDS = 0.1
+"""How long one method is timed in one cell, at least two replications."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one method costs in one cell.
+
+    Attributes
+    ----------
+    seconds : float
+        Of a fit, on one core.
+    other : float
+        Of a fit with the other engine, for audits; 0 if it has none.
+    size : float
+        Bytes stored a fit.
+    """
+
+    seconds: float
+    other: float
+    size: float
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The plan of an experiment with its cost.
+
+    Attributes
+    ----------
+    tasks : tuple of Task
+    seconds : float64 [tasks]
+        Of each task on one core.
+    size : float
+        Bytes of the store.
+    """
+
+    tasks: tuple[Task, ...]
+    seconds: tuple[float, ...]
+    size: float
+
+    @property
+    def fits(self) -> int:
+        """Number of fits, audits aside."""
+        return sum(task.fits for task in self.tasks if not task.audit)
+
+    def cell_seconds(self, cell: int) -> float:
+        """Return the seconds of a cell's tasks on one core."""
+        return sum(s for task, s in zip(self.tasks, self.seconds, strict=True) if task.cell == cell)
+
+    def wall(self, workers: int) -> float:
+        """Return the seconds until the last task is done by some workers, each taking the next task when free."""
+        free = np.zeros(min(workers, max(1, len(self.tasks))))
+        for seconds in self.seconds:
+            free[int(free.argmin())] += seconds
+        return float(free.max())
+
+
+def forecast(experiment: Experiment) -> Forecast:
+    """Return the plan of an experiment and what it will cost on this machine, by fitting a few data sets."""
+    checking.check_models(experiment)
+    probes = _probes(experiment.cells)
+    costs = {
+        i: [_cost(experiment, i, e) for e in told(experiment.estimators, experiment.cells[i])] for i in probes
+    }
+    nearest = {
+        i: min(probes, key=lambda j: abs(np.log(rows_of(experiment.cells[j]) / rows_of(cell))))
+        for i, cell in enumerate(experiment.cells)
+    }
+    tasks = plan(experiment)
+    seconds, size = [], 0.0
+    for task in tasks:
+        chosen = [costs[nearest[task.cell]][i] for i in task.estimators]
+        replications = task.stop - task.start
+        each = [c.seconds + c.other if task.audit else c.seconds for c in chosen]
+        seconds.append(replications * sum(each))
+        size += 2000 + (0 if task.audit else replications * sum(c.size for c in chosen))
+    return Forecast(tasks, tuple(seconds), size)
+
+
+def slurm_script(source: str, shards: int, wall_seconds: float, folder: str) -> str:
+    """Return an array script for SLURM that runs every part of an experiment, and what to type afterwards."""
+    minutes = max(10, int(np.ceil(3 * wall_seconds / 60)))
+    return f"""\
+#!/bin/sh
+#SBATCH --job-name=nestbench
+#SBATCH --array=1-{shards}
+#SBATCH --cpus-per-task=1
+#SBATCH --time={minutes // 60:02d}:{minutes % 60:02d}:00
+#SBATCH --mem=2G
+# A part that was killed goes on where it was: submit the script again. When all parts are done:
+#   nestbench merge {folder}/part-* -o {folder}/run
+nestbench run {source} --shard "$SLURM_ARRAY_TASK_ID/{shards}" --workers 1 -o "{folder}/part-$SLURM_ARRAY_TASK_ID"
+"""
+
+
+def _probes(cells: Sequence[Cell]) -> list[int]:
+    """Return cells spread over the range of sizes."""
+    order = np.argsort([rows_of(cell) for cell in cells], kind="stable")
+    return sorted({int(order[round(i)]) for i in np.linspace(0, len(cells) - 1, min(PROBES, len(cells)))})
+
+
+def _cost(experiment: Experiment, cell: int, estimator: Estimator) -> Cost:
+    study = experiment.cells[cell]
+    engine = estimator.engine_name(experiment.engine)
+    seconds = _seconds(experiment, study, estimator, engine)
+    audited = estimator.agreement is not None and estimator.batched and estimator.reference
+    other = "reference" if engine == "batched" else "batched"
+    few, many = (
+        len(
+            encoding.encode_estimates(
+                {"x": estimator.fit(study.draw(experiment.seed, range(n)), study.model, engine)}
+            )
+        )
+        for n in (2, 12)
+    )
+    return Cost(
+        seconds, _seconds(experiment, study, estimator, other) if audited else 0.0, max(0.0, many - few) / 10
+    )
+
+
+def _seconds(experiment: Experiment, cell: Cell, estimator: Estimator, engine: str) -> float:
+    """Return the seconds of a fit, drawing included: doubling batches until they take long enough to be timed."""
+    estimator.fit(cell.draw(experiment.seed, range(1)), cell.model, engine)
+    replications = 2
+    while True:
+        started = time.perf_counter()
+        estimator.fit(cell.draw(experiment.seed, range(replications)), cell.model, engine)
+        took = time.perf_counter() - started
+        if took >= SECONDS or replications >= 1024:
+            return took / replications
+        replications *= 4 if took < SECONDS / 8 else 2

@@ -1,0 +1,36 @@
+"""What can be known to fail before a run starts."""
+
+from __future__ import annotations
+
+from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.running.telling import told
+from nestbench.sim.design import design_of
+from nestbench.sim.errors import InvalidInput
+
+
+def check_models(experiment: Experiment) -> None:
+    """Draw one data set per law and compile each model against it.
+
+    Raises
+    ------
+    InvalidInput
+        A formula, group or random part names a column its law doesn't draw.
+    """
+    for cell in experiment.cells:
+        told(experiment.estimators, cell)
+    seen = set()
+    for cell in experiment.cells:
+        kind = (cell.population.name, cell.model)
+        if kind in seen:
+            continue
+        seen.add(kind)
+        batch = cell.draw(experiment.seed, range(1))
+        if cell.model.group != batch.group:
+            raise InvalidInput(
+                f"expected model.group = \"{batch.group}\", the group column of the law '{cell.population.name}', "
+                f'got "{cell.model.group}"'
+            )
+        try:
+            batch.once(design_of, cell.model)
+        except InvalidInput as error:
+            raise InvalidInput(f"[model]: {error}") from error

@@ -1,0 +1,172 @@
+"""Execution: the tasks that a store misses, done by workers, stored as they arrive.
+
+There is one path: a lazy stream of outcomes from joblib. One worker is the same map in this process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import BrokenExecutor
+
+import joblib
+
+from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.plan import Task, replication_seconds
+from nestbench.experiments.running import checking, warming
+from nestbench.experiments.running.backends import LOCAL, Backend
+from nestbench.experiments.running.progress import Progress, Quiet
+from nestbench.experiments.running.work import Outcome, Work, perform
+from nestbench.experiments.storing.store import Store
+from nestbench.sim.errors import Interrupted
+
+
+def execute(
+    store: Store,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    backend: Backend = LOCAL,
+) -> None:
+    """Do what is missing in a store.
+
+    Parameters
+    ----------
+    store : Store
+    workers : int
+        Processes (default: one per core this process may use). Results don't depend on it.
+    progress : Progress
+        Hears of every stored task.
+    backend : Backend
+        Where the work is done.
+
+    Raises
+    ------
+    Interrupted
+        Ctrl-C; finished tasks are kept.
+    InvalidInput
+        A formula that doesn't fit a law's columns; found before anything is drawn for real.
+    """
+    progress = progress or Quiet()
+    experiment, missing = store.experiment, store.missing()
+    if not missing:
+        return
+    checking.check_models(experiment)
+    workers = min(workers or cores(), len(missing))
+    with stoppable() as stop:
+        _work_off(store, missing, workers, progress, backend, stop)
+
+
+@contextlib.contextmanager
+def stoppable() -> Iterator[threading.Event]:
+    """Treat SIGTERM, which batch systems send before they kill, as Ctrl-C; yield an event that remembers either.
+
+    An exception raised by a signal is lost where Python can't raise, in a finalizer for one: the event is not.
+    """
+    stop = threading.Event()
+
+    def interrupt(_: int, __: object) -> None:
+        stop.set()
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+
+
+def _work_off(
+    store: Store,
+    missing: Sequence[Task],
+    workers: int,
+    progress: Progress,
+    backend: Backend,
+    stop: threading.Event,
+) -> None:
+    experiment = store.experiment
+    costs = {task.key: cost(experiment, task) for task in store.tasks}
+    total = sum(costs.values())
+    with progress:
+        progress.begin(experiment.name, total, total - sum(costs[task.key] for task in missing))
+        try:
+            if warming.needed(experiment):
+                progress.note("compiling the fast methods, once for this version")
+                warming.compile_kernels(experiment)
+            for outcome in outcomes(experiment, missing, workers, progress, backend):
+                store.add(outcome)
+                progress.advance(costs[outcome.task.key], outcome.fits, outcome.unusable)
+                if stop.is_set():
+                    raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            left = len(store.missing())
+            raise Interrupted(
+                f"stopped; {len(store.tasks) - left} of {len(store.tasks)} tasks are stored in {store.folder}. "
+                f"Go on with: nestbench run {store.folder}"
+            ) from None
+
+
+DEATHS = 2
+"""Workers that may die under a task before its fits are made in children of their own."""
+
+
+def outcomes(
+    experiment: Experiment,
+    tasks: Sequence[Task],
+    workers: int,
+    progress: Progress,
+    backend: Backend = LOCAL,
+) -> Iterator[Outcome]:
+    """Yield the outcomes of tasks as they are finished, in any order.
+
+    When a worker dies (killed, out of memory, a crash in compiled code) the pool is built anew and what was under way
+    is done again; a task that saw `DEATHS` of them is done with each fit in a child process, so that a fit that kills
+    becomes a row.
+    """
+    left = {task.key: task for task in tasks}
+    deaths: Counter[str] = Counter()
+    while left:
+        started: set[str] = set()
+        waiting = list(left.values())
+        try:
+            for outcome in _map(_works(experiment, waiting, deaths, started), workers, backend):
+                del left[outcome.task.key]
+                yield outcome
+        except BrokenExecutor:
+            under_way = started & left.keys()
+            deaths.update(under_way)
+            progress.note(f"a worker died; doing again what was under way ({len(under_way)} tasks)")
+
+
+def _works(
+    experiment: Experiment, tasks: Sequence[Task], deaths: Counter[str], started: set[str]
+) -> Iterator[Work]:
+    for task in tasks:
+        started.add(task.key)
+        yield Work.of(experiment, task, guarded=deaths[task.key] >= DEATHS)
+
+
+def _map(works: Iterator[Work], workers: int, backend: Backend) -> Iterator[Outcome]:
+    with backend.open(workers) as jobs:
+        parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
+        stream = parallel(joblib.delayed(perform)(work) for work in works)
+        with contextlib.closing(stream):
+            yield from stream
+
+
+def cores() -> int:
+    """Return the cores this process may use."""
+    return int(joblib.cpu_count())
+
+
+def cost(experiment: Experiment, task: Task) -> float:
+    """Return a rough cost of a task in seconds of one core: for the bar, never for a number."""
+    chosen = [experiment.estimators[i] for i in task.estimators]
+    engine = "reference" if task.audit else experiment.engine
+    return (task.stop - task.start) * replication_seconds(experiment.cells[task.cell], chosen, engine)

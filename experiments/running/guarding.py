@@ -1,0 +1,168 @@
+"""Fits in a child process each: what crashes, hangs or eats memory there becomes a row here.
+
+Used when limits are set (`fit_timeout`, `fit_memory`), and for tasks that were under way when workers died twice. The
+child is a fork, so it costs milliseconds and starts with the data at hand; its numbers are those of an unguarded fit.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import pickle
+import select
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, NoReturn
+
+import numpy as np
+
+from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus
+from nestbench.estimators.estimator import Estimator
+from nestbench.experiments.storing.joining import join
+from nestbench.sim.batch import Batch
+from nestbench.sim.design import design_of
+from nestbench.sim.errors import InvalidInput
+from nestbench.sim.model import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a fit may take: wall seconds, and megabytes beyond what the process has; None is no limit."""
+
+    seconds: float | None = None
+    megabytes: int | None = None
+
+    def __bool__(self) -> bool:
+        return self.seconds is not None or self.megabytes is not None
+
+
+NO_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A child that ended without an answer."""
+
+    status: FitStatus
+    message: str
+
+
+def fit_guarded(estimator: Estimator, batch: Batch, model: Model, engine: str, limits: Limits) -> Estimates:
+    """Fit every replication of a batch in child processes; those whose child is lost become rows that say so.
+
+    A reference engine gets one replication a child, since a limit is for one fit; a batched engine the whole batch, and
+    halves of it when that child is lost.
+    """
+    if not hasattr(os, "fork"):
+        raise InvalidInput("fit_timeout and fit_memory need a system that can fork; leave them out here")
+    whole = estimator.engine_name(engine) == "batched" or batch.size == 1
+    if whole:
+        seconds = limits.seconds * batch.size if limits.seconds is not None else None
+        found = in_child(lambda: estimator.fit(batch, model, engine), Limits(seconds, limits.megabytes))
+        if not isinstance(found, Lost):
+            kept: Estimates = found
+            return kept
+        if batch.size == 1:
+            return blank(batch, model, _with_limit(found, limits))
+    cuts = [0, batch.size // 2, batch.size] if whole else list(range(batch.size + 1))
+    pieces = [batch.take(range(start, stop)) for start, stop in pairwise(cuts)]
+    return join([fit_guarded(estimator, piece, model, engine, limits) for piece in pieces])
+
+
+def blank(batch: Batch, model: Model, lost: Lost) -> Estimates:
+    """Return the rows of fits without an answer: every term of the model, all missing."""
+    terms = batch.once(design_of, model).terms
+    missing = np.full((batch.size, len(terms)), np.nan)
+    return Estimates(
+        terms=terms,
+        replications=batch.replications.copy(),
+        **{name: missing.copy() for name in STORED_COLUMNS},
+        status=np.full(batch.size, lost.status, dtype=np.int8),
+        quantities={},
+        message=np.ones(batch.size, dtype=np.int32),
+        messages=("", lost.message),
+        seconds=np.full(batch.size, np.nan),
+    )
+
+
+def in_child(function: Callable[[], Any], limits: Limits) -> Any:
+    """Return what a function returns in a forked child, or `Lost`; an exception in the child is raised here."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        _answer(function, writing, limits)
+    os.close(writing)
+    data = None
+    try:
+        data = _receive(reading, limits.seconds)
+    finally:
+        os.close(reading)
+        if data is None:
+            os.kill(child, signal.SIGKILL)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if data is None:
+        return Lost(FitStatus.TIMEOUT, "took too long")
+    if not data:
+        return Lost(FitStatus.FAILED, f"the process died while fitting ({_cause(code)})")
+    done, value = pickle.loads(data)
+    if done:
+        return value
+    if isinstance(value, MemoryError):
+        return Lost(FitStatus.FAILED, "needed too much memory")
+    raise value
+
+
+def _answer(function: Callable[[], Any], writing: int, limits: Limits) -> NoReturn:
+    """In the child: do it, send (True, value) or (False, exception), and end without any clean-up of the parent's."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    faulthandler.disable()
+    try:
+        _limit_memory(limits.megabytes)
+        answer: tuple[bool, Any] = (True, function())
+    except Exception as error:
+        answer = (False, error)
+    try:
+        with os.fdopen(writing, "wb") as pipe:
+            pickle.dump(answer, pipe, protocol=pickle.HIGHEST_PROTOCOL)
+    finally:
+        os._exit(0)
+
+
+def _receive(reading: int, seconds: float | None) -> bytes | None:
+    """Return all a child sends until it ends (nothing if it died), or None when time is up."""
+    deadline = None if seconds is None else time.monotonic() + seconds
+    parts: list[bytes] = []
+    while True:
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        if not select.select([reading], [], [], left)[0]:
+            return None
+        part = os.read(reading, 1 << 20)
+        if not part:
+            return b"".join(parts)
+        parts.append(part)
+
+
+def _limit_memory(megabytes: int | None) -> None:
+    if megabytes is None:
+        return
+    import resource
+
+    with open("/proc/self/statm", encoding="ascii") as file:
+        now = int(file.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (now + megabytes * 2**20, resource.RLIM_INFINITY))
+
+
+def _cause(code: int) -> str:
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+
+def _with_limit(lost: Lost, limits: Limits) -> Lost:
+    if lost.status is FitStatus.TIMEOUT:
+        return Lost(lost.status, f"took longer than {limits.seconds:g} s")
+    if "memory" in lost.message:
+        return Lost(lost.status, f"needed more than {limits.megabytes} MB")
+    return lost

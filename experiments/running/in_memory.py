@@ -1,0 +1,48 @@
+"""Runs that are never stored: small studies inside a test, with the same draws and fits as a stored run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from nestbench.estimators.estimates import Estimates
+from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.running.telling import told
+from nestbench.experiments.running.work import fit_all
+from nestbench.experiments.storing.provenance import packages
+
+
+@dataclass(slots=True)
+class InMemory:
+    """The results of an experiment, computed cell by cell when asked for. Implements `Results`."""
+
+    experiment: Experiment
+    provenance: Mapping[str, Any] = field(default_factory=lambda: {"packages": packages()})
+    _cells: dict[int, Mapping[str, Estimates]] = field(default_factory=dict, repr=False)
+
+    def estimates(self, cell: int) -> Mapping[str, Estimates]:
+        """Estimates of one cell by estimator label; each method on as many replications as a stored run gives it."""
+        if cell not in self._cells:
+            self._cells[cell] = _fitted(self.experiment, cell)
+        return self._cells[cell]
+
+    def timings(self, cell: int) -> pd.DataFrame:
+        """No times are kept."""
+        return pd.DataFrame(columns=["estimator", "engine", "replication", "seconds"])
+
+    def audits(self) -> pd.DataFrame:
+        """No audits are made."""
+        return pd.DataFrame()
+
+
+def _fitted(experiment: Experiment, cell: int) -> dict[str, Estimates]:
+    found: dict[str, Estimates] = {}
+    for count in sorted({experiment.limit(e) for e in experiment.estimators}):
+        chosen = told(
+            (e for e in experiment.estimators if experiment.limit(e) == count), experiment.cells[cell]
+        )
+        found |= fit_all(experiment.cells[cell], experiment.seed, range(count), chosen, experiment.engine)
+    return {e.label: found[e.label] for e in experiment.estimators}

@@ -1,0 +1,83 @@
+"""Precision instead of a count: cells are doubled until the Monte Carlo errors asked for are reached.
+
+The sizes of the rounds are fixed in advance (n, 2n, 4n, ... up to a maximum), and whether a cell goes on depends on its
+stored estimates alone, so neither speed nor workers nor an interruption changes what is run. Only `max_time`, looked at
+between rounds, does by its nature.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.plan import Round
+from nestbench.experiments.running.backends import LOCAL, Backend
+from nestbench.experiments.running.execute import execute
+from nestbench.experiments.running.progress import Progress
+from nestbench.experiments.storing.store import Store
+
+
+class Judge(Protocol):
+    """Knows measures and their Monte Carlo errors (reports do; experiments don't)."""
+
+    def check(self, experiment: Experiment) -> None:
+        """Refuse targets for measures that aren't."""
+
+    def errors(self, store: Store, cell: int) -> Mapping[str, float]:
+        """Return the largest Monte Carlo error in a cell of each measure with a target."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How far a cell came: its replications, and by measure the largest error and the target."""
+
+    cell: int
+    replications: int
+    errors: Mapping[str, tuple[float, float]]
+
+    @property
+    def done(self) -> bool:
+        """Whether every target is met."""
+        return all(error <= target for error, target in self.errors.values())
+
+
+def refine(
+    store: Store, judge: Judge, workers: int | None, progress: Progress, backend: Backend = LOCAL
+) -> list[Reached]:
+    """Run a store round by round until every cell has its precision, its maximum, or time is up."""
+    precision = store.experiment.precision
+    assert precision is not None
+    started = time.monotonic()
+    while True:
+        execute(store, workers, progress, backend)
+        last = store.rounds[-1]
+        found = [_reached(store, judge, cell, last) for cell in range(len(last.replications))]
+        sizes = tuple(
+            n if cell.done else max(n, min(2 * n, precision.max_replications))
+            for n, cell in zip(last.replications, found, strict=True)
+        )
+        late = precision.max_time is not None and time.monotonic() - started > precision.max_time
+        if sizes == last.replications or late:
+            store.remember_precision([_words(cell) for cell in found])
+            return found
+        progress.note(f"precision: {sum(not cell.done for cell in found)} cells need more replications")
+        store.extend(Round(sizes, last.reference, last.audit))
+
+
+def _reached(store: Store, judge: Judge, cell: int, last: Round) -> Reached:
+    precision = store.experiment.precision
+    assert precision is not None
+    errors = judge.errors(store, cell)
+    pairs = {name: (errors[name], target) for name, target in precision.targets.items() if name in errors}
+    return Reached(cell, last.replications[cell], pairs)
+
+
+def _words(reached: Reached) -> str:
+    parts = [
+        f"{name} {error:.2g} ({'reached' if error <= target else 'not reached'}: {target:g})"
+        for name, (error, target) in reached.errors.items()
+    ]
+    return f"cell {reached.cell}, {reached.replications} replications: largest MCSE of {', '.join(parts)}"

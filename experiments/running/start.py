@@ -1,0 +1,117 @@
+"""From an experiment to a finished store: the one function behind `nestbench.run` and the command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from nestbench.estimators import registry
+from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.running.backends import LOCAL, Backend
+from nestbench.experiments.running.execute import cores, execute
+from nestbench.experiments.running.precision import Judge, refine
+from nestbench.experiments.running.progress import Progress, Quiet
+from nestbench.experiments.running.shards import Shard
+from nestbench.experiments.storing.provenance import provenance
+from nestbench.experiments.storing.store import MANIFEST, Store, same_experiment
+from nestbench.experiments.toml.reading import read_experiment
+from nestbench.sim.errors import InvalidInput
+
+Source = Experiment | str | Path
+
+
+def resolve(source: Source, changes: Mapping[str, Any] | None = None) -> Experiment:
+    """Return an experiment: as given, of a catalogue name, a TOML file, or a run directory; with changes made.
+
+    `changes` are keys of ``[experiment]``: replications, seed, engine, estimators (names or tables); None changes
+    nothing.
+    """
+    asked = {key: value for key, value in (changes or {}).items() if value is not None}
+    if is_run(source):
+        source = Store.open(str(source)).experiment
+    if not isinstance(source, Experiment):
+        return read_experiment(source, asked)
+    if "estimators" in asked:
+        asked["estimators"] = tuple(registry.get(choice) for choice in asked["estimators"])
+    if asked.get("replications", 1) < 1:
+        raise InvalidInput(f"expected replications >= 1, got {asked['replications']}")
+    changed = replace(source, **asked)
+    for estimator in changed.estimators:
+        estimator.engine(changed.engine)
+    return changed
+
+
+def is_run(source: Source) -> bool:
+    """Whether a source is the directory of a run."""
+    return isinstance(source, (str, Path)) and (Path(source) / MANIFEST).is_file()
+
+
+def folder_for(source: Source, experiment: Experiment, out: str | Path | None) -> Path:
+    """Return where a run goes: `out`; the run directory it resumes; or ``runs/NAME``.
+
+    If ``runs/NAME`` holds another experiment, say the same file with another seed, ``runs/NAME-KEY``.
+    """
+    if out is not None:
+        return Path(out)
+    if is_run(source) and same_experiment(Path(str(source)), experiment):
+        return Path(str(source))
+    usual = Path("runs") / experiment.name
+    return (
+        usual if same_experiment(usual, experiment) else usual.with_name(f"{usual.name}-{experiment.key[:8]}")
+    )
+
+
+def run_experiment(
+    source: Source,
+    out: str | Path | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    changes: Mapping[str, Any] | None = None,
+    block: int | None = None,
+    shard: str | None = None,
+    judge: Judge | None = None,
+    backend: Backend = LOCAL,
+) -> Store:
+    """Run what is missing of an experiment in its directory, and return the finished store.
+
+    Parameters
+    ----------
+    source : Experiment, str or Path
+        An experiment, a catalogue name, a TOML file, or a run directory to resume.
+    out : str or Path
+        The run directory; see `folder_for`.
+    workers : int
+        Processes; the results don't depend on it.
+    progress : Progress
+        Hears of stored tasks.
+    changes : mapping
+        See `resolve`.
+    block : int
+        Replications per task; the results don't depend on it.
+    shard : str
+        ``3/100``: only that part of the tasks, to be joined with `merging.merge`.
+    judge : Judge
+        Knows Monte Carlo errors, for an experiment with ``[precision]``.
+    backend : Backend
+        Where the work is done.
+    """
+    if workers is not None and workers < 1:
+        raise InvalidInput(f"expected workers >= 1, got {workers}; leave it out for one per core")
+    experiment = resolve(source, changes)
+    folder = folder_for(source, experiment, out)
+    part = Shard.parse(shard) if shard is not None else None
+    if part is not None and out is None and not is_run(source):
+        folder = folder.with_name(f"{folder.name}.part-{part.index}-of-{part.count}")
+    whose = (part.index, part.count) if part is not None else None
+    store = Store.create(folder, experiment, provenance(workers or cores()), block, whose)
+    try:
+        if experiment.precision and judge and part is None:
+            judge.check(experiment)
+            refine(store, judge, workers, progress or Quiet(), backend)
+        else:
+            execute(store, workers, progress, backend)
+    finally:
+        store.release()
+    return store

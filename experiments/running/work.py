@@ -1,0 +1,186 @@
+"""What a worker does with a task: draw, fit, and return files; it touches neither disk nor shared state."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import cloudpickle
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus
+from nestbench.estimators.estimator import Estimator
+from nestbench.experiments import plugins
+from nestbench.experiments.experiment import Experiment, Plugin
+from nestbench.experiments.plan import Task
+from nestbench.experiments.running import auditing
+from nestbench.experiments.running.guarding import NO_LIMITS, Limits, fit_guarded
+from nestbench.experiments.running.telling import told
+from nestbench.experiments.storing import encoding
+from nestbench.experiments.storing.joining import join
+from nestbench.sim.batch import Batch
+from nestbench.sim.cell import Cell
+from nestbench.sim.errors import NestbenchError
+
+BATCH_NUMBERS = 1_000_000
+"""Numbers drawn at once (8 MB): what bounds a worker's memory whatever the size of its task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A task with all a worker needs: the pickled cell and estimators, readable once the plugins are loaded, and the
+    process it comes from (`home`)."""
+
+    task: Task
+    seed: int
+    engine: str
+    plugins: tuple[Plugin, ...]
+    blob: bytes
+    home: int
+    limits: Limits = NO_LIMITS
+    guarded: bool = False
+
+    @classmethod
+    def of(cls, experiment: Experiment, task: Task, guarded: bool = False) -> Work:
+        """Return the work of a task of an experiment; `guarded` fits are made in child processes."""
+        cell = experiment.cells[task.cell]
+        chosen = told((experiment.estimators[i] for i in task.estimators), cell)
+        blob = cloudpickle.dumps((cell, chosen))
+        limits = Limits(experiment.fit_timeout, experiment.fit_memory)
+        return cls(
+            task,
+            experiment.seed,
+            experiment.engine,
+            experiment.plugins,
+            blob,
+            home=os.getpid(),
+            limits=limits,
+            guarded=guarded or bool(limits),
+        )
+
+    def open(self) -> tuple[Cell, tuple[Estimator, ...]]:
+        """Load the plugins, then return cell and estimators."""
+        for plugin in self.plugins:
+            plugins.load_plugin(plugin)
+        cell, estimators = pickle.loads(self.blob)
+        return cell, estimators
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file to be stored: path within the run directory, bytes, their SHA-256."""
+
+    path: str
+    data: bytes
+    sha256: str
+
+    @classmethod
+    def of(cls, path: str, data: bytes) -> File:
+        """Return a file with its checksum."""
+        return cls(path, data, hashlib.sha256(data).hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a task."""
+
+    task: Task
+    files: tuple[File, ...]
+    fits: int
+    unusable: int
+    seconds: float
+
+
+class TaskError(NestbenchError):
+    """A method or law raised where none may: a defect in it, not in the data."""
+
+    exit_code = 1
+
+
+def perform(work: Work) -> Outcome:
+    """Do a task. Inner thread pools are held to one thread: a worker is one core's worth."""
+    if os.getpid() != work.home and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to handle
+    started = time.perf_counter()
+    cell, estimators = work.open()
+    with threadpool_limits(1):
+        if work.task.audit:
+            rows = auditing.audit(cell, work.seed, work.task, estimators)
+            report = File.of(f"{work.task.key}.parquet", encoding.encode_audit(rows))
+            return Outcome(work.task, (report,), 0, 0, time.perf_counter() - started)
+        limits = work.limits if work.guarded else None
+        found = fit_all(
+            cell, work.seed, range(work.task.start, work.task.stop), estimators, work.engine, limits
+        )
+    engines = {e.label: e.engine_name(work.engine) for e in estimators}
+    unusable = sum(int((e.status > FitStatus.BOUNDARY).sum()) for e in found.values())
+    files = (
+        File.of(f"{work.task.key}.parquet", encoding.encode_estimates(found)),
+        File.of(f"times{work.task.key.removeprefix('fits')}.parquet", encoding.encode_times(found, engines)),
+    )
+    return Outcome(work.task, files, work.task.fits, unusable, time.perf_counter() - started)
+
+
+def fit_all(
+    cell: Cell,
+    seed: int,
+    replications: range,
+    estimators: tuple[Estimator, ...],
+    engine: str,
+    limits: Limits | None = None,
+) -> Mapping[str, Estimates]:
+    """Return the estimates of some replications by label, drawn and fitted in batches of bounded memory; in child
+    processes if there are `limits`."""
+    parts: dict[str, list[Estimates]] = {e.label: [] for e in estimators}
+    for batch in batches(cell, seed, replications):
+        for estimator in estimators:
+            parts[estimator.label].append(_fit(estimator, batch, cell, engine, limits))
+    return {label: join(found) for label, found in parts.items()}
+
+
+def batches(cell: Cell, seed: int, replications: range) -> Iterator[Batch]:
+    """Yield the data sets of some replications, about `BATCH_NUMBERS` numbers at a time."""
+    numbers = (4 + len(cell.model.formula.split("+"))) * int(cell.layout.sizes().sum())
+    step = max(1, BATCH_NUMBERS // numbers)
+    for start in range(replications.start, replications.stop, step):
+        yield cell.draw(seed, range(start, min(start + step, replications.stop)))
+
+
+def _fit(estimator: Estimator, batch: Batch, cell: Cell, engine: str, limits: Limits | None) -> Estimates:
+    try:
+        if limits is None:
+            found = estimator.fit(batch, cell.model, engine)
+        else:
+            found = fit_guarded(estimator, batch, cell.model, engine, limits)
+    except NestbenchError:
+        raise
+    except Exception as error:
+        first, last = batch.replications[0], batch.replications[-1]
+        raise TaskError(
+            f"the method '{estimator.label}' raised {type(error).__name__}: {error} (cell {cell.key}, "
+            f"replications {first} to {last}). An engine returns a status instead; this is a defect in the method"
+        ) from error
+    wrong = _misshapen(found, batch)
+    if wrong:
+        raise TaskError(f"the method '{estimator.label}' returned {wrong}: a defect in the method")
+    return found
+
+
+def _misshapen(found: Estimates, batch: Batch) -> str:
+    """Return what is wrong with the shape of an engine's answer, or nothing."""
+    if not np.array_equal(found.replications, batch.replications):
+        return f"{found.size} fits for {batch.size} data sets, or in another order"
+    wanted = (batch.size, len(found.terms))
+    for name in STORED_COLUMNS:
+        if getattr(found, name).shape != wanted:
+            return f"'{name}' of shape {getattr(found, name).shape} where {wanted} was expected"
+    if not np.isin(found.status, list(FitStatus)).all():
+        return "a status that doesn't exist"
+    return ""

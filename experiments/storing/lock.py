@@ -1,0 +1,78 @@
+"""One writer per run directory, ended by the operating system when its process ends, however it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from nestbench.experiments.storing.files import unwritable
+from nestbench.sim.errors import StoreError
+
+NAME = "lock"
+
+
+class Lock:
+    """An exclusive lock on a directory, held until `release` or the end of the process."""
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / NAME
+        try:
+            self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise unwritable(path, error) from error
+        if not _try_lock(self._handle):
+            holder = _holder(path)
+            os.close(self._handle)
+            raise StoreError(
+                f"expected '{folder}' to be free, but another run is writing to it{holder}; wait for it, stop it, or "
+                "choose another directory with -o DIR (out=...)"
+            )
+        text = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": _now()})
+        os.ftruncate(self._handle, 0)
+        os.pwrite(self._handle, text.encode(), 0)
+
+    def release(self) -> None:
+        """Let others in; harmless when repeated."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+def _try_lock(handle: int) -> bool:
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        else:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _holder(path: Path) -> str:
+    try:
+        holder = json.loads(path.read_text())
+        return f" (process {holder['pid']} on {holder['host']}, since {holder['since']})"
+    except (OSError, ValueError, KeyError):
+        return ""
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,101 @@
+"""Parts of a run joined into one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nestbench.experiments.storing import journal
+from nestbench.experiments.storing.files import write_atomically
+from nestbench.experiments.storing.store import Store
+from nestbench.experiments.storing.verifying import damaged
+from nestbench.sim.errors import InvalidInput, StoreError
+
+
+def merge(parts: Sequence[Path], out: Path, provenance: Mapping[str, Any]) -> tuple[Store, list[str]]:
+    """Join the parts of a run in a new directory.
+
+    Parameters
+    ----------
+    parts : sequence of Path
+        Directories written with ``nestbench run --shard``.
+    out : Path
+        Directory of the joined run.
+    provenance : mapping
+        Of the joining session.
+
+    Returns
+    -------
+    Store
+        The joined run; what no part has is missing in it, and running it makes it.
+    list of str
+        What is missing or damaged, in words.
+
+    Raises
+    ------
+    StoreError
+        A part of another experiment or of another division, or two parts with the same task.
+    """
+    stores = [Store.open(part) for part in parts]
+    _check_same(stores)
+    _check_apart(stores)
+    notes: list[str] = []
+    joined = Store.create(out, stores[0].experiment, provenance, like=stores[0])
+    try:
+        for store in stores:
+            notes += _adopt(joined, store)
+    finally:
+        joined.release()
+    return joined, notes + _missing(stores)
+
+
+def _check_same(stores: Sequence[Store]) -> None:
+    if not stores:
+        raise InvalidInput("expected at least one part to merge, got none")
+    first = stores[0]
+    for store in stores[1:]:
+        if store.experiment.key != first.experiment.key:
+            raise StoreError(
+                f"expected parts of one experiment, got '{store.folder}' ({store.experiment.name}, key "
+                f"{store.experiment.key}) beside '{first.folder}' ({first.experiment.name}, key "
+                f"{first.experiment.key}); leave it out"
+            )
+        if (store.rounds, store.block) != (first.rounds, first.block):
+            raise StoreError(
+                f"expected parts with the same replications, got '{store.folder}' beside '{first.folder}'; run its "
+                "part again with the same command as the others"
+            )
+
+
+def _check_apart(stores: Sequence[Store]) -> None:
+    owner: dict[str, Store] = {}
+    for store in stores:
+        for key in store.entries:
+            if key in owner:
+                raise StoreError(
+                    f"expected parts without overlap, got '{owner[key].folder}' and '{store.folder}' with the same "
+                    f"task {key}; leave one of them out"
+                )
+            owner[key] = store
+
+
+def _adopt(joined: Store, store: Store) -> list[str]:
+    harmed = {entry.task.key: wrong for entry, wrong in damaged(store.folder, store.entries.values())}
+    whole = [entry for key, entry in store.entries.items() if key not in harmed and key not in joined.entries]
+    for entry in whole:
+        for path, _, _ in entry.files:
+            write_atomically(joined.folder / path, (store.folder / path).read_bytes())
+    journal.append(joined.folder / journal.NAME, whole)
+    joined.adopt(whole)
+    return [f"damaged in {store.folder}: {wrong}" for wrong in harmed.values()]
+
+
+def _missing(stores: Sequence[Store]) -> list[str]:
+    notes = [f"unfinished: {s.folder} lacks {len(s.missing())} tasks" for s in stores if s.missing()]
+    shards = [s.shard for s in stores if s.shard is not None]
+    if shards:
+        there = {index for index, _ in shards}
+        count = shards[0][1]
+        notes += [f"missing: part {i}/{count}" for i in range(1, count + 1) if i not in there]
+    return notes

@@ -1,0 +1,264 @@
+"""Experiments from TOML files and from plain tables, every mistake of a file said at once."""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from nestbench.estimators import registry
+from nestbench.estimators.estimator import Estimator
+from nestbench.experiments import catalog, plugins
+from nestbench.experiments.experiment import Experiment, Plugin, Precision
+from nestbench.experiments.toml import factors
+from nestbench.experiments.toml.fields import Problems, build, check_keys, show
+from nestbench.experiments.toml.published import check_published
+from nestbench.experiments.toml.writing import to_toml
+from nestbench.sim.cell import Cell
+from nestbench.sim.errors import InvalidInput, did_you_mean
+from nestbench.sim.laws import law_named
+from nestbench.sim.layout import Layout
+from nestbench.sim.model import Model
+
+Tables = Mapping[str, Any]
+
+Choice = str | dict[str, Any]
+Count = Annotated[int, Field(ge=1)]
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The ``[experiment]`` table."""
+
+    name: Annotated[str, Field(pattern=NAME, max_length=80)]
+    estimators: Annotated[list[Choice], Field(min_length=1)]
+    title: str = ""
+    aims: str = ""
+    replications: Count = 1000
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 20261122
+    engine: Literal["auto", "reference", "batched"] = "auto"
+    reference_replications: Count = 200
+    audit: Annotated[int, Field(ge=0)] = 20
+    fit_timeout: Annotated[float, Field(gt=0)] | None = None
+    fit_memory: Annotated[int, Field(ge=1)] | None = None
+    plugins: Annotated[list[str], Field()] = ()  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, slots=True)
+class PrecisionLimits:
+    """The keys of ``[precision]`` that are no measures."""
+
+    max_replications: Count = 100_000
+    max_time: Annotated[float, Field(gt=0)] | None = None
+
+
+SECTIONS: dict[str, Any] = dict.fromkeys(
+    ("experiment", "population", "layout", "model", "factors", "precision", "published")
+)
+
+
+def read_experiment(path: str | Path, changes: Tables | None = None) -> Experiment:
+    """Return the experiment of a catalogue name or a TOML file.
+
+    Parameters
+    ----------
+    path : str or Path
+        A name of the catalogue (``nestbench list``) or a TOML file.
+    changes : mapping
+        Keys of ``[experiment]`` to set instead of the file's: replications, seed, engine, estimators, ...
+
+    Raises
+    ------
+    InvalidInput
+        No such file, no TOML, or mistakes in it: all of them listed, each with key, value and what is allowed.
+    """
+    file = find(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+        tables = tomllib.loads(text)
+    except OSError as error:
+        raise InvalidInput(f"expected a readable TOML file, got '{path}' ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"expected a TOML file, got '{path}', which can't be read: {error}") from error
+    return experiment_from(changed(tables, changes), source=text, base=file.parent, where=str(path))
+
+
+def find(path: str | Path) -> Path:
+    """Return the file of a catalogue name or path."""
+    if Path(path).is_file():
+        return Path(path)
+    known = catalog.names()
+    if str(path) in known:
+        return catalog.path_of(str(path))
+    raise InvalidInput(
+        f"expected a TOML file or a catalogue name, got '{path}', which is neither."
+        f"{did_you_mean(str(path), known)} Catalogue: {', '.join(known)}. "
+        "Make a file of your own with: nestbench new NAME"
+    )
+
+
+def changed(tables: Tables, changes: Tables | None) -> Tables:
+    """Return the tables with some keys of ``[experiment]`` set; None leaves a key as it is."""
+    asked = {key: value for key, value in (changes or {}).items() if value is not None}
+    settings = tables.get("experiment", {})
+    if not asked or not isinstance(settings, Mapping):
+        return tables
+    return {**tables, "experiment": {**settings, **asked}}
+
+
+def experiment_from(
+    tables: Tables, source: str = "", base: Path | None = None, where: str = "experiment"
+) -> Experiment:
+    """Return an experiment from the tables of a TOML file, as dictionaries.
+
+    Parameters
+    ----------
+    tables : mapping
+        Sections ``experiment``, ``population``, ``layout``, ``model``, ``factors``.
+    source : str
+        The TOML text; one is written when there is none.
+    base : Path
+        Folder that plugin paths are relative to (default: the current one).
+    where : str
+        How error messages call the input.
+    """
+    problems = Problems()
+    check_keys(tables, SECTIONS, "", problems)
+    if "experiment" not in tables:
+        problems.add(
+            'the section [experiment] is missing; it needs at least name = "..." and estimators = [...]'
+        )
+        problems.refuse(where)
+    settings = build(Settings, tables["experiment"], "experiment", problems)
+    raw = tables["experiment"] if isinstance(tables["experiment"], Mapping) else {}
+    loaded = _plugins(_listed(raw, "plugins", str), base or Path.cwd(), problems)
+    levels, cells = _cells(tables, problems)
+    crossed = tables.get("factors", {})
+    check_published(tables.get("published", []), crossed if isinstance(crossed, Mapping) else {}, problems)
+    chosen = _estimators(_listed(raw, "estimators", (str, dict)), raw.get("engine", "auto"), problems)
+    precision = _precision(tables["precision"], problems) if "precision" in tables else None
+    problems.refuse(where)
+    assert settings is not None
+    shared = {
+        f.name: getattr(settings, f.name) for f in fields(Settings) if f.name not in ("estimators", "plugins")
+    }
+    experiment = Experiment(
+        **shared,
+        cells=cells,
+        levels=levels,
+        estimators=chosen,
+        plugins=loaded,
+        precision=precision,
+        source=source or to_toml(tables),
+    )
+    return replace(experiment, title=experiment.title or experiment.name)
+
+
+def _precision(table: Any, problems: Problems) -> Precision | None:
+    """Read ``[precision]``: limits by name, every other key a measure with its largest Monte Carlo error."""
+    if not isinstance(table, Mapping):
+        problems.add(f"[precision] should be a table of measures, got {show(table)}")
+        return None
+    limits = {key: value for key, value in table.items() if key in ("max_replications", "max_time")}
+    targets = {key: value for key, value in table.items() if key not in limits}
+    if not targets:
+        problems.add(
+            "precision needs at least one measure with its largest Monte Carlo error, e.g. coverage = 0.002"
+        )
+    for name, target in targets.items():
+        if isinstance(target, bool) or not isinstance(target, (int, float)) or not target > 0:
+            problems.add(f"precision.{name} should be a Monte Carlo error greater than 0, got {show(target)}")
+    found = build(PrecisionLimits, limits, "precision", problems)
+    return Precision(targets, found.max_replications, found.max_time) if found and targets else None
+
+
+def _listed(table: Tables, key: str, kinds: Any) -> list[Any]:
+    """Return the usable items of a list; what is wrong with the others is said elsewhere: no error hides another."""
+    found = table.get(key, [])
+    return [item for item in found if isinstance(item, kinds)] if isinstance(found, (list, tuple)) else []
+
+
+def _plugins(paths: Sequence[str], base: Path, problems: Problems) -> tuple[Plugin, ...]:
+    plugins.load_entry_points()
+    found: list[Plugin] = []
+    for path in paths:
+        file = (base / path).resolve()
+        if not file.is_file():
+            problems.add(
+                f"experiment.plugins should name Python files (relative to the TOML file), got {show(path)}"
+            )
+            continue
+        if any(Path(other.path).name == file.name for other in found):
+            problems.add(f"experiment.plugins has two files called {file.name}; give them different names")
+            continue
+        try:
+            plugin = Plugin.at(file)
+            plugins.load_plugin(plugin)
+            found.append(plugin)
+        except InvalidInput as error:
+            problems.add(f"experiment.plugins: {error}")
+    return tuple(found)
+
+
+def _estimators(choices: Sequence[Choice], engine: str, problems: Problems) -> tuple[Estimator, ...]:
+    found: list[Estimator] = []
+    for choice in choices:
+        try:
+            estimator = registry.get(choice)
+            if engine in ("auto", "reference", "batched"):
+                estimator.engine(engine)
+            found.append(estimator)
+        except InvalidInput as error:
+            problems.add(f"experiment.estimators: {error}")
+    for label, times in Counter(e.label for e in found).items():
+        if times > 1:
+            problems.add(f"experiment.estimators has '{label}' {times} times; name each method once")
+    return tuple(found)
+
+
+def _cells(tables: Tables, problems: Problems) -> tuple[tuple[Mapping[str, Any], ...], tuple[Cell, ...]]:
+    base: dict[str, Any] = {}
+    for section in factors.SECTIONS:
+        base[section] = tables.get(section, {})
+        if not isinstance(base[section], Mapping):
+            problems.add(f"[{section}] should be a table of keys, got {show(base[section])}")
+            return (), ()
+    crossed = list(factors.cross(base, factors.check(tables.get("factors", {}), problems)))
+    cells = [_cell(chosen, problems) for _, chosen in crossed]
+    kept = [(levels, cell) for (levels, _), cell in zip(crossed, cells, strict=True) if cell is not None]
+    for key, times in Counter(cell.key for _, cell in kept).items():
+        if times > 1:
+            same = next(levels for levels, cell in kept if cell.key == key)
+            problems.add(f"factors make the cell {dict(same)} {times} times; each cell should be made once")
+    return tuple(levels for levels, _ in kept), tuple(cell for _, cell in kept)
+
+
+def _cell(tables: Mapping[str, Any], problems: Problems) -> Cell | None:
+    population = dict(tables["population"])
+    layout = build(Layout, tables["layout"], "layout", problems)
+    model = build(Model, tables["model"], "model", problems)
+    try:
+        law = law_named(population.pop("law", "random-intercept"))
+    except InvalidInput as error:
+        problems.add(f"population.law: {error}")
+        return None
+    drawn = build(law, population, "population", problems)
+    if layout is not None and layout.schools < 2:
+        problems.add(
+            f"layout.schools should be at least 2, got {layout.schools}; "
+            "with one school nothing separates it from its students"
+        )
+        return None
+    if drawn is None or layout is None or model is None:
+        return None
+    try:
+        return Cell(drawn, layout, model)
+    except InvalidInput as error:
+        problems.add(str(error))
+        return None

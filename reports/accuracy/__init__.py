@@ -1,0 +1,1 @@
+"""Accuracy as a regression test: baselines, checks, evidence for assertions."""

@@ -1,0 +1,255 @@
+"""The accuracy of a run as a small file: what `nestbench baseline` writes and `nestbench check` compares with.
+
+A `Baseline` holds, per cell x estimator: measures with their MCSE and n, statuses by replication, a digest of
+all numbers, codes that tell later which replications moved (`reports.fingerprint`), and the numbers of a few
+replications to read. It also holds what says whether a comparison is fair: keys of cells, seed, versions of
+estimators and packages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nestbench.estimators.estimates import Estimates
+from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.results import Results
+from nestbench.experiments.toml.plain import to_plain
+from nestbench.reports.accuracy import fingerprint
+from nestbench.reports.accuracy.fingerprint import Codes, Scales
+from nestbench.reports.measures.performance import performance_of_cell
+from nestbench.sim.batch import Ints
+from nestbench.sim.cell import Cell
+
+KEPT = (
+    "bias",
+    "empirical_se",
+    "rmse",
+    "model_se",
+    "se_error",
+    "coverage",
+    "rejection",
+    "interval_width",
+    "usable_share",
+)
+"""Measures that a baseline keeps."""
+
+PACKAGES = ("nestbench", "statsmodels", "numpy", "scipy", "numba")
+"""Packages whose versions a baseline keeps."""
+
+CODED_REPLICATIONS = 1000
+SAMPLED_REPLICATIONS = 2
+SAMPLED_COLUMNS = ("estimate", "std_error", "df", "p_value")
+
+Value = tuple[float, float, int]
+"""(value, MCSE, n) of a measure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """An estimator as it was: its version, the engine that ran, its agreement class (or ``none``)."""
+
+    version: int
+    engine: str
+    agreement: str
+
+    @property
+    def rtol(self) -> float:
+        """Relative tolerance between two computations of the same data set."""
+        return fingerprint.tolerance(self.agreement)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Record:
+    """One estimator in one cell.
+
+    Attributes
+    ----------
+    replications : int64 [R]
+        Numbers of the attempted replications, ascending.
+    status : int8 [R]
+        `FitStatus` of each.
+    digest : str
+        SHA-256 of all numbers (`fingerprint.digest_of`).
+    measures : mapping
+        Term -> measure -> (value, MCSE, n).
+    df : mapping
+        Term -> (smallest, largest) df of the usable fits; inf for a normal reference distribution.
+    scales : mapping
+        Term -> scales of its numbers in the codes.
+    codes : mapping
+        Part -> codes of the first replications, uint16.
+    sample : mapping
+        Term -> column -> numbers of the first few replications.
+    """
+
+    replications: Ints
+    status: npt.NDArray[np.int8]
+    digest: str
+    measures: Mapping[str, Mapping[str, Value]]
+    df: Mapping[str, tuple[float, float]]
+    scales: Scales
+    codes: Mapping[str, Codes]
+    sample: Mapping[str, Mapping[str, list[float]]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CellRecord:
+    """One cell: number, key, factor levels, size of its tests, true values, and its estimators by label."""
+
+    number: int
+    key: str
+    factors: Mapping[str, Any]
+    alpha: float
+    truth: Mapping[str, float]
+    estimators: Mapping[str, Record]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Baseline:
+    """The accuracy of a run.
+
+    Attributes
+    ----------
+    key : str
+        The experiment's key.
+    experiment : mapping
+        The experiment as plain values (`experiments.plain`): a baseline can be run again without any other file.
+    versions : mapping
+        Package -> version, as run.
+    methods : mapping
+        Estimator label -> `Method`.
+    cells : tuple of CellRecord
+    """
+
+    key: str
+    experiment: Mapping[str, Any]
+    versions: Mapping[str, str]
+    methods: Mapping[str, Method]
+    cells: tuple[CellRecord, ...]
+
+    @property
+    def name(self) -> str:
+        """The experiment's name."""
+        return str(self.experiment["name"])
+
+    @property
+    def seed(self) -> int:
+        """The experiment's seed."""
+        return int(self.experiment["seed"])
+
+
+def baseline_of(
+    results: Results, codes: int = CODED_REPLICATIONS, sample: int = SAMPLED_REPLICATIONS
+) -> Baseline:
+    """Return the accuracy of a run.
+
+    Parameters
+    ----------
+    results : Results
+    codes : int
+        Replications per cell and estimator that keep codes: 6 bytes each.
+    sample : int
+        Replications whose numbers are kept to be read.
+    """
+    experiment = results.experiment
+    methods = methods_of(experiment)
+    cells = []
+    for number, cell in enumerate(experiment.cells):
+        found = {label: e for label, e in results.estimates(number).items() if e.size}
+        records = {
+            label: record_of(
+                estimates,
+                cell,
+                methods[label].rtol,
+                fingerprint.scales_of(estimates),
+                codes=codes,
+                sample=sample,
+            )
+            for label, estimates in found.items()
+        }
+        cells.append(cell_record(experiment, number, records))
+    return Baseline(
+        key=experiment.key,
+        experiment=to_plain(experiment),
+        versions=versions_of(results),
+        methods=methods,
+        cells=tuple(cells),
+    )
+
+
+def cell_record(experiment: Experiment, number: int, records: Mapping[str, Record]) -> CellRecord:
+    """Return a cell with its estimators' records."""
+    cell = experiment.cells[number]
+    truth = {term: float(value) for term, value in cell.population.truth.items() if np.ndim(value) == 0}
+    return CellRecord(
+        number, cell.key, dict(experiment.levels[number]), round(cell.model.alpha, 12), truth, records
+    )
+
+
+def record_of(
+    estimates: Estimates, cell: Cell, rtol: float, scales: Scales, codes: int, sample: int = 0
+) -> Record:
+    """Return the record of one estimator in one cell, its codes on the given scales."""
+    return Record(
+        replications=estimates.replications,
+        status=estimates.status,
+        digest=fingerprint.digest_of(estimates),
+        measures=measures_of(estimates, cell),
+        df=df_ranges(estimates),
+        scales=scales,
+        codes={part: c[:codes] for part, c in fingerprint.codes_of(estimates, scales, rtol).items()},
+        sample=_sample(estimates, sample),
+    )
+
+
+def measures_of(estimates: Estimates, cell: Cell) -> dict[str, dict[str, Value]]:
+    """Return term -> measure -> (value, MCSE, n) of the measures a baseline keeps."""
+    table = performance_of_cell({"": estimates}, cell.population.truth, cell.model)
+    table = table[table["measure"].isin(KEPT)]
+    found: dict[str, dict[str, Value]] = {}
+    columns = (table[name].tolist() for name in ("term", "measure", "value", "mcse", "n"))
+    for term, measure, value, mcse, n in zip(*columns, strict=True):
+        found.setdefault(term, {})[measure] = (value, mcse, n)
+    return found
+
+
+def df_ranges(estimates: Estimates) -> dict[str, tuple[float, float]]:
+    """Return the smallest and largest df of each term's usable fits; terms without df are left out."""
+    ranges = {}
+    for k, term in enumerate(estimates.terms):
+        df = estimates.df[estimates.usable[:, k], k]
+        df = df[~np.isnan(df)]
+        if len(df):
+            ranges[term] = (float(df.min()), float(df.max()))
+    return ranges
+
+
+def methods_of(experiment: Experiment) -> dict[str, Method]:
+    """Return the experiment's estimators as they are now, by label."""
+    return {
+        e.label: Method(e.version, e.engine_name(experiment.engine), str(e.agreement or "none"))
+        for e in experiment.estimators
+    }
+
+
+def versions_of(results: Results) -> dict[str, str]:
+    """Return the versions of the packages that numbers can depend on, as the run's provenance has them."""
+    packages = results.provenance.get("packages", {})
+    return {name: str(packages[name]) for name in PACKAGES if packages.get(name)}
+
+
+def _sample(estimates: Estimates, count: int) -> dict[str, dict[str, list[float]]]:
+    if not count:
+        return {}
+    table: dict[str, dict[str, list[float]]] = {
+        term: {name: getattr(estimates, name)[:count, k].tolist() for name in SAMPLED_COLUMNS}
+        for k, term in enumerate(estimates.terms)
+    }
+    for name, values in estimates.quantities.items():
+        table[name] = {"estimate": values[:count].tolist()}
+    return table

@@ -1,0 +1,228 @@
+"""Baselines as files: versioned JSON that people can read and diff.
+
+Format 1. Numbers have 9 significant digits; missing is null, infinity the text "inf". Replication numbers are
+texts of ranges ("0-99 120"). Statuses list the replications that are not OK. `codes` are base64
+(`reports.fingerprint`).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nestbench.estimators.estimates import FitStatus
+from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.storing.files import write_atomically
+from nestbench.experiments.toml.plain import from_plain
+from nestbench.reports.accuracy import fingerprint
+from nestbench.reports.accuracy.baseline import Baseline, CellRecord, Method, Record, Value
+from nestbench.sim.batch import Ints
+from nestbench.sim.errors import InvalidInput, StoreError
+
+FORMAT, VERSION = "nestbench-accuracy", 1
+_WIDTH = 150
+
+
+def write_baseline(baseline: Baseline, path: Path) -> Path:
+    """Write a baseline, whole or not at all; `StoreError` where the file can't be written."""
+    write_atomically(path, to_json(baseline).encode())
+    return path
+
+
+def read_baseline(path: Path) -> Baseline:
+    """Read a baseline.
+
+    Raises
+    ------
+    InvalidInput
+        The file can't be read, isn't a baseline, is damaged, or was written by a newer nestbench.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidInput(
+            f"expected a baseline file, got {path}: {error.strerror}; make one with nestbench baseline RUN -o {path}"
+        ) from None
+    except ValueError:
+        content = None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise InvalidInput(
+            f"expected a baseline written by 'nestbench baseline', got {path}; "
+            "make one with nestbench baseline RUN -o FILE"
+        )
+    if content.get("version") != VERSION:
+        raise InvalidInput(
+            f"expected a baseline of format {VERSION}, got {content.get('version')!r} in {path}; "
+            "use the nestbench that wrote it, or write it anew"
+        )
+    try:
+        return _baseline(content)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InvalidInput(
+            f"expected a whole baseline in {path}, got a damaged one ({type(error).__name__}: {error}); write it anew"
+        ) from None
+
+
+def experiment_of(baseline: Baseline, folder: Path) -> Experiment:
+    """Return the experiment a baseline was made from, to run it again; plugins are looked for in a folder.
+
+    Raises
+    ------
+    InvalidInput
+        This version can't read it; checks of a named experiment still work.
+    """
+    try:
+        return from_plain(baseline.experiment, folder)
+    except (StoreError, KeyError, TypeError) as error:
+        raise InvalidInput(
+            f"expected an experiment that this version can read in the baseline '{baseline.name}' ({error}); "
+            "name the experiment instead (its TOML file or run)"
+        ) from None
+
+
+def to_json(baseline: Baseline) -> str:
+    """Return the text of a baseline's file."""
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "key": baseline.key,
+        "experiment": dict(baseline.experiment),
+        "versions": dict(baseline.versions),
+        "methods": {
+            label: {"version": m.version, "engine": m.engine, "agreement": m.agreement}
+            for label, m in baseline.methods.items()
+        },
+        "cells": [_cell_content(cell) for cell in baseline.cells],
+    }
+    return _text(_plain(content), 0) + "\n"
+
+
+def ranges(numbers: Ints) -> str:
+    """Return ascending numbers as ranges: ``"0-99 120"``."""
+    values = np.asarray(numbers, dtype=np.int64)
+    if not len(values):
+        return ""
+    runs = np.split(values, np.flatnonzero(np.diff(values) != 1) + 1)
+    return " ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+
+
+def numbers_of(text: str) -> Ints:
+    """Return the numbers of `ranges`."""
+    found = []
+    for part in text.split():
+        first, _, last = part.partition("-")
+        found.append(np.arange(int(first), int(last or first) + 1, dtype=np.int64))
+    return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
+
+
+def _cell_content(cell: CellRecord) -> dict[str, Any]:
+    return {
+        "cell": cell.number,
+        "key": cell.key,
+        "factors": dict(cell.factors),
+        "alpha": cell.alpha,
+        "truth": dict(cell.truth),
+        "estimators": {label: _record_content(record) for label, record in cell.estimators.items()},
+    }
+
+
+def _record_content(record: Record) -> dict[str, Any]:
+    bad = {
+        s.name: ranges(record.replications[record.status == s]) for s in FitStatus if s is not FitStatus.OK
+    }
+    return {
+        "replications": ranges(record.replications),
+        "status": {name: text for name, text in bad.items() if text},
+        "digest": record.digest,
+        "measures": {
+            term: {name: list(v) for name, v in values.items()} for term, values in record.measures.items()
+        },
+        "df": {term: list(span) for term, span in record.df.items()},
+        "scales": {term: list(pair) for term, pair in record.scales.items()},
+        "codes": {part: fingerprint.to_text(codes) for part, codes in record.codes.items()},
+        "sample": {term: dict(columns) for term, columns in record.sample.items()},
+    }
+
+
+def _baseline(content: Mapping[str, Any]) -> Baseline:
+    return Baseline(
+        key=content["key"],
+        experiment={**content["experiment"], "seed": int(content["experiment"]["seed"])},
+        versions=content["versions"],
+        methods={label: Method(**fields) for label, fields in content["methods"].items()},
+        cells=tuple(_cell(part) for part in content["cells"]),
+    )
+
+
+def _cell(content: Mapping[str, Any]) -> CellRecord:
+    return CellRecord(
+        number=content["cell"],
+        key=content["key"],
+        factors=content["factors"],
+        alpha=content["alpha"],
+        truth=content["truth"],
+        estimators={label: _record(part) for label, part in content["estimators"].items()},
+    )
+
+
+def _record(content: Mapping[str, Any]) -> Record:
+    replications = numbers_of(content["replications"])
+    status = np.zeros(len(replications), dtype=np.int8)
+    for name, text in content["status"].items():
+        status[np.isin(replications, numbers_of(text))] = FitStatus[name]
+    return Record(
+        replications=replications,
+        status=status,
+        digest=content["digest"],
+        measures={
+            term: {name: _value(*numbers) for name, numbers in values.items()}
+            for term, values in content["measures"].items()
+        },
+        df={term: (_float(low), _float(high)) for term, (low, high) in content["df"].items()},
+        scales={term: (float(a), float(b)) for term, (a, b) in content["scales"].items()},
+        codes={part: fingerprint.from_text(text) for part, text in content["codes"].items()},
+        sample={
+            term: {name: [_float(v) for v in values] for name, values in columns.items()}
+            for term, columns in content["sample"].items()
+        },
+    )
+
+
+def _value(value: Any, mcse: Any, n: Any) -> Value:
+    return _float(value), _float(mcse), int(n)
+
+
+def _float(value: Any) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _plain(value: Any) -> Any:
+    """Return JSON values: 9 significant digits, null for NaN, texts for infinities."""
+    if isinstance(value, dict):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    if isinstance(value, (float, np.floating)):
+        number = float(value)
+        if math.isnan(number):
+            return None
+        return float(f"{number:.9g}") if math.isfinite(number) else str(number)
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _text(value: Any, depth: int) -> str:
+    """Return JSON text: what fits on a line stays on it, the rest is broken and indented."""
+    line = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    if not isinstance(value, (dict, list)) or not value or len(line) + depth <= _WIDTH:
+        return line
+    inner, outer = " " * (depth + 1), " " * depth
+    if isinstance(value, list):
+        body = [_text(part, depth + 1) for part in value]
+        return "[\n" + ",\n".join(inner + part for part in body) + "\n" + outer + "]"
+    body = [f"{json.dumps(key, ensure_ascii=False)}: {_text(part, depth + 1)}" for key, part in value.items()]
+    return "{\n" + ",\n".join(inner + part for part in body) + "\n" + outer + "}"

@@ -1,0 +1,250 @@
+"""`nestbench check`: is this run as accurate as the baseline?
+
+Cells are matched by key, estimators by label; what has no counterpart is *not comparable*. For each pair:
+
+**(a) Same data, same code** (same seed and cell; the estimator's version, its engine and, for reference engines,
+the version of statsmodels as they were). Nothing is random: numbers must agree, replication by replication, within
+the relative tolerance of the estimator's agreement class (`fingerprint.tolerance`). A replication that moved makes
+the pair *changed*; one that lost its usable answer is a *new failure*, one that gained it *fixed*. If both runs
+have the same replications, a measure that differs by more than its margin is *worse* or *better* without any test.
+Otherwise measures are tested as in (b).
+
+**(b) Other seed or other versions.** Each measure's difference is tested: coverage, rejection and shares of usable
+fits by exact tests (Fisher's; McNemar's for usable fits on the same data), the others by t tests with both Monte
+Carlo errors, as if the runs were independent (conservative when the data are the same). Beside each cell there is a
+test of the mean difference over all cells, which finds small changes that are everywhere. Holm's correction holds
+over all tests of the check, so that a run without any change is flagged with a chance of at most `alpha`. A
+difference is marked only if it is significant *and* larger than its margin (`changes.MARGINS`). A df that was one
+constant and is another is *changed* without a test.
+
+Where the data are the same but versions differ, (b) decides, and the replications that moved are listed beside it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from nestbench.experiments.results import Results
+from nestbench.reports.accuracy import differences as diff
+from nestbench.reports.accuracy import moves
+from nestbench.reports.accuracy.baseline import (
+    Baseline,
+    CellRecord,
+    Record,
+    cell_record,
+    methods_of,
+    record_of,
+    versions_of,
+)
+from nestbench.reports.accuracy.changes import FAILING, MARGINS, Change, Mark
+from nestbench.reports.measures.performance import FIT
+from nestbench.sim.errors import InvalidInput, did_you_mean
+
+ALPHA = 1e-3
+"""Chance, per check, that a run without any change is flagged under rule (b)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The outcome of a check.
+
+    Attributes
+    ----------
+    baseline : str
+        The experiment's name in the baseline.
+    changes : tuple of Change
+        Gravest first; empty when everything is as it was.
+    pairs, identical, replayed, tested : int
+        Cell x estimator pairs compared; those with the same bytes; those where rule (a) holds; those tested.
+    tests, settled : int
+        Tests under rule (b), and how many of them show a difference within the margin (95 % interval): the rest
+        would need more replications to say so.
+    alpha : float
+    notes : tuple of str
+        What differs between the two runs as such: seeds, versions.
+    """
+
+    baseline: str
+    changes: tuple[Change, ...]
+    pairs: int
+    identical: int
+    replayed: int
+    tested: int
+    tests: int
+    settled: int
+    alpha: float
+    notes: tuple[str, ...]
+
+    def failing(self, marks: tuple[Mark, ...] = FAILING) -> tuple[Change, ...]:
+        """Return the changes whose mark makes the check fail."""
+        return tuple(change for change in self.changes if change.mark in marks)
+
+    def counts(self) -> dict[str, int]:
+        """Return mark -> number of changes, gravest first, marks that occur only."""
+        found = Counter(change.mark for change in self.changes)
+        return {mark.value: found[mark] for mark in Mark if found[mark]}
+
+
+def check(
+    baseline: Baseline,
+    results: Results,
+    margins: Mapping[str, float] | None = None,
+    alpha: float = ALPHA,
+) -> Check:
+    """Compare a run with a baseline, by the rules above.
+
+    Parameters
+    ----------
+    baseline : Baseline
+    results : Results
+    margins : mapping, optional
+        Measure -> margin, over the defaults `MARGINS`.
+    alpha : float
+        False-alarm rate of the whole check under rule (b).
+
+    Raises
+    ------
+    InvalidInput
+        Nothing in the run has a counterpart in the baseline, or a margin isn't one.
+    """
+    chosen = _margins(margins or {})
+    pairs, missing = _pair_up(baseline, results)
+    if not pairs:
+        raise InvalidInput(
+            f"expected a run with cells and estimators of the baseline '{baseline.name}', got none in common; "
+            "check the experiment the baseline was made from, or write a new baseline"
+        )
+    found: list[Change] = list(missing)
+    hypotheses: list[diff.Hypothesis] = []
+    identical = 0
+    for pair in pairs:
+        if _same(pair):
+            identical += 1
+            continue
+        found += moves.moved_changes(pair)
+        if pair.exact:
+            found += moves.failure_changes(pair)
+        if pair.exact and pair.same_replications:
+            found += moves.measure_changes(pair, chosen)
+        else:
+            found += diff.df_changes(pair)
+            hypotheses += diff.hypotheses_of(pair)
+    tested = diff.decide(hypotheses, chosen, alpha)
+    order = list(Mark)
+    ordered = sorted(_thinned([*found, *tested.changes]), key=lambda change: order.index(change.mark))
+    return Check(
+        baseline=baseline.name,
+        changes=tuple(ordered),
+        pairs=len(pairs),
+        identical=identical,
+        replayed=sum(pair.exact for pair in pairs),
+        tested=len({id(h.pair) for h in hypotheses}),
+        tests=tested.tests,
+        settled=tested.settled,
+        alpha=alpha,
+        notes=tuple(_notes(baseline, results)),
+    )
+
+
+def _margins(own: Mapping[str, float]) -> dict[str, float]:
+    for name, margin in own.items():
+        if name not in MARGINS:
+            raise InvalidInput(
+                f"unknown margin '{name}'.{did_you_mean(name, MARGINS)} Known: {', '.join(MARGINS)}"
+            )
+        if not margin >= 0:
+            raise InvalidInput(f"expected a margin >= 0 for {name}, got {margin}")
+    return {**MARGINS, **own}
+
+
+def _same(pair: diff.Pair) -> bool:
+    return pair.same_data and pair.before.digest == pair.after.digest
+
+
+def _pair_up(baseline: Baseline, results: Results) -> tuple[list[diff.Pair], list[Change]]:
+    experiment = results.experiment
+    numbers = {cell.key: i for i, cell in enumerate(experiment.cells)}
+    pairs, missing = [], []
+    for cell in baseline.cells:
+        if cell.key not in numbers:
+            missing.append(_gone(cell, "(all)", None, "the run has no such cell"))
+            continue
+        cell_pairs, cell_missing = _pairs_of_cell(baseline, results, cell, numbers.pop(cell.key))
+        pairs += cell_pairs
+        missing += cell_missing
+    for number in numbers.values():
+        new = cell_record(experiment, number, {})
+        missing.append(_gone(new, "(all)", number, "the baseline has no such cell"))
+    return pairs, missing
+
+
+def _pairs_of_cell(
+    baseline: Baseline, results: Results, cell: CellRecord, number: int
+) -> tuple[list[diff.Pair], list[Change]]:
+    experiment = results.experiment
+    here, found = experiment.cells[number], results.estimates(number)
+    now, packages = methods_of(experiment), versions_of(results)
+    current = cell_record(experiment, number, {})
+    pairs, missing = [], []
+    for label, before in cell.estimators.items():
+        estimates = found.get(label)
+        if estimates is None or not estimates.size:
+            missing.append(_gone(cell, label, number, "the run has no such estimator"))
+            continue
+        then = baseline.methods[label]
+        coded = max((len(codes) for codes in before.codes.values()), default=0)
+        keep = int(np.searchsorted(estimates.replications, _last(before, coded), side="right"))
+        after = record_of(estimates, here, then.rtol, before.scales, codes=keep, sample=_sampled(before))
+        reference = "reference" in (then.engine, now[label].engine)
+        same_code = then == now[label] and not (
+            reference and baseline.versions.get("statsmodels") != packages.get("statsmodels")
+        )
+        same_data = baseline.seed == experiment.seed
+        pairs.append(diff.Pair(current, label, before, after, same_data, same_code, then.rtol))
+    new = [label for label in found if label not in cell.estimators]
+    missing += [_gone(cell, label, number, "the baseline has no such estimator") for label in new]
+    return pairs, missing
+
+
+def _last(record: Record, coded: int) -> int:
+    return int(record.replications[coded - 1]) if coded else -1
+
+
+def _sampled(record: Record) -> int:
+    return max((len(v) for columns in record.sample.values() for v in columns.values()), default=0)
+
+
+def _gone(cell: CellRecord, label: str, number: int | None, why: str) -> Change:
+    return Change(Mark.NOT_COMPARABLE, number, cell.factors, label, FIT, "", detail=why)
+
+
+def _thinned(changes: list[Change]) -> Iterator[Change]:
+    """Leave out a term's usable share where the fit's own is listed: failed fits are said once."""
+    fits = {
+        (c.cell, c.estimator) for c in changes if c.term == FIT and c.mark in (Mark.NEW_FAILURE, Mark.FIXED)
+    }
+    for change in changes:
+        repeated = change.measure == "usable_share" and change.term != FIT
+        if not (repeated and (change.cell, change.estimator) in fits):
+            yield change
+
+
+def _notes(baseline: Baseline, results: Results) -> Iterator[str]:
+    experiment = results.experiment
+    if baseline.seed != experiment.seed:
+        yield f"seed {baseline.seed} in the baseline, {experiment.seed} in the run: other data sets"
+    packages = versions_of(results)
+    for name, then in baseline.versions.items():
+        if packages.get(name) != then:
+            yield f"{name} {then} in the baseline, {packages.get(name, 'none')} now"
+    now = methods_of(experiment)
+    for label, method in baseline.methods.items():
+        if label in now and now[label] != method:
+            yield (
+                f"{label}: version {method.version} ({method.engine}) in the baseline, "
+                f"{now[label].version} ({now[label].engine}) now"
+            )

@@ -1,0 +1,192 @@
+"""The outcome of a check for a terminal, a pull request (Markdown), programs (JSON) and CI servers (JUnit XML)."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+from xml.etree import ElementTree
+
+from nestbench.reports.accuracy.baseline import Value
+from nestbench.reports.accuracy.changes import FAILING, Change, Mark
+from nestbench.reports.accuracy.check import Check
+
+Marks = tuple[Mark, ...]
+
+
+def to_text(check: Check, run: str = "RUN", failing: Marks = FAILING) -> str:
+    """Return the outcome as lines for a terminal: verdict, what was compared, then one block a change."""
+    lines = [verdict(check, failing), *compared(check), *(f"note: {note}" for note in check.notes)]
+    for change in check.changes:
+        lines += ["", f"{change.mark.value.upper()}  {place(change)}", f"    {what(change)}"]
+        lines += [f"    {command}" for command in replay(change, run)]
+    return "\n".join(lines) + "\n"
+
+
+def to_markdown(check: Check, run: str = "RUN", failing: Marks = FAILING) -> str:
+    """Return the outcome as Markdown: verdict, table of changes, and how to replay what moved."""
+    lines = [f"**{verdict(check, failing)}**", "", *compared(check), *(f"- {note}" for note in check.notes)]
+    if check.changes:
+        lines += ["", "| mark | cell | method | term | what |", "|---|---|---|---|---|"]
+        for change in check.changes:
+            cells = (change.mark.value, where(change), change.estimator, change.term, what(change))
+            lines.append("| " + " | ".join(_escaped(text) for text in cells) + " |")
+    commands = list(dict.fromkeys(c for change in check.changes for c in replay(change, run)))
+    if commands:
+        lines += ["", "To see a replication that moved:", "", "```sh", *commands[:10], "```"]
+    return "\n".join(lines) + "\n"
+
+
+def to_json(check: Check, failing: Marks = FAILING) -> str:
+    """Return the outcome as JSON: what was compared, and every change with all its numbers."""
+    content = {
+        "baseline": check.baseline,
+        "failed": bool(check.failing(failing)),
+        "counts": check.counts(),
+        "pairs": check.pairs,
+        "identical": check.identical,
+        "replayed": check.replayed,
+        "tested": check.tested,
+        "tests": check.tests,
+        "settled": check.settled,
+        "alpha": check.alpha,
+        "notes": list(check.notes),
+        "changes": [_change_content(change) for change in check.changes],
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def to_junit(check: Check, run: str = "RUN", failing: Marks = FAILING) -> str:
+    """Return the outcome as JUnit XML: a test case per change; what doesn't fail the check is output, not failure."""
+    failed = check.failing(failing)
+    skipped = [
+        change for change in check.changes if change.mark is Mark.NOT_COMPARABLE and change not in failed
+    ]
+    suite = ElementTree.Element(
+        "testsuite",
+        name=f"nestbench check {check.baseline}",
+        tests=str(len(check.changes) + 1),
+        failures=str(len(failed)),
+        errors="0",
+        skipped=str(len(skipped)),
+    )
+    summary = ElementTree.SubElement(suite, "testcase", classname="nestbench.check", name="comparison")
+    ElementTree.SubElement(summary, "system-out").text = _xml_text("\n".join(compared(check)))
+    for change in check.changes:
+        name = f"{change.measure or 'present'} of {change.term} [{where(change)}]"
+        case = ElementTree.SubElement(suite, "testcase", classname=change.estimator, name=_xml_text(name))
+        text = _xml_text("\n".join([what(change), *replay(change, run)]))
+        if change in failed:
+            ElementTree.SubElement(case, "failure", message=change.mark.value).text = text
+        elif change in skipped:
+            ElementTree.SubElement(case, "skipped", message=text)
+        else:
+            ElementTree.SubElement(case, "system-out").text = f"{change.mark.value}: {text}"
+    ElementTree.indent(suite)
+    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def verdict(check: Check, failing: Marks = FAILING) -> str:
+    """Return the outcome in one line."""
+    counts = ", ".join(f"{n} {mark}" for mark, n in check.counts().items())
+    if check.failing(failing):
+        return f"accuracy check against '{check.baseline}' FAILED: {counts}"
+    return f"accuracy check against '{check.baseline}' passed" + (f" with {counts}" if counts else "")
+
+
+def compared(check: Check) -> list[str]:
+    """Return what was compared, in sentences."""
+    lines = [
+        f"{_count(check.pairs, 'pair')} of cell and method compared: {check.identical} with identical numbers, "
+        f"{check.pairs - check.identical - check.tested} replication by replication, {check.tested} by tests."
+    ]
+    if check.tests:
+        lines.append(
+            f"{_count(check.tests, 'test')} (Holm, false-alarm rate {check.alpha:g} for all); "
+            f"{check.settled} of them show a difference within the margin, the others would need more replications to."
+        )
+    return lines
+
+
+def place(change: Change) -> str:
+    """Return method, term, measure and cell."""
+    named = [change.estimator, change.term, change.measure]
+    return f"{'  '.join(name for name in named if name)}  [{where(change)}]"
+
+
+def where(change: Change) -> str:
+    """Return the cell with its factor levels."""
+    if change.cell is None and not change.factors:
+        return "all cells"
+    levels = ", ".join(f"{name}={level}" for name, level in change.factors.items())
+    number = "gone" if change.cell is None else f"cell {change.cell}"
+    return f"{number}: {levels}" if levels else number
+
+
+def what(change: Change) -> str:
+    """Return what changed, in words and numbers."""
+    parts = []
+    if change.before is not None and change.after is not None:
+        parts.append(f"{shown(change.before)} -> {shown(change.after)}")
+    if change.detail:
+        parts.append(change.detail)
+    if change.p_value is not None:
+        parts.append(f"adjusted p = {change.p_value:.2g}")
+    if change.replications:
+        listed = ", ".join(str(r) for r in change.replications[:8])
+        parts.append(f"replications {listed}{', ...' if len(change.replications) > 8 else ''}")
+    return "; ".join(parts)
+
+
+def shown(value: Value) -> str:
+    """Return a value with its Monte Carlo error and n: ``0.9412 (MCSE 0.0074, n 1000)``."""
+    number, mcse, n = value
+    return f"{number:.4g} (MCSE {mcse:.2g}, n {n})"
+
+
+def replay(change: Change, run: str, most: int = 2) -> list[str]:
+    """Return the commands that replay some of the replications concerned."""
+    return [
+        f"nestbench replay {run} --cell {change.cell} --replication {r} --estimator {_quoted(change.estimator)}"
+        for r in change.replications[:most]
+    ]
+
+
+def _change_content(change: Change) -> dict[str, Any]:
+    return {
+        "mark": change.mark.value,
+        "cell": change.cell,
+        "factors": dict(change.factors),
+        "estimator": change.estimator,
+        "term": change.term,
+        "measure": change.measure,
+        "before": _value_content(change.before),
+        "after": _value_content(change.after),
+        "p_value": change.p_value,
+        "detail": change.detail,
+        "replications": list(change.replications),
+    }
+
+
+def _value_content(value: Value | None) -> dict[str, Any] | None:
+    if value is None:
+        return None
+    numbers = dict(zip(("value", "mcse", "n"), value, strict=True))
+    return {name: None if isinstance(n, float) and not math.isfinite(n) else n for name, n in numbers.items()}
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" + ("" if n == 1 else "s")
+
+
+def _quoted(label: str) -> str:
+    return f"'{label}'" if "(" in label else label
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("\n", " ")
+
+
+def _xml_text(text: str) -> str:
+    """Return text without the control characters that XML 1.0 can't hold."""
+    return "".join(c for c in text if c in "\n\t" or c >= " ")

@@ -1,0 +1,129 @@
+"""Rule (a) of `nestbench check`: same data, same code, so that every difference is a fact about a replication."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from nestbench.estimators.estimates import FitStatus
+from nestbench.reports.accuracy.baseline import Record
+from nestbench.reports.accuracy.changes import Change, Mark, difference, gap_of, judged
+from nestbench.reports.accuracy.differences import Pair, context_of, usable_value
+from nestbench.reports.accuracy.fingerprint import moved
+from nestbench.reports.measures.performance import FIT
+from nestbench.sim.batch import Ints
+
+_SHOWN = 1e-8
+"""Sampled numbers have 9 digits in the file."""
+
+
+def moved_changes(pair: Pair) -> Iterator[Change]:
+    """Yield one change if replications that both runs have moved beyond the tolerance, or changed their status."""
+    if not pair.same_data:
+        return
+    numbers, parts = _moved_by_part(pair)
+    left, right = _common(pair)
+    restated = pair.before.status[left] != pair.after.status[right]
+    replications = np.union1d(
+        numbers[np.any(list(parts.values()), axis=0)], pair.before.replications[left][restated]
+    )
+    if not len(replications):
+        return
+    said = [f"{part} in {int(hit.sum())} of {len(numbers)}" for part, hit in parts.items() if hit.any()]
+    if restated.any():
+        said.append(f"statuses in {int(restated.sum())} of {len(left)}")
+    detail = "moved: " + "; ".join(said) + _examples(pair)
+    yield _change(pair, Mark.CHANGED, FIT, "replications", detail=detail, replications=replications)
+
+
+def failure_changes(pair: Pair) -> Iterator[Change]:
+    """Yield the replications that lost, and those that gained, a usable fit."""
+    left, right = _common(pair)
+    numbers = pair.before.replications[left]
+    then, now = (_usable(pair.before)[left], _usable(pair.after)[right])
+    for mark, hit in ((Mark.NEW_FAILURE, then & ~now), (Mark.FIXED, ~then & now)):
+        if hit.any():
+            status = (pair.after if mark is Mark.NEW_FAILURE else pair.before).status
+            where = right if mark is Mark.NEW_FAILURE else left
+            names = sorted({FitStatus(int(s)).name for s in status[where][hit]})
+            detail = (
+                f"{int(hit.sum())} of {len(numbers)} fits, {'now' if mark is Mark.NEW_FAILURE else 'was'} "
+            )
+            yield _change(
+                pair, mark, FIT, "usable_share", detail=detail + ", ".join(names), replications=numbers[hit]
+            )
+
+
+def measure_changes(pair: Pair, margins: Mapping[str, float]) -> Iterator[Change]:
+    """Yield the measures that differ by more than their margin, both runs having the same replications."""
+    for term, measures in pair.before.measures.items():
+        context = context_of(pair, term)
+        for name, before in measures.items():
+            after = pair.after.measures.get(term, {}).get(name)
+            if after is None or name not in margins:
+                continue
+            delta, _ = difference(name, before, after, context)
+            if not abs(delta) <= margins[name] and not (np.isnan(before[0]) and np.isnan(after[0])):
+                mark = judged(name, gap_of(name, before, after, context))
+                yield Change(mark, pair.cell.number, pair.cell.factors, pair.label, term, name, before, after)
+
+
+def _moved_by_part(pair: Pair) -> tuple[Ints, dict[str, npt.NDArray[np.bool_]]]:
+    """Return the replications that have codes in both runs, and per part whether they moved."""
+    before, after = pair.before, pair.after
+    counts = [min(len(before.codes[part]), len(before.replications)) for part in before.codes]
+    coded = before.replications[: min(counts, default=0)]
+    fresh = after.replications[: min((len(c) for c in after.codes.values()), default=0)]
+    numbers, left, right = np.intersect1d(coded, fresh, assume_unique=True, return_indices=True)
+    parts = {part: moved(codes[left], after.codes[part][right]) for part, codes in before.codes.items()}
+    return numbers, parts
+
+
+def _common(pair: Pair) -> tuple[Ints, Ints]:
+    _, left, right = np.intersect1d(
+        pair.before.replications, pair.after.replications, assume_unique=True, return_indices=True
+    )
+    return left, right
+
+
+def _usable(record: Record) -> npt.NDArray[np.bool_]:
+    return np.asarray(record.status <= FitStatus.BOUNDARY)
+
+
+def _examples(pair: Pair, most: int = 3) -> str:
+    """Return the largest relative moves among the sampled numbers, as text."""
+    found: list[tuple[float, str]] = []
+    for term, columns in pair.before.sample.items():
+        for column, before in columns.items():
+            after = pair.after.sample.get(term, {}).get(column, [])
+            for r, old, new in zip(pair.before.replications, before, after, strict=False):
+                size = _relative(old, new)
+                if size > max(pair.rtol, _SHOWN):
+                    found.append((size, f"{term} {column} {old:.6g} -> {new:.6g} in replication {r}"))
+    found.sort(key=lambda item: -item[0])
+    return "; e.g. " + ", ".join(text for _, text in found[:most]) if found else ""
+
+
+def _relative(old: float, new: float) -> float:
+    if (np.isnan(old) and np.isnan(new)) or old == new:
+        return 0.0
+    gap = abs(new - old) / max(abs(old), abs(new))
+    return float(gap) if np.isfinite(gap) else 1.0
+
+
+def _change(pair: Pair, mark: Mark, term: str, measure: str, detail: str, replications: Ints) -> Change:
+    shares = measure == "usable_share"
+    return Change(
+        mark,
+        pair.cell.number,
+        pair.cell.factors,
+        pair.label,
+        term,
+        measure,
+        before=usable_value(pair.before) if shares else None,
+        after=usable_value(pair.after) if shares else None,
+        detail=detail,
+        replications=tuple(replications.tolist()),
+    )

@@ -1,0 +1,1 @@
+"""Methods side by side: paired contrasts, ranking, grades, decomposition, runs against runs, published numbers."""

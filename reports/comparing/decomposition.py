@@ -1,0 +1,157 @@
+"""Why coverage is off: bias, wrong standard errors, or the wrong reference distribution.
+
+Coverage is recomputed with one fault mended at a time, on the same replications:
+
+- ``coverage``: as the method gave it;
+- ``without_bias``: intervals moved by the bias (bias-eliminated coverage);
+- ``with_scaled_se``: estimate -+ c_i s_i S / sqrt(mean s^2): standard errors right on average, as variable as before,
+  with the method's critical value c_i = t(df_i);
+- ``with_true_se``: estimate -+ c_i S, the empirical SE for the method's own;
+- ``without_bias_true_se``: both mended: what is left is the reference distribution and the shape of the estimates;
+- ``with_normal`` and ``with_t``: the method's SE with the normal's critical value, and with t(G - 1) where G is known.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import special
+
+from nestbench.estimators.estimates import Estimates
+from nestbench.estimators.kernels.student_t import quantile, two_sided
+from nestbench.experiments.results import Results
+from nestbench.reports.measures import statistics as st
+from nestbench.reports.measures.draws import Bools, Draws, Truth, draws_of
+from nestbench.sim.batch import Floats
+from nestbench.sim.compiled import kernel
+
+STEPS = (
+    "coverage",
+    "without_bias",
+    "with_scaled_se",
+    "with_true_se",
+    "without_bias_true_se",
+    "with_normal",
+    "with_t",
+)
+
+
+def decomposition_table(results: Results) -> pd.DataFrame:
+    """Return coverage with each fault mended, over all cells.
+
+    Columns: cell, factors, estimator, term, step, value, mcse, n, gain, gain_mcse, cause.
+    `gain` is the paired change against ``coverage``, `gain_mcse` its Monte Carlo error; `cause` names the largest
+    fault.
+    """
+    experiment, frames = results.experiment, []
+    for index, cell in enumerate(experiment.cells):
+        frame = decomposition_of_cell(
+            results.estimates(index), cell.population.truth, cell.model.level, cell.layout.schools
+        )
+        for position, (factor, level) in enumerate(experiment.levels[index].items()):
+            frame.insert(position, factor, [level] * len(frame))
+        frame.insert(0, "cell", index)
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def decomposition_of_cell(
+    estimates: Mapping[str, Estimates], truth: Truth, level: float, schools: int
+) -> pd.DataFrame:
+    """Return the decomposition of one cell (columns as `decomposition_table`, without cell and factors)."""
+    rows: list[dict[str, Any]] = []
+    for label, found in estimates.items():
+        for draws in draws_of(found, truth, level, frozenset({"lower", "upper"})):
+            if draws.n > 1 and np.isfinite(draws.truth).any():
+                rows += [{"estimator": label, **row} for row in _rows(draws, schools)]
+    names = ["estimator", "term", "step", "value", "mcse", "n", "gain", "gain_mcse", "cause"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _rows(draws: Draws, schools: int) -> list[dict[str, Any]]:
+    indicators = mended(draws, schools)
+    own = indicators["coverage"].astype(np.float64)
+    found = []
+    for k in np.flatnonzero(np.isfinite(draws.truth).all(axis=1)):
+        cause = cause_of({step: float(x[k].mean()) for step, x in indicators.items()}, draws.level, draws.n)
+        for step, covered in indicators.items():
+            value = float(covered[k].mean())
+            change = covered[k] - own[k]
+            found.append(
+                {
+                    "term": draws.terms[k],
+                    "step": step,
+                    "value": value,
+                    "mcse": float(np.sqrt(value * (1.0 - value) / draws.n)),
+                    "n": draws.n,
+                    "gain": float(change.mean()),
+                    "gain_mcse": float(change.std(ddof=1) / np.sqrt(draws.n)),
+                    "cause": cause,
+                }
+            )
+    return found
+
+
+def mended(d: Draws, schools: int) -> dict[str, Bools]:
+    """Return, by step, whether the mended interval of each replication covers the truth [k, n]."""
+    bias = d.once(st.bias)[:, None]
+    true_se = np.sqrt(d.once(st.variance))[:, None]
+    model_se = np.sqrt(d.once(st.model_variance))[:, None]
+    own = _critical(d)
+    normal = float(special.ndtri(0.5 * (1.0 + d.level)))
+    t = float(special.stdtrit(max(schools - 1, 1), 0.5 * (1.0 + d.level)))
+    error = d.once(st.error)
+    return {
+        "coverage": d.once(st.covers),
+        "without_bias": (d.lower - bias <= d.truth) & (d.truth <= d.upper - bias),
+        "with_scaled_se": np.abs(error) <= own * d.std_error * (true_se / model_se),
+        "with_true_se": np.abs(error) <= own * true_se,
+        "without_bias_true_se": np.abs(error - bias) <= own * true_se,
+        "with_normal": np.abs(error) <= normal * d.std_error,
+        "with_t": np.abs(error) <= t * d.std_error,
+    }
+
+
+def _critical(d: Draws) -> Floats:
+    """The method's critical value: from df where it states one, else from its own interval's half-width over its SE."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        implied = 0.5 * (d.upper - d.lower) / d.std_error
+    out = np.empty_like(implied)
+    _quantiles(np.ascontiguousarray(d.df), implied, 1.0 - d.level, out)
+    return out
+
+
+@kernel
+def _quantiles(df: Floats, implied: Floats, tail: float, out: Floats) -> None:
+    """Write t quantiles [k, n]; where the interval implies one, checking it is several times cheaper."""
+    for k in range(df.shape[0]):
+        last, value = math.nan, math.nan
+        for i in range(df.shape[1]):
+            guess = implied[k, i]
+            if math.isnan(df[k, i]):
+                out[k, i] = guess
+                continue
+            if df[k, i] != last:
+                last = df[k, i]
+                off = abs(two_sided(guess, last) - tail)
+                value = guess if guess > 0.0 and off <= 1e-12 * tail else quantile(tail, last)
+            out[k, i] = value
+
+
+def cause_of(values: Mapping[str, float], level: float, n: int) -> str:
+    """Return which single mending brings coverage closest to its level, or ``none`` where it is in order.
+
+    In order: within 2 Monte Carlo errors of the level. A mending counts only if it closes a quarter of the gap.
+    """
+    gap = abs(values["coverage"] - level)
+    if gap <= 2.0 * np.sqrt(level * (1.0 - level) / n):
+        return "none"
+    names = {"without_bias": "bias", "with_scaled_se": "standard error", "with_t": "reference distribution"}
+    if values["with_t"] == values["coverage"]:
+        names.pop("with_t")
+    best = min(names, key=lambda step: abs(values[step] - level))
+    return names[best] if abs(values[best] - level) <= 0.75 * gap else "mixed"

@@ -1,0 +1,1 @@
+"""The numbers: draws, statistics, measures with Monte Carlo errors, the performance table."""

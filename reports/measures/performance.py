@@ -1,0 +1,216 @@
+"""From stored estimates to the performance table, cell by cell: memory stays that of one cell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nestbench.estimators.estimates import Estimates, FitStatus
+from nestbench.experiments.results import Results
+from nestbench.experiments.storing.files import write_atomically
+from nestbench.reports.measures.declared import MEASURES
+from nestbench.reports.measures.draws import Draws, Truth, draws_of, quantity_draws
+from nestbench.reports.measures.measure import (
+    FAILURES,
+    INTERVAL,
+    NONZERO,
+    P_VALUE,
+    STD_ERROR,
+    TRUTH,
+    Measure,
+    evaluate,
+)
+from nestbench.reports.measures.statistics import order_statistic_mcse
+from nestbench.sim.batch import Floats, Ints
+from nestbench.sim.model import Model
+
+FIT = "(fit)"
+"""Term of rows about whole fits: shares by status, seconds."""
+
+COLUMNS = ("estimator", "term", "measure", "value", "mcse", "n", "n_attempted")
+
+_MODEL_ONLY = frozenset({STD_ERROR, INTERVAL, P_VALUE})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Values of one measure for k terms of one estimator: a block of the table."""
+
+    estimator: str
+    terms: tuple[str, ...]
+    measure: str
+    value: Floats
+    mcse: Floats
+    n: Ints
+    attempted: int
+
+
+def performance_table(results: Results) -> pd.DataFrame:
+    """Return the tidy performance table of a run.
+
+    Columns: ``cell``, one per factor, then ``estimator, term, measure, value, mcse, n, n_attempted``; one row
+    per number, ordered by cell, estimator, measure, term. Terms in parentheses are fit-level quantities;
+    ``(fit)`` carries the shares by status and the seconds per fit.
+    """
+    experiment = results.experiment
+    frames = []
+    for index, cell in enumerate(experiment.cells):
+        blocks = list(rows_of_cell(results.estimates(index), cell.population.truth, cell.model))
+        blocks += runtime_rows(results.timings(index))
+        frame = frame_of(blocks)
+        for position, (factor, level) in enumerate(experiment.levels[index].items()):
+            frame.insert(position, factor, [level] * len(frame))
+        frame.insert(0, "cell", index)
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True) if frames else frame_of([])
+
+
+def performance_of_cell(estimates: Mapping[str, Estimates], truth: Truth, model: Model) -> pd.DataFrame:
+    """Return the performance table of one cell from estimates by label: columns as `performance_table`,
+    without cell.
+
+    `truth` maps terms to true values; an array is indexed by replication number. Terms without a truth get
+    the measures that need none.
+    """
+    return frame_of(rows_of_cell(estimates, truth, model))
+
+
+def rows_of_cell(estimates: Mapping[str, Estimates], truth: Truth, model: Model) -> Iterator[Rows]:
+    """Yield every block of one cell, estimator by estimator."""
+    for label, found in estimates.items():
+        yield from estimator_rows(label, found, truth, model.level)
+        yield from status_rows(label, found)
+
+
+def estimator_rows(label: str, estimates: Estimates, truth: Truth, level: float) -> Iterator[Rows]:
+    """Yield the measures of one estimator's terms, then of its quantities (which have no standard error)."""
+    if not estimates.size:
+        return
+    fits_exist = bool((estimates.status <= FitStatus.BOUNDARY).any())
+    groups: dict[frozenset[str], list[Draws]] = {}
+    for measure in MEASURES:
+        if measure.columns not in groups:
+            groups[measure.columns] = _reuse(
+                groups.get(frozenset(), []), draws_of(estimates, truth, level, measure.columns)
+            )
+        for draws in groups[measure.columns]:
+            yield from _block(label, measure, draws, fits_exist)
+    plain = [measure for measure in MEASURES if not measure.needs & _MODEL_ONLY]
+    for draws in quantity_draws(estimates, truth, level):
+        for measure in plain:
+            yield from _block(label, measure, draws, fits_exist)
+
+
+def _reuse(known: list[Draws], fresh: Iterable[Draws]) -> list[Draws]:
+    """Return the fresh groups, each replaced by the known one of the same content (which keeps its memo)."""
+    by_content = {(d.terms, d.n): d for d in known}
+    return [by_content.get((d.terms, d.n), d) for d in fresh]
+
+
+def _block(label: str, measure: Measure, draws: Draws, fits_exist: bool) -> Iterator[Rows]:
+    keep = _defined(measure, draws, fits_exist)
+    if not keep.any():
+        return
+    value, mcse, n = evaluate(measure, draws)
+    terms = tuple(term for term, kept in zip(draws.terms, keep, strict=True) if kept)
+    yield Rows(label, terms, measure.name, value[keep], mcse[keep], n[keep], draws.attempted)
+
+
+def _defined(measure: Measure, draws: Draws, fits_exist: bool) -> Any:
+    """Which terms a measure is defined for [k]: it has the truth it needs, and something to be measured.
+
+    The bounds count failures, so they exist only where there are some; a term no fit ever estimated although
+    fits were usable (a school-constant term beside school dummies) is not a failure and has none.
+    """
+    keep = np.ones(len(draws.terms), dtype=bool)
+    if measure.needs & {TRUTH, NONZERO}:
+        keep &= np.isfinite(draws.truth).all(axis=1)
+    if NONZERO in measure.needs:
+        keep &= (draws.truth != 0).all(axis=1)
+    if FAILURES in measure.needs and (draws.n == draws.attempted or (draws.n == 0 and fits_exist)):
+        keep[:] = False
+    if draws.n == 0 and not measure.over_attempts:
+        keep[:] = False
+    return keep
+
+
+def status_rows(label: str, estimates: Estimates) -> Iterator[Rows]:
+    """Yield the share of each status among the attempted fits, statuses that occur only (and OK)."""
+    n = estimates.size
+    for status in FitStatus if n else ():
+        share = float((estimates.status == status).mean())
+        if share > 0 or status is FitStatus.OK:
+            mcse = np.sqrt(share * (1.0 - share) / n)
+            yield _single(label, f"share_{status.name.lower()}", share, mcse, n)
+
+
+def runtime_rows(timings: pd.DataFrame) -> Iterator[Rows]:
+    """Yield mean, median and 90th percentile of the stored seconds per fit (perhaps made under load)."""
+    if not len(timings):
+        return
+    for label, part in timings.groupby("estimator", sort=False, observed=True):
+        seconds = part["seconds"].to_numpy(dtype=np.float64)
+        seconds = seconds[np.isfinite(seconds)]
+        if n := len(seconds):
+            spread = float(seconds.std(ddof=1) / np.sqrt(n)) if n > 1 else np.nan
+            yield _single(str(label), "seconds_mean", float(seconds.mean()), spread, n)
+            for name, q in (("seconds_median", 0.5), ("seconds_p90", 0.9)):
+                mcse = float(order_statistic_mcse(seconds, q))
+                yield _single(str(label), name, float(np.quantile(seconds, q)), mcse, n)
+
+
+def _single(label: str, measure: str, value: float, mcse: float, n: int) -> Rows:
+    return Rows(label, (FIT,), measure, np.array([value]), np.array([mcse]), np.array([n]), n)
+
+
+def frame_of(blocks: Iterable[Rows]) -> pd.DataFrame:
+    """Return blocks as a DataFrame with the columns `COLUMNS`."""
+    found = list(blocks)
+    sizes = [len(block.terms) for block in found]
+
+    def repeated(values: Iterable[Any]) -> Any:
+        return np.repeat(np.array(list(values), dtype=object), sizes)
+
+    def joined(values: Iterable[Any], kind: str) -> Any:
+        parts = list(values)
+        return np.concatenate(parts).astype(kind) if parts else np.empty(0, dtype=kind)
+
+    return pd.DataFrame(
+        {
+            "estimator": pd.Series(repeated(b.estimator for b in found), dtype="str"),
+            "term": pd.Series([term for b in found for term in b.terms], dtype="str"),
+            "measure": pd.Series(repeated(b.measure for b in found), dtype="str"),
+            "value": joined((b.value for b in found), "float64"),
+            "mcse": joined((b.mcse for b in found), "float64"),
+            "n": joined((b.n for b in found), "int64"),
+            "n_attempted": np.repeat(np.array([b.attempted for b in found], dtype=np.int64), sizes),
+        }
+    )
+
+
+def write_performance(table: pd.DataFrame, directory: Path) -> tuple[Path, Path]:
+    """Write ``performance.csv`` and ``performance.parquet`` into a directory; return their paths."""
+    csv, parquet = directory / "performance.csv", directory / "performance.parquet"
+    write_atomically(csv, table.to_csv(index=False).encode())
+    write_atomically(parquet, parquet_bytes(table))
+    return csv, parquet
+
+
+def parquet_bytes(table: pd.DataFrame) -> bytes:
+    """Return the table as Parquet; levels that aren't all of one plain type (lists of sizes) become text."""
+    plain = table.copy()
+    for column in factors_of(table):
+        if plain[column].map(lambda level: isinstance(level, (list, tuple, dict))).any():
+            plain[column] = plain[column].map(str)
+    written: bytes = plain.to_parquet(index=False)
+    return written
+
+
+def factors_of(table: pd.DataFrame) -> list[str]:
+    """Return the names of a performance table's factor columns."""
+    return [name for name in table.columns if name not in COLUMNS and name != "cell"]

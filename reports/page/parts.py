@@ -1,0 +1,210 @@
+"""Parts of the page as plain data: conditions, the table at a glance, failures with their commands, provenance."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nestbench.estimators.agreement import SUBJECT
+from nestbench.estimators.estimates import Estimates, FitStatus
+from nestbench.experiments.experiment import Experiment
+from nestbench.reports.comparing.grades import Grade, situations
+from nestbench.reports.measures.performance import factors_of
+from nestbench.reports.words.wording import condition, level_words, plural
+
+EXAMPLES = 3
+MARKS = {
+    Grade.HOLDS: "holds",
+    Grade.LIKELY: "likely",
+    Grade.DOUBTFUL: "doubtful",
+    Grade.FAILS: "fails",
+    Grade.WIDE: "wide",
+}
+
+
+def conditions(experiment: Experiment) -> list[dict[str, Any]]:
+    """Return number and words of each cell."""
+    return [{"cell": i, "words": condition(levels)} for i, levels in enumerate(experiment.levels)]
+
+
+def glance(table: pd.DataFrame, experiment: Experiment) -> dict[str, Any]:
+    """Return the coverage of every method in every condition, by term, with its grade: the table read first."""
+    graded = situations(table, experiment)
+    labels = [e.label for e in experiment.estimators if e.label in set(table["estimator"])]
+    entries = {
+        (row.term, row.estimator, row.cell): row
+        for row in graded[["term", "estimator", "cell", "coverage", "mcse", "n", "grade"]].itertuples(
+            index=False
+        )
+    }
+    heads = [[level_words(f, v) for f, v in levels.items()] or ["all data"] for levels in experiment.levels]
+    return {
+        "heads": _spans(heads),
+        "terms": {
+            term: [
+                (label, [_entry(entries.get((term, label, cell))) for cell in range(len(heads))])
+                for label in labels
+            ]
+            for term in dict.fromkeys(graded["term"])
+        },
+    }
+
+
+def _entry(row: Any) -> dict[str, str]:
+    if row is None:
+        return {"text": "–", "grade": "none", "title": "this method has no answer here", "said": ""}
+    return {
+        "text": f"{100 * row.coverage:.1f}",
+        "grade": MARKS[Grade(row.grade)],
+        "said": str(row.grade),
+        "title": f"{row.grade}: coverage {100 * row.coverage:.1f} %, MCSE {100 * row.mcse:.1f}, n {row.n}",
+    }
+
+
+def _spans(heads: list[list[str]]) -> list[list[tuple[str, int]]]:
+    """Merge equal neighbours of the header's rows: (words, columns)."""
+    depth = max((len(head) for head in heads), default=0)
+    rows: list[list[tuple[str, int]]] = []
+    for level in range(depth):
+        row: list[tuple[str, int]] = []
+        previous: list[str] | None = None
+        for head in heads:
+            prefix = head[: level + 1]
+            if prefix == previous:
+                row[-1] = (row[-1][0], row[-1][1] + 1)
+            else:
+                row.append((prefix[-1] if len(prefix) > level else "", 1))
+            previous = prefix
+        rows.append(row)
+    return rows
+
+
+def failures_of_cell(
+    experiment: Experiment, cell: int, found: Mapping[str, Estimates], run: str
+) -> list[dict[str, Any]]:
+    """Return a cell's unusable fits by method, status and message, with commands that replay the first few."""
+    words = condition(experiment.levels[cell])
+    return [
+        {
+            "cell": cell,
+            "words": words,
+            "estimator": label,
+            "status": status,
+            "message": message or "no message",
+            "count": len(numbers),
+            "share": f"{100 * len(numbers) / estimates.size:.2g} %",
+            "commands": [replay(run, cell, int(r), label) for r in numbers[:EXAMPLES]],
+        }
+        for label, estimates in found.items()
+        for status, message, numbers in _unusable(estimates)
+    ]
+
+
+def _unusable(estimates: Estimates) -> Iterator[tuple[str, str, Any]]:
+    bad = np.flatnonzero(estimates.status > FitStatus.BOUNDARY)
+    pairs = np.stack(
+        [estimates.status[bad].astype(np.int64), estimates.message[bad].astype(np.int64)], axis=1
+    )
+    for status, code in np.unique(pairs, axis=0):
+        chosen = bad[(pairs == (status, code)).all(axis=1)]
+        name = FitStatus(int(status)).name.lower().replace("_", " ")
+        yield name, estimates.messages[int(code)], estimates.replications[chosen]
+
+
+def replay(run: str, cell: int, replication: int, label: str) -> str:
+    """Return the command that draws a data set again and refits it."""
+    return shlex.join(
+        [
+            "nestbench",
+            "replay",
+            run,
+            "--cell",
+            str(cell),
+            "--replication",
+            str(replication),
+            "--estimator",
+            label,
+        ]
+    )
+
+
+def audit_line(audits: pd.DataFrame) -> dict[str, str] | None:
+    """Return whether the two engines agreed where fits were done twice, and how often statsmodels' optimiser missed."""
+    if not len(audits):
+        return None
+    subjects = audits[audits["agreement"] == SUBJECT]
+    pairs = audits[audits["agreement"] != SUBJECT]
+    parts = [_engines(pairs)] if len(pairs) else []
+    parts += [_missed(label, part) for label, part in subjects.groupby("estimator", sort=False)]
+    off = int(audits["disagreements"].sum())
+    return {"state": "bad" if off else "good", "words": f"{'; '.join(parts)}."}
+
+
+def _engines(audits: pd.DataFrame) -> str:
+    fits, off = int(audits["fits"].sum()), int(audits["disagreements"].sum())
+    short = int(audits["stopped_short"].sum())
+    line = f"{plural(fits, 'fit')} of {plural(audits['estimator'].nunique(), 'method')} were done by both engines: "
+    line += "all agree" if not off else f"{plural(off, 'fit')} disagree"
+    line += f", worst relative difference {audits['worst'].max():.1g}"
+    if short:
+        line += f"; in {short} the reference engine stopped short of the optimum"
+    return line
+
+
+def _missed(label: Any, audits: pd.DataFrame) -> str:
+    fits, short, off = (int(audits[name].sum()) for name in ("fits", "stopped_short", "disagreements"))
+    line = f"{label} stopped short of the exact REML maximum in {short} of {plural(fits, 'fit')}"
+    if short:
+        line += f", by up to {audits['worst_shortfall'].max():.2g} log-likelihood units where it gave a likelihood"
+    return line + (f", and claims more than the maximum in {off}" if off else "")
+
+
+def flat(provenance: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Return nested provenance as (dotted name, text)."""
+    rows: list[tuple[str, str]] = []
+    for key, value in provenance.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            rows += flat(value, f"{name}.")
+        else:
+            rows.append((name, "" if value is None else str(value)))
+    return rows
+
+
+def citation(experiment: Experiment, provenance: Mapping[str, Any]) -> str:
+    """Return how to cite the run."""
+    version = dict(flat(provenance)).get("packages.nestbench") or provenance.get("nestbench") or ""
+    return (
+        f"{experiment.title or experiment.name}. Simulation study run with nestbench {version}".rstrip()
+        + f", seed {experiment.seed}, {plural(experiment.replications, 'replication')} a condition."
+    )
+
+
+def data_of(table: pd.DataFrame, experiment: Experiment) -> dict[str, Any]:
+    """Return the performance table column by column, names coded as numbers: what the page sorts and copies."""
+    coded = {}
+    for name in ("estimator", "term", "measure"):
+        codes, values = pd.factorize(table[name])
+        coded[name] = {"codes": codes.tolist(), "values": [str(v) for v in values]}
+    numbers = {name: _short(table[name]) for name in ("value", "mcse")}
+    counts = {name: table[name].tolist() for name in ("cell", "n", "n_attempted")}
+    levels = [{f: str(v) for f, v in level.items()} for level in experiment.levels]
+    return {
+        **coded,
+        **numbers,
+        **counts,
+        "factors": factors_of(table),
+        "levels": levels,
+        "conditions": [condition(level) for level in experiment.levels],
+    }
+
+
+def _short(column: pd.Series[float]) -> list[float | str | None]:
+    """Six significant digits; infinity as text, missing as None."""
+    return [
+        float(f"{x:.6g}") if np.isfinite(x) else (None if np.isnan(x) else str(x)) for x in column.tolist()
+    ]

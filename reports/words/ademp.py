@@ -1,0 +1,124 @@
+"""The ADEMP description (Morris, White & Crowther 2019), generated from the experiment as run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import pandas as pd
+
+from nestbench.experiments.experiment import Experiment
+from nestbench.reports.comparing.grades import fixed_terms
+from nestbench.reports.measures.declared import MEASURES
+from nestbench.reports.words.wording import plural, several, value_words
+
+Table = tuple[tuple[str, ...], Sequence[tuple[str, ...]]]
+"""Column heads and rows, as text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One part of the description: its heading, paragraphs, and perhaps a table."""
+
+    heading: str
+    paragraphs: list[str]
+    table: Table | None = None
+
+
+def ademp(experiment: Experiment, table: pd.DataFrame) -> list[Section]:
+    """Return aims, data-generating mechanisms, estimands, methods and performance measures."""
+    return [
+        Section("Aims", [experiment.aims or "Not stated in the experiment."]),
+        Section("Data-generating mechanisms", mechanisms(experiment), parameters(experiment)),
+        Section("Estimands", [estimand_words(experiment)], estimands(experiment, table)),
+        Section("Methods", [], methods(experiment)),
+        Section("Performance measures", [measure_words()], measures_used(table)),
+    ]
+
+
+def mechanisms(experiment: Experiment) -> list[str]:
+    """Return how data are drawn, in words."""
+    laws = list(dict.fromkeys(cell.population.name for cell in experiment.cells))
+    crossed = {factor: None for levels in experiment.levels for factor in levels}
+    parts = [f"{factor} ({several(_levels(experiment, factor), 12)})" for factor in crossed]
+    words = [
+        f"Law: {several(laws)}. {plural(len(experiment.cells), 'condition')}"
+        + (f", {several(parts)} fully crossed." if parts else ".")
+        + f" {plural(experiment.replications, 'data set')} a condition, seed {experiment.seed}; "
+        "every method sees the same data sets, and a data set depends on seed, condition and replication number alone."
+    ]
+    doc = (type(experiment.cells[0].population).__doc__ or "").strip() if experiment.cells else ""
+    return words + ([" ".join(doc.split("\n\n")[0].split())] if doc else [])
+
+
+def _levels(experiment: Experiment, factor: str) -> list[str]:
+    return list(
+        dict.fromkeys(value_words(levels[factor]) for levels in experiment.levels if factor in levels)
+    )
+
+
+def parameters(experiment: Experiment) -> Table | None:
+    """Return the first condition's parameters; the factors vary as said."""
+    if not experiment.cells:
+        return None
+    cell = experiment.cells[0]
+    varied = set(experiment.levels[0])
+    rows = []
+    for owner, value in (("population", cell.population), ("layout", cell.layout), ("model", cell.model)):
+        for item in fields(value):  # type: ignore[arg-type]
+            key = f"{owner}.{item.name}"
+            rows.append((key, "varied" if key in varied else _parameter(getattr(value, item.name))))
+    return ("parameter", "value"), rows
+
+
+def _parameter(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {value_words(v)}" for key, v in value.items())
+    return value_words(value)
+
+
+def estimand_words(experiment: Experiment) -> str:
+    """Return what is estimated, in words."""
+    formulas = list(dict.fromkeys(cell.model.formula for cell in experiment.cells))
+    levels = sorted({f"{100 * cell.model.level:g} %" for cell in experiment.cells})
+    return (
+        f"The coefficients of {several(formulas)}, with {several(levels)} intervals and two-sided tests of 0; "
+        "variance components where the method has them."
+    )
+
+
+def estimands(experiment: Experiment, table: pd.DataFrame) -> Table:
+    """Return the true value of each term, over the conditions."""
+    names = list(dict.fromkeys([*fixed_terms(table), *table["term"].unique()]))
+    rows = []
+    for name in names:
+        values = [cell.population.truth[name] for cell in experiment.cells if name in cell.population.truth]
+        if values:
+            distinct = list(dict.fromkeys(f"{value:.4g}" for value in values))
+            rows.append((name, several(distinct, 8)))
+    return ("term", "true value"), rows
+
+
+def methods(experiment: Experiment) -> Table:
+    """Return each method: what it does, assumes, its degrees of freedom and source."""
+    rows = [
+        (e.label, e.info.summary, e.info.assumes, e.info.df, e.info.source) for e in experiment.estimators
+    ]
+    return ("method", "what it does", "assumes", "df", "source"), rows
+
+
+def measure_words() -> str:
+    """Return how Monte Carlo errors are made, in words."""
+    return (
+        "Every measure is taken over the usable fits (its n), with its Monte Carlo standard error (MCSE): the standard "
+        "deviation of its influence values over the root of n. Coverage and rejection are also given with failed fits "
+        "counted as misses and non-rejections, where fits failed. Differences between methods are paired."
+    )
+
+
+def measures_used(table: pd.DataFrame) -> Table:
+    """Return the measures that occur, with their definitions."""
+    present = set(table["measure"])
+    rows = [(m.label, m.name, m.formula) for m in MEASURES if m.name in present]
+    return ("measure", "name", "definition"), rows

@@ -1,0 +1,118 @@
+"""Fits that crash, hang, eat memory or return rubbish become rows; the others keep their numbers."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nestbench.estimators import registry
+from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus
+from nestbench.estimators.estimator import Estimator, Info, Options
+from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.plan import Task
+from nestbench.experiments.running.guarding import Limits, fit_guarded
+from nestbench.experiments.running.work import Work, fit_all, perform
+from nestbench.sim.batch import Batch
+from nestbench.sim.errors import InvalidInput
+from nestbench.sim.model import Model
+
+INFO = Info("", "", "", "", "")
+OLS = registry.get("ols")
+BAD = (3, 7)
+
+
+def when_bad(batch: Batch, model: Model, options: Options) -> Estimates:
+    """OLS, except that on replications 3 and 7 something happens."""
+    if set(BAD) & set(batch.replications.tolist()):
+        options["what"]()
+    return OLS.engine("reference")(batch, model, OLS.options)
+
+
+def crash() -> None:
+    ctypes.string_at(0)
+
+
+def hang() -> None:
+    time.sleep(600)
+
+
+def eat() -> None:
+    np.ones(300 * 2**20 // 8)
+
+
+def leave() -> None:
+    os._exit(3)
+
+
+def method(what: Any, batched: bool) -> Estimator:
+    engines = {"batched": when_bad} if batched else {"reference": when_bad}
+    return Estimator("bad", 1, INFO, **engines, options={"what": what})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("batched", [False, True])
+@pytest.mark.parametrize(
+    ("what", "limits", "status", "said"),
+    [
+        (crash, Limits(), FitStatus.FAILED, "the process died while fitting (SIGSEGV)"),
+        (leave, Limits(), FitStatus.FAILED, "the process died while fitting (exit code 3)"),
+        (hang, Limits(seconds=0.3), FitStatus.TIMEOUT, "took longer than 0.3 s"),
+        (eat, Limits(megabytes=100), FitStatus.FAILED, "needed more than 100 MB"),
+    ],
+)
+def test_only_the_bad_fits_are_lost(
+    tiny: Experiment, what: Any, limits: Limits, status: FitStatus, said: str, batched: bool
+) -> None:
+    cell = tiny.cells[3]
+    batch = cell.draw(tiny.seed, range(10))
+    found = fit_guarded(method(what, batched), batch, cell.model, "auto", limits)
+    expected = OLS.fit(batch, cell.model, "reference")
+    good = ~np.isin(found.replications, BAD)
+    assert found.replications.tolist() == list(range(10))
+    assert found.terms == expected.terms
+    assert found.status.tolist() == [status if r in BAD else FitStatus.OK for r in range(10)]
+    for name in STORED_COLUMNS:
+        np.testing.assert_array_equal(getattr(found, name)[good], getattr(expected, name)[good])
+        assert np.isnan(getattr(found, name)[~good]).all()
+    texts = found.texts()
+    assert (texts[0], texts[3]) == ("", said)
+
+
+def test_guarded_numbers_are_the_plain_ones(tiny: Experiment) -> None:
+    cell = tiny.cells[2]
+    plain = fit_all(cell, tiny.seed, range(7), tiny.estimators, "auto")
+    guarded = fit_all(cell, tiny.seed, range(7), tiny.estimators, "auto", Limits())
+    for label, estimates in plain.items():
+        for name in ("terms", "messages"):
+            assert getattr(guarded[label], name) == getattr(estimates, name)
+        for name in (*STORED_COLUMNS, "status"):
+            np.testing.assert_array_equal(getattr(guarded[label], name), getattr(estimates, name))
+
+
+def test_a_guarded_task_stores_the_same_bytes(tiny: Experiment) -> None:
+    task = Task(1, 2, 9, (0, 1, 2))
+    plain, guarded = (perform(Work.of(tiny, task, guarded=flag)) for flag in (False, True))
+    assert plain.files[0] == guarded.files[0]
+
+
+def test_errors_made_on_purpose_come_back_from_the_child(tiny: Experiment) -> None:
+    cell = replace(tiny.cells[0], model=Model("grade ~ nothing"))
+    with pytest.raises(InvalidInput, match="nothing"):
+        fit_all(cell, 1, range(2), tiny.estimators[:1], "reference", Limits())
+
+
+def test_limits_come_from_the_experiment_and_are_part_of_it(tables: dict[str, Any]) -> None:
+    plain = Experiment.from_dict(tables)
+    tables["experiment"] |= {"fit_timeout": 2.5, "fit_memory": 500}
+    limited = Experiment.from_dict(tables)
+    assert limited.key != plain.key
+    work = Work.of(limited, Task(0, 0, 2, (0,)))
+    assert (work.guarded, work.limits) == (True, Limits(2.5, 500))
+    tables["experiment"]["fit_timeout"] = 0
+    with pytest.raises(InvalidInput, match="fit_timeout should be greater than 0"):
+        Experiment.from_dict(tables)

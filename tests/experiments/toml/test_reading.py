@@ -1,0 +1,161 @@
+"""Experiments from TOML: what is read, and how every mistake is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nestbench.experiments import catalog
+from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.plan import plan
+from nestbench.experiments.toml.plain import from_plain, to_plain
+from nestbench.experiments.toml.reading import experiment_from, read_experiment
+from nestbench.experiments.toml.template import write_template
+from nestbench.sim.errors import InvalidInput
+
+
+def message_of(tables: dict[str, Any]) -> str:
+    with pytest.raises(InvalidInput) as caught:
+        experiment_from(tables)
+    return str(caught.value)
+
+
+def test_factors_are_crossed_first_slowest(tiny: Experiment) -> None:
+    assert [tuple(levels.values()) for levels in tiny.levels] == [
+        (5, 0.0), (5, 0.2), ("3, 4, 5, 6", 0.0), ("3, 4, 5, 6", 0.2),
+    ]  # fmt: skip
+    assert tiny.cells[2].layout.students == (3, 4, 5, 6)
+    assert [cell.population.icc for cell in tiny.cells] == [0.0, 0.2, 0.0, 0.2]  # type: ignore[attr-defined]
+
+
+def test_nested_keys_tables_and_joint_factors(tables: dict[str, Any]) -> None:
+    tables["factors"] = {
+        "population.effects.resources": [0.0, 1.0],
+        "model.formula": ["grade ~ age", "grade ~ age + resources"],
+        "design": [
+            {"layout.schools": 4, "layout.students": 9, "label": "few large"},
+            {"layout.schools": 9, "layout.students": 4},
+        ],
+        "population": [{"icc": 0.1}, {"icc": 0.3, "total_sd": 2.0}],
+    }
+    read = experiment_from(tables)
+    assert len(read.cells) == 16
+    assert read.cells[0].population.truth["resources"] == 0.0
+    assert read.cells[8].population.truth["resources"] == 1.0
+    assert read.cells[8].population.truth["age"] == 1.0, "an effect beside the one set keeps its value"
+    assert read.levels[0]["design"] == "few large"
+    assert read.levels[2]["design"] == "layout.schools=9, layout.students=4"
+    assert (read.cells[2].layout.schools, read.cells[2].layout.students) == (9, 4)
+    assert read.cells[1].population.truth["(icc)"] == pytest.approx(0.3)
+    assert {cell.model.formula for cell in read.cells[4:8]} == {"grade ~ age + resources"}
+
+
+def test_all_mistakes_of_a_file_are_listed_at_once(tables: dict[str, Any]) -> None:
+    tables["titel"] = 1
+    tables["experiment"] |= {
+        "estimators": ["olss", {"name": "ols", "drwas": 3}, 3, "ols", "ols"],
+        "replications": -5,
+        "sed": 2,
+        "name": "a b",
+        "plugins": ["nowhere.py"],
+    }
+    tables["population"]["effects"] = {"age": "two"}
+    tables["layout"]["students"] = -3
+    tables["factors"] = {"layot.schools": [1, 2], "layout.schools": 3, "model.level": [0.9, 0.9]}
+    message = message_of(tables)
+    for part in (
+        "unknown key titel",
+        "unknown key experiment.sed. Did you mean 'seed'?",
+        "experiment.replications should be greater than or equal to 1, got -5",
+        "experiment.name should be a name of letters",
+        "experiment.estimators.2 should be a text or a table, got 3",
+        "unknown estimator 'olss'. Did you mean 'ols'?",
+        "has no option 'drwas'",
+        "'ols' 2 times",
+        'got "nowhere.py"',
+        'population.effects.age should be a number, got "two"',
+        "layout.students",
+        'factors."layot.schools"',
+        "Did you mean 'layout'?",
+        'factors."layout.schools" should be a list',
+        'factors."model.level" has a level twice',
+    ):
+        assert part in message, part
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "said"),
+    [
+        ("population", "icc", 1.2, "population.icc"),
+        ("population", "law", "random-intercpt", "Did you mean 'random-intercept'?"),
+        ("population", "icc", "0.2", "population.icc should be a number"),
+        ("layout", "schools", 1, "layout.schools should be at least 2"),
+        ("layout", "schools", -3, "layout.schools"),
+        ("layout", "schools", 2.5, "layout.schools should be"),
+        ("layout", "schools", True, "layout.schools should be"),
+        ("layout", "students", [4, 0, 4, 4], "layout.students"),
+        ("model", "formula", "grade", "formula"),
+        ("model", "levl", 0.9, "Did you mean 'level'?"),
+        ("experiment", "engine", "fast", "experiment.engine should be 'auto', 'reference' or 'batched'"),
+        ("experiment", "engine", "batched", "no batched engine"),
+        ("experiment", "estimators", [], "experiment.estimators should be a list of at least one"),
+    ],
+)
+def test_one_mistake(tables: dict[str, Any], section: str, key: str, value: Any, said: str) -> None:
+    tables["factors"] = {}
+    if key == "engine" and value == "batched":
+        tables["experiment"]["estimators"] = ["ols-hc1"]
+    tables[section][key] = value
+    assert said in message_of(tables)
+
+
+def test_a_cell_made_twice_is_refused(tables: dict[str, Any]) -> None:
+    tables["factors"] = {"population": [{"icc": 0.1}, {"icc": 0.1, "law": "random-intercept"}]}
+    assert "2 times" in message_of(tables)
+
+
+def test_missing_sections_and_files(tmp_path: Path) -> None:
+    assert "[experiment] is missing" in message_of({})
+    with pytest.raises(InvalidInput, match="Did you mean 'school-effects'"):
+        read_experiment("school-efects")
+    (tmp_path / "bad.toml").write_text("[experiment\n")
+    with pytest.raises(InvalidInput, match=r"bad.toml.*line 1"):
+        read_experiment(tmp_path / "bad.toml")
+
+
+def test_plain_and_back_is_the_same_experiment(tiny: Experiment, tmp_path: Path) -> None:
+    again = from_plain(to_plain(tiny), tmp_path)
+    assert again == tiny
+    assert again.key == tiny.key
+    assert [cell.key for cell in again.cells] == [cell.key for cell in tiny.cells]
+
+
+def test_written_source_reads_back_the_same(tiny: Experiment, tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(tiny.source)
+    assert read_experiment(tmp_path / "tiny.toml") == tiny
+
+
+def test_identity_is_what_decides_numbers(tables: dict[str, Any], tiny: Experiment) -> None:
+    tables["experiment"] |= {"title": "Another", "replications": 99, "audit": 3}
+    assert experiment_from(tables).key == tiny.key
+    tables["experiment"]["seed"] = 8
+    assert experiment_from(tables).key != tiny.key
+
+
+@pytest.mark.parametrize("name", catalog.names())
+def test_catalogue_reads_and_plans(name: str) -> None:
+    experiment = read_experiment(name)
+    assert experiment.name == name
+    assert experiment.aims
+    assert plan(experiment)
+
+
+def test_template_reads(tmp_path: Path) -> None:
+    file = write_template("mine", tmp_path)
+    assert read_experiment(file).name == "mine"
+    with pytest.raises(InvalidInput, match="there already"):
+        write_template("mine", tmp_path)
+    with pytest.raises(InvalidInput, match="expected a name"):
+        write_template("../mine", tmp_path)

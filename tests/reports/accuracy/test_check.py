@@ -1,0 +1,331 @@
+"""The accuracy gate: rules (a) and (b), their marks, and how often it errs."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import Counter
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from nestbench.estimators.estimates import Estimates, FitStatus
+from nestbench.reports.accuracy import check_formats as formats
+from nestbench.reports.accuracy.baseline import Baseline, baseline_of
+from nestbench.reports.accuracy.baseline_file import to_json as baseline_json
+from nestbench.reports.accuracy.changes import Mark
+from nestbench.reports.accuracy.check import Check, check
+from nestbench.reports.accuracy.significance import difference_p, holm, paired_share_p, share_p
+from nestbench.sim.errors import InvalidInput
+from tests.reports.accuracy.gate_studies import (
+    DEFECTS,
+    TERMS,
+    Memory,
+    changed,
+    flipped_sign,
+    gate_study,
+    small_se,
+    with_defect,
+    wrong_df,
+)
+
+
+@pytest.fixture(scope="module")
+def clean() -> Memory:
+    return gate_study(reps=400)
+
+
+@pytest.fixture(scope="module")
+def baseline(clean: Memory) -> Baseline:
+    return baseline_of(clean)
+
+
+def marks(outcome: Check) -> set[Mark]:
+    return {change.mark for change in outcome.changes}
+
+
+# --- the tests behind it -----------------------------------------------------------------------------------------
+
+
+def test_share_p_is_fishers_doubled_tail() -> None:
+    for a, b in itertools.product(range(0, 21, 4), range(0, 13, 3)):
+        tails = [
+            stats.fisher_exact([[a, 20 - a], [b, 12 - b]], alternative=side)[1]
+            for side in ("less", "greater")
+        ]
+        assert share_p(a, 20, b, 12) == pytest.approx(min(1.0, 2 * min(tails)))
+
+
+def test_share_p_keeps_its_level_exactly() -> None:
+    n, m = 15, 11
+    for share in (0.05, 0.3, 0.5):
+        a, b = np.meshgrid(np.arange(n + 1), np.arange(m + 1), indexing="ij")
+        weight = stats.binom.pmf(a, n, share) * stats.binom.pmf(b, m, share)
+        p = share_p(a, n, b, m)
+        for alpha in (0.001, 0.01, 0.05, 0.2):
+            assert weight[p <= alpha].sum() <= alpha
+
+
+def test_paired_share_p_is_the_sign_test() -> None:
+    for gained, lost in itertools.product(range(7), range(7)):
+        want = stats.binomtest(gained, gained + lost, 0.5).pvalue if gained + lost else 1.0
+        assert paired_share_p(gained, lost) == pytest.approx(want)
+
+
+def test_difference_p() -> None:
+    assert difference_p(2.0, 1.0, 7)[()] == pytest.approx(2 * stats.t.sf(2.0, 7))
+    assert list(difference_p([1.0, 0.0, 1e-14, 1.0], [0.0, 0.0, 0.0, np.nan], 5)) == [0.0, 1.0, 1.0, 1.0]
+    assert difference_p(1.96, 1.0, np.inf)[()] == pytest.approx(0.05, abs=1e-4)
+
+
+def test_holm_by_its_definition() -> None:
+    p = np.random.default_rng(3).uniform(0, 0.1, 12)
+    for alpha in (0.01, 0.05, 0.2):
+        rejected = np.zeros(12, bool)
+        for k, i in enumerate(np.argsort(p)):
+            if p[i] > alpha / (12 - k):
+                break
+            rejected[i] = True
+        np.testing.assert_array_equal(holm(p) <= alpha, rejected)
+    assert len(holm([])) == 0
+
+
+# --- rule (a): same data, same code ------------------------------------------------------------------------------
+
+
+def test_the_same_run_is_identical(clean: Memory, baseline: Baseline) -> None:
+    outcome = check(baseline, clean)
+    assert outcome.changes == ()
+    assert (outcome.pairs, outcome.identical, outcome.tests) == (6, 6, 0)
+
+
+def test_rounding_is_no_change(clean: Memory, baseline: Baseline) -> None:
+    other = changed(clean, "plain", estimate=lambda e: e.estimate * (1 + 1e-12))
+    outcome = check(baseline, other)
+    assert outcome.changes == ()
+    assert (outcome.pairs, outcome.identical) == (6, 3)
+
+
+def test_moved_replications_are_named_with_their_commands(clean: Memory, baseline: Baseline) -> None:
+    def moved(e: Estimates) -> np.ndarray:
+        values = e.std_error.copy()
+        values[[0, 17, 230], 1] *= 1.001
+        return values
+
+    outcome = check(baseline, changed(clean, "robust", std_error=moved))
+    assert [c.mark for c in outcome.changes] == [Mark.CHANGED] * 3
+    first = outcome.changes[0]
+    assert (first.estimator, first.replications) == ("robust", (0, 17, 230))
+    assert "standard errors in 3 of 400" in first.detail
+    assert "age std_error" in first.detail
+    assert not outcome.failing()
+    assert outcome.failing((Mark.CHANGED,)) == outcome.changes
+    text = formats.to_text(outcome, "runs/gate")
+    assert "nestbench replay runs/gate --cell 0 --replication 17 --estimator robust" in text
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_every_defect_is_seen_on_the_same_data(name: str, clean: Memory, baseline: Baseline) -> None:
+    outcome = check(baseline, with_defect(clean, "plain", DEFECTS[name]))
+    hit = {change.cell for change in outcome.changes}
+    assert hit == {0, 1, 2}
+    assert {change.estimator for change in outcome.changes} == {"plain"}
+    want = {"1 % of fits fail": Mark.NEW_FAILURE, "df wrong by one": Mark.CHANGED}.get(name, Mark.WORSE)
+    assert want in marks(outcome)
+
+
+def test_new_failures_and_fixed_ones_are_listed(clean: Memory, baseline: Baseline) -> None:
+    def status(e: Estimates) -> np.ndarray:
+        values = e.status.copy()
+        values[[5, 60]] = FitStatus.NOT_CONVERGED
+        return values
+
+    broken = changed(clean, "plain", status=status)
+    outcome = check(baseline, broken)
+    new = [c for c in outcome.changes if c.mark is Mark.NEW_FAILURE]
+    assert [c.replications for c in new] == [(5, 60)] * 3
+    assert "NOT_CONVERGED" in new[0].detail
+    back = check(baseline_of(broken), clean)
+    fixed = [c for c in back.changes if c.mark is Mark.FIXED]
+    assert [c.replications for c in fixed] == [(5, 60)] * 3
+    assert not back.failing()
+
+
+def test_better_and_worse_are_mirror_images(clean: Memory, baseline: Baseline) -> None:
+    flipped = with_defect(clean, "plain", flipped_sign)
+    there, back = check(baseline, flipped), check(baseline_of(flipped), clean)
+    bias = [[(c.term, c.mark) for c in o.changes if c.measure == "bias"] for o in (there, back)]
+    assert bias[0] == [("gender[T.male]", Mark.WORSE)] * 3
+    assert bias[1] == [("gender[T.male]", Mark.BETTER)] * 3
+    assert not back.failing()
+
+
+def test_shorter_runs_are_compared_on_what_both_have(clean: Memory, baseline: Baseline) -> None:
+    short = gate_study(reps=400)
+    short.cells = [
+        {k: replace(e, **{f: getattr(e, f)[:50] for f in
+                          ("replications", "estimate", "std_error", "df", "lower", "upper", "p_value", "status",
+                           "message", "seconds")},
+                    quantities={n: v[:50] for n, v in e.quantities.items()})
+         for k, e in found.items()}
+        for found in short.cells
+    ]  # fmt: skip
+    outcome = check(baseline, short)
+    assert outcome.changes == ()
+    assert outcome.identical == 0
+    assert outcome.tests > 0
+    moved = check(baseline, with_defect(short, "plain", small_se))
+    assert "standard errors in 50 of 50" in moved.changes[0].detail + moved.changes[-1].detail
+
+
+# --- rule (b): other data, other versions --------------------------------------------------------------------------
+
+
+def test_other_seed_is_tested_and_clean(baseline: Baseline) -> None:
+    outcome = check(baseline, gate_study(reps=400, seed=2))
+    assert outcome.changes == ()
+    # 2 methods x (4 terms x 7 measures - 4 redundant usable shares + 3 of the quantity - 1 + fit) + pooled over cells
+    per_pair = 4 * 6 + 2 + 1
+    assert outcome.tests == 6 * per_pair + 2 * per_pair
+    assert 0 < outcome.settled < outcome.tests
+    assert any("seed 1 in the baseline, 2 in the run" in note for note in outcome.notes)
+
+
+def test_flipped_sign_is_seen_on_other_data(baseline: Baseline) -> None:
+    outcome = check(baseline, with_defect(gate_study(reps=400, seed=2), "plain", flipped_sign))
+    worse = {(c.cell, c.estimator, c.term, c.measure) for c in outcome.changes if c.mark is Mark.WORSE}
+    for cell in (0, 1, 2, None):
+        assert (cell, "plain", "gender[T.male]", "bias") in worse
+        assert (cell, "plain", "gender[T.male]", "coverage") in worse
+    assert {where[1:3] for where in worse} == {("plain", "gender[T.male]")}
+
+
+def test_constant_df_needs_no_test(baseline: Baseline) -> None:
+    outcome = check(baseline, with_defect(gate_study(reps=400, seed=2), "plain", wrong_df))
+    df = [c for c in outcome.changes if c.measure == "df"]
+    assert len(df) == 3 * 4
+    assert "df 9 -> 10" in df[0].detail
+    assert df[0].mark is Mark.CHANGED
+
+
+def test_a_change_must_matter(baseline: Baseline) -> None:
+    # 1.3 % of the SE is about 5 Monte Carlo errors here, but the margin is 2 %.
+    big = gate_study(reps=20_000, seed=2, cells=1)
+    slightly = changed(big, "plain", std_error=lambda e: e.std_error * 1.013)
+    before = baseline_of(gate_study(reps=20_000, seed=3, cells=1))
+    assert "model_se" not in {c.measure for c in check(before, slightly).changes}
+    found = check(before, slightly, margins={"model_se": 0.001}, alpha=0.05).changes
+    assert {c.term for c in found if c.measure == "model_se"} == set(TERMS)
+
+
+def test_other_versions_mean_rule_b_and_still_list_what_moved(baseline: Baseline) -> None:
+    newer = with_defect(gate_study(reps=400, version=2), "plain", small_se)
+    outcome = check(baseline, newer)
+    assert outcome.replayed == 0
+    assert any(
+        "plain: version 1 (batched) in the baseline, 2 (batched) now" in note for note in outcome.notes
+    )
+    moved = [c for c in outcome.changes if c.measure == "replications"]
+    assert [len(c.replications) for c in moved] == [400] * 3
+    # Taken as independent, 5 % of an SE with an MCSE of 1.2 % of each run is not proof at this size in one cell.
+    assert all(c.p_value is not None for c in outcome.changes if c.mark is Mark.WORSE)
+
+
+def test_statsmodels_version_concerns_reference_engines_only(baseline: Baseline) -> None:
+    packages = {"statsmodels": "0.16.0"}
+    assert check(baseline, gate_study(reps=400, packages=packages)).replayed == 6
+    slow = baseline_of(gate_study(reps=50, batched=False))
+    assert check(slow, gate_study(reps=50, batched=False)).replayed == 6
+    assert check(slow, gate_study(reps=50, batched=False, packages=packages)).replayed == 0
+
+
+def test_failures_on_same_data_but_other_versions_are_paired() -> None:
+    before = baseline_of(gate_study(reps=3000, cells=1))
+    newer = with_defect(gate_study(reps=3000, cells=1, version=2), "plain", DEFECTS["1 % of fits fail"])
+    new = [c for c in check(before, newer, alpha=1e-3).changes if c.mark is Mark.NEW_FAILURE]
+    lost = int((newer.cells[0]["plain"].status == FitStatus.FAILED).sum())
+    # Holm multiplies the smallest of 54 p-values by at most 54; McNemar's is 2 / 2^lost.
+    assert new
+    assert new[0].p_value is not None
+    assert new[0].p_value <= 54 * 2.0 ** (1 - lost)
+
+
+# --- what can't be compared ----------------------------------------------------------------------------------------
+
+
+def test_missing_and_new_things_are_not_comparable(baseline: Baseline) -> None:
+    other = gate_study(reps=400, cells=4, methods=("plain", "third"))
+    other.cells[1].pop("plain")
+    outcome = check(baseline, other)
+    gone = Counter((c.cell, c.estimator, c.detail) for c in outcome.changes if c.mark is Mark.NOT_COMPARABLE)
+    assert gone[(1, "plain", "the run has no such estimator")] == 1
+    assert gone[(0, "robust", "the run has no such estimator")] == 1
+    assert gone[(2, "third", "the baseline has no such estimator")] == 1
+    assert gone[(3, "(all)", "the baseline has no such cell")] == 1
+    smaller = check(baseline, gate_study(reps=400, cells=2))
+    assert [(c.cell, c.detail) for c in smaller.changes] == [(None, "the run has no such cell")]
+    assert not smaller.failing()
+
+
+def test_nothing_in_common_is_an_error(baseline: Baseline) -> None:
+    with pytest.raises(InvalidInput, match="none in common"):
+        check(baseline, gate_study(reps=10, methods=("third",)))
+    with pytest.raises(InvalidInput, match="Did you mean 'coverage'"):
+        check(baseline, gate_study(reps=10), margins={"covrage": 0.1})
+    with pytest.raises(InvalidInput, match="margin >= 0"):
+        check(baseline, gate_study(reps=10), margins={"coverage": -0.1})
+
+
+# --- formats ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def spoilt(clean: Memory, baseline: Baseline) -> Check:
+    return check(baseline, with_defect(clean, "plain", DEFECTS["a silent zero in 2 % of fits"]))
+
+
+def test_text_starts_with_the_verdict(spoilt: Check) -> None:
+    text = formats.to_text(spoilt, "runs/gate")
+    assert text.startswith("accuracy check against 'gate' FAILED: ")
+    assert "WORSE  plain  Intercept  bias  [cell 0: population.icc=0.0]" in text
+    assert "MCSE" in text
+
+
+def test_markdown_is_a_table(spoilt: Check) -> None:
+    text = formats.to_markdown(spoilt, "runs/gate")
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(rows) == 2 + len(spoilt.changes)
+    assert len({line.count("|") - line.count("\\|") for line in rows}) == 1
+    assert "```sh" in text
+
+
+def test_json_has_every_number(spoilt: Check) -> None:
+    content = json.loads(formats.to_json(spoilt))
+    assert content["failed"] is True
+    assert sum(content["counts"].values()) == len(content["changes"])
+    bias = next(c for c in content["changes"] if c["measure"] == "bias" and c["term"] == "Intercept")
+    assert bias["after"]["value"] == pytest.approx(-1.0, abs=0.9)
+
+
+def test_junit_counts_its_failures(spoilt: Check) -> None:
+    suite = ElementTree.fromstring(formats.to_junit(spoilt, "runs/gate"))
+    cases = suite.findall("testcase")
+    assert len(cases) == int(suite.attrib["tests"]) == len(spoilt.changes) + 1
+    failures = [case for case in cases if case.find("failure") is not None]
+    assert len(failures) == int(suite.attrib["failures"]) == len(spoilt.failing()) > 0
+
+
+def test_passing_formats(clean: Memory, baseline: Baseline) -> None:
+    outcome = check(baseline, clean)
+    assert formats.to_text(outcome).startswith("accuracy check against 'gate' passed\n")
+    assert json.loads(formats.to_json(outcome))["failed"] is False
+    assert ElementTree.fromstring(formats.to_junit(outcome)).attrib["failures"] == "0"
+
+
+def test_baseline_is_not_touched_by_a_check(clean: Memory, baseline: Baseline) -> None:
+    text = baseline_json(baseline)
+    check(baseline, gate_study(reps=40, seed=2))
+    assert baseline_json(baseline) == text

@@ -1,0 +1,70 @@
+"""MCSEs against the spread of the measures over many repeated small studies: slow, and the only proof that counts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from nestbench.reports.measures.declared import MEASURES, measure_named
+from nestbench.reports.measures.draws import Draws, draws_of
+from nestbench.reports.measures.measure import evaluate
+from tests.reports.synthetic import estimates_of
+
+STUDIES, REPS, TH = 3000, 300, 0.3
+SKIPPED = {"coverage_bound", "rejection_bound", "usable_share"}
+"""Binomial over all attempts: without failures they are constant or equal to another measure."""
+
+
+def repeated(law: str) -> Draws:
+    """3 000 studies of 300 replications as the terms of one: normal or t6 estimates, chi-squared variances."""
+    rng = np.random.default_rng(2026)
+    shape = (REPS, STUDIES)
+    noise = rng.standard_normal(shape) if law == "normal" else rng.standard_t(6, shape) / np.sqrt(1.5)
+    t = TH + 0.05 + 0.25 * noise
+    s = 0.25 * np.sqrt(rng.chisquare(8, shape) / 8)
+    found = estimates_of(t, s, [f"x{i}" for i in range(STUDIES)], df=8)
+    return next(iter(draws_of(found, {f"x{i}": TH for i in range(STUDIES)}, 0.95)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("law", ["normal", "t6"])
+def test_mcse_is_the_sd_of_the_measure(law: str) -> None:
+    """Mean MCSE over true SD, per measure; its own error is 1.3 % at 3 000 studies, so 6 sigma plus 4 % of bias."""
+    draws = repeated(law)
+    ratios = {}
+    for measure in MEASURES:
+        if measure.name not in SKIPPED:
+            value, mcse, _ = evaluate(measure, draws)
+            ratios[measure.name] = float(np.nanmean(mcse) / np.nanstd(value, ddof=1))
+    for name, ratio in ratios.items():
+        if name in ("be_coverage", "type_s"):
+            continue
+        assert ratio == pytest.approx(1.0, abs=0.12 if "median" in name else 0.09), (name, ratio)
+    assert ratios["be_coverage"] > 0.75  # binomial, as specified: it takes the mean as given
+
+
+@pytest.mark.slow
+def test_wilson_intervals_hold_their_level() -> None:
+    from nestbench.reports.measures.proportions import clopper_pearson, wilson
+
+    rng = np.random.default_rng(1)
+    for p in (0.5, 0.95, 0.99):
+        x = rng.binomial(200, p, 20000)
+        low, high = wilson(x / 200, 200)
+        exact_low, exact_high = clopper_pearson(x, 200)
+        assert ((low <= p) & (p <= high)).mean() == pytest.approx(0.95, abs=0.03)
+        assert ((exact_low <= p) & (p <= exact_high)).mean() > 0.95 - 5 * np.sqrt(0.05 * 0.95 / 20000)
+
+
+def test_a_quick_look_at_coverage_and_bias() -> None:
+    """The same with 400 studies, for the default suite: 5 measures, false-alarm rate below 1e-6 at 5 sigma."""
+    rng = np.random.default_rng(3)
+    t = 0.25 * rng.standard_normal((200, 400))
+    found = estimates_of(t, np.full_like(t, 0.25), [f"x{i}" for i in range(400)])
+    draws = next(iter(draws_of(found, {f"x{i}": 0.0 for i in range(400)}, 0.95)))
+    sigma = 1 / np.sqrt(2 * 399)
+    for name in ("bias", "empirical_se", "rmse", "coverage", "rejection"):
+        value, mcse, _ = evaluate(measure_named(name), draws)
+        assert mcse.mean() / value.std(ddof=1) == pytest.approx(1.0, abs=5 * sigma + 0.02), name
+    assert stats.norm.sf(5) * 2 < 1e-6

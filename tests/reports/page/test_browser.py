@@ -1,0 +1,253 @@
+"""The page in a real headless Chromium: what it shows, what answers, and that nothing leaves the machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nestbench.reports.page.report import write_report
+from tests.reports.synthetic import school_study
+
+pytestmark = pytest.mark.browser
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+)
+DONE = "return [...document.querySelectorAll('.figure')].filter(f => f.querySelector('.plot svg')).length"
+
+
+def _unavailable() -> str | None:
+    try:
+        import selenium  # noqa: F401
+    except ImportError:
+        return "selenium isn't installed"
+    if not shutil.which("chromedriver"):
+        return "no chromedriver on the path"
+    if not (shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chrome")):
+        return "no Chromium on the path"
+    return None
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_report(school_study(reps=150), tmp_path_factory.mktemp("run") / "report.html")
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    if reason := _unavailable():
+        if os.environ.get("NESTBENCH_REQUIRE_BROWSER") == "1":
+            pytest.fail(f"NESTBENCH_REQUIRE_BROWSER=1, but {reason}")
+        pytest.skip(reason)
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    for flag in FLAGS:
+        options.add_argument(flag)
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('profile')}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    options.binary_location = str(
+        shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chrome")
+    )
+    driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def opened(browser: Any, page: Path) -> Iterator[Any]:
+    """The page, freshly opened at desktop width, without a word on the console and without a request."""
+    size(browser, 1200, 900)
+    for kind in ("browser", "performance"):
+        browser.get_log(kind)
+    browser.get(page.as_uri())
+    wait(browser, f"{DONE} > 0")
+    yield browser
+    assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
+    assert [url for url in requests(browser) if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
+def size(browser: Any, width: int, height: int) -> None:
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
+    )
+
+
+def requests(browser: Any) -> list[str]:
+    found = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    return [m["params"]["request"]["url"] for m in found if m["method"] == "Network.requestWillBeSent"]
+
+
+def wait(browser: Any, script: str, seconds: float = 30) -> None:
+    script = script if script.startswith("return") else f"return {script}"
+    end = time.monotonic() + seconds
+    while not browser.execute_script(script):
+        assert time.monotonic() < end, f"waited for: {script}"
+        time.sleep(0.1)
+
+
+def choose(browser: Any, name: str, value: str) -> None:
+    browser.execute_script(
+        "const s = document.getElementById(arguments[0]); s.value = arguments[1];"
+        "s.dispatchEvent(new Event('change'))",
+        name,
+        value,
+    )
+
+
+def text(browser: Any, css: str) -> list[str]:
+    found: list[str] = browser.execute_script(
+        "return [...document.querySelectorAll(arguments[0])].filter(n => n.offsetParent !== null)"
+        ".map(n => n.textContent)",
+        css,
+    )
+    return found
+
+
+def show_all(browser: Any) -> None:
+    browser.execute_script("window.dispatchEvent(new Event('beforeprint'))")
+    wait(browser, f"{DONE} === document.querySelectorAll('.figure').length")
+
+
+def test_every_figure_is_drawn_and_named(opened: Any) -> None:
+    show_all(opened)
+    labels = opened.execute_script(
+        "return [...document.querySelectorAll('.plot svg')].map(s => s.getAttribute('aria-label'))"
+    )
+    assert len(labels) == 6
+    assert all("table below" in label for label in labels)
+
+
+def test_the_term_selector_moves_figures_and_tables_together(opened: Any) -> None:
+    assert text(opened, ".glance caption")[0] == "Coverage of the intervals for resources"
+    assert "dummies-cr1s-z" not in "".join(text(opened, "#figure-coverage svg text"))
+    choose(opened, "term", "age")
+    wait(opened, "document.querySelector('#figure-coverage svg')?.textContent.includes('dummies-cr1s-z')")
+    assert all(caption.endswith(" for age") for caption in text(opened, ".glance caption"))
+    assert set(text(opened, "#numbers tbody td:nth-child(3)")) == {"age"}
+
+
+def test_the_condition_selector_leaves_one_panel(opened: Any) -> None:
+    before = opened.execute_script(
+        "return document.querySelectorAll('#figure-coverage svg [class*=layer_0_marks] path').length"
+    )
+    choose(opened, "cell", "3")
+    wait(opened, "document.querySelectorAll('#figure-coverage svg [class*=layer_0_marks] path').length === 1")
+    assert before == 6
+    assert set(text(opened, "#numbers tbody td:first-child")) == {"10 schools and ICC 0.2"}
+    assert opened.execute_script("return document.querySelectorAll('.glance td.off').length") > 0
+    choose(opened, "cell", "")
+    wait(opened, "document.querySelectorAll('#figure-coverage svg [class*=layer_0_marks] path').length === 6")
+
+
+def test_hover_shows_value_error_and_n(opened: Any) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.by import By
+
+    dot = opened.find_elements(By.CSS_SELECTOR, "#figure-coverage .mark-symbol path")[1]
+    opened.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", dot)
+    ActionChains(opened).move_to_element(dot).perform()
+    wait(opened, "document.querySelector('#vg-tooltip-element.visible') !== null")
+    shown = opened.execute_script("return document.querySelector('#vg-tooltip-element').innerText")
+    for word in ("method", "condition", "Coverage", "MCSE", "usable fits", "verdict"):
+        assert word in shown
+
+
+def test_the_table_sorts_both_ways_by_keyboard(opened: Any) -> None:
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    button = opened.find_element(By.CSS_SELECTOR, "#numbers th:nth-child(5) button")
+    button.send_keys(Keys.ENTER)
+    values = [float(v) for v in text(opened, "#numbers tbody td:nth-child(5)") if v]
+    assert values == sorted(values)
+    assert (
+        opened.find_element(By.CSS_SELECTOR, "#numbers th:nth-child(5)").get_attribute("aria-sort")
+        == "ascending"
+    )
+    button.send_keys(Keys.ENTER)
+    values = [float(v) for v in text(opened, "#numbers tbody td:nth-child(5)") if v]
+    assert values == sorted(values, reverse=True)
+
+
+def test_copy_gives_csv_of_what_is_chosen(opened: Any) -> None:
+    opened.execute_script(
+        "window.copied = null; Object.defineProperty(navigator, 'clipboard', {configurable: true,"
+        " value: {writeText: async (t) => { window.copied = t; }}})"
+    )
+    opened.execute_script("document.getElementById('copy').click()")
+    wait(opened, "window.copied !== null")
+    lines = opened.execute_script("return window.copied").split("\n")
+    assert lines[0] == "cell,layout.schools,population.icc,estimator,term,measure,value,mcse,n,n_attempted"
+    assert len(lines) == 1 + 6 * 5
+    assert all(",resources,coverage," in line for line in lines[1:])
+    wait(opened, "document.getElementById('copied').textContent === 'Copied.'")
+
+
+def test_dark_and_back(opened: Any) -> None:
+    colour = "return getComputedStyle(document.body).backgroundColor"
+    assert opened.execute_script(colour) == "rgb(255, 255, 255)"
+    opened.execute_script("document.getElementById('theme').click()")
+    assert opened.execute_script(colour) == "rgb(20, 25, 31)"
+    wait(opened, "document.querySelector('#figure-coverage svg')?.outerHTML.includes('#e8edf2')")
+    assert "#1d2733" not in opened.execute_script(
+        "return document.querySelector('#figure-coverage svg').outerHTML"
+    )
+    opened.execute_script("document.getElementById('theme').click()")
+    wait(opened, "document.querySelector('#figure-coverage svg')?.outerHTML.includes('#1d2733')")
+
+
+def test_follows_the_systems_colour_scheme(opened: Any, page: Path) -> None:
+    media = [{"name": "prefers-color-scheme", "value": "dark"}]
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": media})
+    opened.get(page.as_uri())
+    assert opened.execute_script("return document.documentElement.dataset.theme") == "dark"
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1200])
+def test_no_sideways_scrolling_at_any_width(opened: Any, page: Path, width: int) -> None:
+    size(opened, width, 844)
+    opened.get(page.as_uri())
+    show_all(opened)
+    assert opened.execute_script("return document.documentElement.scrollWidth") <= width
+    wide = opened.execute_script(
+        "return [...document.querySelectorAll('.plot')].filter(p => p.scrollWidth > p.clientWidth + 1)"
+        ".map(p => p.parentElement.id + ' ' + p.scrollWidth)"
+    )
+    assert wide == []
+
+
+def test_opens_quickly(opened: Any) -> None:
+    spent = opened.execute_script(
+        "return performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"
+    )
+    assert spent < 10_000  # 2 s alone on a laptop; this guards against a tenfold loss on a busy machine
+
+
+def test_saves_svg(opened: Any) -> None:
+    opened.execute_script(
+        "window.saved = null; const old = URL.createObjectURL;"
+        "URL.createObjectURL = (blob) => { window.saved = blob; return old(blob); };"
+        "HTMLAnchorElement.prototype.click = function () {};"
+    )
+    opened.execute_script("document.querySelector('#figure-coverage .save').click()")
+    wait(opened, "window.saved !== null")
+    assert opened.execute_async_script("window.saved.text().then(arguments[0])").startswith("<svg")

@@ -1,0 +1,192 @@
+"""The page as text: escaped, self-contained, complete."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from nestbench.estimators.agreement import SUBJECT
+from nestbench.reports.measures.performance import performance_table
+from nestbench.reports.page.parts import audit_line
+from nestbench.reports.page.report import in_code, render, script_json, write_report
+from tests.reports.synthetic import FakeResults, estimator, school_study
+
+NASTY = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&`{{7*7}}"
+
+
+@pytest.fixture(scope="module")
+def study() -> FakeResults:
+    found = school_study(reps=60, schools=(6, 30), icc=(0.2,))
+    found.audit = pd.DataFrame(
+        {
+            "cell": [0],
+            "estimator": ["ols"],
+            "agreement": ["direct"],
+            "fits": [20],
+            "worst": [1e-12],
+            "disagreements": [0],
+            "stopped_short": [0],
+            "worst_shortfall": [0.0],
+        }
+    )
+    return found
+
+
+@pytest.fixture(scope="module")
+def page(study: FakeResults) -> str:
+    return render(study, performance_table(study), "runs/few schools")
+
+
+class Structure(HTMLParser):
+    """Collects start tags, ids, headings; fails on unclosed sections."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+
+def structure(page: str) -> list[tuple[str, dict[str, str | None]]]:
+    parser = Structure()
+    parser.feed(page)
+    return parser.tags
+
+
+def test_nothing_is_loaded(page: str) -> None:
+    for _, attributes in structure(page):
+        for name in ("src", "href", "srcset", "data", "action"):
+            value = attributes.get(name) or ""
+            assert not value.startswith(("http", "//", "ftp")), value
+    assert "default-src 'none'" in page
+    assert "@import" not in page
+    assert not re.search(r"url\(\s*['\"]?(?:https?:)?//", page.split("<body>")[0])
+
+
+def test_ids_are_unique_and_labels_point_at_something(page: str) -> None:
+    tags = structure(page)
+    ids = [a["id"] for _, a in tags if a.get("id")]
+    assert len(ids) == len(set(ids))
+    for _, attributes in tags:
+        if target := attributes.get("aria-labelledby"):
+            assert target in ids
+
+
+def test_the_verdict_comes_before_everything_else(page: str) -> None:
+    order = [page.index(f'id="{name}"') for name in ("verdict", "glance-head", "coverage-head", "study-head")]
+    assert order == sorted(order)
+
+
+def test_says_how_to_replay_failures(page: str) -> None:
+    commands = re.findall(r'<code class="command">([^<]+)</code>', page)
+    assert commands
+    assert all("--estimator mixedlm" in command for command in commands)
+    pattern = r"nestbench replay &#39;runs/few schools&#39; --cell \d+ --replication \d+ --estimator mixedlm"
+    assert all(re.fullmatch(pattern, command) for command in commands)
+
+
+def test_tells_the_study_as_ademp(page: str, study: FakeResults) -> None:
+    for heading in ("Aims", "Data-generating mechanisms", "Estimands", "Methods", "Performance measures"):
+        assert f"<h3>{heading}</h3>" in page
+    assert study.experiment.aims in page
+    assert f"seed {study.experiment.seed}" in page
+    assert "sqrt(mean s^2)" in page
+
+
+def test_carries_toml_provenance_and_audit(page: str) -> None:
+    assert "name = &#34;few-schools&#34;" in page
+    assert '<th scope="row">commit</th><td>abc</td>' in page
+    assert (
+        "20 fits of 1 method were done by both engines: all agree, worst relative difference 1e-12." in page
+    )
+
+
+def test_disagreements_are_not_hidden(study: FakeResults) -> None:
+    off = study.audit.assign(disagreements=3)
+    page = render(replace(study, audit=off), performance_table(study), "run")
+    assert "3 fits disagree" in page
+
+
+def test_the_audit_says_how_often_statsmodels_missed_the_maximum(study: FakeResults) -> None:
+    subject = study.audit.assign(
+        estimator="mixedlm", agreement=SUBJECT, fits=90, worst=0.0, stopped_short=31, worst_shortfall=1.23
+    )
+    line = audit_line(pd.concat([study.audit, subject, subject.assign(cell=1, stopped_short=0)]))
+    assert line is not None
+    assert line["state"] == "good"
+    assert "20 fits of 1 method were done by both engines: all agree" in line["words"]
+    assert (
+        "mixedlm stopped short of the exact REML maximum in 31 of 180 fits, by up to 1.2 log" in line["words"]
+    )
+    alone = audit_line(subject.assign(stopped_short=0, disagreements=2))
+    assert alone == {
+        "state": "bad",
+        "words": "mixedlm stopped short of the exact REML maximum in 0 of 90 fits, "
+        "and claims more than the maximum in 2.",
+    }
+
+
+def test_text_of_users_is_escaped_everywhere() -> None:
+    study = school_study(reps=30, schools=(6,), icc=(0.2,))
+    experiment = replace(
+        study.experiment,
+        name=NASTY,
+        title=NASTY,
+        aims=NASTY,
+        source=NASTY,
+        levels=({NASTY: NASTY},),
+        estimators=(estimator(NASTY, NASTY, NASTY), *study.experiment.estimators),
+    )
+    cells = [{NASTY: study.cells[0]["ols"], **study.cells[0]}]
+    messages = ("", NASTY)
+    cells[0]["mixedlm"] = replace(cells[0]["mixedlm"], messages=messages)
+    cells[0][NASTY] = replace(cells[0][NASTY], terms=(NASTY, *cells[0][NASTY].terms[1:]))
+    hostile = FakeResults(experiment, cells, {NASTY: NASTY})
+    page = render(hostile, performance_table(hostile), NASTY)
+    assert "alert(1)" in page
+    assert "<script>alert" not in page
+    assert "<img src=x" not in page
+    assert "49" not in page.split("<title>")[1].split("</title>")[0]
+    scripts = [a for tag, a in structure(page) if tag == "script"]
+    assert len([a for a in scripts if a.get("type") != "application/json"]) == 2
+    for text in re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', page, re.S):
+        json.loads(text)
+
+
+@pytest.mark.parametrize("value", ["</script>", "<!--", "]]>", "\u2028\u2029", "a & b"])
+def test_json_in_scripts_can_be_read_back_and_never_ends_one(value: str) -> None:
+    text = str(script_json({"x": value}))
+    assert "<" not in text
+    assert ">" not in text
+    assert json.loads(text) == {"x": value}
+
+
+def test_code_in_sentences_is_escaped() -> None:
+    assert str(in_code("use `<b>` & go")) == "use <code>&lt;b&gt;</code> &amp; go"
+
+
+def test_an_unfinished_or_empty_run_still_has_a_page(study: FakeResults) -> None:
+    empty = FakeResults(study.experiment, [{} for _ in study.cells])
+    page = render(empty, performance_table(empty), "run")
+    assert "There is nothing to judge yet" in page
+
+
+def test_files_beside_the_page(study: FakeResults, tmp_path: Path) -> None:
+    small = FakeResults(study.experiment, study.cells)
+    path = write_report(small, tmp_path / "run" / "report.html")
+    assert path.stat().st_size < 3_000_000
+    assert (path.parent / "performance.csv").exists()
+    assert (path.parent / "performance.parquet").exists()
+    drawn = sorted(p.name for p in (path.parent / "figures").glob("*.svg"))
+    assert "coverage-resources.svg" in drawn
+    assert "failures.svg" in drawn
+    text = (path.parent / "figures" / "coverage-resources.svg").read_text()
+    assert text.startswith("<svg")
+    assert "ols-cr2-satt" in text

@@ -1,0 +1,143 @@
+"""Sentences by rule: grades at their limits, recommendation, warnings, bias, failures, terminal widths."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from nestbench.estimators.estimates import FitStatus
+from nestbench.reports.comparing.grades import Grade, band, fixed_terms, grade
+from nestbench.reports.measures.performance import performance_table
+from nestbench.reports.words.summary import print_summary
+from nestbench.reports.words.verdict import verdicts
+from tests.reports.synthetic import FakeResults, estimates_of, school_study
+
+
+@pytest.fixture(scope="module")
+def study() -> FakeResults:
+    return school_study(reps=400)
+
+
+@pytest.fixture(scope="module")
+def sentences(study: FakeResults) -> list[str]:
+    return [v.sentence for v in verdicts(performance_table(study), study.experiment)]
+
+
+@pytest.mark.parametrize(
+    ("coverage", "n", "expected"),
+    [
+        (0.95, 10_000, Grade.HOLDS),
+        (0.95, 100, Grade.LIKELY),
+        (0.92, 100, Grade.DOUBTFUL),
+        (0.91, 10_000, Grade.FAILS),
+        (0.60, 50, Grade.FAILS),
+        (0.99, 10_000, Grade.WIDE),
+        (1.0, 50, Grade.LIKELY),
+        (1.0, 1000, Grade.WIDE),
+    ],
+)
+def test_grades(coverage: float, n: int, expected: Grade) -> None:
+    assert grade(coverage, n, 0.95) is expected
+
+
+def test_band_is_bradleys() -> None:
+    assert band(0.95) == pytest.approx((0.925, 0.975))
+    assert band(0.90) == pytest.approx((0.85, 0.95))
+
+
+def test_recommends_a_method_that_fails_nowhere(sentences: list[str]) -> None:
+    assert sentences[0].startswith("For now, use `ols-cr")
+    assert "none of 18 situations" in sentences[0]
+    assert "How sure:" in sentences[0]
+
+
+def test_many_replications_take_the_reservation_away() -> None:
+    study = school_study(reps=6000, schools=(10,), icc=(0.2,))
+    first = verdicts(performance_table(study), study.experiment)[0].sentence
+    assert first.startswith("Use `ols-cr")
+    assert "beyond Monte Carlo error" in first
+
+
+def test_names_the_worst_failure_with_its_numbers(study: FakeResults, sentences: list[str]) -> None:
+    table = performance_table(study)
+    rows = table[
+        (table["measure"] == "coverage") & (table["term"] == "resources") & (table["estimator"] == "ols")
+    ]
+    worst = rows.loc[rows["value"].idxmin()]
+    assert sentences[1].startswith("Don't trust `ols` for `resources`: with ")
+    assert (
+        f"{worst['layout.schools']} schools and ICC 0.2 it covers {100 * worst.value:.0f} %" in sentences[1]
+    )
+    assert f"(MCSE {100 * worst.mcse:.1f}) where 95 % was promised" in sentences[1]
+
+
+def test_failures_are_named_where_they_are_worst(sentences: list[str]) -> None:
+    assert any(s.startswith("No usable answer: `mixedlm` in ") for s in sentences)
+
+
+def test_a_method_that_often_fails_is_not_recommended(study: FakeResults) -> None:
+    for cell in study.cells:
+        assert (cell["mixedlm"].status > FitStatus.BOUNDARY).mean() > 0.02
+    first = verdicts(performance_table(study), study.experiment)[0]
+    assert "mixedlm" not in first.sentence
+
+
+def test_every_verdict_states_its_rule(study: FakeResults) -> None:
+    for verdict in verdicts(performance_table(study), study.experiment):
+        assert len(verdict.rule) > 20
+        assert verdict.kind in {"use", "avoid", "note"}
+
+
+def test_no_method_good_everywhere_names_the_closest() -> None:
+    study = school_study(reps=300)
+    only = [{"ols": cell["ols"], "ols-cr1s-z": cell["ols-cr1s-z"]} for cell in study.cells]
+    found = verdicts(performance_table(FakeResults(study.experiment, only)), study.experiment)
+    assert found[0].sentence.startswith("No method keeps its promise everywhere. Closest is `ols`")
+
+
+def test_bias_is_named_when_it_is_large() -> None:
+    study = school_study(reps=300, schools=(6,), icc=(0.2,))
+    biased = study.cells[0]["ols"]
+    shifted = estimates_of(biased.estimate + 3 * biased.std_error, biased.std_error, biased.terms)
+    found = verdicts(
+        performance_table(FakeResults(study.experiment, [{**study.cells[0], "ols": shifted}])),
+        study.experiment,
+    )
+    assert any(v.sentence.startswith("`ols` is biased for ") for v in found)
+
+
+def test_no_intervals_is_said() -> None:
+    study = school_study(reps=20, schools=(6,), icc=(0.2,))
+    old = study.cells[0]["ols"]
+    for name in ("lower", "upper"):
+        getattr(old, name)[:] = np.nan
+    found = verdicts(performance_table(FakeResults(study.experiment, [{"ols": old}])), study.experiment)
+    assert found[0].sentence.startswith("There is nothing to judge yet")
+
+
+def test_the_intercept_is_not_judged_beside_others(study: FakeResults) -> None:
+    assert fixed_terms(performance_table(study)) == ["age", "gender[T.male]", "resources"]
+
+
+@pytest.mark.parametrize("width", [50, 80])
+def test_summary_fits_the_terminal(study: FakeResults, width: int) -> None:
+    stream = io.StringIO()
+    print_summary(study, Console(file=stream, width=width, force_terminal=False))
+    lines = stream.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    text = " ".join(stream.getvalue().split())
+    assert "Which method survives few schools?" in text
+    assert "+ For now, use ols-cr" in text
+    assert "ms/fit" in text
+
+
+def test_summary_prints_markup_of_users_as_it_is() -> None:
+    study = school_study(reps=30, schools=(6,), icc=(0.2,))
+    found = study.cells[0].pop("ols")
+    study.cells[0]["[red]x[/red]"] = found
+    stream = io.StringIO()
+    print_summary(study, Console(file=stream, width=80))
+    assert "[red]x[/red]" in stream.getvalue()
