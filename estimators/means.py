@@ -2,6 +2,10 @@
 
 ``mean(y)_g = x_g'beta + v_g`` with x_g the columns that are constant within every school. Unweighted it targets the
 average school, weighted by size the average student. Student-level terms are left out and have no answer here.
+
+The variance is pooled, ``s^2 (X'WX)^-1`` with ``s^2 = sum w e^2 / (G - p)``, or HC2, ``M [sum_g w_g^2 e_g^2 x_g x_g' /
+(1 - h_g)] M`` with M = (X'WX)^-1 and leverages ``h_g = w_g x_g'M x_g`` (MacKinnon & White 1985): of two arms the
+unpooled variance of a difference of means. Both use t(G - p).
 """
 
 from __future__ import annotations
@@ -22,11 +26,15 @@ from nestbench.estimators.reference import (
     names_of,
     reference_engine,
 )
-from nestbench.sim.batch import Batch
+from nestbench.sim.batch import Batch, Floats
 from nestbench.sim.errors import InvalidInput, did_you_mean
 from nestbench.sim.model import Model
 
-WEIGHTS = ("none", "size")
+CHOICES = {"weights": ("none", "size"), "variance": ("pooled", "hc2")}
+"""What each option may be, the default first."""
+
+LEVERAGE = 1e-9
+"""A school with 1 - h below this has leverage 1: it alone identifies a term."""
 
 
 def school_level(data: DataSet) -> Screened:
@@ -49,47 +57,70 @@ def school_level(data: DataSet) -> Screened:
     return Screened(columns[kept], answer, status, "; ".join(parts))
 
 
-def weights_of(options: Options) -> str:
-    """Return the option `weights`.
+def check_options(options: Options) -> None:
+    """Refuse a value that an option can't have.
 
     Raises
     ------
     InvalidInput
-        It is none of `WEIGHTS`.
+        It is none of `CHOICES`.
     """
-    weights = options["weights"]
-    if weights not in WEIGHTS:
-        raise InvalidInput(
-            f"expected means.weights to be one of {', '.join(WEIGHTS)}, got '{weights}'."
-            f"{did_you_mean(str(weights), WEIGHTS)}"
-        )
-    return str(weights)
+    for name, choices in CHOICES.items():
+        if options[name] not in choices:
+            raise InvalidInput(
+                f"expected means.{name} to be one of {', '.join(choices)}, got '{options[name]}'."
+                f"{did_you_mean(str(options[name]), choices)}"
+            )
 
 
 def fit_means(data: DataSet) -> Answer:
-    """(Weighted) least squares on school means, ``s^2 = sum w e^2 / (G - p)``, t(G - p), p school-level terms."""
-    weights = weights_of(data.options)
+    """(Weighted) least squares on school means, pooled or HC2 variance, t(G - p), p school-level terms."""
+    check_options(data.options)
     g, p = data.schools, data.x.shape[1]
     if not p:
         raise CannotFit("no term is constant within schools")
     if g <= p:
         raise CannotFit(f"no residual degrees of freedom: {g} schools, {p} school-level coefficients")
-    y = data.school_means(data.y)
-    w = data.sizes.astype(np.float64) if weights == "size" else np.ones(g)
-    result = WLS(y, data.x[data.starts], weights=w, hasconst=data.intercept is not None).fit()
+    y, x = data.school_means(data.y), data.x[data.starts]
+    w = data.sizes.astype(np.float64) if data.options["weights"] == "size" else np.ones(g)
+    result = WLS(y, x, weights=w, hasconst=data.intercept is not None).fit()
     require_residuals(result.resid, y)
-    return Answer(result.params, result.bse, result.df_resid)
+    if data.options["variance"] == "pooled":
+        return Answer(result.params, result.bse, result.df_resid)
+    q = np.linalg.qr(x * np.sqrt(w)[:, None])[0]
+    if ((q**2).sum(axis=1) > 1.0 - LEVERAGE).any():
+        raise CannotFit("HC2 is not defined: a school has leverage 1")
+    return Answer(result.params, result.HC2_se, result.df_resid)
+
+
+def hc2(fit: ols_batched.BatchOls) -> tuple[Floats, Floats, ols_batched.Mask]:
+    """HC2 variances of the terms [R, p], t(G - p); not where a school has leverage 1."""
+    m = fit.moments
+    of = np.repeat(np.arange(len(fit.estimate)), np.diff(m.replication_offsets))
+    good = fit.plain.copy()
+    inverse = np.zeros_like(fit.influence)
+    inverse[good] = np.linalg.solve(m.contrasts[good], fit.influence[good])
+    grams = fit.cross[:, m.x[:, None], m.x]
+    rest = 1.0 - np.einsum("sij,sji->s", inverse[of], grams)
+    good &= np.minimum.reduceat(rest, m.replication_offsets[:-1]) > LEVERAGE
+    psi = np.einsum("sij,sj->si", fit.influence[of], fit.scores)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values = np.add.reduceat(psi**2 / rest[:, None], m.replication_offsets[:-1], axis=0)
+    return values, fit.residual_df[:, None], good
 
 
 _REFERENCE = reference_engine(fit_means, screen=school_level)
 
-_BATCHED = ols_batched.between_engine(_REFERENCE)
+_BATCHED = {
+    "pooled": ols_batched.between_engine(ols_batched.iid, _REFERENCE),
+    "hc2": ols_batched.between_engine(hc2, _REFERENCE),
+}
 
 
 def fit_means_batched(batch: Batch, model: Model, options: Options) -> Estimates:
     """Fit from school cross-products."""
-    weights_of(options)
-    return _BATCHED(batch, model, options)
+    check_options(options)
+    return _BATCHED[options["variance"]](batch, model, options)
 
 
 MEANS = Estimator(
@@ -97,13 +128,13 @@ MEANS = Estimator(
     version=1,
     info=Info(
         label="School means",
-        summary="regression of school means on school-level terms (weights: none or size)",
-        assumes="equal variance of school means: schools of equal size, or little residual variance",
+        summary="regression of school means on school-level terms (weights: none or size; variance: pooled or hc2)",
+        assumes="equal variance of school means (equal sizes, or little residual variance); not with variance = hc2",
         df="G - p",
         source="summary-measures analysis; Donner & Klar 2000",
     ),
     reference=_REFERENCE,
     batched=fit_means_batched,
     agreement=Agreement.DIRECT,
-    options={"weights": "none"},
+    options={name: choices[0] for name, choices in CHOICES.items()},
 )

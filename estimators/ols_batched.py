@@ -219,13 +219,13 @@ def within_engine(variance: Variance, reference: Engine) -> Engine:
     )
 
 
-def between_engine(reference: Engine) -> Engine:
-    """Return the batched engine of the regression of school means (option ``weights``)."""
+def between_engine(variance: Variance, reference: Engine) -> Engine:
+    """Return the batched engine of a regression of school means (option ``weights``)."""
 
     def fit(batch: Batch, model: Model, options: Options) -> BatchOls:
         return batch.once(between, model, options["weights"])
 
-    return _engine(fit, iid, reference, "varies within schools, left out of the school means: ")
+    return _engine(fit, variance, reference, "varies within schools, left out of the school means: ")
 
 
 def _engine(

@@ -196,6 +196,15 @@ CR0_Z = _estimator(
     fit_cluster("cluster", correction=False, use_t=False),
     ols_batched.cr0(correction=False, use_t=False),
 )
+CR0_T = _estimator(
+    "ols-cr0-t",
+    "OLS CR0 t",
+    "cluster sandwich without a correction, t(G - 1)",
+    "G - 1",
+    "Liang & Zeger 1986",
+    fit_cluster("cluster", correction=False),
+    ols_batched.cr0(correction=False, use_t=True),
+)
 CR1S_Z = _estimator(
     "ols-cr1s-z",
     "OLS CR1S z",

@@ -69,6 +69,11 @@ def model_se_influence(d: Draws) -> Floats:
     return 0.5 * model_se(d)[:, None] * d.once(st.model_influence)
 
 
+def std_error(d: Draws) -> Floats:
+    """s_i."""
+    return d.std_error
+
+
 def se_error(d: Draws) -> Floats:
     """100 (ModSE / S - 1)."""
     return 100.0 * (model_se(d) / empirical_se(d) - 1.0)
@@ -221,6 +226,15 @@ MEASURES: tuple[Measure, ...] = (
         _needs(STD_ERROR),
         model_se,
         model_se_influence,
+    ),
+    Measure(
+        "mean_se",
+        "Mean SE",
+        "mean s",
+        Unit.ESTIMATE,
+        _needs(STD_ERROR),
+        st.mean(std_error),
+        st.centred(std_error),
     ),
     Measure(
         "se_error",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nestbench.estimators.estimator import Estimator
-from nestbench.estimators.registry import ESTIMATORS
+from nestbench.estimators.registry import ESTIMATORS, get
 
 DECLARED = {"gls": {"theta": 0.6}}
 
@@ -13,4 +13,9 @@ def ready(estimator: Estimator) -> Estimator:
     return estimator.with_options(DECLARED.get(estimator.name, {}))
 
 
-READY = tuple(ready(estimator) for estimator in ESTIMATORS)
+OPTIONS = ({"name": "means", "variance": "hc2"},)
+"""Options that change the computation so far that they are suites' cases of their own."""
+
+READY = (*(ready(estimator) for estimator in ESTIMATORS), *(get(choice) for choice in OPTIONS))
+
+BY_LABEL = {estimator.label: estimator for estimator in READY}

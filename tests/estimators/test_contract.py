@@ -15,14 +15,14 @@ import pytest
 
 from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus, to_table
 from nestbench.estimators.estimator import Agreement, Estimator
-from nestbench.estimators.registry import ESTIMATORS, get
+from nestbench.estimators.registry import ESTIMATORS
 from nestbench.sim.batch import Batch, Category, Column, batch_of_frame, offsets_of
 from nestbench.sim.cell import Cell
 from nestbench.sim.design import design_of
 from nestbench.sim.layout import Layout
 from nestbench.sim.model import Model
 from nestbench.sim.random_intercept import RandomIntercept
-from tests.estimators.declared import READY, ready
+from tests.estimators.declared import BY_LABEL, READY
 
 MODEL = Model(formula="grade ~ age + gender + resources + treated", subgroup="klass")
 SIZES = (3, 6, 9, 4, 6, 8, 5, 7)
@@ -39,7 +39,7 @@ def marks_of(estimator: Estimator, engine: str) -> list[pytest.MarkDecorator]:
 
 
 ENGINES = [
-    pytest.param(estimator, engine, id=f"{estimator.name}-{engine}", marks=marks_of(estimator, engine))
+    pytest.param(estimator, engine, id=f"{estimator.label}-{engine}", marks=marks_of(estimator, engine))
     for estimator in READY
     for engine in engines_of(estimator)
 ]
@@ -61,12 +61,12 @@ def with_classes(batch: Batch) -> Batch:
 
 
 def fitted(estimator: Estimator, engine: str) -> Estimates:
-    return _fitted(estimator.name, engine)
+    return _fitted(estimator.label, engine)
 
 
 @cache
-def _fitted(name: str, engine: str) -> Estimates:
-    return ready(get(name)).fit(friendly(), MODEL, engine)
+def _fitted(label: str, engine: str) -> Estimates:
+    return BY_LABEL[label].fit(friendly(), MODEL, engine)
 
 
 def loose(estimator: Estimator) -> float:
@@ -236,12 +236,12 @@ def stacked(columns: list[Column]) -> Column:
 
 def version(estimator: Estimator, engine: str, name: str) -> Estimates:
     """The fit of one version, as estimates of one replication."""
-    return row(_all_versions(estimator.name, engine), VARIANTS.index(name))
+    return row(_all_versions(estimator.label, engine), VARIANTS.index(name))
 
 
 @cache
-def _all_versions(name: str, engine: str) -> Estimates:
-    return ready(get(name)).fit(variants(), MODEL, engine)
+def _all_versions(label: str, engine: str) -> Estimates:
+    return BY_LABEL[label].fit(variants(), MODEL, engine)
 
 
 def row(estimates: Estimates, r: int) -> Estimates:

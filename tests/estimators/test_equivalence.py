@@ -56,7 +56,7 @@ def drawn(layout: str) -> Batch:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("estimator", BOTH, ids=lambda e: e.name)
+@pytest.mark.parametrize("estimator", BOTH, ids=lambda e: e.label)
 def test_engines_agree(estimator: Estimator, layout: str) -> None:
     record = compare(estimator, drawn(layout), MODEL)
     assert record["fits"] == 5
@@ -218,7 +218,7 @@ def test_one_engine_is_nothing_to_compare() -> None:
         compare(dataclasses.replace(get("ols"), batched=None), drawn("balanced"), MODEL)
 
 
-@pytest.mark.parametrize("estimator", BOTH, ids=lambda e: e.name)
+@pytest.mark.parametrize("estimator", BOTH, ids=lambda e: e.label)
 def test_a_fitted_batch_is_freed_at_once(estimator: Estimator) -> None:
     """A cycle between a batch and what it remembers would hold its data until Python's collector runs."""
     batch = drawn("balanced").take([0, 1])

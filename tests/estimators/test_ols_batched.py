@@ -28,6 +28,7 @@ SANDWICHES = {
 FAMILY = (
     "ols",
     "ols-cr0-z",
+    "ols-cr0-t",
     "ols-cr1s-t",
     "ols-cr2-satt",
     "ols-cr3-t",

@@ -59,6 +59,7 @@ def oracle(name: str, rows: Sequence[Row], alpha: float, attempted: int) -> floa
         "mse": lambda: _mse(rows),
         "rmse": lambda: math.sqrt(_mse(rows)),
         "model_se": lambda: math.sqrt(_v(rows)),
+        "mean_se": lambda: _mean([r["s"] for r in rows]),
         "se_error": lambda: 100 * (math.sqrt(_v(rows) / _s2(rows)) - 1),
         "variance_ratio": lambda: _v(rows) / _s2(rows),
         "coverage": lambda: _share(rows, lambda r: r["l"] <= r["th"] <= r["u"]),
