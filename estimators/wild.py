@@ -11,6 +11,7 @@ Sources: Cameron, Gelbach & Miller 2008; Webb 2023 (six-point weights); MacKinno
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
@@ -152,10 +153,10 @@ def dense(data: DataSet, restricted: bool) -> Answer:
     )
     p_value, lower, upper = (np.full(p, np.nan) for _ in range(3))
     for j in np.flatnonzero(np.isfinite(answer.std_error)):
-        c = back[j]
-        p_value[j] = bootstrap.p_value(c, 0.0)
-        lower[j] = estimate[j] - bootstrap.bound(c, -1.0, data.model.alpha)
-        upper[j] = estimate[j] + bootstrap.bound(c, 1.0, data.model.alpha)
+        nulls = bootstrap.nulls(back[j])
+        p_value[j] = nulls.p_value(estimate[j])
+        lower[j] = estimate[j] - nulls.bound(1.0, data.model.alpha)
+        upper[j] = estimate[j] + nulls.bound(-1.0, data.model.alpha)
     return Answer(
         estimate, answer.std_error, np.nan, message=answer.message, interval=(lower, upper), p_value=p_value
     )
@@ -175,44 +176,67 @@ class _Dense:
         self.beta = self.m @ (data.x.T @ data.y)
         self.residuals = data.y - data.x @ self.beta
 
-    def _sum_of_squares(self, c: Floats, residuals: Floats) -> Floats:
-        psi = np.add.reduceat((self.data.x @ (self.m @ c))[:, None] * residuals, self.data.starts, axis=0)
-        return np.asarray((psi**2).sum(axis=0))
+    def _scores(self, c: Floats, residuals: Floats) -> Floats:
+        return np.add.reduceat((self.data.x @ (self.m @ c))[:, None] * residuals, self.data.starts, axis=0)
 
     def variance(self, c: Floats) -> float:
         """CR0 variance of c'beta."""
-        return float(self._sum_of_squares(c, self.residuals[:, None])[0])
+        return float((self._scores(c, self.residuals[:, None]) ** 2).sum())
 
-    def p_value(self, c: Floats, null: float) -> float:
-        """Bootstrap p-value of c'beta = null."""
-        x = self.data.x
-        mc = self.m @ c
-        centre = self.beta - mc * ((c @ self.beta - null) / (c @ mc)) if self.restricted else self.beta
+    def drawn(self, c: Floats, distance: float) -> tuple[Floats, Floats]:
+        """Draw and refit with the null that far below c'beta: c'(beta* - centre) [B], and its school scores [G, B]."""
+        x, mc = self.data.x, self.m @ c
+        centre = self.beta - mc * (distance / (c @ mc)) if self.restricted else self.beta
         drawn = (x @ centre)[:, None] + self.v * (self.data.y - x @ centre)[:, None]
         refitted = self.m @ (x.T @ drawn)
-        squares = self._sum_of_squares(c, drawn - x @ refitted)
-        top = (c @ (refitted - centre[:, None])) ** 2 * self.variance(c)
-        extreme = float((top >= ((c @ self.beta - null) * (1.0 - wild.TIE)) ** 2 * squares).sum())
-        draws = self.v.shape[1]
+        return c @ (refitted - centre[:, None]), self._scores(c, drawn - x @ refitted)
+
+    def nulls(self, c: Floats) -> _Nulls:
+        """Return the bootstraps of all nulls about c'beta."""
+        unit = float(np.sqrt(self.variance(c)))
+        (top, scores), (further, others) = (self.drawn(c, distance) for distance in (0.0, unit))
+        return _Nulls(unit, top, further - top, scores, others - scores, self.exact)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Nulls:
+    """Bootstraps at nulls `distance` below the estimate: draws [B] and school scores [G, B] are linear in it.
+
+    `unit` is the CR0 standard error; `top_step` and `scores_step` are changes by one unit.
+    """
+
+    unit: float
+    top: Floats
+    top_step: Floats
+    scores: Floats
+    scores_step: Floats
+    exact: bool
+
+    def p_value(self, distance: float) -> float:
+        """Bootstrap p-value of the null that far below the estimate."""
+        steps = distance / self.unit
+        top = (self.top + steps * self.top_step) ** 2 * self.unit**2
+        squares = ((self.scores + steps * self.scores_step) ** 2).sum(axis=0)
+        extreme = float((top >= (distance * (1.0 - wild.TIE)) ** 2 * squares).sum())
+        draws = len(top)
         return float(extreme / draws if self.exact else (1.0 + extreme) / (1.0 + draws))
 
-    def bound(self, c: Floats, side: float, alpha: float) -> float:
+    def bound(self, side: float, alpha: float) -> float:
         """Distance from the estimate to the first null rejected on one side, as `kernels.wild.bound` finds it."""
-        unit, centre = float(np.sqrt(self.variance(c))), float(c @ self.beta)
         inside, outside = 0.0, 1.0
         for _ in range(wild.DOUBLINGS):
-            if self.p_value(c, centre + side * outside * unit) <= alpha:
+            if self.p_value(side * outside * self.unit) <= alpha:
                 break
             inside, outside = outside, 2.0 * outside
         else:
             return float("inf")
         for _ in range(wild.BISECTIONS):
             middle = 0.5 * (inside + outside)
-            if self.p_value(c, centre + side * middle * unit) <= alpha:
+            if self.p_value(side * middle * self.unit) <= alpha:
                 outside = middle
             else:
                 inside = middle
-        return inside * unit
+        return inside * self.unit
 
 
 def _estimator(name: str, label: str, summary: str, restricted: bool) -> Estimator:
