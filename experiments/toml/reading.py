@@ -230,6 +230,7 @@ def _cells(tables: Tables, problems: Problems) -> tuple[tuple[Mapping[str, Any],
             problems.add(f"[{section}] should be a table of keys, got {show(base[section])}")
             return (), ()
     crossed = list(factors.cross(base, factors.check(tables.get("factors", {}), problems)))
+    _check_replaced(base, [chosen for _, chosen in crossed], problems)
     cells = [_cell(chosen, problems) for _, chosen in crossed]
     kept = [(levels, cell) for (levels, _), cell in zip(crossed, cells, strict=True) if cell is not None]
     for key, times in Counter(cell.key for _, cell in kept).items():
@@ -239,16 +240,39 @@ def _cells(tables: Tables, problems: Problems) -> tuple[tuple[Mapping[str, Any],
     return tuple(levels for levels, _ in kept), tuple(cell for _, cell in kept)
 
 
-def _cell(tables: Mapping[str, Any], problems: Problems) -> Cell | None:
-    population = dict(tables["population"])
-    layout = build(Layout, tables["layout"], "layout", problems)
-    model = build(Model, tables["model"], "model", problems)
+def _check_replaced(base: Tables, cells: Sequence[Tables], problems: Problems) -> None:
+    """Note values that factors replace in every cell and that could stand in none: a mistake all the same.
+
+    A value is tried alone, beside the base's others and beside those of the first cell: what any allows is fine.
+    """
+    for section, table in base.items():
+        for key, value in table.items():
+            if any(key in cell[section] and cell[section][key] == value for cell in cells):
+                continue
+            tried = []
+            for beside in ({}, table, cells[0][section]):
+                tried.append(Problems())
+                _part(section, {**beside, key: value}, tried[-1])
+            if all(found.lines for found in tried):
+                for line in tried[-1].lines:
+                    problems.add(line)
+
+
+def _part(section: str, table: Tables, problems: Problems) -> Any:
+    """Return a law, layout or model made from its table, or None with the problems noted."""
+    if section != "population":
+        return build(Layout if section == "layout" else Model, table, section, problems)
+    parameters = dict(table)
     try:
-        law = law_named(population.pop("law", "random-intercept"))
+        law = law_named(parameters.pop("law", "random-intercept"))
     except InvalidInput as error:
         problems.add(f"population.law: {error}")
         return None
-    drawn = build(law, population, "population", problems)
+    return build(law, parameters, section, problems)
+
+
+def _cell(tables: Mapping[str, Any], problems: Problems) -> Cell | None:
+    drawn, layout, model = (_part(section, tables[section], problems) for section in factors.SECTIONS)
     if layout is not None and layout.schools < 2:
         problems.add(
             f"layout.schools should be at least 2, got {layout.schools}; "

@@ -111,6 +111,34 @@ def test_one_mistake(tables: dict[str, Any], section: str, key: str, value: Any,
     assert said in message_of(tables)
 
 
+@pytest.mark.parametrize(
+    ("section", "key", "value", "levels", "said"),
+    [
+        ("layout", "schools", "ten", [4, 5], 'layout.schools should be a whole number, got "ten"'),
+        ("layout", "schools", -5, [4, 5], "layout.schools"),
+        ("population", "icc", 1.5, [0.1, 0.2], "population.icc"),
+        ("population", "law", "random", ["random-intercept"], "population.law"),
+        ("model", "formula", "grade", ["grade ~ age"], "formula"),
+    ],
+)
+def test_a_value_that_factors_replace_is_checked_too(
+    tables: dict[str, Any], section: str, key: str, value: Any, levels: list[Any], said: str
+) -> None:
+    tables[section][key] = value
+    tables["factors"] = {f"{section}.{key}": levels}
+    assert said in message_of(tables)
+
+
+def test_a_replaced_value_may_suit_the_base_alone_or_a_cell_alone(tables: dict[str, Any]) -> None:
+    """20 treated of 10 schools can't be, of the cells' 40 they can; and 4 schools may have a list of 4 sizes."""
+    tables["layout"] = {"schools": 40, "students": 5, "treated_schools": 20}
+    tables["factors"] = {"layout.treated_schools": [1, 2]}
+    assert len(experiment_from(tables).cells) == 2
+    tables["layout"] = {"schools": 4, "students": [3, 4, 5, 6]}
+    tables["factors"] = {"design": [{"layout.schools": 6, "layout.students": 5}]}
+    assert len(experiment_from(tables).cells) == 1
+
+
 def test_a_cell_made_twice_is_refused(tables: dict[str, Any]) -> None:
     tables["factors"] = {"population": [{"icc": 0.1}, {"icc": 0.1, "law": "random-intercept"}]}
     assert "2 times" in message_of(tables)
