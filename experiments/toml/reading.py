@@ -249,8 +249,9 @@ def _check_replaced(base: Tables, cells: Sequence[Tables], problems: Problems) -
         for key, value in table.items():
             if any(key in cell[section] and cell[section][key] == value for cell in cells):
                 continue
+            alone: Tables = {}
             tried = []
-            for beside in ({}, table, cells[0][section]):
+            for beside in (alone, table, cells[0][section]):
                 tried.append(Problems())
                 _part(section, {**beside, key: value}, tried[-1])
             if all(found.lines for found in tried):
