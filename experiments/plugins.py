@@ -7,20 +7,23 @@ edited file is another module.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import importlib.util
 import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from nestbench.estimators import registry
 from nestbench.estimators.estimator import Estimator, Info
 from nestbench.experiments.experiment import Plugin
 from nestbench.experiments.frame_engine import FrameEngine, Method
 from nestbench.sim.errors import InvalidInput
+from nestbench.sim.frame_law import complete
 from nestbench.sim.laws import add_law
+from nestbench.sim.population import Population
 
 M = TypeVar("M", bound=Method)
 L = TypeVar("L", bound=type)
@@ -60,13 +63,30 @@ def estimator(
 
 
 def population(law: L) -> L:
-    """Class decorator that adds a law: a frozen dataclass with the methods of `Population` and a `name`."""
-    missing = [part for part in ("name", "truth", "theory", "draw") if not hasattr(law, part)]
+    """Class decorator that adds a law: a frozen dataclass whose fields are the keys of ``[population]``.
+
+    It has a `name`; `truth`, a property: term -> true value; and `frame`, a method ``(layout, rng) -> DataFrame`` that
+    makes one data set with the columns an analyst sees, one of them ``school`` (or what the class names as `group`).
+    Instead of `frame` it may have `draw`, and it may have `theory` and `check`, as `Population` describes them.
+
+    Raises
+    ------
+    InvalidInput
+        Something is missing.
+    """
+    complete(law)
+    missing = [part for part in ("name", "truth", "draw") if not hasattr(law, part)]
     if missing:
+        parts = ["frame" if part == "draw" else part for part in missing]
         raise InvalidInput(
-            f"expected a law with name, truth, theory and draw, got {law.__name__} without {', '.join(missing)}"
+            f"expected a law with name, truth and frame, got {law.__name__} without {', '.join(parts)}"
         )
-    add_law(law)
+    if not dataclasses.is_dataclass(law):
+        raise InvalidInput(
+            f"expected a law as a dataclass, got {law.__name__}; write @nestbench.population above "
+            "@dataclass(frozen=True)"
+        )
+    add_law(cast("type[Population]", law))
     _REGISTERED.setdefault(law.__module__, []).append(law)
     return law
 

@@ -30,13 +30,18 @@ WORDS = {
 
 
 class Problems:
-    """What is wrong with an input, each line naming key, value and what is allowed; duplicates are said once."""
+    """What is wrong with an input, each line naming key, value and what is allowed; duplicates are said once.
+
+    `times` counts every one, said before or not.
+    """
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.times = 0
 
     def add(self, line: str) -> None:
         """Note one problem."""
+        self.times += 1
         if line not in self.lines:
             self.lines.append(line)
 
@@ -53,12 +58,12 @@ def build(kind: type[T], table: Any, where: str, problems: Problems) -> T | None
     """Return a dataclass made from a table of its fields, or None with the problems noted.
 
     Values are checked strictly (no number from a text, no truncation), lists become tuples where the field wants one,
-    and errors of ``__post_init__`` (`InvalidInput`) become problems too.
+    and errors of ``__post_init__`` (`InvalidInput`; ValueError of a user's law) become problems too.
     """
     if not isinstance(table, Mapping):
         problems.add(f"{where} should be a table of keys, got {show(table)}")
         return None
-    before = len(problems.lines)
+    before = problems.times
     adapters = _adapters(cast(Any, kind))
     check_keys(table, adapters, where, problems)
     values = {}
@@ -67,11 +72,11 @@ def build(kind: type[T], table: Any, where: str, problems: Problems) -> T | None
             values[name] = _validated(adapters[name], value, f"{where}.{name}", problems)
     for name in sorted(_required(kind) - set(table)):
         problems.add(f"{where}.{name} is missing; it has no default")
-    if len(problems.lines) > before:
+    if problems.times > before:
         return None
     try:
         return kind(**values)
-    except InvalidInput as error:
+    except ValueError as error:
         problems.add(str(error) if f"{where}." in str(error) else f"{where}: {error}")
     return None
 

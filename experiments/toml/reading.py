@@ -284,6 +284,6 @@ def _cell(tables: Mapping[str, Any], problems: Problems) -> Cell | None:
         return None
     try:
         return Cell(drawn, layout, model)
-    except InvalidInput as error:
+    except ValueError as error:
         problems.add(str(error))
         return None

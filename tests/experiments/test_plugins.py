@@ -104,7 +104,7 @@ def test_the_content_of_a_plugin_is_part_of_the_identity(tables: dict[str, Any],
         ("import nestbench\n@nestbench.estimator('ols')\ndef f(frame, model): ...\n", "taken by a built-in"),
         (
             "import nestbench\n@nestbench.population\nclass Law:\n    name = 'law'\n",
-            "without truth, theory, draw",
+            "without truth, frame",
         ),
     ],
 )
