@@ -91,17 +91,17 @@ def _work_off(
     stop: threading.Event,
 ) -> None:
     experiment = store.experiment
-    costs = {task.key: cost(experiment, task) for task in store.tasks}
-    total = sum(costs.values())
+    cost = Costs(experiment)
+    total = sum(map(cost, store.tasks))
     with progress:
-        progress.begin(experiment.name, total, total - sum(costs[task.key] for task in missing))
+        progress.begin(experiment.name, total, total - sum(map(cost, missing)))
         try:
             if warming.needed(experiment):
                 progress.note("compiling the fast methods, once for this version")
                 warming.compile_kernels(experiment)
             for outcome in outcomes(experiment, missing, workers, progress, backend):
                 store.add(outcome)
-                progress.advance(costs[outcome.task.key], outcome.fits, outcome.unusable)
+                progress.advance(cost(outcome.task), outcome.fits, outcome.unusable)
                 if stop.is_set():
                     raise KeyboardInterrupt
         except KeyboardInterrupt:
@@ -165,8 +165,18 @@ def cores() -> int:
     return int(joblib.cpu_count())
 
 
-def cost(experiment: Experiment, task: Task) -> float:
-    """Return a rough cost of a task in seconds of one core: for the bar, never for a number."""
-    chosen = [experiment.estimators[i] for i in task.estimators]
-    engine = "reference" if task.audit else experiment.engine
-    return (task.stop - task.start) * replication_seconds(experiment.cells[task.cell], chosen, engine)
+class Costs:
+    """Rough costs of tasks in seconds of one core: for the bar, never for a number."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self._experiment = experiment
+        self._known: dict[tuple[int, tuple[int, ...], bool], float] = {}
+
+    def __call__(self, task: Task) -> float:
+        kind = (task.cell, task.estimators, task.audit)
+        if kind not in self._known:
+            experiment = self._experiment
+            chosen = [experiment.estimators[i] for i in task.estimators]
+            engine = "reference" if task.audit else experiment.engine
+            self._known[kind] = replication_seconds(experiment.cells[task.cell], chosen, engine)
+        return (task.stop - task.start) * self._known[kind]

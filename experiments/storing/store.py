@@ -51,6 +51,7 @@ class Store:
         self._lock: Lock | None = None
         self._by_cell: dict[tuple[int, bool], list[journal.Entry]] = {}
         self._counted = 0
+        self._tasks: tuple[Task, ...] | None = None
 
     @classmethod
     def open(cls, folder: str | Path) -> Store:
@@ -165,6 +166,7 @@ class Store:
         )
         self._manifest["experiment"] = to_plain(self._experiment)
         self._manifest["rounds"] = [_round_plain(r) for r in rounds]
+        self._tasks = None
         self._save()
 
     def remember_precision(self, lines: list[str]) -> None:
@@ -208,8 +210,10 @@ class Store:
     @property
     def tasks(self) -> tuple[Task, ...]:
         """Every task of the run, or of the part of it that this is."""
-        tasks = plan(self._experiment, self.rounds, self.block)
-        return tasks if self.shard is None else tasks[self.shard[0] - 1 :: self.shard[1]]
+        if self._tasks is None:
+            tasks = plan(self._experiment, self.rounds, self.block)
+            self._tasks = tasks if self.shard is None else tasks[self.shard[0] - 1 :: self.shard[1]]
+        return self._tasks
 
     def missing(self) -> list[Task]:
         """Return the tasks that are not stored yet."""
