@@ -15,7 +15,6 @@ from rich.text import Text
 from nestbench.estimators import registry
 from nestbench.estimators.estimator import Estimator
 from nestbench.experiments import catalog
-from nestbench.experiments.plugins import load_entry_points
 from nestbench.sim.errors import unknown_name
 from nestbench.sim.laws import known_laws
 from nestbench.sim.layout import Layout
@@ -32,7 +31,6 @@ def entries(kind: str) -> list[dict[str, Any]]:
     kinds = {"experiments": _experiments, "estimators": _estimators, "populations": _populations}
     if kind not in kinds:
         raise unknown_name("kind of list", kind, kinds)
-    load_entry_points()
     return kinds[kind]()
 
 

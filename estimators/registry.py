@@ -27,6 +27,7 @@ from nestbench.estimators import (
 )
 from nestbench.estimators.diagnostics import diagnosed
 from nestbench.estimators.estimator import Estimator
+from nestbench.sim import entry_points
 from nestbench.sim.errors import InvalidInput, unknown_name
 
 ESTIMATORS: tuple[Estimator, ...] = (
@@ -76,7 +77,8 @@ _ADDED: dict[str, Estimator] = {}
 
 
 def known() -> dict[str, Estimator]:
-    """Return every estimator by name: built in, adapters to other packages, then added."""
+    """Return every estimator by name: built in, adapters to other packages, then added by users or their packages."""
+    entry_points.load("nestbench.estimators", _add_offered)
     return {estimator.name: estimator for estimator in (*ESTIMATORS, *ADAPTERS)} | _ADDED
 
 
@@ -94,6 +96,12 @@ def add(estimator: Estimator) -> None:
             f"the name '{estimator.name}' is taken by a built-in estimator; choose another name"
         )
     _ADDED[estimator.name] = estimator
+
+
+def _add_offered(found: Any) -> None:
+    """Add what an entry point names; a decorated function was added when its module was loaded."""
+    if isinstance(found, Estimator):
+        add(found)
 
 
 def get(choice: str | Mapping[str, Any]) -> Estimator:

@@ -1,4 +1,4 @@
-"""Own methods and laws from outside the package: decorators, plugin files, entry points.
+"""Own methods and laws from outside the package: decorators and plugin files (entry points: `sim.entry_points`).
 
 A plugin file is an ordinary Python file named in the TOML's ``plugins``. It is loaded under a module name made of its
 content's hash, in the main process and in every worker, so functions in it travel between processes by name and an
@@ -7,23 +7,18 @@ edited file is another module.
 
 from __future__ import annotations
 
-import dataclasses
-import importlib.metadata
 import importlib.util
 import sys
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from nestbench.estimators import registry
 from nestbench.estimators.estimator import Estimator, Info
 from nestbench.experiments.experiment import Plugin
 from nestbench.experiments.frame_engine import FrameEngine, Method
 from nestbench.sim.errors import InvalidInput
-from nestbench.sim.frame_law import complete
 from nestbench.sim.laws import add_law
-from nestbench.sim.population import Population
 
 M = TypeVar("M", bound=Method)
 L = TypeVar("L", bound=type)
@@ -63,30 +58,8 @@ def estimator(
 
 
 def population(law: L) -> L:
-    """Class decorator that adds a law: a frozen dataclass whose fields are the keys of ``[population]``.
-
-    It has a `name`; `truth`, a property: term -> true value; and `frame`, a method ``(layout, rng) -> DataFrame`` that
-    makes one data set with the columns an analyst sees, one of them ``school`` (or what the class names as `group`).
-    Instead of `frame` it may have `draw`, and it may have `theory` and `check`, as `Population` describes them.
-
-    Raises
-    ------
-    InvalidInput
-        Something is missing.
-    """
-    complete(law)
-    missing = [part for part in ("name", "truth", "draw") if not hasattr(law, part)]
-    if missing:
-        parts = ["frame" if part == "draw" else part for part in missing]
-        raise InvalidInput(
-            f"expected a law with name, truth and frame, got {law.__name__} without {', '.join(parts)}"
-        )
-    if not dataclasses.is_dataclass(law):
-        raise InvalidInput(
-            f"expected a law as a dataclass, got {law.__name__}; write @nestbench.population above "
-            "@dataclass(frozen=True)"
-        )
-    add_law(cast("type[Population]", law))
+    """Class decorator that adds a law, see `nestbench.sim.laws.add_law`."""
+    add_law(law)
     _REGISTERED.setdefault(law.__module__, []).append(law)
     return law
 
@@ -123,16 +96,3 @@ def load_plugin(plugin: Plugin) -> None:
         raise InvalidInput(
             f"the plugin file {Path(plugin.path).name} can't be run: {type(error).__name__}: {error}"
         ) from error
-
-
-@cache
-def load_entry_points() -> None:
-    """Add what installed packages offer under ``nestbench.estimators`` and ``nestbench.populations``."""
-    for point in importlib.metadata.entry_points(group="nestbench.estimators"):
-        found = point.load()
-        if isinstance(found, Estimator):
-            registry.add(found)
-    for point in importlib.metadata.entry_points(group="nestbench.populations"):
-        found = point.load()
-        if isinstance(found, type):
-            population(found)

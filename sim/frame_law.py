@@ -54,7 +54,8 @@ def _frame(law: Any, layout: Layout, rng: np.random.Generator, group: str) -> pd
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(place.filename).name}, line {place.lineno}"
         raise InvalidInput(
-            f"the law '{law.name}' raised {type(error).__name__}: {error} ({where}), with layout.schools = {layout.schools}"
+            f"the law '{law.name}' raised {type(error).__name__}: {error} ({where}), "
+            f"with layout.schools = {layout.schools}"
         ) from error
     wanted = (
         f"expected the law '{law.name}' to return a DataFrame with a row a student and a column '{group}'"

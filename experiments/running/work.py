@@ -28,6 +28,7 @@ from nestbench.experiments.storing.joining import join
 from nestbench.sim.batch import Batch
 from nestbench.sim.cell import Cell
 from nestbench.sim.errors import NestbenchError
+from nestbench.sim.laws import known_laws
 
 BATCH_NUMBERS = 1_000_000
 """Numbers drawn at once (8 MB): what bounds a worker's memory whatever the size of its task."""
@@ -66,7 +67,8 @@ class Work:
         )
 
     def open(self) -> tuple[Cell, tuple[Estimator, ...]]:
-        """Load the plugins, then return cell and estimators."""
+        """Load what installed packages offer and the plugins, then return cell and estimators."""
+        known_laws()
         for plugin in self.plugins:
             plugins.load_plugin(plugin)
         cell, estimators = pickle.loads(self.blob)

@@ -69,7 +69,6 @@ def from_plain(table: Mapping[str, Any], plugin_folder: Path) -> Experiment:
             f"expected a stored experiment of this version, got one without {', '.join(absent)}; read it with the "
             "version of nestbench that wrote it, or run the experiment anew"
         )
-    plugins.load_entry_points()
     loaded = tuple(Plugin(str(plugin_folder / p["name"]), p["sha256"]) for p in table["plugins"])
     for plugin in loaded:
         plugins.load_plugin(plugin)

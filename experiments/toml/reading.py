@@ -185,7 +185,6 @@ def _listed(table: Tables, key: str, kinds: Any) -> list[Any]:
 
 
 def _plugins(paths: Sequence[str], base: Path, problems: Problems) -> tuple[Plugin, ...]:
-    plugins.load_entry_points()
     found: list[Plugin] = []
     for path in paths:
         file = (base / path).resolve()

@@ -15,7 +15,7 @@ from nestbench.estimators import registry
 from nestbench.experiments import catalog
 from nestbench.listing import entries, print_list
 from nestbench.sim.errors import InvalidInput
-from nestbench.sim.laws import known_laws
+from nestbench.sim.laws import LAWS, known_laws
 from nestbench.sim.layout import Layout
 from nestbench.sim.random_intercept import RandomIntercept
 
@@ -46,7 +46,7 @@ def test_populations_show_their_parameters_and_defaults() -> None:
 
 
 def test_every_parameter_is_described_but_the_internal_one() -> None:
-    things = {**known_laws(), "layout": Layout}
+    things = {**{law.name: law for law in LAWS}, "layout": Layout}
     shown = {(e["name"], p["name"]) for e in entries("populations") for p in e["parameters"]}
     every = {(name, field.name) for name, thing in things.items() for field in dataclasses.fields(thing)}
     assert every - shown <= {("fixed-design", "digest")}
