@@ -15,7 +15,10 @@ def report(
         typer.Option("-o", "--out", help="The directory to write into (default: the run directory)."),
     ] = None,
     formats: Annotated[
-        str, typer.Option("--format", help="Formats with commas between: html, md, latex, csv, parquet.")
+        str,
+        typer.Option(
+            "--format", help="Formats with commas between: html, md, latex, csv, parquet, svg, pdf."
+        ),
     ] = "html,csv,parquet",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No summary.")] = False,
 ) -> None:
@@ -24,16 +27,19 @@ def report(
 
     from nestbench.experiments.storing.store import Store
     from nestbench.reports.exports.write import write_exports
-    from nestbench.reports.measures.performance import performance_table
     from nestbench.reports.words.summary import print_summary
 
     store = Store.open(run)
-    table = performance_table(store)
     names = [name.strip() for name in formats.split(",") if name.strip()]
-    written = write_exports(store, table, out or run, names, str(run))
+    written = write_exports(store, out or run, names, str(run))
     console = Console()
     if not quiet:
-        print_summary(store, console, table)
-    for path in written:
-        if path.suffix != ".svg":
+        print_summary(store, console, written.table)
+    for path in written.files:
+        if path.parent.name != "figures":
             console.print(f"Wrote {path}", markup=False, highlight=False, soft_wrap=True)
+    figures = sum(path.parent.name == "figures" for path in written.files)
+    if figures:
+        console.print(
+            f"Wrote {figures} figures into {(out or run) / 'figures'}", markup=False, highlight=False
+        )

@@ -70,11 +70,12 @@ def run(
 def finish(store: Any, quiet: bool = False) -> None:
     """Write performance tables and report into the run directory, and print the summary."""
     from nestbench.reports.comparing.published import print_published, write_published
-    from nestbench.reports.measures.performance import performance_table
+    from nestbench.reports.page.cells import survey
     from nestbench.reports.page.report import write_report
 
-    table = performance_table(store)
-    write_report(store, store.folder / "report.html", table=table)
+    seen = survey(store)
+    table = seen.table
+    write_report(store, store.folder / "report.html", seen=seen)
     write_published(table, store.experiment, store.folder)
     if not quiet:
         from rich.console import Console

@@ -6,7 +6,7 @@ difference; here it is ``sd(IF_B,i - IF_A,i) / sqrt(K)`` over the replications b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -165,22 +165,28 @@ def contrast_table(results: Results, reference: str) -> pd.DataFrame:
 
 
 def contrasts_of_cell(
-    estimates: Mapping[str, Estimates], reference: str, truth: Truth, level: float
+    estimates: Mapping[str, Estimates],
+    reference: str,
+    truth: Truth,
+    level: float,
+    contrasts: Sequence[Contrast] = CONTRASTS,
 ) -> pd.DataFrame:
     """Return the paired contrasts of one cell (columns as `contrast_table`, without cell and factors)."""
     rows: list[dict[str, Any]] = []
     first = estimates[reference]
     for label, other in estimates.items():
         if label != reference:
-            found = _contrasts(first, other, truth, level)
+            found = _contrasts(first, other, truth, level, contrasts)
             rows.extend({"estimator": label, "reference": reference, **row} for row in found)
     names = ["estimator", "reference", "term", "contrast", "value", "mcse", "n", "outcome"]
     return pd.DataFrame(rows, columns=names)
 
 
-def _contrasts(first: Estimates, second: Estimates, truth: Truth, level: float) -> Iterator[dict[str, Any]]:
+def _contrasts(
+    first: Estimates, second: Estimates, truth: Truth, level: float, contrasts: Sequence[Contrast]
+) -> Iterator[dict[str, Any]]:
     pairs: dict[frozenset[str], list[tuple[Draws, Draws]]] = {}
-    for contrast in CONTRASTS:
+    for contrast in contrasts:
         if contrast.columns not in pairs:
             pairs[contrast.columns] = list(paired(first, second, truth, level, contrast.columns))
         for a, b in pairs[contrast.columns]:

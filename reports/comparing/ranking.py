@@ -9,10 +9,10 @@ import pandas as pd
 from scipy import special
 
 from nestbench.estimators.estimates import Estimates
-from nestbench.reports.comparing.contrasts import paired
 from nestbench.reports.measures import statistics as st
-from nestbench.reports.measures.draws import Draws, Truth, draws_of
+from nestbench.reports.measures.draws import Truth, draws_of
 from nestbench.reports.measures.measure import root_mean_square
+from nestbench.sim.batch import Floats, Ints
 from nestbench.sim.errors import unknown_name
 
 LOSSES: dict[str, tuple[st.Values, frozenset[str]]] = {
@@ -31,50 +31,54 @@ def ranking(
     difference to the first, `best` says whether it lies within Monte Carlo error of it: Bonferroni over the
     estimators compared, 5 %.
     """
+    return rankings(estimates, truth, level, by).get(term, pd.DataFrame(columns=list(COLUMNS)))
+
+
+COLUMNS = ("rank", "estimator", "value", "mcse", "n", "behind", "behind_mcse", "best")
+
+
+def rankings(
+    estimates: Mapping[str, Estimates], truth: Truth, level: float, by: str = "interval_score"
+) -> dict[str, pd.DataFrame]:
+    """Return `ranking` of every term that has one."""
     if by not in LOSSES:
         raise unknown_name("loss", by, LOSSES)
     loss, columns = LOSSES[by]
-    rows = []
+    losses: dict[str, dict[str, Loss]] = {}
     for label, found in estimates.items():
-        draws = _of_term(found, term, truth, level, columns)
-        if draws is not None:
-            value, mcse = _mean_loss(draws, term, loss)
-            rows.append({"estimator": label, "value": value, "mcse": mcse, "n": draws.n})
-    table: pd.DataFrame = pd.DataFrame(rows, columns=["estimator", "value", "mcse", "n"])
-    table = table[np.isfinite(table["value"])].sort_values("value", kind="stable", ignore_index=True)
-    if table.empty:
-        return pd.DataFrame(columns=["rank", *table.columns, "behind", "behind_mcse", "best"])
-    first = estimates[str(table["estimator"].iloc[0])]
-    gaps = [_gap(first, estimates[name], term, truth, level, by) for name in table["estimator"]]
-    critical = -special.ndtri(0.025 / max(len(table) - 1, 1))
-    table["behind"], table["behind_mcse"] = [g[0] for g in gaps], [g[1] for g in gaps]
-    table["best"] = ~(table["behind"] > critical * table["behind_mcse"])
-    table.insert(0, "rank", np.arange(1, len(table) + 1))
-    return table
-
-
-def _of_term(
-    found: Estimates, term: str, truth: Truth, level: float, columns: frozenset[str]
-) -> Draws | None:
-    groups = [d for d in draws_of(found, truth, level, columns) if term in d.terms and d.n]
-    return groups[0] if groups else None
-
-
-def _mean_loss(draws: Draws, term: str, loss: st.Values) -> tuple[float, float]:
-    k = draws.terms.index(term)
-    with np.errstate(all="ignore"):
-        values = np.asarray(draws.once(loss)[k : k + 1], dtype=np.float64)
-        return float(values.mean()), float(root_mean_square(values)[0])
-
-
-def _gap(
-    first: Estimates, other: Estimates, term: str, truth: Truth, level: float, by: str
-) -> tuple[float, float]:
-    loss, columns = LOSSES[by]
-    for a, b in paired(first, other, truth, level, columns):
-        if term in a.terms:
-            k = a.terms.index(term)
+        for draws in draws_of(found, truth, level, columns):
             with np.errstate(all="ignore"):
-                gap = np.subtract(b.once(loss)[k : k + 1], a.once(loss)[k : k + 1], dtype=np.float64)
-                return float(gap.mean()), float(root_mean_square(gap)[0])
-    return float("nan"), float("nan")
+                values = np.asarray(draws.once(loss), dtype=np.float64)
+            for term, row in zip(draws.terms, values, strict=True):
+                if draws.n and np.isfinite(row.mean()):
+                    losses.setdefault(term, {})[label] = (draws.replications, row)
+    return {term: _ranked(by_label) for term, by_label in losses.items()}
+
+
+Loss = tuple[Ints, Floats]
+"""Numbers of the usable replications [n], their losses [n]."""
+
+
+def _ranked(losses: Mapping[str, Loss]) -> pd.DataFrame:
+    order = sorted(losses, key=lambda label: float(losses[label][1].mean()))
+    critical = -special.ndtri(0.025 / max(len(order) - 1, 1))
+    rows = []
+    for place, label in enumerate(order):
+        values = losses[label][1]
+        behind, error = _mean(_gap(losses[order[0]], losses[label]))
+        best = not behind > critical * error
+        rows.append((place + 1, label, *_mean(values), len(values), behind, error, best))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _gap(first: Loss, other: Loss) -> Floats:
+    if np.array_equal(first[0], other[0]):
+        return other[1] - first[1]
+    _, left, right = np.intersect1d(first[0], other[0], assume_unique=True, return_indices=True)
+    return np.asarray(other[1][right] - first[1][left])
+
+
+def _mean(values: Floats) -> tuple[float, float]:
+    if not len(values):
+        return float("nan"), float("nan")
+    return float(values.mean()), float(root_mean_square(values[None, :])[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -11,39 +12,50 @@ from nestbench.experiments.results import Results
 from nestbench.experiments.storing.files import write_atomically
 from nestbench.reports.exports.tables import latex_document, text_tables, to_latex, to_markdown
 from nestbench.reports.exports.words import bibtex, methods_paragraph
-from nestbench.reports.measures.performance import parquet_bytes
-from nestbench.reports.page.report import render, write_figures
+from nestbench.reports.measures.performance import parquet_bytes, performance_table
+from nestbench.reports.page.cells import survey
+from nestbench.reports.page.figures import write_figures
+from nestbench.reports.page.report import render
 from nestbench.reports.words.verdict import verdicts
 from nestbench.sim.errors import unknown_name
 
-FORMATS = ("html", "md", "latex", "csv", "parquet")
+FORMATS = ("html", "md", "latex", "csv", "parquet", "svg", "pdf")
 
 
-def write_exports(
-    results: Results, table: pd.DataFrame, directory: Path, formats: Sequence[str], run: str
-) -> list[Path]:
-    """Write a run's report in some formats into a directory; return the files.
+def write_exports(results: Results, directory: Path, formats: Sequence[str], run: str) -> Written:
+    """Write a run's report in some formats into a directory; return the files and the performance table.
 
-    ``html`` report.html and figures, ``md`` report.md (verdict, tables, methods paragraph), ``latex`` tables.tex
-    (compiles on its own) with references.bib, ``csv`` and ``parquet`` the performance table.
+    ``html`` report.html, ``md`` report.md (verdict, tables, methods paragraph), ``latex`` tables.tex (compiles on its
+    own) with references.bib, ``csv`` and ``parquet`` the performance table, ``svg`` and ``pdf`` every figure of the
+    page in ``figures/``.
     """
     for name in formats:
         if name not in FORMATS:
             raise unknown_name("format", name, FORMATS)
+    seen = survey(results) if "html" in formats else None
+    table = performance_table(results) if seen is None else seen.table
     written: list[Path] = []
     for name in dict.fromkeys(formats):
-        for file, data in _files(results, table, name, run).items():
+        if name in ("svg", "pdf"):
+            written += write_figures(table, results.experiment, directory / "figures", name)
+            continue
+        page = {} if seen is None or name != "html" else {"report.html": render(results, seen, run).encode()}
+        for file, data in (page or _files(results, table, name)).items():
             write_atomically(directory / file, data)
             written.append(directory / file)
-        if name == "html":
-            written += write_figures(table, results.experiment, directory / "figures")
-    return written
+    return Written(table, written)
 
 
-def _files(results: Results, table: pd.DataFrame, name: str, run: str) -> dict[str, bytes]:
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What `write_exports` made: the performance table, and the files."""
+
+    table: pd.DataFrame
+    files: list[Path]
+
+
+def _files(results: Results, table: pd.DataFrame, name: str) -> dict[str, bytes]:
     experiment = results.experiment
-    if name == "html":
-        return {"report.html": render(results, table, run).encode()}
     if name == "csv":
         return {"performance.csv": table.to_csv(index=False).encode()}
     if name == "parquet":

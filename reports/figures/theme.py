@@ -10,6 +10,7 @@ from typing import Any
 import altair as alt
 import vl_convert
 
+from nestbench.experiments.storing.files import write_atomically
 from nestbench.sim.errors import InvalidInput
 
 Chart = Any
@@ -105,26 +106,24 @@ def in_dark(text: str) -> str:
     return text
 
 
-def svg(chart: Chart) -> str:
-    """Return a chart as SVG text, made without a network or a browser."""
-    found: str = vl_convert.vegalite_to_svg(dressed(chart))
-    return found
-
-
 def write_chart(chart: Chart, path: Path) -> None:
     """Write a chart as svg, pdf, png, html or json, by the file's extension."""
     spec, kind = dressed(chart), path.suffix.lower()
     if kind == ".svg":
-        path.write_text(vl_convert.vegalite_to_svg(spec), encoding="utf-8")
+        _write(path, vl_convert.vegalite_to_svg(spec))
     elif kind == ".pdf":
-        path.write_bytes(vl_convert.vegalite_to_pdf(spec))
+        _write(path, vl_convert.vegalite_to_pdf(spec))
     elif kind == ".png":
-        path.write_bytes(vl_convert.vegalite_to_png(spec, scale=2))
+        _write(path, vl_convert.vegalite_to_png(spec, scale=2))
     elif kind == ".html":
-        path.write_text(vl_convert.vegalite_to_html(spec, bundle=True), encoding="utf-8")
+        _write(path, vl_convert.vegalite_to_html(spec, bundle=True))
     elif kind == ".json":
-        path.write_text(json.dumps(spec, indent=2), encoding="utf-8")
+        _write(path, json.dumps(spec, indent=2))
     else:
         raise InvalidInput(
             f"expected a file ending in .svg, .pdf, .png, .html or .json, got '{path.name}'; choose one of these"
         )
+
+
+def _write(path: Path, made: str | bytes) -> None:
+    write_atomically(path, made.encode() if isinstance(made, str) else made)

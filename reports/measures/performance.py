@@ -13,6 +13,7 @@ import pandas as pd
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.experiments.results import Results
 from nestbench.experiments.storing.files import write_atomically
+from nestbench.reports.cellwise import over_cells
 from nestbench.reports.measures.declared import MEASURES
 from nestbench.reports.measures.draws import Draws, Truth, draws_of, quantity_draws
 from nestbench.reports.measures.measure import (
@@ -50,24 +51,32 @@ class Rows:
     attempted: int
 
 
-def performance_table(results: Results) -> pd.DataFrame:
+def performance_table(results: Results, workers: int | None = None) -> pd.DataFrame:
     """Return the tidy performance table of a run.
 
     Columns: ``cell``, one per factor, then ``estimator, term, measure, value, mcse, n, n_attempted``; one row
     per number, ordered by cell, estimator, measure, term. Terms in parentheses are fit-level quantities;
-    ``(fit)`` carries the shares by status and the seconds per fit.
+    ``(fit)`` carries the shares by status and the seconds per fit. `workers` as in `over_cells`.
     """
-    experiment = results.experiment
-    frames = []
-    for index, cell in enumerate(experiment.cells):
-        blocks = list(rows_of_cell(results.estimates(index), cell.population.truth, cell.model))
-        blocks += runtime_rows(results.timings(index))
-        frame = frame_of(blocks)
-        for position, (factor, level) in enumerate(experiment.levels[index].items()):
-            frame.insert(position, factor, [level] * len(frame))
-        frame.insert(0, "cell", index)
-        frames.append(frame)
-    return pd.concat(frames, ignore_index=True) if frames else frame_of([])
+    return joined(over_cells(results, cell_table, workers))
+
+
+def joined(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Return the tables of cells as one."""
+    found = list(frames)
+    return pd.concat(found, ignore_index=True) if found else frame_of([])
+
+
+def cell_table(results: Results, index: int, found: Mapping[str, Estimates] | None = None) -> pd.DataFrame:
+    """Return the rows of one cell with its number and factors; `found` are its estimates if read already."""
+    experiment, cell = results.experiment, results.experiment.cells[index]
+    found = results.estimates(index) if found is None else found
+    blocks = list(rows_of_cell(found, cell.population.truth, cell.model))
+    frame = frame_of([*blocks, *runtime_rows(results.timings(index))])
+    for position, (factor, level) in enumerate(experiment.levels[index].items()):
+        frame.insert(position, factor, [level] * len(frame))
+    frame.insert(0, "cell", index)
+    return frame
 
 
 def performance_of_cell(estimates: Mapping[str, Estimates], truth: Truth, model: Model) -> pd.DataFrame:

@@ -1,30 +1,74 @@
-"""The parts of the page made from stored rows: one pass over the cells, each read once and forgotten."""
+"""What a report needs of the stored rows, each cell read once: the performance table and the page's parts."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
 from nestbench.experiments.results import Results
-from nestbench.reports.page.matrices import empty_matrices
+from nestbench.reports.cellwise import over_cells
+from nestbench.reports.comparing.grades import fixed_terms
+from nestbench.reports.figures.rows import remember_theory, theory_of
+from nestbench.reports.measures.performance import cell_table, joined
+from nestbench.reports.page.matrices import Entries, entries_of_cell, matrices
 from nestbench.reports.page.parts import failures_of_cell
-from nestbench.reports.words.lint import first_of_each, remarks_of_cell, table_remarks
+from nestbench.reports.page.vega import vega_script
+from nestbench.reports.words.lint import Remark, first_of_each, remarks_of_cell, table_remarks
 
 
-def parts_of_cells(results: Results, table: pd.DataFrame, run: str) -> dict[str, Any]:
-    """Return the page's ``matrices``, ``remarks`` and ``failures``."""
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The performance table of a run, and the page's matrices, remarks and failures."""
+
+    table: pd.DataFrame
+    matrices: list[dict[str, Any]]
+    remarks: list[Remark]
+    failures: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class CellSeen:
+    """What one cell adds to a `Survey`, and what its law knows without simulation."""
+
+    table: pd.DataFrame
+    entries: Entries
+    remarks: list[Remark]
+    failures: list[dict[str, Any]]
+    theory: Mapping[str, Any]
+
+
+def survey(results: Results, workers: int | None = None) -> Survey:
+    """Return what a report needs of a run; `workers` as in `over_cells`."""
     experiment = results.experiment
-    matrices, remarks = empty_matrices(table, experiment), table_remarks(table, experiment)
-    failures: list[dict[str, Any]] = []
-    for index in range(len(experiment.cells)):
-        found = dict(results.estimates(index))
-        if matrices is not None:
-            matrices.add(index, found)
-        remarks = first_of_each(remarks, remarks_of_cell(experiment, index, found))
-        failures += failures_of_cell(experiment, index, found, run)
-    return {
-        "matrices": [] if matrices is None else matrices.for_page(),
-        "remarks": remarks,
-        "failures": sorted(failures, key=lambda failure: -failure["count"]),
-    }
+    stored = {label for cell in range(len(experiment.cells)) for label in results.estimates(cell)}
+    labels = [e.label for e in experiment.estimators if e.label in stored]
+    first = labels[0] if labels else ""
+    cells = over_cells(results, partial(see_cell, first=first), workers)
+    vega_script()  # while other processes work
+    seen = list(cells)
+    for cell, one in zip(experiment.cells, seen, strict=True):
+        remember_theory(cell, one.theory)
+    table = joined(one.table for one in seen)
+    failures = [failure for one in seen for failure in one.failures]
+    return Survey(
+        table=table,
+        matrices=matrices([one.entries for one in seen], labels, fixed_terms(table), first),
+        remarks=first_of_each(table_remarks(table, experiment), *(one.remarks for one in seen)),
+        failures=sorted(failures, key=lambda failure: -failure["count"]),
+    )
+
+
+def see_cell(results: Results, index: int, first: str) -> CellSeen:
+    """Return what a report needs of one cell; `first` is the method whose coverage the others' is compared with."""
+    experiment, found = results.experiment, dict(results.estimates(index))
+    return CellSeen(
+        table=cell_table(results, index, found),
+        entries=entries_of_cell(experiment, index, found, first),
+        remarks=first_of_each(remarks_of_cell(experiment, index, found)),
+        failures=failures_of_cell(experiment, index, found),
+        theory=theory_of(experiment.cells[index]),
+    )

@@ -84,9 +84,9 @@ def _spans(heads: list[list[str]]) -> list[list[tuple[str, int]]]:
 
 
 def failures_of_cell(
-    experiment: Experiment, cell: int, found: Mapping[str, Estimates], run: str
+    experiment: Experiment, cell: int, found: Mapping[str, Estimates]
 ) -> list[dict[str, Any]]:
-    """Return a cell's unusable fits by method, status and message, with commands that replay the first few."""
+    """Return a cell's unusable fits by method, status and message, with the numbers of the first few."""
     words = condition(experiment.levels[cell])
     return [
         {
@@ -97,7 +97,7 @@ def failures_of_cell(
             "message": message or "no message",
             "count": len(numbers),
             "share": f"{100 * len(numbers) / estimates.size:.2g} %",
-            "commands": [replay(run, cell, int(r), label) for r in numbers[:EXAMPLES]],
+            "examples": [int(r) for r in numbers[:EXAMPLES]],
         }
         for label, estimates in found.items()
         for status, message, numbers in _unusable(estimates)
@@ -113,6 +113,14 @@ def _unusable(estimates: Estimates) -> Iterator[tuple[str, str, Any]]:
         chosen = bad[(pairs == (status, code)).all(axis=1)]
         name = FitStatus(int(status)).name.lower().replace("_", " ")
         yield name, estimates.messages[int(code)], estimates.replications[chosen]
+
+
+def with_commands(failures: list[dict[str, Any]], run: str) -> list[dict[str, Any]]:
+    """Return failures with the commands that replay their examples."""
+    return [
+        {**one, "commands": [replay(run, one["cell"], r, one["estimator"]) for r in one["examples"]]}
+        for one in failures
+    ]
 
 
 def replay(run: str, cell: int, replication: int, label: str) -> str:

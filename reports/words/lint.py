@@ -15,6 +15,7 @@ from nestbench.experiments.results import Results
 from nestbench.reports.comparing.grades import fixed_terms
 from nestbench.reports.measures.performance import FIT
 from nestbench.reports.words.wording import condition, plural, several
+from nestbench.sim.batch import Floats
 
 COVERAGE_MCSE = 0.01
 PATTERN = 4.5
@@ -131,13 +132,20 @@ def duplicated_replications(
     usable = found.usable.all(axis=1) if found.terms else np.zeros(found.size, dtype=bool)
     values = found.estimate[usable]
     if len(values) > 1 and np.ptp(values, axis=0).any():
-        repeated = len(values) - len(np.unique(values, axis=0))
+        repeated = _repeated(values)
         if repeated:
             yield Remark(
                 "duplicated replications",
                 f"{plural(repeated, 'replication')} of {label} with {where} repeat another one exactly",
                 "check the random numbers of the law",
             )
+
+
+def _repeated(values: Floats) -> int:
+    """Rows that repeat another one, to the last bit; only rows whose first entry repeats can."""
+    _, place, counts = np.unique(values[:, 0], return_inverse=True, return_counts=True)
+    rows = values[counts[place] > 1]
+    return len(rows) - len(np.unique(rows, axis=0))
 
 
 def failure_pattern(label: str, found: Estimates, truth: dict[str, float], where: str) -> Iterator[Remark]:

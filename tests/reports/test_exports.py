@@ -121,8 +121,8 @@ def test_bibtex_names_only_what_was_used(study: FakeResults) -> None:
         assert re.search(r"year = \{\d{4}\}", entry)
 
 
-def test_files_of_each_format(study: FakeResults, table: pd.DataFrame, tmp_path: Path) -> None:
-    written = write_exports(study, table, tmp_path, ["md", "latex", "csv", "parquet"], "run")
+def test_files_of_each_format(study: FakeResults, tmp_path: Path) -> None:
+    written = write_exports(study, tmp_path, ["md", "latex", "csv", "parquet"], "run").files
     assert [p.name for p in written] == [
         "report.md",
         "tables.tex",
@@ -133,5 +133,19 @@ def test_files_of_each_format(study: FakeResults, table: pd.DataFrame, tmp_path:
     text = (tmp_path / "report.md").read_text()
     assert text.startswith("# Which method survives few schools?")
     assert "## Methods" in text
-    with pytest.raises(InvalidInput, match="unknown format 'pdf'"):
-        write_exports(study, table, tmp_path, ["pdf"], "run")
+    with pytest.raises(InvalidInput, match="unknown format 'pfd'"):
+        write_exports(study, tmp_path, ["pfd"], "run")
+
+
+def test_every_figure_as_a_file(study: FakeResults, tmp_path: Path) -> None:
+    few = FakeResults(
+        replace(study.experiment, cells=study.experiment.cells[:1], levels=study.experiment.levels[:1]),
+        study.cells[:1],
+    )
+    drawn = [p.name for p in write_exports(few, tmp_path, ["svg"], "run").files]
+    assert "coverage-resources.svg" in drawn
+    assert "failures.svg" in drawn
+    assert "runtime.svg" in drawn
+    text = (tmp_path / "figures" / "coverage-resources.svg").read_text()
+    assert text.startswith("<svg")
+    assert "ols-cr2-satt" in text

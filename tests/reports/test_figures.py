@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import vl_convert
 
 from nestbench.reports.figures.curves import slope_of
 from nestbench.reports.figures.kinds import KINDS, Wish, figure
-from nestbench.reports.figures.theme import DARK, LIGHT, dressed, in_dark, svg, write_chart
+from nestbench.reports.figures.theme import DARK, LIGHT, dressed, in_dark, write_chart
 from nestbench.reports.measures.performance import performance_table
 from nestbench.sim.errors import InvalidInput
 from tests.reports.synthetic import FakeResults, school_study
@@ -38,7 +39,7 @@ def values_in(spec: Any) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_every_kind_draws(kind: str, study: FakeResults, table: pd.DataFrame) -> None:
-    text = svg(figure(study, kind, Wish(cell=1), table))
+    text = vl_convert.vegalite_to_svg(dressed(figure(study, kind, Wish(cell=1), table)))
     assert text.startswith("<svg")
     assert "NaN" not in text
     assert "mixedlm" in text

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from nestbench.estimators.agreement import SUBJECT
-from nestbench.reports.measures.performance import performance_table
+from nestbench.reports.page.cells import survey
 from nestbench.reports.page.parts import audit_line
 from nestbench.reports.page.report import in_code, render, script_json, write_report
 from tests.reports.synthetic import FakeResults, estimator, school_study
@@ -40,7 +40,7 @@ def study() -> FakeResults:
 
 @pytest.fixture(scope="module")
 def page(study: FakeResults) -> str:
-    return render(study, performance_table(study), "runs/few schools")
+    return render(study, survey(study), "runs/few schools")
 
 
 class Structure(HTMLParser):
@@ -110,7 +110,7 @@ def test_carries_toml_provenance_and_audit(page: str) -> None:
 
 def test_disagreements_are_not_hidden(study: FakeResults) -> None:
     off = study.audit.assign(disagreements=3)
-    page = render(replace(study, audit=off), performance_table(study), "run")
+    page = render(replace(study, audit=off), survey(study), "run")
     assert "3 fits disagree" in page
 
 
@@ -149,7 +149,7 @@ def test_text_of_users_is_escaped_everywhere() -> None:
     cells[0]["mixedlm"] = replace(cells[0]["mixedlm"], messages=messages)
     cells[0][NASTY] = replace(cells[0][NASTY], terms=(NASTY, *cells[0][NASTY].terms[1:]))
     hostile = FakeResults(experiment, cells, {NASTY: NASTY})
-    page = render(hostile, performance_table(hostile), NASTY)
+    page = render(hostile, survey(hostile), NASTY)
     assert "alert(1)" in page
     assert "<script>alert" not in page
     assert "<img src=x" not in page
@@ -174,7 +174,7 @@ def test_code_in_sentences_is_escaped() -> None:
 
 def test_an_unfinished_or_empty_run_still_has_a_page(study: FakeResults) -> None:
     empty = FakeResults(study.experiment, [{} for _ in study.cells])
-    page = render(empty, performance_table(empty), "run")
+    page = render(empty, survey(empty), "run")
     assert "There is nothing to judge yet" in page
 
 
@@ -184,9 +184,3 @@ def test_files_beside_the_page(study: FakeResults, tmp_path: Path) -> None:
     assert path.stat().st_size < 3_000_000
     assert (path.parent / "performance.csv").exists()
     assert (path.parent / "performance.parquet").exists()
-    drawn = sorted(p.name for p in (path.parent / "figures").glob("*.svg"))
-    assert "coverage-resources.svg" in drawn
-    assert "failures.svg" in drawn
-    text = (path.parent / "figures" / "coverage-resources.svg").read_text()
-    assert text.startswith("<svg")
-    assert "ols-cr2-satt" in text

@@ -1,0 +1,49 @@
+"""One function over every cell of a run: in this process, or for long runs in several that each read their cells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import TypeVar
+
+import joblib
+
+from nestbench.experiments.results import Results
+from nestbench.experiments.running.backends import LOCAL
+from nestbench.experiments.running.execute import cores
+from nestbench.experiments.storing.store import Store
+
+T = TypeVar("T")
+
+LONG = 200_000
+"""Fits from which on processes are worth their start."""
+
+
+def over_cells(
+    results: Results, work: Callable[[Results, int], T], workers: int | None = None
+) -> Iterator[T]:
+    """Return ``work(results, cell)`` cell by cell, in order, as they come; `work` can be pickled, its answers too.
+
+    `workers` are processes (default: one per core); they are used for stored runs of `LONG` fits and more, and start
+    at once. The answers don't depend on them.
+    """
+    cells = range(len(results.experiment.cells))
+    jobs = min(workers or cores(), len(cells))
+    if jobs < 2 or not isinstance(results, Store) or _fits(results) < LONG:
+        return (work(results, cell) for cell in cells)
+    step = max(1, len(cells) // (8 * jobs))
+    chunks = [cells[i : i + step] for i in range(0, len(cells), step)]
+    with LOCAL.open(jobs) as n_jobs:
+        parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator", batch_size=1)
+        answers = parallel(joblib.delayed(_in_store)(results.folder, work, chunk) for chunk in chunks)
+    return chain.from_iterable(answers)
+
+
+def _in_store(folder: Path, work: Callable[[Results, int], T], cells: Sequence[int]) -> list[T]:
+    store = Store.open(folder)
+    return [work(store, cell) for cell in cells]
+
+
+def _fits(store: Store) -> int:
+    return sum(entry.fits for entry in store.entries.values())

@@ -1,0 +1,102 @@
+"""The page's figures: which, with what words, and as files of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from altair.utils.schemapi import debug_mode
+
+from nestbench.experiments.experiment import Experiment
+from nestbench.reports.figures import fits, panels, theme
+from nestbench.reports.figures.rows import headline_term
+
+Maker = Callable[[pd.DataFrame, Experiment], Any]
+
+FIGURES: tuple[tuple[str, str, str, Callable[..., Any]], ...] = (
+    (
+        "coverage",
+        "Coverage",
+        "Share of intervals that hold the true value. Dashed: the promised level; shaded: the tolerated band; the line "
+        "through a dot is its 95 % Monte Carlo interval; an upright bar is what theory expects, where it knows.",
+        panels.coverage,
+    ),
+    (
+        "bias",
+        "Bias",
+        "Mean error of the estimates, with its 95 % Monte Carlo interval.",
+        panels.bias,
+    ),
+    (
+        "se_error",
+        "Standard errors",
+        "How far the average standard error lies from the true spread of the estimates; below 0 it promises too much.",
+        panels.se_error,
+    ),
+    (
+        "rejection",
+        "Rejection rate",
+        "Share of tests with p at most alpha: the type I error where the true effect is 0 (dashed: nominal), else "
+        "power. Power of a method whose coverage fails is no merit.",
+        panels.rejection,
+    ),
+)
+
+
+@debug_mode(False)
+def figures(table: pd.DataFrame, experiment: Experiment) -> list[Mapping[str, Any]]:
+    """Return the page's figures: id, title, caption, and the specification with every term's records."""
+    made: list[Mapping[str, Any]] = []
+    for name, title, caption, maker in FIGURES:
+        if (table["measure"] == name).any():
+            spec = theme.dressed(maker(table, experiment, "*"))
+            made.append({"id": name, "title": title, "caption": caption, "spec": spec, "by_term": True})
+    if fits.failure_records(table, experiment):
+        spec = theme.dressed(fits.failures(table, experiment))
+        caption = (
+            "Share of fits by status other than OK. A fit at the boundary is usable; the others are not."
+        )
+        made.append(
+            {"id": "failures", "title": "Statuses", "caption": caption, "spec": spec, "by_term": False}
+        )
+    if fits.runtime_records(table, experiment):
+        spec = theme.dressed(fits.runtime(table, experiment))
+        caption = (
+            "Median (dot) to 90th percentile (line) per fit, one dot a condition. Made while the run was using all its "
+            "workers: an order of magnitude, not a benchmark."
+        )
+        made.append({"id": "runtime", "title": "Runtime", "caption": caption, "spec": spec, "by_term": False})
+    return made
+
+
+@debug_mode(False)
+def write_figures(table: pd.DataFrame, experiment: Experiment, directory: Path, kind: str) -> list[Path]:
+    """Write every figure as ``svg`` or ``pdf`` into a directory, those by term once a term (coefficients only)."""
+    charts = {}
+    for name, _, _, maker in FIGURES:
+        if (table["measure"] == name).any():
+            for number, term in enumerate(shown_terms(table)):
+                charts[f"{name}-{_file_name(term, number)}"] = maker(table, experiment, term)
+    if fits.failure_records(table, experiment):
+        charts["failures"] = fits.failures(table, experiment)
+    if fits.runtime_records(table, experiment):
+        charts["runtime"] = fits.runtime(table, experiment)
+    paths = []
+    for name, chart in charts.items():
+        paths.append(directory / f"{name}.{kind}")
+        theme.write_chart(chart, paths[-1])
+    return paths
+
+
+def _file_name(term: str, number: int) -> str:
+    plain = "".join(c if c.isalnum() else "-" for c in term).strip("-")
+    return plain[:40] or f"term{number}"
+
+
+def shown_terms(table: pd.DataFrame) -> list[str]:
+    """Terms for the selector, the headline term first."""
+    names = [str(name) for name in table["term"].unique() if not str(name).startswith("(")]
+    first = headline_term(table)
+    return sorted(names, key=lambda name: name != first)

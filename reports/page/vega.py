@@ -1,0 +1,44 @@
+"""Vega, Vega-Lite and Vega-Embed as one script for the page, from the installed package: nothing is fetched."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+
+from nestbench.experiments.storing.files import write_atomically
+from nestbench.sim.errors import StoreError
+
+SNIPPET = "window.vegaEmbed = vegaEmbed;"
+
+
+@lru_cache(maxsize=1)
+def vega_script() -> str:
+    """Return the script; bundling takes seconds, so it's kept in the user's cache, one file a version."""
+    kept = cache_folder() / f"vega-{version('vl-convert-python')}.js"
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        return kept.read_text(encoding="utf-8")
+    made = bundled()
+    with contextlib.suppress(StoreError):
+        write_atomically(kept, made.encode())
+    return made
+
+
+def bundled() -> str:
+    """Return the script as the package bundles it, safe inside a script element."""
+    import vl_convert
+
+    made: str = vl_convert.javascript_bundle(SNIPPET)
+    return made.replace("</script", "<\\/script")
+
+
+def cache_folder() -> Path:
+    """Return the user's folder for what can be made again: ``$XDG_CACHE_HOME/nestbench``, or the system's own."""
+    named = os.environ.get("XDG_CACHE_HOME") or (os.environ.get("LOCALAPPDATA") if os.name == "nt" else None)
+    home = Path(os.path.expanduser("~"))
+    return (
+        Path(named) if named else home / ("Library/Caches" if sys.platform == "darwin" else ".cache")
+    ) / "nestbench"
