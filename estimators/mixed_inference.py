@@ -4,7 +4,7 @@ Satterthwaite: df = 2 v^2 / (g'Ag), v = Var(l'beta) as a function of (theta, sig
 of the Hessian of the deviance in (theta, sigma), not profiled (Giesbrecht & Burns 1985; as lmerTest).
 Kenward-Roger (1997; as pbkrtest): V = sum_i gamma_i G_i linear in the variances, expected information.
 CR2 on the GLS fit (Bell & McCaffrey 2002; Pustejovsky & Tipton 2018; as clubSandwich with the fitted V): A_g is the
-symmetric solution of A_g R_g A_g = V_g, R_g = V_g - X_g M X_g', M = (X'V^-1X)^-1.
+symmetric solution of A_g R_g A_g = V_g, R_g = V_g - X_g C X_g', C = (X'V^-1X)^-1.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def cr2(fit: TextbookFit) -> tuple[Floats, Floats]:
     for s in fit.model.stacks:
         for y, x, z in zip(s.y, s.x, s.z, strict=True):
             v = np.eye(len(y)) + z @ psi @ z.T
-            a = adjustment(v, v - x @ fit.c @ x.T)
+            a = adjustment(v, x @ fit.c @ x.T)
             rows = fit.model.l @ fit.c @ x.T @ np.linalg.inv(v) @ a
             scores.append(rows @ (y - x @ fit.beta))
             spread.append(np.einsum("kn,nm,km->k", rows, v, rows))
@@ -85,13 +85,20 @@ def cr2(fit: TextbookFit) -> tuple[Floats, Floats]:
     return std_error, df
 
 
-def adjustment(v: Floats, r: Floats) -> Floats:
-    """Return D'(D R D')^(-1/2) D, V = D'D: the symmetric A with A R A = V (generalised where R is singular)."""
-    d = np.linalg.cholesky(v).T
-    values, vectors = np.linalg.eigh(d @ r @ d.T)
-    positive = values > 1e-10 * values.max()
-    half = (vectors[:, positive] / np.sqrt(values[positive])) @ vectors[:, positive].T
-    return np.asarray(d.T @ half @ d)
+def adjustment(v: Floats, fitted: Floats) -> Floats:
+    """Return the symmetric A with A R A = V, R = V - `fitted` (generalised where R is singular).
+
+    A = D (D R D)^(-1/2) D with the symmetric root D of V = U Lambda U'. D R D = BB' for B = V (I - H)^(1/2),
+    I - H = D^-1 R D^-1, whose singular values do not square the range of Lambda as the eigenvalues of D R D do.
+    """
+    lam, u = np.linalg.eigh(v)
+    root = np.sqrt(lam)
+    h = (u.T @ fitted @ u) / np.outer(root, root)
+    values, vectors = np.linalg.eigh(np.eye(len(v)) - h)
+    kept = values > 1e-10
+    w, s, _ = np.linalg.svd(lam[:, None] * vectors[:, kept] * np.sqrt(values[kept]), full_matrices=False)
+    half = u @ (root[:, None] * w)
+    return np.asarray((half / s) @ half.T)
 
 
 def _basis(fit: TextbookFit) -> list[Floats]:

@@ -6,8 +6,10 @@ A_g = D'(D R_g D')^(-1/2) D, the symmetric solution of A R A = V,
     Var = C [sum_g X_g'V_g^-1 A_g e_g e_g' A_g V_g^-1 X_g] C.
 
 A_g is the identity outside the span of [X_g Z_g]. With the eigenvectors of its cross-product, S_g = E w E', an
-orthonormal basis Q of the span has Q'[X_g Z_g] = w^(1/2) E', and all takes place in at most p + q dimensions: there
-V = LL', m' = l'C X'L^-T (L'RL)^(-1/2) L' for a contrast l, and
+orthonormal basis Q of the span has Q'[X_g Z_g] = w^(1/2) E', and all takes place in at most p + q dimensions. There
+D is the symmetric root of V = U Lambda U', in whose eigenvectors D R D' is Lambda (I - H) Lambda with
+H = Lambda^(-1/2) U'X C X'U Lambda^(-1/2): graded by Lambda, not ill-conditioned, however large the ICC. So
+m' = l'C X'U Lambda^(-1/2) (Lambda (I - H) Lambda)^(-1/2) Lambda^(1/2) U' for a contrast l, and
 
     l'beta's score  m'e,   P = diag(m_g'V_g m_g) - (X_g'm_g)'C(X_h'm_h),   df = tr(P)^2/tr(P^2).
 
@@ -20,7 +22,7 @@ import math
 
 import numpy as np
 
-from nestbench.estimators.kernels.linalg import cholesky, eigen, invert_lower, multiply
+from nestbench.estimators.kernels.linalg import eigen, eigen_graded, multiply
 from nestbench.estimators.kernels.mixed import MixedFits
 from nestbench.estimators.kernels.random_slopes import fill, gather, shrinkage
 from nestbench.sim.batch import Floats, Ints
@@ -29,7 +31,7 @@ from nestbench.sim.compiled import kernel
 THIN = 1e-11
 """A direction of [X_g Z_g] with less than this share of the largest is left to the unadjusted score."""
 DETERMINED = 1e-10
-"""An eigenvalue of D R D' below this share of the largest is zero: the school determines a coefficient."""
+"""An eigenvalue of I - H below this is zero: the school determines a coefficient."""
 
 
 @kernel
@@ -55,13 +57,7 @@ def adjusted_school(
             for j in range(d):
                 vectors[j, k] = vectors[j, i]
             k += 1
-    low, inv, b, half, work = (
-        np.zeros((d, d)),
-        np.empty((d, d)),
-        np.zeros((d, d)),
-        np.zeros((d, d)),
-        np.empty((d, d)),
-    )
+    root, u, b, half, left = np.ones(d), np.empty((d, d)), np.eye(d), np.empty((d, d)), np.empty((p, d))
     for i in range(d):
         for j in range(d):
             v[i, j] = 1.0 if i == j else 0.0
@@ -69,59 +65,50 @@ def adjusted_school(
                 for a in range(q):
                     for m in range(q):
                         v[i, j] += span[i, p + a] * psi[a, m] * span[j, p + m]
-            low[i, j] = v[i, j]
-    cholesky(low)
+            half[i, j] = v[i, j]
+    eigen(half, root, u)
     for i in range(d):
-        for j in range(i + 1, d):
-            low[i, j] = 0.0
-    for i in range(k):
-        for j in range(k):
-            total = v[i, j]
+        root[i] = math.sqrt(root[i])
+        for a in range(p):
+            left[a, i] = 0.0
+            for m in range(k):
+                left[a, i] += span[m, a] * u[m, i] / root[i]
+    for i in range(d):
+        for j in range(d):
             for a in range(p):
                 for m in range(p):
-                    total -= span[i, a] * c[a, m] * span[j, m]
-            half[i, j] = total
-    multiply(half, low, work)
-    for i in range(k):
-        for j in range(k):
-            total = 0.0
-            for m in range(k):
-                total += low[m, i] * work[m, j]
-            b[i, j] = total
-    inverse_root(b, k, work, half)
-    invert_lower(low, inv)
+                    b[i, j] -= left[a, i] * c[a, m] * left[m, j]
+            b[i, j] *= root[i] ** 2 * root[j] ** 2
+    inverse_root(b, root, half)
     for a in range(p):
-        for i in range(k):
-            total = 0.0
-            for m in range(k):
-                total += span[m, a] * inv[i, m]
-            work[a, i] = total
         for j in range(k):
             plain, adjusted = 0.0, 0.0
-            for i in range(k):
-                plain += work[a, i] * inv[i, j]
-                for m in range(k):
-                    adjusted += work[a, i] * half[i, m] * low[j, m]
+            for i in range(d):
+                plain += left[a, i] / root[i] * u[j, i]
+                for m in range(d):
+                    adjusted += left[a, i] * half[i, m] * root[m] * u[j, m]
             rows[0, a, j], rows[1, a, j] = adjusted - plain, adjusted
     return k
 
 
 @kernel
-def inverse_root(b: Floats, k: int, vectors: Floats, out: Floats) -> None:
-    """Write the Moore-Penrose (-1/2)th power of the leading k x k block of `b`, overwritten, to `out`."""
-    d = b.shape[0]
-    values = np.empty(d)
-    eigen(b, values, vectors)
-    largest = 0.0
-    for i in range(d):
-        largest = max(largest, values[i])
-    for i in range(k):
-        for j in range(k):
-            total = 0.0
-            for m in range(d):
-                if values[m] > DETERMINED * largest:
-                    total += vectors[i, m] * vectors[j, m] / math.sqrt(values[m])
-            out[i, j] = total
+def inverse_root(b: Floats, root: Floats, out: Floats) -> None:
+    """Write the Moore-Penrose (-1/2)th power of b = Lambda (I - H) Lambda, overwritten, Lambda = diag(`root`^2).
+
+    An eigenvector x of b is one without information where the quotient x'bx / |Lambda x|^2 of I - H vanishes.
+    """
+    d = len(root)
+    values, vectors = np.empty(d), np.empty((d, d))
+    eigen_graded(b, values, vectors)
+    out[:] = 0.0
+    for m in range(d):
+        length = 0.0
+        for i in range(d):
+            length += (root[i] ** 2 * vectors[i, m]) ** 2
+        if values[m] > DETERMINED * length:
+            for i in range(d):
+                for j in range(d):
+                    out[i, j] += vectors[i, m] * vectors[j, m] / math.sqrt(values[m])
 
 
 @kernel
