@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -70,31 +71,59 @@ def _markdown(table: TextTable) -> str:
     )
 
 
+LINE = 104
+"""Characters that fit on a line of a portrait page in the size that LaTeX tables are set in."""
+
+
 def to_latex(tables: Sequence[TextTable]) -> str:
-    """Return tables as LaTeX for the booktabs package; every special character is escaped."""
+    """Return tables as LaTeX for the booktabs package; every special character is escaped.
+
+    Methods that don't fit beside each other on a portrait page follow in further blocks of the same table.
+    """
     return "\n".join(_latex(table) for table in tables)
 
 
 def _latex(table: TextTable) -> str:
+    return "\n".join(
+        [
+            r"\begin{table}[htbp]",
+            r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
+            rf"\caption{{{_escaped(table.caption, _LATEX)}}}",
+            "\n\\\\[1.5ex]\n".join(_block(table, columns) for columns in _blocks(table)),
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def _block(table: TextTable, columns: Sequence[int]) -> str:
     def line(entries: Sequence[str]) -> str:
-        return " & ".join(_escaped(entry, _LATEX) for entry in entries) + r" \\"
+        texts = [_escaped(entries[k], _LATEX) for k in (0, *columns)]
+        return " & ".join(re.sub(r"^-(?=\d)", "--", text) for text in texts) + r" \\"
 
     return "\n".join(
         [
-            r"\begin{table}",
-            r"\centering",
-            rf"\caption{{{_escaped(table.caption, _LATEX)}}}",
-            rf"\begin{{tabular}}{{l{'r' * (len(table.heads) - 1)}}}",
+            rf"\begin{{tabular}}{{l{'r' * len(columns)}}}",
             r"\toprule",
             line(table.heads),
             r"\midrule",
             *map(line, table.rows),
             r"\bottomrule",
             r"\end{tabular}",
-            r"\end{table}",
-            "",
         ]
     )
+
+
+def _blocks(table: TextTable) -> list[list[int]]:
+    """Return the columns of each block, as even as they fit into `LINE` beside the first column."""
+    widths = [max(len(row[k]) for row in (table.heads, *table.rows)) + 2 for k in range(len(table.heads))]
+    columns = list(range(1, len(widths)))
+    for count in range(1, len(columns) + 1):
+        size = -(-len(columns) // count)
+        blocks = [columns[i : i + size] for i in range(0, len(columns), size)]
+        if all(widths[0] + sum(widths[k] for k in block) <= LINE for block in blocks):
+            return blocks
+    return [[k] for k in columns]
 
 
 def latex_document(body: str) -> str:
@@ -103,6 +132,7 @@ def latex_document(body: str) -> str:
         [
             r"\documentclass{article}",
             r"\usepackage[T1]{fontenc}",
+            r"\usepackage[margin=2.5cm]{geometry}",
             r"\usepackage{booktabs}",
             r"\begin{document}",
             body,

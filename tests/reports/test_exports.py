@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from nestbench.estimators.registry import known
-from nestbench.reports.exports.tables import latex_document, text_tables, to_latex, to_markdown
+from nestbench.reports.exports.tables import TextTable, latex_document, text_tables, to_latex, to_markdown
 from nestbench.reports.exports.words import bibtex, citation_keys, methods_paragraph, references
 from nestbench.reports.exports.write import write_exports
 from nestbench.reports.measures.performance import performance_table
@@ -79,15 +79,32 @@ def test_latex_escapes_and_balances(study: FakeResults, table: pd.DataFrame) -> 
 
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex on the path")
-def test_latex_compiles(study: FakeResults, table: pd.DataFrame, tmp_path: Path) -> None:
+@pytest.mark.parametrize("methods", [3, 14])
+def test_latex_compiles_and_fits_the_page(methods: int, tmp_path: Path) -> None:
+    """Awkward names, and more methods than fit beside each other: no error, nothing runs over the margin."""
+    heads = ("Condition", *(f"method-{i}_with & 5%" for i in range(methods)))
+    rows = tuple((f"{g} schools, a_b ~^#$ <x|y> {{z}} \\", *(["0.948 (0.007)"] * methods)) for g in (6, 10))
     file = tmp_path / "tables.tex"
-    file.write_text(latex_document(to_latex(text_tables(table, study.experiment))))
+    file.write_text(
+        latex_document(to_latex([TextTable("Coverage, % for a_b: mean (l <= th <= u)", heads, rows)]))
+    )
     done = subprocess.run(
         ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", file.name],
         cwd=tmp_path,
         capture_output=True,
     )
     assert done.returncode == 0, done.stdout[-2000:]
+    assert b"Overfull" not in done.stdout
+
+
+def test_latex_keeps_every_method_where_tables_are_split() -> None:
+    heads = ("Condition", *(f"method-{i}" for i in range(20)))
+    text = to_latex([TextTable("Coverage", heads, (("all", *map(str, range(100, 120))),))])
+    assert text.count(r"\begin{tabular}") > 1
+    assert text.count(r"\begin{table}") == 1
+    for i in range(20):
+        assert text.count(f"method-{i} ") == 1
+        assert text.count(str(100 + i)) == 1
 
 
 def test_methods_paragraph_says_what_was_run(study: FakeResults, table: pd.DataFrame) -> None:
