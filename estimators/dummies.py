@@ -6,6 +6,8 @@ absorbed by the dummies: such terms have no answer here, which is foreseen and n
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from statsmodels.regression.linear_model import OLS
 
@@ -14,7 +16,7 @@ from nestbench.estimators.estimable import estimable
 from nestbench.estimators.estimates import FitStatus
 from nestbench.estimators.estimator import Agreement, Estimator, Info
 from nestbench.estimators.ols import require_residuals
-from nestbench.estimators.ols_cluster import naive_se, require_schools, sandwich_answer
+from nestbench.estimators.ols_cluster import coefficients, require_schools, sandwich_answer
 from nestbench.estimators.reference import (
     Answer,
     CannotFit,
@@ -24,6 +26,7 @@ from nestbench.estimators.reference import (
     names_of,
     reference_engine,
 )
+from nestbench.sim.batch import Floats
 
 
 def student_level(data: DataSet) -> Screened:
@@ -46,26 +49,39 @@ def student_level(data: DataSet) -> Screened:
     )
 
 
+def with_dummies(data: DataSet) -> tuple[DataSet, Floats]:
+    """Return the data set with a column a school, in columns that lose no digits, and A [p, p + G]: beta = A b.
+
+    The terms' deviations from school means are made orthogonal, and the outcome is its own deviations: what school
+    dummies absorb anyway.
+    """
+    n, slopes, g = len(data.y), data.x.shape[1], data.schools
+    if not slopes:
+        raise CannotFit("no term varies within schools")
+    if n <= slopes + g:
+        raise CannotFit(f"no residual degrees of freedom: {n} observations, {slopes + g} coefficients")
+    deviations = data.x - data.school_means(data.x)[data.groups]
+    size = np.sqrt((deviations**2).mean(axis=0))
+    q, r = np.linalg.qr(deviations / size)
+    x = np.column_stack([np.sqrt(n) * q, data.groups[:, None] == np.arange(g)])
+    back = np.column_stack([np.sqrt(n) * np.diag(1.0 / size) @ np.linalg.inv(r), np.zeros((slopes, g))])
+    return replace(data, x=x, y=data.y - data.school_means(data.y)[data.groups]), back
+
+
 def fit_dummies(robust: bool) -> FitOne:
     """Return LSDV with iid errors, t(N - G - p), or with the CR1S cluster sandwich (N - p counts the dummies) and z."""
 
     def fit(data: DataSet) -> Answer:
         n, slopes, g = len(data.y), data.x.shape[1], data.schools
-        if not slopes:
-            raise CannotFit("no term varies within schools")
-        if n <= slopes + g:
-            raise CannotFit(f"no residual degrees of freedom: {n} observations, {slopes + g} coefficients")
+        inner, back = with_dummies(data)
         if robust:
             require_schools(data)
-        x = np.column_stack([data.x, data.groups[:, None] == np.arange(g)])
         kinds = {"cov_type": "cluster", "cov_kwds": {"groups": data.groups}, "use_t": False} if robust else {}
-        result = OLS(data.y, x, hasconst=True).fit(method="qr", **kinds)
+        result = OLS(inner.y, inner.x, hasconst=True).fit(method="qr", **kinds)
         require_residuals(result.resid, data.y)
         return sandwich_answer(
             data.terms,
-            result.params[:slopes],
-            result.bse[:slopes],
-            naive_se(result)[:slopes],
+            *coefficients(result, back),
             np.inf if robust else n - slopes - g,
             residual_sd=float(np.sqrt(result.scale)),
         )

@@ -14,6 +14,8 @@ from nestbench.sim.batch import Floats, Ints
 
 Mask = npt.NDArray[np.bool_]
 EPS = float(np.finfo(np.float64).eps)
+DEPENDENT = 1e-10
+"""Columns of unit length with a smaller singular value are dependent: six digits of the direction left are rounding."""
 
 
 def full_rank(x: Floats, intercept: int | None) -> bool:
@@ -39,14 +41,15 @@ def estimable(x: Floats, intercept: int | None) -> tuple[Mask, Ints]:
         return np.ones(p, dtype=bool), np.arange(p)
     unit, norms = _unit_columns(x, intercept)
     slopes = np.array([j for j in range(p) if j != intercept], dtype=np.int64)
-    null = _null_space(unit, _tolerance(x, slopes, norms))
+    tolerance = _tolerance(x, slopes, norms)
+    null = _null_space(unit, tolerance)
     answer = np.ones(p, dtype=bool)
     answer[slopes] = ~(np.abs(null) > 1e-6).any(axis=0)
     if intercept is not None:
         pull = null * (x[:, slopes].mean(axis=0) / norms)
-        noise = _tolerance(x, slopes, norms) * np.abs(pull).sum(axis=1) + 1e-8
+        noise = tolerance * np.abs(pull).sum(axis=1) + 1e-8
         answer[intercept] = not (np.abs(pull.sum(axis=1)) > noise).any()
-    return answer, _independent(unit, slopes, answer, intercept, _tolerance(x, slopes, norms))
+    return answer, _independent(unit, slopes, answer, intercept, len(slopes) - len(null))
 
 
 def _unit_columns(x: Floats, intercept: int | None) -> tuple[Floats, Floats]:
@@ -65,7 +68,7 @@ def _unit_columns(x: Floats, intercept: int | None) -> tuple[Floats, Floats]:
 def _tolerance(x: Floats, slopes: Ints, norms: Floats) -> float:
     """Singular values below this are rounding: the columns' own rounding error relative to their spread."""
     spread = np.sqrt((x[:, slopes] ** 2).sum(axis=0)) / norms
-    return 8.0 * EPS * float(np.sqrt(max(x.shape))) * max(1.0, float(spread.max(initial=1.0)))
+    return max(DEPENDENT, 8.0 * EPS * float(np.sqrt(max(x.shape))) * float(spread.max(initial=1.0)))
 
 
 def _null_space(unit: Floats, tolerance: float) -> Floats:
@@ -75,17 +78,17 @@ def _null_space(unit: Floats, tolerance: float) -> Floats:
     return np.asarray(vectors[small])
 
 
-def _independent(unit: Floats, slopes: Ints, answer: Mask, intercept: int | None, tolerance: float) -> Ints:
-    """Return the intercept, the estimable columns, and of the others those that add a dimension, in order."""
-    order = sorted(range(len(slopes)), key=lambda k: not answer[slopes[k]])
+def _independent(unit: Floats, slopes: Ints, answer: Mask, intercept: int | None, rank: int) -> Ints:
+    """Return the intercept, the estimable columns, and of the others as many as the rank needs: the longest first."""
     basis = np.zeros((len(unit), 0))
     kept = [] if intercept is None else [intercept]
-    for k in order:
-        column = unit[:, k]
-        for _ in range(2):
-            column = column - basis @ (basis.T @ column)
-        length = float(np.sqrt(column @ column))
-        if length > max(tolerance, 1e-12) * 10 and basis.shape[1] + (intercept is not None) < len(unit):
-            basis = np.column_stack([basis, column / length])
-            kept.append(int(slopes[k]))
+    left = sorted(range(len(slopes)), key=lambda k: not answer[slopes[k]])
+    while basis.shape[1] < rank:
+        rest = unit[:, left] - basis @ (basis.T @ unit[:, left])
+        rest = rest - basis @ (basis.T @ rest)
+        length = np.sqrt((rest**2).sum(axis=0))
+        sure = [at for at, k in enumerate(left) if answer[slopes[k]]]
+        chosen = sure[0] if sure else int(np.argmax(length))
+        basis = np.column_stack([basis, rest[:, chosen] / length[chosen]])
+        kept.append(int(slopes[left.pop(chosen)]))
     return np.sort(np.array(kept, dtype=np.int64))

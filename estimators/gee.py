@@ -2,7 +2,8 @@
 
 ``sum_g X_g' R_g(alpha)^-1 (y_g - X_g beta) = 0`` with R_g the equicorrelation matrix; alpha and the scale are moment
 estimates from residual products, with statsmodels' N - p and pairs - p denominators. Standard errors are the sandwich
-(`robust`) or Mancl and DeRouen's, whose residuals are multiplied by ``(I - H_gg)^-1``. Always normal reference.
+(`robust`) or Mancl and DeRouen's, whose residuals are multiplied by ``(I - H_gg)^-1``: terms that need one of the
+schools do not have those. Always normal reference.
 """
 
 from __future__ import annotations
@@ -20,10 +21,17 @@ from nestbench.estimators.inference import wald
 from nestbench.estimators.kernels.gee import exchangeable
 from nestbench.estimators.ols import least_squares
 from nestbench.estimators.ols_batched import VANISHES, pooled
-from nestbench.estimators.ols_cluster import coefficients, require_schools, sandwich_answer
+from nestbench.estimators.ols_cluster import (
+    SINGULAR,
+    blocks_of,
+    coefficients,
+    require_schools,
+    sandwich_answer,
+    unidentified,
+)
 from nestbench.estimators.reference import Answer, CannotFit, DataSet, FitOne, reference_engine
 from nestbench.estimators.splice import leave_to
-from nestbench.sim.batch import Batch
+from nestbench.sim.batch import Batch, Floats
 from nestbench.sim.design import design_of
 from nestbench.sim.model import Model
 from nestbench.sim.moments import moments_of
@@ -39,21 +47,46 @@ def fit_gee(cov_type: str) -> FitOne:
     def fit(data: DataSet) -> Answer:
         require_schools(data)
         require_pairs(data)
-        inner, back = data.standardised()
-        ols = least_squares(inner)
+        corrected = cov_type == "bias_reduced"
+        inner, back, shift = data.standardised()
+        ols = least_squares(inner, data.y)
         unit = float(np.sqrt(ols.scale))
         model = GEE(ols.resid / unit, inner.x, data.groups, cov_struct=Exchangeable())
         start = np.zeros(data.x.shape[1])
-        result = model.fit(maxiter=200, ctol=1e-12 * len(data.y), start_params=start, cov_type=cov_type)
-        beta = back @ (ols.params + unit * result.params)
+        blocks = blocks_of(inner)
+        needs = corrected and bool(blocks.needs_a_school.any())
+        kind = "robust" if needs else cov_type
+        result = model.fit(maxiter=200, ctol=1e-12 * len(data.y), start_params=start, cov_type=kind)
+        beta = back @ (ols.params + unit * result.params) + shift
         std_error = unit * np.sqrt(np.diag(back @ result.cov_params() @ back.T))
+        if needs:
+            residuals = ols.resid - unit * inner.x @ result.params
+            std_error = _without_a_school(inner, residuals, float(result.cov_struct.dep_params), back)
         _, _, naive = coefficients(ols, back)
         answer = sandwich_answer(
             data.terms, beta, std_error, naive, np.inf, icc=float(result.cov_struct.dep_params)
         )
+        if needs:
+            answer = unidentified(answer, data.terms, blocks.needed_by(back))
         return answer if result.converged else replace(answer, status=FitStatus.NOT_CONVERGED)
 
     return fit
+
+
+def _without_a_school(data: DataSet, residuals: Floats, alpha: float, back: Floats) -> Floats:
+    """Return Mancl and DeRouen's standard errors by v_g = (A - A_g)^+ u_g, for terms that need no single school."""
+    schools = np.split(np.arange(len(residuals)), data.starts[1:])
+    parts, scores = [], []
+    for rows in schools:
+        work = np.linalg.inv((1.0 - alpha) * np.eye(len(rows)) + alpha)
+        parts.append(data.x[rows].T @ work @ data.x[rows])
+        scores.append(data.x[rows].T @ work @ residuals[rows])
+    whole = np.sum(parts, axis=0)
+    moves = [
+        back @ np.linalg.pinv(whole - part, rcond=SINGULAR, hermitian=True) @ score
+        for part, score in zip(parts, scores, strict=True)
+    ]
+    return np.asarray(np.sqrt(np.sum(np.square(moves), axis=0)))
 
 
 def gee_engine(corrected: bool, reference: Engine) -> Engine:

@@ -81,16 +81,22 @@ def fit_means(data: DataSet) -> Answer:
         raise CannotFit("no term is constant within schools")
     if g <= p:
         raise CannotFit(f"no residual degrees of freedom: {g} schools, {p} school-level coefficients")
-    y, x = data.school_means(data.y), data.x[data.starts]
+    inner, back, shift = data.standardised()
+    y, x = inner.school_means(inner.y), inner.x[data.starts]
     w = data.sizes.astype(np.float64) if data.options["weights"] == "size" else np.ones(g)
     result = WLS(y, x, weights=w, hasconst=data.intercept is not None).fit()
-    require_residuals(result.resid, y)
+    require_residuals(result.resid, data.y)
+    estimate = back @ result.params + shift
+
+    def errors(covariance: Floats) -> Floats:
+        return np.asarray(np.sqrt(np.diag(back @ covariance @ back.T)))
+
     if data.options["variance"] == "pooled":
-        return Answer(result.params, result.bse, result.df_resid)
+        return Answer(estimate, errors(result.cov_params()), result.df_resid)
     q = np.linalg.qr(x * np.sqrt(w)[:, None])[0]
     if ((q**2).sum(axis=1) > 1.0 - LEVERAGE).any():
         raise CannotFit("HC2 is not defined: a school has leverage 1")
-    return Answer(result.params, result.HC2_se, result.df_resid)
+    return Answer(estimate, errors(result.cov_HC2), result.df_resid)
 
 
 def hc2(fit: ols_batched.BatchOls) -> tuple[Floats, Floats, ols_batched.Mask]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from nestbench.estimators.estimator import Engine, Options
 from nestbench.estimators.mixed_search import check, several, single
 from nestbench.estimators.mixed_textbook import TextbookFit, factor_of, free_entries, textbook_of
 from nestbench.estimators.mixedlm_guarded import UNCHECKED, evaluate, optimum
+from nestbench.estimators.ols import least_squares
 from nestbench.estimators.reference import Answer, DataSet, full_rank, matrices_of, reference_engine
 from nestbench.sim.batch import Batch, Floats
 from nestbench.sim.design import design_of
@@ -141,19 +143,33 @@ def statsmodels_engine(restricted: bool) -> Engine:
 
 def _by_statsmodels(data: DataSet, terms: tuple[str, ...], restricted: bool) -> Answer:
     check(data)
-    model, relative, units, score_ok = optimum(data, restricted)
+    inner, back, shift = data.standardised()
+    unit = float(np.sqrt(least_squares(inner, data.y).scale))
+    inner = replace(inner, y=inner.y / unit)
+    model, relative, units, score_ok = optimum(inner, restricted)
     fit = evaluate(model, relative, units)
-    relative = relative / np.outer(units, units)
-    x, floor = data.x, 1e-7
-    precision = np.zeros((x.shape[1], x.shape[1]))
+    relative, floor = relative / np.outer(units, units), 1e-7
+    covariance = fit.scale * back @ np.linalg.inv(_precision(inner, relative)) @ back.T
+    nu = len(data.y) - (back.shape[1] if restricted else 0)
+    loglik = (
+        fit.loglik - nu * float(np.log(unit)) + (float(np.linalg.slogdet(back)[1]) if restricted else 0.0)
+    )
+    on_floor = bool(np.linalg.eigvalsh(relative * np.outer(units, units))[0] < floor)
+    return Answer(
+        unit * back @ fit.beta + shift,
+        unit * np.sqrt(np.diag(covariance)),
+        np.inf,
+        FitStatus.NOT_CONVERGED if not score_ok else FitStatus.BOUNDARY if on_floor else FitStatus.OK,
+        components(terms, relative, unit**2 * fit.scale, loglik, np.nan),
+        "" if score_ok else UNCHECKED,
+    )
+
+
+def _precision(data: DataSet, relative: Floats) -> Floats:
+    """Return sum X_g'V_g^-1X_g [p, p], V_g = I + Z_g relative Z_g'."""
+    total = np.zeros((data.x.shape[1], data.x.shape[1]))
     for first, size in zip(data.starts, data.sizes, strict=True):
         rows = slice(first, first + size)
         v = np.eye(size) + data.z[rows] @ relative @ data.z[rows].T
-        precision += x[rows].T @ np.linalg.solve(v, x[rows])
-    std_error = np.sqrt(fit.scale * np.diag(np.linalg.inv(precision)))
-    on_floor = bool(np.linalg.eigvalsh(relative * np.outer(units, units))[0] < floor)
-    status = FitStatus.BOUNDARY if on_floor else FitStatus.OK
-    quantities = components(terms, relative, fit.scale, fit.loglik, np.nan)
-    if not score_ok:
-        return Answer(fit.beta, std_error, np.inf, FitStatus.NOT_CONVERGED, quantities, UNCHECKED)
-    return Answer(fit.beta, std_error, np.inf, status, quantities)
+        total += data.x[rows].T @ np.linalg.solve(v, data.x[rows])
+    return total

@@ -15,7 +15,7 @@ from statsmodels.regression.mixed_linear_model import MixedLM
 from nestbench.estimators.estimates import FitStatus
 from nestbench.estimators.estimator import Estimator, Info
 from nestbench.estimators.ols import least_squares
-from nestbench.estimators.ols_cluster import naive_se
+from nestbench.estimators.ols_cluster import coefficients
 from nestbench.estimators.reference import Answer, DataSet, names_of, reference_engine
 from nestbench.sim.batch import Floats
 
@@ -98,7 +98,8 @@ def defect(data: DataSet, fit: MixedFit) -> str:
     bad = ~(np.isfinite(fit.std_error) & (fit.std_error > 0))
     if bad.any():
         return f"there is no standard error of {names_of(data.terms, bad)}"
-    absurd = fit.std_error > ABSURD * naive_se(least_squares(data))
+    inner, back, _ = data.standardised()
+    absurd = fit.std_error > ABSURD * coefficients(least_squares(inner, data.y), back)[2]
     if absurd.any():
         return f"the standard error is absurd beside that of OLS: {names_of(data.terms, absurd)}"
     return ""

@@ -62,7 +62,8 @@ def optimum(data: DataSet, restricted: bool = True) -> tuple[Any, Floats, Floats
 
 def anova_ratio(data: DataSet) -> float:
     """Return the ANOVA estimate of theta^2 from OLS residuals, at least 1e-3."""
-    residuals = least_squares(data).resid
+    inner, _, _ = data.standardised()
+    residuals = least_squares(inner, data.y).resid
     means, sizes = data.school_means(residuals), data.sizes
     n, g = len(residuals), data.schools
     within = float(((residuals - means[data.groups]) ** 2).sum()) / (n - g)

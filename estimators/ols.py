@@ -15,12 +15,14 @@ from nestbench.sim.batch import Floats
 
 def fit_ols(data: DataSet) -> Answer:
     """OLS: ``beta = (X'X)^-1 X'y``, ``Var = s^2 (X'X)^-1``, ``s^2 = RSS / (N - p)``, t(N - p)."""
-    result = least_squares(data)
-    return Answer(result.params, result.bse, result.df_resid)
+    inner, back, shift = data.standardised()
+    result = least_squares(inner, data.y)
+    std_error = np.sqrt(np.diag(back @ result.cov_params() @ back.T))
+    return Answer(back @ result.params + shift, std_error, result.df_resid)
 
 
-def least_squares(data: DataSet, **fit: Any) -> Any:
-    """Return statsmodels' OLS result on matrices.
+def least_squares(data: DataSet, outcome: Floats | None = None, **fit: Any) -> Any:
+    """Return statsmodels' OLS result on matrices; `outcome` is y before it was centred, if it was.
 
     Raises
     ------
@@ -32,7 +34,7 @@ def least_squares(data: DataSet, **fit: Any) -> Any:
     if n <= p:
         raise CannotFit(f"no residual degrees of freedom: {n} observations, {p} coefficients")
     result = OLS(data.y, data.x, hasconst=data.intercept is not None).fit(**fit)
-    require_residuals(result.resid, data.y)
+    require_residuals(result.resid, data.y if outcome is None else outcome)
     return result
 
 

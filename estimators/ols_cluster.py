@@ -4,8 +4,8 @@ With ``s_g = X_g'e_g`` and ``M = (X'X)^-1``, CR0 is ``M [sum_g s_g s_g'] M``. CR
 ``G/(G-1) (N-1)/(N-p)``, statsmodels' and Stata's default. CR3 uses ``(I - H_gg)^-1 e_g`` for ``e_g``: it equals
 ``sum_g (b_(g) - b)(b_(g) - b)'`` over the leave-one-school-out estimates. statsmodels' ``cluster-crv3`` is
 ``(G-1)/G`` of that, so its variance is multiplied by ``G/(G-1)`` here. CRV3J, the jackknife, keeps ``(G-1)/G`` and is
-centred at the mean of the ``b_(g)``. Both are computed on standardised columns, since statsmodels judges the rank of
-each leave-one-out X'X in absolute terms.
+centred at the mean of the ``b_(g)``. All are computed on standardised columns, since statsmodels judges the rank of X
+and of each leave-one-out X'X in absolute terms.
 
 Where a term is not estimable without some school (one treated school; I - H_gg is singular) neither exists for it: the
 fit is SINGULAR and that term has no standard error. statsmodels notices by rounding, hence only sometimes.
@@ -52,15 +52,17 @@ def fit_cluster(cov_type: str, *, correction: bool = True, factor: str = "", use
 
     def fit(data: DataSet) -> Answer:
         require_schools(data)
-        inner, back = (data, None) if cov_type == "cluster" else data.standardised()
+        inner, back, shift = data.standardised()
         groups = {"groups": data.groups, "use_correction": correction}
         g = data.schools
-        if back is not None and (blocks := blocks_of(inner)).needs_a_school.any():
-            return without_a_school(data, inner, back, blocks, centred=cov_type == "cluster-jk")
-        result = least_squares(inner, cov_type=cov_type, cov_kwds=groups, use_t=use_t)
+        if cov_type != "cluster" and (blocks := blocks_of(inner)).needs_a_school.any():
+            return without_a_school(data, inner, back, shift, blocks, centred=cov_type == "cluster-jk")
+        result = least_squares(inner, data.y, cov_type=cov_type, cov_kwds=groups, use_t=use_t)
         beta, std_error, naive = coefficients(result, back)
         scale = np.sqrt(g / (g - 1)) if factor else 1.0
-        return sandwich_answer(data.terms, beta, std_error * scale, naive, g - 1.0 if use_t else np.inf)
+        return sandwich_answer(
+            data.terms, beta + shift, std_error * scale, naive, g - 1.0 if use_t else np.inf
+        )
 
     return fit
 
@@ -88,6 +90,12 @@ class Blocks:
         """Whether X loses rank without a school [G]."""
         return np.asarray((self.left <= SINGULAR).any(axis=1))
 
+    def needed_by(self, back: Floats) -> npt.NDArray[np.bool_]:
+        """Return which contrasts [K, p] of the coefficients are not estimable without some school [K]."""
+        rows = back @ np.linalg.inv(self.r)
+        share = np.abs(np.einsum("jk,gki->gji", rows, self.vectors)) * (self.left <= SINGULAR)[:, None, :]
+        return np.asarray(share.max(axis=(0, 2)) > NEEDED * np.sqrt((rows**2).sum(axis=1)))
+
 
 def blocks_of(data: DataSet) -> Blocks:
     """Return the schools' shares of X, whatever the units of its columns."""
@@ -97,13 +105,15 @@ def blocks_of(data: DataSet) -> Blocks:
     return Blocks(q, r, 1.0 - values, vectors)
 
 
-def without_a_school(data: DataSet, inner: DataSet, back: Floats, blocks: Blocks, centred: bool) -> Answer:
+def without_a_school(
+    data: DataSet, inner: DataSet, back: Floats, shift: Floats, blocks: Blocks, centred: bool
+) -> Answer:
     """Return CR3, or CRV3J when centred, where leaving out some school leaves X without full rank: status SINGULAR.
 
     b_(g) - b = -R^-1 (I - K_g)^+ Q_g'e_g for the terms that stay estimable without school g; a term that does not,
     for some g, has no standard error.
     """
-    result = least_squares(inner)
+    result = least_squares(inner, data.y)
     beta, _, naive = coefficients(result, back)
     rows = back @ np.linalg.inv(blocks.r)
     scores = np.add.reduceat(blocks.q * result.resid[:, None], data.starts, axis=0)
@@ -111,14 +121,17 @@ def without_a_school(data: DataSet, inner: DataSet, back: Floats, blocks: Blocks
     weights = np.where(lost, 0.0, 1.0 / np.where(lost, 1.0, blocks.left))
     along = np.einsum("gij,gi->gj", blocks.vectors, scores) * weights
     moves = np.einsum("jk,gki,gi->gj", rows, blocks.vectors, along)
-    share = np.abs(np.einsum("jk,gki->gji", rows, blocks.vectors)) * lost[:, None, :]
-    needed = (share.max(axis=(0, 2)) > NEEDED * np.sqrt((rows**2).sum(axis=1))).astype(np.bool_)
     g = data.schools
     variance = (
         ((moves - moves.mean(axis=0)) ** 2).sum(axis=0) * (g - 1) / g if centred else (moves**2).sum(axis=0)
     )
-    answer = sandwich_answer(data.terms, beta, np.sqrt(variance), naive, g - 1.0)
-    missing = f"no standard error, not estimable without one of the schools: {names_of(data.terms, needed)}"
+    answer = sandwich_answer(data.terms, beta + shift, np.sqrt(variance), naive, g - 1.0)
+    return unidentified(answer, data.terms, blocks.needed_by(back))
+
+
+def unidentified(answer: Answer, terms: Sequence[str], needed: npt.NDArray[np.bool_]) -> Answer:
+    """Return the answer without standard errors of the terms that one of the schools alone identifies: SINGULAR."""
+    missing = f"no standard error, not estimable without one of the schools: {names_of(terms, needed)}"
     return replace(
         answer,
         std_error=np.where(needed, np.nan, answer.std_error),
@@ -138,10 +151,8 @@ def naive_se(result: Any) -> Floats:
     return np.asarray(np.sqrt(np.diag(result.normalized_cov_params) * result.scale))
 
 
-def coefficients(result: Any, back: Floats | None) -> tuple[Floats, Floats, Floats]:
+def coefficients(result: Any, back: Floats) -> tuple[Floats, Floats, Floats]:
     """Return (beta, robust SE, iid SE) of a statsmodels result, mapped by beta = back b."""
-    if back is None:
-        return result.params, result.bse, naive_se(result)
 
     def errors(covariance: Floats) -> Floats:
         return np.asarray(np.sqrt(np.diag(back @ covariance @ back.T)))

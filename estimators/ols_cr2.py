@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from nestbench.estimators import ols_batched
-from nestbench.estimators.dummies import student_level
+from nestbench.estimators.dummies import student_level, with_dummies
 from nestbench.estimators.estimator import Agreement, Estimator, Info
 from nestbench.estimators.ols import require_residuals
 from nestbench.estimators.ols_cluster import require_schools, sandwich_answer
@@ -27,35 +27,32 @@ SINGULAR = 1e-9
 def fit_cr2(data: DataSet) -> Answer:
     """Pooled OLS with CR2 and Satterthwaite degrees of freedom per term."""
     require_schools(data)
-    inner, back = data.standardised()
-    p = inner.x.shape[1]
-    estimate, std_error, naive, df, _ = dense_cr2(inner, inner.x, np.eye(p) if back is None else back)
-    return sandwich_answer(data.terms, estimate, std_error, naive, df)
+    inner, back, shift = data.standardised()
+    estimate, std_error, naive, df, _ = dense_cr2(inner, data.y, back)
+    return sandwich_answer(data.terms, estimate + shift, std_error, naive, df)
 
 
 def fit_dummies_cr2(data: DataSet) -> Answer:
     """Least squares with school dummies, CR2 and Satterthwaite degrees of freedom per term."""
     require_schools(data)
-    slopes, g = data.x.shape[1], data.schools
-    if not slopes:
-        raise CannotFit("no term varies within schools")
-    means = data.school_means(data.x)[data.groups]
-    size = np.sqrt(((data.x - means) ** 2).mean(axis=0))
-    x = np.column_stack([(data.x - means) / size, data.groups[:, None] == np.arange(g)])
-    back = np.column_stack([np.diag(1.0 / size), np.zeros((slopes, g))])
-    estimate, std_error, naive, df, sigma = dense_cr2(data, x, back)
+    inner, back = with_dummies(data)
+    estimate, std_error, naive, df, sigma = dense_cr2(inner, data.y, back)
     return sandwich_answer(data.terms, estimate, std_error, naive, df, residual_sd=sigma)
 
 
-def dense_cr2(data: DataSet, x: Floats, back: Floats) -> tuple[Floats, Floats, Floats, Floats, float]:
-    """Return (estimate, std_error, iid SE, df) of the terms ``back @ beta``, and sigma, from n x n matrices."""
+def dense_cr2(data: DataSet, outcome: Floats, back: Floats) -> tuple[Floats, Floats, Floats, Floats, float]:
+    """Return (estimate, std_error, iid SE, df) of the terms ``back @ beta``, and sigma, from n x n matrices.
+
+    `outcome` is y before it was centred.
+    """
+    x = data.x
     n, p = x.shape
     if n <= p:
         raise CannotFit(f"no residual degrees of freedom: {n} observations, {p} coefficients")
     q, r = np.linalg.qr(x)
     beta = np.linalg.solve(r, q.T @ data.y)
     residuals = data.y - x @ beta
-    require_residuals(residuals, data.y)
+    require_residuals(residuals, outcome)
     annihilator = np.eye(n) - q @ q.T
     inverse_r = np.linalg.solve(r, np.eye(p))
     weights = back @ inverse_r @ q.T

@@ -17,12 +17,13 @@ def fit_hc(kind: str) -> FitOne:
     """Return the method for one of HC1, HC2, HC3."""
 
     def fit(data: DataSet) -> Answer:
-        result = least_squares(data)
+        inner, back, shift = data.standardised()
+        result = least_squares(inner, data.y)
         with np.errstate(divide="ignore", invalid="ignore"):
-            std_error = getattr(result, f"{kind}_se")
+            std_error = np.sqrt(np.diag(back @ getattr(result, f"cov_{kind}") @ back.T))
         if not np.isfinite(std_error).all():
             raise CannotFit(f"{kind} is not defined: an observation has leverage 1")
-        return Answer(result.params, std_error, result.df_resid)
+        return Answer(back @ result.params + shift, std_error, result.df_resid)
 
     return fit
 

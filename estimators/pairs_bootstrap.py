@@ -85,13 +85,13 @@ def estimable_draws(grams: Floats) -> Mask:
 def fit_pairs(data: DataSet) -> Answer:
     """The definition: every draw refitted on its students, by QR of the rows times the root of their school's count."""
     require_schools(data)
-    inner, back = data.standardised()
-    own = back @ least_squares(inner).params
+    inner, back, shift = data.standardised()
+    own = back @ least_squares(inner, data.y).params + shift
     counts = times_drawn(data.sample, data.schools, draws_of(data.options))
     size = max(1, BLOCK // inner.x.size)
     parts = [_refitted(inner, counts[i : i + size]) for i in range(0, len(counts), size)]
     drawn, good = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
-    return answer_of(own, drawn @ back.T, good, data.model.level)
+    return answer_of(own, drawn @ back.T + shift, good, data.model.level)
 
 
 def _refitted(data: DataSet, counts: Floats) -> tuple[Floats, Mask]:

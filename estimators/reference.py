@@ -25,6 +25,7 @@ from nestbench.sim.batch import Batch, Floats, Ints, Sample
 from nestbench.sim.design import design_of
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.model import Model
+from nestbench.sim.moments import LARGEST
 
 STATISTICAL = (ValueError, ArithmeticError, np.linalg.LinAlgError)
 """What a fit may raise because of its data; anything else is a defect and stops the run."""
@@ -99,20 +100,26 @@ class DataSet:
             intercept=int(found[0]) if len(found) else None,
         )
 
-    def standardised(self) -> tuple[DataSet, Floats]:
-        """Return the data set with X centred (given an intercept) and of unit spread, and A [p, p]: beta = A b.
+    def standardised(self) -> tuple[DataSet, Floats, Floats]:
+        """Return the data set in columns that lose no digits, with A [p, p] and c [p]: beta = A b + c.
 
-        For methods whose thresholds depend on the units of X. ``Var(beta) = A Var(b) A'``.
+        Columns are centred (given an intercept), brought to unit spread and made orthogonal by QR; the outcome is
+        centred. Whatever the units, the origins and the near-dependences of the columns, a method sees a condition
+        number of 1. ``Var(beta) = A Var(b) A'``.
         """
-        centre = np.zeros(self.x.shape[1]) if self.intercept is None else self.x.mean(axis=0)
+        centre, level = np.zeros(self.x.shape[1]), 0.0
         if self.intercept is not None:
+            centre, level = self.x.mean(axis=0), float(self.y.mean())
             centre[self.intercept] = 0.0
         shifted = self.x - centre
         spread = np.sqrt((shifted**2).mean(axis=0))
-        back = np.diag(1.0 / spread)
+        back, shift = np.diag(1.0 / spread), np.zeros(self.x.shape[1])
         if self.intercept is not None:
             back[self.intercept] -= centre / spread
-        return replace(self, x=shifted / spread), back
+            shift[self.intercept] = level
+        q, r = np.linalg.qr(shifted / spread)
+        root = np.sqrt(len(self.y))
+        return replace(self, x=root * q, y=self.y - level), root * back @ np.linalg.inv(r), shift
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -234,8 +241,7 @@ def _attempt(fit_one: FitOne, screen: Screen, data: DataSet) -> tuple[Screened, 
         warnings.simplefilter("always")
         screened = Screened(np.empty(0, dtype=np.int64), np.zeros(len(data.terms), dtype=bool))
         try:
-            if not all(np.isfinite(part).all() for part in (data.y, data.x, data.z)):
-                raise CannotFit("the data hold values that are not finite")
+            require_range(data)
             screened = screen(data)
             answer = fit_one(data.keep(screened.columns))
         except InvalidInput:
@@ -243,6 +249,20 @@ def _attempt(fit_one: FitOne, screen: Screen, data: DataSet) -> tuple[Screened, 
         except STATISTICAL as error:
             answer = failed(len(screened.columns), describe(error))
     return screened, checked(answer, caught, screened.answerable[screened.columns])
+
+
+def require_range(data: DataSet) -> None:
+    """Raise `CannotFit` where a value is not finite, or a column too large or small for fourth powers of its ratios."""
+    parts = (data.y[:, None], data.x, data.z)
+    if not all(np.isfinite(part).all() for part in parts):
+        raise CannotFit("the data hold values that are not finite")
+    names = ["the outcome", *data.terms, *(["the random part"] * data.z.shape[1])]
+    size = np.concatenate([np.abs(part).max(axis=0, initial=0.0) for part in parts])
+    beyond = (size > LARGEST) | ((size > 0.0) & (size < 1.0 / LARGEST))
+    if beyond.any():
+        raise CannotFit(
+            f"values beyond 1e30 or below 1e-30 can't be computed with, choose other units: {names_of(names, beyond)}"
+        )
 
 
 def failed(terms: int, message: str) -> Answer:

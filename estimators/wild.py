@@ -141,10 +141,10 @@ def dense(data: DataSet, restricted: bool) -> Answer:
     n, p = data.x.shape
     if n <= p:
         raise CannotFit(f"no residual degrees of freedom: {n} observations, {p} coefficients")
-    inner, back = data.standardised()
+    inner, back, shift = data.standardised()
     bootstrap = _Dense(inner, restricted, *_weights(data, draws, weights))
     require_residuals(bootstrap.residuals, data.y)
-    estimate = back @ bootstrap.beta
+    estimate = back @ bootstrap.beta + shift
     v = np.array([bootstrap.variance(c) for c in back])
     sigma = np.sqrt(bootstrap.residuals @ bootstrap.residuals / (n - p))
     naive = sigma * np.sqrt(np.diag(back @ bootstrap.m @ back.T))

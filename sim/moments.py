@@ -20,6 +20,9 @@ from nestbench.sim.model import Model
 
 Mask = npt.NDArray[np.bool_]
 
+LARGEST = 2.0**100
+"""Data whose columns are larger, or smaller than 1 over it, are left to the engines that refuse them in words."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SchoolMoments:
@@ -100,6 +103,14 @@ def moments_of(batch: Batch, model: Model) -> SchoolMoments:
         regular,
         refined,
     )
+    beyond = ~((scale >= 1.0 / LARGEST) & (scale <= LARGEST) & (np.abs(pivot) <= LARGEST)).all(axis=1)
+    with np.errstate(invalid="ignore", over="ignore"):
+        sums = np.abs(cross).sum(axis=(1, 2))
+        beyond |= ~np.isfinite(np.add.reduceat(sums, batch.replication_offsets[:-1]))
+    for r in np.flatnonzero(beyond):
+        cross[slice(*batch.replication_offsets[r : r + 2])] = np.nan
+        pivot[r] = scale[r] = shift[r] = np.nan
+        contrasts[r], regular[r], refined[r] = np.nan, False, False
     estimable = np.ones((reps, p), dtype=np.bool_)
     for r in np.flatnonzero(~regular):
         estimable[r] = estimable_terms(batch.take([r]), design)

@@ -3,8 +3,8 @@
 Least squares, sandwiches, resampling and mixed models are equivariant under y -> (y - X b)/unit and X -> X T. So a
 dense oracle may work on e = the OLS residual and Q = orthogonal columns of length about 1, both made exactly from the
 doubles that were given (unnormalised Gram-Schmidt in `fractions`) and rounded once at the end. Coefficients as named
-are ``shift + back @ gamma``, variances ``back Var(gamma) back'``, whatever the units, the origin or the near-collinearity
-of the columns.
+are ``shift + back @ gamma``, variances ``back Var(gamma) back'``, whatever the units, the origin or the near-dependence of
+the columns.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-ROUNDING = 1e-14
+ROUNDING = 1e-10
 """A column whose length beside the others is a smaller share of its own is dependent on them, but for rounding."""
 
 

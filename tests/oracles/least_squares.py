@@ -1,4 +1,4 @@
-"""Least squares and its variances on n x n matrices, from the papers' formulas: what the cross-product kernels must give.
+"""Least squares and its variances on n x n matrices, from the formulas of the papers: what fast kernels must give.
 
 Every function takes y [n], X [n, p] of full rank, schools [n] (numbers 0 .. G - 1) and contrasts [K, p].
 """

@@ -1,7 +1,7 @@
 """Resampling methods by refitting every draw on the students: wild and pairs bootstrap, permutation.
 
-Arguments as in `least_squares`; the draws themselves (weights v [G, B], counts [B, G]) are given, since two engines agree
-only on the same draws.
+Arguments as in `least_squares`; the draws themselves (weights v [G, B], counts [B, G]) are given, since two engines
+agree only on the same draws.
 """
 
 from __future__ import annotations
