@@ -17,7 +17,7 @@ number, are themselves only good to `COLLINEAR`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.estimator import Agreement, Estimator
 from nestbench.estimators.mixed_fit import fit_given, fit_of, plain_errors
 from nestbench.estimators.mixed_reference import sd_name
+from nestbench.estimators.mundlak import widened
 from nestbench.sim.batch import Batch, Floats
 from nestbench.sim.design import design_of
 from nestbench.sim.errors import InvalidInput
@@ -82,10 +83,14 @@ def compare(estimator: Estimator, batch: Batch, model: Model) -> dict[str, Any]:
     InvalidInput
         The method has only one engine.
     """
-    subject = estimator.name in SUBJECTS
-    verdict = (reached if subject else judge)(estimator, batch, model)
+    if estimator.name in SUBJECTS:
+        return reached(estimator.fit(batch, model, "reference"), batch, model)
+    return _row(str(estimator.agreement), judge(estimator, batch, model))
+
+
+def _row(agreement: str, verdict: Verdict) -> dict[str, Any]:
     return {
-        "agreement": SUBJECT if subject else str(estimator.agreement),
+        "agreement": agreement,
         "fits": len(verdict.difference),
         "worst": float(verdict.difference.max(initial=0.0)),
         "disagreements": int(verdict.disagrees.sum()),
@@ -164,7 +169,30 @@ def relative_covariance(terms: tuple[str, ...], quantities: Mapping[str, Floats]
     return np.asarray(relative)
 
 
-SAME_FUNCTION: Mapping[str, AtTheta] = {"reml-z": _at_theta(True), "ml-z": _at_theta(False)}
+def _with_means(at: AtTheta) -> AtTheta:
+    """Return the formulas of a method on data with school means, for the model's own terms."""
+
+    def wide_at(batch: Batch, model: Model, reference: Estimates, covariance: str) -> Mapping[str, Floats]:
+        terms = batch.once(design_of, model).terms
+        table, column = (batch.size, len(terms)), batch.size
+        shapes = {"estimate": table, "std_error": table, "(residual_sd)": column, "(loglik)": column}
+        found = {name: np.full(shape, np.nan) for name, shape in shapes.items()}
+        for rows, wide, wide_model in batch.once(widened, model):
+            there = {name: values[rows] for name, values in reference.quantities.items()}
+            part = at(wide, wide_model, replace(reference, quantities=there), covariance)
+            own = [wide.once(design_of, wide_model).terms.index(term) for term in terms]
+            for name, values in found.items():
+                values[rows] = part[name][:, own] if values.ndim == 2 else part[name]
+        return found
+
+    return wide_at
+
+
+SAME_FUNCTION: Mapping[str, AtTheta] = {
+    "reml-z": _at_theta(True),
+    "ml-z": _at_theta(False),
+    "mundlak-z": _with_means(_at_theta(True)),
+}
 """How to evaluate the batched formulas where a reference stopped, by estimator.
 
 Other methods that rest on the same fit have a reference that reaches the optimum: all their numbers agree directly.
@@ -180,18 +208,18 @@ def audited(estimator: Estimator) -> bool:
     )
 
 
-def reached(estimator: Estimator, batch: Batch, model: Model) -> Verdict:
-    """Return by how much a subject missed the REML maximum; above it by more than rounding is a disagreement.
+def reached(subject: Estimates, batch: Batch, model: Model) -> dict[str, Any]:
+    """Return, as `compare` does, how often and by how much a subject's fits of a batch missed the REML maximum.
 
-    `shortfall` is inf where the subject has no log-likelihood although there is a maximum.
+    A log-likelihood above the maximum by more than rounding is a disagreement; none at all, where there is a maximum,
+    is a fit that stopped short.
     """
-    optimum = batch.once(fit_of, model, True)
-    there = np.isfinite(optimum.quantities["(loglik)"])
-    loglik = estimator.fit(batch, model, "reference").quantities["(loglik)"]
-    shortfall = np.where(there, optimum.quantities["(loglik)"] - loglik, 0.0)
-    level = 1.0 + np.abs(np.nan_to_num(optimum.quantities["(loglik)"]))
+    optimum = batch.once(fit_of, model, True).quantities["(loglik)"]
+    loglik = subject.quantities["(loglik)"]
+    shortfall = np.where(np.isfinite(optimum), optimum - loglik, 0.0)
+    level = 1.0 + np.abs(np.nan_to_num(optimum))
     missed = np.where(np.isfinite(shortfall), np.maximum(shortfall, 0.0), np.inf)
-    return Verdict(np.zeros(batch.size), shortfall < -FORMULAS * level, missed)
+    return _row(SUBJECT, Verdict(np.zeros(batch.size), shortfall < -FORMULAS * level, missed))
 
 
 def _implicit(

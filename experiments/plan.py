@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from nestbench.estimators.agreement import audited
+from nestbench.estimators.agreement import SUBJECTS, audited
 from nestbench.estimators.estimator import Estimator
 from nestbench.experiments.experiment import Experiment
 from nestbench.sim.cell import Cell
@@ -120,7 +120,7 @@ def _fits(
 def _audits(experiment: Experiment, cell: int, before: Round, wanted: Round) -> Iterator[Task]:
     first = min(before.audit, before.replications[cell])
     last = min(wanted.audit, wanted.replications[cell])
-    both = tuple(i for i, e in enumerate(experiment.estimators) if audited(e))
+    both = tuple(i for i, e in enumerate(experiment.estimators) if audited(e) and e.name not in SUBJECTS)
     if both and experiment.engine != "reference":
         chosen = [experiment.estimators[i] for i in both]
         size = block_size(experiment.cells[cell], chosen, "reference")

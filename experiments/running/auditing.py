@@ -1,4 +1,7 @@
-"""Audits: some replications of each cell are fitted with both engines and compared."""
+"""Audits: some replications of each cell are fitted with both engines and compared.
+
+Subjects (`agreement.SUBJECTS`) need no second fit: every one of their stored fits is held against the exact maximum.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from nestbench.estimators.agreement import audited, compare
+from nestbench.estimators.agreement import SUBJECTS, audited, compare, reached
+from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Estimator
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task
@@ -20,6 +24,20 @@ def audit(cell: Cell, seed: int, task: Task, estimators: Sequence[Estimator]) ->
     """Return one row (`AUDIT_COLUMNS`) per method: how its engines agree on the replications of a task."""
     batch = cell.draw(seed, range(task.start, task.stop))
     return [{"cell": task.cell, "estimator": e.label, **compare(e, batch, cell.model)} for e in estimators]
+
+
+def subjects(
+    cell: Cell, seed: int, task: Task, estimators: Sequence[Estimator], found: Mapping[str, Estimates]
+) -> list[Mapping[str, Any]]:
+    """Return one row per subject among the methods of a task: how its fits compare with the exact maximum."""
+    chosen = [e.label for e in estimators if e.name in SUBJECTS]
+    if not chosen:
+        return []
+    batch = cell.draw(seed, range(task.start, task.stop))
+    return [
+        {"cell": task.cell, "estimator": label, **reached(found[label], batch, cell.model)}
+        for label in chosen
+    ]
 
 
 def audit_run(experiment: Experiment, replications: int) -> pd.DataFrame:

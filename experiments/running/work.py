@@ -121,13 +121,21 @@ def perform(work: Work) -> Outcome:
         found = fit_all(
             cell, work.seed, range(work.task.start, work.task.stop), estimators, work.engine, limits
         )
+        optima = (
+            []
+            if work.engine == "reference"
+            else auditing.subjects(cell, work.seed, work.task, estimators, found)
+        )
     engines = {e.label: e.engine_name(work.engine) for e in estimators}
     unusable = sum(int((e.status > FitStatus.BOUNDARY).sum()) for e in found.values())
-    files = (
-        File.of(f"{work.task.key}.parquet", encoding.encode_estimates(found)),
-        File.of(f"times{work.task.key.removeprefix('fits')}.parquet", encoding.encode_times(found, engines)),
-    )
-    return Outcome(work.task, files, work.task.fits, unusable, time.perf_counter() - started)
+    name = f"{work.task.key.removeprefix('fits')}.parquet"
+    files = [
+        File.of(f"fits{name}", encoding.encode_estimates(found)),
+        File.of(f"times{name}", encoding.encode_times(found, engines)),
+    ]
+    if optima:
+        files.append(File.of(f"optima{name}", encoding.encode_audit(optima)))
+    return Outcome(work.task, tuple(files), work.task.fits, unusable, time.perf_counter() - started)
 
 
 def fit_all(

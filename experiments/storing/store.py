@@ -8,7 +8,8 @@
     RUN/plugins/                 the user's own files, as they were
     RUN/journal                  one line a finished task, with checksums
     RUN/fits/c00000/...parquet   estimates, one file a task: the same bytes whoever made them
-    RUN/times/, RUN/audits/      wall times and audits, kept apart
+    RUN/times/, RUN/audit/       wall times and audits, kept apart
+    RUN/optima/                  how MixedLM's fits compare with the exact maximum
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from nestbench.estimators.estimates import Estimates
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Round, Task, plan
 from nestbench.experiments.running import auditing
+from nestbench.experiments.running.shards import Shard
 from nestbench.experiments.running.work import Outcome
 from nestbench.experiments.storing import encoding, journal
 from nestbench.experiments.storing.files import TEMPORARY, unwritable, write_atomically
@@ -211,8 +213,9 @@ class Store:
     def tasks(self) -> tuple[Task, ...]:
         """Every task of the run, or of the part of it that this is."""
         if self._tasks is None:
-            tasks = plan(self._experiment, self.rounds, self.block)
-            self._tasks = tasks if self.shard is None else tasks[self.shard[0] - 1 :: self.shard[1]]
+            self._tasks = plan(self._experiment, self.rounds, self.block)
+            if self.shard is not None:
+                self._tasks = Shard(*self.shard).of(self._tasks, self._experiment.precision is not None)
         return self._tasks
 
     def missing(self) -> list[Task]:
@@ -254,7 +257,12 @@ class Store:
         """One row per audited cell x estimator; see `Results.audits`."""
         cells = range(len(self._experiment.cells))
         return auditing.gather(
-            [encoding.decode_audit(data) for cell in cells for _, data in self._read(cell, "audit")]
+            [
+                encoding.decode_audit(data)
+                for cell in cells
+                for folder in ("audit", "optima")
+                for _, data in self._read(cell, folder)
+            ]
         )
 
     def finished(self, cell: int, audit: bool = False) -> list[journal.Entry]:
@@ -280,7 +288,8 @@ class Store:
 
     def _read(self, cell: int, folder: str) -> Iterator[tuple[journal.Entry, bytes]]:
         for entry in self.finished(cell, audit=folder == "audit"):
-            yield entry, self.read(entry, folder)
+            if any(path.startswith(f"{folder}/") for path, _, _ in entry.files):
+                yield entry, self.read(entry, folder)
 
 
 class CellEstimates(Mapping[str, Estimates]):

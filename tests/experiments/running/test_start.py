@@ -204,3 +204,18 @@ def test_audits_compare_engines_and_blocks_cannot_be_seen(tables: dict[str, Any]
     pd.testing.assert_frame_equal(audits, audit_run(experiment, 7))
     longer = run_experiment(experiment, tmp_path / "run", workers=1, changes={"audit": 8})
     assert set(longer.audits()["fits"]) == {8}
+
+
+def test_every_fit_of_mixedlm_is_held_against_the_exact_maximum(
+    tables: dict[str, Any], tmp_path: Path
+) -> None:
+    tables["experiment"] |= {"estimators": ["ols", "mixedlm"], "audit": 2, "replications": 6}
+    experiment = Experiment.from_dict(tables)
+    store = run_experiment(experiment, tmp_path / "run", workers=1)
+    audits = store.audits()
+    assert dict(zip(audits["estimator"], audits["fits"], strict=True)) == {"ols": 2, "mixedlm": 6}
+    again = audit_run(experiment, 6)
+    subject, fresh = (a[a["estimator"] == "mixedlm"].reset_index(drop=True) for a in (audits, again))
+    pd.testing.assert_frame_equal(subject, fresh)
+    by_reference = run_experiment(experiment, tmp_path / "slow", workers=1, changes={"engine": "reference"})
+    assert not len(by_reference.audits())
