@@ -28,7 +28,7 @@ Pattern = tuple[bool, ...]
 
 
 def with_means(batch: Batch, model: Model, varies: Pattern) -> tuple[Batch, Model]:
-    """Return batch and model with the school means of the columns that vary (call it through ``batch.once``)."""
+    """Return batch and model with the school means of the columns that vary."""
     design = batch.once(design_of, model)
     x = design.fixed(batch)
     means = {
@@ -41,24 +41,26 @@ def with_means(batch: Batch, model: Model, varies: Pattern) -> tuple[Batch, Mode
     return wide, replace(model, formula=model.formula + added)
 
 
+def widened(batch: Batch, model: Model) -> list[tuple[Ints, Batch, Model]]:
+    """Return positions, batch and model with means for every set of replications in which the same columns vary."""
+    varies = ~batch.once(school_level, model)
+    patterns, which = np.unique(varies, axis=0, return_inverse=True)
+    parts = [np.flatnonzero(which.ravel() == k) for k in range(len(patterns))]
+    whole = len(parts) == 1
+    return [
+        (rows, *with_means(batch if whole else batch.take(rows), model, tuple(pattern.tolist())))
+        for rows, pattern in zip(parts, patterns, strict=True)
+    ]
+
+
 def mundlak_engine(inner: Engine) -> Engine:
     """Return the engine that gives another engine the widened data, and keeps the model's own terms."""
 
-    def fit(batch: Batch, model: Model, options: Options, varies: Pattern) -> Estimates:
-        wide, wide_model = batch.once(with_means, model, varies)
-        return _only(inner(wide, wide_model, options), batch.once(design_of, model).terms)
-
     def engine(batch: Batch, model: Model, options: Options) -> Estimates:
-        varies = ~batch.once(school_level, model)
-        patterns, which = np.unique(varies, axis=0, return_inverse=True)
-        if len(patterns) == 1:
-            return fit(batch, model, options, tuple(patterns[0].tolist()))
-        parts = [np.flatnonzero(which.ravel() == k) for k in range(len(patterns))]
-        fits = [
-            fit(batch.take(rows), model, options, tuple(pattern.tolist()))
-            for rows, pattern in zip(parts, patterns, strict=True)
-        ]
-        return _together(batch, parts, fits)
+        terms = batch.once(design_of, model).terms
+        parts = batch.once(widened, model)
+        fits = [_only(inner(wide, wide_model, options), terms) for _, wide, wide_model in parts]
+        return fits[0] if len(fits) == 1 else _together(batch, [rows for rows, _, _ in parts], fits)
 
     return engine
 

@@ -146,6 +146,23 @@ def test_random_slopes_are_the_same_function_at_the_theta_of_the_reference(
     assert record["worst"] < FORMULAS
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_mundlak_is_the_same_function_at_the_theta_of_the_reference(layout: str) -> None:
+    """The widened formulas at its theta give its numbers; a standard error off by 1e-6 is noticed."""
+    record = compare(get("mundlak-z"), drawn(layout), MODEL)
+    assert record["disagreements"] == 0, record
+    assert record["worst"] < FORMULAS
+    right = get("mundlak-z")
+    assert right.reference is not None
+    original = right.reference
+
+    def wrong(batch: Batch, model: Model, options: object) -> Estimates:
+        found = original(batch, model, right.options)
+        return dataclasses.replace(found, std_error=found.std_error * (1.0 + 1e-6))
+
+    assert compare(dataclasses.replace(right, reference=wrong), drawn(layout), MODEL)["disagreements"] == 5
+
+
 def test_formulas_are_evaluated_away_from_the_optimum() -> None:
     """Half the covariance of the optimum: another likelihood, and the reference's formulas give the same one."""
     case = golden("slope25", "m1")
