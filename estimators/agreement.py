@@ -28,7 +28,6 @@ from nestbench.estimators.estimator import Agreement, Estimator
 from nestbench.estimators.mixed_fit import fit_given, fit_of, plain_errors
 from nestbench.estimators.mixed_reference import sd_name
 from nestbench.estimators.mundlak import widened
-from nestbench.estimators.mundlak import widened
 from nestbench.sim.batch import Batch, Floats
 from nestbench.sim.design import design_of
 from nestbench.sim.errors import InvalidInput
