@@ -29,6 +29,15 @@ class Interrupted(NestbenchError):
     exit_code = 130
 
 
+class WorkersLost(NestbenchError):
+    """Nobody is left to do the work: workers die again and again, or a cluster is gone."""
+
+    exit_code = 1
+
+    def __init__(self, why: str, remedy: str) -> None:
+        super().__init__(f"{why}; finished tasks are kept: {remedy} and run the same command again")
+
+
 def did_you_mean(got: str, allowed: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the nearest allowed name, or an empty string."""
     near = difflib.get_close_matches(got, list(allowed), n=1, cutoff=0.6)

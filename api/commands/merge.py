@@ -16,8 +16,10 @@ def merge(
     """Join parts of a run: refuse what doesn't belong together, list what is missing, report when nothing is."""
     from nestbench.commands.run import finish
     from nestbench.experiments.running.execute import cores
+    from nestbench.experiments.running.precision import judged, remember
     from nestbench.experiments.storing.merging import merge as merge_parts
     from nestbench.experiments.storing.provenance import provenance
+    from nestbench.precision import MeasuredErrors
 
     store, notes = merge_parts(parts, out, provenance(cores()))
     for note in notes:
@@ -27,4 +29,6 @@ def merge(
     if missing:
         typer.echo(f"Make the other {missing} with: nestbench run {store.folder}")
     else:
+        if store.experiment.precision:
+            remember(store, judged(store, MeasuredErrors()))
         finish(store, quiet)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,10 @@ import joblib
 from nestbench.sim.errors import InvalidInput
 
 NAMES = ("loky", "dask")
+
+
+class GivenUp(BrokenExecutor):
+    """A cluster tried a task several times, and each time its worker died."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +41,7 @@ class Backend:
     def open(self, workers: int) -> Iterator[int]:
         """Make joblib use it; yields the number of jobs for `joblib.Parallel`."""
         if self.name == "dask":
-            with (
-                _client(str(self.scheduler)) as client,
-                joblib.parallel_config(backend="dask", client=client),
-            ):
+            with _client(str(self.scheduler)) as client, _telling(client):
                 yield -1
         else:
             inner = 1 if workers > 1 else None
@@ -48,6 +50,12 @@ class Backend:
 
 
 LOCAL = Backend()
+
+
+def _telling(client: object) -> Any:
+    from nestbench.experiments.running.dask_backend import TellingBackend
+
+    return joblib.parallel_config(backend=TellingBackend(client=client))
 
 
 @contextmanager

@@ -1,12 +1,14 @@
 """Execution: the tasks that a store misses, done by workers, stored as they arrive.
 
-There is one path: a lazy stream of outcomes from joblib. One worker is the same map in this process.
+There is one path: a lazy stream of outcomes from joblib. One worker is the same map, each task in a fork of this
+process.
 """
 
 from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,11 +19,12 @@ import joblib
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task, replication_seconds
 from nestbench.experiments.running import checking, warming
-from nestbench.experiments.running.backends import LOCAL, Backend
+from nestbench.experiments.running.backends import LOCAL, Backend, GivenUp
+from nestbench.experiments.running.guarding import NO_LIMITS, Lost, in_child
 from nestbench.experiments.running.progress import Progress, Quiet
 from nestbench.experiments.running.work import Outcome, Work, perform
 from nestbench.experiments.storing.store import Store
-from nestbench.sim.errors import Interrupted
+from nestbench.sim.errors import Interrupted, WorkersLost
 
 
 def execute(
@@ -96,8 +99,10 @@ def _work_off(
     with progress:
         progress.begin(experiment.name, total, total - sum(map(cost, missing)))
         try:
-            if warming.needed(experiment):
+            needed = warming.needed(experiment)
+            if needed:
                 progress.note("compiling the fast methods, once for this version")
+            if needed or (workers == 1 and backend is LOCAL):  # forks then have them at hand
                 warming.compile_kernels(experiment)
             for outcome in outcomes(experiment, missing, workers, progress, backend):
                 store.add(outcome)
@@ -115,6 +120,9 @@ def _work_off(
 DEATHS = 2
 """Workers that may die under a task before its fits are made in children of their own."""
 
+VAIN = 4
+"""Times in a row that workers may die without any task being finished: then something else than a fit kills them."""
+
 
 def outcomes(
     experiment: Experiment,
@@ -128,19 +136,32 @@ def outcomes(
     When a worker dies (killed, out of memory, a crash in compiled code) the pool is built anew and what was under way
     is done again; a task that saw `DEATHS` of them is done with each fit in a child process, so that a fit that kills
     becomes a row.
+
+    Raises
+    ------
+    WorkersLost
+        Workers died `VAIN` times in a row, or a cluster has none any more.
     """
     left = {task.key: task for task in tasks}
     deaths: Counter[str] = Counter()
+    vain = 0
     while left:
         started: set[str] = set()
         waiting = list(left.values())
         try:
             for outcome in _map(_works(experiment, waiting, deaths, started), workers, backend):
                 del left[outcome.task.key]
+                vain = 0
                 yield outcome
-        except BrokenExecutor:
+        except BrokenExecutor as error:
+            vain += 1
+            if vain >= VAIN:
+                raise WorkersLost(
+                    f"workers died {vain} times in a row without finishing a task (killed, or out of memory?)",
+                    "try fewer --workers",
+                ) from None
             under_way = started & left.keys()
-            deaths.update(under_way)
+            deaths.update(dict.fromkeys(under_way, DEATHS if isinstance(error, GivenUp) else 1))
             progress.note(f"a worker died; doing again what was under way ({len(under_way)} tasks)")
 
 
@@ -155,9 +176,20 @@ def _works(
 def _map(works: Iterator[Work], workers: int, backend: Backend) -> Iterator[Outcome]:
     with backend.open(workers) as jobs:
         parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
-        stream = parallel(joblib.delayed(perform)(work) for work in works)
+        stream = parallel(joblib.delayed(perform_apart if jobs == 1 else perform)(work) for work in works)
         with contextlib.closing(stream):
             yield from stream
+
+
+def perform_apart(work: Work) -> Outcome:
+    """Do a task in a forked child, where there is a safe one (Linux): what kills it doesn't kill the run."""
+    if sys.platform != "linux":
+        return perform(work)
+    found = in_child(lambda: perform(work), NO_LIMITS)
+    if isinstance(found, Lost):
+        raise BrokenExecutor(found.message)
+    outcome: Outcome = found
+    return outcome
 
 
 def cores() -> int:

@@ -8,7 +8,7 @@ between rounds, does by its nature.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -47,24 +47,35 @@ class Reached:
 def refine(
     store: Store, judge: Judge, workers: int | None, progress: Progress, backend: Backend = LOCAL
 ) -> list[Reached]:
-    """Run a store round by round until every cell has its precision, its maximum, or time is up."""
+    """Run a store, or the cells of a part, round by round until each has its precision, its maximum, or time is up."""
     precision = store.experiment.precision
     assert precision is not None
     started = time.monotonic()
     while True:
         execute(store, workers, progress, backend)
-        last = store.rounds[-1]
-        found = [_reached(store, judge, cell, last) for cell in range(len(last.replications))]
+        last, found = store.rounds[-1], judged(store, judge)
+        open_cells = {reached.cell for reached in found if not reached.done}
         sizes = tuple(
-            n if cell.done else max(n, min(2 * n, precision.max_replications))
-            for n, cell in zip(last.replications, found, strict=True)
+            max(n, min(2 * n, precision.max_replications)) if cell in open_cells else n
+            for cell, n in enumerate(last.replications)
         )
         late = precision.max_time is not None and time.monotonic() - started > precision.max_time
         if sizes == last.replications or late:
-            store.remember_precision([_words(cell) for cell in found])
+            remember(store, found)
             return found
-        progress.note(f"precision: {sum(not cell.done for cell in found)} cells need more replications")
+        progress.note(f"precision: {len(open_cells)} cells need more replications")
         store.extend(Round(sizes, last.reference, last.audit))
+
+
+def judged(store: Store, judge: Judge) -> list[Reached]:
+    """Return how far each cell of a store came."""
+    cells = sorted({task.cell for task in store.tasks})
+    return [_reached(store, judge, cell, store.rounds[-1]) for cell in cells]
+
+
+def remember(store: Store, found: Sequence[Reached]) -> None:
+    """Keep in a store, in words, what precision was reached."""
+    store.remember_precision([_words(reached) for reached in found])
 
 
 def _reached(store: Store, judge: Judge, cell: int, last: Round) -> Reached:

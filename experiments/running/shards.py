@@ -1,17 +1,22 @@
-"""Parts of a run: every n-th task, run anywhere on its own."""
+"""Parts of a run: every n-th task, or every n-th cell, run anywhere on its own."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from nestbench.experiments.plan import Task
 from nestbench.sim.errors import InvalidInput
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Part `index` of `count`, from 1: the tasks at positions index - 1, index - 1 + count, ... of the plan."""
+    """Part `index` of `count`, from 1: the tasks at positions index - 1, index - 1 + count, ... of the plan.
+
+    With ``[precision]`` the cells at these positions instead: whether a cell goes on depends on all of its estimates.
+    """
 
     index: int
     count: int
@@ -24,3 +29,9 @@ class Shard:
         if shard is None or not 1 <= shard.index <= shard.count:
             raise InvalidInput(f"expected a shard such as 3/100, from 1/100 to 100/100, got '{text}'")
         return shard
+
+    def of(self, tasks: Sequence[Task], whole_cells: bool) -> tuple[Task, ...]:
+        """Return this part's tasks."""
+        if whole_cells:
+            return tuple(task for task in tasks if task.cell % self.count == self.index - 1)
+        return tuple(tasks[self.index - 1 :: self.count])

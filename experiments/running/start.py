@@ -30,7 +30,7 @@ def resolve(source: Source, changes: Mapping[str, Any] | None = None) -> Experim
     """
     asked = {key: value for key, value in (changes or {}).items() if value is not None}
     if is_run(source):
-        source = Store.open(str(source)).experiment
+        source = _of_run(Store.open(str(source)))
     if not isinstance(source, Experiment):
         return read_experiment(source, asked)
     if "estimators" in asked:
@@ -41,6 +41,12 @@ def resolve(source: Source, changes: Mapping[str, Any] | None = None) -> Experim
     for estimator in changed.estimators:
         estimator.engine(changed.engine)
     return changed
+
+
+def _of_run(store: Store) -> Experiment:
+    """Return the experiment of a run; with a wanted precision as it started, not as far as its cells came."""
+    found = store.experiment
+    return replace(found, replications=min(store.rounds[0].replications)) if found.precision else found
 
 
 def is_run(source: Source) -> bool:
@@ -107,7 +113,7 @@ def run_experiment(
     whose = (part.index, part.count) if part is not None else None
     store = Store.create(folder, experiment, provenance(workers or cores()), block, whose)
     try:
-        if experiment.precision and judge and part is None:
+        if experiment.precision and judge:
             judge.check(experiment)
             refine(store, judge, workers, progress or Quiet(), backend)
         else:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
+from nestbench.experiments.plan import Round
 from nestbench.experiments.storing import journal
 from nestbench.experiments.storing.files import write_atomically
 from nestbench.experiments.storing.store import Store
@@ -43,6 +45,8 @@ def merge(parts: Sequence[Path], out: Path, provenance: Mapping[str, Any]) -> tu
     notes: list[str] = []
     joined = Store.create(out, stores[0].experiment, provenance, like=stores[0])
     try:
+        for reach in _rounds(stores):
+            joined.extend(reach)
         for store in stores:
             notes += _adopt(joined, store)
     finally:
@@ -61,7 +65,10 @@ def _check_same(stores: Sequence[Store]) -> None:
                 f"{store.experiment.key}) beside '{first.folder}' ({first.experiment.name}, key "
                 f"{first.experiment.key}); leave it out"
             )
-        if (store.rounds, store.block) != (first.rounds, first.block):
+        ends = (
+            1 if first.experiment.precision else None
+        )  # later rounds differ by what each part's cells needed
+        if (store.rounds[:ends], store.block) != (first.rounds[:ends], first.block):
             raise StoreError(
                 f"expected parts with the same replications, got '{store.folder}' beside '{first.folder}'; run its "
                 "part again with the same command as the others"
@@ -78,6 +85,13 @@ def _check_apart(stores: Sequence[Store]) -> None:
                     f"task {key}; leave one of them out"
                 )
             owner[key] = store
+
+
+def _rounds(stores: Sequence[Store]) -> Iterator[Round]:
+    """Yield the rounds of all parts together: each cell goes through those of its own part."""
+    for number in range(max(len(store.rounds) for store in stores)):
+        reached = [store.rounds[: number + 1][-1] for store in stores]
+        yield reduce(Round.joined, reached)
 
 
 def _adopt(joined: Store, store: Store) -> list[str]:

@@ -10,7 +10,11 @@ import pytest
 
 import nestbench
 from nestbench.experiments.experiment import Precision
+from nestbench.experiments.running.precision import judged, remember
+from nestbench.experiments.running.start import run_experiment
+from nestbench.experiments.storing.merging import merge
 from nestbench.precision import MeasuredErrors
+from tests.experiments.running.test_start import bytes_of_fits
 
 TABLES: dict[str, Any] = {
     "experiment": {
@@ -60,6 +64,23 @@ def test_interruption_and_blocks_change_nothing(tmp_path: Path) -> None:
         np.testing.assert_array_equal(
             whole.store.estimates(cell)["ols"].estimate, resumed.store.estimates(cell)["ols"].estimate
         )
+
+
+def test_parts_refine_cells_of_their_own(tmp_path: Path) -> None:
+    whole = run_experiment(experiment(), tmp_path / "whole", workers=1, judge=MeasuredErrors())
+    parts = [
+        run_experiment(experiment(), tmp_path / f"p{i}", workers=1, shard=f"{i}/4", judge=MeasuredErrors())
+        for i in (1, 2, 3, 4)
+    ]
+    assert len(parts[2].rounds) == 4, "10, 20, 40, 70"
+    assert parts[3].tasks == (), "more parts than cells"
+    joined, notes = merge([store.folder for store in parts[::-1]], tmp_path / "joined", {})
+    assert (notes, joined.missing()) == ([], [])
+    assert bytes_of_fits(joined.folder) == bytes_of_fits(whole.folder)
+    remember(joined, judged(joined, MeasuredErrors()))
+    assert joined.provenance["precision"] == whole.provenance["precision"]
+    resumed = run_experiment(joined.folder, workers=1, judge=MeasuredErrors())
+    assert bytes_of_fits(resumed.folder) == bytes_of_fits(whole.folder)
 
 
 def test_time_stops_between_rounds(tmp_path: Path) -> None:
