@@ -18,6 +18,7 @@ class FailOn(StrEnum):
 
     WORSE = "worse"
     NEW_FAILURE = "new-failure"
+    NEW_DF = "new-df"
     CHANGED = "changed"
     NOT_COMPARABLE = "not-comparable"
     BETTER = "better"
@@ -53,7 +54,7 @@ def check(
     fail_on: Annotated[
         list[FailOn] | None,
         typer.Option(
-            help="Marks that fail the check (default: worse, new-failure); may be given several times."
+            help="Marks that fail the check (default: worse, new-failure, new-df); may be given several times."
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -61,7 +62,7 @@ def check(
     junit: Annotated[Path | None, typer.Option(help="Also write JUnit XML to a file.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
-    """Compare a run with a baseline: exit code 1 if anything is worse or fails that did not.
+    """Compare a run with a baseline: exit code 1 if anything is worse, fails that did not, or has another df.
 
     With the baseline's seed every replication is compared; with another seed, or other versions, differences are tested
     against their Monte Carlo error and must exceed a margin. See docs/accuracy-testing.md.

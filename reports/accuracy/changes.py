@@ -15,7 +15,8 @@ A change of a measure *matters* when it is larger than the measure's margin:
 It is *worse* when the measure ends farther from its target, *better* when nearer: bias from 0, empirical SE
 the smaller the better, model SE from the empirical SE, coverage from the nominal level, rejection from alpha
 where the true value is 0, usable share from 1 (then the marks are *new failure* and *fixed*). Power and
-interval width have no target: they are *changed*.
+interval width have no target: they are *changed*. A df that was one constant and is another has no direction
+either, but nothing random can do that: it is a *new df*, and fails a check until the baseline is written anew.
 """
 
 from __future__ import annotations
@@ -35,13 +36,14 @@ class Mark(StrEnum):
 
     WORSE = "worse"
     NEW_FAILURE = "new failure"
+    NEW_DF = "new df"
     CHANGED = "changed"
     NOT_COMPARABLE = "not comparable"
     BETTER = "better"
     FIXED = "fixed"
 
 
-FAILING = (Mark.WORSE, Mark.NEW_FAILURE)
+FAILING = (Mark.WORSE, Mark.NEW_FAILURE, Mark.NEW_DF)
 """Marks that make a check fail, unless others are asked for."""
 
 MARGINS: Mapping[str, float] = {

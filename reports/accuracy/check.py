@@ -14,8 +14,9 @@ fits by exact tests (Fisher's; McNemar's for usable fits on the same data), the 
 Carlo errors, as if the runs were independent (conservative when the data are the same). Beside each cell there is a
 test of the mean difference over all cells, which finds small changes that are everywhere. Holm's correction holds
 over all tests of the check, so that a run without any change is flagged with a chance of at most `alpha`. A
-difference is marked only if it is significant *and* larger than its margin (`changes.MARGINS`). A df that was one
-constant and is another is *changed* without a test.
+difference is marked only if it is significant *and* larger than its margin (`changes.MARGINS`).
+
+Under both rules a df that was one constant and is another is a *new df*, without a test.
 
 Where the data are the same but versions differ, (b) decides, and the replications that moved are listed beside it.
 """
@@ -126,12 +127,12 @@ def check(
             identical += 1
             continue
         found += moves.moved_changes(pair)
+        found += diff.df_changes(pair)
         if pair.exact:
             found += moves.failure_changes(pair)
         if pair.exact and pair.same_replications:
             found += moves.measure_changes(pair, chosen)
         else:
-            found += diff.df_changes(pair)
             hypotheses += diff.hypotheses_of(pair)
     tested = diff.decide(hypotheses, chosen, alpha)
     order = list(Mark)

@@ -86,13 +86,15 @@ def hypotheses_of(pair: Pair) -> Iterator[Hypothesis]:
 
 
 def df_changes(pair: Pair) -> Iterator[Change]:
-    """Yield the terms whose df was one constant and is another: certain, whatever the data."""
+    """Yield the terms whose df was one constant and is another, whatever the data; one fit alone proves no constant."""
+    if min(int((r.status <= FitStatus.BOUNDARY).sum()) for r in (pair.before, pair.after)) < 2:
+        return
     for term, (low, high) in pair.before.df.items():
         now = pair.after.df.get(term)
         if now and low == high and now[0] == now[1] and low != now[0]:
             cell = pair.cell
             detail = f"df {low:g} -> {now[0]:g} in every fit"
-            yield Change(Mark.CHANGED, cell.number, cell.factors, pair.label, term, "df", detail=detail)
+            yield Change(Mark.NEW_DF, cell.number, cell.factors, pair.label, term, "df", detail=detail)
 
 
 def decide(hypotheses: Sequence[Hypothesis], margins: Mapping[str, float], alpha: float) -> Tested:

@@ -26,7 +26,7 @@ from nestbench.reports.accuracy.evidence import Gate
 from nestbench.study import Measures, first_replications
 from tests.reports.accuracy.gate_studies import DEFECTS, TERMS, Memory, drawn, gate_study, with_defect
 
-STRICT = (Mark.WORSE, Mark.NEW_FAILURE, Mark.CHANGED)
+STRICT = (Mark.WORSE, Mark.NEW_FAILURE, Mark.NEW_DF, Mark.CHANGED)
 
 
 @dataclass(frozen=True)

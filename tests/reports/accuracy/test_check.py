@@ -133,7 +133,7 @@ def test_every_defect_is_seen_on_the_same_data(name: str, clean: Memory, baselin
     hit = {change.cell for change in outcome.changes}
     assert hit == {0, 1, 2}
     assert {change.estimator for change in outcome.changes} == {"plain"}
-    want = {"1 % of fits fail": Mark.NEW_FAILURE, "df wrong by one": Mark.CHANGED}.get(name, Mark.WORSE)
+    want = {"1 % of fits fail": Mark.NEW_FAILURE, "df wrong by one": Mark.NEW_DF}.get(name, Mark.WORSE)
     assert want in marks(outcome)
 
 
@@ -208,7 +208,8 @@ def test_constant_df_needs_no_test(baseline: Baseline) -> None:
     df = [c for c in outcome.changes if c.measure == "df"]
     assert len(df) == 3 * 4
     assert "df 9 -> 10" in df[0].detail
-    assert df[0].mark is Mark.CHANGED
+    assert df[0].mark is Mark.NEW_DF
+    assert all(change in outcome.failing() for change in df)
 
 
 def test_a_change_must_matter(baseline: Baseline) -> None:
