@@ -59,6 +59,7 @@ def fit_gee(cov_type: str) -> FitOne:
         result = model.fit(maxiter=200, ctol=1e-12 * len(data.y), start_params=start, cov_type=kind)
         beta = back @ (ols.params + unit * result.params) + shift
         std_error = unit * np.sqrt(np.diag(back @ result.cov_params() @ back.T))
+        require_correlation(float(result.cov_struct.dep_params), data)
         if needs:
             residuals = ols.resid - unit * inner.x @ result.params
             std_error = _without_a_school(inner, residuals, float(result.cov_struct.dep_params), back)
@@ -138,12 +139,21 @@ def require_pairs(data: DataSet) -> None:
         )
 
 
+def require_correlation(alpha: float, data: DataSet) -> None:
+    """Raise `CannotFit` where the moment estimate makes R_g no correlation matrix; statsmodels goes on with it."""
+    lowest = -1.0 / max(int(data.sizes.max()) - 1, 1)
+    if not lowest < alpha < 1.0:
+        raise CannotFit(
+            "the estimated working correlation is none: it makes the covariance of a school indefinite"
+        )
+
+
 REFERENCE_Z = reference_engine(fit_gee("robust"), quantities=("(icc)",))
 REFERENCE_MD_Z = reference_engine(fit_gee("bias_reduced"), quantities=("(icc)",))
 
 GEE_Z = Estimator(
     name="gee-z",
-    version=1,
+    version=2,
     info=Info(
         label="GEE z",
         summary="GEE, exchangeable working correlation, robust sandwich",
@@ -157,7 +167,7 @@ GEE_Z = Estimator(
 )
 GEE_MD_Z = Estimator(
     name="gee-md-z",
-    version=1,
+    version=2,
     info=Info(
         label="GEE Mancl-DeRouen z",
         summary="GEE, exchangeable, sandwich with the Mancl-DeRouen correction for few schools",

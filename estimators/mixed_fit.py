@@ -16,6 +16,7 @@ from nestbench.estimators.inference import wald
 from nestbench.estimators.kernels import mixed, random_intercept, random_slopes
 from nestbench.estimators.kernels.mixed import MixedFits, as_named, empty_fits
 from nestbench.estimators.random_part import RandomPart, random_part_of
+from nestbench.estimators.reference import without
 from nestbench.sim.batch import Batch, Floats, Ints
 from nestbench.sim.design import design_of
 from nestbench.sim.errors import InvalidInput, did_you_mean
@@ -214,19 +215,22 @@ def estimates_of(
         `perf_counter` at the start of the work.
     """
     code = fit.fits.code
-    outcomes = np.unique(code)
-    messages = dict.fromkeys(["", *(OUTCOMES[int(c)][1] for c in outcomes)])
-    order = {text: i for i, text in enumerate(messages)}
-    status, message = np.zeros(len(code), dtype=np.int8), np.zeros(len(code), dtype=np.int32)
-    for c in outcomes:
-        status[code == c] = OUTCOMES[int(c)][0]
-        message[code == c] = order[OUTCOMES[int(c)][1]]
     none = np.isnan(fit.fits.sigma2)[:, None]
-    estimate, std_error = np.where(none, np.nan, fit.estimate), np.where(none, np.nan, std_error)
-    df = np.where(none, np.nan, df)
+    no_error, no_df = ~(std_error > 0), ~(df > 0)
+    estimate, std_error = np.where(none, np.nan, fit.estimate), np.where(none | no_error, np.nan, std_error)
+    df = np.where(none | no_df, np.nan, df)
+    terms = batch.once(design_of, model).terms
+    order = {"": 0}
+    status, message = np.zeros(len(code), dtype=np.int8), np.zeros(len(code), dtype=np.int32)
+    for c in np.unique(code):
+        status[code == c] = OUTCOMES[int(c)][0]
+        message[code == c] = order.setdefault(OUTCOMES[int(c)][1], len(order))
+    for r in np.flatnonzero(((no_error | no_df) & ~none).any(axis=1)):
+        text = without(terms, no_error[r], no_df[r] & ~no_error[r])
+        message[r] = order.setdefault(text, len(order))
     lower, upper, p_value = wald(estimate, std_error, df, model.level)
     return Estimates(
-        terms=batch.once(design_of, model).terms,
+        terms=terms,
         replications=batch.replications,
         estimate=estimate,
         std_error=std_error,
@@ -237,7 +241,7 @@ def estimates_of(
         status=status,
         quantities=fit.quantities,
         message=message,
-        messages=tuple(messages),
+        messages=tuple(order),
         seconds=np.full(batch.size, (perf_counter() - started) / max(batch.size, 1)),
     )
 

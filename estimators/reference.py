@@ -248,7 +248,8 @@ def _attempt(fit_one: FitOne, screen: Screen, data: DataSet) -> tuple[Screened, 
             raise
         except STATISTICAL as error:
             answer = failed(len(screened.columns), describe(error))
-    return screened, checked(answer, caught, screened.answerable[screened.columns])
+    names = [data.terms[c] for c in screened.columns]
+    return screened, checked(sound(answer, names), caught, screened.answerable[screened.columns])
 
 
 def require_range(data: DataSet) -> None:
@@ -269,6 +270,31 @@ def failed(terms: int, message: str) -> Answer:
     """Return the answer of a fit that gave none."""
     none = np.full(terms, np.nan)
     return Answer(none, none, np.nan, FitStatus.FAILED, {}, message)
+
+
+def sound(answer: Answer, terms: Sequence[str]) -> Answer:
+    """Return the answer of a t test without standard errors and df that are not positive, which the message names."""
+    if answer.p_value is not None or not answer.status.usable:
+        return answer
+    df = np.broadcast_to(np.asarray(answer.df, dtype=np.float64), answer.estimate.shape)
+    lost = [~(answer.std_error > 0), ~(df > 0)]
+    if answer.message:
+        lost[0] = lost[0] & ~np.isnan(answer.std_error)
+    text = without(terms, lost[0], lost[1] & ~lost[0] & ~np.isnan(answer.std_error))
+    if not text:
+        return answer
+    return replace(
+        answer,
+        std_error=np.where(lost[0], np.nan, answer.std_error),
+        df=np.where(lost[1], np.nan, df),
+        message="; ".join(part for part in (answer.message, text) if part),
+    )
+
+
+def without(terms: Sequence[str], no_error: npt.NDArray[np.bool_], no_df: npt.NDArray[np.bool_]) -> str:
+    """Return which terms have no standard error and which have one without degrees of freedom, in words."""
+    parts = [("no standard error", no_error), ("no degrees of freedom", no_df)]
+    return "; ".join(f"{words}: {names_of(terms, chosen)}" for words, chosen in parts if chosen.any())
 
 
 def describe(error: Exception) -> str:

@@ -105,9 +105,10 @@ class Batch:
     def take(self, indices: npt.ArrayLike) -> Batch:
         """Return a batch of some of the replications, by position and in the order given."""
         chosen = np.asarray(indices, dtype=np.int64)
-        schools = np.concatenate([np.arange(*self.replication_offsets[i : i + 2]) for i in chosen])
+        none = np.empty(0, dtype=np.int64)
+        schools = np.concatenate([none, *(np.arange(*self.replication_offsets[i : i + 2]) for i in chosen)])
         sizes = np.diff(self.school_offsets)[schools]
-        rows = np.concatenate([np.arange(*self.row_offsets[i : i + 2]) for i in chosen])
+        rows = np.concatenate([none, *(np.arange(*self.row_offsets[i : i + 2]) for i in chosen)])
         counts = np.diff(self.replication_offsets)[chosen]
         return Batch(
             columns={name: _rows(column, rows) for name, column in self.columns.items()},

@@ -57,10 +57,11 @@ def exchangeable(
 @kernel
 def _fixed_point(schools: Floats, x: Ints, a: Floats, right: Floats, beta: Floats) -> float:
     """Return alpha with beta solved at it, NaN if there is no fixed point within reach."""
-    students, pairs, p = 0.0, 0.0, len(x)
+    students, pairs, largest, p = 0.0, 0.0, 1.0, len(x)
     for g in range(len(schools)):
         n = schools[g, 0, 0]
         students += n
+        largest = max(largest, n)
         pairs += 0.5 * n * (n - 1.0)
     if pairs <= p or students <= p:
         return np.nan
@@ -72,7 +73,7 @@ def _fixed_point(schools: Floats, x: Ints, a: Floats, right: Floats, beta: Float
         if not abs(following) < 1.0:
             return np.nan
         if abs(following - alpha) <= TOLERANCE:
-            return alpha
+            return alpha if 1.0 + (largest - 1.0) * alpha > 0.0 else np.nan
         alpha = following
     return np.nan
 

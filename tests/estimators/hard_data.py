@@ -101,7 +101,7 @@ def within_school(case: Case) -> tuple[list[int], Conditioned]:
         if any(np.ptp(x[schools == g, j]) > 1e-12 * np.abs(x[:, j]).max() for g in range(len(case.sizes)))
     ]
     dummies = (schools[:, None] == np.arange(len(case.sizes))).astype(np.float64)
-    return varies, conditioned(case.columns["y"], np.column_stack([dummies, x[:, varies]]))
+    return varies, conditioned(case.columns["y"], np.column_stack([dummies, x[:, varies]]), len(case.sizes))
 
 
 Oracle = Callable[[Case], tuple[list[str], Fit, Conditioned]]

@@ -3,8 +3,8 @@
 Least squares, sandwiches, resampling and mixed models are equivariant under y -> (y - X b)/unit and X -> X T. So a
 dense oracle may work on e = the OLS residual and Q = orthogonal columns of length about 1, both made exactly from the
 doubles that were given (unnormalised Gram-Schmidt in `fractions`) and rounded once at the end. Coefficients as named
-are ``shift + back @ gamma``, variances ``back Var(gamma) back'``, whatever the units, the origin or the near-dependence of
-the columns.
+are ``shift + back @ gamma``, variances ``back Var(gamma) back'``, whatever the units, the origin or the
+near-dependence of the columns.
 """
 
 from __future__ import annotations
@@ -46,8 +46,11 @@ class Conditioned:
         return float(np.sqrt(np.mean(self.y**2)))
 
 
-def conditioned(y: Floats, x: Floats) -> Conditioned:
-    """Return the regression of y [n] on X [n, p] in orthogonal columns."""
+def conditioned(y: Floats, x: Floats, absorbed: int = 1) -> Conditioned:
+    """Return the regression of y [n] on X [n, p] in orthogonal columns.
+
+    Dependence is judged on columns without their parts in the first `absorbed` ones: the intercept, school dummies.
+    """
     columns = [_exact(column) for column in x.T]
     basis: list[list[Fraction]] = []
     kept: list[int] = []
@@ -58,8 +61,9 @@ def conditioned(y: Floats, x: Floats) -> Conditioned:
         weights, rest = _without(column, basis, squares)
         for k, weight in zip(kept, weights, strict=True):
             upper[k][j] = weight
-        own, left = _dot(column, column), _dot(rest, rest)
-        shares[j] = math.sqrt(left / own) if own else 0.0
+        _, centred = _without(column, basis[:absorbed], squares[:absorbed])
+        raw, own, left = _dot(column, column), _dot(centred, centred), _dot(rest, rest)
+        shares[j] = math.sqrt(left / own) if own > raw * Fraction(1, 10**27) else 0.0
         if shares[j] > ROUNDING:
             basis.append(rest)
             squares.append(left)

@@ -126,6 +126,8 @@ def gee(y: Floats, x: Floats, schools: Ints, contrasts: Floats, corrected: bool)
         if abs(following - alpha) < 1e-15:
             break
         alpha = following
+    if np.linalg.eigvalsh(inverse).min() <= 0:
+        return Fit(*np.full((3, len(contrasts)), np.nan)), np.nan
     psi = []
     for own in members(schools):
         score = x[own].T @ inverse[np.ix_(own, own)]
