@@ -18,7 +18,8 @@ def level_words(factor: str, level: Any) -> str:
     """Return a factor's level in words: ``10 schools``, ``ICC 0.2``, ``slope_sd 0.5``."""
     text = value_words(level)
     if factor in _WORDS:
-        return _WORDS[factor].format(text)
+        words = _WORDS[factor].format(text)
+        return words.removesuffix("s") if text == "1" else words
     return f"{factor.rsplit('.', 1)[-1]} {text}"
 
 
