@@ -13,6 +13,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import BrokenExecutor
+from dataclasses import replace
 
 import joblib
 
@@ -102,6 +103,7 @@ def _work_off(
             needed = warming.needed(experiment)
             if needed:
                 progress.note("compiling the fast methods, once for this version")
+                _compile_together(experiment, workers, backend)
             if needed or (workers == 1 and backend is LOCAL):  # forks then have them at hand
                 warming.compile_kernels(experiment)
             for outcome in outcomes(experiment, missing, workers, progress, backend):
@@ -115,6 +117,16 @@ def _work_off(
                 f"stopped; {len(store.tasks) - left} of {len(store.tasks)} tasks are stored in {store.folder}. "
                 f"Go on with: nestbench run {store.folder}"
             ) from None
+
+
+def _compile_together(experiment: Experiment, workers: int, backend: Backend) -> None:
+    """Compile a family of methods in each worker; what is left, or fails there, is the main process's to do."""
+    tasks = warming.families(experiment)
+    if min(workers, len(tasks)) > 1 and backend is LOCAL:
+        works = (replace(Work.of(experiment, task), guarded=False) for task in tasks)
+        with contextlib.suppress(BrokenExecutor), contextlib.closing(_map(works, workers, backend)) as stream:
+            for _ in stream:
+                pass
 
 
 DEATHS = 2

@@ -1,7 +1,7 @@
 """Compilation of the kernels: numba does it once per version and keeps the result on disk.
 
 A stamp beside numba's cache says which methods and laws were compiled from which sources, so that a run can say that
-it is compiling, and do it once in the main process instead of once in every worker.
+it is compiling, share it among its workers, and not do the same in each.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from nestbench.estimators.agreement import SUBJECTS
 from nestbench.estimators.estimator import Estimator
 from nestbench.estimators.registry import get
 from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.plan import Task
 from nestbench.experiments.running.telling import told
 from nestbench.sim import batch as sim_batch
 
@@ -30,20 +31,37 @@ def needed(experiment: Experiment) -> bool:
     return bool(_parts(experiment) - _stamped())
 
 
+def families(experiment: Experiment) -> list[Task]:
+    """Return tasks of two data sets, one a family of fast methods (`ols-...`, `reml-...`) and kind of cell.
+
+    Done side by side they compile nearly everything: families share little but the law and the cross-products.
+    """
+    fast = [e in _fast(experiment) for e in experiment.estimators]
+    heads = [e.name.partition("-")[0] for e in experiment.estimators]
+    return [
+        Task(cell, 0, 2, tuple(i for i, h in enumerate(heads) if h == head and fast[i]))
+        for cell in _kinds(experiment)
+        for head in dict.fromkeys(h for h, is_fast in zip(heads, fast, strict=True) if is_fast)
+    ]
+
+
 def compile_kernels(experiment: Experiment) -> None:
-    """Fit two data sets of each kind of cell with every fast method: workers then find compiled code."""
-    seen = set()
-    for cell in experiment.cells:
-        kind = (cell.population.name, cell.model)
-        if kind not in seen:
-            seen.add(kind)
-            batch = cell.draw(experiment.seed, range(2))
-            for estimator in told(_fast(experiment), cell):
-                estimator.fit(batch, cell.model, "batched")
+    """Fit two data sets of each kind of cell with every fast method, and say on disk that it was done."""
+    for number in _kinds(experiment):
+        cell = experiment.cells[number]
+        batch = cell.draw(experiment.seed, range(2))
+        for estimator in told(_fast(experiment), cell):
+            estimator.fit(batch, cell.model, "batched")
     parts = sorted(_parts(experiment) | _stamped())
     with contextlib.suppress(OSError):
         _stamp().parent.mkdir(parents=True, exist_ok=True)
         _stamp().write_text(json.dumps({"sources": _sources(), "parts": parts}), encoding="utf-8")
+
+
+def _kinds(experiment: Experiment) -> list[int]:
+    """Return the first cell of each law and model."""
+    kinds = {(cell.population.name, cell.model): i for i, cell in reversed(list(enumerate(experiment.cells)))}
+    return sorted(kinds.values())
 
 
 def _parts(experiment: Experiment) -> set[str]:
