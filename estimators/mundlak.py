@@ -44,6 +44,8 @@ def with_means(batch: Batch, model: Model, varies: Pattern) -> tuple[Batch, Mode
 def widened(batch: Batch, model: Model) -> list[tuple[Ints, Batch, Model]]:
     """Return positions, batch and model with means for every set of replications in which the same columns vary."""
     varies = ~batch.once(school_level, model)
+    if not batch.size:
+        return [(np.empty(0, dtype=np.int64), *with_means(batch, model, (False,) * varies.shape[1]))]
     patterns, which = np.unique(varies, axis=0, return_inverse=True)
     parts = [np.flatnonzero(which.ravel() == k) for k in range(len(patterns))]
     whole = len(parts) == 1
