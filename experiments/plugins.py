@@ -64,6 +64,27 @@ def population(law: L) -> L:
     return law
 
 
+def load_file(file: Path) -> list[str]:
+    """Load a file with methods of one's own; return their names.
+
+    Raises
+    ------
+    InvalidInput
+        There is no such file, it can't be run, or it has no method.
+    """
+    if not file.is_file():
+        raise InvalidInput(f"expected a Python file with methods, got no such file: {file}")
+    before = dict(registry.known())
+    load_plugin(Plugin.at(file.resolve()))
+    found = [name for name, made in registry.known().items() if before.get(name) is not made]
+    if not found:
+        raise InvalidInput(
+            f"expected a method in {file}, got none; put @nestbench.estimator('my-method') above a function "
+            "(frame, model) -> table of terms"
+        )
+    return found
+
+
 def load_plugin(plugin: Plugin) -> None:
     """Run a plugin file once in this process; its decorators register what it defines.
 

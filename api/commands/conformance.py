@@ -55,21 +55,6 @@ def conform(
 def _names(method: str) -> list[str]:
     """Return the methods a file defines, or the name itself."""
     from nestbench.estimators import registry
-    from nestbench.experiments.experiment import Plugin
-    from nestbench.experiments.plugins import load_plugin
-    from nestbench.sim.errors import InvalidInput
+    from nestbench.experiments.plugins import load_file
 
-    file = Path(method)
-    if file.suffix != ".py":
-        return [registry.get(method).name]
-    if not file.is_file():
-        raise InvalidInput(f"expected a Python file with methods, got no such file: {method}")
-    before = dict(registry.known())
-    load_plugin(Plugin.at(file.resolve()))
-    found = [name for name, estimator in registry.known().items() if before.get(name) is not estimator]
-    if not found:
-        raise InvalidInput(
-            f"expected a method in {method}, got none; put @nestbench.estimator('my-method') above a function "
-            "(frame, model) -> table of terms"
-        )
-    return found
+    return load_file(Path(method)) if Path(method).suffix == ".py" else [registry.get(method).name]

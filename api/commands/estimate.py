@@ -23,10 +23,17 @@ def estimate(
     ] = None,
     level: Annotated[float, typer.Option(help="Confidence level.")] = 0.95,
     engine: Annotated[str, typer.Option(help="auto, reference or batched.")] = "auto",
+    plugin: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A Python file with methods of your own; may be given several times.", show_default=False
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one row a method and term.")] = False,
 ) -> None:
     """Fit methods to your own data and show them side by side."""
+    from nestbench.experiments.plugins import load_file
     from nestbench.side_by_side import fit_all, print_tables, to_csv, to_json
     from nestbench.sim.errors import InvalidInput
     from nestbench.sim.model import Model
@@ -34,6 +41,8 @@ def estimate(
 
     if as_json and as_csv:
         raise InvalidInput("expected one of --json and --csv, got both; leave one out")
+    for file in plugin or ():
+        load_file(file)
     model = Model(formula=formula, group=group, random=random, level=level, subgroup=subgroup)
     names = None if estimators is None else [name.strip() for name in estimators.split(",") if name.strip()]
     found = fit_all(read_table(data), model, names, engine)

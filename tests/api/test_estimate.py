@@ -323,3 +323,17 @@ def test_brackets_in_names_are_not_markup(frame: pd.DataFrame) -> None:
     out = io.StringIO()
     print_tables(found, Console(file=out, width=100, highlight=False))
     assert "[red]fund" in out.getvalue()
+
+
+def test_methods_from_a_file(frame: pd.DataFrame, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import nestbench\n\n\n@nestbench.estimator('mine-of-a-file')\ndef mine(frame, model):\n"
+        "    return {'age': {'estimate': 7.25, 'std_error': 1.0}}\n"
+    )
+    frame.to_csv(tmp_path / "data.csv", index=False)
+    words = ["estimate", str(tmp_path / "data.csv"), "--estimators", "mine-of-a-file,ols", "--csv"]
+    done = CliRunner().invoke(app, [*words, "--plugin", str(tmp_path / "mine.py")], catch_exceptions=False)
+    assert "mine-of-a-file" in done.stdout
+    assert "7.25" in done.stdout
+    with pytest.raises(InvalidInput, match="no such file"):
+        CliRunner().invoke(app, [*words, "--plugin", "nowhere.py"], catch_exceptions=False)
