@@ -1,0 +1,58 @@
+# The data sets of this folder (synthetic, no third-party content) and cases.json, which make_values.R reads.
+library(jsonlite)
+dir.create("data", FALSE)
+cases <- list()
+put <- function(name, d, formula, group, random = NULL, subgroup = NULL, diag=FALSE, rs_only=FALSE) {
+  for (v in names(d)) if (is.factor(d[[v]])) d[[v]] <- as.character(d[[v]])
+  file <- file.path("data", paste0(sub("@.*","",name), ".csv"))
+  write.csv(d, file, row.names = FALSE, quote = TRUE)
+  cases[[name]] <<- list(name=name, file=file, formula=formula, group=group, random=random, subgroup=subgroup, diag=diag)
+}
+# synthetic
+sizes_to <- function(n) sprintf("s%03d", rep(seq_along(n), n))
+syn <- function(seed, n, tau, sigma = 1, slope = 0, slope2 = 0, rho = 0) {
+  set.seed(seed); G <- length(n); g <- rep(seq_len(G), n); N <- sum(n)
+  d <- data.frame(school = sizes_to(n), x = round(rnorm(N) + 0.5 * rnorm(G)[g], 3), w = round(runif(N), 3),
+    sex = sample(c("f","m"), N, TRUE), funding = round(rnorm(G)[g], 3), treat = as.integer(g %% 2 == 0))
+  u <- rnorm(G); v <- rho * u + sqrt(1 - rho^2) * rnorm(G); t <- rnorm(G)
+  d$y <- 10 + 0.5 * d$x + (d$sex == "m") + 0.3 * d$funding + tau * u[g] + slope * v[g] * d$x + slope2 * t[g] * d$w + sigma * rnorm(N)
+  d$y <- round(d$y, 4); d <- d[sample(N), ]; rownames(d) <- NULL; d
+}
+wild <- c(1,1,2,3,5,8,13,21,34,55,120,200)
+put("s_wild200", syn(1, wild, 0.6), "y ~ x + sex + funding", "school", "1 + x")
+put("s_onestudent", syn(2, c(rep(1,20), 2:9, 4, 4), 0.8), "y ~ x + sex + treat", "school", "1 + x")
+b <- syn(3, c(3:17), 0); b$y <- round(b$y - 0.9*(ave(b$y, b$school)-mean(b$y)), 4)
+put("s_boundary", b, "y ~ x + sex + funding", "school", "1 + x")
+put("s_near", syn(46, c(3:17), 0.18), "y ~ x + sex", "school", "1 + x")
+put("s_slope2", syn(5, rep(2:25, length.out=24), 0.7, slope=0.5, rho=0.3), "y ~ x + sex + treat", "school", "1 + x")
+put("s_slope2sing", syn(6, c(3,4,5,6,9,12), 0.7, slope=0.15, rho=0.9), "y ~ x + sex", "school", "1 + x")
+put("s_slope3", syn(7, rep(5:30, length.out=40), 0.7, slope=0.5, slope2=1.2, rho=-0.3), "y ~ x + w + sex + treat", "school", "1 + x + w")
+put("s_slope3sing", syn(8, c(4,6,7,8,9,12,15,20), 0.5, slope=0.3, slope2=0.2), "y ~ x + w + sex", "school", "1 + x + w")
+sc <- syn(9, c(2,4,6,8,10,14,20,26), 0.6); set.seed(9); sc$year <- 2000 + sample(0:20, nrow(sc), TRUE); sc$income <- round(1e6 + 2e5 * rnorm(nrow(sc)), 0)
+sc$y <- round(sc$y * 1000 + 3 * (sc$year - 2000) + sc$income/1e3, 2)
+put("s_scale", sc, "y ~ year + income + sex", "school", "1 + year")
+sy <- syn(10, rep(4:20, length.out=20), 0.7); set.seed(10); sy$year <- 2000 + sample(0:20, nrow(sy), TRUE)
+sl <- setNames(rnorm(20, 0, 0.1), unique(sort(sy$school))); sy$y <- round(sy$y + (sy$year-2010)*(0.2+sl[sy$school]), 4)
+put("s_slopeyear", sy, "y ~ year + sex", "school", "1 + year")
+put("s_tinyicc", syn(17, rep(5:14, 6), 0.12), "y ~ x + sex", "school")
+put("s_hugeicc", syn(12, c(2,3,5,8,9,12,20), 100), "y ~ x + sex + funding", "school", "1 + x")
+t3 <- syn(13, c(5,9,4,30,12,7,7,16,3,8,22,11,6,6,10,14,2,9,5,8), 0.5); t3$treat <- as.integer(t3$school %in% c("s004","s009","s017")); t3$y <- round(t3$y + 0.4*t3$treat, 4)
+put("s_treat3", t3, "y ~ x + treat", "school", "1 + x")
+set.seed(14); ct <- syn(14, c(3:16), 0.5); ct$prog <- sample(c("A","B","C","D"), nrow(ct), TRUE, c(.4,.3,.2,.1))
+put("s_cat", ct, "y ~ x * prog + sex", "school", "1 + x")
+cl <- syn(15, c(4,20,33,41,12,9,25,18,60,7,30,22), 0.5); set.seed(15); cl$class <- NA
+for (s in unique(cl$school)) { i <- which(cl$school == s); k <- min(5, 1 + length(i) %/% 8); cl$class[i] <- sample(letters[1:k], length(i), TRUE) }
+sc_ <- paste(cl$school, cl$class); ce <- setNames(rnorm(length(unique(sc_)), 0, 0.6), unique(sc_)); cl$y <- round(cl$y + ce[sc_], 4)
+put("s_classes", cl, "y ~ x + sex + treat", "school", subgroup="class")
+c0 <- syn(16, c(4,20,33,41,12,9,25,18,60,7,30,22), 0.6); set.seed(16); c0$class <- sample(letters[1:3], nrow(c0), TRUE); k <- paste(c0$school,c0$class)
+c0$y <- round(c0$y - 0.8*(ave(c0$y,k)-ave(c0$y,c0$school)), 4)
+put("s_classes0", c0, "y ~ x + sex", "school", subgroup="class")
+c1 <- cl; c1$y <- round(c1$y - 0.97*(ave(c1$y, c1$school)-mean(c1$y)), 4)
+put("s_classesS0", c1, "y ~ x + sex", "school", subgroup="class")
+put("s_two", syn(18, c(7,23), 1.5), "y ~ x + sex", "school")
+put("s_400", syn(19, rep(1:6, length.out=400), 0.5), "y ~ x + sex + treat", "school", "1 + x")
+pr <- syn(20, rep(2, 40), 1); pr$arm <- ave(seq_len(nrow(pr)), pr$school, FUN=seq_along) - 1; pr$y <- round(pr$y + 0.5*pr$arm, 4)
+put("s_pairs", pr, "y ~ arm + funding", "school")
+put("s_slopeonly", syn(21, c(3:16), 0, slope=0.5), "y ~ x + sex", "school", "0 + x")
+put("s_diag", syn(22, c(3:16), 0.5, slope=0.5), "y ~ x + sex", "school", "1 + x", diag=TRUE)
+write_json(cases, "cases.json", auto_unbox=TRUE, null="null", pretty=TRUE)
