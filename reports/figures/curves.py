@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
@@ -13,7 +12,7 @@ from nestbench.experiments.experiment import Experiment
 from nestbench.reports.figures.fits import runtime_records
 from nestbench.reports.figures.panels import STEP
 from nestbench.reports.figures.rows import SHARES, Record, headline_term, records
-from nestbench.reports.figures.theme import CATEGORIES, LIGHT, Chart, inline
+from nestbench.reports.figures.theme import LIGHT, Chart, colour, dash, decades, inline
 from nestbench.reports.measures.declared import measure_named
 from nestbench.reports.measures.performance import factors_of
 from nestbench.reports.words.wording import factor_words, level_words, value_words
@@ -27,17 +26,6 @@ def _of_term(table: pd.DataFrame, experiment: Experiment, measure: str, term: st
         known = table.loc[table["measure"] == measure, "term"].unique()
         raise unknown_name(f"term with {measure}", chosen, [str(name) for name in known])
     return made
-
-
-def _colour(labels: Sequence[str]) -> alt.Color:
-    colours = [CATEGORIES[i % len(CATEGORIES)] for i in range(len(labels))]
-    return alt.Color(
-        "estimator:N", title=None, sort=list(labels), scale=alt.Scale(domain=list(labels), range=colours)
-    )
-
-
-def _dash(labels: Sequence[str]) -> alt.StrokeDash:
-    return alt.StrokeDash("estimator:N", title=None, sort=list(labels), scale=alt.Scale(domain=list(labels)))
 
 
 def _labels(made: list[Record], experiment: Experiment) -> list[str]:
@@ -77,8 +65,8 @@ def nested_loop(
                 scale=alt.Scale(zero=False),
                 axis=alt.Axis(format=_format(measure)),
             ),
-            color=_colour(labels),
-            strokeDash=_dash(labels),
+            color=colour(labels),
+            strokeDash=dash(labels),
             tooltip=_tooltip(),
         )
         .properties(width=640, height=260)
@@ -151,12 +139,12 @@ def power_curves(
     labels = _labels(made, experiment)
     base = alt.Chart().encode(
         x=alt.X("x:Q", title=factor_words(factor), scale=alt.Scale(zero=False)),
-        color=_colour(labels),
+        color=colour(labels),
         tooltip=_tooltip(),
     )
     y = alt.Y("value:Q", title=measure_named(measure).label, axis=alt.Axis(format=_format(measure)))
     layers = [
-        base.mark_line(strokeWidth=1.6).encode(y=y, strokeDash=_dash(labels)),
+        base.mark_line(strokeWidth=1.6).encode(y=y, strokeDash=dash(labels)),
         base.mark_rule(opacity=0.6).encode(y=alt.Y("low:Q"), y2="high:Q"),
         base.mark_point(filled=True, size=26, opacity=1).encode(y=y),
     ]
@@ -193,14 +181,20 @@ def runtime_curves(table: pd.DataFrame, experiment: Experiment) -> Chart:
     for record in made:
         record["estimator"] = names[record["estimator"]]
     labels = list(names.values())
+    ticks = alt.Axis(values=sorted({record["x"] for record in made}), labelOverlap=True)
     base = alt.Chart(inline(made)).encode(
-        x=alt.X("x:Q", title="Students", scale=alt.Scale(type="log")),
-        y=alt.Y("value:Q", title="Milliseconds per fit", scale=alt.Scale(type="log")),
-        color=_colour(labels),
+        x=alt.X("x:Q", title="Students", scale=alt.Scale(type="log", nice=False, padding=12), axis=ticks),
+        color=colour(labels),
+    )
+    title, scale = "Milliseconds per fit", alt.Scale(type="log")
+    points = base.mark_point(filled=True, size=26).encode(
+        y=alt.Y("value:Q", title=title, scale=scale),
         tooltip=["estimator:N", "condition:N", "x:Q", "schools:Q", alt.Tooltip("value:Q", format=".3~r")],
     )
-    lines = base.mark_line(strokeWidth=1.4).encode(y="median(value):Q", strokeDash=_dash(labels))
-    done: Chart = alt.layer(lines, base.mark_point(filled=True, size=26)).properties(width=520, height=320)
+    lines = base.mark_line(strokeWidth=1.4).encode(
+        y=alt.Y("median(value):Q", title=title, scale=scale), strokeDash=dash(labels)
+    )
+    done: Chart = alt.layer(lines, points).properties(width=520, height=320)
     return done
 
 
@@ -234,8 +228,10 @@ def frontier(table: pd.DataFrame, experiment: Experiment, term: str | None = Non
     for one in made:
         beaten = any(_beats(other, one) for other in made)
         one["front"] = "beaten by another" if beaten else "on the frontier"
+    _spread_labels(made)
+    ticks = alt.Axis(values=decades([one["x"] for one in made], (1,)))
     base = alt.Chart(inline(made)).encode(
-        x=alt.X("x:Q", title="Milliseconds per fit (median)", scale=alt.Scale(type="log")),
+        x=alt.X("x:Q", title="Milliseconds per fit (median)", scale=alt.Scale(type="log"), axis=ticks),
         y=alt.Y("y:Q", title="Largest distance of coverage from its level", axis=alt.Axis(format=".0%")),
         tooltip=[
             "estimator:N",
@@ -253,9 +249,21 @@ def frontier(table: pd.DataFrame, experiment: Experiment, term: str | None = Non
     )
     shape = alt.Shape("front:N", title=None, scale=alt.Scale(domain=["on the frontier", "beaten by another"]))
     points = base.mark_point(filled=True, size=60, opacity=1).encode(color=colour, shape=shape)
-    words = base.mark_text(align="left", dx=7, color=LIGHT["ink"]).encode(text="estimator:N")
+    words = base.mark_text(align="left", dx=7, color=LIGHT["ink"]).encode(
+        text="estimator:N", y=alt.Y("label:Q", title="Largest distance of coverage from its level")
+    )
     done: Chart = alt.layer(points, words).properties(width=520, height=320)
     return done
+
+
+def _spread_labels(made: list[Record]) -> None:
+    """Give each point a height for its label, at least a line's height from those of points a decade or less away."""
+    line = 0.045 * max((one["y"] for one in made), default=0.0)
+    placed: list[Record] = []
+    for one in sorted(made, key=lambda one: one["y"]):
+        near = [p["label"] for p in placed if abs(np.log10(p["x"] / one["x"])) < 1.0]
+        one["label"] = max([one["y"], *(label + line for label in near)])
+        placed.append(one)
 
 
 def _beats(other: Record, one: Record) -> bool:

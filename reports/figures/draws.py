@@ -5,16 +5,17 @@ They read one condition's stored rows; long runs are thinned evenly, and say so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import altair as alt
 import numpy as np
 
+from nestbench.estimators.estimates import Estimates
 from nestbench.experiments.results import Results
 from nestbench.reports.figures.rows import Record
-from nestbench.reports.figures.theme import LIGHT, Chart, inline
+from nestbench.reports.figures.theme import LIGHT, Chart, colour, dash, inline
 from nestbench.reports.measures import statistics as st
-from nestbench.reports.measures.draws import Draws, draws_of
+from nestbench.reports.measures.draws import Draws, Truth, draws_of
 from nestbench.reports.words.wording import condition
 from nestbench.sim.batch import Ints
 from nestbench.sim.errors import InvalidInput, unknown_name
@@ -48,7 +49,7 @@ def zip_plot(results: Results, cell: int = 0, term: str | None = None, methods: 
             for i in _thinned(draws.n)
         ]
     level = results.experiment.cells[cell].model.level
-    colour = alt.Color(
+    state = alt.Color(
         "covers:N",
         title=None,
         scale=alt.Scale(domain=["covers", "misses"], range=[LIGHT["fair"], LIGHT["bad"]]),
@@ -58,7 +59,7 @@ def zip_plot(results: Results, cell: int = 0, term: str | None = None, methods: 
         x=alt.X("low:Q", title=_title(results, cell, term), scale=alt.Scale(zero=False)),
         x2="high:Q",
         y=alt.Y("centile:Q", title="Centile of |z|", scale=alt.Scale(domain=[0, 100])),
-        color=colour,
+        color=state,
         tooltip=["estimator:N", "replication:Q", "value:Q", "low:Q", "high:Q", "covers:N"],
     )
     truth_line = base.mark_rule(color=LIGHT["ink"]).encode(x="mean(truth):Q")
@@ -152,8 +153,8 @@ def p_value_ecdf(
         .encode(
             x=alt.X("p:Q", title=f"p-value, {_title(results, cell, term)}", scale=alt.Scale(domain=[0, 1])),
             y=alt.Y("share:Q", title="Share of p-values at most p", scale=alt.Scale(domain=[0, 1])),
-            color=alt.Color("estimator:N", title=None, sort=labels),
-            strokeDash=alt.StrokeDash("estimator:N", title=None, sort=labels),
+            color=colour(labels),
+            strokeDash=dash(labels),
             tooltip=["estimator:N", alt.Tooltip("p:Q", format=".3f"), alt.Tooltip("share:Q", format=".3f")],
         )
     )
@@ -164,18 +165,31 @@ def p_value_ecdf(
 
 
 def term_of(results: Results, cell: int, term: str | None) -> str:
-    """Return a fixed effect of a cell: the one asked for, or the first after the intercept."""
-    names = [name for found in results.estimates(cell).values() for name in found.terms]
-    known = list(dict.fromkeys(names))
+    """Return a fixed effect of a cell: the one asked for, or the one with the lowest coverage by any method."""
+    stored = dict(results.estimates(cell))
+    known = list(dict.fromkeys(name for found in stored.values() for name in found.terms))
     if not known:
         raise InvalidInput(
             f"expected stored rows in condition {cell}, got none yet; let the run finish a task first"
         )
     if term is None:
-        return next((name for name in known if name != "Intercept"), known[0])
+        law = results.experiment.cells[cell]
+        lowest = _lowest_coverage(stored.values(), law.population.truth, law.model.level)
+        shown = [name for name in known if name != "Intercept"] or known
+        return min(shown, key=lambda name: lowest.get(name, 1.0))
     if term not in known:
         raise unknown_name("term", term, known)
     return term
+
+
+def _lowest_coverage(stored: Iterable[Estimates], truth: Truth, level: float) -> dict[str, float]:
+    lowest: dict[str, float] = {}
+    for found in stored:
+        for draws in draws_of(found, truth, level, frozenset({"lower", "upper"})):
+            if draws.n:
+                for name, share in zip(draws.terms, draws.once(st.covers).mean(axis=-1), strict=True):
+                    lowest[name] = min(float(share), lowest.get(name, 1.0))
+    return lowest
 
 
 Chosen = list[tuple[str, Draws, int]]

@@ -9,7 +9,7 @@ import pandas as pd
 from nestbench.experiments.experiment import Experiment
 from nestbench.reports.figures.panels import STEP, faceted
 from nestbench.reports.figures.rows import Record, place
-from nestbench.reports.figures.theme import LIGHT, Chart, inline
+from nestbench.reports.figures.theme import LIGHT, Chart, decades, inline
 from nestbench.reports.frames import items_of, rows_of
 from nestbench.reports.measures.performance import FIT
 
@@ -105,19 +105,10 @@ def runtime(table: pd.DataFrame, experiment: Experiment) -> Chart:
         "value:Q",
         title="Milliseconds per fit",
         scale=alt.Scale(type="log"),
-        axis=alt.Axis(values=_decades(made)),
+        axis=alt.Axis(values=decades([r[name] for r in made for name in ("value", "high")])),
     )
     spread = base.mark_rule(color=LIGHT["line"], strokeWidth=3).encode(x=x, x2="high:Q")
     dots = base.mark_point(size=40, filled=True, opacity=0.8, color=LIGHT["good"]).encode(x=x)
     chart = alt.layer(spread, dots, data=inline(made))
     done: Chart = chart.properties(width=640, height=alt.Step(STEP))
     return done
-
-
-def _decades(made: list[Record]) -> list[float]:
-    """Ticks 1 and 3 times each power of ten that the records span."""
-    spans = [r["value"] for r in made] + [r["high"] for r in made]
-    if not spans:
-        return []
-    low, high = np.floor(np.log10(min(spans))), np.ceil(np.log10(max(spans)))
-    return [float(f"{m}e{int(p)}") for p in np.arange(low, high + 1) for m in (1, 3)]

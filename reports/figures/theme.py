@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,8 @@ def config(colours: Mapping[str, str] = LIGHT) -> dict[str, Any]:
         "background": colours["paper"],
         "view": {"stroke": None},
         "axis": axis,
-        "axisX": {"grid": True},
+        "axisX": {"grid": True, "labelFlush": False},
+        "facet": {"spacing": 34},
         "axisY": {"grid": False, "ticks": False, "labelColor": colours["ink"], "labelPadding": 6},
         "header": {**heading, "titleFontSize": 11, "titleFontWeight": "normal", "labelFontWeight": 600},
         "legend": {
@@ -95,6 +97,31 @@ def inline(records: list[dict[str, Any]]) -> Any:
     """Return records as a chart's own data; Altair's row limit is for frames and does not apply."""
     data: Any = alt.Data
     return data(values=records)
+
+
+def colour(labels: Sequence[str]) -> alt.Color:
+    """Return methods as colours; with `dash` they share one legend."""
+    colours = [CATEGORIES[i % len(CATEGORIES)] for i in range(len(labels))]
+    scale = alt.Scale(domain=list(labels), range=colours)
+    return alt.Color("estimator:N", title=None, sort=list(labels), scale=scale, legend=_legend())
+
+
+def dash(labels: Sequence[str]) -> alt.StrokeDash:
+    """Return methods as dashes, so that more of them than colours stay apart."""
+    scale = alt.Scale(domain=list(labels))
+    return alt.StrokeDash("estimator:N", title=None, sort=list(labels), scale=scale, legend=_legend())
+
+
+def _legend() -> alt.Legend:
+    return alt.Legend(columns=5)
+
+
+def decades(values: Sequence[float], steps: Sequence[int] = (1, 3)) -> list[float]:
+    """Return ticks of a log axis: `steps` times each power of ten that the values span."""
+    if not values:
+        return []
+    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
+    return [float(f"{m}e{p}") for p in range(low, high + 1) for m in steps]
 
 
 def in_dark(text: str) -> str:
