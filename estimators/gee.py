@@ -153,7 +153,7 @@ REFERENCE_MD_Z = reference_engine(fit_gee("bias_reduced"), quantities=("(icc)",)
 
 GEE_Z = Estimator(
     name="gee-z",
-    version=2,
+    version=1,
     info=Info(
         label="GEE z",
         summary="GEE, exchangeable working correlation, robust sandwich",
@@ -167,7 +167,7 @@ GEE_Z = Estimator(
 )
 GEE_MD_Z = Estimator(
     name="gee-md-z",
-    version=2,
+    version=1,
     info=Info(
         label="GEE Mancl-DeRouen z",
         summary="GEE, exchangeable, sandwich with the Mancl-DeRouen correction for few schools",
