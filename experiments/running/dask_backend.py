@@ -47,7 +47,7 @@ class TellingBackend(DaskDistributedBackend):  # type: ignore[misc,unused-ignore
 
     def effective_n_jobs(self, n_jobs: int) -> int:
         """Return the workers, at least two: with one, joblib would do the work in this process."""
-        return max(2, super().effective_n_jobs(n_jobs))
+        return max(2, int(super().effective_n_jobs(n_jobs)))
 
     def start_call(self) -> None:
         """Watch the cluster as long as results are awaited."""
