@@ -105,7 +105,7 @@ def moments_of(batch: Batch, model: Model) -> SchoolMoments:
     )
     beyond = ~((scale >= 1.0 / LARGEST) & (scale <= LARGEST) & (np.abs(pivot) <= LARGEST)).all(axis=1)
     with np.errstate(invalid="ignore", over="ignore"):
-        sums = np.abs(cross).sum(axis=(1, 2))
+        sums = np.einsum("sjj->s", cross)  # squares bound the products
         beyond |= ~np.isfinite(np.add.reduceat(sums, batch.replication_offsets[:-1]))
     for r in np.flatnonzero(beyond):
         cross[slice(*batch.replication_offsets[r : r + 2])] = np.nan
