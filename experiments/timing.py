@@ -9,11 +9,12 @@ is the floor F: NumPy's time to draw the same count of random numbers, 3N + 2G, 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,9 @@ class Timed:
         Median of its ratio to the floor of the same round.
     fits : int
         Fits in a timing.
+    cpu_seconds : float
+        Processor time per fit, of all threads of the process: median over the rounds. Much less than `seconds` means
+        the machine was busy; NaN in files written before it was measured.
     """
 
     estimator: str
@@ -62,6 +66,7 @@ class Timed:
     high: float
     floors: float
     fits: int
+    cpu_seconds: float = math.nan
 
 
 def time_methods(
@@ -152,11 +157,14 @@ def _at(cell: Cell, experiment: Experiment, rounds: int) -> list[Timed]:
         fits = {key: _enough(*job) for key, job in jobs.items()}
         floor = _floor(cell)
         seconds: dict[tuple[str, str], list[float]] = {key: [] for key in jobs}
+        cpu_seconds: dict[tuple[str, str], list[float]] = {key: [] for key in jobs}
         floors = []
         for _ in range(rounds):
-            floors.append(_clock(floor, _no_data, MOST))
+            floors.append(_clock(floor, _no_data, MOST)[0])
             for key, job in jobs.items():
-                seconds[key].append(_clock(*job, fits[key]))
+                wall, cpu = _clock(*job, fits[key])
+                seconds[key].append(wall)
+                cpu_seconds[key].append(cpu)
     schools, students = cell.layout.schools, cell.layout.students
     return [
         Timed(
@@ -169,6 +177,7 @@ def _at(cell: Cell, experiment: Experiment, rounds: int) -> list[Timed]:
             max(times),
             median(t / f for t, f in zip(times, floors, strict=True)),
             fits[estimator, engine],
+            median(cpu_seconds[estimator, engine]),
         )
         for (estimator, engine), times in seconds.items()
     ]
@@ -202,16 +211,17 @@ def _fitting(
     return work, lambda fits: cell.draw(seed, range(fits))
 
 
-def _clock(work: Callable[[int, Any], None], prepare: Callable[[int], Any], fits: int) -> float:
-    """Return the seconds per fit of one timing; preparing is not timed."""
+def _clock(work: Callable[[int, Any], None], prepare: Callable[[int], Any], fits: int) -> tuple[float, float]:
+    """Return the seconds per fit of one timing, of the clock and of the processor; preparing is not timed."""
     data = prepare(fits)
-    started = perf_counter()
+    started, cpu = perf_counter(), process_time()
     work(fits, data)
-    return (perf_counter() - started) / fits
+    spent = process_time() - cpu
+    return (perf_counter() - started) / fits, spent / fits
 
 
 def _enough(work: Callable[[int, Any], None], prepare: Callable[[int], Any]) -> int:
     """Warm up; return how many fits make a timing last."""
     _clock(work, prepare, 1)
-    once = _clock(work, prepare, 1)
+    once, _ = _clock(work, prepare, 1)
     return int(min(max(SLICE / max(once, 1e-7), 1), MOST))

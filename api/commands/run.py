@@ -59,7 +59,7 @@ def run(
         experiment, out, workers, progress, changes, shard=shard, judge=judge, backend=where
     )
     if store.shard is None:
-        finish(store, quiet)
+        finish(store, quiet, workers)
     else:
         part, parts = store.shard
         typer.echo(
@@ -67,13 +67,13 @@ def run(
         )
 
 
-def finish(store: Any, quiet: bool = False) -> None:
-    """Write performance tables and report into the run directory, and print the summary."""
+def finish(store: Any, quiet: bool = False, workers: int | None = None) -> None:
+    """Write performance tables and report into the run directory with so many processes; print the summary."""
     from nestbench.reports.comparing.published import print_published, write_published
     from nestbench.reports.page.cells import survey
     from nestbench.reports.page.report import write_report
 
-    seen = survey(store)
+    seen = survey(store, workers)
     table = seen.table
     write_report(store, store.folder / "report.html", seen=seen)
     write_published(table, store.experiment, store.folder)

@@ -69,11 +69,13 @@ def _print(timed: list[Timed]) -> None:
 
     curves = slopes(timed)
     typer.echo(
-        f"{'method':34s} {'engine':10s} {'schools':>8s} {'students':>9s} {'per fit':>11s} {'/ floor':>9s} slope"
+        f"{'method':34s} {'engine':10s} {'schools':>8s} {'students':>9s} {'per fit':>11s} {'CPU':>11s} "
+        f"{'/ floor':>9s} slope"
     )
     for one in sorted(timed, key=lambda t: (t.students, t.estimator, t.engine, t.schools)):
         slope = curves.get((one.estimator, one.engine, one.students))
         typer.echo(
             f"{one.estimator:34s} {one.engine:10s} {one.schools:8d} {one.students:9d} "
-            f"{1e6 * one.seconds:8.1f} us {one.floors:9.2f} {'' if slope is None else f'{slope:.2f}'}"
+            f"{1e6 * one.seconds:8.1f} us {1e6 * one.cpu_seconds:8.1f} us "
+            f"{one.floors:9.2f} {'' if slope is None else f'{slope:.2f}'}"
         )

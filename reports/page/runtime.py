@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,8 @@ def _schools(timed: Sequence[Timed]) -> list[int]:
 def _entry(one: Timed | None) -> tuple[str, str]:
     if one is None:
         return "–", ""
-    return duration(one.seconds), f"{duration(one.low)} to {duration(one.high)}; {one.floors:.3g} F"
+    cpu = f"; CPU {duration(one.cpu_seconds)}" if math.isfinite(one.cpu_seconds) else ""
+    return duration(one.seconds), f"{duration(one.low)} to {duration(one.high)}; {one.floors:.3g} F{cpu}"
 
 
 def duration(seconds: float) -> str:

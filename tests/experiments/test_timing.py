@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
+import time
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,23 @@ def test_every_method_and_engine_is_timed_at_every_size(experiment: Experiment) 
     ]
     assert [(t.estimator, t.engine, t.schools, t.students) for t in timed] == expected
     assert all(0 < t.low <= t.seconds <= t.high and t.floors > 0 and t.fits >= 1 for t in timed)
+    assert all(t.cpu_seconds >= 0 for t in timed)
+
+
+def test_waiting_takes_time_but_no_processor() -> None:
+    wall, cpu = timing._clock(lambda fits, _: time.sleep(0.01 * fits), timing._no_data, 5)
+    assert wall >= 0.01
+    assert cpu < wall / 2
+
+
+def test_computing_takes_processor_time() -> None:
+    def spin(fits: int, _: object) -> None:
+        end = time.process_time() + 0.02 * fits
+        while time.process_time() < end:
+            pass
+
+    wall, cpu = timing._clock(spin, timing._no_data, 3)
+    assert 0.02 <= cpu <= wall * 1.01
 
 
 def test_resizing_keeps_the_share_of_treated_schools(experiment: Experiment) -> None:
@@ -71,6 +90,15 @@ def test_the_file_has_the_machine_and_reads_back(experiment: Experiment, tmp_pat
     assert again == timed
     assert machine["cpu"]
     assert machine["packages"]["numpy"]
+
+
+def test_files_without_processor_time_are_still_read(experiment: Experiment, tmp_path: Path) -> None:
+    timing.save(next(timing.time_methods(experiment, [4], [3], rounds=1)), experiment, tmp_path / "t.json")
+    content = json.loads((tmp_path / "t.json").read_text())
+    for row in content["timings"]:
+        del row["cpu_seconds"]
+    (tmp_path / "t.json").write_text(json.dumps(content))
+    assert all(math.isnan(one.cpu_seconds) for one in timing.load(tmp_path / "t.json")[0])
 
 
 def test_the_command_prints_and_saves(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from nestbench.experiments.timing import DRAWING, Timed, load
 from nestbench.reports.page.runtime import duration, heads, machine_words, rows
 from nestbench.sim.errors import StoreError
 
-ONE = Timed("ols", "batched", 10, 20, 2e-6, 1.5e-6, 4e-6, 0.25, 5)
+ONE = Timed("ols", "batched", 10, 20, 2e-6, 1.5e-6, 4e-6, 0.25, 5, 1.9e-6)
 TOML = """[experiment]
 name = "small"
 replications = 4
@@ -32,14 +33,14 @@ formula = "grade ~ age"
 
 def test_rows_have_every_size_its_spread_and_the_slope() -> None:
     curve = [dataclasses.replace(ONE, schools=g, seconds=2e-7 * g) for g in (10, 40)]
-    alone = dataclasses.replace(ONE, engine="reference", seconds=0.0431)
+    alone = dataclasses.replace(ONE, engine="reference", seconds=0.0431, cpu_seconds=math.nan)
     drawn = dataclasses.replace(ONE, estimator=DRAWING)
     timed = [*curve, alone, drawn]
     assert heads(timed) == ["Method", "Engine", "Students", "10 schools", "40 schools", "Slope"]
-    spread = "1.5 µs to 4 µs; 0.25 F"
+    spread = "1.5 µs to 4 µs; 0.25 F; CPU 1.9 µs"
     assert rows(timed) == [
         [("ols", ""), ("batched", ""), ("20", ""), ("2 µs", spread), ("8 µs", spread), ("1.00", "")],
-        [("ols", ""), ("reference", ""), ("20", ""), ("43.1 ms", spread), ("–", ""), ("–", "")],
+        [("ols", ""), ("reference", ""), ("20", ""), ("43.1 ms", spread.partition("; CPU")[0]), ("–", ""), ("–", "")],
         [("drawing the data", ""), ("", ""), ("20", ""), ("2 µs", spread), ("–", ""), ("–", "")],
     ]
 
