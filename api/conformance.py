@@ -148,7 +148,7 @@ def check_alone(case: Case) -> None:
                 if term in one.terms:
                     a, b = getattr(whole, name)[i, k], getattr(one, name)[0, one.terms.index(term)]
                     assert a == b or (np.isnan(a) and np.isnan(b)), (
-                        f"{name} of {term} in data set {i} is {a!r} among others and {b!r} alone; "
+                        f"{name} of {term} in data set {i} is {a:.17g} among others and {b:.17g} alone; "
                         "stored numbers must not depend on how runs are cut"
                     )
 

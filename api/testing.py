@@ -8,6 +8,8 @@ test my_methods.py`` does it for a file.
 
 from __future__ import annotations
 
+import shutil
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -97,9 +99,16 @@ def listed(checks: Sequence[Check]) -> str:
     lines = []
     for check in checks:
         lines.append(f"  {check.outcome:4}  {check.name:14} {check.claim}")
-        if check.reason:
-            lines.append(f"        {'':14} {check.reason}")
+        lines.extend(_wrapped(line) for line in check.reason.splitlines())
     return "\n".join(lines)
+
+
+def _wrapped(line: str, indent: str = " " * 8) -> str:
+    """Return a line of prose within the terminal's width; commands stay whole, to be pasted."""
+    if "nestbench " in line:
+        return indent + line.strip()
+    width = max(60, shutil.get_terminal_size().columns)
+    return textwrap.fill(line.strip(), width, initial_indent=indent, subsequent_indent=indent)
 
 
 def _run(name: str, claim: str, test: object, case: Case) -> Check:
