@@ -2,16 +2,23 @@
 (() => {
   const $ = (id) => document.getElementById(id);
   const parse = (node) => JSON.parse(node.textContent);
-  const data = parse($("data"));
   const [light, dark] = parse($("palette"));
-  const state = { term: $("term") ? $("term").value : "", cell: "", dark: false, sort: null, down: false };
+  const state = { term: $("term")?.value ?? "", cell: $("cell")?.value ?? "", dark: false, sort: null, down: false };
+
+  // The words are read first: what takes long (Vega is a megabyte of script) waits until they're painted.
+  const painted = new Promise((done) => {
+    const next = () => requestAnimationFrame(() => setTimeout(done));
+    if (document.readyState === "complete") next();
+    else window.addEventListener("load", next);
+  });
+  const pause = () => new Promise((done) => { setTimeout(done); });
 
   // --- figures -----------------------------------------------------------------------------------------------------
   const figures = [...document.querySelectorAll(".figure")].map((element) => ({
     element,
     plot: element.querySelector(".plot"),
     save: element.querySelector(".save"),
-    spec: parse(element.querySelector("script")),
+    get spec() { return (this.parsed ??= parse(element.querySelector("script"))); },
     byTerm: element.dataset.byTerm === "1",
     stale: true,
     seen: false,
@@ -68,11 +75,24 @@
     return JSON.parse(text);
   }
 
-  // A choice may change while a figure is being drawn: only the newest drawing reaches the page.
-  async function draw(figure) {
+  function readVega() {
+    const script = document.createElement("script");
+    script.textContent = $("vega").textContent;
+    document.body.append(script);
+  }
+
+  // One figure after the other, with a pause in which the page can answer; a later choice makes a drawing needless.
+  let queue = null;
+  function draw(figure) {
     figure.stale = false;
     figure.turn += 1;
     const turn = figure.turn;
+    queue = (queue ?? painted.then(readVega)).then(() => turn === figure.turn && drawn(figure, turn))
+      .catch((error) => console.error(error)).then(pause);
+  }
+
+  // A choice may change while a figure is being drawn: only the newest drawing reaches the page.
+  async function drawn(figure, turn) {
     const rows = chosen(figure);
     figure.save.hidden = rows.length === 0;
     if (!rows.length) {
@@ -87,10 +107,10 @@
       return;
     }
     show(figure, made.view, sheet);
-    const drawn = sheet.querySelector("svg");
+    const svg = sheet.querySelector("svg");
     const title = figure.element.previousElementSibling.textContent;
-    drawn.setAttribute("role", "img");
-    drawn.setAttribute("aria-label", `${title}: the same numbers are in the table below`);
+    svg.setAttribute("role", "img");
+    svg.setAttribute("aria-label", `${title}: the same numbers are in the table below`);
   }
 
   function show(figure, view, node) {
@@ -131,6 +151,7 @@
   });
 
   // --- the table of all numbers -----------------------------------------------------------------------------------
+  let data = null;
   const columns = [
     { name: "condition", get: (i) => data.conditions[data.cell[i]] },
     ...["estimator", "term", "measure"].map((name) => ({ name, get: (i) => data[name].values[data[name].codes[i]] })),
@@ -176,6 +197,7 @@
   }
 
   function fillTable() {
+    if (!data) return;
     const rows = rowsOfTable();
     const body = document.createDocumentFragment();
     rows.slice(0, limit).forEach((i) => {
@@ -247,8 +269,12 @@
     headRow.append(head);
   });
   document.querySelector("#numbers thead").append(headRow);
-  options($("measure"), "all", data.measure.values, "coverage");
-  options($("method"), "all", data.estimator.values, "");
+  painted.then(() => {
+    data = parse($("data"));
+    options($("measure"), "all", data.measure.values, "coverage");
+    options($("method"), "all", data.estimator.values, "");
+    fillTable();
+  });
   $("copy").addEventListener("click", async () => {
     await copy(csv());
     $("copied").textContent = "Copied.";

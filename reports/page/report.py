@@ -81,6 +81,7 @@ def render(results: Results, seen: Survey, run: str) -> str:
         experiment=experiment,
         verdicts=verdicts(table, experiment),
         terms=shown_terms(table),
+        headline=next(iter(shown_terms(table)), ""),
         conditions=page_parts.conditions(experiment),
         glance=page_parts.glance(table, experiment),
         grade_rule=grades.RULE,

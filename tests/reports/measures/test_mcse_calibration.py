@@ -47,7 +47,7 @@ def test_mcse_is_the_sd_of_the_measure(law: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("law", ["normal", "t6"])
 def test_type_s_is_binomial_on_the_significant(law: str) -> None:
-    """A small effect, some sixty significant of 1 000; the SD of 3 000 studies has an error of 1.3 %: 6 sigma and bias."""
+    """A small effect, some sixty significant of 1 000: the SD of 3 000 studies is known to 1.3 %, 6 sigma."""
     draws = repeated(law, reps=1000, truth=0.05)
     value, mcse, n = evaluate(measure_named("type_s"), draws)
     assert 0.02 < value.mean() < 0.3

@@ -242,6 +242,16 @@ def test_opens_quickly(opened: Any) -> None:
     assert spent < 10_000  # 2 s alone on a laptop; this guards against a tenfold loss on a busy machine
 
 
+def test_words_come_before_figures(opened: Any, page: Path) -> None:
+    size(opened, 390, 844)
+    opened.get(page.as_uri())
+    wait(opened, "document.querySelectorAll('#numbers tbody tr').length > 0")
+    assert text(opened, ".verdicts li")
+    assert opened.execute_script("return typeof vegaEmbed") == "undefined"  # a megabyte nobody needs yet
+    opened.execute_script("document.querySelector('#figure-bias').scrollIntoView()")
+    wait(opened, "document.querySelector('#figure-bias svg') !== null")
+
+
 def test_saves_svg(opened: Any) -> None:
     opened.execute_script(
         "window.saved = null; const old = URL.createObjectURL;"

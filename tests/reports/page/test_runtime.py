@@ -40,7 +40,14 @@ def test_rows_have_every_size_its_spread_and_the_slope() -> None:
     spread = "1.5 µs to 4 µs; 0.25 F; CPU 1.9 µs"
     assert rows(timed) == [
         [("ols", ""), ("batched", ""), ("20", ""), ("2 µs", spread), ("8 µs", spread), ("1.00", "")],
-        [("ols", ""), ("reference", ""), ("20", ""), ("43.1 ms", spread.partition("; CPU")[0]), ("–", ""), ("–", "")],
+        [
+            ("ols", ""),
+            ("reference", ""),
+            ("20", ""),
+            ("43.1 ms", spread.partition("; CPU")[0]),
+            ("–", ""),
+            ("–", ""),
+        ],
         [("drawing the data", ""), ("", ""), ("20", ""), ("2 µs", spread), ("–", ""), ("–", "")],
     ]
 
