@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from nestbench.estimators.estimates import FitStatus
+from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.reports.measures.performance import performance_table
-from nestbench.reports.words.lint import lint, replications_needed
+from nestbench.reports.words.lint import ROW_RULES, TABLE_RULES, lint, replications_needed
 from nestbench.sim.cell import Cell
 from tests.reports.synthetic import FakeResults, Law, school_study
 
@@ -35,6 +37,33 @@ class NullLaw(Law):
     @property
     def truth(self) -> dict[str, float]:
         return {**super().truth, "resources": 0.0}
+
+
+@dataclass(frozen=True)
+class HalfLaw(Law):
+    """The test law with a hardly visible effect of resources."""
+
+    @property
+    def truth(self) -> dict[str, float]:
+        return {**super().truth, "resources": 0.01}
+
+
+def first(found: Estimates, number: int) -> Estimates:
+    """The first replications."""
+    names = (
+        "replications",
+        "estimate",
+        "std_error",
+        "df",
+        "lower",
+        "upper",
+        "p_value",
+        "status",
+        "message",
+        "seconds",
+    )
+    cut = {name: getattr(found, name)[:number] for name in names}
+    return replace(found, **cut, quantities={k: v[:number] for k, v in found.quantities.items()})
 
 
 def test_too_few_replications_and_how_many_would_do(study: FakeResults) -> None:
@@ -87,3 +116,95 @@ def test_constant_estimates(study: FakeResults) -> None:
 
 def test_timings_are_qualified(study: FakeResults) -> None:
     assert "timings made under load" in rules(study)
+
+
+def test_a_method_that_fails_often(study: FakeResults) -> None:
+    often = np.where(np.arange(200) % 5 == 0, FitStatus.NOT_CONVERGED, FitStatus.OK)
+    assert "many failures" in rules(changed(study, status=often.astype(np.int8)))
+
+
+class Untimed(FakeResults):
+    """A run without times."""
+
+    def timings(self, cell: int) -> pd.DataFrame:
+        return super().timings(cell).iloc[:0]
+
+
+@pytest.fixture(scope="module")
+def clean() -> Untimed:
+    """Enough data sets, a null effect, no failures, no times: nothing to remark."""
+    big = school_study(reps=9000, schools=(10,), icc=(0.0,))
+    cell = big.experiment.cells[0]
+    kept = tuple(e for e in big.experiment.estimators if e.name != "mixedlm")
+    experiment = replace(big.experiment, cells=(Cell(NullLaw(), cell.layout, cell.model),), estimators=kept)
+    found = {e.label: centred(big.cells[0][e.label]) for e in kept}
+    return Untimed(experiment, [found])
+
+
+def centred(found: Estimates) -> Estimates:
+    """Estimates of `NullLaw`: those of the test law without its effect of resources."""
+    moved = np.array([0.0, 0.0, 0.0, 0.5])
+    names = ("estimate", "lower", "upper")
+    return replace(found, **{name: getattr(found, name) - moved for name in names})
+
+
+def failing_where_large(found: Estimates) -> Estimates:
+    large = found.estimate[:, 3] > np.quantile(found.estimate[:, 3], 0.97)
+    return replace(found, status=np.where(large, FitStatus.NOT_CONVERGED, FitStatus.OK).astype(np.int8))
+
+
+def failing_anywhere(found: Estimates) -> Estimates:
+    often = np.arange(found.size) % 16 == 0
+    return replace(found, status=np.where(often, FitStatus.NOT_CONVERGED, FitStatus.OK).astype(np.int8))
+
+
+def repeating(found: Estimates) -> Estimates:
+    estimate = found.estimate.copy()
+    estimate[7] = estimate[3]
+    return replace(found, estimate=estimate)
+
+
+def constant(found: Estimates) -> Estimates:
+    estimate = found.estimate.copy()
+    estimate[:, 1] = 2.0
+    return replace(found, estimate=estimate)
+
+
+def far_off(found: Estimates) -> Estimates:
+    """Estimates of age far from its truth."""
+    moved = np.array([0.0, 100.0, 0.0, 0.0])
+    return replace(found, estimate=found.estimate + moved)
+
+
+SPOILT: dict[str, Callable[[Estimates], Estimates]] = {
+    "failures related to the estimate": failing_where_large,
+    "many failures": failing_anywhere,
+    "duplicated replications": repeating,
+    "constant estimates": constant,
+    "truth outside the sampled range": far_off,
+}
+
+
+def test_a_clean_study_has_no_remark(clean: Untimed) -> None:
+    assert rules(clean) == set()
+
+
+@pytest.mark.parametrize("rule", SPOILT)
+def test_spoiling_one_method_gives_that_remark_alone(clean: Untimed, rule: str) -> None:
+    found = clean.cells[0]
+    spoilt = Untimed(clean.experiment, [{**found, "ols": SPOILT[rule](found["ols"])}])
+    assert rules(spoilt) == {rule}
+
+
+def test_spoiling_the_study_gives_that_remark_alone(clean: Untimed) -> None:
+    few = {label: first(found, 300) for label, found in clean.cells[0].items()}
+    assert rules(Untimed(clean.experiment, [few])) == {"too few replications"}
+    assert rules(FakeResults(clean.experiment, clean.cells)) == {"timings made under load"}
+    cell = clean.experiment.cells[0]
+    effect = replace(clean.experiment, cells=(Cell(HalfLaw(), cell.layout, cell.model),))
+    assert rules(Untimed(effect, clean.cells)) == {"no null effect"}
+
+
+def test_every_rule_is_provoked_here() -> None:
+    alone = {"too few replications", "timings made under load", "no null effect"}
+    assert len(alone | set(SPOILT)) == len(TABLE_RULES) + len(ROW_RULES)
