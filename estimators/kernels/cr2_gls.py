@@ -24,7 +24,7 @@ import numpy as np
 
 from nestbench.estimators.kernels.linalg import eigen, eigen_graded, multiply
 from nestbench.estimators.kernels.mixed import MixedFits
-from nestbench.estimators.kernels.random_slopes import fill, gather, shrinkage
+from nestbench.estimators.kernels.slopes_likelihood import fill, gather, shrinkage
 from nestbench.sim.batch import Floats, Ints
 from nestbench.sim.compiled import kernel
 

@@ -1,4 +1,4 @@
-r"""Kenward-Roger's matrices for random slopes, school by school from cross-products (notation of `random_slopes`).
+r"""Kenward-Roger's matrices for random slopes, school by school from cross-products (notation of `slopes_likelihood`).
 
 With E_I the symmetric unit matrix of entry I = (i, j) of Psi, G_I = Z E_I Z', G_0 = I, and R_g = I - K_g Z_g'Z_g,
 F2_g = F_g R_g = X'V^-2Z, N2_g = N_g R_g = Z'V^-2Z:
@@ -17,7 +17,7 @@ import numpy as np
 from nestbench.estimators.kernels.kenward_roger import adjust
 from nestbench.estimators.kernels.linalg import multiply
 from nestbench.estimators.kernels.mixed import MixedFits
-from nestbench.estimators.kernels.random_slopes import fill, gather, shrinkage
+from nestbench.estimators.kernels.slopes_likelihood import fill, gather, shrinkage
 from nestbench.sim.batch import Floats, Ints
 from nestbench.sim.compiled import kernel
 

@@ -34,7 +34,8 @@ from nestbench.estimators.kernels.mixed import (
     put_vector,
 )
 from nestbench.estimators.kernels.random_intercept import EXACT_FIT, whiten
-from nestbench.estimators.kernels.random_slopes import SMALL, STEPS, VANISHED, products, radius_of, trust_step
+from nestbench.estimators.kernels.slopes_likelihood import products
+from nestbench.estimators.kernels.trust_region import SMALL, STEPS, VANISHED, radius_of, trust_step
 from nestbench.sim.batch import Floats, Ints
 from nestbench.sim.compiled import kernel
 

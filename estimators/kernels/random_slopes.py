@@ -1,20 +1,6 @@
-r"""Gaussian random intercepts and slopes, exactly, from school cross-products.
+r"""Gaussian random intercepts and slopes, exactly: the maximum of `slopes_likelihood` over theta.
 
-y_g = X_g beta + Z_g u_g + e_g, Var(u_g) = sigma^2 Psi, Psi = Lambda Lambda', theta the free entries of Lambda. With
-W = [X y], C_g = W_g'Z_g, A = sum W_g'W_g and K_g = Lambda (I + Lambda'Z_g'Z_g Lambda)^-1 Lambda',
-
-    B = sigma^2 W'V^-1W = A - sum C_g K_g C_g',   F_g = sigma^2 W_g'V^-1Z_g = C_g (I - K_g Z_g'Z_g),
-    N_g = sigma^2 Z_g'V^-1Z_g = Z_g'Z_g (I - K_g Z_g'Z_g).
-
-The profiled -2l = nu (1 + log(2 pi RSS/nu)) + log|V| [+ log|B_xx|] has these derivatives along D_a = dPsi/dtheta_a,
-with B = LL', Omega = L^-T diag(1 .. 1, nu) L^-1 (0 .. 0, nu for ML), H_g = F_g'Omega F_g and
-M_a = -L^-1 (sum F_g D_a F_g') L^-T:
-
-    (-2l)_a  = tr(G D_a),   G = sum (N_g - H_g),
-    (-2l)_ab = sum tr((2 H_g - N_g) D_a N_g D_b) + tr(G D_ab)
-               - nu (2 sum_i M_a,iy M_b,iy + M_a,yy M_b,yy) [- sum_ij M_a,ij M_b,ij].
-
-It is minimised by a trust-region Newton method from the best of a few diagonal starts. Entries Lambda_jj that vanish
+-2l is minimised by a trust-region Newton method from the best of a few diagonal starts. Entries Lambda_jj that vanish
 are a boundary: there -2l is even in them, so that it is an ordinary stationary point in theta.
 Sources: Bates et al. (2015); Nocedal & Wright (2006), ch. 4.
 """
@@ -25,7 +11,7 @@ import math
 
 import numpy as np
 
-from nestbench.estimators.kernels.linalg import cholesky, eigen, invert_lower
+from nestbench.estimators.kernels.linalg import cholesky, invert_lower
 from nestbench.estimators.kernels.mixed import (
     BOUNDARY,
     MANY_EFFECTS,
@@ -41,276 +27,16 @@ from nestbench.estimators.kernels.mixed import (
     put,
     put_vector,
 )
-from nestbench.estimators.kernels.random_intercept import EXACT_FIT, whiten
+from nestbench.estimators.kernels.random_intercept import EXACT_FIT
+from nestbench.estimators.kernels.slopes_likelihood import (
+    criterion,
+    derivatives,
+    fill,
+    gather,
+)
+from nestbench.estimators.kernels.trust_region import SMALL, STEPS, VANISHED, radius_of, trust_step
 from nestbench.sim.batch import Floats, Ints
 from nestbench.sim.compiled import kernel
-
-STEPS = 200
-SMALL = 1e-6
-"""A step of Newton's method below this, in units of 1/(root mean square of Z), is the last: its error is its square."""
-VANISHED = 1e-5
-"""A diagonal entry of Lambda below this is a zero: the optimum is on the boundary."""
-
-
-@kernel
-def gather(
-    cross: Floats, first: int, last: int, columns: Ints, z: Ints, offset: Floats, unit: Floats, a: Floats, cz: Floats,
-    zz: Floats,
-) -> None:  # fmt: skip
-    """Write A [D, D], the C_g [G, D, q] and Z_g'Z_g [G, q, q] of Z = (columns `z` of W + `offset`) * `unit`."""
-    size, q = columns.shape[0], z.shape[0]
-    a[:] = 0.0
-    for g in range(first, last):
-        s = cross[g]
-        for i in range(size):
-            for j in range(size):
-                a[i, j] += s[columns[i], columns[j]]
-            for k in range(q):
-                cz[g - first, i, k] = unit[k] * (s[columns[i], z[k]] + offset[k] * s[columns[i], 0])
-        for k in range(q):
-            for j in range(q):
-                shifted = s[z[k], z[j]] + offset[k] * s[0, z[j]] + offset[j] * s[z[k], 0]
-                zz[g - first, k, j] = unit[k] * unit[j] * (shifted + offset[k] * offset[j] * s[0, 0])
-
-
-@kernel
-def shrinkage(lam: Floats, zz: Floats, m: Floats, u: Floats, k: Floats) -> float:
-    """Write K = Lambda (I + Lambda'Z'Z Lambda)^-1 Lambda' to `k` and return log|I + Lambda'Z'Z Lambda|."""
-    q = lam.shape[0]
-    for i in range(q):
-        for j in range(q):
-            total = 0.0
-            for h in range(q):
-                total += zz[i, h] * lam[h, j]
-            u[i, j] = total
-    for i in range(q):
-        for j in range(q):
-            total = 1.0 if i == j else 0.0
-            for h in range(q):
-                total += lam[h, i] * u[h, j]
-            m[i, j] = total
-    if not cholesky(m):
-        return math.nan
-    log = 0.0
-    for i in range(q):
-        log += 2.0 * math.log(m[i, i])
-        for j in range(q):
-            total = lam[j, i]
-            for h in range(i):
-                total -= m[i, h] * u[h, j]
-            u[i, j] = total / m[i, i]
-    for i in range(q):
-        for j in range(q):
-            total = 0.0
-            for h in range(q):
-                total += u[h, i] * u[h, j]
-            k[i, j] = total
-    return log
-
-
-@kernel
-def criterion(
-    lam: Floats, schools: int, a: Floats, cz: Floats, zz: Floats, nu: float, restricted: bool, b: Floats, kk: Floats,
-    work: Floats,
-) -> float:  # fmt: skip
-    """Return -2l; leave L in `b` [D, D] and the K_g in `kk` [G, q, q]. inf where B is not positive definite."""
-    d, q = a.shape[0], lam.shape[0]
-    put(a, b)
-    log_v = 0.0
-    for g in range(schools):
-        log_v += shrinkage(lam, zz[g], work[0], work[1], kk[g])
-        for i in range(d):
-            for k in range(q):
-                total = 0.0
-                for h in range(q):
-                    total += kk[g, k, h] * cz[g, i, h]
-                for j in range(i + 1):
-                    b[i, j] -= total * cz[g, j, k]
-    if not (math.isfinite(log_v) and cholesky(b)):
-        return math.inf
-    value = nu * (1.0 + math.log(2.0 * math.pi * b[d - 1, d - 1] ** 2 / nu)) + log_v
-    if restricted:
-        for i in range(d - 1):
-            value += 2.0 * math.log(b[i, i])
-    return value
-
-
-@kernel
-def accumulate_schools(
-    schools: int, cz: Floats, zz: Floats, kk: Floats, omega: Floats, e: Floats, gradient: Floats, tensor: Floats
-) -> None:  # fmt: skip
-    """Write E_ij = sum F_i F_j' [q, q, D, D] (i >= j), G [q, q] and T_ijkl = sum (2 H - N)_ij N_kl [q, q, q, q]."""
-    d, q = cz.shape[1], cz.shape[2]
-    f, n, h = np.empty((d, q)), np.empty((q, q)), np.empty((q, q))
-    of, rest = np.empty((d, q)), np.empty((q, q))
-    e[:] = 0.0
-    gradient[:] = 0.0
-    tensor[:] = 0.0
-    for g in range(schools):
-        for i in range(q):
-            for j in range(q):
-                total = 1.0 if i == j else 0.0
-                for k in range(q):
-                    total -= kk[g, i, k] * zz[g, k, j]
-                rest[i, j] = total
-        for i in range(q):
-            for j in range(q):
-                total = 0.0
-                for k in range(q):
-                    total += zz[g, i, k] * rest[k, j]
-                n[i, j] = total
-        for i in range(d):
-            for j in range(q):
-                total = 0.0
-                for k in range(q):
-                    total += cz[g, i, k] * rest[k, j]
-                f[i, j] = total
-        for i in range(d):
-            for j in range(q):
-                total = 0.0
-                for k in range(d):
-                    total += omega[i, k] * f[k, j]
-                of[i, j] = total
-        for i in range(q):
-            for j in range(q):
-                total = 0.0
-                for k in range(d):
-                    total += f[k, i] * of[k, j]
-                h[i, j] = total
-        for i in range(q):
-            for j in range(i + 1):
-                for k in range(d):
-                    for m in range(d):
-                        e[i, j, k, m] += f[k, i] * f[m, j]
-        for i in range(q):
-            for j in range(q):
-                gradient[i, j] += n[i, j] - h[i, j]
-                twice = 2.0 * h[i, j] - n[i, j]
-                for k in range(q):
-                    for m in range(q):
-                        tensor[i, j, k, m] += twice * n[k, m]
-
-
-@kernel
-def direction(lam: Floats, row: int, col: int, out: Floats) -> None:
-    """Write D_a = dPsi/dLambda_row,col = e_row Lambda_col' + Lambda_col e_row'."""
-    q = lam.shape[0]
-    out[:] = 0.0
-    for k in range(q):
-        out[row, k] += lam[k, col]
-        out[k, row] += lam[k, col]
-
-
-@kernel
-def derivatives(
-    lam: Floats, rows: Ints, cols: Ints, schools: int, cz: Floats, zz: Floats, kk: Floats, b: Floats, nu: float,
-    restricted: bool, slope: Floats, hessian: Floats, db: Floats, whitened: Floats,
-) -> None:  # fmt: skip
-    """Write the first derivatives [m] and the Hessian [m, m] of -2l; dB/dtheta to `db`, M to `whitened` [m, D, D].
-
-    `b` holds L.
-    """
-    d, q, m = b.shape[0], lam.shape[0], rows.shape[0]
-    linv, omega, work = np.empty((d, d)), np.empty((d, d)), np.empty((d, d))
-    e, gradient, tensor = np.empty((q, q, d, d)), np.empty((q, q)), np.empty((q, q, q, q))
-    dd = np.empty((m, q, q))
-    invert_lower(b, linv)
-    for i in range(d):
-        for j in range(d):
-            total = nu * linv[d - 1, i] * linv[d - 1, j]
-            if restricted:
-                for k in range(d - 1):
-                    total += linv[k, i] * linv[k, j]
-            omega[i, j] = total
-    accumulate_schools(schools, cz, zz, kk, omega, e, gradient, tensor)
-    for a in range(m):
-        direction(lam, rows[a], cols[a], dd[a])
-        slope[a] = 0.0
-        db[a, :, :] = 0.0
-        for i in range(q):
-            for j in range(q):
-                slope[a] += gradient[i, j] * dd[a, i, j]
-                for k in range(d):
-                    for h in range(d):
-                        db[a, k, h] -= dd[a, i, j] * (e[i, j, k, h] if i >= j else e[j, i, h, k])
-        whiten(linv, db[a], work, whitened[a])
-    for a in range(m):
-        for c in range(a + 1):
-            total = 0.0
-            for i in range(q):
-                for j in range(q):
-                    for k in range(q):
-                        for h in range(q):
-                            total += tensor[i, j, k, h] * dd[a, j, k] * dd[c, h, i]
-            if cols[a] == cols[c]:
-                total += 2.0 * gradient[rows[a], rows[c]]
-            hessian[a, c] = hessian[c, a] = total - products(whitened[a], whitened[c], nu, restricted)
-
-
-@kernel
-def products(left: Floats, right: Floats, nu: float, restricted: bool) -> float:
-    """Return nu (2 sum_i left_iy right_iy + left_yy right_yy) [+ sum_ij left_ij right_ij for REML]."""
-    p = left.shape[0] - 1
-    total: float = nu * left[p, p] * right[p, p]
-    for i in range(p):
-        total += 2.0 * nu * left[p, i] * right[p, i]
-        if restricted:
-            for j in range(p):
-                total += left[i, j] * right[i, j]
-    return total
-
-
-@kernel
-def trust_step(
-    slope: Floats, hessian: Floats, radius: float, values: Floats, vectors: Floats, step: Floats
-) -> float:
-    """Write the step that minimises the quadratic model within `radius`; return the reduction it predicts.
-
-    In the eigenvectors of the Hessian, step_i = -slope_i/(value_i + mu) with the least mu >= 0 that makes the sum
-    convex and the step short enough. Directions without curvature and slope are left alone.
-    """
-    m = len(slope)
-    copy, along = np.empty((m, m)), np.zeros(m)
-    put(hessian, copy)
-    eigen(copy, values, vectors)
-    largest, least = 0.0, math.inf
-    for i in range(m):
-        largest, least = max(largest, abs(values[i])), min(least, values[i])
-        for j in range(m):
-            along[i] += vectors[j, i] * slope[j]
-    low = max(0.0, -least + 1e-8 * largest) if least < 0.0 else 0.0
-    mu, high = low, 0.0
-    for trial in range(60):
-        length = 0.0
-        for i in range(m):
-            denominator = values[i] + mu
-            if denominator > 1e-12 * largest:
-                length += (along[i] / denominator) ** 2
-        if math.sqrt(length) <= radius * (1.0 + 1e-6):
-            if trial == 0 or math.sqrt(length) >= 0.8 * radius:
-                break
-            high = mu
-        else:
-            low = mu
-        mu = 0.5 * (low + high) if high > 0.0 else max(2.0 * mu, 1e-3 * largest)
-    step[:] = 0.0
-    predicted = 0.0
-    for i in range(m):
-        denominator = values[i] + mu
-        if denominator > 1e-12 * largest:
-            size = -along[i] / denominator
-            predicted -= along[i] * size + 0.5 * values[i] * size * size
-            for j in range(m):
-                step[j] += vectors[j, i] * size
-    return predicted
-
-
-@kernel
-def fill(theta: Floats, rows: Ints, cols: Ints, lam: Floats) -> None:
-    """Write Lambda from its free entries."""
-    lam[:] = 0.0
-    for a in range(len(theta)):
-        lam[rows[a], cols[a]] = theta[a]
 
 
 @kernel
@@ -387,15 +113,6 @@ def maximise(
             if radius < 1e-14:
                 return count + 1, NOT_CONVERGED
     return STEPS, NOT_CONVERGED
-
-
-@kernel
-def radius_of(theta: Floats) -> float:
-    """Return the size that steps are judged by: the largest entry, at most 1 and at least 0.01."""
-    largest = 0.01
-    for i in range(len(theta)):
-        largest = max(largest, abs(theta[i]))
-    return min(largest, 1.0)
 
 
 @kernel

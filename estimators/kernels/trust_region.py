@@ -1,0 +1,75 @@
+"""Newton's method within a trust region, for a handful of parameters: the step, and when it is the last.
+
+Source: Nocedal & Wright (2006), ch. 4.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from nestbench.estimators.kernels.linalg import eigen
+from nestbench.estimators.kernels.mixed import put
+from nestbench.sim.batch import Floats
+from nestbench.sim.compiled import kernel
+
+STEPS = 200
+SMALL = 1e-6
+"""A step of Newton's method below this, in units of 1/(root mean square of Z), is the last: its error is its square."""
+VANISHED = 1e-5
+"""A diagonal entry of Lambda below this is a zero: the optimum is on the boundary."""
+
+
+@kernel
+def trust_step(
+    slope: Floats, hessian: Floats, radius: float, values: Floats, vectors: Floats, step: Floats
+) -> float:
+    """Write the step that minimises the quadratic model within `radius`; return the reduction it predicts.
+
+    In the eigenvectors of the Hessian, step_i = -slope_i/(value_i + mu) with the least mu >= 0 that makes the sum
+    convex and the step short enough. Directions without curvature and slope are left alone.
+    """
+    m = len(slope)
+    copy, along = np.empty((m, m)), np.zeros(m)
+    put(hessian, copy)
+    eigen(copy, values, vectors)
+    largest, least = 0.0, math.inf
+    for i in range(m):
+        largest, least = max(largest, abs(values[i])), min(least, values[i])
+        for j in range(m):
+            along[i] += vectors[j, i] * slope[j]
+    low = max(0.0, -least + 1e-8 * largest) if least < 0.0 else 0.0
+    mu, high = low, 0.0
+    for trial in range(60):
+        length = 0.0
+        for i in range(m):
+            denominator = values[i] + mu
+            if denominator > 1e-12 * largest:
+                length += (along[i] / denominator) ** 2
+        if math.sqrt(length) <= radius * (1.0 + 1e-6):
+            if trial == 0 or math.sqrt(length) >= 0.8 * radius:
+                break
+            high = mu
+        else:
+            low = mu
+        mu = 0.5 * (low + high) if high > 0.0 else max(2.0 * mu, 1e-3 * largest)
+    step[:] = 0.0
+    predicted = 0.0
+    for i in range(m):
+        denominator = values[i] + mu
+        if denominator > 1e-12 * largest:
+            size = -along[i] / denominator
+            predicted -= along[i] * size + 0.5 * values[i] * size * size
+            for j in range(m):
+                step[j] += vectors[j, i] * size
+    return predicted
+
+
+@kernel
+def radius_of(theta: Floats) -> float:
+    """Return the size that steps are judged by: the largest entry, at most 1 and at least 0.01."""
+    largest = 0.01
+    for i in range(len(theta)):
+        largest = max(largest, abs(theta[i]))
+    return min(largest, 1.0)
