@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def compare(
@@ -16,13 +21,11 @@ def compare(
 ) -> None:
     """Say what changed beyond Monte Carlo error, paired where both runs saw the same data sets."""
     from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
 
     from nestbench.commands.output import write_csv
     from nestbench.experiments.storing.store import Store
     from nestbench.reports.comparing.rivals import compare_runs
-    from nestbench.reports.words.wording import plural, rounded
+    from nestbench.reports.words.wording import plural
 
     table = compare_runs(Store.open(first), Store.open(second))
     if csv is not None:
@@ -38,12 +41,35 @@ def compare(
     shown = table if every else table[table["beyond"]]
     if not len(shown):
         return
-    made = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
-    for name in ("condition", "method", "term", "measure"):
-        made.add_column(name, overflow="fold")
-    for name in ("A", "B", "change (MCSE)"):
-        made.add_column(name, justify="right")
+    for line in lines(shown):
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+
+def lines(shown: pd.DataFrame) -> list[str]:
+    """Return a table of the changes under a heading for each condition and term: narrow enough for 60 columns."""
+    from nestbench.reports.words.wording import rounded
+
+    places = [tuple(place) for place in shown[["condition", "term"]].to_numpy().tolist()]
+    rows = [("method", "measure", "A", "B", "change (MCSE)")]
     for row in shown.to_dict("records"):
-        words = [escape(str(row[name])) for name in ("condition", "estimator", "term", "measure")]
-        made.add_row(*words, f"{row['a']:.4g}", f"{row['b']:.4g}", rounded(row["change"], row["mcse"]))
-    console.print(made)
+        numbers = (_like(row["a"], row["mcse"]), _like(row["b"], row["mcse"]))
+        rows.append((row["estimator"], row["measure"], *numbers, rounded(row["change"], row["mcse"])))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    texts = ["  " + "  ".join(_set(row, widths)).rstrip() for row in rows]
+    made = [texts[0]]
+    for place in dict.fromkeys(places):
+        made.append(f"{place[0]}, {place[1]}:")
+        made += [text for text, there in zip(texts[1:], places, strict=True) if there == place]
+    return made
+
+
+def _set(row: tuple[str, ...], widths: list[int]) -> Iterator[str]:
+    for k, (text, width) in enumerate(zip(row, widths, strict=True)):
+        yield text.ljust(width) if k < 2 else text.rjust(width)
+
+
+def _like(value: float, mcse: float) -> str:
+    """Return a value with the decimals that the change has."""
+    from nestbench.reports.words.wording import decimals
+
+    return f"{value:.{decimals(mcse)}f}" if math.isfinite(mcse) and mcse > 0 else f"{value:.4g}"

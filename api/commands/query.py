@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -24,4 +26,5 @@ def query(
     if csv:
         write_csv(answer, None)
     else:
-        typer.echo(answer.to_string(index=False))
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        typer.echo(answer.to_string(index=False, line_width=width))

@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
+
+from nestbench.commands.compare import lines
 
 TOML = """
 [experiment]
@@ -79,3 +82,24 @@ def test_compare_and_query(run: Path) -> None:
     pytest.importorskip("duckdb", reason="the extra nestbench[query] isn't installed")
     said = nestbench("query", run, "select count(*) as rows from fits where term = 'age'", "--csv")
     assert said.split() == ["rows", "48"]
+
+
+def test_changes_are_grouped_and_have_the_decimals_of_their_error() -> None:
+    changes = pd.DataFrame(
+        [
+            ("6 schools", "ols", "age", "coverage", 0.98, 0.9, -0.08, 0.04),
+            ("6 schools", "reml-satt", "age", "se_error", 22.4, -7.2, -29.6, 14.0),
+            ("9 schools", "ols", "resources", "bias", 0.0068, -0.0412, -0.048, 0.02),
+            ("6 schools", "ols", "age", "rmse", 0.5, 0.5, 0.0, 0.0),
+        ],
+        columns=["condition", "estimator", "term", "measure", "a", "b", "change", "mcse"],
+    )
+    assert lines(changes) == [
+        "  method     measure      A      B  change (MCSE)",
+        "6 schools, age:",
+        "  ols        coverage  0.98   0.90   -0.08 (0.04)",
+        "  reml-satt  se_error    22     -7       -30 (14)",
+        "  ols        rmse       0.5    0.5          0 (0)",
+        "9 schools, resources:",
+        "  ols        bias      0.01  -0.04   -0.05 (0.02)",
+    ]
