@@ -41,11 +41,10 @@ def kenward_roger(fit: TextbookFit) -> tuple[Floats, Floats]:
     p, bases = len(fit.beta), _basis(fit)
     h = len(bases) + 1
     pp, qq, info = np.zeros((h, p, p)), np.zeros((h, h, p, p)), np.zeros((h, h))
-    psi = 0.5 * np.einsum("a,aij->ij", fit.theta, fit.model.first(fit.theta))
     for s in fit.model.stacks:
         for x, z in zip(s.x, s.z, strict=True):
             n = len(x)
-            w = np.linalg.inv(np.eye(n) + z @ psi @ z.T)
+            w = np.linalg.inv(np.eye(n) + z @ fit.psi @ z.T)
             g = [*(z @ b @ z.T for b in bases), np.eye(n)]
             for i in range(h):
                 pp[i] -= x.T @ w @ g[i] @ w @ x
@@ -66,11 +65,10 @@ def kenward_roger(fit: TextbookFit) -> tuple[Floats, Floats]:
 
 def cr2(fit: TextbookFit) -> tuple[Floats, Floats]:
     """Return CR2 standard errors and Satterthwaite df of each coefficient [p]."""
-    psi = 0.5 * np.einsum("a,aij->ij", fit.theta, fit.model.first(fit.theta))
     scores, spread, cross = [], [], []
     for s in fit.model.stacks:
         for y, x, z in zip(s.y, s.x, s.z, strict=True):
-            v = np.eye(len(y)) + z @ psi @ z.T
+            v = np.eye(len(y)) + z @ fit.psi @ z.T
             a = adjustment(v, x @ fit.c @ x.T)
             rows = fit.model.l @ fit.c @ x.T @ np.linalg.inv(v) @ a
             scores.append(rows @ (y - x @ fit.beta))

@@ -11,7 +11,7 @@ from nestbench.estimators import mixed_inference
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.estimator import Engine, Options
 from nestbench.estimators.mixed_search import check, several, single
-from nestbench.estimators.mixed_textbook import TextbookFit, factor_of, free_entries, textbook_of
+from nestbench.estimators.mixed_textbook import TextbookFit, effects, factor_of, free_entries, textbook_of
 from nestbench.estimators.mixedlm_guarded import UNCHECKED, evaluate, optimum
 from nestbench.estimators.ols import least_squares
 from nestbench.estimators.reference import Answer, DataSet, full_rank, matrices_of, reference_engine
@@ -66,10 +66,9 @@ def textbook_engine(inference: Inference, restricted: bool = True) -> Engine:
         def fit_one(data: DataSet) -> Answer:
             fit = batch.once(textbook_fit, data.sample.index, model, restricted, diagonal)
             std_error, df = inference(fit, data)
-            psi = 0.5 * np.einsum("a,aij->ij", fit.theta, fit.model.first(fit.theta))
             score = float(np.abs(fit.score).max()) / 2.0
-            quantities = components(terms, psi, fit.sigma2, -0.5 * fit.criterion, score)
-            status = FitStatus.BOUNDARY if singular(fit, data.z) else FitStatus.OK
+            quantities = components(terms, fit.relative, fit.sigma2, -0.5 * fit.criterion, score)
+            status = FitStatus.BOUNDARY if singular(fit) else FitStatus.OK
             return Answer(fit.estimate, std_error, df, status, quantities)
 
         return reference_engine(fit_one, quantities=quantity_names(terms))(batch, model, options)
@@ -111,18 +110,21 @@ def textbook_fit(batch: Batch, index: int, model: Model, restricted: bool, diago
     whole = batch.once(matrices_of, model).of(batch.replication(index), {})
     data = whole.keep(full_rank(whole).columns)
     check(data)
-    q = data.z.shape[1]
-    written = textbook_of(data, factor_of(q, diagonal), restricted)
-    if q == 1:
-        return single(written)
-    return several(written, free_entries(q, diagonal), np.sqrt((data.z**2).mean(axis=0)))
+    terms = batch.once(design_of, model).random_terms
+    q = len(terms)
+    z, back = effects(data.z, None if diagonal else intercept_of(terms))
+    written = textbook_of(data, factor_of(q, diagonal), restricted, z, back)
+    return single(written) if q == 1 else several(written, free_entries(q, diagonal))
 
 
-def singular(fit: TextbookFit, z: Floats) -> bool:
-    """Whether the random effects' relative covariance, in units of Z, is singular."""
-    psi = 0.5 * np.einsum("a,aij->ij", fit.theta, fit.model.first(fit.theta))
-    units = np.sqrt((z**2).mean(axis=0))
-    return bool(np.linalg.eigvalsh(psi * np.outer(units, units))[0] < 1e-10)
+def intercept_of(terms: tuple[str, ...]) -> int | None:
+    """Return which of the random terms is the intercept."""
+    return terms.index("Intercept") if "Intercept" in terms else None
+
+
+def singular(fit: TextbookFit) -> bool:
+    """Whether the covariance of the random effects is singular."""
+    return bool(np.linalg.eigvalsh(fit.psi)[0] < 1e-10)
 
 
 def statsmodels_engine(restricted: bool) -> Engine:
@@ -145,7 +147,8 @@ def _by_statsmodels(data: DataSet, terms: tuple[str, ...], restricted: bool) -> 
     check(data)
     inner, back, shift = data.standardised()
     unit = float(np.sqrt(least_squares(inner, data.y).scale))
-    inner = replace(inner, y=inner.y / unit)
+    z, effects_back = effects(data.z, intercept_of(terms))
+    inner = replace(inner, y=inner.y / unit, z=z)
     model, relative, units, score_ok = optimum(inner, restricted)
     fit = evaluate(model, relative, units)
     relative, floor = relative / np.outer(units, units), 1e-7
@@ -160,7 +163,7 @@ def _by_statsmodels(data: DataSet, terms: tuple[str, ...], restricted: bool) -> 
         unit * np.sqrt(np.diag(covariance)),
         np.inf,
         FitStatus.NOT_CONVERGED if not score_ok else FitStatus.BOUNDARY if on_floor else FitStatus.OK,
-        components(terms, relative, unit**2 * fit.scale, loglik, np.nan),
+        components(terms, effects_back @ relative @ effects_back.T, unit**2 * fit.scale, loglik, np.nan),
         "" if score_ok else UNCHECKED,
     )
 

@@ -18,6 +18,7 @@ VANISHED = 1e-5
 """A diagonal entry of Lambda below this, for columns of Z of unit root mean square, may be a zero."""
 
 NO_SCHOOL_DF = "no degrees of freedom between schools are left: the school variance is not identified"
+ZERO_COLUMN = "a column of the random part is zero for every student: its variance is not identified"
 MANY_EFFECTS = "no more students than random effects: their variances are not identified"
 CONFOUNDED = "every school has one class, or every class one student: the class variance is not identified"
 ONE_STUDENT = "one student per school: school and residual variance can't be told apart"
@@ -45,6 +46,8 @@ def check(data: DataSet) -> None:
         raise CannotFit(NO_SCHOOL_DF)
     if data.sizes.max() == 1:
         raise CannotFit(ONE_STUDENT)
+    if not data.z.any(axis=0).all():
+        raise CannotFit(ZERO_COLUMN)
     if n <= data.z.shape[1] * data.schools:
         raise CannotFit(MANY_EFFECTS)
     both = np.column_stack([data.x, dummies])
@@ -93,24 +96,21 @@ def _left_of_root(slope: Callable[[float], float], right: float) -> float:
     return low
 
 
-def several(model: Textbook, free: list[tuple[int, int]], units: Floats) -> TextbookFit:
+def several(model: Textbook, free: list[tuple[int, int]]) -> TextbookFit:
     """Minimise over several thetas by a trust region with exact derivatives, from a few starts.
 
     Parameters
     ----------
     free : list of (row, column)
-        Which entry of Lambda each theta is.
-    units : float64 [q]
-        Root mean square of each column of Z.
+        Which entry of Lambda each theta is, for columns of Z of unit spread.
     """
-    scale = np.array([1.0 / units[i] for i, _ in free])
 
-    def evaluate(scaled: Floats) -> tuple[float, Floats]:
-        fit = fit_at(model, scale * scaled, False)
-        return fit.criterion, scale * fit.score
+    def evaluate(theta: Floats) -> tuple[float, Floats]:
+        fit = fit_at(model, theta, False)
+        return fit.criterion, fit.score
 
-    def hessian(scaled: Floats) -> Floats:
-        return np.asarray(scale[:, None] * fit_at(model, scale * scaled).hessian * scale)
+    def hessian(theta: Floats) -> Floats:
+        return fit_at(model, theta).hessian
 
     ends = []
     for start in STARTS:
@@ -119,25 +119,25 @@ def several(model: Textbook, free: list[tuple[int, int]], units: Floats) -> Text
             evaluate, first, jac=True, hess=hessian, method="trust-exact", options={"gtol": 1e-7}
         )
         ends.append(found.x)
-    best = min(ends, key=lambda scaled: evaluate(scaled)[0])
-    return fit_at(model, scale * _finish(best, evaluate, hessian, free))
+    best = min(ends, key=lambda theta: evaluate(theta)[0])
+    return fit_at(model, _finish(best, evaluate, hessian, free))
 
 
 def _finish(
-    scaled: Floats,
+    theta: Floats,
     evaluate: Callable[[Floats], tuple[float, Floats]],
     hessian: Callable[[Floats], Floats],
     free: list[tuple[int, int]],
 ) -> Floats:
     """Take last Newton steps, put diagonal entries that have vanished to 0, make the others positive."""
     for _ in range(4):
-        step = np.linalg.pinv(hessian(scaled), rcond=1e-10, hermitian=True) @ evaluate(scaled)[1]
+        step = np.linalg.pinv(hessian(theta), rcond=1e-10, hermitian=True) @ evaluate(theta)[1]
         if np.abs(step).max() < 1e-2:
-            scaled = scaled - step
-    scaled = scaled.copy()
+            theta = theta - step
+    theta = theta.copy()
     for a, (i, j) in enumerate(free):
-        if i == j and abs(scaled[a]) < VANISHED:
-            scaled[a] = 0.0
-        elif i == j and scaled[a] < 0:
-            scaled[[b for b, (_, h) in enumerate(free) if h == j]] *= -1.0
-    return scaled
+        if i == j and abs(theta[a]) < VANISHED:
+            theta[a] = 0.0
+        elif i == j and theta[a] < 0:
+            theta[[b for b, (_, h) in enumerate(free) if h == j]] *= -1.0
+    return theta

@@ -36,12 +36,13 @@ class Textbook:
     """A model on one data set: the schools by size, and Psi = 1/2 sum_ab theta_a theta_b second[a, b] [m, m, q, q].
 
     The columns of X are those of Q in X = Q R, so that nearly dependent columns lose no digits: the coefficients as
-    named are l beta with l = R^-1.
+    named are l beta with l = R^-1, and the random effects as named are `back` u.
     """
 
     stacks: tuple[Stack, ...]
     second: Floats
     l: Floats  # noqa: E741
+    back: Floats
     nu: int
     restricted: bool
 
@@ -77,6 +78,16 @@ class TextbookFit:
         """Coefficients of the terms as named [p]."""
         return self.model.l @ self.beta
 
+    @property
+    def psi(self) -> Floats:
+        """Var(u)/sigma^2 of the model's own random effects [q, q]."""
+        return np.asarray(0.5 * np.einsum("a,aij->ij", self.theta, self.model.first(self.theta)))
+
+    @property
+    def relative(self) -> Floats:
+        """Var(u)/sigma^2 of the random effects as named [q, q]."""
+        return self.model.back @ self.psi @ self.model.back.T
+
     def variances(self, matrix: Floats) -> Floats:
         """Return diag(l M l') [p]."""
         return np.asarray(np.einsum("ki,ij,kj->k", self.model.l, matrix, self.model.l))
@@ -99,16 +110,35 @@ def factor_of(q: int, diagonal: bool = False) -> Floats:
     return second
 
 
-def textbook_of(data: DataSet, second: Floats, restricted: bool, z: Floats | None = None) -> Textbook:
-    """Return the model of one data set; `z` [n, q] instead of the data set's own."""
+def textbook_of(
+    data: DataSet, second: Floats, restricted: bool, z: Floats | None = None, back: Floats | None = None
+) -> Textbook:
+    """Return the model of one data set; `z` [n, q] instead of the data set's own, which is `z` back^-1."""
     z = data.z if z is None else z
+    back = np.eye(z.shape[1]) if back is None else back
     q, r = np.linalg.qr(data.x)
     stacks = []
     for size in np.unique(data.sizes):
         rows = data.starts[data.sizes == size][:, None] + np.arange(size)
         stacks.append(Stack(data.y[rows], q[rows], z[rows]))
     n, p = data.x.shape
-    return Textbook(tuple(stacks), second, np.linalg.inv(r), n - p if restricted else n, restricted)
+    return Textbook(tuple(stacks), second, np.linalg.inv(r), back, n - p if restricted else n, restricted)
+
+
+def effects(z: Floats, intercept: int | None) -> tuple[Floats, Floats]:
+    """Return Z in columns of unit spread, centred given an intercept, and B [q, q]: Z B is what is returned.
+
+    Correlated random effects are the same model in either: u = B u'. A column that is constant stays where it is.
+    """
+    centre = np.zeros(z.shape[1])
+    if intercept is not None:
+        centre = np.where(np.ptp(z, axis=0) > 1e-12 * np.abs(z).max(axis=0), z.mean(axis=0), 0.0)
+    spread = np.sqrt(((z - centre) ** 2).mean(axis=0))
+    spread[spread == 0.0] = 1.0
+    back = np.diag(1.0 / spread)
+    if intercept is not None:
+        back[intercept] -= centre / spread
+    return (z - centre) / spread, back
 
 
 def fit_at(model: Textbook, theta: Floats, with_hessian: bool = True) -> TextbookFit:

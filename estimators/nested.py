@@ -165,7 +165,7 @@ def textbook_fit(batch: Batch, index: int, model: Model) -> TextbookFit:
     second = np.zeros((2, 2, z.shape[1], z.shape[1]))
     second[1, 1, 0, 0] = 2.0
     second[0, 0, 1:, 1:] = 2.0 * np.eye(z.shape[1] - 1)
-    return several(textbook_of(data, second, True, z), [(0, 0), (1, 1)], np.ones(2))
+    return several(textbook_of(data, second, True, z), [(0, 0), (1, 1)])
 
 
 def method(name: str, info: Info, inference: Inference, textbook: TextbookInference) -> Estimator:

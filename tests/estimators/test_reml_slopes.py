@@ -123,6 +123,34 @@ def test_the_origin_and_unit_of_age_do_not_matter() -> None:
         )
 
 
+@pytest.mark.parametrize("name", ["reml-satt", "reml-kr", "reml-cr2", "reml-z"])
+def test_a_slope_far_from_its_origin_is_fitted_alike_by_both_engines(name: str) -> None:
+    """Years 2000 .. 2020: intercept and slope correlate by all but 1e-5, and no direction may be lost for it."""
+    sizes = np.full(3 * 12, 8)
+    rng, school = np.random.default_rng(3), np.repeat(np.arange(len(sizes)), sizes)
+    year = rng.integers(2000, 2021, len(school)).astype(float)
+    level, slope = rng.normal(size=(2, len(sizes)))[:, school]
+    income = 300 * level + (10 + 100 * slope) * (year - 2010) + 1000 * rng.normal(size=len(school))
+    batch = Batch(
+        columns={"income": income, "year": year},
+        group="school",
+        school_offsets=offsets_of(sizes),
+        replication_offsets=offsets_of(np.full(3, 12)),
+        replications=np.arange(3),
+        streams=StreamSource(1, "years"),
+    )
+    centred = replace(batch, columns={"income": income, "year": year - 2010}, _memo={})
+    model = Model("income ~ year", random="1 + year")
+    got, expected = (get(name).fit(batch, model, engine) for engine in ("batched", "reference"))
+    rtol = 1e-4 if name == "reml-z" else 1e-7
+    assert FitStatus.OK in got.status
+    np.testing.assert_array_equal(got.status, expected.status)
+    for field in ("estimate", "std_error", "df"):
+        np.testing.assert_allclose(getattr(expected, field), getattr(got, field), rtol=rtol, err_msg=field)
+    near = get(name).fit(centred, model, "reference")
+    np.testing.assert_allclose(expected.df[:, 1], near.df[:, 1], rtol=rtol)
+
+
 def test_three_random_effects_and_one_without_intercept() -> None:
     batch = drawn().take([30, 39])
     extra = replace(batch, columns={**batch.columns, "hours": np.sin(7.0 * batch.columns["age"])}, _memo={})
