@@ -76,23 +76,34 @@
   }
 
   function readVega() {
+    if (window.vegaEmbed) return;
     const script = document.createElement("script");
     script.textContent = $("vega").textContent;
     document.body.append(script);
   }
 
   // One figure after the other, with a pause in which the page can answer; a later choice makes a drawing needless.
-  let queue = null;
+  let queue = painted;
   function draw(figure) {
+    const turn = begin(figure);
+    figure.waiting = true;
+    queue = queue.then(() => turn === figure.turn && drawn(figure, turn)).catch((error) => console.error(error)).then(pause);
+  }
+
+  // Printing doesn't wait for a queue.
+  const drawForPrint = () => figures.filter((figure) => figure.stale || figure.waiting)
+    .forEach((figure) => drawn(figure, begin(figure)));
+
+  function begin(figure) {
     figure.stale = false;
     figure.turn += 1;
-    const turn = figure.turn;
-    queue = (queue ?? painted.then(readVega)).then(() => turn === figure.turn && drawn(figure, turn))
-      .catch((error) => console.error(error)).then(pause);
+    return figure.turn;
   }
 
   // A choice may change while a figure is being drawn: only the newest drawing reaches the page.
   async function drawn(figure, turn) {
+    readVega();
+    figure.waiting = false;
     const rows = chosen(figure);
     figure.save.hidden = rows.length === 0;
     if (!rows.length) {
@@ -140,7 +151,7 @@
       URL.revokeObjectURL(link.href);
     });
   });
-  window.addEventListener("beforeprint", () => figures.filter((figure) => figure.stale).forEach(draw));
+  window.addEventListener("beforeprint", drawForPrint);
   let lastWidth = window.innerWidth;
   let waiting = 0;
   window.addEventListener("resize", () => {

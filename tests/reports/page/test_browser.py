@@ -252,6 +252,16 @@ def test_words_come_before_figures(opened: Any, page: Path) -> None:
     wait(opened, "document.querySelector('#figure-bias svg') !== null")
 
 
+def test_every_figure_is_printed(opened: Any, page: Path) -> None:
+    size(opened, 390, 844)
+    opened.get(page.as_uri())
+    opened.execute_script(
+        f"addEventListener('afterprint', () => {{ window.printed = (() => {{ {DONE} }})(); }})"
+    )
+    opened.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})
+    assert opened.execute_script("return window.printed") == 6
+
+
 def test_saves_svg(opened: Any) -> None:
     opened.execute_script(
         "window.saved = null; const old = URL.createObjectURL;"
