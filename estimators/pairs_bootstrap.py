@@ -2,9 +2,9 @@
 
 A school drawn k times counts k times, so a draw is the weighted sum of school cross-products,
 ``b* = (sum k_g X_g'X_g)^-1 sum k_g X_g'y_g``. The standard error is the SD of b*, the interval its percentiles, the
-p-value twice the smaller share on one side of 0, counting the estimate itself. Draws in which a term is not estimable
-(a treatment of few schools that none of them holds) have no b* and are left out; that alone makes the method fail where
-treated schools are few.
+p-value twice the smaller share on one side of 0, counting the estimate itself; a draw at 0 is on both sides. Draws in
+which a term is not estimable (a treatment of few schools that none of them holds) have no b* and are left out; that
+alone makes the method fail where treated schools are few.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ from nestbench.sim.moments import moments_of
 Mask = npt.NDArray[np.bool_]
 SINGULAR = 1e-10
 """Smallest eigenvalue of a draw's scaled cross-product below which a term is not estimable in it."""
+ZERO = 1e-9
+"""A draw this near to 0, in standard errors, is 0 up to rounding: no sign is read off it."""
 LEFT_OUT = "in some draws a term is not estimable: they are left out"
 BLOCK = 2_000_000
 """Numbers a block of draws may hold at once in the reference engine."""
@@ -67,7 +69,8 @@ def answer_of(own: Floats, drawn: Floats, good: Mask, level: float) -> Answer:
     if not (spread > 1e-9 * np.abs(kept).max(axis=0)).all():
         raise CannotFit("a term has the same estimate in every draw")
     low, high = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    fewer = np.minimum((kept <= 0).sum(axis=0), (kept >= 0).sum(axis=0))
+    reach = ZERO * spread
+    fewer = np.minimum((kept <= reach).sum(axis=0), (kept >= -reach).sum(axis=0))
     p_value = np.minimum(2.0 * (fewer + 1.0) / (len(kept) + 1.0), 1.0)
     message = "" if good.all() else LEFT_OUT
     none = np.full(len(own), np.nan)
