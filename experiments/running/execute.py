@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import replace
 
@@ -185,7 +185,7 @@ def _works(
         yield Work.of(experiment, task, guarded=deaths[task.key] >= DEATHS)
 
 
-def _map(works: Iterator[Work], workers: int, backend: Backend) -> Iterator[Outcome]:
+def _map(works: Iterator[Work], workers: int, backend: Backend) -> Generator[Outcome, None, None]:
     with backend.open(workers) as jobs:
         parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
         stream = parallel(joblib.delayed(perform_apart if jobs == 1 else perform)(work) for work in works)
