@@ -62,7 +62,7 @@ def codes_of(
     streams: StreamSource, replication: int, schools: int, draws: int, weights: str
 ) -> tuple[Codes, bool]:
     """Return which of the weights each school gets in each draw, uint8 [G, B], and whether these are all there are."""
-    if weights == "rademacher" and 2.0**schools <= draws:
+    if weights == "rademacher" and 2**schools <= draws:
         vectors = np.arange(2**schools)
         return ((vectors >> np.arange(schools)[:, None]) & 1).astype(np.uint8), True
     stream = streams.at(replication, "bootstrap")

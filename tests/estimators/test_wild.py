@@ -16,6 +16,7 @@ from nestbench.sim.errors import InvalidInput
 from nestbench.sim.layout import Layout
 from nestbench.sim.model import Model
 from nestbench.sim.random_intercept import RandomIntercept
+from nestbench.sim.streams import StreamSource
 from tests.golden.reference import Golden, models_with, named
 
 
@@ -132,3 +133,9 @@ def test_draws_belong_to_the_replication() -> None:
 def test_wrong_options_say_what_is_allowed(option: dict[str, object], words: str) -> None:
     with pytest.raises(InvalidInput, match=words):
         get({"name": "ols-wild", **option}).fit(drawn(5), Model("grade ~ age"))
+
+
+def test_more_schools_than_a_float_has_powers_of_two() -> None:
+    codes, exact = wild.codes_of(StreamSource(1, "many"), 0, 1100, 9, "rademacher")
+    assert codes.shape == (1100, 9)
+    assert not exact
