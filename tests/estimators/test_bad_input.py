@@ -198,8 +198,10 @@ def check_numbers(seed: int, sizes: tuple[int, ...], kind: str, name: str) -> No
         * np.nanmax(np.abs(well.back), initial=0.0)
         / max(well.unit, 1e-300)
     )
-    assert (off <= rtol * (size[there] + reach)).all(), (off, size)
-    np.testing.assert_allclose(got.std_error[0, at][there], expected.std_error[there], rtol=rtol)
+    rounding = 4e-16 * np.abs(expected.estimate[there])
+    assert (off <= rtol * (size[there] + reach) + rounding).all(), (off, size)
+    apart = np.abs(got.std_error[0, at] - expected.std_error)[there]
+    assert (apart <= rtol * size[there] + rounding).all(), (apart, size)
     np.testing.assert_allclose(got.df[0, at][there], expected.df[there], rtol=10 * rtol)
 
 
@@ -243,6 +245,10 @@ def check_mixed(seed: int, sizes: tuple[int, ...], kind: str, name: str) -> None
         loglik += np.linalg.slogdet(well.back / well.unit)[1]
     assert got.quantities["(loglik)"][0] == pytest.approx(loglik, rel=1e-7, abs=1e-5)
     best = mixed_dense.profiled(well.y, well.x, v, restricted)
+    by_reference = np.isnan(got.quantities["(iterations)"][0])
+    far = mixed_dense.profiled(well.y, well.x, np.eye(n) + 1e8 * parts[0], restricted)
+    if by_reference and far < best:
+        return  # a likelihood without bound: the search of the reference takes the maximum at hand
     for theta in np.geomspace(1e-2, 1e2, 13):
         for part in parts[:-1]:
             other = np.eye(n) + theta**2 * part
