@@ -167,13 +167,13 @@ def maximise(
 ) -> tuple[int, int]:  # fmt: skip
     """Write the optimum to `theta`; return the evaluations it took and a code.
 
-    theta = 0 to see what is identified, a grid of starts up to 25.6 (small data can have two maxima, the better one
+    theta = 0 to see what is identified, a grid of starts from .03 to 22 (small data can have several maxima, the best one
     where little is left within classes), then a trust-region Newton method; one call of `profile` serves them all.
     """
     p = a.shape[0] - 1
     values, vectors, step, trial = np.empty(2), np.empty((2, 2)), np.zeros(2), np.empty(2)
     new_slope, new_hessian = np.empty(2), np.empty((2, 2))
-    now, radius, predicted, starts = math.inf, 1.0, 0.0, 26
+    now, radius, predicted, starts = math.inf, 1.0, 0.0, 50
     for count in range(STEPS):
         searching = count >= starts
         if searching:
@@ -190,7 +190,7 @@ def maximise(
                 for i in range(2):
                     trial[i] = theta[i] + 0.1 * (vectors[i, 0] if values[0] == least else vectors[i, 1])
         else:
-            trial[0], trial[1] = 0.1 * 4.0 ** ((count - 1) % 5), 0.1 * 4.0 ** ((count - 1) // 5)
+            trial[0], trial[1] = 0.03 * 3.0 ** ((count - 1) % 7), 0.03 * 3.0 ** ((count - 1) // 7)
             if count == 0:
                 trial[0] = trial[1] = 0.0
         after = profile(

@@ -198,7 +198,9 @@ def check_numbers(seed: int, sizes: tuple[int, ...], kind: str, name: str) -> No
         * np.nanmax(np.abs(well.back), initial=0.0)
         / max(well.unit, 1e-300)
     )
-    rounding = 4e-16 * np.abs(expected.estimate[there])
+    per_unit = np.nanmax(np.abs(well.back), initial=0.0) / max(well.unit, 1e-300)
+    outcome = np.abs(case.columns["y"]).max()
+    rounding = (4e-16 * np.abs(np.nan_to_num(expected.estimate)) + 8e-15 * outcome * per_unit)[there]
     assert (off <= rtol * (size[there] + reach) + rounding).all(), (off, size)
     apart = np.abs(got.std_error[0, at] - expected.std_error)[there]
     assert (apart <= rtol * size[there] + rounding).all(), (apart, size)
