@@ -215,7 +215,7 @@ def reached(subject: Estimates, batch: Batch, model: Model) -> dict[str, Any]:
     is a fit that stopped short.
     """
     optimum = batch.once(fit_of, model, True).quantities["(loglik)"]
-    loglik = subject.quantities["(loglik)"]
+    loglik = subject.quantities.get("(loglik)", np.full(batch.size, np.nan))  # none where every fit was lost
     shortfall = np.where(np.isfinite(optimum), optimum - loglik, 0.0)
     level = 1.0 + np.abs(np.nan_to_num(optimum))
     missed = np.where(np.isfinite(shortfall), np.maximum(shortfall, 0.0), np.inf)

@@ -25,6 +25,7 @@ from nestbench.estimators.ols_cluster import (
     SINGULAR,
     blocks_of,
     coefficients,
+    dwarfed,
     require_schools,
     sandwich_answer,
     unidentified,
@@ -68,7 +69,7 @@ def fit_gee(cov_type: str) -> FitOne:
             data.terms, beta, std_error, naive, np.inf, icc=float(result.cov_struct.dep_params)
         )
         if needs:
-            answer = unidentified(answer, data.terms, blocks.needed_by(back))
+            answer = unidentified(answer, data.terms, blocks.needed_by(back) | dwarfed(data, blocks))
         return answer if result.converged else replace(answer, status=FitStatus.NOT_CONVERGED)
 
     return fit

@@ -9,7 +9,7 @@ from scipy import optimize
 
 from nestbench.estimators.mixed_textbook import Textbook, TextbookFit, fit_at
 from nestbench.estimators.reference import CannotFit, DataSet
-from nestbench.sim.batch import Floats
+from nestbench.sim.batch import Floats, Ints
 
 GRID = tuple(10.0 ** (0.5 * k) for k in range(-4, 7))
 """Where the score of a single theta is looked at, in units of 1/(root mean square of Z, sqrt of the school size)."""
@@ -31,9 +31,21 @@ def check_residuals(data: DataSet) -> None:
     n, p = data.x.shape
     if n <= p:
         raise CannotFit(f"no residual degrees of freedom: {n} observations, {p} coefficients")
-    residual = data.y - data.x @ np.linalg.lstsq(data.x, data.y, rcond=None)[0]
-    if float(np.sqrt(np.mean(residual**2))) <= 1e-13 * float(np.abs(data.y).max(initial=0.0)):
+    if fitted_exactly(data.standardised()[0].x, data.y, 1e-13):
         raise CannotFit(EXACT)
+
+
+def fitted_exactly(x: Floats, y: Floats, share: float) -> bool:
+    """Whether least squares leaves residuals below a share of the largest outcome."""
+    residual = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
+    return float(np.sqrt(np.mean(residual**2))) <= share * float(np.abs(y).max(initial=0.0))
+
+
+def check_within(data: DataSet, groups: Ints) -> None:
+    """Raise `CannotFit` where indicators of `groups` fit the outcome exactly though students are left over."""
+    both = np.column_stack([data.standardised()[0].x, groups[:, None] == np.unique(groups)])
+    if len(both) > np.linalg.matrix_rank(both) and fitted_exactly(both, data.y, 1e-12):
+        raise CannotFit(NO_WITHIN)
 
 
 def check(data: DataSet) -> None:
@@ -41,7 +53,8 @@ def check(data: DataSet) -> None:
     check_residuals(data)
     n = len(data.y)
     dummies = (data.groups[:, None] == np.arange(data.schools)).astype(np.float64)
-    left = dummies - data.x @ np.linalg.lstsq(data.x, dummies, rcond=None)[0]
+    x = data.standardised()[0].x
+    left = dummies - x @ np.linalg.lstsq(x, dummies, rcond=None)[0]
     if data.schools < 2 or float(np.sum(left**2)) <= 1e-8 * n:
         raise CannotFit(NO_SCHOOL_DF)
     if data.sizes.max() == 1:
@@ -50,9 +63,7 @@ def check(data: DataSet) -> None:
         raise CannotFit(ZERO_COLUMN)
     if n <= data.z.shape[1] * data.schools:
         raise CannotFit(MANY_EFFECTS)
-    both = np.column_stack([data.x, dummies])
-    residual = data.y - both @ np.linalg.lstsq(both, data.y, rcond=None)[0]
-    if float(np.sqrt(np.mean(residual**2))) <= 1e-12 * float(np.abs(data.y).max(initial=0.0)):
+    if fitted_exactly(np.column_stack([x, dummies]), data.y, 1e-12):
         raise CannotFit(NO_WITHIN)
 
 

@@ -17,7 +17,7 @@ from nestbench.estimators.kernels import nested as kernel
 from nestbench.estimators.kernels.mixed import as_named, empty_fits
 from nestbench.estimators.mixed_fit import BatchFit, columns_of, estimates_of, evidence
 from nestbench.estimators.mixed_reference import Inference as TextbookInference
-from nestbench.estimators.mixed_search import CONFOUNDED, check, several
+from nestbench.estimators.mixed_search import CONFOUNDED, check, check_within, several
 from nestbench.estimators.mixed_textbook import TextbookFit, textbook_of
 from nestbench.estimators.random_part import random_part_of
 from nestbench.estimators.reference import (
@@ -37,6 +37,8 @@ from nestbench.sim.model import Model
 from nestbench.sim.moments import SchoolMoments, moments_of
 
 QUANTITIES = ("(class_sd)", "(school_sd)", "(residual_sd)", "(loglik)", "(score)", "(iterations)")
+NEAR_EXACT = 1e-10
+"""Residual squares below this share of y'y have lost six digits in cross-products: such data are the reference's."""
 
 
 def codes_of(batch: Batch, model: Model) -> Ints:
@@ -115,6 +117,11 @@ def class_moments(batch: Batch, model: Model, moments: SchoolMoments) -> tuple[F
     return sums, sizes, first
 
 
+def outcome_squares(moments: SchoolMoments) -> Floats:
+    """Return y'y about the pivot, in the moments' units, of each replication [R]."""
+    return np.asarray(np.add.reduceat(moments.cross[:, -1, -1], moments.replication_offsets[:-1]))
+
+
 def batched_engine(inference: Inference, reference: Engine) -> Engine:
     """Return the fast engine of a method."""
 
@@ -122,7 +129,9 @@ def batched_engine(inference: Inference, reference: Engine) -> Engine:
         started = perf_counter()
         fit = batch.once(fit_of, model)
         estimates = estimates_of(batch, model, fit, *inference(fit), started)
-        return leave_to(reference, estimates, np.flatnonzero(~fit.moments.regular), batch, model, options)
+        near_exact = fit.fits.sigma2 * fit.fits.nu <= NEAR_EXACT * outcome_squares(fit.moments)
+        hard = np.flatnonzero(~fit.moments.regular | near_exact)
+        return leave_to(reference, estimates, hard, batch, model, options)
 
     return engine
 
@@ -159,9 +168,10 @@ def textbook_fit(batch: Batch, index: int, model: Model) -> TextbookFit:
     check(data)
     codes = batch.once(codes_of, model)[data.sample.rows]
     z = np.column_stack([np.ones(len(codes)), codes[:, None] == np.unique(codes)])
-    classes = len(np.unique(np.column_stack([data.groups, codes]), axis=0))
-    if classes == data.schools or classes == len(codes):
+    distinct, numbers = np.unique(np.column_stack([data.groups, codes]), axis=0, return_inverse=True)
+    if len(distinct) in (data.schools, len(codes)):
         raise CannotFit(CONFOUNDED)
+    check_within(data, numbers.ravel())
     second = np.zeros((2, 2, z.shape[1], z.shape[1]))
     second[1, 1, 0, 0] = 2.0
     second[0, 0, 1:, 1:] = 2.0 * np.eye(z.shape[1] - 1)

@@ -180,9 +180,9 @@ def cr0(correction: bool, use_t: bool) -> Variance:
 def cr2(fit: BatchOls) -> tuple[Floats, Floats, Mask]:
     """CR2 with Bell-McCaffrey degrees of freedom."""
     values, df = np.empty_like(fit.estimate), np.empty_like(fit.estimate)
-    m = fit.moments
-    sandwich.cr2(fit.cross, m.replication_offsets, m.x, m.contrasts, fit.lower, fit.scores, values, df)
-    return values, df, fit.plain & (fit.schools > 1)
+    m, plain = fit.moments, fit.plain & (fit.schools > 1)
+    sandwich.cr2(fit.cross, m.replication_offsets, m.x, m.contrasts, fit.lower, fit.scores, values, df, plain)
+    return values, df, plain
 
 
 def leave_one_out(centred: bool) -> Variance:

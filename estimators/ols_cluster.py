@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nestbench.estimators import ols_batched
+from nestbench.estimators.estimable import full_rank
 from nestbench.estimators.estimates import FitStatus
 from nestbench.estimators.estimator import Agreement, Estimator, Info
 from nestbench.estimators.ols import least_squares
@@ -126,22 +127,13 @@ def without_a_school(
         ((moves - moves.mean(axis=0)) ** 2).sum(axis=0) * (g - 1) / g if centred else (moves**2).sum(axis=0)
     )
     answer = sandwich_answer(data.terms, beta + shift, np.sqrt(variance), naive, g - 1.0)
-    dwarfed = any(_full_rank(data.x[data.groups != school]) for school in np.flatnonzero(lost.any(axis=1)))
-    return unidentified(answer, data.terms, blocks.needed_by(back) | dwarfed)
+    return unidentified(answer, data.terms, blocks.needed_by(back) | dwarfed(data, blocks))
 
 
-def _full_rank(x: Floats) -> bool:
-    """Whether columns are independent in units of their own spread.
-
-    They are after a school is left out, though they looked lost beside it: it dwarfs the others, whose numbers went
-    with the digits.
-    """
-    centred = x - x.mean(axis=0)
-    spread = np.abs(centred).max(axis=0, initial=0.0)
-    level = np.abs(x).max(axis=0, initial=0.0)
-    varies = spread > 1e-12 * level
-    scaled = np.where(varies, centred / np.where(varies, spread, 1.0), np.where(level > 0.0, 1.0, 0.0))
-    return int(np.linalg.matrix_rank(scaled, tol=1e-6 * np.sqrt(max(len(x), 1)))) == x.shape[1]
+def dwarfed(data: DataSet, blocks: Blocks) -> bool:
+    """Whether a school makes the others' numbers look lost beside its own: without it X has full rank after all."""
+    schools = np.flatnonzero(blocks.needs_a_school)
+    return any(full_rank(data.x[data.groups != school], data.intercept) for school in schools)
 
 
 def unidentified(answer: Answer, terms: Sequence[str], needed: npt.NDArray[np.bool_]) -> Answer:

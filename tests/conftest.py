@@ -1,10 +1,20 @@
-"""Shared by all tests: makes `tests.*` importable without putting the root's `sim`, `reports`, ... on the path."""
+"""Shared by all tests: fixes hypothesis's examples, and makes `tests.*` importable.
+
+`tests.*` is imported without putting the root's `sim`, `reports`, ... on the path; `--hypothesis-profile explore` draws
+new examples.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import sys
 from pathlib import Path
+
+from hypothesis import settings
+
+settings.register_profile("fixed", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None, print_blob=True)
+settings.load_profile("fixed")
 
 ROOT = Path(__file__).parent
 

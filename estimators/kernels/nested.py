@@ -167,8 +167,8 @@ def maximise(
 ) -> tuple[int, int]:  # fmt: skip
     """Write the optimum to `theta`; return the evaluations it took and a code.
 
-    theta = 0 to see what is identified, a grid of starts from .03 to 22 (small data can have several maxima, the best one
-    where little is left within classes), then a trust-region Newton method; one call of `profile` serves them all.
+    theta = 0 to see what is identified, a grid of starts from .03 to 22 (small data can have several
+    maxima), then a trust-region Newton method; one call of `profile` serves them all.
     """
     p = a.shape[0] - 1
     values, vectors, step, trial = np.empty(2), np.empty((2, 2)), np.zeros(2), np.empty(2)

@@ -4,12 +4,10 @@ Notation: A = X'X = L L', M = A^-1, C_g = X_g'X_g, scores s_g = X_g'e_g; c is a 
 
 - **CR0**: ``var = sum_g psi_g^2`` with the influence ``psi_g = c'M s_g``.
 - **CR3** and the jackknife: dropping school g moves beta by ``(A - C_g)^-1 s_g`` (MacKinnon, Nielsen &
-Webb 2023, eq. 8),
-  which is also M X_g'(I - H_gg)^-1 e_g. CR3 is the sum of the squared moves; the jackknife CRV3J is
+  Webb 2023, eq. 8), which is also M X_g'(I - H_gg)^-1 e_g. CR3 is the sum of the squared moves; the jackknife CRV3J is
   (G-1)/G of the sum of squares about their mean.
-- **CR2** (Bell & McCaffrey 2002, identity working model): e_g is replaced by ``A_g e_g``, A_g = (I -
-H_gg)^(-1/2), the
-  symmetric root. With Q_g = X_g L^-T and K_g = Q_g'Q_g, H_gg = Q_g Q_g' and ``Q_g'A_g = R_g Q_g'``,
+- **CR2** (Bell & McCaffrey 2002, identity working model): e_g is replaced by ``A_g e_g``, A_g = (I - H_gg)^(-1/2),
+  the symmetric root. With Q_g = X_g L^-T and K_g = Q_g'Q_g, H_gg = Q_g Q_g' and ``Q_g'A_g = R_g Q_g'``,
   R_g = (I - K_g)^(-1/2), p x p. So with u = L^-1 c and w_g = R_g u,
 
       psi_g = w_g' L^-1 s_g.
@@ -41,6 +39,8 @@ Mask = npt.NDArray[np.bool_]
 
 SINGULAR = 1e-9
 """Eigenvalues of I - H_gg below this are zeros."""
+NEARLY_SINGULAR = 1e-4
+"""Others below this cost the degrees of freedom twice their digits: such data are left to the reference."""
 SERIES = 0.35
 """Largest norm of K_g at which the series is used: at most 36 terms."""
 SERIES_TERMS = np.cumprod([1.0, *[(2 * m - 1) / (2 * m) for m in range(1, 60)]])
@@ -139,8 +139,12 @@ def cr2(
     scores: Floats,
     variance: Floats,
     df: Floats,
+    plain: Mask,
 ) -> None:
-    """Write CR2 variances and Bell-McCaffrey degrees of freedom of the terms [R, p]; `lower` [R, p, p] is L."""
+    """Write CR2 variances and Bell-McCaffrey degrees of freedom of the terms [R, p]; `lower` [R, p, p] is L.
+
+    `plain` [R] is cleared where I - H_gg of a school is nearly singular.
+    """
     p = len(x)
     inverse, k, root, spare = np.empty((p, p)), np.empty((p, p)), np.empty((p, p)), np.empty((p, p))
     w, b = np.empty((p, p)), np.empty((p, p))
@@ -159,8 +163,8 @@ def cr2(
             norm = _leverage(cross[g], x, inverse, k, spare)
             if norm < SERIES:
                 _root_by_series(k, norm, powers, root, spare)
-            else:
-                _root_by_eigen(k, root, powers[0], powers[1])
+            elif _root_by_eigen(k, root, powers[0], powers[1]) < NEARLY_SINGULAR:
+                plain[r] = False
             multiply(root, u, w)
             multiply(k, w, b)
             for i in range(p):
@@ -235,9 +239,12 @@ def _root_by_series(k: Floats, norm: float, powers: Floats, root: Floats, spare:
 
 
 @kernel
-def _root_by_eigen(k: Floats, root: Floats, copy: Floats, vectors: Floats) -> None:
-    """Write (I - K)^(-1/2) from the eigenvectors of K; directions with eigenvalue 1 get 0."""
-    p = k.shape[0]
+def _root_by_eigen(k: Floats, root: Floats, copy: Floats, vectors: Floats) -> float:
+    """Write (I - K)^(-1/2) from the eigenvectors of K; directions with eigenvalue 1 get 0.
+
+    Return the least eigenvalue of I - K that is not 0.
+    """
+    p, least = k.shape[0], 1.0
     values = np.empty(p)
     for i in range(p):
         for j in range(p):
@@ -247,10 +254,12 @@ def _root_by_eigen(k: Floats, root: Floats, copy: Floats, vectors: Floats) -> No
     for m in range(p):
         rest = 1.0 - values[m]
         if rest > SINGULAR:
+            least = min(least, rest)
             weight = 1.0 / math.sqrt(rest)
             for i in range(p):
                 for j in range(p):
                     root[i, j] += weight * vectors[i, m] * vectors[j, m]
+    return least
 
 
 @kernel

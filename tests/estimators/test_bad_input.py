@@ -22,6 +22,7 @@ from nestbench.estimators.registry import get
 from tests.estimators.declared import READY
 from tests.estimators.hard_data import LEAST_SQUARES, Case, covariance, drawn
 from tests.oracles import mixed_dense
+from tests.oracles.conditioned import Conditioned
 
 Change = Callable[[Case], Case]
 
@@ -157,7 +158,7 @@ every_kind = st.sampled_from([*KINDS, *REFUSED])
 every_size = st.sampled_from([*FRIENDLY, *DEGENERATE])
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None)
 @given(seeds, every_size, every_kind, methods)
 def test_a_status_and_a_message_never_an_exception(
     seed: int, sizes: tuple[int, ...], kind: str, method: tuple[Estimator, str]
@@ -172,6 +173,13 @@ def test_a_status_and_a_message_on_many_more(
     seed: int, sizes: tuple[int, ...], kind: str, method: tuple[Estimator, str]
 ) -> None:
     check_sound(seed, sizes, kind, method)
+
+
+def rounded(case: Case, well: Conditioned, estimate: np.ndarray) -> np.ndarray:
+    """Return what the rounding of the outcome and of the terms themselves may move in every term [p]."""
+    per_unit = np.nanmax(np.abs(well.back), initial=0.0) / max(well.unit, 1e-300)
+    outcome = np.abs(case.columns["y"]).max()
+    return np.asarray(4e-16 * np.abs(np.nan_to_num(estimate)) + 8e-15 * outcome * per_unit)
 
 
 def check_numbers(seed: int, sizes: tuple[int, ...], kind: str, name: str) -> None:
@@ -192,22 +200,14 @@ def check_numbers(seed: int, sizes: tuple[int, ...], kind: str, name: str) -> No
     rtol = 1e-6 + 1e-13 / min(well.shares[well.kept], default=1.0)
     size = np.where(np.isfinite(expected.std_error), expected.std_error, 0.0)
     off = np.abs(got.estimate[0, at] - expected.estimate)[there]
-    reach = (
-        1e-15
-        * np.abs(case.columns["y"]).max()
-        * np.nanmax(np.abs(well.back), initial=0.0)
-        / max(well.unit, 1e-300)
-    )
-    per_unit = np.nanmax(np.abs(well.back), initial=0.0) / max(well.unit, 1e-300)
-    outcome = np.abs(case.columns["y"]).max()
-    rounding = (4e-16 * np.abs(np.nan_to_num(expected.estimate)) + 8e-15 * outcome * per_unit)[there]
-    assert (off <= rtol * (size[there] + reach) + rounding).all(), (off, size)
+    rounding = rounded(case, well, expected.estimate)[there]
+    assert (off <= rtol * size[there] + rounding).all(), (off, size)
     apart = np.abs(got.std_error[0, at] - expected.std_error)[there]
     assert (apart <= rtol * size[there] + rounding).all(), (apart, size)
     np.testing.assert_allclose(got.df[0, at][there], expected.df[there], rtol=10 * rtol)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, phases=[Phase.generate])
+@settings(max_examples=60, deadline=None, phases=[Phase.generate])
 @given(seeds, every_size, st.sampled_from(list(KINDS)), st.sampled_from(list(LEAST_SQUARES)))
 def test_numbers_of_least_squares_are_those_of_the_oracle(
     seed: int, sizes: tuple[int, ...], kind: str, name: str
@@ -215,10 +215,6 @@ def test_numbers_of_least_squares_are_those_of_the_oracle(
     check_numbers(seed, sizes, kind, name)
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="open: nested-z with an outcome constant in schools, gee-md-z beside an outlier of 1e9, have failed here",
-)
 @pytest.mark.slow
 @settings(max_examples=3000, deadline=None)
 @given(seeds, every_size, st.sampled_from(list(KINDS)), st.sampled_from(list(LEAST_SQUARES)))
@@ -242,26 +238,23 @@ def check_mixed(seed: int, sizes: tuple[int, ...], kind: str, name: str) -> None
     nu = n - p if restricted else n
     rtol = 1e-6 + 1e-13 / well.shares.min()
     std_error = np.sqrt(rss / nu * np.diag(well.back @ c @ well.back.T))
-    np.testing.assert_allclose(got.std_error[0], std_error, rtol=rtol)
-    off = np.abs(got.estimate[0] - well.shift - well.back @ beta)
-    assert (off <= rtol * std_error + 1e-15 * np.abs(well.shift)).all()
+    estimate = well.shift + well.back @ beta
+    rounding = rounded(case, well, estimate)
+    assert (np.abs(got.std_error[0] - std_error) <= rtol * std_error + rounding).all()
+    assert (np.abs(got.estimate[0] - estimate) <= rtol * std_error + rounding).all()
     np.testing.assert_allclose(got.quantities["(residual_sd)"][0], well.unit * np.sqrt(rss / nu), rtol=rtol)
     loglik = -0.5 * mixed_dense.profiled(well.y, well.x, v, restricted) - nu * np.log(well.unit)
     if restricted:
         loglik += np.linalg.slogdet(well.back / well.unit)[1]
     assert got.quantities["(loglik)"][0] == pytest.approx(loglik, rel=1e-7, abs=1e-5)
     best = mixed_dense.profiled(well.y, well.x, v, restricted)
-    by_reference = np.isnan(got.quantities["(iterations)"][0])
-    far = mixed_dense.profiled(well.y, well.x, np.eye(n) + 1e8 * parts[0], restricted)
-    if by_reference and far < best:
-        return  # a likelihood without bound: the search of the reference takes the maximum at hand
     for theta in np.geomspace(1e-2, 1e2, 13):
         for part in parts[:-1]:
             other = np.eye(n) + theta**2 * part
             assert mixed_dense.profiled(well.y, well.x, other, restricted) >= best - 1e-6
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None)
 @given(
     seeds,
     every_size,
@@ -272,10 +265,6 @@ def test_mixed_fits_are_those_of_the_oracle(seed: int, sizes: tuple[int, ...], k
     check_mixed(seed, sizes, kind, name)
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="open: nested-z with an outcome constant in schools, gee-md-z beside an outlier of 1e9, have failed here",
-)
 @pytest.mark.slow
 @settings(max_examples=1000, deadline=None)
 @given(
@@ -308,7 +297,7 @@ def relabelled(case: Case, seed: int) -> Case:
 SCALES = {"powers of two": (2.0**40, 2.0**-37), "other units": (1e12, 1e-12), "small and large": (3e-9, 7e8)}
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None)
 @given(seeds, st.sampled_from(FRIENDLY), methods, st.sampled_from(list(SCALES)))
 def test_units_do_not_matter(
     seed: int, sizes: tuple[int, ...], method: tuple[Estimator, str], units: str
@@ -328,7 +317,7 @@ def test_units_do_not_matter(
     np.testing.assert_allclose(got.p_value, plain.p_value, rtol=1e-3, atol=1e-9)
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None)
 @given(seeds, st.sampled_from(FRIENDLY), methods, st.sampled_from(["origin", "students", "schools"]))
 def test_origins_and_order_do_not_matter(
     seed: int, sizes: tuple[int, ...], method: tuple[Estimator, str], change: str

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nestbench.estimators.estimates import FitStatus
 from nestbench.estimators.estimator import Estimator, Info
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task
@@ -219,3 +220,10 @@ def test_every_fit_of_mixedlm_is_held_against_the_exact_maximum(
     pd.testing.assert_frame_equal(subject, fresh)
     by_reference = run_experiment(experiment, tmp_path / "slow", workers=1, changes={"engine": "reference"})
     assert not len(by_reference.audits())
+
+
+def test_subjects_whose_every_fit_is_lost_do_not_stop_a_run(tables: dict[str, Any], tmp_path: Path) -> None:
+    tables["experiment"] |= {"estimators": ["mixedlm"], "replications": 3, "fit_timeout": 1e-4}
+    store = run_experiment(Experiment.from_dict(tables), tmp_path / "run", workers=1)
+    assert (store.estimates(0)["mixedlm"].status == FitStatus.TIMEOUT).all()
+    assert set(store.audits()["fits"]) == {3}

@@ -52,7 +52,7 @@ def test_no_move_within_the_tolerance(estimates: Estimates, rtol: float, seed: i
     assert not any_moved(estimates, scaled(estimates, 1.0 + 0.99 * rtol), rtol).any()
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None)
 @given(
     replication=some.integers(0, 299),
     term=some.integers(0, 3),
