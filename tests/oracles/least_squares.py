@@ -108,7 +108,7 @@ def gee(y: Floats, x: Floats, schools: Ints, contrasts: Floats, corrected: bool)
     """Exchangeable GEE with R_g written out: Fisher scoring and moment estimates in turn; also returns alpha.
 
     phi = sum e^2/(n - p), alpha = sum_g sum_{i<j} e_i e_j / (phi (pairs - p)); sandwich, or with Mancl and DeRouen's
-    (I - H_gg)^-1 e_g, H_gg = X_g (sum X'R^-1X)^-1 X_g'R_g^-1.
+    (I - H_gg)^-1 e_g, H_gg = X_g (sum X'R^-1X)^-1 X_g'R_g^-1. On its way alpha may leave (-1, 1); its limit may not.
     """
     n, p = x.shape
     same = schools[:, None] == schools[None, :]
@@ -121,12 +121,10 @@ def gee(y: Floats, x: Floats, schools: Ints, contrasts: Floats, corrected: bool)
         e = y - x @ beta
         products = (np.outer(e, e)[same].sum() - e @ e) / 2
         following = products / (e @ e / (n - p)) / (pairs - p)
-        if not abs(following) < 1:
-            return Fit(*np.full((3, len(contrasts)), np.nan)), np.nan
-        if abs(following - alpha) < 1e-15:
+        if abs(following - alpha) < 1e-14:
             break
         alpha = following
-    if np.linalg.eigvalsh(inverse).min() <= 0:
+    if not abs(following - alpha) < 1e-12 or np.linalg.eigvalsh(inverse).min() <= 0:
         return Fit(*np.full((3, len(contrasts)), np.nan)), np.nan
     psi = []
     for own in members(schools):
