@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +41,38 @@ def join(parts: Sequence[Estimates]) -> Estimates:
         message=message,
         messages=messages,
         seconds=np.concatenate([part.seconds for part in parts])[order],
+    )
+
+
+def empty(terms: tuple[str, ...]) -> Estimates:
+    """Return `Estimates` of no replications."""
+    return Estimates(
+        terms=terms,
+        replications=np.empty(0, dtype=np.int64),
+        **{name: np.empty((0, len(terms))) for name in STORED_COLUMNS},
+        status=np.empty(0, dtype=np.int8),
+        quantities={},
+        message=np.empty(0, dtype=np.int32),
+        messages=("",),
+        seconds=np.empty(0),
+    )
+
+
+def with_terms(found: Estimates, terms: tuple[str, ...]) -> Estimates:
+    """Return `Estimates` with the terms given, NaN where they had none of a name."""
+    if found.terms == terms:
+        return found
+    columns: dict[str, Any] = {name: _columns(found, name, terms) for name in STORED_COLUMNS}
+    return replace(found, terms=terms, **columns)
+
+
+def taken(found: Estimates, chosen: npt.NDArray[np.bool_]) -> Estimates:
+    """Return some replications [R] of `Estimates`."""
+    arrays = (*STORED_COLUMNS, "replications", "status", "message", "seconds")
+    return replace(
+        found,
+        **{name: getattr(found, name)[chosen] for name in arrays},
+        quantities={name: values[chosen] for name, values in found.quantities.items()},
     )
 
 

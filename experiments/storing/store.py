@@ -20,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from nestbench.estimators.estimates import Estimates
@@ -30,7 +31,7 @@ from nestbench.experiments.running.shards import Shard
 from nestbench.experiments.running.work import Outcome
 from nestbench.experiments.storing import encoding, journal
 from nestbench.experiments.storing.files import TEMPORARY, unwritable, write_atomically
-from nestbench.experiments.storing.joining import join
+from nestbench.experiments.storing.joining import join, taken
 from nestbench.experiments.storing.lock import NAME as LOCK
 from nestbench.experiments.storing.lock import Lock
 from nestbench.experiments.storing.verifying import damaged
@@ -39,6 +40,7 @@ from nestbench.sim.errors import StoreError
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+NAMES = ("estimator", "engine")
 MANIFEST_COPY = "manifest.copy.json"
 
 
@@ -240,18 +242,31 @@ class Store:
         """Count tasks as finished whose files and journal lines were written by another hand."""
         self._entries.update((entry.task.key, entry) for entry in entries)
 
-    def estimates(self, cell: int) -> Mapping[str, Estimates]:
-        """Estimates of one cell by estimator label, whatever is stored so far; each method is read when asked for."""
-        return CellEstimates(self, cell)
+    def estimates(self, cell: int, within: range | None = None) -> Mapping[str, Estimates]:
+        """Estimates of one cell by estimator label, whatever is stored so far; each method is read when asked for.
 
-    def timings(self, cell: int) -> pd.DataFrame:
-        """Columns estimator, engine, replication, seconds: made under load, never reported as a benchmark."""
-        tables = [encoding.decode_times(data) for _, data in self._read(cell, "times")]
+        `within` are the replications to read: all by default.
+        """
+        return CellEstimates(self, cell, within)
+
+    def timings(self, cell: int, within: range | None = None) -> pd.DataFrame:
+        """Columns estimator, engine, replication, seconds: made under load, never reported as a benchmark.
+
+        `within` are the replications to read: all by default.
+        """
+        tables = []
+        for entry, data in self._read(cell, "times", within):
+            table = encoding.decode_times(data)
+            if not _covers(within, entry.task):
+                table = table[table["replication"].isin(within or ())]
+            tables.append(table)
         if not tables:
             return pd.DataFrame({name: [] for name in encoding.TIMES_SCHEMA.names})
-        return pd.concat(
-            [table.astype({"estimator": str, "engine": str}) for table in tables], ignore_index=True
-        )
+        names = {
+            name: list(dict.fromkeys(c for t in tables for c in t[name].cat.categories)) for name in NAMES
+        }
+        kinds = {name: pd.CategoricalDtype(found) for name, found in names.items()}
+        return pd.concat([table.astype(kinds) for table in tables], ignore_index=True)
 
     def audits(self) -> pd.DataFrame:
         """One row per audited cell x estimator; see `Results.audits`."""
@@ -286,38 +301,53 @@ class Store:
                 "says what is damaged, nestbench run makes it again"
             ) from error
 
-    def _read(self, cell: int, folder: str) -> Iterator[tuple[journal.Entry, bytes]]:
+    def _read(
+        self, cell: int, folder: str, within: range | None = None
+    ) -> Iterator[tuple[journal.Entry, bytes]]:
         for entry in self.finished(cell, audit=folder == "audit"):
-            if any(path.startswith(f"{folder}/") for path, _, _ in entry.files):
+            if _touches(within, entry.task) and any(
+                path.startswith(f"{folder}/") for path, _, _ in entry.files
+            ):
                 yield entry, self.read(entry, folder)
 
 
 class CellEstimates(Mapping[str, Estimates]):
-    """Estimates of a cell by estimator label, each read from disk when it is asked for."""
+    """Estimates of a cell, or of some of its replications, by estimator label, each read when it is asked for."""
 
-    def __init__(self, store: Store, cell: int) -> None:
+    def __init__(self, store: Store, cell: int, within: range | None = None) -> None:
         self._store = store
-        self._entries = store.finished(cell)
+        self._within = within
+        self._entries = [entry for entry in store.finished(cell) if _touches(within, entry.task)]
         present = sorted({i for entry in self._entries for i in entry.task.estimators})
         self._positions = {store.experiment.estimators[i].label: i for i in present}
 
     def __getitem__(self, label: str) -> Estimates:
         chosen = self._positions[label]
         return join(
-            [
-                encoding.decode_estimates(
-                    self._store.read(entry, "fits"), entry.task.estimators.index(chosen)
-                )
-                for entry in self._entries
-                if chosen in entry.task.estimators
-            ]
+            [self._decoded(entry, chosen) for entry in self._entries if chosen in entry.task.estimators]
         )
+
+    def _decoded(self, entry: journal.Entry, chosen: int) -> Estimates:
+        found = encoding.decode_estimates(
+            self._store.read(entry, "fits"), entry.task.estimators.index(chosen)
+        )
+        if self._within is None or _covers(self._within, entry.task):
+            return found
+        return taken(found, np.isin(found.replications, self._within))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._positions)
 
     def __len__(self) -> int:
         return len(self._positions)
+
+
+def _touches(within: range | None, task: Task) -> bool:
+    return within is None or (task.start < within.stop and within.start < task.stop)
+
+
+def _covers(within: range | None, task: Task) -> bool:
+    return within is None or (within.start <= task.start and task.stop <= within.stop)
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,14 @@ import pandas as pd
 from nestbench.estimators.estimates import Estimates
 from nestbench.experiments.results import Results
 from nestbench.reports.measures import statistics as st
-from nestbench.reports.measures.draws import Draws, Truth, draws_of, shared
-from nestbench.reports.measures.measure import INTERVAL, P_VALUE, TRUTH, root_mean_square
+from nestbench.reports.measures.cell_rows import CellRows, Whole, in_cell
+from nestbench.reports.measures.draws import Paired, Truth
+from nestbench.reports.measures.measure import INTERVAL, P_VALUE, TRUTH, mean_square, root
 from nestbench.sim.batch import Floats
 from nestbench.sim.errors import InvalidInput, unknown_name
 
-Pair = Callable[[Draws, Draws], Floats]
-"""(reference A, estimator B), both on the same replications -> [k] or [k, n]."""
+Pair = Callable[[Paired], Floats]
+"""Reference A and estimator B on the same replications -> [k] or [k, n]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,40 +45,51 @@ class Contrast:
     columns: frozenset[str] = frozenset()
 
 
+@cache
+def differences(values: st.Values) -> Pair:
+    """Return the function x_B,i - x_A,i."""
+    return lambda p: np.subtract(p.second.once(values), p.first.once(values), dtype=np.float64)
+
+
+@cache
+def mean_difference(values: st.Values) -> Pair:
+    """Return the statistic mean (x_B - x_A)."""
+    return lambda p: np.asarray(differences(values)(p).mean(axis=-1))
+
+
+@cache
+def centred_difference(values: st.Values) -> Pair:
+    """Return the influence function of `mean_difference`."""
+    return lambda p: differences(values)(p) - p.total(mean_difference(values))[:, None]
+
+
 def _difference(values: st.Values) -> tuple[Pair, Pair]:
-    def influence(a: Draws, b: Draws) -> Floats:
-        x = np.subtract(b.once(values), a.once(values), dtype=np.float64)
-        found: Floats = x - x.mean(axis=-1, keepdims=True)
-        return found
-
-    def value(a: Draws, b: Draws) -> Floats:
-        found: Floats = np.subtract(b.once(values), a.once(values), dtype=np.float64).mean(axis=-1)
-        return found
-
-    return value, influence
+    return lambda p: p.total(mean_difference(values)), centred_difference(values)
 
 
-def relative_precision(a: Draws, b: Draws) -> Floats:
+def relative_precision(p: Paired) -> Floats:
     """100 (S2_A / S2_B - 1)."""
-    return 100.0 * (a.once(st.variance) / b.once(st.variance) - 1.0)
+    return 100.0 * (p.first.total(st.variance) / p.second.total(st.variance) - 1.0)
 
 
-def relative_precision_influence(a: Draws, b: Draws) -> Floats:
+def relative_precision_influence(p: Paired) -> Floats:
     """100 (S2_A/S2_B) (w_A,i/S2_A - w_B,i/S2_B)."""
-    ratio = 100.0 * (a.once(st.variance) / b.once(st.variance))[:, None]
-    return ratio * (a.once(st.spread_influence) - b.once(st.spread_influence))
+    ratio = 100.0 * (p.first.total(st.variance) / p.second.total(st.variance))[:, None]
+    return ratio * (p.first.once(st.spread_influence) - p.second.once(st.spread_influence))
 
 
-def relative_efficiency(a: Draws, b: Draws) -> Floats:
+def relative_efficiency(p: Paired) -> Floats:
     """MSE_A / MSE_B: above 1, B is the more accurate."""
-    return a.once(st.mean_squared_error) / b.once(st.mean_squared_error)
+    return p.first.total(st.mean_squared_error) / p.second.total(st.mean_squared_error)
 
 
-def relative_efficiency_influence(a: Draws, b: Draws) -> Floats:
+def relative_efficiency_influence(p: Paired) -> Floats:
     """E (d_A,i^2/MSE_A - d_B,i^2/MSE_B)."""
-    ratio = relative_efficiency(a, b)[:, None]
-    first = a.once(st.squared_error) / a.once(st.mean_squared_error)[:, None]
-    return ratio * (first - b.once(st.squared_error) / b.once(st.mean_squared_error)[:, None])
+    ratio = relative_efficiency(p)[:, None]
+    first, second = (
+        d.once(st.squared_error) / d.total(st.mean_squared_error)[:, None] for d in (p.first, p.second)
+    )
+    return ratio * (first - second)
 
 
 _ENDS = frozenset({"lower", "upper"})
@@ -150,11 +163,10 @@ def contrast_table(results: Results, reference: str) -> pd.DataFrame:
     if reference not in labels:
         raise unknown_name("reference estimator", reference, labels)
     experiment, frames = results.experiment, []
-    for index, cell in enumerate(experiment.cells):
-        found = results.estimates(index)
-        if reference not in found:
+    for index in range(len(experiment.cells)):
+        if reference not in results.estimates(index):
             continue
-        frame = contrasts_of_cell(found, reference, cell.population.truth, cell.model.level)
+        frame = in_cell(results, index, partial(contrasts_of_rows, reference=reference))
         for position, (factor, level) in enumerate(experiment.levels[index].items()):
             frame.insert(position, factor, [level] * len(frame))
         frame.insert(0, "cell", index)
@@ -172,39 +184,47 @@ def contrasts_of_cell(
     contrasts: Sequence[Contrast] = CONTRASTS,
 ) -> pd.DataFrame:
     """Return the paired contrasts of one cell (columns as `contrast_table`, without cell and factors)."""
-    rows: list[dict[str, Any]] = []
-    first = estimates[reference]
-    for label, other in estimates.items():
-        if label != reference:
-            found = _contrasts(first, other, truth, level, contrasts)
-            rows.extend({"estimator": label, "reference": reference, **row} for row in found)
+    return contrasts_of_rows(Whole(estimates, truth, level), reference, contrasts)
+
+
+def contrasts_of_rows(
+    rows: CellRows, reference: str, contrasts: Sequence[Contrast] = CONTRASTS
+) -> pd.DataFrame:
+    """Return `contrasts_of_cell` from the rows of the cell."""
+    found = [
+        {"estimator": label, "reference": reference, **row}
+        for label in rows.labels
+        if label != reference
+        for row in _contrasts(rows, reference, label, contrasts)
+    ]
     names = ["estimator", "reference", "term", "contrast", "value", "mcse", "n", "outcome"]
-    return pd.DataFrame(rows, columns=names)
+    return pd.DataFrame(found, columns=names)
 
 
 def _contrasts(
-    first: Estimates, second: Estimates, truth: Truth, level: float, contrasts: Sequence[Contrast]
+    rows: CellRows, reference: str, label: str, contrasts: Sequence[Contrast]
 ) -> Iterator[dict[str, Any]]:
-    pairs: dict[frozenset[str], list[tuple[Draws, Draws]]] = {}
+    pairs: dict[frozenset[str], Sequence[Paired]] = {}
     for contrast in contrasts:
         if contrast.columns not in pairs:
-            pairs[contrast.columns] = list(paired(first, second, truth, level, contrast.columns))
-        for a, b in pairs[contrast.columns]:
-            yield from _values(contrast, a, b)
+            pairs[contrast.columns] = rows.paired(reference, label, contrast.columns)
+        for pair in pairs[contrast.columns]:
+            yield from _values(contrast, pair)
 
 
-def _values(contrast: Contrast, a: Draws, b: Draws) -> Iterator[dict[str, Any]]:
+def _values(contrast: Contrast, pair: Paired) -> Iterator[dict[str, Any]]:
     with np.errstate(all="ignore"):
-        value = contrast.value(a, b)
-        mcse = root_mean_square(contrast.influence(a, b), ddof=1)
-    defined = np.isfinite(a.truth).all(axis=1) if TRUTH in contrast.needs else np.ones(len(a.terms), bool)
+        value = contrast.value(pair)
+        mcse = root(pair.total(mean_square(contrast.influence)), pair.n)
+    truth = pair.first.truth
+    defined = np.isfinite(truth).all(axis=1) if TRUTH in contrast.needs else np.ones(len(pair.terms), bool)
     for k in np.flatnonzero(defined):
         yield {
-            "term": a.terms[k],
+            "term": pair.terms[k],
             "contrast": contrast.name,
             "value": float(value[k]),
             "mcse": float(mcse[k]),
-            "n": a.n,
+            "n": pair.n,
             "outcome": outcome_of(contrast, float(value[k]), float(mcse[k])),
         }
 
@@ -217,15 +237,3 @@ def outcome_of(contrast: Contrast, value: float, mcse: float) -> str:
     if contrast.better == 0:
         return "differs"
     return "win" if away * contrast.better > 0 else "loss"
-
-
-def paired(
-    first: Estimates, second: Estimates, truth: Truth, level: float, columns: frozenset[str] = frozenset()
-) -> Iterator[tuple[Draws, Draws]]:
-    """Yield matched draws of two estimators, terms and replications both can answer."""
-    for a in draws_of(first, truth, level, columns):
-        for b in draws_of(second, truth, level, columns):
-            if a.n and b.n and set(a.terms) & set(b.terms):
-                left, right = shared(a, b)
-                if left.n:
-                    yield left, right

@@ -14,7 +14,8 @@ Coverage is recomputed with one fault mended at a time, on the same replications
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,8 @@ from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.kernels.student_t import quantile, two_sided
 from nestbench.experiments.results import Results
 from nestbench.reports.measures import statistics as st
-from nestbench.reports.measures.draws import Bools, Draws, Truth, draws_of
+from nestbench.reports.measures.cell_rows import CellRows, Whole, in_cell
+from nestbench.reports.measures.draws import Bools, Draws, Truth
 from nestbench.sim.batch import Floats
 from nestbench.sim.compiled import kernel
 
@@ -49,9 +51,7 @@ def decomposition_table(results: Results) -> pd.DataFrame:
     """
     experiment, frames = results.experiment, []
     for index, cell in enumerate(experiment.cells):
-        frame = decomposition_of_cell(
-            results.estimates(index), cell.population.truth, cell.model.level, cell.layout.schools
-        )
+        frame = in_cell(results, index, partial(decomposition_of_rows, schools=cell.layout.schools))
         for position, (factor, level) in enumerate(experiment.levels[index].items()):
             frame.insert(position, factor, [level] * len(frame))
         frame.insert(0, "cell", index)
@@ -63,57 +63,76 @@ def decomposition_of_cell(
     estimates: Mapping[str, Estimates], truth: Truth, level: float, schools: int
 ) -> pd.DataFrame:
     """Return the decomposition of one cell (columns as `decomposition_table`, without cell and factors)."""
-    rows: list[dict[str, Any]] = []
-    for label, found in estimates.items():
-        for draws in draws_of(found, truth, level, frozenset({"lower", "upper"})):
+    return decomposition_of_rows(Whole(estimates, truth, level), schools)
+
+
+def decomposition_of_rows(rows: CellRows, schools: int) -> pd.DataFrame:
+    """Return `decomposition_of_cell` from the rows of the cell."""
+    found: list[dict[str, Any]] = []
+    for label in rows.labels:
+        for draws in rows.draws(label, frozenset({"lower", "upper"})):
             if draws.n > 1 and np.isfinite(draws.truth).any():
-                rows += [{"estimator": label, **row} for row in _rows(draws, schools)]
+                found += [{"estimator": label, **row} for row in _steps(draws, schools)]
     names = ["estimator", "term", "step", "value", "mcse", "n", "gain", "gain_mcse", "cause"]
-    return pd.DataFrame(rows, columns=names)
+    return pd.DataFrame(found, columns=names)
 
 
-def _rows(draws: Draws, schools: int) -> list[dict[str, Any]]:
-    indicators = mended(draws, schools)
-    own = indicators["coverage"].astype(np.float64)
+def _steps(draws: Draws, schools: int) -> list[dict[str, Any]]:
+    n = draws.n
+    with np.errstate(all="ignore"):
+        shares = np.array([draws.total(st.mean(mended(step, schools))) for step in STEPS])
+        changed = np.array([draws.total(st.mean(changes(step, schools))) for step in STEPS])
+        gains = shares - shares[0]
+        mcse = np.sqrt(shares * (1.0 - shares) / n)
+        gain_mcse = np.sqrt(np.maximum(changed - gains**2, 0.0) / (n - 1))
     found = []
     for k in np.flatnonzero(np.isfinite(draws.truth).all(axis=1)):
-        cause = cause_of({step: float(x[k].mean()) for step, x in indicators.items()}, draws.level, draws.n)
-        for step, covered in indicators.items():
-            value = float(covered[k].mean())
-            change = covered[k] - own[k]
-            found.append(
-                {
-                    "term": draws.terms[k],
-                    "step": step,
-                    "value": value,
-                    "mcse": float(np.sqrt(value * (1.0 - value) / draws.n)),
-                    "n": draws.n,
-                    "gain": float(change.mean()),
-                    "gain_mcse": float(change.std(ddof=1) / np.sqrt(draws.n)),
-                    "cause": cause,
-                }
-            )
+        cause = cause_of(dict(zip(STEPS, shares[:, k].tolist(), strict=True)), draws.level, n)
+        found += [
+            {
+                "term": draws.terms[k],
+                "step": step,
+                "value": float(shares[j, k]),
+                "mcse": float(mcse[j, k]),
+                "n": n,
+                "gain": float(gains[j, k]),
+                "gain_mcse": float(gain_mcse[j, k]),
+                "cause": cause,
+            }
+            for j, step in enumerate(STEPS)
+        ]
     return found
 
 
-def mended(d: Draws, schools: int) -> dict[str, Bools]:
-    """Return, by step, whether the mended interval of each replication covers the truth [k, n]."""
-    bias = d.once(st.bias)[:, None]
-    true_se = np.sqrt(d.once(st.variance))[:, None]
-    model_se = np.sqrt(d.once(st.model_variance))[:, None]
-    own = _critical(d)
-    normal = float(special.ndtri(0.5 * (1.0 + d.level)))
-    t = float(special.stdtrit(max(schools - 1, 1), 0.5 * (1.0 + d.level)))
-    error = d.once(st.error)
-    return {
-        "coverage": d.once(st.covers),
-        "without_bias": (d.lower - bias <= d.truth) & (d.truth <= d.upper - bias),
-        "with_scaled_se": np.abs(error) <= own * d.std_error * (true_se / model_se),
-        "with_true_se": np.abs(error) <= own * true_se,
-        "without_bias_true_se": np.abs(error - bias) <= own * true_se,
-        "with_normal": np.abs(error) <= normal * d.std_error,
-        "with_t": np.abs(error) <= t * d.std_error,
-    }
+@cache
+def mended(step: str, schools: int) -> Callable[[Draws], Bools]:
+    """Return the function that says whether the mended interval of each replication covers the truth [k, n]."""
+
+    def covered(d: Draws) -> Bools:
+        error = d.once(st.error)
+        bias, true_se = d.total(st.bias)[:, None], np.sqrt(d.total(st.variance))[:, None]
+        if step == "coverage":
+            return d.once(st.covers)
+        if step == "without_bias":
+            return (d.lower - bias <= d.truth) & (d.truth <= d.upper - bias)
+        if step == "with_scaled_se":
+            scale = true_se / np.sqrt(d.total(st.model_variance))[:, None]
+            return np.abs(error) <= d.once(_critical) * d.std_error * scale
+        if step == "with_true_se":
+            return np.abs(error) <= d.once(_critical) * true_se
+        if step == "without_bias_true_se":
+            return np.abs(error - bias) <= d.once(_critical) * true_se
+        tail = 0.5 * (1.0 + d.level)
+        value = special.ndtri(tail) if step == "with_normal" else special.stdtrit(max(schools - 1, 1), tail)
+        return np.abs(error) <= float(value) * d.std_error
+
+    return covered
+
+
+@cache
+def changes(step: str, schools: int) -> Callable[[Draws], Bools]:
+    """Return the function that says whether a mending changes what each interval covers [k, n]."""
+    return lambda d: d.once(mended(step, schools)) != d.once(st.covers)
 
 
 def _critical(d: Draws) -> Floats:

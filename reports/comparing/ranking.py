@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import special
 
 from nestbench.estimators.estimates import Estimates
+from nestbench.reports.comparing.contrasts import centred_difference, mean_difference
 from nestbench.reports.measures import statistics as st
-from nestbench.reports.measures.draws import Truth, draws_of
-from nestbench.reports.measures.measure import root_mean_square
-from nestbench.sim.batch import Floats, Ints
+from nestbench.reports.measures.cell_rows import CellRows, Whole
+from nestbench.reports.measures.draws import Draws, Paired, Truth
+from nestbench.reports.measures.measure import mean_square, root
+from nestbench.sim.batch import Floats
 from nestbench.sim.errors import unknown_name
 
 LOSSES: dict[str, tuple[st.Values, frozenset[str]]] = {
@@ -31,54 +34,66 @@ def ranking(
     difference to the first, `best` says whether it lies within Monte Carlo error of it: Bonferroni over the
     estimators compared, 5 %.
     """
-    return rankings(estimates, truth, level, by).get(term, pd.DataFrame(columns=list(COLUMNS)))
+    found = rankings(Whole(estimates, truth, level), by)
+    return found.get(term, pd.DataFrame(columns=list(COLUMNS)))
 
 
 COLUMNS = ("rank", "estimator", "value", "mcse", "n", "behind", "behind_mcse", "best")
 
 
-def rankings(
-    estimates: Mapping[str, Estimates], truth: Truth, level: float, by: str = "interval_score"
-) -> dict[str, pd.DataFrame]:
+def rankings(rows: CellRows, by: str = "interval_score") -> dict[str, pd.DataFrame]:
     """Return `ranking` of every term that has one."""
     if by not in LOSSES:
         raise unknown_name("loss", by, LOSSES)
     loss, columns = LOSSES[by]
-    losses: dict[str, dict[str, Loss]] = {}
-    for label, found in estimates.items():
-        for draws in draws_of(found, truth, level, columns):
-            with np.errstate(all="ignore"):
-                values = np.asarray(draws.once(loss), dtype=np.float64)
-            for term, row in zip(draws.terms, values, strict=True):
-                if draws.n and np.isfinite(row.mean()):
-                    losses.setdefault(term, {})[label] = (draws.replications, row)
-    return {term: _ranked(by_label) for term, by_label in losses.items()}
+    means: dict[str, dict[str, Mean]] = {}
+    for label in rows.labels:
+        for draws in rows.draws(label, columns):
+            if draws.n:
+                value, mcse = _mean(draws, st.mean(loss), st.centred(loss))
+                for k in np.flatnonzero(np.isfinite(value)):
+                    means.setdefault(draws.terms[k], {})[label] = (float(value[k]), float(mcse[k]), draws.n)
+    best = {term: min(found, key=lambda label: found[label][0]) for term, found in means.items()}
+    same = {(label, label) for label in best.values()}
+    behind = dict.fromkeys(best.items(), (0.0, 0.0))
+    behind |= {
+        (term, label): gap
+        for first, label in sorted({(best[t], label) for t, found in means.items() for label in found} - same)
+        for term, gap in _behind(rows, first, label, loss, columns).items()
+        if best.get(term) == first
+    }
+    return {
+        term: _ranked(found, {label: behind.get((term, label), _UNKNOWN) for label in found})
+        for term, found in means.items()
+    }
 
 
-Loss = tuple[Ints, Floats]
-"""Numbers of the usable replications [n], their losses [n]."""
+Mean = tuple[float, float, int]
+"""Mean loss, its MCSE, n."""
+_UNKNOWN = (float("nan"), float("nan"))
 
 
-def _ranked(losses: Mapping[str, Loss]) -> pd.DataFrame:
-    order = sorted(losses, key=lambda label: float(losses[label][1].mean()))
+def _ranked(means: Mapping[str, Mean], behind: Mapping[str, tuple[float, float]]) -> pd.DataFrame:
+    order = sorted(means, key=lambda label: means[label][0])
     critical = -special.ndtri(0.025 / max(len(order) - 1, 1))
-    rows = []
-    for place, label in enumerate(order):
-        values = losses[label][1]
-        behind, error = _mean(_gap(losses[order[0]], losses[label]))
-        best = not behind > critical * error
-        rows.append((place + 1, label, *_mean(values), len(values), behind, error, best))
+    rows = [
+        (place + 1, label, *means[label], *behind[label], not behind[label][0] > critical * behind[label][1])
+        for place, label in enumerate(order)
+    ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _gap(first: Loss, other: Loss) -> Floats:
-    if np.array_equal(first[0], other[0]):
-        return other[1] - first[1]
-    _, left, right = np.intersect1d(first[0], other[0], assume_unique=True, return_indices=True)
-    return np.asarray(other[1][right] - first[1][left])
+def _behind(
+    rows: CellRows, first: str, label: str, loss: st.Values, columns: frozenset[str]
+) -> dict[str, tuple[float, float]]:
+    """Return how far a method is behind another, by term: the paired mean difference of losses, and its MCSE."""
+    found: dict[str, tuple[float, float]] = {}
+    for pair in rows.paired(first, label, columns):
+        value, mcse = _mean(pair, mean_difference(loss), centred_difference(loss))
+        found |= {term: (float(v), float(m)) for term, v, m in zip(pair.terms, value, mcse, strict=True)}
+    return found
 
 
-def _mean(values: Floats) -> tuple[float, float]:
-    if not len(values):
-        return float("nan"), float("nan")
-    return float(values.mean()), float(root_mean_square(values[None, :])[0])
+def _mean(sample: Draws | Paired, mean: Any, influence: Any) -> tuple[Floats, Floats]:
+    with np.errstate(all="ignore"):
+        return sample.total(mean), root(sample.total(mean_square(influence)), sample.n)

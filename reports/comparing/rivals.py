@@ -10,10 +10,10 @@ import pandas as pd
 
 from nestbench.estimators.estimates import Estimates
 from nestbench.experiments.results import Results
-from nestbench.reports.comparing.contrasts import paired
+from nestbench.reports.measures.cell_rows import matched
 from nestbench.reports.measures.declared import measure_named
 from nestbench.reports.measures.draws import Draws, Truth, draws_of
-from nestbench.reports.measures.measure import TRUTH, Measure, evaluate, root_mean_square
+from nestbench.reports.measures.measure import TRUTH, Measure, evaluate, root
 from nestbench.reports.measures.proportions import wilson
 from nestbench.reports.measures.statistics import Z95
 from nestbench.reports.words.wording import condition
@@ -66,11 +66,13 @@ def _rows(
     a: Estimates, b: Estimates, truth: Truth, level: float, measures: list[Measure], same_data: bool
 ) -> Iterator[dict[str, Any]]:
     for measure in measures:
-        pairs = (
-            paired(a, b, truth, level, measure.columns) if same_data else _apart(a, b, truth, level, measure)
-        )
-        for left, right in pairs:
-            yield from _changes(measure, left, right, same_data)
+        if same_data:
+            sides = (list(draws_of(one, truth, level, measure.columns)) for one in (a, b))
+            for pair in matched(*sides):
+                yield from _changes(measure, pair.first, pair.second, same_data)
+        else:
+            for left, right in _apart(a, b, truth, level, measure):
+                yield from _changes(measure, left, right, same_data)
 
 
 def _apart(
@@ -92,7 +94,7 @@ def _changes(measure: Measure, left: Draws, right: Draws, same_data: bool) -> It
         if same_data and measure.influence is not None:
             with np.errstate(all="ignore"):
                 gap = measure.influence(right)[q] - measure.influence(left)[p]
-            mcse = float(root_mean_square(gap[None, :])[0])
+            mcse = float(root(np.array([np.mean(gap**2)]), len(gap))[0])
         else:
             mcse = float(np.hypot(_error(va[p], ea[p], na[p], measure), _error(vb[q], eb[q], nb[q], measure)))
         if np.isfinite(change):

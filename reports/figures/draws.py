@@ -1,6 +1,6 @@
 """Figures of single replications: zip plot, SE against estimate, method against method, p-value ECDF.
 
-They read one condition's stored rows; long runs are thinned evenly, and say so.
+They show one condition's stored rows, of long runs the first `PART` replications, thinned evenly.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from nestbench.experiments.results import Results
 from nestbench.reports.figures.rows import Record
 from nestbench.reports.figures.theme import LIGHT, Chart, colour, dash, inline
 from nestbench.reports.measures import statistics as st
+from nestbench.reports.measures.cell_rows import PART, first_piece
 from nestbench.reports.measures.draws import Draws, Truth, draws_of
 from nestbench.reports.words.wording import condition
 from nestbench.sim.batch import Ints
@@ -166,7 +167,7 @@ def p_value_ecdf(
 
 def term_of(results: Results, cell: int, term: str | None) -> str:
     """Return a fixed effect of a cell: the one asked for, or the one with the lowest coverage by any method."""
-    stored = dict(results.estimates(cell))
+    stored = dict(first_piece(results, cell).estimates)
     known = list(dict.fromkeys(name for found in stored.values() for name in found.terms))
     if not known:
         raise InvalidInput(
@@ -209,7 +210,7 @@ def _chosen(
             f"expected a condition from 0 to {cells - 1}, got {cell}; nestbench query lists them"
         )
     name = term_of(results, cell, term)
-    stored = results.estimates(cell)
+    stored = first_piece(results, cell).estimates
     for method in methods:
         if method not in stored:
             raise unknown_name("method", method, stored)
@@ -233,7 +234,8 @@ def _thinned(n: int) -> Ints:
 
 
 def _title(results: Results, cell: int, term: str | None) -> str:
-    return f"{term_of(results, cell, term)} with {condition(results.experiment.levels[cell])}"
+    of = f", first {PART:,} replications" if results.experiment.replications > PART else ""
+    return f"{term_of(results, cell, term)} with {condition(results.experiment.levels[cell])}{of}"
 
 
 def _by_method(chart: Chart, made: list[Record]) -> Chart:

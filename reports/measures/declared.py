@@ -29,19 +29,19 @@ from nestbench.sim.errors import unknown_name
 
 def standardised_bias(d: Draws) -> Floats:
     """Mean d / S."""
-    return d.once(st.bias) / np.sqrt(d.once(st.variance))
+    return d.total(st.bias) / np.sqrt(d.total(st.variance))
 
 
 def standardised_bias_influence(d: Draws) -> Floats:
     """(d_i - mean d)/S - (mean d / S) (w_i - S2)/(2 S2)."""
-    scale = np.sqrt(d.once(st.variance))[:, None]
+    scale = np.sqrt(d.total(st.variance))[:, None]
     ratio = standardised_bias(d)[:, None]
-    return (d.once(st.error) - d.once(st.bias)[:, None]) / scale - 0.5 * ratio * d.once(st.spread_influence)
+    return (d.once(st.error) - d.total(st.bias)[:, None]) / scale - 0.5 * ratio * d.once(st.spread_influence)
 
 
 def empirical_se(d: Draws) -> Floats:
     """S."""
-    return np.sqrt(d.once(st.variance))
+    return np.sqrt(d.total(st.variance))
 
 
 def empirical_se_influence(d: Draws) -> Floats:
@@ -51,17 +51,17 @@ def empirical_se_influence(d: Draws) -> Floats:
 
 def rmse(d: Draws) -> Floats:
     """Sqrt MSE."""
-    return np.sqrt(d.once(st.mean_squared_error))
+    return np.sqrt(d.total(st.mean_squared_error))
 
 
 def rmse_influence(d: Draws) -> Floats:
     """(d_i^2 - MSE) / (2 RMSE)."""
-    return (d.once(st.squared_error) - d.once(st.mean_squared_error)[:, None]) / (2.0 * rmse(d)[:, None])
+    return (d.once(st.squared_error) - d.total(st.mean_squared_error)[:, None]) / (2.0 * rmse(d)[:, None])
 
 
 def model_se(d: Draws) -> Floats:
     """Sqrt V."""
-    return np.sqrt(d.once(st.model_variance))
+    return np.sqrt(d.total(st.model_variance))
 
 
 def model_se_influence(d: Draws) -> Floats:
@@ -87,7 +87,7 @@ def se_error_influence(d: Draws) -> Floats:
 
 def variance_ratio(d: Draws) -> Floats:
     """V / S2."""
-    return d.once(st.model_variance) / d.once(st.variance)
+    return d.total(st.model_variance) / d.total(st.variance)
 
 
 def variance_ratio_influence(d: Draws) -> Floats:
@@ -105,48 +105,59 @@ def above(d: Draws) -> Bools:
     return d.lower > d.truth
 
 
+def wrongly_rejects(d: Draws) -> Bools:
+    """p_i <= alpha and sign t_i != sign th_i."""
+    return d.once(st.rejects) & d.once(st.wrong_sign)
+
+
 def type_s(d: Draws) -> Floats:
     """Share of wrong signs among the significant."""
-    wrong = d.once(st.rejects) & d.once(st.wrong_sign)
-    found: Floats = wrong.sum(axis=-1) / d.once(st.significant)
-    return found
+    return d.total(st.mean(wrongly_rejects)) * d.n / st.significant(d)
 
 
 def type_s_influence(d: Draws) -> Floats:
     """(K / n_sig) sig_i (wrong_i - share)."""
-    chosen = d.once(st.rejects) * (d.n / d.once(st.significant)[:, None])
+    chosen = d.once(st.rejects) * (d.n / st.significant(d))[:, None]
     return chosen * (d.once(st.wrong_sign) - type_s(d)[:, None])
+
+
+def significant_magnitude(d: Draws) -> Floats:
+    """abs(t_i / th_i) where p_i <= alpha, else 0."""
+    return d.once(st.rejects) * _magnitude(d)
 
 
 def exaggeration(d: Draws) -> Floats:
     """Mean abs t_i given significance, over abs th_i."""
-    found: Floats = (d.once(st.rejects) * _magnitude(d)).sum(axis=-1) / d.once(st.significant)
-    return found
+    return d.total(st.mean(significant_magnitude)) * d.n / st.significant(d)
 
 
 def exaggeration_influence(d: Draws) -> Floats:
     """(K / n_sig) sig_i (abs(t_i / th_i) - value)."""
-    chosen = d.once(st.rejects) * (d.n / d.once(st.significant)[:, None])
+    chosen = d.once(st.rejects) * (d.n / st.significant(d))[:, None]
     return chosen * (_magnitude(d) - exaggeration(d)[:, None])
 
 
 def exaggeration_mcse(d: Draws) -> Floats:
     """Sd of abs(t_i / th_i) among the significant, over sqrt n_sig; NaN for fewer than two."""
-    n = d.once(st.significant)
-    apart = d.once(st.rejects) * (_magnitude(d) - exaggeration(d)[:, None])
-    return np.where(n > 1, np.sqrt((apart**2).sum(axis=-1) / ((n - 1.0) * n)), np.nan)
+    n = st.significant(d)
+    squares = d.total(st.mean(significant_spread)) * d.n
+    return np.where(n > 1, np.sqrt(squares / ((n - 1.0) * n)), np.nan)
+
+
+def significant_spread(d: Draws) -> Floats:
+    """(abs(t_i / th_i) - value)^2 where p_i <= alpha, else 0."""
+    apart: Floats = d.once(st.rejects) * (_magnitude(d) - exaggeration(d)[:, None])
+    return apart**2
 
 
 def coverage_bound(d: Draws) -> Floats:
     """Covered / N: an unusable fit is a miss."""
-    found: Floats = d.once(st.covers).sum(axis=-1) / d.attempted
-    return found
+    return d.total(st.mean(st.covers)) * d.n / d.attempted if d.n else np.zeros(len(d.terms))
 
 
 def rejection_bound(d: Draws) -> Floats:
     """Rejected / N: an unusable fit is a non-rejection."""
-    found: Floats = d.once(st.rejects).sum(axis=-1) / d.attempted
-    return found
+    return d.total(st.mean(st.rejects)) * d.n / d.attempted if d.n else np.zeros(len(d.terms))
 
 
 def usable_share(d: Draws) -> Floats:
@@ -163,14 +174,16 @@ def _needs(*names: str) -> frozenset[str]:
 
 
 MEASURES: tuple[Measure, ...] = (
-    Measure("bias", "Bias", "mean d", Unit.ESTIMATE, _needs(TRUTH), st.mean(st.error), st.centred(st.error)),
+    Measure(
+        "bias", "Bias", "mean d", Unit.ESTIMATE, _needs(TRUTH), st.average(st.error), st.centred(st.error)
+    ),
     Measure(
         "relative_bias",
         "Relative bias",
         "mean (d / th)",
         Unit.RATIO,
         _needs(TRUTH, NONZERO),
-        st.mean(st.relative_error),
+        st.average(st.relative_error),
         st.centred(st.relative_error),
     ),
     Measure(
@@ -206,7 +219,7 @@ MEASURES: tuple[Measure, ...] = (
         "mean d^2",
         Unit.SQUARED,
         _needs(TRUTH),
-        st.mean_squared_error,
+        st.average(st.squared_error),
         st.centred(st.squared_error),
     ),
     Measure(
@@ -233,7 +246,7 @@ MEASURES: tuple[Measure, ...] = (
         "mean s",
         Unit.ESTIMATE,
         _needs(STD_ERROR),
-        st.mean(std_error),
+        st.average(std_error),
         st.centred(std_error),
     ),
     Measure(
@@ -260,7 +273,7 @@ MEASURES: tuple[Measure, ...] = (
         "mean (l <= th <= u)",
         Unit.SHARE,
         _needs(TRUTH, INTERVAL),
-        st.mean(st.covers),
+        st.average(st.covers),
         st.centred(st.covers),
         ddof=0,
     ),
@@ -280,7 +293,7 @@ MEASURES: tuple[Measure, ...] = (
         "mean (l <= mean t <= u)",
         Unit.SHARE,
         _needs(INTERVAL),
-        st.mean(st.covers_mean),
+        st.average(st.covers_mean),
         st.centred(st.covers_mean),
         ddof=0,
     ),
@@ -290,7 +303,7 @@ MEASURES: tuple[Measure, ...] = (
         "mean (u < th)",
         Unit.SHARE,
         _needs(TRUTH, INTERVAL),
-        st.mean(below),
+        st.average(below),
         st.centred(below),
         ddof=0,
     ),
@@ -300,7 +313,7 @@ MEASURES: tuple[Measure, ...] = (
         "mean (l > th)",
         Unit.SHARE,
         _needs(TRUTH, INTERVAL),
-        st.mean(above),
+        st.average(above),
         st.centred(above),
         ddof=0,
     ),
@@ -310,7 +323,7 @@ MEASURES: tuple[Measure, ...] = (
         "mean (u - l)",
         Unit.ESTIMATE,
         _needs(INTERVAL),
-        st.mean(st.width),
+        st.average(st.width),
         st.centred(st.width),
     ),
     Measure(
@@ -328,7 +341,7 @@ MEASURES: tuple[Measure, ...] = (
         "mean ((u - l) + 2/alpha (l - th)+ + 2/alpha (th - u)+)",
         Unit.ESTIMATE,
         _needs(TRUTH, INTERVAL),
-        st.mean(st.interval_score),
+        st.average(st.interval_score),
         st.centred(st.interval_score),
     ),
     Measure(
@@ -337,7 +350,7 @@ MEASURES: tuple[Measure, ...] = (
         "mean (p <= alpha): type I error where th = 0, else power",
         Unit.SHARE,
         _needs(P_VALUE),
-        st.mean(st.rejects),
+        st.average(st.rejects),
         st.centred(st.rejects),
         ddof=0,
     ),

@@ -1,4 +1,4 @@
-"""The usable replications of one estimator in one cell, laid out for measures.
+"""The usable replications of one estimator in one cell, or of a part of them, laid out for measures.
 
 Everything here has shape [k, n]: k terms, n usable replications, replications last, so that sums run along
 contiguous memory. Terms with different usable replications live in different `Draws`; inside one there is no
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nestbench.estimators.estimates import Estimates, FitStatus
+from nestbench.reports.measures.totals import Totals, remembered
 from nestbench.sim.batch import Floats, Ints
 
 Bools = npt.NDArray[np.bool_]
@@ -27,7 +28,7 @@ COLUMNS = ("estimate", "std_error", "lower", "upper", "p_value", "df")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Draws:
-    """n usable replications of k terms.
+    """Usable replications of k terms: all n, or where the cell is read in parts (`totals`), one part's.
 
     Attributes
     ----------
@@ -43,6 +44,8 @@ class Draws:
         Nominal level of the intervals.
     attempted : int
         Number of fits N, usable or not.
+    totals : Totals or None
+        Numbers over all n where the replications here are a part of them.
     """
 
     terms: tuple[str, ...]
@@ -56,12 +59,18 @@ class Draws:
     df: Floats
     level: float
     attempted: int
+    totals: Totals | None = None
     _memo: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def rows(self) -> int:
+        """Replications at hand."""
+        return len(self.replications)
 
     @property
     def n(self) -> int:
         """Number of usable replications."""
-        return len(self.replications)
+        return self.rows if self.totals is None else self.totals.count(self.attempted)
 
     @property
     def alpha(self) -> float:
@@ -69,10 +78,12 @@ class Draws:
         return 1.0 - self.level
 
     def once(self, function: Callable[[Draws], T]) -> T:
-        """Return ``function(self)``, computed once: what several measures share."""
-        if function not in self._memo:
-            self._memo[function] = function(self)
-        return cast(T, self._memo[function])
+        """Return ``function(self)``, computed once: values per replication that several measures share."""
+        return remembered(function, self, self._memo, self.totals)
+
+    def total(self, statistic: Callable[[Draws], Floats]) -> Floats:
+        """Return a statistic of all n replications [k]."""
+        return self.once(statistic) if self.totals is None else self.totals.get(statistic, len(self.terms))
 
 
 def draws_of(
@@ -84,11 +95,17 @@ def draws_of(
     finite, and none of the columns in `needs` (``"lower"``, ``"upper"``, ``"p_value"``) is NaN: each measure
     has its own n.
     """
+    mask = usable_for(estimates, needs)
+    long = {name: np.ascontiguousarray(getattr(estimates, name).T) for name in COLUMNS}
+    yield from _groups(estimates, estimates.terms, mask.T, long, truth, level)
+
+
+def usable_for(estimates: Estimates, needs: frozenset[str]) -> Bools:
+    """Return which replications are usable for each term [R, K], as in `draws_of`."""
     mask = estimates.usable
     for name in needs & {"lower", "upper", "p_value", "df"}:
         mask = mask & ~np.isnan(getattr(estimates, name))
-    long = {name: np.ascontiguousarray(getattr(estimates, name).T) for name in COLUMNS}
-    yield from _groups(estimates, estimates.terms, mask.T, long, truth, level)
+    return mask
 
 
 def quantity_draws(estimates: Estimates, truth: Truth, level: float) -> Iterator[Draws]:
@@ -143,13 +160,46 @@ def truth_of(terms: tuple[str, ...], truth: Truth, replications: Ints) -> Floats
     return np.vstack(wide)
 
 
-def shared(first: Draws, second: Draws) -> tuple[Draws, Draws]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Paired:
+    """Two estimators' draws of the same terms on the same replications: reference A first, B second."""
+
+    first: Draws
+    second: Draws
+    totals: Totals | None = None
+    _memo: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Names of the k terms."""
+        return self.first.terms
+
+    @property
+    def rows(self) -> int:
+        """Replications at hand."""
+        return self.first.rows
+
+    @property
+    def n(self) -> int:
+        """Number of replications usable for both."""
+        return self.first.n
+
+    def total(self, statistic: Callable[[Paired], Floats]) -> Floats:
+        """Return a statistic of all n replications [k]."""
+        if self.totals is None:
+            return remembered(statistic, self, self._memo, None)
+        return cast(Floats, self.totals.get(statistic, len(self.terms)))
+
+
+def shared(first: Draws, second: Draws) -> Paired:
     """Return two estimators' draws on the terms and replications both have, matched, for paired contrasts."""
     terms = tuple(term for term in first.terms if term in second.terms)
+    if terms == first.terms == second.terms and np.array_equal(first.replications, second.replications):
+        return Paired(first, second)
     common, left, right = np.intersect1d(
         first.replications, second.replications, assume_unique=True, return_indices=True
     )
-    return _pick(first, terms, common, left), _pick(second, terms, common, right)
+    return Paired(_pick(first, terms, common, left), _pick(second, terms, common, right))
 
 
 def _pick(draws: Draws, terms: tuple[str, ...], numbers: Ints, where: Ints) -> Draws:

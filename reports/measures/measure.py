@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -45,7 +47,7 @@ class Measure:
     needs : frozenset of str
         What must exist: ``truth``, ``nonzero truth``, ``std_error``, ``interval``, ``p_value``, ``failures``.
     value : callable
-        Draws -> float64 [k].
+        Draws -> float64 [k], made of statistics (`Draws.total`) alone.
     influence : callable or None
         Draws -> influence values, float64 [k, n]; None where there is no smooth one.
     mcse : callable or None
@@ -95,14 +97,22 @@ def mcse_of(measure: Measure, draws: Draws) -> Floats:
     """Return ``sd(IF)/sqrt(K)`` [k]."""
     if measure.influence is None:
         return np.full(len(draws.terms), np.nan)
-    return root_mean_square(measure.influence(draws), measure.ddof)
+    return root(draws.total(mean_square(measure.influence)), draws.n, measure.ddof)
 
 
-def root_mean_square(influence: Floats, ddof: int = 1) -> Floats:
-    """Return ``sd(IF)/sqrt(K)`` of influence values [k, n] (their mean is 0 by construction, and removed)."""
-    n = influence.shape[-1]
-    if n <= ddof:
-        return np.full(influence.shape[0], np.nan)
-    centred = influence - influence.mean(axis=-1, keepdims=True)
-    found: Floats = np.sqrt(np.einsum("kn,kn->k", centred, centred) / (n - ddof) / n)
-    return found
+@cache
+def mean_square(influence: Callable[[Any], Floats]) -> Callable[[Any], Floats]:
+    """Return the statistic mean(IF_i^2); influence values have mean 0 by construction."""
+
+    def value(sample: Any) -> Floats:
+        found = influence(sample)
+        return (
+            np.einsum("kn,kn->k", found, found) / sample.rows if sample.rows else np.full(len(found), np.nan)
+        )
+
+    return value
+
+
+def root(square: Floats, n: int, ddof: int = 1) -> Floats:
+    """Return ``sd(IF)/sqrt(K)`` from mean(IF_i^2) [k]."""
+    return np.sqrt(square / (n - ddof)) if n > ddof else np.full(len(square), np.nan)

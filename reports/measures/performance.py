@@ -1,9 +1,10 @@
-"""From stored estimates to the performance table, cell by cell: memory stays that of one cell."""
+"""From stored estimates to the performance table, cell by cell, long cells in parts: memory doesn't grow with a run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ import numpy as np
 import pandas as pd
 
 from nestbench.estimators.estimates import Estimates, FitStatus
+from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.results import Results
 from nestbench.experiments.storing.files import write_atomically
 from nestbench.reports.cellwise import over_cells
+from nestbench.reports.measures.cell_rows import CellRows, Column, Fits, Whole, in_cell
 from nestbench.reports.measures.declared import MEASURES
-from nestbench.reports.measures.draws import Draws, Truth, draws_of, quantity_draws
+from nestbench.reports.measures.draws import Draws, Truth
 from nestbench.reports.measures.measure import (
     FAILURES,
     INTERVAL,
@@ -25,8 +28,10 @@ from nestbench.reports.measures.measure import (
     TRUTH,
     Measure,
     evaluate,
+    root,
 )
-from nestbench.reports.measures.statistics import order_statistic_mcse
+from nestbench.reports.measures.statistics import FEWEST, Z95, quantile_ranks
+from nestbench.reports.measures.totals import Ordered
 from nestbench.sim.batch import Floats, Ints
 from nestbench.sim.model import Model
 
@@ -67,12 +72,14 @@ def joined(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(found, ignore_index=True) if found else frame_of([])
 
 
-def cell_table(results: Results, index: int, found: Mapping[str, Estimates] | None = None) -> pd.DataFrame:
-    """Return the rows of one cell with its number and factors; `found` are its estimates if read already."""
-    experiment, cell = results.experiment, results.experiment.cells[index]
-    found = results.estimates(index) if found is None else found
-    blocks = list(rows_of_cell(found, cell.population.truth, cell.model))
-    frame = frame_of([*blocks, *runtime_rows(results.timings(index))])
+def cell_table(results: Results, index: int) -> pd.DataFrame:
+    """Return the rows of one cell with its number and factors."""
+    return in_cell(results, index, partial(cell_rows_table, results.experiment, index))
+
+
+def cell_rows_table(experiment: Experiment, index: int, rows: CellRows) -> pd.DataFrame:
+    """Return `cell_table` from the rows of the cell."""
+    frame = frame_of([*rows_of_cell(rows), *runtime_rows(rows)])
     for position, (factor, level) in enumerate(experiment.levels[index].items()):
         frame.insert(position, factor, [level] * len(frame))
     frame.insert(0, "cell", index)
@@ -86,39 +93,35 @@ def performance_of_cell(estimates: Mapping[str, Estimates], truth: Truth, model:
     `truth` maps terms to true values; an array is indexed by replication number. Terms without a truth get
     the measures that need none.
     """
-    return frame_of(rows_of_cell(estimates, truth, model))
+    return frame_of(rows_of_cell(Whole(estimates, truth, model.level)))
 
 
-def rows_of_cell(estimates: Mapping[str, Estimates], truth: Truth, model: Model) -> Iterator[Rows]:
+def rows_of_cell(rows: CellRows) -> Iterator[Rows]:
     """Yield every block of one cell, estimator by estimator."""
-    for label, found in estimates.items():
-        yield from estimator_rows(label, found, truth, model.level)
-        yield from status_rows(label, found)
+    for label in rows.labels:
+        yield from estimator_rows(label, rows)
+        yield from status_rows(label, rows)
 
 
-def estimator_rows(label: str, estimates: Estimates, truth: Truth, level: float) -> Iterator[Rows]:
+def estimator_rows(label: str, rows: CellRows) -> Iterator[Rows]:
     """Yield the measures of one estimator's terms, then of its quantities (which have no standard error)."""
-    if not estimates.size:
+    if not rows.attempted(label):
         return
-    fits_exist = bool((estimates.status <= FitStatus.BOUNDARY).any())
-    groups: dict[frozenset[str], list[Draws]] = {}
+    fits = rows.fits(label)
+    fits_exist = any(fits.total(share_of(s))[0] > 0 for s in (FitStatus.OK, FitStatus.BOUNDARY))
     for measure in MEASURES:
-        if measure.columns not in groups:
-            groups[measure.columns] = _reuse(
-                groups.get(frozenset(), []), draws_of(estimates, truth, level, measure.columns)
-            )
-        for draws in groups[measure.columns]:
+        for draws in rows.draws(label, measure.columns):
             yield from _block(label, measure, draws, fits_exist)
     plain = [measure for measure in MEASURES if not measure.needs & _MODEL_ONLY]
-    for draws in quantity_draws(estimates, truth, level):
+    for draws in rows.quantities(label):
         for measure in plain:
             yield from _block(label, measure, draws, fits_exist)
 
 
-def _reuse(known: list[Draws], fresh: Iterable[Draws]) -> list[Draws]:
-    """Return the fresh groups, each replaced by the known one of the same content (which keeps its memo)."""
-    by_content = {(d.terms, d.n): d for d in known}
-    return [by_content.get((d.terms, d.n), d) for d in fresh]
+@cache
+def share_of(status: FitStatus) -> Callable[[Fits], Floats]:
+    """Return the statistic: share of fits with a status."""
+    return lambda fits: np.array([(fits.estimates.status == status).mean()])
 
 
 def _block(label: str, measure: Measure, draws: Draws, fits_exist: bool) -> Iterator[Rows]:
@@ -148,29 +151,54 @@ def _defined(measure: Measure, draws: Draws, fits_exist: bool) -> Any:
     return keep
 
 
-def status_rows(label: str, estimates: Estimates) -> Iterator[Rows]:
+def status_rows(label: str, rows: CellRows) -> Iterator[Rows]:
     """Yield the share of each status among the attempted fits, statuses that occur only (and OK)."""
-    n = estimates.size
+    n, fits = rows.attempted(label), rows.fits(label)
     for status in FitStatus if n else ():
-        share = float((estimates.status == status).mean())
+        share = float(fits.total(share_of(status))[0])
         if share > 0 or status is FitStatus.OK:
             mcse = np.sqrt(share * (1.0 - share) / n)
             yield _single(label, f"share_{status.name.lower()}", share, mcse, n)
 
 
-def runtime_rows(timings: pd.DataFrame) -> Iterator[Rows]:
+def runtime_rows(rows: CellRows) -> Iterator[Rows]:
     """Yield mean, median and 90th percentile of the stored seconds per fit (perhaps made under load)."""
-    if not len(timings):
-        return
-    for label, part in timings.groupby("estimator", sort=False, observed=True):
-        seconds = part["seconds"].to_numpy(dtype=np.float64)
-        seconds = seconds[np.isfinite(seconds)]
-        if n := len(seconds):
-            spread = float(seconds.std(ddof=1) / np.sqrt(n)) if n > 1 else np.nan
-            yield _single(str(label), "seconds_mean", float(seconds.mean()), spread, n)
-            for name, q in (("seconds_median", 0.5), ("seconds_p90", 0.9)):
-                mcse = float(order_statistic_mcse(seconds, q))
-                yield _single(str(label), name, float(np.quantile(seconds, q)), mcse, n)
+    for label, column in rows.seconds().items():
+        if n := column.n:
+            mean = float(column.total(_mean)[0])
+            spread = float(root(column.total(_spread), n)[0])
+            yield _single(label, "seconds_mean", mean, spread, n)
+            for name, (q, beside, around) in _QUANTILES.items():
+                low, high = column.total(beside)[0]
+                value = low + (high - low) * ((n - 1) * q - np.floor((n - 1) * q))
+                first, last = column.total(around)[0]
+                mcse = (last - first) / (2.0 * Z95) if n >= FEWEST else np.nan
+                yield _single(label, name, float(value), float(mcse), n)
+
+
+def _values(column: Column) -> Floats:
+    return column.values
+
+
+def _mean(column: Column) -> Floats:
+    return np.asarray(column.values.mean(axis=-1))
+
+
+def _spread(column: Column) -> Floats:
+    """Mean square about the mean."""
+    return np.asarray(((column.values - column.total(_mean)[:, None]) ** 2).mean(axis=-1))
+
+
+def _beside(q: float, n: int) -> tuple[int, int]:
+    """Ranks, from 0, of the values on both sides of a quantile (interpolated linearly)."""
+    low = int(np.floor((n - 1) * q))
+    return low, min(low + 1, n - 1)
+
+
+_QUANTILES = {
+    name: (q, Ordered(_values, partial(_beside, q)), Ordered(_values, partial(quantile_ranks, q=q)))
+    for name, q in (("seconds_median", 0.5), ("seconds_p90", 0.9))
+}
 
 
 def _single(label: str, measure: str, value: float, mcse: float, n: int) -> Rows:

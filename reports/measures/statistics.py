@@ -1,18 +1,23 @@
-"""What measures are made of: functions of `Draws`, shared through `Draws.once`.
+"""What measures are made of: values per replication (`Draws.once` shares them) and statistics (`Draws.total`).
 
-Shapes: [k, n] for values per replication, [k] for numbers per term.
+Shapes: [k, n] for values per replication, [k] for statistics. A statistic is a mean over the replications at hand
+(times what other statistics say), so that a cell can be read in parts: see `totals`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 
 from nestbench.reports.measures.draws import Bools, Draws
+from nestbench.reports.measures.totals import Ordered
 from nestbench.sim.batch import Floats, Ints
 
 Z95 = 1.959963984540054
+FEWEST = 6
+"""Replications from which on order statistics say something of a quantile's error."""
 
 Values = Callable[[Draws], Floats] | Callable[[Draws], Bools]
 
@@ -28,21 +33,25 @@ def bias(d: Draws) -> Floats:
     return found
 
 
+def mean_estimate(d: Draws) -> Floats:
+    """Mean t."""
+    return np.asarray(d.estimate.mean(axis=-1))
+
+
 def deviation(d: Draws) -> Floats:
     """t_i - mean t."""
-    found: Floats = d.estimate - d.estimate.mean(axis=-1, keepdims=True)
-    return found
+    return d.estimate - d.total(mean_estimate)[:, None]
 
 
 def variance(d: Draws) -> Floats:
     """S2, with divisor K - 1; NaN for one replication."""
     x = d.once(deviation)
-    return np.einsum("kn,kn->k", x, x) / (d.n - 1) if d.n > 1 else np.full(len(x), np.nan)
+    return np.einsum("kn,kn->k", x, x) / d.rows * (d.n / (d.n - 1)) if d.n > 1 else np.full(len(x), np.nan)
 
 
 def spread_influence(d: Draws) -> Floats:
     """(w_i - S2) / S2: relative influence values of S2."""
-    s2 = d.once(variance)[:, None]
+    s2 = d.total(variance)[:, None]
     return (
         (d.n / (d.n - 1) * d.once(deviation) ** 2 - s2) / s2 if d.n > 1 else np.full_like(d.estimate, np.nan)
     )
@@ -61,7 +70,7 @@ def model_variance(d: Draws) -> Floats:
 
 def model_influence(d: Draws) -> Floats:
     """(v_i - V) / V: relative influence values of V."""
-    v = d.once(model_variance)[:, None]
+    v = d.total(model_variance)[:, None]
     return (d.once(square) - v) / v
 
 
@@ -83,7 +92,7 @@ def covers(d: Draws) -> Bools:
 
 def covers_mean(d: Draws) -> Bools:
     """l_i <= mean t <= u_i: bias taken out (with a truth that varies, th_i + bias in place of mean t)."""
-    target = d.truth + bias(d)[:, None] if d.truth.shape[1] > 1 else d.estimate.mean(axis=-1, keepdims=True)
+    target = d.truth + d.total(bias)[:, None] if d.truth.shape[1] > 1 else d.total(mean_estimate)[:, None]
     return (d.lower <= target) & (target <= d.upper)
 
 
@@ -116,23 +125,13 @@ def attempts(d: Draws) -> Ints:
 
 def significant(d: Draws) -> Ints:
     """Number of replications with p_i <= alpha."""
-    found: Ints = d.once(rejects).sum(axis=-1)
+    found: Ints = np.rint(d.total(mean(rejects)) * d.n).astype(np.int64)
     return found
 
 
-def centred(values: Values) -> Callable[[Draws], Floats]:
-    """Return the influence function of a mean: x_i - mean x."""
-
-    def influence(d: Draws) -> Floats:
-        x = np.asarray(d.once(values), dtype=np.float64)
-        found: Floats = x - x.mean(axis=-1, keepdims=True)
-        return found
-
-    return influence
-
-
+@cache
 def mean(values: Values) -> Callable[[Draws], Floats]:
-    """Return the value function of a mean."""
+    """Return the statistic of a mean."""
 
     def value(d: Draws) -> Floats:
         return np.asarray(d.once(values).mean(axis=-1), dtype=np.float64)
@@ -140,31 +139,65 @@ def mean(values: Values) -> Callable[[Draws], Floats]:
     return value
 
 
+@cache
+def average(values: Values) -> Callable[[Draws], Floats]:
+    """Return the value function of a mean."""
+    return lambda d: d.total(mean(values))
+
+
+@cache
+def centred(values: Values) -> Callable[[Draws], Floats]:
+    """Return the influence function of a mean: x_i - mean x."""
+
+    def influence(d: Draws) -> Floats:
+        return np.asarray(d.once(values), dtype=np.float64) - d.total(mean(values))[:, None]
+
+    return influence
+
+
 def binomial(share: Floats, n: Ints | int) -> Floats:
     """sqrt(share (1 - share) / n)."""
     return np.sqrt(share * (1.0 - share) / n)
 
 
+def quantile_ranks(n: int, q: float = 0.5) -> tuple[int, int]:
+    """Return the ranks qK -+ 1.96 sqrt(K q (1-q)), from 0, whose values lie 2 * 1.96 MCSE of a quantile apart."""
+    half = Z95 * np.sqrt(n * q * (1.0 - q))
+    return max(int(np.floor(q * n - half)) - 1, 0), min(int(np.ceil(q * n + half)), n - 1)
+
+
+def middle_ranks(n: int) -> tuple[int, int]:
+    """Return the ranks, from 0, of the one or two values in the middle."""
+    return (n - 1) // 2, n // 2
+
+
 def order_statistic_mcse(values: Floats, q: float = 0.5) -> Floats:
     """Return (x_(hi) - x_(lo)) / (2 * 1.96), ranks qK -+ 1.96 sqrt(K q (1-q)): MCSE of a quantile."""
     n = values.shape[-1]
-    half = Z95 * np.sqrt(n * q * (1.0 - q))
-    low = max(int(np.floor(q * n - half)) - 1, 0)
-    high = min(int(np.ceil(q * n + half)), n - 1)
-    if n < 6:
+    if n < FEWEST:
         return np.full(values.shape[:-1], np.nan)
+    low, high = quantile_ranks(n, q)
     ordered = np.partition(values, (low, high), axis=-1)
     return np.asarray((ordered[..., high] - ordered[..., low]) / (2.0 * Z95))
 
 
+@cache
 def median(values: Callable[[Draws], Floats]) -> Callable[[Draws], Floats]:
     """Return the value function of a median."""
-    return lambda d: np.asarray(np.median(d.once(values), axis=-1))
+    middle = Ordered(values, middle_ranks)
+    return lambda d: np.asarray(d.total(middle).mean(axis=-1))
 
 
+@cache
 def median_mcse(values: Callable[[Draws], Floats]) -> Callable[[Draws], Floats]:
     """Return the MCSE function of a median."""
-    return lambda d: order_statistic_mcse(d.once(values))
+    around = Ordered(values, quantile_ranks)
+
+    def mcse(d: Draws) -> Floats:
+        low, high = d.total(around).T
+        return (high - low) / (2.0 * Z95) if d.n >= FEWEST else np.full(len(d.terms), np.nan)
+
+    return mcse
 
 
 def relative_error(d: Draws) -> Floats:

@@ -9,11 +9,13 @@ from typing import Any
 
 import pandas as pd
 
+from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.results import Results
 from nestbench.reports.cellwise import over_cells
 from nestbench.reports.comparing.grades import fixed_terms
 from nestbench.reports.figures.rows import remember_theory, theory_of
-from nestbench.reports.measures.performance import cell_table, joined
+from nestbench.reports.measures.cell_rows import CellRows, in_cell
+from nestbench.reports.measures.performance import cell_rows_table, joined
 from nestbench.reports.page.matrices import Entries, entries_of_cell, matrices
 from nestbench.reports.page.parts import failures_of_cell
 from nestbench.reports.page.vega import vega_script
@@ -64,11 +66,15 @@ def survey(results: Results, workers: int | None = None) -> Survey:
 
 def see_cell(results: Results, index: int, first: str) -> CellSeen:
     """Return what a report needs of one cell; `first` is the method whose coverage the others' is compared with."""
-    experiment, found = results.experiment, dict(results.estimates(index))
+    return in_cell(results, index, partial(see_rows, results.experiment, index, first))
+
+
+def see_rows(experiment: Experiment, index: int, first: str, rows: CellRows) -> CellSeen:
+    """Return `see_cell` from the rows of the cell."""
     return CellSeen(
-        table=cell_table(results, index, found),
-        entries=entries_of_cell(experiment, index, found, first),
-        remarks=first_of_each(remarks_of_cell(experiment, index, found)),
-        failures=failures_of_cell(experiment, index, found),
+        table=cell_rows_table(experiment, index, rows),
+        entries=entries_of_cell(experiment, index, rows, first),
+        remarks=first_of_each(remarks_of_cell(experiment, index, rows)),
+        failures=failures_of_cell(experiment, index, rows),
         theory=theory_of(experiment.cells[index]),
     )

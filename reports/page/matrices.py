@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from nestbench.estimators.estimates import Estimates
 from nestbench.experiments.experiment import Experiment
-from nestbench.reports.comparing.contrasts import CONTRASTS, contrasts_of_cell
-from nestbench.reports.comparing.decomposition import decomposition_of_cell
+from nestbench.reports.comparing.contrasts import CONTRASTS, contrasts_of_rows
+from nestbench.reports.comparing.decomposition import decomposition_of_rows
 from nestbench.reports.comparing.ranking import rankings
+from nestbench.reports.measures.cell_rows import CellRows
 
 Entry = dict[str, str]
 NONE: Entry = {"text": "–", "grade": "none", "title": "this method has no answer here", "said": ""}
@@ -61,18 +61,14 @@ Entries = dict[tuple[str, str, str], Entry]
 """A cell's entries by (kind, term, method)."""
 
 
-def entries_of_cell(
-    experiment: Experiment, index: int, found: Mapping[str, Estimates], first: str
-) -> Entries:
-    """Return what a cell's estimates say in each matrix; coverage is compared with that of the method `first`."""
-    cell = experiment.cells[index]
-    truth, level = cell.population.truth, cell.model.level
+def entries_of_cell(experiment: Experiment, index: int, rows: CellRows, first: str) -> Entries:
+    """Return what a cell's rows say in each matrix; coverage is compared with that of the method `first`."""
     made: Entries = {}
-    for term, table in rankings(found, truth, level).items():
+    for term, table in rankings(rows).items():
         made |= _rank(term, table)
-    if first in found:
-        made |= _paired(contrasts_of_cell(found, first, truth, level, PAIRED))
-    return made | _why(decomposition_of_cell(found, truth, level, cell.layout.schools))
+    if first in rows.labels:
+        made |= _paired(contrasts_of_rows(rows, first, PAIRED))
+    return made | _why(decomposition_of_rows(rows, experiment.cells[index].layout.schools))
 
 
 def matrices(

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from nestbench.estimators.agreement import SUBJECT
-from nestbench.estimators.estimates import Estimates, FitStatus
+from nestbench.estimators.estimates import FitStatus
 from nestbench.experiments.experiment import Experiment
 from nestbench.reports.comparing.grades import Grade, situations
+from nestbench.reports.measures.cell_rows import CellRows, Fits
 from nestbench.reports.measures.performance import factors_of
+from nestbench.reports.measures.totals import Gathered
 from nestbench.reports.words.wording import condition, level_words, plural
 
 EXAMPLES = 3
@@ -83,9 +85,7 @@ def _spans(heads: list[list[str]]) -> list[list[tuple[str, int]]]:
     return rows
 
 
-def failures_of_cell(
-    experiment: Experiment, cell: int, found: Mapping[str, Estimates]
-) -> list[dict[str, Any]]:
+def failures_of_cell(experiment: Experiment, cell: int, rows: CellRows) -> list[dict[str, Any]]:
     """Return a cell's unusable fits by method, status and message, with the numbers of the first few."""
     words = condition(experiment.levels[cell])
     return [
@@ -93,26 +93,59 @@ def failures_of_cell(
             "cell": cell,
             "words": words,
             "estimator": label,
-            "status": status,
+            "status": FitStatus(status).name.lower().replace("_", " "),
             "message": message or "no message",
-            "count": len(numbers),
-            "share": f"{100 * len(numbers) / estimates.size:.2g} %",
-            "examples": [int(r) for r in numbers[:EXAMPLES]],
+            "count": count,
+            "share": f"{100 * count / rows.attempted(label):.2g} %",
+            "examples": examples,
         }
-        for label, estimates in found.items()
-        for status, message, numbers in _unusable(estimates)
+        for label in rows.labels
+        for status, message, count, examples in rows.fits(label).total(UNUSABLE)
     ]
 
 
-def _unusable(estimates: Estimates) -> Iterator[tuple[str, str, Any]]:
-    bad = np.flatnonzero(estimates.status > FitStatus.BOUNDARY)
-    pairs = np.stack(
-        [estimates.status[bad].astype(np.int64), estimates.message[bad].astype(np.int64)], axis=1
-    )
-    for status, code in np.unique(pairs, axis=0):
-        chosen = bad[(pairs == (status, code)).all(axis=1)]
-        name = FitStatus(int(status)).name.lower().replace("_", " ")
-        yield name, estimates.messages[int(code)], estimates.replications[chosen]
+Failure = tuple[int, str, int, list[int]]
+"""Status, message, number of fits, numbers of the first few replications."""
+
+
+class _Unusable(Gathered):
+    """Statistic of `Fits`: unusable ones by status, then message as they first appear."""
+
+    def __call__(self, fits: Fits) -> list[Failure]:
+        gatherer = self.begin(fits)
+        gatherer.take(fits)
+        return gatherer.found()
+
+    def unknown(self, k: int) -> list[Failure]:
+        return []
+
+    def begin(self, fits: Fits) -> _Tally:
+        return _Tally()
+
+
+class _Tally:
+    def __init__(self) -> None:
+        self._found: dict[tuple[int, str], tuple[int, list[int]]] = {}
+
+    def take(self, fits: Fits) -> None:
+        found = fits.estimates
+        bad = np.flatnonzero(found.status > FitStatus.BOUNDARY)
+        pairs = np.stack([found.status[bad].astype(np.int64), found.message[bad].astype(np.int64)], axis=1)
+        for status, code in np.unique(pairs, axis=0):
+            chosen = found.replications[bad[(pairs == (status, code)).all(axis=1)]]
+            at = (int(status), found.messages[int(code)])
+            count, examples = self._found.get(at, (0, []))
+            self._found[at] = (count + len(chosen), (examples + chosen[:EXAMPLES].tolist())[:EXAMPLES])
+
+    def over(self) -> bool:
+        return True
+
+    def found(self) -> list[Failure]:
+        found = sorted(self._found.items(), key=lambda item: item[0][0])
+        return [(status, message, *counted) for (status, message), counted in found]
+
+
+UNUSABLE = _Unusable()
 
 
 def with_commands(failures: list[dict[str, Any]], run: str) -> list[dict[str, Any]]:

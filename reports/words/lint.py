@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 
 import numpy as np
 import pandas as pd
 
-from nestbench.estimators.estimates import Estimates, FitStatus
+from nestbench.estimators.estimates import FitStatus
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.results import Results
 from nestbench.reports.comparing.grades import fixed_terms
+from nestbench.reports.measures import statistics as st
+from nestbench.reports.measures.cell_rows import CellRows, Fits, in_cell
+from nestbench.reports.measures.draws import Bools, Draws
 from nestbench.reports.measures.performance import FIT
+from nestbench.reports.measures.totals import Gathered, Ordered
 from nestbench.reports.words.wording import condition, plural, several
 from nestbench.sim.batch import Floats
 
@@ -32,9 +37,12 @@ class Remark:
 
 def lint(results: Results, table: pd.DataFrame) -> list[Remark]:
     """Return the remarks of every rule, over the performance table and, cell by cell, the stored rows."""
-    cells = range(len(results.experiment.cells))
-    rows = (remarks_of_cell(results.experiment, i, results.estimates(i)) for i in cells)
-    return first_of_each(table_remarks(table, results.experiment), *rows)
+    experiment = results.experiment
+    rows = (
+        in_cell(results, i, lambda rows, i=i: list(remarks_of_cell(experiment, i, rows)))  # type: ignore[misc]
+        for i in range(len(experiment.cells))
+    )
+    return first_of_each(table_remarks(table, experiment), *rows)
 
 
 def table_remarks(table: pd.DataFrame, experiment: Experiment) -> list[Remark]:
@@ -42,14 +50,12 @@ def table_remarks(table: pd.DataFrame, experiment: Experiment) -> list[Remark]:
     return [remark for rule in TABLE_RULES for remark in rule(table, experiment)]
 
 
-def remarks_of_cell(
-    experiment: Experiment, index: int, estimates: Mapping[str, Estimates]
-) -> Iterator[Remark]:
+def remarks_of_cell(experiment: Experiment, index: int, rows: CellRows) -> Iterator[Remark]:
     """Yield the remarks of the rules over the stored rows of one cell."""
-    where, truth = condition(experiment.levels[index]), dict(experiment.cells[index].population.truth)
-    for label, found in estimates.items():
+    where = condition(experiment.levels[index])
+    for label in rows.labels:
         for rule in ROW_RULES:
-            yield from rule(label, found, truth, where)
+            yield from rule(label, rows, where)
 
 
 def first_of_each(*remarks: Iterable[Remark]) -> list[Remark]:
@@ -113,32 +119,96 @@ def failing_often(table: pd.DataFrame, experiment: Experiment) -> Iterator[Remar
         )
 
 
-def truth_out_of_range(label: str, found: Estimates, truth: dict[str, float], where: str) -> Iterator[Remark]:
+def truth_out_of_range(label: str, rows: CellRows, where: str) -> Iterator[Remark]:
     """A truth that no estimate comes near is a different estimand, or a mistake."""
-    for k, term in enumerate(found.terms):
-        values = found.estimate[found.usable[:, k], k]
-        if term in truth and len(values) >= 20 and not values.min() <= truth[term] <= values.max():
-            yield Remark(
-                "truth outside the sampled range",
-                f"no estimate of {term} by {label} with {where} lies on the other side of the truth {truth[term]:g}",
-                "check that the model estimates what the population calls by this name",
-            )
+    for draws in rows.draws(label):
+        least, most = draws.total(_EXTREME_ERRORS).T
+        for k, term in enumerate(draws.terms):
+            if draws.n >= 20 and np.isfinite(draws.truth[k]).all() and not least[k] <= 0.0 <= most[k]:
+                truth = f"{draws.truth[k, 0]:g}" if np.ptp(draws.truth[k]) == 0 else "of its data set"
+                yield Remark(
+                    "truth outside the sampled range",
+                    f"no estimate of {term} by {label} with {where} lies on the other side of the truth {truth}",
+                    "check that the model estimates what the population calls by this name",
+                )
 
 
-def duplicated_replications(
-    label: str, found: Estimates, truth: dict[str, float], where: str
-) -> Iterator[Remark]:
+def constant_estimates(label: str, rows: CellRows, where: str) -> Iterator[Remark]:
+    """Estimates that never change are not estimates."""
+    for draws in rows.draws(label):
+        least, most = draws.total(_EXTREMES).T
+        for k, term in enumerate(draws.terms):
+            if draws.n > 1 and least[k] == most[k]:
+                yield Remark(
+                    "constant estimates",
+                    f"every estimate of {term} by {label} with {where} is {least[k]:g}",
+                    "check the method",
+                )
+
+
+def _ends(n: int) -> tuple[int, int]:
+    return 0, n - 1
+
+
+def _estimate(draws: Draws) -> Floats:
+    return draws.estimate
+
+
+_EXTREMES, _EXTREME_ERRORS = Ordered(_estimate, _ends), Ordered(st.error, _ends)
+
+
+def duplicated_replications(label: str, rows: CellRows, where: str) -> Iterator[Remark]:
     """Two replications with equal numbers to the last bit are one replication counted twice."""
-    usable = found.usable.all(axis=1) if found.terms else np.zeros(found.size, dtype=bool)
-    values = found.estimate[usable]
-    if len(values) > 1 and np.ptp(values, axis=0).any():
-        repeated = _repeated(values)
-        if repeated:
-            yield Remark(
-                "duplicated replications",
-                f"{plural(repeated, 'replication')} of {label} with {where} repeat another one exactly",
-                "check the random numbers of the law",
-            )
+    repeated = rows.fits(label).total(REPEATED)
+    if repeated:
+        yield Remark(
+            "duplicated replications",
+            f"{plural(repeated, 'replication')} of {label} with {where} repeat another one exactly",
+            "check the random numbers of the law",
+        )
+
+
+SEEN = 100_000
+"""Most replications among which repeated ones are looked for; of more, those whose numbers draw a lot: both or none."""
+
+
+class _Repeated(Gathered):
+    """Statistic of `Fits`: how many fits, all of them usable, have the numbers of another one to the last bit."""
+
+    def __call__(self, fits: Fits) -> int:
+        gatherer = self.begin(fits)
+        gatherer.take(fits)
+        return gatherer.found()
+
+    def unknown(self, k: int) -> int:
+        return 0
+
+    def begin(self, fits: Fits) -> _Repetitions:
+        return _Repetitions(-(-fits.n // SEEN))
+
+
+class _Repetitions:
+    def __init__(self, lots: int) -> None:
+        self._lots = np.uint64(max(lots, 1))
+        self._rows: list[Floats] = []
+
+    def take(self, fits: Fits) -> None:
+        found = fits.estimates
+        if found.terms:
+            values = found.estimate[found.usable.all(axis=1)]
+            bits = np.ascontiguousarray(values[:, 0]).view(np.uint64)
+            mixed = (bits * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)
+            self._rows.append(values[mixed % self._lots == 0])
+
+    def over(self) -> bool:
+        return True
+
+    def found(self) -> int:
+        values = np.concatenate(self._rows) if self._rows else np.empty((0, 1))
+        return _repeated(values) if len(values) > 1 and np.ptp(values, axis=0).any() else 0
+
+
+REPEATED = _Repeated()
 
 
 def _repeated(values: Floats) -> int:
@@ -148,41 +218,61 @@ def _repeated(values: Floats) -> int:
     return len(rows) - len(np.unique(rows, axis=0))
 
 
-def failure_pattern(label: str, found: Estimates, truth: dict[str, float], where: str) -> Iterator[Remark]:
+def failure_pattern(label: str, rows: CellRows, where: str) -> Iterator[Remark]:
     """Failed fits whose estimates differ from those of the others bias what is left.
 
     Compares stored estimates of unusable fits with usable ones by a two-sample z of the means.
     """
-    bad = found.status > FitStatus.BOUNDARY
-    for k, term in enumerate(found.terms):
-        there = np.isfinite(found.estimate[:, k])
-        left, right = found.estimate[there & bad, k], found.estimate[there & ~bad, k]
-        if min(len(left), len(right)) < 10:
-            continue
-        spread = np.sqrt(left.var(ddof=1) / len(left) + right.var(ddof=1) / len(right))
-        if spread > 0 and abs(left.mean() - right.mean()) > PATTERN * spread:
-            yield Remark(
-                "failures related to the estimate",
-                f"{label} with {where}: estimates of {term} average {left.mean():.3g} where the fit failed and "
-                f"{right.mean():.3g} where it did not",
-                "measures over usable fits are biased here; read the bounds, or compare on all data sets",
-            )
+    fits = rows.fits(label)
+    k = len(fits.terms)
+    if not fits.n or not (fits.total(_shares[True], k) * fits.n >= 9.5).any():
+        return
+    with np.errstate(all="ignore"):
+        left, right = (
+            (fits.total(_shares[bad], k) * fits.n, fits.total(_means[bad], k), fits.total(_spreads[bad], k))
+            for bad in (True, False)
+        )
+        spread = np.sqrt(left[2] / (left[0] - 1.0) + right[2] / (right[0] - 1.0))
+        apart = np.abs(left[1] - right[1]) > PATTERN * spread
+    for j in np.flatnonzero(apart & (spread > 0) & (np.rint(left[0]) >= 10) & (np.rint(right[0]) >= 10)):
+        yield Remark(
+            "failures related to the estimate",
+            f"{label} with {where}: estimates of {fits.terms[j]} average {left[1][j]:.3g} where the fit failed and "
+            f"{right[1][j]:.3g} where it did not",
+            "measures over usable fits are biased here; read the bounds, or compare on all data sets",
+        )
 
 
-def constant_estimates(label: str, found: Estimates, truth: dict[str, float], where: str) -> Iterator[Remark]:
-    """Estimates that never change are not estimates."""
-    for k, term in enumerate(found.terms):
-        values = found.estimate[found.usable[:, k], k]
-        if len(values) > 1 and np.ptp(values) == 0:
-            yield Remark(
-                "constant estimates",
-                f"every estimate of {term} by {label} with {where} is {values[0]:g}",
-                "check the method",
-            )
+def _there(fits: Fits, bad: bool) -> Bools:
+    """Which fits, unusable or not, have an estimate [R, K]."""
+    chosen: Bools = (fits.estimates.status > FitStatus.BOUNDARY) == bad
+    return np.asarray(chosen[:, None] & np.isfinite(fits.estimates.estimate))
+
+
+def _share(bad: bool, fits: Fits) -> Floats:
+    return np.asarray(_there(fits, bad).mean(axis=0))
+
+
+def _average(bad: bool, fits: Fits) -> Floats:
+    """Mean estimate among them."""
+    summed = np.where(_there(fits, bad), fits.estimates.estimate, 0.0).mean(axis=0)
+    return np.asarray(summed / fits.total(_shares[bad], len(fits.terms)))
+
+
+def _spread(bad: bool, fits: Fits) -> Floats:
+    """Mean square about their mean."""
+    k = len(fits.terms)
+    apart = fits.estimates.estimate - fits.total(_means[bad], k)
+    return np.asarray(np.where(_there(fits, bad), apart**2, 0.0).mean(axis=0) / fits.total(_shares[bad], k))
+
+
+_shares, _means, _spreads = (
+    {bad: partial(function, bad) for bad in (True, False)} for function in (_share, _average, _spread)
+)
 
 
 TableRule = Callable[[pd.DataFrame, Experiment], Iterator[Remark]]
-RowRule = Callable[[str, Estimates, "dict[str, float]", str], Iterator[Remark]]
+RowRule = Callable[[str, CellRows, str], Iterator[Remark]]
 
 TABLE_RULES: tuple[TableRule, ...] = (too_few_replications, no_null, failing_often, timings_under_load)
 ROW_RULES: tuple[RowRule, ...] = (

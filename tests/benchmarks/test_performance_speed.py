@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import tracemalloc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +22,20 @@ from tests.reports.synthetic import FakeResults, estimates_of, school_study
 CELLS, METHODS, TERMS = 9, 6, 4
 
 
-class Lazy(dict[str, Estimates]):
+class Lazy(Mapping[str, Estimates]):
     """A cell's estimates, each drawn when asked for, as the store reads them."""
 
     def __init__(self, labels: list[str], reps: int) -> None:
-        super().__init__(dict.fromkeys(labels))  # type: ignore[arg-type]
-        self.reps = reps
+        self.labels, self.reps = labels, reps
 
-    def items(self) -> Any:
-        return ((label, self.drawn(i)) for i, label in enumerate(self))
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.labels)
 
-    def drawn(self, i: int) -> Estimates:
-        rng = np.random.default_rng(i)
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, label: str) -> Estimates:
+        rng = np.random.default_rng(self.labels.index(label))
         t = np.array([50.0, 2.0, 1.0, 0.5]) + rng.standard_normal((self.reps, TERMS))
         return estimates_of(t, np.ones_like(t), ["Intercept", "age", "gender[T.male]", "resources"])
 

@@ -1,0 +1,111 @@
+"""A cell read in parts answers as one read at once: every measure, contrast, ranking, remark and failure."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nestbench.estimators.estimates import STORED_COLUMNS
+from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.running.start import run_experiment
+from nestbench.experiments.storing.store import Store
+from nestbench.reports.comparing.contrasts import contrast_table
+from nestbench.reports.comparing.decomposition import decomposition_table
+from nestbench.reports.measures import cell_rows
+from nestbench.reports.measures.performance import performance_table
+from nestbench.reports.page.cells import see_cell
+
+TABLES: dict[str, Any] = {
+    "experiment": {
+        "name": "parts",
+        "seed": 3,
+        "replications": 300,
+        "reference_replications": 90,
+        "audit": 0,
+        "estimators": ["ols", "ols-cr2-satt", "reml-satt", "mixedlm", "dummies", "means"],
+    },
+    "population": {"icc": 0.05, "effects": {"age": 0.0, "resources": 0.5}},
+    "layout": {"schools": 4, "students": 5},
+    "model": {"formula": "grade ~ age + resources"},
+}
+"""Few schools: fits fail, terms are missing beside dummies, one method has fewer replications."""
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return run_experiment(Experiment.from_dict(TABLES), tmp_path_factory.mktemp("run") / "run", workers=1)
+
+
+def same(first: pd.DataFrame, second: pd.DataFrame) -> None:
+    """Equal up to the rounding of sums, in any order of rows."""
+    by = [c for c in ("cell", "estimator", "term", "measure", "contrast", "step") if c in first.columns]
+    left, right = (frame.sort_values(by).reset_index(drop=True) for frame in (first, second))
+    pd.testing.assert_frame_equal(left, right, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("part", [64, 100, 299])
+def test_parts_can_not_be_seen(store: Store, monkeypatch: pytest.MonkeyPatch, part: int) -> None:
+    whole = see_cell(store, 0, "ols"), contrast_table(store, "ols"), decomposition_table(store)
+    monkeypatch.setattr(cell_rows, "PART", part)
+    parts = see_cell(store, 0, "ols"), contrast_table(store, "ols"), decomposition_table(store)
+    assert len(whole[0].failures) > 2
+    for first, second in zip((whole[0].table, *whole[1:]), (parts[0].table, *parts[1:]), strict=True):
+        same(first, second)
+    assert parts[0].entries == whole[0].entries
+    assert parts[0].remarks == whole[0].remarks
+    assert parts[0].failures == whole[0].failures
+    same(performance_table(store), whole[0].table)
+
+
+def test_replications_within_a_range(store: Store) -> None:
+    """Tasks are cut elsewhere than ranges: what is read is the range, whole arrays and no others."""
+    whole, some = store.estimates(0), store.estimates(0, range(37, 211))
+    assert list(some) == list(whole)
+    for label in whole:
+        chosen = np.isin(whole[label].replications, range(37, 211))
+        for name in (*STORED_COLUMNS, "replications", "status"):
+            expected = getattr(whole[label], name)[chosen]
+            np.testing.assert_array_equal(getattr(some[label], name), expected)
+        texts = [text for text, yes in zip(whole[label].texts(), chosen, strict=True) if yes]
+        assert some[label].texts() == texts
+    times = store.timings(0, range(37, 211))
+    assert set(times["replication"]) == set(range(37, 211))
+
+
+CODE = """
+import resource, sys
+from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.running.start import run_experiment
+from nestbench.reports.page.cells import see_cell
+
+experiment = Experiment.from_dict({
+    "experiment": {"name": "long", "seed": 1, "replications": int(sys.argv[1]), "estimators": ["ols", "ols-cr1s-t"]},
+    "population": {"law": "random-intercept"},
+    "layout": {"schools": 6, "students": 3},
+    "model": {"formula": "grade ~ age + gender + resources"},
+})
+if __name__ == "__main__":
+    store = run_experiment(experiment, sys.argv[2], workers=2)
+    see_cell(store, 0, "ols")
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_replications(tmp_path: Path) -> None:
+    """200 000 more replications are 102 MB of stored numbers, several times that with what is computed of them."""
+    script = tmp_path / "long.py"
+    script.write_text(CODE, encoding="utf-8")
+
+    def peak(replications: int) -> int:
+        command = [sys.executable, str(script), str(replications), str(tmp_path / str(replications))]
+        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1])
+
+    short, long = peak(100_000), peak(300_000)
+    assert long <= short + 40, (short, long)
