@@ -24,7 +24,7 @@ from nestbench.sim.model import Model
 from nestbench.sim.moments import SchoolMoments, moments_of
 
 Mask = npt.NDArray[np.bool_]
-VANISHES = 1e-7
+VANISHES = 1e-6
 """Standard errors below this share of the iid ones are rounding errors."""
 
 

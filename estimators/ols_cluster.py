@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nestbench.estimators import ols_batched
-from nestbench.estimators.estimable import full_rank
+from nestbench.estimators.estimable import estimable
 from nestbench.estimators.estimates import FitStatus
 from nestbench.estimators.estimator import Agreement, Estimator, Info
 from nestbench.estimators.ols import least_squares
@@ -131,9 +131,12 @@ def without_a_school(
 
 
 def dwarfed(data: DataSet, blocks: Blocks) -> bool:
-    """Whether a school makes the others' numbers look lost beside its own: without it X has full rank after all."""
+    """Whether a school makes the others' numbers look lost beside its own: without it X has a higher rank after all."""
+    left = (blocks.left > SINGULAR).sum(axis=1)
     schools = np.flatnonzero(blocks.needs_a_school)
-    return any(full_rank(data.x[data.groups != school], data.intercept) for school in schools)
+    return any(
+        len(estimable(data.x[data.groups != school], data.intercept)[1]) > left[school] for school in schools
+    )
 
 
 def unidentified(answer: Answer, terms: Sequence[str], needed: npt.NDArray[np.bool_]) -> Answer:
@@ -182,7 +185,7 @@ def sandwich_answer(
     errors, and so would be the standard error.
     """
     named = {f"({name})": value for name, value in quantities.items()}
-    vanishes = ~(std_error > 1e-7 * naive)
+    vanishes = ~(std_error > ols_batched.VANISHES * naive)
     if not vanishes.any():
         return Answer(estimate, std_error, df, quantities=named)
     message = f"no standard error, the school scores vanish: {names_of(terms, vanishes)}"
