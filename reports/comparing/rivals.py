@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from nestbench.estimators.estimates import Estimates
 from nestbench.experiments.results import Results
-from nestbench.reports.measures.cell_rows import matched
+from nestbench.reports.measures.cell_rows import CellRows, merged, over, pieces_of
 from nestbench.reports.measures.declared import measure_named
-from nestbench.reports.measures.draws import Draws, Truth, draws_of
-from nestbench.reports.measures.measure import TRUTH, Measure, evaluate, root
+from nestbench.reports.measures.draws import Paired
+from nestbench.reports.measures.measure import TRUTH, Measure, evaluate, mean_square, root
 from nestbench.reports.measures.proportions import wilson
 from nestbench.reports.measures.statistics import Z95
 from nestbench.reports.words.wording import condition
+from nestbench.sim.batch import Floats
 from nestbench.sim.errors import InvalidInput
 
 COMPARED = ("bias", "empirical_se", "se_error", "coverage", "rejection", "rmse")
@@ -54,47 +56,64 @@ def compare_runs(first: Results, second: Results, measures: tuple[str, ...] = CO
     same_data = first.experiment.seed == second.experiment.seed
     rows: list[dict[str, Any]] = []
     for i, j in common:
-        cell, where = first.experiment.cells[i], condition(first.experiment.levels[i])
-        a, b = first.estimates(i), second.estimates(j)
-        for label in [name for name in a if name in b]:
-            found = _rows(a[label], b[label], cell.population.truth, cell.model.level, chosen, same_data)
-            rows += [{"cell": i, "condition": where, "estimator": label, **row} for row in found]
+        where = condition(first.experiment.levels[i])
+        labels = [name for name in first.estimates(i) if name in second.estimates(j)]
+        pieces = [
+            merged({A: one, B: other})
+            for one, other in zip_longest(pieces_of(first, i), pieces_of(second, j))
+        ]
+        found = over(pieces, partial(_rows, labels=labels, measures=chosen, same_data=same_data))
+        rows += [{"cell": i, "condition": where, **row} for row in found]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
+ROUNDING = 1e-9
+"""Share of a number below which a change may be the rounding of sums taken in another order."""
+A, B = "a: ", "b: "
+"""Before the labels of an estimator's rows in the two runs."""
+
+
 def _rows(
-    a: Estimates, b: Estimates, truth: Truth, level: float, measures: list[Measure], same_data: bool
-) -> Iterator[dict[str, Any]]:
-    for measure in measures:
-        if same_data:
-            sides = (list(draws_of(one, truth, level, measure.columns)) for one in (a, b))
-            for pair in matched(*sides):
-                yield from _changes(measure, pair.first, pair.second, same_data)
-        else:
-            for left, right in _apart(a, b, truth, level, measure):
-                yield from _changes(measure, left, right, same_data)
+    rows: CellRows, labels: Sequence[str], measures: Sequence[Measure], same_data: bool
+) -> list[dict[str, Any]]:
+    found = []
+    for label in labels:
+        for measure in measures:
+            if same_data:
+                pairs = rows.paired(A + label, B + label, measure.columns)
+            else:
+                pairs = [
+                    Paired(left, right)
+                    for left in rows.draws(A + label, measure.columns)
+                    for right in rows.draws(B + label, measure.columns)
+                    if left.n and right.n and set(left.terms) & set(right.terms)
+                ]
+            for pair in pairs:
+                found += [{"estimator": label, **row} for row in _changes(measure, pair, same_data)]
+    return found
 
 
-def _apart(
-    a: Estimates, b: Estimates, truth: Truth, level: float, measure: Measure
-) -> Iterator[tuple[Draws, Draws]]:
-    for left in draws_of(a, truth, level, measure.columns):
-        for right in draws_of(b, truth, level, measure.columns):
-            if left.n and right.n and set(left.terms) & set(right.terms):
-                yield left, right
+@cache
+def _gap(measure: Measure) -> Callable[[Paired], Floats]:
+    """Return the influence function of a change in a measure, on the same replications."""
+    assert measure.influence is not None
+    influence = measure.influence
+    return lambda pair: influence(pair.second) - influence(pair.first)
 
 
-def _changes(measure: Measure, left: Draws, right: Draws, same_data: bool) -> Iterator[dict[str, Any]]:
+def _changes(measure: Measure, pair: Paired, same_data: bool) -> Iterator[dict[str, Any]]:
+    left, right = pair.first, pair.second
     (va, ea, na), (vb, eb, nb) = evaluate(measure, left), evaluate(measure, right)
+    together = same_data and measure.influence is not None
+    with np.errstate(all="ignore"):
+        errors = root(pair.total(mean_square(_gap(measure))), pair.n) if together else None
     for p, term in enumerate(left.terms):
         if term not in right.terms or (TRUTH in measure.needs and not np.isfinite(left.truth[p]).all()):
             continue
         q = right.terms.index(term)
         change = float(vb[q] - va[p])
-        if same_data and measure.influence is not None:
-            with np.errstate(all="ignore"):
-                gap = measure.influence(right)[q] - measure.influence(left)[p]
-            mcse = float(root(np.array([np.mean(gap**2)]), len(gap))[0])
+        if errors is not None:
+            mcse = float(errors[p])
         else:
             mcse = float(np.hypot(_error(va[p], ea[p], na[p], measure), _error(vb[q], eb[q], nb[q], measure)))
         if np.isfinite(change):
@@ -107,7 +126,7 @@ def _changes(measure: Measure, left: Draws, right: Draws, same_data: bool) -> It
                 "mcse": mcse,
                 "n": int(min(na[p], nb[q])),
                 "paired": same_data,
-                "beyond": bool(abs(change) > Z95 * mcse) if mcse > 0 else change != 0,
+                "beyond": abs(change) > Z95 * mcse + ROUNDING * abs(float(va[p])),
             }
 
 

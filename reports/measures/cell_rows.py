@@ -360,7 +360,11 @@ USED = (NONE, frozenset({"lower", "upper"}), frozenset({"p_value"}))
 
 def in_cell(results: Results, index: int, job: Callable[[CellRows], T]) -> T:
     """Return a function's answer over the rows of one cell."""
-    pieces = pieces_of(results, index)
+    return over(pieces_of(results, index), job)
+
+
+def over(pieces: Sequence[Whole], job: Callable[[CellRows], T]) -> T:
+    """Return a function's answer over rows in pieces."""
     if len(pieces) == 1:
         return job(pieces[0])
     rows = survey_of(pieces)
@@ -382,6 +386,30 @@ def pieces_of(results: Results, index: int) -> list[Whole]:
             spans = [range(start, min(start + PART, stop)) for start in range(0, stop, PART)]
             return [_stored(results, index, truth, level, span) for span in spans]
     return [Whole(dict(results.estimates(index)), truth, level, lambda: seconds_of(results.timings(index)))]
+
+
+def merged(pieces: Mapping[str, Whole | None]) -> Whole:
+    """Return pieces of several runs of a cell as one, each run's labels with the run's own beginning."""
+    there = {start: piece for start, piece in pieces.items() if piece is not None}
+    one = next(iter(there.values()))
+    return Whole(_Merged({start: piece.estimates for start, piece in there.items()}), one.truth, one.level)
+
+
+class _Merged(Mapping[str, Estimates]):
+    """Estimates by label after the beginning of their mapping."""
+
+    def __init__(self, mappings: Mapping[str, Mapping[str, Estimates]]) -> None:
+        self._places = {start + label: (m, label) for start, m in mappings.items() for label in m}
+
+    def __getitem__(self, label: str) -> Estimates:
+        mapping, own = self._places[label]
+        return mapping[own]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
 
 
 def first_piece(results: Results, index: int) -> Whole:

@@ -207,5 +207,5 @@ def _pick(draws: Draws, terms: tuple[str, ...], numbers: Ints, where: Ints) -> D
     if rows == list(range(len(draws.terms))) and np.array_equal(numbers, draws.replications):
         return draws
     truth = draws.truth[rows] if draws.truth.shape[1] == 1 else draws.truth[rows][:, where]
-    columns = {name: getattr(draws, name)[rows][:, where] for name in COLUMNS}
+    columns: dict[str, Any] = {name: np.ascontiguousarray(getattr(draws, name)[rows][:, where]) for name in COLUMNS}
     return Draws(terms, numbers, truth, level=draws.level, attempted=draws.attempted, **columns)

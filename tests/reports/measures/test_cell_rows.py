@@ -17,6 +17,7 @@ from nestbench.experiments.running.start import run_experiment
 from nestbench.experiments.storing.store import Store
 from nestbench.reports.comparing.contrasts import contrast_table
 from nestbench.reports.comparing.decomposition import decomposition_table
+from nestbench.reports.comparing.rivals import compare_runs
 from nestbench.reports.measures import cell_rows
 from nestbench.reports.measures.performance import performance_table
 from nestbench.reports.page.cells import see_cell
@@ -61,6 +62,21 @@ def test_parts_can_not_be_seen(store: Store, monkeypatch: pytest.MonkeyPatch, pa
     assert parts[0].remarks == whole[0].remarks
     assert parts[0].failures == whole[0].failures
     same(performance_table(store), whole[0].table)
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_runs_compared_in_parts(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """A shorter run of the same data sets, and one of others."""
+    experiment = TABLES["experiment"] | {"replications": 230, "reference_replications": 40, "seed": seed}
+    other = run_experiment(
+        Experiment.from_dict(TABLES | {"experiment": experiment}), tmp_path / "run", workers=1
+    )
+    whole = compare_runs(store, other)
+    assert whole["paired"].all() == (seed == 3)
+    monkeypatch.setattr(cell_rows, "PART", 100)
+    same(compare_runs(store, other), whole)
 
 
 def test_replications_within_a_range(store: Store) -> None:
