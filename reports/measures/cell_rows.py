@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -29,7 +29,7 @@ from nestbench.reports.measures.draws import (
     shared,
     usable_for,
 )
-from nestbench.reports.measures.totals import COUNT, Key, Ledger, Totals, remembered, resolve
+from nestbench.reports.measures.totals import COUNT, Key, Ledger, Sample, Totals, resolve
 from nestbench.sim.batch import Floats
 
 PART = 50_000
@@ -41,7 +41,7 @@ NONE: Columns = frozenset()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Column:
+class Column(Sample):
     """One number a fit, [1, rows]: its seconds."""
 
     values: Floats
@@ -55,21 +55,12 @@ class Column:
         return int(self.values.shape[1])
 
     @property
-    def n(self) -> int:
-        """Number of numbers."""
-        return self.rows if self.totals is None else self.totals.count(self.attempted)
-
-    def once(self, function: Callable[[Column], T]) -> T:
-        """Return ``function(self)``, computed once."""
-        return remembered(function, self, self._memo, self.totals)
-
-    def total(self, statistic: Callable[[Column], Floats]) -> Floats:
-        """Return a statistic of all n numbers [1]."""
-        return self.once(statistic) if self.totals is None else self.totals.get(statistic, 1)
+    def width(self) -> int:
+        return 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Fits:
+class Fits(Sample):
     """All fits of one estimator, usable or not: rows as stored."""
 
     estimates: Estimates
@@ -92,13 +83,9 @@ class Fits:
         """Number of fits."""
         return self.attempted
 
-    def once(self, function: Callable[[Fits], T]) -> T:
-        """Return ``function(self)``, computed once."""
-        return remembered(function, self, self._memo, self.totals)
-
-    def total(self, statistic: Callable[[Fits], T], k: int = 1) -> T:
-        """Return a statistic of all fits [k]."""
-        return self.once(statistic) if self.totals is None else cast(T, self.totals.get(statistic, k))
+    @property
+    def width(self) -> int:
+        return 1
 
 
 class CellRows(Protocol):

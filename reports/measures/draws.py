@@ -7,15 +7,15 @@ missing number.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from nestbench.estimators.estimates import Estimates, FitStatus
-from nestbench.reports.measures.totals import Totals, remembered
+from nestbench.reports.measures.totals import Sample, Totals
 from nestbench.sim.batch import Floats, Ints
 
 Bools = npt.NDArray[np.bool_]
@@ -27,7 +27,7 @@ COLUMNS = ("estimate", "std_error", "lower", "upper", "p_value", "df")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Draws:
+class Draws(Sample):
     """Usable replications of k terms: all n, or where the cell is read in parts (`totals`), one part's.
 
     Attributes
@@ -68,22 +68,14 @@ class Draws:
         return len(self.replications)
 
     @property
-    def n(self) -> int:
-        """Number of usable replications."""
-        return self.rows if self.totals is None else self.totals.count(self.attempted)
+    def width(self) -> int:
+        """Number of terms."""
+        return len(self.terms)
 
     @property
     def alpha(self) -> float:
         """Nominal size of the tests."""
         return 1.0 - self.level
-
-    def once(self, function: Callable[[Draws], T]) -> T:
-        """Return ``function(self)``, computed once: values per replication that several measures share."""
-        return remembered(function, self, self._memo, self.totals)
-
-    def total(self, statistic: Callable[[Draws], Floats]) -> Floats:
-        """Return a statistic of all n replications [k]."""
-        return self.once(statistic) if self.totals is None else self.totals.get(statistic, len(self.terms))
 
 
 def draws_of(
@@ -161,7 +153,7 @@ def truth_of(terms: tuple[str, ...], truth: Truth, replications: Ints) -> Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Paired:
+class Paired(Sample):
     """Two estimators' draws of the same terms on the same replications: reference A first, B second."""
 
     first: Draws
@@ -180,15 +172,14 @@ class Paired:
         return self.first.rows
 
     @property
+    def width(self) -> int:
+        """Number of terms."""
+        return len(self.terms)
+
+    @property
     def n(self) -> int:
         """Number of replications usable for both."""
         return self.first.n
-
-    def total(self, statistic: Callable[[Paired], Floats]) -> Floats:
-        """Return a statistic of all n replications [k]."""
-        if self.totals is None:
-            return remembered(statistic, self, self._memo, None)
-        return cast(Floats, self.totals.get(statistic, len(self.terms)))
 
 
 def shared(first: Draws, second: Draws) -> Paired:
@@ -207,5 +198,7 @@ def _pick(draws: Draws, terms: tuple[str, ...], numbers: Ints, where: Ints) -> D
     if rows == list(range(len(draws.terms))) and np.array_equal(numbers, draws.replications):
         return draws
     truth = draws.truth[rows] if draws.truth.shape[1] == 1 else draws.truth[rows][:, where]
-    columns: dict[str, Any] = {name: np.ascontiguousarray(getattr(draws, name)[rows][:, where]) for name in COLUMNS}
+    columns: dict[str, Any] = {
+        name: np.ascontiguousarray(getattr(draws, name)[rows][:, where]) for name in COLUMNS
+    }
     return Draws(terms, numbers, truth, level=draws.level, attempted=draws.attempted, **columns)

@@ -28,18 +28,6 @@ BITS = 16
 """Bits of a number that one pass of a selection settles."""
 
 
-class Sample(Protocol):
-    """Replications at hand: those of one part, or all."""
-
-    @property
-    def rows(self) -> int:
-        """Replications at hand."""
-
-    @property
-    def n(self) -> int:
-        """Replications of the whole cell."""
-
-
 Statistic = Callable[[Any], Any]
 """Sample -> float64 [k]: a mean over the replications at hand; or a `Gathered`."""
 
@@ -291,14 +279,51 @@ class Totals:
         return unknown if found is NOTHING else found
 
 
-def remembered(function: Callable[[Any], T], sample: Any, memo: dict[Any, Any], totals: Totals | None) -> T:
-    """Return ``function(sample)``, from the memo if it is there; what met a statistic not yet known isn't kept."""
-    if function in memo:
-        return cast(T, memo[function])
-    found = function(sample)
-    if totals is None or not totals.ledger.missed:
-        memo[function] = found
-    return found
+class Sample:
+    """Replications at hand: all, or where there are `totals`, one part of them.
+
+    Attributes
+    ----------
+    totals : Totals or None
+        Statistics of all replications.
+    attempted : int
+        Number of fits, usable or not.
+    """
+
+    __slots__ = ()
+    totals: Totals | None
+    attempted: int
+    _memo: dict[Any, Any]
+
+    @property
+    def rows(self) -> int:
+        """Replications at hand."""
+        raise NotImplementedError
+
+    @property
+    def width(self) -> int:
+        """Length k of its statistics."""
+        raise NotImplementedError
+
+    @property
+    def n(self) -> int:
+        """Number of replications."""
+        return self.rows if self.totals is None else self.totals.count(self.attempted)
+
+    def once(self, function: Callable[[Any], T]) -> T:
+        """Return ``function(self)``, computed once; what met a statistic not yet known isn't kept."""
+        if function in self._memo:
+            return cast(T, self._memo[function])
+        found = function(self)
+        if self.totals is None or not self.totals.ledger.missed:
+            self._memo[function] = found
+        return found
+
+    def total(self, statistic: Callable[[Any], T], k: int | None = None) -> T:
+        """Return a statistic of all replications [k], k the width unless told."""
+        if self.totals is None:
+            return self.once(statistic)
+        return cast(T, self.totals.get(statistic, self.width if k is None else k))
 
 
 def resolve(job: Callable[[], T], ledger: Ledger, parts: Callable[[], Iterable[Callable[[Key], Any]]]) -> T:

@@ -11,33 +11,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nestbench.reports.measures.totals import Ledger, Ordered, Totals, remembered, resolve
+from nestbench.reports.measures.totals import Ledger, Ordered, Sample, Totals, resolve
 from nestbench.sim.batch import Floats
 
 KEY = ("all",)
 
 
 @dataclass(eq=False)
-class Numbers:
+class Numbers(Sample):
     """Rows of numbers [k, n], or a part of them."""
 
     values: Floats
     totals: Totals | None = None
-    memo: dict[Any, Any] = field(default_factory=dict)
+    attempted: int = 10**9
+    _memo: dict[Any, Any] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
         return self.values.shape[1]
 
     @property
-    def n(self) -> int:
-        return self.rows if self.totals is None else self.totals.count(10**9)
-
-    def once(self, function: Callable[[Numbers], Any]) -> Any:
-        return remembered(function, self, self.memo, self.totals)
-
-    def total(self, statistic: Callable[[Numbers], Any]) -> Any:
-        return self.once(statistic) if self.totals is None else self.totals.get(statistic, len(self.values))
+    def width(self) -> int:
+        return len(self.values)
 
 
 def values(x: Numbers) -> Floats:
