@@ -17,8 +17,9 @@ import pandas as pd
 from nestbench.estimators.estimates import Estimates
 from nestbench.experiments.results import Results
 from nestbench.reports.measures import statistics as st
-from nestbench.reports.measures.cell_rows import CellRows, Whole, in_cell
+from nestbench.reports.measures.cell_rows import CellRows, Whole
 from nestbench.reports.measures.draws import Paired, Truth
+from nestbench.reports.measures.in_parts import in_cell
 from nestbench.reports.measures.measure import INTERVAL, P_VALUE, TRUTH, mean_square, root
 from nestbench.sim.batch import Floats
 from nestbench.sim.errors import InvalidInput, unknown_name

@@ -26,8 +26,9 @@ from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.kernels.student_t import quantile, two_sided
 from nestbench.experiments.results import Results
 from nestbench.reports.measures import statistics as st
-from nestbench.reports.measures.cell_rows import CellRows, Whole, in_cell
+from nestbench.reports.measures.cell_rows import CellRows, Whole
 from nestbench.reports.measures.draws import Bools, Draws, Truth
+from nestbench.reports.measures.in_parts import in_cell
 from nestbench.sim.batch import Floats
 from nestbench.sim.compiled import kernel
 

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from nestbench.experiments.results import Results
-from nestbench.reports.measures.cell_rows import CellRows, merged, over, pieces_of
+from nestbench.reports.measures.cell_rows import CellRows
 from nestbench.reports.measures.declared import measure_named
 from nestbench.reports.measures.draws import Paired
+from nestbench.reports.measures.in_parts import merged, over, pieces_of
 from nestbench.reports.measures.measure import TRUTH, Measure, evaluate, mean_square, root
 from nestbench.reports.measures.proportions import wilson
 from nestbench.reports.measures.statistics import Z95

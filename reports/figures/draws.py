@@ -15,8 +15,8 @@ from nestbench.experiments.results import Results
 from nestbench.reports.figures.rows import Record
 from nestbench.reports.figures.theme import LIGHT, Chart, colour, dash, inline
 from nestbench.reports.measures import statistics as st
-from nestbench.reports.measures.cell_rows import PART, first_piece
 from nestbench.reports.measures.draws import Draws, Truth, draws_of
+from nestbench.reports.measures.in_parts import PART, first_piece
 from nestbench.reports.words.wording import condition
 from nestbench.sim.batch import Ints
 from nestbench.sim.errors import InvalidInput, unknown_name

@@ -16,9 +16,10 @@ from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.results import Results
 from nestbench.experiments.storing.files import write_atomically
 from nestbench.reports.cellwise import over_cells
-from nestbench.reports.measures.cell_rows import CellRows, Column, Fits, Whole, in_cell
+from nestbench.reports.measures.cell_rows import CellRows, Column, Fits, Whole
 from nestbench.reports.measures.declared import MEASURES
 from nestbench.reports.measures.draws import Draws, Truth
+from nestbench.reports.measures.in_parts import in_cell
 from nestbench.reports.measures.measure import (
     FAILURES,
     INTERVAL,

@@ -14,7 +14,8 @@ from nestbench.experiments.results import Results
 from nestbench.reports.cellwise import over_cells
 from nestbench.reports.comparing.grades import fixed_terms
 from nestbench.reports.figures.rows import remember_theory, theory_of
-from nestbench.reports.measures.cell_rows import CellRows, in_cell
+from nestbench.reports.measures.cell_rows import CellRows
+from nestbench.reports.measures.in_parts import in_cell
 from nestbench.reports.measures.performance import cell_rows_table, joined
 from nestbench.reports.page.matrices import Entries, entries_of_cell, matrices
 from nestbench.reports.page.parts import failures_of_cell

@@ -15,8 +15,9 @@ from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.results import Results
 from nestbench.reports.comparing.grades import fixed_terms
 from nestbench.reports.measures import statistics as st
-from nestbench.reports.measures.cell_rows import CellRows, Fits, in_cell
+from nestbench.reports.measures.cell_rows import CellRows, Fits
 from nestbench.reports.measures.draws import Bools, Draws
+from nestbench.reports.measures.in_parts import in_cell
 from nestbench.reports.measures.performance import FIT
 from nestbench.reports.measures.totals import Gathered, Ordered
 from nestbench.reports.words.wording import condition, plural, several

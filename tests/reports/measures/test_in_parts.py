@@ -18,7 +18,7 @@ from nestbench.experiments.storing.store import Store
 from nestbench.reports.comparing.contrasts import contrast_table
 from nestbench.reports.comparing.decomposition import decomposition_table
 from nestbench.reports.comparing.rivals import compare_runs
-from nestbench.reports.measures import cell_rows
+from nestbench.reports.measures import in_parts
 from nestbench.reports.measures.performance import performance_table
 from nestbench.reports.page.cells import see_cell
 
@@ -53,7 +53,7 @@ def same(first: pd.DataFrame, second: pd.DataFrame) -> None:
 @pytest.mark.parametrize("part", [64, 100, 299])
 def test_parts_can_not_be_seen(store: Store, monkeypatch: pytest.MonkeyPatch, part: int) -> None:
     whole = see_cell(store, 0, "ols"), contrast_table(store, "ols"), decomposition_table(store)
-    monkeypatch.setattr(cell_rows, "PART", part)
+    monkeypatch.setattr(in_parts, "PART", part)
     parts = see_cell(store, 0, "ols"), contrast_table(store, "ols"), decomposition_table(store)
     assert len(whole[0].failures) > 2
     for first, second in zip((whole[0].table, *whole[1:]), (parts[0].table, *parts[1:]), strict=True):
@@ -75,7 +75,7 @@ def test_runs_compared_in_parts(
     )
     whole = compare_runs(store, other)
     assert whole["paired"].all() == (seed == 3)
-    monkeypatch.setattr(cell_rows, "PART", 100)
+    monkeypatch.setattr(in_parts, "PART", 100)
     same(compare_runs(store, other), whole)
 
 
