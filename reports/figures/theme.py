@@ -133,9 +133,13 @@ def in_dark(text: str) -> str:
     return text
 
 
+MARGIN = {"left": 16, "top": 6, "right": 8, "bottom": 6}
+"""Around a figure in a file: its reader's letters may be wider than ours."""
+
+
 def write_chart(chart: Chart, path: Path) -> None:
     """Write a chart as svg, pdf, png, html or json, by the file's extension."""
-    spec, kind = dressed(chart), path.suffix.lower()
+    spec, kind = {**dressed(chart), "padding": MARGIN}, path.suffix.lower()
     if kind == ".svg":
         _write(path, vl_convert.vegalite_to_svg(spec))
     elif kind == ".pdf":
