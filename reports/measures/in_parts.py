@@ -222,16 +222,17 @@ def over(pieces: Sequence[Whole], job: Callable[[CellRows], T]) -> T:
 
 
 def pieces_of(results: Results, index: int) -> list[Whole]:
-    """Return the rows of a cell in pieces of at most `PART` replications; each is read when it is asked for."""
+    """Return the rows of a cell in pieces of at most `PART` replications, of the same numbers in every run.
+
+    Each is read when it is asked for; where only later replications are stored, the first pieces are empty.
+    """
     cell = results.experiment.cells[index]
     truth, level = cell.population.truth, cell.model.level
     if isinstance(results, Store):
         stop = max((entry.task.stop for entry in results.finished(index)), default=0)
         if stop > PART:
             spans = [range(start, min(start + PART, stop)) for start in range(0, stop, PART)]
-            tasks = [entry.task for entry in results.finished(index)]
-            there = [s for s in spans if any(t.start < s.stop and s.start < t.stop for t in tasks)]
-            return [_stored(results, index, truth, level, span) for span in there]
+            return [_stored(results, index, truth, level, span) for span in spans]
     return [Whole(dict(results.estimates(index)), truth, level, lambda: seconds_of(results.timings(index)))]
 
 
@@ -260,8 +261,9 @@ class _Merged(Mapping[str, Estimates]):
 
 
 def first_piece(results: Results, index: int) -> Whole:
-    """Return the first `PART` replications of a cell: all of most cells, of others as good a sample as any."""
-    return pieces_of(results, index)[0]
+    """Return the first piece of a cell that has rows: all of most cells, of others as good a sample as any."""
+    pieces = pieces_of(results, index)
+    return next((piece for piece in pieces if piece.labels), pieces[0])
 
 
 def _stored(store: Store, index: int, truth: Truth, level: float, span: range) -> Whole:

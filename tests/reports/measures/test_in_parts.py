@@ -79,6 +79,24 @@ def test_runs_compared_in_parts(
     same(compare_runs(store, other), whole)
 
 
+def test_parts_of_runs_are_those_of_the_same_replications(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run of which only later replications are stored, as a part made with --shard may be."""
+    run_experiment(Experiment.from_dict(TABLES), tmp_path / "run", workers=1, block=50)
+    later = Store.open(tmp_path / "run")
+    for entry in list(later.entries.values()):
+        if entry.task.start < 150:
+            del later._entries[entry.task.key]
+    whole = compare_runs(store, later)
+    assert set(whole["n"]) == {150}
+    first = see_cell(later, 0, "ols")
+    monkeypatch.setattr(in_parts, "PART", 100)
+    same(compare_runs(store, later), whole)
+    same(see_cell(later, 0, "ols").table, first.table)
+    assert list(in_parts.first_piece(later, 0).labels) == list(later.estimates(0))
+
+
 def test_replications_within_a_range(store: Store) -> None:
     """Tasks are cut elsewhere than ranges: what is read is the range, whole arrays and no others."""
     whole, some = store.estimates(0), store.estimates(0, range(37, 211))
