@@ -21,10 +21,13 @@ def wald(
     result has that of `estimate`. NaN in, NaN out; a standard error of 0 gives p-value 0 (1 for an estimate of 0).
     """
     shape = np.shape(estimate)
-    values = np.ascontiguousarray(estimate, dtype=np.float64).reshape(_rows_of(shape))
-    errors = np.ascontiguousarray(np.broadcast_to(std_error, shape), dtype=np.float64).reshape(values.shape)
-    dfs = np.ascontiguousarray(np.broadcast_to(df, shape), dtype=np.float64).reshape(values.shape)
-    lower, upper, p_value = (np.empty(values.shape) for _ in range(3))
+    rows = _rows_of(shape)
+    # copies: a read-only argument would have the kernel compiled again
+    values, errors, dfs = (
+        np.array(np.broadcast_to(a, shape), dtype=np.float64, order="C").reshape(rows)
+        for a in (estimate, std_error, df)
+    )
+    lower, upper, p_value = (np.empty(rows) for _ in range(3))
     _wald(values, errors, dfs, level, lower, upper, p_value)
     return lower.reshape(shape), upper.reshape(shape), p_value.reshape(shape)
 

@@ -114,7 +114,7 @@ def _completed(
         fits = slope_fits(moments, part, restricted, None if theta is None else part.factor_of(theta))
         quantities = slope_quantities(moments, part, fits, design.random_terms)
     estimate, unscaled = np.empty_like(moments.shift), np.empty_like(moments.shift)
-    as_named(moments.contrasts, moments.shift, fits, estimate, unscaled)
+    as_named(moments.contrasts, moments.shift, fits.beta, fits.unscaled, estimate, unscaled)
     quantities |= evidence(moments, fits, restricted)
     return BatchFit(batch, model, moments, fits, estimate, unscaled, quantities, part)
 

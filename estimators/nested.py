@@ -86,7 +86,7 @@ def fit_of(batch: Batch, model: Model) -> BatchFit:
         moments.cross, moments.replication_offsets, columns_of(moments), first, sums, sizes, True, fits
     )
     estimate, unscaled = np.empty_like(moments.shift), np.empty_like(moments.shift)
-    as_named(moments.contrasts, moments.shift, fits, estimate, unscaled)
+    as_named(moments.contrasts, moments.shift, fits.beta, fits.unscaled, estimate, unscaled)
     residual = np.sqrt(fits.sigma2) / moments.scale[:, -1]
     quantities = {
         "(class_sd)": fits.theta[:, 0] * residual,

@@ -83,7 +83,10 @@ def between_within(fit: BatchFit) -> tuple[Floats, Floats]:
 def satterthwaite(fit: BatchFit) -> tuple[Floats, Floats]:
     """Return plain standard errors and Satterthwaite df."""
     df = np.full_like(fit.estimate, np.nan)
-    satterthwaite_kernel(fit.moments.contrasts, fit.fits, df)
+    fits = fit.fits
+    satterthwaite_kernel(
+        fit.moments.contrasts, fits.unscaled, fits.curvature, fits.tilt, fits.spread, fits.nu, df
+    )
     return plain_errors(fit), df
 
 
@@ -93,7 +96,14 @@ def kenward_roger(fit: BatchFit) -> tuple[Floats, Floats]:
     adjusted, df = np.full_like(fit.estimate, np.nan), np.full_like(fit.estimate, np.nan)
     if fit.intercept_only:
         kenward_roger_kernel.random_intercept(
-            moments.cross, moments.replication_offsets, moments.x, moments.contrasts, fits, adjusted, df
+            moments.cross,
+            moments.replication_offsets,
+            moments.x,
+            moments.contrasts,
+            fits.theta,
+            fits.unscaled,
+            adjusted,
+            df,
         )
     else:
         kenward_roger_slopes.random_slopes(

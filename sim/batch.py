@@ -98,6 +98,10 @@ class Batch:
             self._memo[key] = function(self, *args)
         return cast(T, self._memo[key])
 
+    def put(self, value: T, function: Callable[..., T], *args: Any) -> None:
+        """Make `once` return a value that is known from elsewhere."""
+        self._memo[(function, args)] = value
+
     def replication(self, index: int) -> Sample:
         """Return data set `index` (0 .. R - 1) of this batch."""
         return Sample(self, index)

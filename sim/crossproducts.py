@@ -47,7 +47,6 @@ def reduce_schools(
     school_offsets: Ints,
     replication_offsets: Ints,
     x: Ints,
-    fixed: Ints,
     intercept: bool,
     scratch: Floats,
     cross: Floats,
@@ -56,7 +55,7 @@ def reduce_schools(
     contrasts: Floats,
     shift: Floats,
     regular: Any,
-    refined: Any,
+    near: Any,
 ) -> None:
     """Fill the moments of all replications.
 
@@ -68,37 +67,78 @@ def reduce_schools(
         Each factor: its `FactorKind`, where its column starts in memory, its level.
     x : int64 [p]
         Columns of W that are X, by term.
-    fixed : int64 [d]
-        1 for the columns of Z, which are not to be refined.
     intercept : bool
         Whether X has column 0.
     scratch : float64 [d + 1, rows of the largest replication]
-    cross [S, d, d], pivot, scale [R, d], contrasts [R, p, p], shift [R, p], regular, refined [R]
+    cross [S, d, d], pivot, scale [R, d], contrasts [R, p, p], shift [R, p], regular [R]
         Written; see `SchoolMoments`.
+    near : bool [R]
+        Written: whether columns are so nearly dependent that `refine_schools` is to follow.
     """
     d, p = len(starts) - 1, len(x)
-    total, upper, removed = np.empty((d, d)), np.empty((d, d)), np.empty(d)
+    total = np.empty((d, d))
     for r in range(len(replication_offsets) - 1):
         first, last = replication_offsets[r], replication_offsets[r + 1]
-        start = school_offsets[first]
-        n = school_offsets[last] - start
+        n = school_offsets[last] - school_offsets[first]
         for j in range(d):
             _evaluate(j, starts, kinds, addresses, levels, school_offsets, first, last, scratch)
         _shift_by_means(scratch, n, intercept, pivot[r])
         _cross_products(scratch, school_offsets, first, last, cross)
         _sum(cross, first, last, total)
-        regular[r] = _finite(total)
-        refined[r] = regular[r] and _least_share(total, x, pivot[r], n) < REFINE
-        if refined[r]:
-            regular[r] = _orthogonalise(scratch, n, x, fixed, pivot[r], total, upper, removed)
-            _cross_products(scratch, school_offsets, first, last, cross)
-            _sum(cross, first, last, total)
+        finite = _finite(total)
+        near[r] = finite and _least_share(total, x, pivot[r], n) < REFINE
+        regular[r] = finite and n > p
+        _rescale(cross, first, last, total, n, scale[r])
+        _contrasts(x, intercept, pivot[r], scale[r], contrasts[r], shift[r])
+
+
+@kernel
+def refine_schools(
+    replications: Ints,
+    starts: Ints,
+    kinds: Ints,
+    addresses: Ints,
+    levels: Ints,
+    school_offsets: Ints,
+    replication_offsets: Ints,
+    x: Ints,
+    fixed: Ints,
+    intercept: bool,
+    scratch: Floats,
+    cross: Floats,
+    pivot: Floats,
+    scale: Floats,
+    contrasts: Floats,
+    shift: Floats,
+    regular: Any,
+) -> None:
+    """Fill the moments of some replications anew, from columns made orthogonal.
+
+    A kernel apart, because few data sets need it and it takes as long to compile as the other.
+
+    Parameters
+    ----------
+    replications : int64
+        Which, as `reduce_schools` says; it has filled everything else here.
+    fixed : int64 [d]
+        1 for the columns of Z, which are not to be refined.
+    """
+    d, p = len(starts) - 1, len(x)
+    total, upper, removed = np.empty((d, d)), np.empty((d, d)), np.empty(d)
+    for r in replications:
+        first, last = replication_offsets[r], replication_offsets[r + 1]
+        n = school_offsets[last] - school_offsets[first]
         for j in range(d):
-            scale[r, j] = _power_of_two(total[j, j] / n) if j else 1.0
-        _rescale(cross, first, last, scale[r])
-        _contrasts(x, intercept, pivot[r], scale[r], refined[r], upper, removed, contrasts[r], shift[r])
-        if n <= p:
-            regular[r] = False
+            _evaluate(j, starts, kinds, addresses, levels, school_offsets, first, last, scratch)
+        _shift_by_means(scratch, n, intercept, pivot[r])
+        _cross_products(scratch, school_offsets, first, last, cross)
+        _sum(cross, first, last, total)
+        plain = _orthogonalise(scratch, n, x, fixed, pivot[r], total, upper, removed)
+        regular[r] = plain and n > p
+        _cross_products(scratch, school_offsets, first, last, cross)
+        _sum(cross, first, last, total)
+        _rescale(cross, first, last, total, n, scale[r])
+        _refined_contrasts(x, intercept, pivot[r], scale[r], upper, removed, contrasts[r], shift[r])
 
 
 @kernel
@@ -278,6 +318,25 @@ def _orthogonalise(
 
 
 @kernel
+def _identity(a: Floats) -> None:
+    a[:] = 0.0
+    for j in range(a.shape[0]):
+        a[j, j] = 1.0
+
+
+@kernel
+def _rescale(cross: Floats, first: int, last: int, total: Floats, n: int, scale: Floats) -> None:
+    """Choose the scales from the sums of squares over a replication and apply them to its schools."""
+    d = len(scale)
+    for j in range(d):
+        scale[j] = _power_of_two(total[j, j] / n) if j else 1.0
+    for s in range(first, last):
+        for i in range(d):
+            for j in range(d):
+                cross[s, i, j] *= scale[i] * scale[j]
+
+
+@kernel
 def _power_of_two(mean_square: float) -> float:
     """Return the power of two that brings a column's root mean square near 1."""
     if not (mean_square > 0.0 and math.isfinite(mean_square)):
@@ -286,49 +345,47 @@ def _power_of_two(mean_square: float) -> float:
 
 
 @kernel
-def _rescale(cross: Floats, first: int, last: int, scale: Floats) -> None:
-    d = len(scale)
-    for s in range(first, last):
-        for i in range(d):
-            for j in range(d):
-                cross[s, i, j] *= scale[i] * scale[j]
-
-
-@kernel
-def _identity(a: Floats) -> None:
-    a[:] = 0.0
-    for j in range(a.shape[0]):
-        a[j, j] = 1.0
-
-
-@kernel
 def _contrasts(
+    x: Ints, intercept: bool, pivot: Floats, scale: Floats, contrasts: Floats, shift: Floats
+) -> None:
+    """Write how the coefficients of the terms follow from those of the shifted, scaled columns.
+
+    With D = diag(scale_j / scale_y): slopes are ``D beta``, the intercept takes ``pivot_y - sum_j pivot_j slope_j``
+    more.
+    """
+    p, y = len(x), len(scale) - 1
+    for a in range(p):
+        shift[a] = pivot[y] if x[a] == 0 else 0.0
+        for c in range(p):
+            contrasts[a, c] = 0.0
+    for c in range(p):
+        slope = scale[x[c]] / scale[y]
+        contrasts[c, c] = slope
+        for a in range(p):
+            if intercept and x[a] == 0:
+                contrasts[a, c] -= pivot[x[c]] * slope
+
+
+@kernel
+def _refined_contrasts(
     x: Ints,
     intercept: bool,
     pivot: Floats,
     scale: Floats,
-    refined: bool,
     upper: Floats,
     removed: Floats,
     contrasts: Floats,
     shift: Floats,
 ) -> None:
-    """Write how the coefficients of the terms follow from those of the shifted, refined, scaled columns.
-
-    With D = diag(scale_j / scale_y): slopes are ``R^-1 (D beta + b)``, the intercept takes ``pivot_y -
-    sum_j pivot_j slope_j`` more.
-    """
+    """Write the same of refined columns: slopes are ``R^-1 (D beta + b)``."""
     p, y = len(x), len(scale) - 1
     column = np.empty(len(scale))
     for c in range(p + 1):
-        column[:] = 0.0
+        for b in range(len(column)):
+            column[b] = removed[b] if c == p else 0.0
         if c < p:
             column[x[c]] = scale[x[c]] / scale[y]
-        elif refined:
-            for b in range(len(column)):
-                column[b] = removed[b]
-        if refined:
-            _solve_upper(upper, x, column)
+        _solve_upper(upper, x, column)
         for a in range(p):
             value = column[x[a]]
             if intercept and x[a] == 0:

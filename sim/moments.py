@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nestbench.sim.batch import Batch, Category, Floats, Ints
-from nestbench.sim.crossproducts import reduce_schools
+from nestbench.sim.crossproducts import reduce_schools, refine_schools
 from nestbench.sim.design import Design, Factor, FactorKind, Product, design_of
 from nestbench.sim.model import Model
 
@@ -71,10 +71,7 @@ class SchoolMoments:
 def moments_of(batch: Batch, model: Model) -> SchoolMoments:
     """Return the school moments of a model (call it as ``batch.once(moments_of, model)``)."""
     design = batch.once(design_of, model)
-    names = ["Intercept", *[t for t in design.terms if t != "Intercept"]]
-    names += [t for t in design.random_terms if t not in names]
-    x = np.array([names.index(t) for t in design.terms], dtype=np.int64)
-    z = np.array([names.index(t) for t in design.random_terms], dtype=np.int64)
+    names, x, z = _layout(design)
     fixed = np.zeros(len(names) + 1, dtype=np.int64)
     fixed[[0, *z]] = 1
     program = _program(batch, design, names)
@@ -83,8 +80,8 @@ def moments_of(batch: Batch, model: Model) -> SchoolMoments:
     widest = int(np.diff(batch.row_offsets).max(initial=0))
     cross, pivot, scale = np.empty((schools, d, d)), np.empty((reps, d)), np.empty((reps, d))
     contrasts, shift = np.empty((reps, p, p)), np.empty((reps, p))
-    regular, refined = np.empty(reps, dtype=np.bool_), np.empty(reps, dtype=np.bool_)
-    reduce_schools(
+    regular, near = np.empty(reps, dtype=np.bool_), np.empty(reps, dtype=np.bool_)
+    data = (
         program.starts,
         program.kinds,
         program.addresses,
@@ -92,17 +89,12 @@ def moments_of(batch: Batch, model: Model) -> SchoolMoments:
         batch.school_offsets,
         batch.replication_offsets,
         x,
-        fixed,
-        design.intercept,
-        np.empty((d + 1, widest)),
-        cross,
-        pivot,
-        scale,
-        contrasts,
-        shift,
-        regular,
-        refined,
     )
+    scratch = np.empty((d + 1, widest))
+    written = cross, pivot, scale, contrasts, shift, regular
+    reduce_schools(*data, design.intercept, scratch, *written, near)
+    if near.any():
+        refine_schools(np.flatnonzero(near), *data, fixed, design.intercept, scratch, *written)
     beyond = ~((scale >= 1.0 / LARGEST) & (scale <= LARGEST) & (np.abs(pivot) <= LARGEST)).all(axis=1)
     with np.errstate(invalid="ignore", over="ignore"):
         sums = np.einsum("sjj->s", cross)  # squares bound the products
@@ -110,13 +102,51 @@ def moments_of(batch: Batch, model: Model) -> SchoolMoments:
     for r in np.flatnonzero(beyond):
         cross[slice(*batch.replication_offsets[r : r + 2])] = np.nan
         pivot[r] = scale[r] = shift[r] = np.nan
-        contrasts[r], regular[r], refined[r] = np.nan, False, False
+        contrasts[r], regular[r], near[r] = np.nan, False, False
     estimable = np.ones((reps, p), dtype=np.bool_)
     for r in np.flatnonzero(~regular):
         estimable[r] = estimable_terms(batch.take([r]), design)
     return SchoolMoments(
-        cross, batch.replication_offsets, x, z, pivot, scale, contrasts, shift, estimable, regular, refined
+        cross, batch.replication_offsets, x, z, pivot, scale, contrasts, shift, estimable, regular, near
     )
+
+
+def raw_moments(batch: Batch, model: Model) -> SchoolMoments:
+    """Return the same statistics by NumPy alone: neither pivoted nor scaled, every replication taken as regular.
+
+    For tame data, where nothing may be compiled.
+    """
+    design = batch.once(design_of, model)
+    names, x, z = _layout(design)
+    columns = {"Intercept": np.ones(batch.rows)} | dict(
+        zip(design.random_terms, design.random(batch), strict=True)
+    )
+    columns |= dict(zip(design.terms, design.fixed(batch), strict=True))
+    w = np.vstack([*(columns[name] for name in names), design.outcome(batch)])
+    slices = zip(batch.school_offsets[:-1], batch.school_offsets[1:], strict=True)
+    reps, d, p = batch.size, len(w), len(x)
+    return SchoolMoments(
+        cross=np.array([w[:, a:b] @ w[:, a:b].T for a, b in slices]),
+        replication_offsets=batch.replication_offsets,
+        x=x,
+        z=z,
+        pivot=np.zeros((reps, d)),
+        scale=np.ones((reps, d)),
+        contrasts=np.tile(np.eye(p), (reps, 1, 1)),
+        shift=np.zeros((reps, p)),
+        estimable=np.ones((reps, p), dtype=np.bool_),
+        regular=np.ones(reps, dtype=np.bool_),
+        refined=np.zeros(reps, dtype=np.bool_),
+    )
+
+
+def _layout(design: Design) -> tuple[list[str], Ints, Ints]:
+    """Return the columns of W but y by name, and which of them are X and Z."""
+    names = ["Intercept", *[t for t in design.terms if t != "Intercept"]]
+    names += [t for t in design.random_terms if t not in names]
+    x = np.array([names.index(t) for t in design.terms], dtype=np.int64)
+    z = np.array([names.index(t) for t in design.random_terms], dtype=np.int64)
+    return names, x, z
 
 
 def estimable_terms(batch: Batch, design: Design) -> Mask:

@@ -26,7 +26,6 @@ import math
 import numpy as np
 
 from nestbench.estimators.kernels.linalg import apply, cholesky, dot, inverse, multiply, quadratic
-from nestbench.estimators.kernels.mixed import MixedFits
 from nestbench.estimators.kernels.random_intercept import by_size, unpack
 from nestbench.sim.batch import Floats, Ints
 from nestbench.sim.compiled import accumulate, kernel
@@ -135,12 +134,12 @@ def weigh_powers(
 
 @kernel
 def random_intercept(
-    cross: Floats, offsets: Ints, columns: Ints, contrasts: Floats, fits: MixedFits, variance: Floats,
-    df: Floats,
+    cross: Floats, offsets: Ints, columns: Ints, contrasts: Floats, theta: Floats, unscaled: Floats,
+    variance: Floats, df: Floats,
 ) -> None:  # fmt: skip
     """Write the adjusted variance / sigma^2 and the df [R, K] of the contrasts [R, K, p] of random-intercept fits.
 
-    `columns` [p] of W are X.
+    `columns` [p] of W are X; `theta` and `unscaled` are those of `MixedFits`.
     """
     p = columns.shape[0]
     most = 1
@@ -151,7 +150,7 @@ def random_intercept(
     within, packed, traces = np.empty(triangle), np.empty((5, triangle)), np.empty((2, 2))
     pp, qq = np.empty((2, p, p)), np.empty((2, 2, p, p))
     for r in range(offsets.shape[0] - 1):
-        lam = fits.theta[r, 0] ** 2
+        lam = theta[r, 0] ** 2
         if math.isnan(lam):
             continue
         found = by_size(cross, offsets[r], offsets[r + 1], columns, sizes, counts, between, within)
@@ -163,4 +162,4 @@ def random_intercept(
         unpack(packed[2], qq[0, 0])
         unpack(packed[3], qq[0, 1])
         unpack(packed[4], qq[1, 1])
-        adjust(contrasts[r], fits.unscaled[r], pp, qq, traces, variance[r], df[r])
+        adjust(contrasts[r], unscaled[r], pp, qq, traces, variance[r], df[r])

@@ -107,14 +107,16 @@ def put_vector(source: Floats, target: Floats) -> None:
 
 
 @kernel
-def as_named(contrasts: Floats, shift: Floats, fits: MixedFits, estimate: Floats, variance: Floats) -> None:
+def as_named(
+    contrasts: Floats, shift: Floats, beta: Floats, unscaled: Floats, estimate: Floats, variance: Floats
+) -> None:  # fmt: skip
     """Write the coefficients of the terms as named, and their variances / sigma^2, to [R, K] arrays."""
     size, terms, p = contrasts.shape
     for r in range(size):
         for k in range(terms):
             total, spread = shift[r, k], 0.0
             for i in range(p):
-                total += contrasts[r, k, i] * fits.beta[r, i]
+                total += contrasts[r, k, i] * beta[r, i]
                 for j in range(p):
-                    spread += contrasts[r, k, i] * fits.unscaled[r, i, j] * contrasts[r, k, j]
+                    spread += contrasts[r, k, i] * unscaled[r, i, j] * contrasts[r, k, j]
             estimate[r, k], variance[r, k] = total, spread

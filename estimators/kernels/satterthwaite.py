@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 
 from nestbench.estimators.kernels.linalg import apply, dot, eigen, quadratic
-from nestbench.estimators.kernels.mixed import MixedFits, put
+from nestbench.estimators.kernels.mixed import put
 from nestbench.sim.batch import Floats
 from nestbench.sim.compiled import kernel
 
@@ -27,21 +27,23 @@ FLAT = 1e-10
 
 
 @kernel
-def satterthwaite(contrasts: Floats, fits: MixedFits, df: Floats) -> None:
+def satterthwaite(
+    contrasts: Floats, unscaled: Floats, curvature: Floats, tilt: Floats, spread: Floats, nu: Floats, df: Floats
+) -> None:  # fmt: skip
     """Write the df of each row of `contrasts` [R, K, p] to `df` [R, K]; NaN where there is no fit."""
     size, terms, p = contrasts.shape
-    m = fits.theta.shape[1]
+    m = tilt.shape[1]
     hessian, values, vectors = np.empty((m, m)), np.empty(m), np.empty((m, m))
     a, gamma = np.empty(p), np.empty(m)
     for r in range(size):
-        put(fits.curvature[r], hessian)
+        put(curvature[r], hessian)
         eigen(hessian, values, vectors)
         for k in range(terms):
-            apply(fits.unscaled[r], contrasts[r, k], a)
+            apply(unscaled[r], contrasts[r, k], a)
             c = dot(contrasts[r, k], a)
             for j in range(m):
-                gamma[j] = quadratic(fits.spread[r, j], a) / c - fits.tilt[r, j]
-            df[r, k] = 1.0 / (1.0 / fits.nu[r] + spread_of(gamma, values, vectors))
+                gamma[j] = quadratic(spread[r, j], a) / c - tilt[r, j]
+            df[r, k] = 1.0 / (1.0 / nu[r] + spread_of(gamma, values, vectors))
 
 
 @kernel

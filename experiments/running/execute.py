@@ -11,9 +11,10 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
-from dataclasses import replace
+from functools import partial
+from typing import TypeVar, cast
 
 import joblib
 
@@ -26,6 +27,8 @@ from nestbench.experiments.running.progress import Progress, Quiet
 from nestbench.experiments.running.work import Outcome, Work, perform
 from nestbench.experiments.storing.store import Store
 from nestbench.sim.errors import Interrupted, WorkersLost
+
+T = TypeVar("T")
 
 
 def execute(
@@ -104,7 +107,7 @@ def _work_off(
             if needed:
                 progress.note("compiling the fast methods, once for this version")
                 _compile_together(experiment, workers, backend)
-            if needed or (workers == 1 and backend is LOCAL):  # forks then have them at hand
+            if needed or (workers == 1 and backend == LOCAL):  # forks then have them at hand
                 warming.compile_kernels(experiment)
             for outcome in outcomes(experiment, missing, workers, progress, backend):
                 store.add(outcome)
@@ -120,11 +123,12 @@ def _work_off(
 
 
 def _compile_together(experiment: Experiment, workers: int, backend: Backend) -> None:
-    """Compile a family of methods in each worker; what is left, or fails there, is the main process's to do."""
-    tasks = warming.families(experiment)
-    if min(workers, len(tasks)) > 1 and backend is LOCAL:
-        works = (replace(Work.of(experiment, task), guarded=False) for task in tasks)
-        with contextlib.suppress(BrokenExecutor), contextlib.closing(_map(works, workers, backend)) as stream:
+    """Compile a part in each worker; what is left, or fails there, is the main process's to do."""
+    parts = warming.parts(experiment)
+    if min(workers, len(parts)) > 1 and backend == LOCAL:
+        works = (Work.of(experiment, part) for part in parts)
+        stream = _map(warming.compile_part, works, workers, backend)
+        with contextlib.suppress(BrokenExecutor), contextlib.closing(stream):
             for _ in stream:
                 pass
 
@@ -161,7 +165,7 @@ def outcomes(
         started: set[str] = set()
         waiting = list(left.values())
         try:
-            for outcome in _map(_works(experiment, waiting, deaths, started), workers, backend):
+            for outcome in _map(perform, _works(experiment, waiting, deaths, started), workers, backend):
                 del left[outcome.task.key]
                 vain = 0
                 yield outcome
@@ -185,23 +189,24 @@ def _works(
         yield Work.of(experiment, task, guarded=deaths[task.key] >= DEATHS)
 
 
-def _map(works: Iterator[Work], workers: int, backend: Backend) -> Generator[Outcome, None, None]:
+def _map(
+    do: Callable[[Work], T], works: Iterator[Work], workers: int, backend: Backend
+) -> Generator[T, None, None]:
     with backend.open(workers) as jobs:
         parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
-        stream = parallel(joblib.delayed(perform_apart if jobs == 1 else perform)(work) for work in works)
+        stream = parallel(joblib.delayed(partial(_apart, do) if jobs == 1 else do)(work) for work in works)
         with contextlib.closing(stream):
             yield from stream
 
 
-def perform_apart(work: Work) -> Outcome:
+def _apart(do: Callable[[Work], T], work: Work) -> T:
     """Do a task in a forked child, where there is a safe one (Linux): what kills it doesn't kill the run."""
     if sys.platform != "linux":
-        return perform(work)
-    found = in_child(lambda: perform(work), NO_LIMITS)
+        return do(work)
+    found = in_child(lambda: do(work), NO_LIMITS)
     if isinstance(found, Lost):
         raise BrokenExecutor(found.message)
-    outcome: Outcome = found
-    return outcome
+    return cast(T, found)
 
 
 def cores() -> int:

@@ -7,55 +7,101 @@ it is compiling, share it among its workers, and not do the same in each.
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import json
 import os
 import platform
+from collections import Counter
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
 
 from nestbench.estimators import kernels
 from nestbench.estimators.agreement import SUBJECTS
 from nestbench.estimators.estimator import Estimator
+from nestbench.estimators.inference import wald
 from nestbench.estimators.registry import get
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task
 from nestbench.experiments.running.telling import told
+from nestbench.experiments.running.work import Work, leave_interrupts
 from nestbench.sim import batch as sim_batch
+from nestbench.sim.moments import moments_of, raw_moments
 
 STAMP = "nestbench-compiled.json"
+MIXED = frozenset({"gls", "ml", "nested", "reml"})
+"""Families whose kernels take longest to compile."""
 
 
 def needed(experiment: Experiment) -> bool:
     """Whether a fast method or a law of an experiment was never compiled here in this version."""
-    return bool(_parts(experiment) - _stamped())
+    return bool(_needed(experiment) - _stamped())
 
 
-def families(experiment: Experiment) -> list[Task]:
-    """Return tasks of two data sets, one a family of fast methods (`ols-...`, `reml-...`) and kind of cell.
+def parts(experiment: Experiment) -> list[Task]:
+    """Return what workers can compile side by side: tasks of two data sets, longest first.
 
-    Done side by side they compile nearly everything: families share little but the law and the cross-products.
+    For each kind of cell what all methods share (a task without methods), then the methods by family (`ols-...`,
+    `reml-...`), which share little else.
     """
     fast = [e in _fast(experiment) for e in experiment.estimators]
     heads = [e.name.partition("-")[0] for e in experiment.estimators]
+    counts = Counter(h for h, is_fast in zip(heads, fast, strict=True) if is_fast)
+    families = sorted(counts, key=lambda head: (head not in MIXED, -counts[head]))
     return [
         Task(cell, 0, 2, tuple(i for i, h in enumerate(heads) if h == head and fast[i]))
         for cell in _kinds(experiment)
-        for head in dict.fromkeys(h for h, is_fast in zip(heads, fast, strict=True) if is_fast)
+        for head in [None, *families]
     ]
+
+
+def compile_part(work: Work) -> None:
+    """Compile one of the parts: methods are fitted to cross-products that took nothing compiled.
+
+    A fit that raises is left to `compile_kernels`, which fits to the real ones.
+    """
+    leave_interrupts(work)
+    cell, estimators = work.open()
+    with _without_collections(), threadpool_limits(1):
+        batch = cell.draw(work.seed, range(work.task.start, work.task.stop))
+        if not estimators:
+            wald(np.ones((1, 1)), np.ones((1, 1)), 1.0, 0.95)
+            batch.once(moments_of, cell.model)
+            return
+        batch.put(raw_moments(batch, cell.model), moments_of, cell.model)
+        for estimator in estimators:
+            with contextlib.suppress(Exception):
+                estimator.fit(batch, cell.model, "batched")
 
 
 def compile_kernels(experiment: Experiment) -> None:
     """Fit two data sets of each kind of cell with every fast method, and say on disk that it was done."""
-    for number in _kinds(experiment):
-        cell = experiment.cells[number]
-        batch = cell.draw(experiment.seed, range(2))
-        for estimator in told(_fast(experiment), cell):
-            estimator.fit(batch, cell.model, "batched")
-    parts = sorted(_parts(experiment) | _stamped())
+    with _without_collections():
+        for number in _kinds(experiment):
+            cell = experiment.cells[number]
+            batch = cell.draw(experiment.seed, range(2))
+            for estimator in told(_fast(experiment), cell):
+                estimator.fit(batch, cell.model, "batched")
+    done = sorted(_needed(experiment) | _stamped())
     with contextlib.suppress(OSError):
         _stamp().parent.mkdir(parents=True, exist_ok=True)
-        _stamp().write_text(json.dumps({"sources": _sources(), "parts": parts}), encoding="utf-8")
+        _stamp().write_text(json.dumps({"sources": _sources(), "parts": done}), encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _without_collections() -> Iterator[None]:
+    """Keep Python from looking for garbage: compilation makes millions of small objects and no garbage to speak of."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _kinds(experiment: Experiment) -> list[int]:
@@ -64,7 +110,7 @@ def _kinds(experiment: Experiment) -> list[int]:
     return sorted(kinds.values())
 
 
-def _parts(experiment: Experiment) -> set[str]:
+def _needed(experiment: Experiment) -> set[str]:
     laws = {f"law {cell.population.name}" for cell in experiment.cells}
     return laws | {f"method {e.name} {e.version}" for e in _fast(experiment)}
 

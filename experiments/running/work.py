@@ -106,10 +106,15 @@ class TaskError(NestbenchError):
     exit_code = 1
 
 
+def leave_interrupts(work: Work) -> None:
+    """Ignore Ctrl-C in a worker: it is the main process's to handle."""
+    if os.getpid() != work.home and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def perform(work: Work) -> Outcome:
     """Do a task. Inner thread pools are held to one thread: a worker is one core's worth."""
-    if os.getpid() != work.home and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to handle
+    leave_interrupts(work)
     started = time.perf_counter()
     cell, estimators = work.open()
     with threadpool_limits(1):

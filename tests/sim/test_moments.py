@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import mpmath
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from nestbench.sim.batch import Batch, Category, offsets_of
 from nestbench.sim.model import Model
-from nestbench.sim.moments import SchoolMoments, moments_of
+from nestbench.sim.moments import SchoolMoments, moments_of, raw_moments
 from nestbench.sim.streams import StreamSource
 from tests.oracles.moments import columns_of, cross_products
 
@@ -90,6 +91,19 @@ def test_contrasts_and_shift_give_the_coefficients(formula: str, mean: float) ->
         x = np.vstack([w[j, rows] for j in moments.x])
         expected = exact_coefficients(x, w[-1, rows])
         np.testing.assert_allclose(coefficients(moments, r), expected, rtol=1e-9 if mean < 1e6 else 1e-8)
+
+
+@pytest.mark.parametrize("formula", ["grade ~ x0 + gender", "grade ~ 0 + x0 + gender"])
+def test_raw_moments_are_those_of_the_columns(formula: str) -> None:
+    batch, model = ragged_batch(), Model(formula, random="1 + x1")
+    raw, pivoted, w = raw_moments(batch, model), moments_of(batch, model), columns_of(batch, model)
+    for s, (a, b) in enumerate(itertools.pairwise(batch.school_offsets)):
+        np.testing.assert_allclose(raw.cross[s], w[:, a:b] @ w[:, a:b].T, rtol=1e-14)
+    for field in dataclasses.fields(SchoolMoments):
+        one, other = getattr(raw, field.name), getattr(pivoted, field.name)
+        assert (one.shape, one.dtype) == (other.shape, other.dtype), field.name
+    for r in range(batch.size):
+        np.testing.assert_allclose(coefficients(raw, r), coefficients(pivoted, r), rtol=1e-9)
 
 
 @pytest.mark.parametrize("spread", [1e-2, 1e-4, 1e-6])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from nestbench.estimators.inference import critical_value, wald
+from nestbench.estimators.inference import _wald, critical_value, wald
 from nestbench.estimators.kernels.student_t import quantile, two_sided
 
 DFS = (0.3, 1.0, 1.5, 2.0, 3.0, 5.3, 9.0, 30.0, 49.0, 123.4, 996.0)
@@ -51,6 +51,15 @@ def test_wald_broadcasts_and_passes_nan_on() -> None:
     assert p_value[0, 2] == 1.0
     assert p_value[1, 2] == 0.0
     assert np.isnan([lower[1, 0], upper[1, 1], p_value[1, 0], p_value[1, 1]]).all()
+
+
+def test_shapes_and_rights_of_the_arguments_are_not_compiled_for() -> None:
+    frozen = np.ones((2, 3))
+    frozen.flags.writeable = False
+    wald(frozen, 1.0, np.inf, 0.95)
+    wald(np.ones((2, 3)), frozen, frozen, 0.95)
+    wald(np.ones(3), np.ones(3), np.ones(3), 0.95)
+    assert len(_wald.signatures) == 1  # type: ignore[attr-defined]
 
 
 def test_critical_value_keeps_the_shape() -> None:
