@@ -42,17 +42,19 @@ def positive_probability(weights: npt.ArrayLike, multiplicities: npt.ArrayLike |
         return 0.0
     if not (w < 0).any():
         return 1.0
-    return min(max(0.5 + _integral(w / np.abs(w).max(), h), 0.0), 1.0)
+    w = w / np.abs(w).max()
+    low = math.log(1e-11 / max(float(h @ np.abs(w)), 1.0))
+    return min(max(0.5 + _integral(w, h, low), 0.0), 1.0)
 
 
 @kernel
-def _integral(w: Floats, h: Floats) -> float:
+def _integral(w: Floats, h: Floats, low: float) -> float:
     """(1/pi) Int sin(..) / (u prod ..) du by the trapezoidal rule in log u.
 
-    From where the phase is negligible to where the modulus, which falls with u, is; in steps that resolve the
+    From `low`, where the phase is negligible, to where the modulus, which falls with u, is; in steps that resolve the
     oscillation.
     """
-    low, reached, fastest = math.log(1e-11 / max((h * np.abs(w)).sum(), 1.0)), 0, 0.0
+    reached, fastest = 0, 0.0
     while reached < 199:
         _, modulus, rate = _phase(math.exp(low + reached), w, h)
         if modulus <= 1e-12:

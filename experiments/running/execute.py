@@ -7,6 +7,7 @@ process.
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -24,7 +25,7 @@ from nestbench.experiments.running import checking, warming
 from nestbench.experiments.running.backends import LOCAL, Backend, GivenUp
 from nestbench.experiments.running.guarding import NO_LIMITS, Lost, in_child
 from nestbench.experiments.running.progress import Progress, Quiet
-from nestbench.experiments.running.work import Outcome, Work, perform
+from nestbench.experiments.running.work import Outcome, Work, leave_interrupts, perform
 from nestbench.experiments.storing.store import Store
 from nestbench.sim.errors import Interrupted, WorkersLost
 
@@ -60,17 +61,19 @@ def execute(
     experiment, missing = store.experiment, store.missing()
     if not missing:
         return
-    checking.check_models(experiment)
     workers = min(workers or cores(), len(missing))
-    with stoppable() as stop:
+    with _stoppable(store) as stop:
+        with _starting(workers, backend):
+            checking.check_models(experiment)
         _work_off(store, missing, workers, progress, backend, stop)
 
 
 @contextlib.contextmanager
-def stoppable() -> Iterator[threading.Event]:
+def _stoppable(store: Store) -> Iterator[threading.Event]:
     """Treat SIGTERM, which batch systems send before they kill, as Ctrl-C; yield an event that remembers either.
 
-    An exception raised by a signal is lost where Python can't raise, in a finalizer for one: the event is not.
+    An exception raised by a signal is lost where Python can't raise, in a finalizer for one, and may come out as
+    another, or be printed, where it breaks into a library: the event is not.
     """
     stop = threading.Event()
 
@@ -78,15 +81,45 @@ def stoppable() -> Iterator[threading.Event]:
         stop.set()
         raise KeyboardInterrupt
 
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
+    def unraisable(found: sys.UnraisableHookArgs) -> None:
+        if not isinstance(found.exc_value, KeyboardInterrupt):
+            hook(found)
+
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.signal(number, interrupt) for number in numbers} if main else {}
+    hook, sys.unraisablehook = sys.unraisablehook, unraisable
     try:
         yield stop
+    except BaseException as error:
+        if not (stop.is_set() or isinstance(error, KeyboardInterrupt)):
+            raise
+        left = len(store.missing())
+        raise Interrupted(
+            f"stopped; {len(store.tasks) - left} of {len(store.tasks)} tasks are stored in {store.folder}. "
+            f"Go on with: nestbench run {store.folder}"
+        ) from None
     finally:
+        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler or signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def _starting(workers: int, backend: Backend) -> Iterator[None]:
+    """Have this machine's workers start and import while something else is done."""
+    if workers == 1 or backend != LOCAL:
+        yield
+        return
+    with backend.open(workers) as jobs:
+        parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
+        stream = parallel(joblib.delayed(leave_interrupts)(os.getpid()) for _ in range(jobs))
+        try:
+            yield
+        finally:  # a stream closed early would warn of cancelled tasks
+            with contextlib.suppress(BrokenExecutor):
+                for _ in stream:
+                    pass
 
 
 def _work_off(
@@ -102,24 +135,17 @@ def _work_off(
     total = sum(map(cost, store.tasks))
     with progress:
         progress.begin(experiment.name, total, total - sum(map(cost, missing)))
-        try:
-            needed = warming.needed(experiment)
-            if needed:
-                progress.note("compiling the fast methods, once for this version")
-                _compile_together(experiment, workers, backend)
-            if needed or (workers == 1 and backend == LOCAL):  # forks then have them at hand
-                warming.compile_kernels(experiment)
-            for outcome in outcomes(experiment, missing, workers, progress, backend):
-                store.add(outcome)
-                progress.advance(cost(outcome.task), outcome.fits, outcome.unusable)
-                if stop.is_set():
-                    raise KeyboardInterrupt
-        except KeyboardInterrupt:
-            left = len(store.missing())
-            raise Interrupted(
-                f"stopped; {len(store.tasks) - left} of {len(store.tasks)} tasks are stored in {store.folder}. "
-                f"Go on with: nestbench run {store.folder}"
-            ) from None
+        needed = warming.needed(experiment)
+        if needed:
+            progress.note("compiling the fast methods, once for this version")
+            _compile_together(experiment, workers, backend)
+        if needed or (workers == 1 and backend == LOCAL):  # forks then have them at hand
+            warming.compile_kernels(experiment)
+        for outcome in outcomes(experiment, missing, workers, progress, backend):
+            store.add(outcome)
+            progress.advance(cost(outcome.task), outcome.fits, outcome.unusable)
+            if stop.is_set():
+                raise KeyboardInterrupt
 
 
 def _compile_together(experiment: Experiment, workers: int, backend: Backend) -> None:

@@ -64,7 +64,7 @@ def compile_part(work: Work) -> None:
 
     A fit that raises is left to `compile_kernels`, which fits to the real ones.
     """
-    leave_interrupts(work)
+    leave_interrupts(work.home)
     cell, estimators = work.open()
     with _without_collections(), threadpool_limits(1):
         batch = cell.draw(work.seed, range(work.task.start, work.task.stop))

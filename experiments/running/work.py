@@ -106,15 +106,15 @@ class TaskError(NestbenchError):
     exit_code = 1
 
 
-def leave_interrupts(work: Work) -> None:
-    """Ignore Ctrl-C in a worker: it is the main process's to handle."""
-    if os.getpid() != work.home and threading.current_thread() is threading.main_thread():
+def leave_interrupts(home: int) -> None:
+    """Ignore Ctrl-C unless this is process `home`, whose it is to handle."""
+    if os.getpid() != home and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def perform(work: Work) -> Outcome:
     """Do a task. Inner thread pools are held to one thread: a worker is one core's worth."""
-    leave_interrupts(work)
+    leave_interrupts(work.home)
     started = time.perf_counter()
     cell, estimators = work.open()
     with threadpool_limits(1):

@@ -124,6 +124,16 @@ def test_a_write_that_fails_leaves_no_half_file(
     assert not list(tmp_path.glob("file.*"))
 
 
+def test_an_interrupted_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        files.write_atomically(tmp_path / "file", b"new")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.skipif(
     os.geteuid() != 0 or sys.platform != "linux", reason="mounting a tmpfs needs root on Linux"
 )
