@@ -31,6 +31,7 @@ from nestbench.estimators.kernels.mixed import (
     OK,
     TOO_FEW,
     MixedFits,
+    put,
     put_vector,
 )
 from nestbench.estimators.kernels.random_intercept import EXACT_FIT, whiten
@@ -76,6 +77,68 @@ def add_product(weight: float, u: Floats, v: Floats, out: Floats) -> None:
 
 
 @kernel
+def add_school(
+    first: int, last: int, sums: Floats, sizes: Floats, class_ratio: float, school_ratio: float, mats: Floats,
+    vectors: Floats, counts: Floats,
+) -> None:  # fmt: skip
+    """Add what a school, classes ``first : last``, gives to B, -dB and d2B in `mats`[:6] and to `counts`.
+
+    `mats` [8, D, D]: B, K_c, K_s (sums of F F') and the second derivatives cc, cs, ss. `counts` [6]: log|V|, its first
+    derivatives c, s, and minus its second ones cc, cs, ss. `vectors` [4, D] is scratch.
+    """
+    b, kc, ks, qcc, qcs, qss = mats[0], mats[1], mats[2], mats[3], mats[4], mats[5]
+    total, fs, fc, sum_fc = vectors[0], vectors[1], vectors[2], vectors[3]
+    d = len(total)
+    mass, a2, a3 = 0.0, 0.0, 0.0
+    for i in range(d):
+        total[i], sum_fc[i] = 0.0, 0.0
+    for c in range(first, last):
+        dc = 1.0 / (1.0 + sizes[c] * class_ratio)
+        ac = sizes[c] * dc
+        counts[0] -= math.log(dc)
+        mass += ac
+        a2 += ac * ac
+        a3 += ac * ac * ac
+        for i in range(d):
+            total[i] += dc * sums[c, i]
+        add_product(-class_ratio * dc, sums[c], sums[c], b)
+    shrink = 1.0 / (1.0 + school_ratio * mass)
+    kappa = school_ratio * shrink
+    counts[0] -= math.log(shrink)
+    counts[1] += mass - kappa * a2
+    counts[2] += mass * shrink
+    counts[3] += a2 - 2.0 * kappa * a3 + (kappa * a2) ** 2
+    counts[4] += a2 * shrink * shrink
+    counts[5] += (mass * shrink) ** 2
+    add_product(-kappa, total, total, b)
+    for i in range(d):
+        fs[i] = shrink * total[i]
+    add_product(1.0, fs, fs, ks)
+    add_product(2.0 * mass * shrink, fs, fs, qss)
+    for c in range(first, last):
+        dc = 1.0 / (1.0 + sizes[c] * class_ratio)
+        ac = sizes[c] * dc
+        for i in range(d):
+            fc[i] = dc * sums[c, i] - ac * kappa * total[i]
+            sum_fc[i] += ac * fc[i]
+        add_product(1.0, fc, fc, kc)
+        add_product(2.0 * ac, fc, fc, qcc)
+        add_product(2.0 * ac * shrink, fs, fc, qcs)
+    add_product(-2.0 * kappa, sum_fc, sum_fc, qcc)
+
+
+@kernel
+def with_respect_to_theta(theta: Floats, slope: Floats, hessian: Floats) -> None:
+    """Turn derivatives with respect to lambda = theta^2 into derivatives with respect to theta."""
+    for i in range(2):
+        for j in range(2):
+            hessian[i, j] *= 4.0 * theta[i] * theta[j]
+        hessian[i, i] += 2.0 * slope[i]
+    for i in range(2):
+        slope[i] *= 2.0 * theta[i]
+
+
+@kernel
 def profile(
     theta: Floats, a: Floats, first: int, last: int, schools: Ints, sums: Floats, sizes: Floats, nu: float,
     restricted: bool, mats: Floats, whitened: Floats, slope: Floats, hessian: Floats,
@@ -86,78 +149,48 @@ def profile(
     L^-1 in `mats`[6], M_c and M_s in `whitened`[:2].
     """
     d = a.shape[0]
-    class_ratio, school_ratio = theta[0] * theta[0], theta[1] * theta[1]
-    total, school, work = np.empty(d), np.empty(d), np.empty(d)
-    log_v, trace_c, trace_s, square_cc, square_cs, square_ss = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    vectors, counts = np.empty((4, d)), np.zeros(6)
     mats[:] = 0.0
-    b, kc, ks, qcc, qcs, qss = mats[0], mats[1], mats[2], mats[3], mats[4], mats[5]
-    for i in range(d):
-        for j in range(d):
-            b[i, j] = a[i, j]
+    b, inverted = mats[0], mats[6]
+    put(a, b)
     for g in range(first, last):
-        mass, a2, a3 = 0.0, 0.0, 0.0
-        for i in range(d):
-            total[i], work[i] = 0.0, 0.0
-        for c in range(schools[g], schools[g + 1]):
-            dc = 1.0 / (1.0 + sizes[c] * class_ratio)
-            ac = sizes[c] * dc
-            log_v -= math.log(dc)
-            mass += ac
-            a2 += ac * ac
-            a3 += ac * ac * ac
-            for i in range(d):
-                total[i] += dc * sums[c, i]
-            add_product(-class_ratio * dc, sums[c], sums[c], b)
-        shrink = 1.0 / (1.0 + school_ratio * mass)
-        kappa = school_ratio * shrink
-        log_v -= math.log(shrink)
-        add_product(-kappa, total, total, b)
-        trace_s += mass * shrink
-        square_ss += (mass * shrink) ** 2
-        square_cs += a2 * shrink * shrink
-        trace_c += mass - kappa * a2
-        square_cc += a2 - 2.0 * kappa * a3 + (kappa * a2) ** 2
-        for i in range(d):
-            school[i] = shrink * total[i]
-        add_product(1.0, school, school, ks)
-        add_product(2.0 * mass * shrink, school, school, qss)
-        for c in range(schools[g], schools[g + 1]):
-            dc = 1.0 / (1.0 + sizes[c] * class_ratio)
-            ac = sizes[c] * dc
-            for i in range(d):
-                total_i = dc * sums[c, i] - ac * kappa * total[i]
-                mats[7, 0, i] = total_i
-                work[i] += ac * total_i
-            fc = mats[7, 0]
-            add_product(1.0, fc, fc, kc)
-            add_product(2.0 * ac, fc, fc, qcc)
-            add_product(2.0 * ac * shrink, school, fc, qcs)
-        add_product(-2.0 * kappa, work, work, qcc)
-    if not (math.isfinite(log_v) and cholesky(b)):
+        add_school(
+            schools[g], schools[g + 1], sums, sizes, theta[0] * theta[0], theta[1] * theta[1], mats, vectors, counts
+        )  # fmt: skip
+    if not (math.isfinite(counts[0]) and cholesky(b)):
         return math.inf
-    invert_lower(b, mats[6])
+    invert_lower(b, inverted)
     for i in range(5):
-        whiten(mats[6], mats[1 + i], mats[7], whitened[i])
+        whiten(inverted, mats[1 + i], mats[7], whitened[i])
     p = d - 1
-    value = nu * (1.0 + math.log(2.0 * math.pi * b[p, p] ** 2 / nu)) + log_v
-    slope[0], slope[1] = trace_c - nu * whitened[0, p, p], trace_s - nu * whitened[1, p, p]
-    hessian[0, 0] = nu * whitened[2, p, p] - square_cc - products(whitened[0], whitened[0], nu, restricted)
-    hessian[0, 1] = nu * whitened[3, p, p] - square_cs - products(whitened[0], whitened[1], nu, restricted)
-    hessian[1, 1] = nu * whitened[4, p, p] - square_ss - products(whitened[1], whitened[1], nu, restricted)
+    value = nu * (1.0 + math.log(2.0 * math.pi * b[p, p] ** 2 / nu)) + counts[0]
+    for i in range(2):
+        slope[i] = counts[1 + i] - nu * whitened[i, p, p]
+        for j in range(i, 2):
+            both = products(whitened[i], whitened[j], nu, restricted)
+            hessian[i, j] = nu * whitened[2 + i + j, p, p] - counts[3 + i + j] - both
     if restricted:
-        for i in range(p):
-            value += 2.0 * math.log(b[i, i])
-            slope[0] -= whitened[0, i, i]
-            slope[1] -= whitened[1, i, i]
-            hessian[0, 0] += whitened[2, i, i]
-            hessian[0, 1] += whitened[3, i, i]
-            hessian[1, 1] += whitened[4, i, i]
-    hessian[0, 0] = 4.0 * class_ratio * hessian[0, 0] + 2.0 * slope[0]
-    hessian[1, 1] = 4.0 * school_ratio * hessian[1, 1] + 2.0 * slope[1]
-    hessian[0, 1] = hessian[1, 0] = 4.0 * theta[0] * theta[1] * hessian[0, 1]
-    slope[0] *= 2.0 * theta[0]
-    slope[1] *= 2.0 * theta[1]
+        for k in range(p):
+            value += 2.0 * math.log(b[k, k])
+            for i in range(2):
+                slope[i] -= whitened[i, k, k]
+                for j in range(i, 2):
+                    hessian[i, j] += whitened[2 + i + j, k, k]
+    hessian[1, 0] = hessian[0, 1]
+    with_respect_to_theta(theta, slope, hessian)
     return value
+
+
+@kernel
+def tells_schools_apart(first: int, last: int, schools: Ints, sizes: Floats, whitened: Floats) -> bool:
+    """Whether X leaves school means free: N - tr(M_s) at theta = 0 is not rounding."""
+    p = whitened.shape[1] - 1
+    left, students = 0.0, 0.0
+    for c in range(schools[first], schools[last]):
+        students += sizes[c]
+    for i in range(p):
+        left += whitened[1, i, i]
+    return students - left > 1e-8 * students
 
 
 @kernel
@@ -170,7 +203,6 @@ def maximise(
     theta = 0 to see what is identified, a grid of starts from .03 to 22 (small data can have several
     maxima), then a trust-region Newton method; one call of `profile` serves them all.
     """
-    p = a.shape[0] - 1
     values, vectors, step, trial = np.empty(2), np.empty((2, 2)), np.zeros(2), np.empty(2)
     new_slope, new_hessian = np.empty(2), np.empty((2, 2))
     now, radius, predicted, starts = math.inf, 1.0, 0.0, 50
@@ -194,29 +226,10 @@ def maximise(
             if count == 0:
                 trial[0] = trial[1] = 0.0
         after = profile(
-            trial,
-            a,
-            first,
-            last,
-            schools,
-            sums,
-            sizes,
-            nu,
-            restricted,
-            mats,
-            whitened,
-            new_slope,
-            new_hessian,
-        )
-        if count == 0:
-            left, students = 0.0, 0.0
-            for g in range(first, last):
-                for c in range(schools[g], schools[g + 1]):
-                    students += sizes[c]
-            for i in range(p):
-                left += whitened[1, i, i]
-            if not students - left > 1e-8 * students:
-                return count, NO_SCHOOL_DF
+            trial, a, first, last, schools, sums, sizes, nu, restricted, mats, whitened, new_slope, new_hessian
+        )  # fmt: skip
+        if count == 0 and not tells_schools_apart(first, last, schools, sizes, whitened):
+            return count, NO_SCHOOL_DF
         better = after < now and count > 0
         if searching:
             noise = 1e-11 * (1.0 + abs(now))
@@ -228,10 +241,8 @@ def maximise(
         if better:
             now = after
             put_vector(trial, theta)
-            for i in range(2):
-                slope[i] = new_slope[i]
-                for j in range(2):
-                    hessian[i, j] = new_hessian[i, j]
+            put_vector(new_slope, slope)
+            put(new_hessian, hessian)
         if radius < 1e-14:
             return count, NOT_CONVERGED
         if count == starts - 1 and not math.isfinite(now):
