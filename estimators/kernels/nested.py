@@ -163,7 +163,7 @@ def profile(
     for i in range(5):
         whiten(inverted, mats[1 + i], mats[7], whitened[i])
     p = d - 1
-    value = nu * (1.0 + math.log(2.0 * math.pi * b[p, p] ** 2 / nu)) + counts[0]
+    value: float = nu * (1.0 + math.log(2.0 * math.pi * b[p, p] ** 2 / nu)) + counts[0]
     for i in range(2):
         slope[i] = counts[1 + i] - nu * whitened[i, p, p]
         for j in range(i, 2):
