@@ -79,6 +79,7 @@ def test_runs_compared_in_parts(
     same(compare_runs(store, other), whole)
 
 
+@pytest.mark.slow
 def test_parts_of_runs_are_those_of_the_same_replications(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
