@@ -80,11 +80,10 @@ def reduce_schools(
     for r in range(len(replication_offsets) - 1):
         first, last = replication_offsets[r], replication_offsets[r + 1]
         n = school_offsets[last] - school_offsets[first]
-        for j in range(d):
-            _evaluate(j, starts, kinds, addresses, levels, school_offsets, first, last, scratch)
-        _shift_by_means(scratch, n, intercept, pivot[r])
-        _cross_products(scratch, school_offsets, first, last, cross)
-        _sum(cross, first, last, total)
+        _evaluate_all(
+            starts, kinds, addresses, levels, school_offsets, first, last, intercept, scratch, pivot[r]
+        )
+        _cross_products(scratch, school_offsets, first, last, cross, total)
         finite = _finite(total)
         near[r] = finite and _least_share(total, x, pivot[r], n) < REFINE
         regular[r] = finite and n > p
@@ -128,17 +127,34 @@ def refine_schools(
     for r in replications:
         first, last = replication_offsets[r], replication_offsets[r + 1]
         n = school_offsets[last] - school_offsets[first]
-        for j in range(d):
-            _evaluate(j, starts, kinds, addresses, levels, school_offsets, first, last, scratch)
-        _shift_by_means(scratch, n, intercept, pivot[r])
-        _cross_products(scratch, school_offsets, first, last, cross)
-        _sum(cross, first, last, total)
+        _evaluate_all(
+            starts, kinds, addresses, levels, school_offsets, first, last, intercept, scratch, pivot[r]
+        )
+        _cross_products(scratch, school_offsets, first, last, cross, total)
         plain = _orthogonalise(scratch, n, x, fixed, pivot[r], total, upper, removed)
         regular[r] = plain and n > p
-        _cross_products(scratch, school_offsets, first, last, cross)
-        _sum(cross, first, last, total)
+        _cross_products(scratch, school_offsets, first, last, cross, total)
         _rescale(cross, first, last, total, n, scale[r])
         _refined_contrasts(x, intercept, pivot[r], scale[r], upper, removed, contrasts[r], shift[r])
+
+
+@kernel
+def _evaluate_all(
+    starts: Ints,
+    kinds: Ints,
+    addresses: Ints,
+    levels: Ints,
+    school_offsets: Ints,
+    first: int,
+    last: int,
+    intercept: bool,
+    scratch: Floats,
+    pivot: Floats,
+) -> None:
+    """Write the columns of W of one replication, schools ``first : last``, to the scratch, shifted by their means."""
+    for j in range(len(starts) - 1):
+        _evaluate(j, starts, kinds, addresses, levels, school_offsets, first, last, scratch)
+    _shift_by_means(scratch, school_offsets[last] - school_offsets[first], intercept, pivot)
 
 
 @kernel
@@ -205,11 +221,14 @@ def _shift_by_means(scratch: Floats, n: int, intercept: bool, pivot: Floats) -> 
 
 
 @kernel
-def _cross_products(scratch: Floats, school_offsets: Ints, first: int, last: int, cross: Floats) -> None:
-    """Write ``cross[s] = W_s'W_s`` for the schools of one replication; column 0 is the constant 1."""
+def _cross_products(
+    scratch: Floats, school_offsets: Ints, first: int, last: int, cross: Floats, total: Floats
+) -> None:
+    """Write ``cross[s] = W_s'W_s`` for the schools of one replication, and their sum; column 0 is the constant 1."""
     start = school_offsets[first]
     for s in range(first, last):
         cross_product(scratch, school_offsets[s] - start, school_offsets[s + 1] - start, cross[s])
+    _sum(cross, first, last, total)
 
 
 @kernel

@@ -39,7 +39,7 @@ MIXED = frozenset({"gls", "ml", "nested", "reml"})
 
 def needed(experiment: Experiment) -> bool:
     """Whether a fast method or a law of an experiment was never compiled here in this version."""
-    return bool(_needed(experiment) - _stamped())
+    return bool(_wanted(experiment) - _stamped())
 
 
 def parts(experiment: Experiment) -> list[Task]:
@@ -86,7 +86,7 @@ def compile_kernels(experiment: Experiment) -> None:
             batch = cell.draw(experiment.seed, range(2))
             for estimator in told(_fast(experiment), cell):
                 estimator.fit(batch, cell.model, "batched")
-    done = sorted(_needed(experiment) | _stamped())
+    done = sorted(_wanted(experiment) | _stamped())
     with contextlib.suppress(OSError):
         _stamp().parent.mkdir(parents=True, exist_ok=True)
         _stamp().write_text(json.dumps({"sources": _sources(), "parts": done}), encoding="utf-8")
@@ -110,7 +110,7 @@ def _kinds(experiment: Experiment) -> list[int]:
     return sorted(kinds.values())
 
 
-def _needed(experiment: Experiment) -> set[str]:
+def _wanted(experiment: Experiment) -> set[str]:
     laws = {f"law {cell.population.name}" for cell in experiment.cells}
     return laws | {f"method {e.name} {e.version}" for e in _fast(experiment)}
 

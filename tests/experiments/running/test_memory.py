@@ -2,38 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-CODE = """
-import resource, sys
-from nestbench.experiments.experiment import Experiment
-from nestbench.experiments.running.start import run_experiment
-
-experiment = Experiment.from_dict({
-    "experiment": {"name": "long", "seed": 1, "replications": int(sys.argv[1]), "estimators": ["ols", "ols-cr1s-t"]},
-    "population": {"law": "random-intercept"},
-    "layout": {"schools": 6, "students": 3},
-    "model": {"formula": "grade ~ age + gender + resources"},
-})
-if __name__ == "__main__":
-    run_experiment(experiment, sys.argv[2], workers=2)
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    largest_worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    print(own // 1024, largest_worker // 1024)
-"""
-
-
-def peaks(replications: int, folder: Path) -> list[int]:
-    """Peak resident memory in MB of the main process and of its largest worker."""
-    script = folder / "long.py"
-    script.write_text(CODE, encoding="utf-8")
-    command = [sys.executable, str(script), str(replications), str(folder / str(replications))]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return [int(number) for number in done.stdout.split()[-2:]]
+from tests.memory import peaks
 
 
 @pytest.mark.slow

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from nestbench.reports.comparing.rivals import compare_runs
 from nestbench.reports.measures import in_parts
 from nestbench.reports.measures.performance import performance_table
 from nestbench.reports.page.cells import see_cell
+from tests.memory import peaks
 
 TABLES: dict[str, Any] = {
     "experiment": {
@@ -113,34 +112,8 @@ def test_replications_within_a_range(store: Store) -> None:
     assert set(times["replication"]) == set(range(37, 211))
 
 
-CODE = """
-import resource, sys
-from nestbench.experiments.experiment import Experiment
-from nestbench.experiments.running.start import run_experiment
-from nestbench.reports.page.cells import see_cell
-
-experiment = Experiment.from_dict({
-    "experiment": {"name": "long", "seed": 1, "replications": int(sys.argv[1]), "estimators": ["ols", "ols-cr1s-t"]},
-    "population": {"law": "random-intercept"},
-    "layout": {"schools": 6, "students": 3},
-    "model": {"formula": "grade ~ age + gender + resources"},
-})
-if __name__ == "__main__":
-    store = run_experiment(experiment, sys.argv[2], workers=2)
-    see_cell(store, 0, "ols")
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
-"""
-
-
 @pytest.mark.slow
 def test_memory_does_not_grow_with_replications(tmp_path: Path) -> None:
     """200 000 more replications are 102 MB of stored numbers, several times that with what is computed of them."""
-    script = tmp_path / "long.py"
-    script.write_text(CODE, encoding="utf-8")
-
-    def peak(replications: int) -> int:
-        command = [sys.executable, str(script), str(replications), str(tmp_path / str(replications))]
-        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1])
-
-    short, long = peak(100_000), peak(300_000)
+    (short, _), (long, _) = (peaks(n, tmp_path, seen=True) for n in (100_000, 300_000))
     assert long <= short + 40, (short, long)

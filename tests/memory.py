@@ -1,0 +1,43 @@
+"""What a long run and what is done with it hold in memory, measured in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+CODE = """
+import resource, sys
+from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.running.start import run_experiment
+from nestbench.reports.page.cells import see_cell
+
+experiment = Experiment.from_dict({
+    "experiment": {"name": "long", "seed": 1, "replications": int(sys.argv[1]), "estimators": ["ols", "ols-cr1s-t"]},
+    "population": {"law": "random-intercept"},
+    "layout": {"schools": 6, "students": 3},
+    "model": {"formula": "grade ~ age + gender + resources"},
+})
+if __name__ == "__main__":
+    store = run_experiment(experiment, sys.argv[2], workers=2)
+    if sys.argv[3] == "seen":
+        see_cell(store, 0, "ols")
+    for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
+        print(resource.getrusage(whose).ru_maxrss // 1024)
+"""
+
+
+def peaks(replications: int, folder: Path, seen: bool = False) -> tuple[int, int]:
+    """Peak resident memory in MB of the main process, which may also look at the run, and of its largest worker."""
+    script = folder / "long.py"
+    script.write_text(CODE, encoding="utf-8")
+    command = [
+        sys.executable,
+        str(script),
+        str(replications),
+        str(folder / str(replications)),
+        "seen" if seen else "run",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    own, worker = done.stdout.split()[-2:]
+    return int(own), int(worker)
