@@ -331,7 +331,7 @@ def _student_terms(case: Case) -> list[str] | None:
     edges = case.batch.school_offsets[:-1]
     spans = [np.maximum.reduceat(x, edges) - np.minimum.reduceat(x, edges) for x in design.fixed(case.batch)]
     within = [t for t, span in zip(design.terms, spans, strict=True) if (span > 0).any()]
-    found, truth = case.answers(), case.cell.population.truth
+    found, truth = case.answers(), case.cell.truth
     estimated = [
         t for k, t in enumerate(found.terms) if t in truth and np.isfinite(found.estimate[:, k]).any()
     ]

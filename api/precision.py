@@ -37,7 +37,7 @@ class MeasuredErrors:
         found = store.estimates(cell)
         chosen = {label: found[label] for label in _unbounded(experiment) if label in found}
         study = experiment.cells[cell]
-        table = performance_of_cell(chosen, study.population.truth, study.model)
+        table = performance_of_cell(chosen, study.truth, study.model)
         table = table[~table["term"].astype(str).str.startswith("(")]
         targets = experiment.precision.targets if experiment.precision else {}
         errors = {name: table.loc[table["measure"] == name, "mcse"].max() for name in targets}

@@ -65,7 +65,7 @@ class Study:
     def choose(self, terms: Sequence[str] | None, only_null: bool) -> None:
         """Choose the terms: those asked for, or all that are estimated and whose truth is known (and 0)."""
         first = self.fitted(30)
-        truth = self.cell.population.truth
+        truth = self.cell.truth
         able = [
             t for k, t in enumerate(first.terms) if t in truth and np.isfinite(first.estimate[:, k]).any()
         ]
@@ -132,7 +132,7 @@ class Study:
         """Return the replication whose estimate is farthest from the truth, perhaps in its own standard errors."""
         estimates = self.fits.all(self.estimator, self.cell, self.seed)
         k = estimates.terms.index(term)
-        distance = np.abs(estimates.estimate[:, k] - self.cell.population.truth[term])
+        distance = np.abs(estimates.estimate[:, k] - self.cell.truth[term])
         with np.errstate(divide="ignore", invalid="ignore"):
             distance = distance / estimates.std_error[:, k] if in_errors else distance
         return int(estimates.replications[int(np.argmax(np.nan_to_num(distance, nan=-1.0)))])

@@ -14,6 +14,7 @@ from nestbench.sim.layout import Layout
 from nestbench.sim.model import Model
 from nestbench.sim.population import Population
 from nestbench.sim.streams import StreamSource
+from nestbench.sim.truth import truth_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,11 @@ class Cell:
                 "model": primitives(self.model),
             }
         )
+
+    @property
+    def truth(self) -> Mapping[str, float]:
+        """Term -> true value under the law, of the terms the model estimates; see `nestbench.sim.truth`."""
+        return truth_of(self.population, self.model)
 
     def draw(self, seed: int, replications: range) -> Batch:
         """Draw the observed data sets of some replications."""

@@ -26,7 +26,7 @@ def told(estimators: Iterable[Estimator], cell: Cell) -> tuple[Estimator, ...]:
 
 
 def _told(estimator: Estimator, cell: Cell) -> Estimator:
-    truth = cell.population.truth
+    truth = cell.truth
     school, residual = truth.get("(school_sd)"), truth.get("(residual_sd)")
     if school is None or not residual:
         raise InvalidInput(

@@ -185,7 +185,7 @@ def baseline_of(
 def cell_record(experiment: Experiment, number: int, records: Mapping[str, Record]) -> CellRecord:
     """Return a cell with its estimators' records."""
     cell = experiment.cells[number]
-    truth = {term: float(value) for term, value in cell.population.truth.items() if np.ndim(value) == 0}
+    truth = {term: float(value) for term, value in cell.truth.items() if np.ndim(value) == 0}
     return CellRecord(
         number, cell.key, dict(experiment.levels[number]), round(cell.model.alpha, 12), truth, records
     )
@@ -209,7 +209,7 @@ def record_of(
 
 def measures_of(estimates: Estimates, cell: Cell) -> dict[str, dict[str, Value]]:
     """Return term -> measure -> (value, MCSE, n) of the measures a baseline keeps."""
-    table = performance_of_cell({"": estimates}, cell.population.truth, cell.model)
+    table = performance_of_cell({"": estimates}, cell.truth, cell.model)
     table = table[table["measure"].isin(KEPT)]
     found: dict[str, dict[str, Value]] = {}
     columns = (table[name].tolist() for name in ("term", "measure", "value", "mcse", "n"))

@@ -175,7 +175,7 @@ def term_of(results: Results, cell: int, term: str | None) -> str:
         )
     if term is None:
         law = results.experiment.cells[cell]
-        lowest = _lowest_coverage(stored.values(), law.population.truth, law.model.level)
+        lowest = _lowest_coverage(stored.values(), law.truth, law.model.level)
         shown = [name for name in known if name != "Intercept"] or known
         return min(shown, key=lambda name: lowest.get(name, 1.0))
     if term not in known:
@@ -218,7 +218,7 @@ def _chosen(
     found = [
         (label, draws, draws.terms.index(name))
         for label in (methods or [e.label for e in results.experiment.estimators if e.label in stored])
-        for draws in draws_of(stored[label], law.population.truth, law.model.level, columns)
+        for draws in draws_of(stored[label], law.truth, law.model.level, columns)
         if name in draws.terms and draws.n
     ]
     if not found:

@@ -102,7 +102,7 @@ def against(made: list[Record], ideal: float) -> list[Record]:
 def sized(made: list[Record], experiment: Experiment) -> list[Record]:
     """Return rejection records: type I errors graded like coverage, power left plain."""
     for record in made:
-        truth = experiment.cells[record["cell"]].population.truth.get(record["term"])
+        truth = experiment.cells[record["cell"]].truth.get(record["term"])
         level = experiment.cells[record["cell"]].model.level
         null = truth == 0
         record["kind"] = "type I error" if null else "power"

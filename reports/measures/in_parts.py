@@ -227,7 +227,7 @@ def pieces_of(results: Results, index: int) -> list[Whole]:
     Each is read when it is asked for; where only later replications are stored, the first pieces are empty.
     """
     cell = results.experiment.cells[index]
-    truth, level = cell.population.truth, cell.model.level
+    truth, level = cell.truth, cell.model.level
     if isinstance(results, Store):
         stop = max((entry.task.stop for entry in results.finished(index)), default=0)
         if stop > PART:

@@ -93,7 +93,7 @@ def estimands(experiment: Experiment, table: pd.DataFrame) -> Table:
     names = list(dict.fromkeys([*fixed_terms(table), *table["term"].unique()]))
     rows = []
     for name in names:
-        values = [cell.population.truth[name] for cell in experiment.cells if name in cell.population.truth]
+        values = [cell.truth[name] for cell in experiment.cells if name in cell.truth]
         if values:
             distinct = list(dict.fromkeys(f"{value:.4g}" for value in values))
             rows.append((name, several(distinct, 8)))

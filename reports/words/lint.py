@@ -89,7 +89,7 @@ def too_few_replications(table: pd.DataFrame, experiment: Experiment) -> Iterato
 def no_null(table: pd.DataFrame, experiment: Experiment) -> Iterator[Remark]:
     """Without a true effect of 0 there is no type I error rate to be seen."""
     terms = fixed_terms(table)
-    if terms and not any(cell.population.truth.get(term) == 0 for cell in experiment.cells for term in terms):
+    if terms and not any(cell.truth.get(term) == 0 for cell in experiment.cells for term in terms):
         yield Remark(
             "no null effect",
             f"no condition has a true effect of 0 among {several(terms)}: rejection rates are all power",

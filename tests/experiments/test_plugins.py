@@ -83,7 +83,7 @@ def test_a_plugin_runs_in_workers_and_equals_the_built_in(tables: dict[str, Any]
     store = run_experiment(experiment, tmp_path / "run", workers=2, block=6)
     (tmp_path / "my_methods.py").unlink()
     opened = Store.open(store.folder)
-    assert opened.experiment.cells[1].population.truth["(school_sd)"] == pytest.approx(0.4**0.5)
+    assert opened.experiment.cells[1].truth["(school_sd)"] == pytest.approx(0.4**0.5)
     for cell in range(4):
         own, built_in = opened.estimates(cell)["own-ols"], opened.estimates(cell)["ols"]
         assert own.terms == built_in.terms

@@ -91,7 +91,7 @@ def test_published_numbers_belong_to_methods_and_terms_of_the_study(name: str) -
     numbers = published_of(found)
     assert numbers
     assert {n.estimator for n in numbers} <= {e.label for e in found.estimators}
-    known = set.intersection(*(set(cell.population.truth) for cell in found.cells)) | {"(fit)"}
+    known = set.intersection(*(set(cell.truth) for cell in found.cells)) | {"(fit)"}
     assert {n.term for n in numbers} <= known
     rates = [n.value for n in numbers if n.measure in ("coverage", "rejection", "share_boundary")]
     assert all(0.0 <= rate <= 1.0 for rate in rates)

@@ -42,13 +42,13 @@ def test_nested_keys_tables_and_joint_factors(tables: dict[str, Any]) -> None:
     }
     read = experiment_from(tables)
     assert len(read.cells) == 16
-    assert read.cells[0].population.truth["resources"] == 0.0
-    assert read.cells[8].population.truth["resources"] == 1.0
-    assert read.cells[8].population.truth["age"] == 1.0, "an effect beside the one set keeps its value"
+    assert read.cells[0].truth["resources"] == 0.0
+    assert read.cells[8].truth["resources"] == 1.0
+    assert read.cells[8].truth["age"] == 1.0, "an effect beside the one set keeps its value"
     assert read.levels[0]["design"] == "few large"
     assert read.levels[2]["design"] == "layout.schools=9, layout.students=4"
     assert (read.cells[2].layout.schools, read.cells[2].layout.students) == (9, 4)
-    assert read.cells[1].population.truth["(icc)"] == pytest.approx(0.3)
+    assert read.cells[1].truth["(icc)"] == pytest.approx(0.3)
     assert {cell.model.formula for cell in read.cells[4:8]} == {"grade ~ age + resources"}
 
 

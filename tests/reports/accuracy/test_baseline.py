@@ -139,7 +139,7 @@ def test_measures_are_those_of_the_reports(estimates: Estimates) -> None:
     results = gate_study(reps=300)
     cell = results.experiment.cells[0]
     kept = measures_of(estimates, cell)
-    table = performance_of_cell({"plain": estimates}, cell.population.truth, cell.model)
+    table = performance_of_cell({"plain": estimates}, cell.truth, cell.model)
     row = table[(table["term"] == "resources") & (table["measure"] == "coverage")].iloc[0]
     assert kept["resources"]["coverage"] == (row["value"], row["mcse"], row["n"])
     assert set(kept) == {"Intercept", "age", "gender[T.male]", "resources", "(icc)"}

@@ -107,7 +107,7 @@ def test_an_unknown_reference_suggests() -> None:
 
 def test_ranking_says_who_cannot_be_told_from_the_best() -> None:
     study = school_study(reps=400)
-    table = ranking(study.estimates(3), "resources", study.experiment.cells[3].population.truth, 0.95)
+    table = ranking(study.estimates(3), "resources", study.experiment.cells[3].truth, 0.95)
     assert list(table["rank"]) == [1, 2, 3, 4, 5]
     assert table["value"].is_monotonic_increasing
     by = table.set_index("estimator")

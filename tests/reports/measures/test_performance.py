@@ -58,7 +58,7 @@ def test_one_row_a_number(table: pd.DataFrame) -> None:
 
 def test_cells_alone_give_the_same_rows(study: FakeResults, table: pd.DataFrame) -> None:
     cell = study.experiment.cells[4]
-    alone = performance_of_cell(study.estimates(4), cell.population.truth, cell.model)
+    alone = performance_of_cell(study.estimates(4), cell.truth, cell.model)
     inside = table[(table["cell"] == 4) & ~table["measure"].str.startswith("seconds")]
     pd.testing.assert_frame_equal(alone, inside[alone.columns].reset_index(drop=True))
 
