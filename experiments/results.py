@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import pandas as pd
 
 from nestbench.estimators.estimates import Estimates
 from nestbench.experiments.experiment import Experiment
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How far a run has come.
+
+    Attributes
+    ----------
+    asked, fitted : tuple of mapping of str to int
+        For each cell, data sets by estimator label: those the whole study wants, and those stored here.
+    part : tuple of int or None
+        Which part of a study this is, (index, count) from 1; None is the whole.
+    """
+
+    asked: tuple[Mapping[str, int], ...]
+    fitted: tuple[Mapping[str, int], ...]
+    part: tuple[int, int] | None = None
 
 
 class Results(Protocol):
@@ -21,6 +39,9 @@ class Results(Protocol):
     @property
     def provenance(self) -> Mapping[str, Any]:
         """Versions, CPU, commit, start, workers."""
+
+    def extent(self) -> Extent:
+        """How many data sets of each cell every method has, and should have."""
 
     def estimates(self, cell: int) -> Mapping[str, Estimates]:
         """Estimates of one cell by estimator label (`Estimator.label`), whatever is stored so far."""

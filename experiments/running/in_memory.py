@@ -10,6 +10,7 @@ import pandas as pd
 
 from nestbench.estimators.estimates import Estimates
 from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.results import Extent
 from nestbench.experiments.running.telling import told
 from nestbench.experiments.running.work import fit_all
 from nestbench.experiments.storing.provenance import packages
@@ -22,6 +23,12 @@ class InMemory:
     experiment: Experiment
     provenance: Mapping[str, Any] = field(default_factory=lambda: {"packages": packages()})
     _cells: dict[int, Mapping[str, Estimates]] = field(default_factory=dict, repr=False)
+
+    def extent(self) -> Extent:
+        """Everything that is asked for."""
+        counts = {e.label: self.experiment.limit(e) for e in self.experiment.estimators}
+        cells = (counts,) * len(self.experiment.cells)
+        return Extent(cells, cells)
 
     def estimates(self, cell: int) -> Mapping[str, Estimates]:
         """Estimates of one cell by estimator label; each method on as many replications as a stored run gives it."""

@@ -26,10 +26,12 @@ import pandas as pd
 from nestbench.estimators.estimates import Estimates
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Round, Task, plan
+from nestbench.experiments.results import Extent
 from nestbench.experiments.running import auditing
 from nestbench.experiments.running.shards import Shard
 from nestbench.experiments.running.work import Outcome
 from nestbench.experiments.storing import encoding, journal
+from nestbench.experiments.storing.extent import extent_of
 from nestbench.experiments.storing.files import TEMPORARY, unwritable, write_atomically
 from nestbench.experiments.storing.joining import join, taken
 from nestbench.experiments.storing.lock import NAME as LOCK
@@ -279,6 +281,10 @@ class Store:
                 for _, data in self._read(cell, folder)
             ]
         )
+
+    def extent(self) -> Extent:
+        """How many data sets of each cell every method has, and should have; see `Results.extent`."""
+        return extent_of(self._experiment, self.rounds[-1], self._entries.values(), self.shard)
 
     def finished(self, cell: int, audit: bool = False) -> list[journal.Entry]:
         """Return the finished tasks of a cell, by replication."""

@@ -16,6 +16,7 @@ from nestbench.reports.measures.performance import parquet_bytes, performance_ta
 from nestbench.reports.page.cells import survey
 from nestbench.reports.page.figures import write_figures
 from nestbench.reports.page.report import render
+from nestbench.reports.words.missing import missing_sentence
 from nestbench.reports.words.verdict import verdicts
 from nestbench.sim.errors import unknown_name
 
@@ -72,7 +73,9 @@ def _files(results: Results, table: pd.DataFrame, name: str) -> dict[str, bytes]
 def markdown(results: Results, table: pd.DataFrame, tables: str) -> str:
     """Return the Markdown report: verdict, methods paragraph, tables."""
     experiment = results.experiment
+    lacking = missing_sentence(results)
     sentences = "\n".join(f"- {verdict.sentence}" for verdict in verdicts(table, experiment))
+    sentences = f"**{lacking}**\n\n{sentences}" if lacking else sentences
     words = methods_paragraph(experiment, table, results.provenance)
     title = experiment.title or experiment.name
     return f"# {title}\n\n{sentences}\n\n## Methods\n\n{words}\n\n## Results\n\n{tables}"

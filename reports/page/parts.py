@@ -12,10 +12,12 @@ import pandas as pd
 from nestbench.estimators.agreement import SUBJECT
 from nestbench.estimators.estimates import FitStatus
 from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.results import Results
 from nestbench.reports.comparing.grades import Grade, situations
 from nestbench.reports.measures.cell_rows import CellRows, Fits
 from nestbench.reports.measures.performance import factors_of
 from nestbench.reports.measures.totals import Gathered
+from nestbench.reports.words.missing import data_sets, missing_of, missing_sentence
 from nestbench.reports.words.wording import condition, level_words, plural
 
 EXAMPLES = 3
@@ -216,12 +218,22 @@ def flat(provenance: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str
     return rows
 
 
-def citation(experiment: Experiment, provenance: Mapping[str, Any]) -> str:
+def origin(results: Results) -> list[tuple[str, str]]:
+    """Return provenance as (name, text), what the run lacks first."""
+    stored = missing_sentence(results) or "all data sets of all conditions"
+    return [("stored", stored), *flat(results.provenance)]
+
+
+def citation(results: Results) -> str:
     """Return how to cite the run."""
+    experiment, provenance = results.experiment, results.provenance
     version = dict(flat(provenance)).get("packages.nestbench") or provenance.get("nestbench") or ""
+    unfinished = "unfinished, " if missing_of(results.extent()) else ""
+    title = experiment.title or experiment.name
+    stop = "" if title.endswith((".", "?", "!")) else "."
     return (
-        f"{experiment.title or experiment.name}. Simulation study run with nestbench {version}".rstrip()
-        + f", seed {experiment.seed}, {plural(experiment.replications, 'replication')} a condition."
+        f"{title}{stop} Simulation study run with nestbench {version}".rstrip()
+        + f", {unfinished}seed {experiment.seed}, {data_sets(results)}."
     )
 
 

@@ -23,6 +23,7 @@ from nestbench.reports.page.figures import figures, shown_terms
 from nestbench.reports.page.runtime import timing_section
 from nestbench.reports.page.vega import vega_script
 from nestbench.reports.words import ademp
+from nestbench.reports.words.missing import data_sets, missing_sentence
 from nestbench.reports.words.verdict import verdicts
 from nestbench.reports.words.wording import plural
 
@@ -79,6 +80,8 @@ def render(results: Results, seen: Survey, run: str) -> str:
     template = environment().get_template("page.html.jinja")
     return template.render(
         experiment=experiment,
+        missing=missing_sentence(results),
+        data_sets=data_sets(results),
         verdicts=verdicts(table, experiment),
         terms=shown_terms(table),
         headline=next(iter(shown_terms(table)), ""),
@@ -93,8 +96,8 @@ def render(results: Results, seen: Survey, run: str) -> str:
         sections=ademp.ademp(experiment, table),
         audit=page_parts.audit_line(results.audits()),
         timing=timing_section(results),
-        provenance=page_parts.flat(results.provenance),
-        citation=page_parts.citation(experiment, results.provenance),
+        provenance=page_parts.origin(results),
+        citation=page_parts.citation(results),
         data=script_json(page_parts.data_of(table, experiment)),
         palette=script_json([list(theme.LIGHT.values()), list(theme.DARK.values())]),
         vega=markupsafe.Markup(vega_script()),

@@ -17,6 +17,7 @@ from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.results import Results
 from nestbench.reports.comparing.grades import Grade, situations, usable_shares
 from nestbench.reports.measures.performance import performance_table
+from nestbench.reports.words.missing import data_sets, missing_sentence
 from nestbench.reports.words.verdict import Verdict, tally, verdicts
 from nestbench.reports.words.wording import plural
 
@@ -31,7 +32,9 @@ def print_summary(results: Results, console: Console, table: pd.DataFrame | None
     table = performance_table(results) if table is None else table
     experiment = results.experiment
     console.print(Text(experiment.title or experiment.name, style="bold"))
-    console.print(Text(_size(experiment), style="dim"))
+    console.print(Text(_size(results), style="dim"))
+    if lacking := missing_sentence(results):
+        console.print(Text(lacking, style="bold yellow"))
     for verdict in verdicts(table, experiment):
         console.print(Padding(_sentence(verdict), (0, 0, 0, 0)))
     graded = situations(table, experiment)
@@ -40,12 +43,13 @@ def print_summary(results: Results, console: Console, table: pd.DataFrame | None
         console.print(methods_table(table, graded, experiment))
 
 
-def _size(experiment: Experiment) -> str:
+def _size(results: Results) -> str:
+    experiment = results.experiment
     return ", ".join(
         [
             plural(len(experiment.cells), "condition"),
             plural(len(experiment.estimators), "method"),
-            f"up to {plural(experiment.replications, 'data set')} each",
+            data_sets(results),
         ]
     )
 

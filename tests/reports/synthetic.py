@@ -13,6 +13,7 @@ from scipy import stats
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.estimator import Estimator, Info
 from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.results import Extent
 from nestbench.sim.cell import Cell
 from nestbench.sim.layout import Layout
 from nestbench.sim.model import Model
@@ -108,6 +109,11 @@ class FakeResults:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     audit: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    def extent(self) -> Extent:
+        asked = dict.fromkeys((e.label for e in self.experiment.estimators), self.experiment.replications)
+        fitted = [{name: cell[name].size if name in cell else 0 for name in asked} for cell in self.cells]
+        return Extent((asked,) * len(fitted), tuple(fitted))
 
     def estimates(self, cell: int) -> Mapping[str, Estimates]:
         return self.cells[cell]
