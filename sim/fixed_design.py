@@ -37,7 +37,7 @@ class FixedDesign:
     Attributes
     ----------
     data : str
-        A CSV file (relative to the current folder) without missing values in the columns used.
+        A CSV file (relative to the TOML file) without missing values in the columns used.
     school : str
         Name of its column of schools.
     formula : str
@@ -58,7 +58,7 @@ class FixedDesign:
     """
 
     name: ClassVar[str] = "fixed-design"
-    data: str = field(metadata={"key": False})
+    data: str = field(metadata={"key": False, "path": True})
     formula: str = "1"
     school: str = "school"
     effects: Mapping[str, float] = field(default_factory=dict)

@@ -1,55 +1,67 @@
-"""Factors: dotted keys and their levels, crossed into cells."""
+"""Factors: dotted keys and their levels, crossed into cells; keys that vary together; combinations left out.
+
+::
+
+    [factors]
+    "layout.schools, layout.students" = [[10, 50], [25, 20], [50, 10]]    # rows: these vary together
+    "population.icc" = [0.0, 0.1, 0.4]                                    # crossed with everything else
+    exclude = [{ "layout.schools" = 10, "population.icc" = [0.1, 0.4] }]  # a list of levels means any of them
+"""
 
 from __future__ import annotations
 
 import copy
-import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from nestbench.experiments.toml.combinations import (
+    FILTERS,
+    MOST,
+    TOO_MANY,
+    Block,
+    Crossing,
+    Level,
+    bounded,
+    filtered,
+    identity,
+    shown,
+)
 from nestbench.experiments.toml.fields import Problems, show
 from nestbench.sim.errors import did_you_mean
 
 SECTIONS = ("population", "layout", "model")
 
 Tables = dict[str, Any]
-Level = Mapping[str, Any]
 
 
-def check(factors: Any, problems: Problems) -> dict[str, list[Any]]:
+def check(factors: Any, problems: Problems) -> Crossing:
     """Return the factors that can be used, noting what is wrong with the others."""
     if not isinstance(factors, Mapping):
         problems.add(f"factors should be a table of dotted keys and their levels, got {show(factors)}")
-        return {}
-    usable = {}
-    for name, levels in factors.items():
-        problem = _problem(name, levels)
-        if problem:
-            problems.add(problem)
-        else:
-            usable[name] = list(levels)
-    return usable
+        return Crossing()
+    blocks: list[Block] = []
+    usable = True
+    for key, levels in factors.items():
+        if key not in FILTERS:
+            problem = _problem(key, levels) or _varied_twice(key, blocks)
+            if problem:
+                problems.add(problem)
+                usable = False
+            else:
+                blocks.append(_block(key, levels))
+    crossing = Crossing(tuple(blocks))
+    if not bounded(crossing, problems):
+        return Crossing()
+    return filtered(crossing, factors, problems) if usable else crossing
 
 
-def cross(tables: Tables, factors: Mapping[str, list[Any]]) -> Iterator[tuple[Level, Tables]]:
+def cross(tables: Tables, crossing: Crossing) -> Iterator[tuple[Level, Tables]]:
     """Yield, for each cell, its levels by factor and the tables with them set; the first factor is the slowest."""
-    for chosen in itertools.product(*factors.values()):
+    for chosen in crossing.combinations():
         changed = copy.deepcopy(tables)
-        for name, level in zip(factors, chosen, strict=True):
+        for name, level in chosen.items():
             _apply(changed, name, level)
-        yield {name: shown(level) for name, level in zip(factors, chosen, strict=True)}, changed
-
-
-def shown(level: Any) -> Any:
-    """Return a level as it stands in tables of results: a scalar as it is, a list or table as a short text.
-
-    The key ``label`` of a table, if there, is its text.
-    """
-    if isinstance(level, Mapping):
-        return str(level.get("label") or ", ".join(f"{k}={shown(v)}" for k, v in level.items()))
-    if isinstance(level, (list, tuple)):
-        return ", ".join(str(shown(item)) for item in level)
-    return level
+        yield {name: shown(level) for name, level in chosen.items()}, changed
 
 
 def is_joint(name: str) -> bool:
@@ -57,11 +69,48 @@ def is_joint(name: str) -> bool:
     return name.split(".")[0] not in SECTIONS
 
 
-def _problem(name: str, levels: Any) -> str | None:
+def _names(key: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in key.split(","))
+
+
+def _block(key: str, levels: Any) -> Block:
+    names = _names(key)
+    return Block(names, tuple(tuple(row) if len(names) > 1 else (row,) for row in levels))
+
+
+def _problem(key: str, levels: Any) -> str | None:
     if not isinstance(levels, (list, tuple)) or not levels:
-        return f'factors."{name}" should be a list of at least one level, got {show(levels)}'
-    if any(level in levels[:i] for i, level in enumerate(levels)):
-        return f'factors."{name}" has a level twice: {show(levels)}; each level makes its own cells'
+        return f'factors."{key}" should be a list of at least one level, got {show(levels)}'
+    if len(levels) > MOST:
+        return f'factors."{key}" has {len(levels)} levels; {TOO_MANY}'
+    if len({identity(level) for level in levels}) < len(levels):
+        return f'factors."{key}" has a level twice: {show(levels)}; each level makes its own cells'
+    names = _names(key)
+    return _problem_of_rows(key, names, levels) if len(names) > 1 else _problem_of_one(key, levels)
+
+
+def _problem_of_rows(key: str, names: Sequence[str], rows: Sequence[Any]) -> str | None:
+    for row in rows:
+        if not isinstance(row, (list, tuple)) or len(row) != len(names):
+            return (
+                f'factors."{key}" names {len(names)} keys that vary together, so each level should be a list of '
+                f"{len(names)} values, got {show(row)}"
+            )
+    if len(set(names)) < len(names):
+        return f'factors."{key}" names a key twice'
+    for i, name in enumerate(names):
+        if is_joint(name):
+            return (
+                f'factors."{key}" should name dotted keys that start with {", ".join(SECTIONS)}, '
+                f"got {show(name)}.{did_you_mean(name.split('.')[0], SECTIONS)}"
+            )
+        problem = _problem_of_one(name, [row[i] for row in rows])
+        if problem:
+            return problem
+    return None
+
+
+def _problem_of_one(name: str, levels: Sequence[Any]) -> str | None:
     head = name.split(".")[0]
     if head in SECTIONS:
         whole = name == head and not all(isinstance(level, Mapping) for level in levels)
@@ -76,6 +125,12 @@ def _problem(name: str, levels: Any) -> str | None:
             f"{did_you_mean(head, SECTIONS)}, or have tables of such keys as levels; {got}"
         )
     return None
+
+
+def _varied_twice(key: str, blocks: Sequence[Block]) -> str | None:
+    taken = {name for block in blocks for name in block.names}
+    again = [name for name in _names(key) if name in taken]
+    return f'factors."{again[0]}" is varied twice; give its levels once' if again else None
 
 
 def _apply(tables: Tables, name: str, level: Any) -> None:

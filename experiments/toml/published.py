@@ -21,28 +21,44 @@ are measures.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from nestbench.experiments.experiment import Experiment
-from nestbench.experiments.toml.factors import shown
-from nestbench.experiments.toml.fields import Problems, check_keys, show
+from nestbench.experiments.toml.combinations import shown
+from nestbench.experiments.toml.fields import Problems, build, show
+from nestbench.sim.errors import did_you_mean
 
-KEYS = dict.fromkeys(
-    (
-        "source",
-        "term",
-        "measure",
-        "measures",
-        "replications",
-        "exact",
-        "factors",
-        "estimators",
-        "rows",
-        "note",
-    )
-)
+Names = Annotated[list[str], Field(min_length=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedTable:
+    """A ``[[published]]`` table: its rows start with levels of `factors`, then (with `measures`) the method."""
+
+    source: str
+    term: str
+    rows: list[list[Any]]
+    factors: Annotated[list[str], Field()] = ()  # type: ignore[assignment]
+    measure: str | None = None
+    estimators: Names | None = None
+    measures: Names | None = None
+    replications: Annotated[int, Field(ge=1)] | None = None
+    exact: bool = False
+    note: str = ""
+
+    @property
+    def columns(self) -> list[str]:
+        """What stands above the numbers: measures, or methods."""
+        return list(self.measures or self.estimators or [])
+
+    @property
+    def first(self) -> int:
+        """How many entries of a row come before its numbers."""
+        return len(self.factors) + (self.measures is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,70 +93,89 @@ def published_of(experiment: Experiment) -> tuple[Published, ...]:
         tables = tomllib.loads(experiment.source).get("published", [])
     except tomllib.TOMLDecodeError:
         return ()
-    return tuple(number for table in tables for number in _numbers(table))
+    listed = tables if isinstance(tables, list) else []
+    read = (build(PublishedTable, table, "published", Problems()) for table in listed)
+    return tuple(number for table in read if table is not None for number in _numbers(table))
 
 
-def check_published(tables: Any, factors: Mapping[str, list[Any]], problems: Problems) -> None:
-    """Note what is wrong with ``[[published]]`` tables: keys, shapes, levels that no cell has."""
-    if not isinstance(tables, list) or not all(isinstance(table, Mapping) for table in tables):
+def check_published(
+    tables: Any,
+    factors: Mapping[str, list[Any]],
+    cells: Sequence[Mapping[str, Any]],
+    problems: Problems,
+) -> None:
+    """Note what is wrong with ``[[published]]`` tables: keys, shapes, levels and combinations that no cell has."""
+    if not isinstance(tables, (list, tuple)) or not all(isinstance(table, Mapping) for table in tables):
         problems.add("published should be tables, each under [[published]]")
         return
-    for number, table in enumerate(tables, 1):
+    for number, raw in enumerate(tables, 1):
         where = f"published[{number}]"
-        check_keys(table, KEYS, where, problems)
-        wrong = _problem(table, factors)
+        table = build(PublishedTable, raw, where, problems)
+        wrong = table and (_problem(table) or _problem_of_rows(table, factors, cells))
         if wrong:
             problems.add(f"{where} {wrong}")
 
 
-def _problem(table: Mapping[str, Any], factors: Mapping[str, list[Any]]) -> str | None:
-    for key in ("source", "term", "rows"):
-        if key not in table:
-            return f"lacks {key}"
-    if ("replications" in table) == bool(table.get("exact", False)):
+def _problem(table: PublishedTable) -> str | None:
+    if (table.replications is not None) == table.exact:
         return "needs either replications = ... or exact = true"
-    if ("measure" in table and "estimators" in table) == ("measures" in table):
+    by_method = table.measure is not None and table.estimators is not None
+    if by_method == (table.measures is not None) or (table.measures and (table.measure or table.estimators)):
         return "needs either measure and estimators, or measures"
-    names = table.get("factors", [])
-    unknown = [name for name in names if name not in factors]
-    if unknown:
-        return (
-            f"names the factor {show(unknown[0])}, which the experiment hasn't; it has {', '.join(factors)}"
-        )
-    width = len(names) + ("measures" in table) + len(table.get("measures", table.get("estimators", [])))
-    for row in table["rows"]:
-        if not isinstance(row, list) or len(row) != width:
+    return None
+
+
+def _problem_of_rows(
+    table: PublishedTable, factors: Mapping[str, list[Any]], cells: Sequence[Mapping[str, Any]]
+) -> str | None:
+    for name in table.factors:
+        if name not in factors:
+            return (
+                f"names the factor {show(name)}, which the experiment hasn't.{did_you_mean(name, factors)} "
+                f"It has {', '.join(factors) or 'none'}"
+            )
+    width = table.first + len(table.columns)
+    for row in table.rows:
+        if len(row) != width:
             return f"has the row {show(row)}, which should have {width} entries"
-        for name, level in zip(names, row, strict=False):
-            known = [shown(one) for one in factors[name]]
-            if level not in known:
-                return f"has a row for {name} = {show(level)}, which no cell has; cells have {show(known)}"
-        if not all(isinstance(value, (int, float)) or value == "-" for value in _values(table, row)):
+        wrong = _problem_of_levels(dict(zip(table.factors, row, strict=False)), factors, cells)
+        if wrong:
+            return wrong
+        if table.measures is not None and not isinstance(row[table.first - 1], str):
+            return f"has the row {show(row)} without a method before its numbers"
+        if not all(_is_number(value) or value == "-" for value in row[table.first :]):
             return f'has the row {show(row)} with entries that are neither numbers nor "-"'
     return None
 
 
-def _values(table: Mapping[str, Any], row: list[Any]) -> list[Any]:
-    return row[len(table.get("factors", [])) + ("measures" in table) :]
+def _problem_of_levels(
+    levels: Mapping[str, Any], factors: Mapping[str, list[Any]], cells: Sequence[Mapping[str, Any]]
+) -> str | None:
+    for name, level in levels.items():
+        known = [shown(one) for one in factors[name]]
+        if level not in known:
+            return f"has a row for {name} = {show(level)}, which no cell has; cells have {show(known)}"
+    if cells and not any(all(cell.get(n) == level for n, level in levels.items()) for cell in cells):
+        return f"has a row for {show(levels)}, a combination that no cell has"
+    return None
 
 
-def _numbers(table: Mapping[str, Any]) -> Iterator[Published]:
-    factors = table.get("factors", [])
-    for row in table["rows"]:
-        levels = dict(zip(factors, row, strict=False))
-        for column, value in zip(
-            table.get("measures", table.get("estimators")), _values(table, row), strict=True
-        ):
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _numbers(table: PublishedTable) -> Iterator[Published]:
+    for row in table.rows:
+        for column, value in zip(table.columns, row[table.first :], strict=True):
             if value == "-":
                 continue
-            by_measure = "measures" in table
             yield Published(
-                levels=levels,
-                estimator=row[len(factors)] if by_measure else column,
-                term=table["term"],
-                measure=column if by_measure else table["measure"],
+                levels=dict(zip(table.factors, row, strict=False)),
+                estimator=column if table.measure is not None else row[table.first - 1],
+                term=table.term,
+                measure=column if table.measure is None else table.measure,
                 value=float(value),
-                replications=table.get("replications"),
-                source=table["source"],
-                note=table.get("note", ""),
+                replications=table.replications,
+                source=table.source,
+                note=table.note,
             )

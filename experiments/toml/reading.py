@@ -16,6 +16,7 @@ from nestbench.estimators.estimator import Estimator
 from nestbench.experiments import catalog, plugins
 from nestbench.experiments.experiment import Experiment, Plugin, Precision
 from nestbench.experiments.toml import factors
+from nestbench.experiments.toml.combinations import Crossing
 from nestbench.experiments.toml.fields import Problems, build, check_keys, show
 from nestbench.experiments.toml.published import check_published
 from nestbench.experiments.toml.writing import to_toml
@@ -124,7 +125,7 @@ def experiment_from(
     source : str
         The TOML text; one is written when there is none.
     base : Path
-        Folder that plugin paths are relative to (default: the current one).
+        Folder that the paths in the tables are relative to (default: the current one).
     where : str
         How error messages call the input.
     """
@@ -137,10 +138,11 @@ def experiment_from(
         problems.refuse(where)
     settings = build(Settings, tables["experiment"], "experiment", problems)
     raw = tables["experiment"] if isinstance(tables["experiment"], Mapping) else {}
-    loaded = _plugins(_listed(raw, "plugins", str), base or Path.cwd(), problems)
-    levels, cells = _cells(tables, problems)
-    crossed = tables.get("factors", {})
-    check_published(tables.get("published", []), crossed if isinstance(crossed, Mapping) else {}, problems)
+    folder = base or Path.cwd()
+    loaded = _plugins(_listed(raw, "plugins", str), folder, problems)
+    crossing = factors.check(tables.get("factors", {}), problems)
+    levels, cells = _cells(tables, crossing, folder, problems)
+    check_published(tables.get("published", []), crossing.levels, levels, problems)
     chosen = _estimators(_listed(raw, "estimators", (str, dict)), raw.get("engine", "auto"), problems)
     precision = _precision(tables["precision"], problems) if "precision" in tables else None
     problems.refuse(where)
@@ -221,14 +223,20 @@ def _estimators(choices: Sequence[Choice], engine: str, problems: Problems) -> t
     return tuple(found)
 
 
-def _cells(tables: Tables, problems: Problems) -> tuple[tuple[Mapping[str, Any], ...], tuple[Cell, ...]]:
+def _cells(
+    tables: Tables, crossing: Crossing, folder: Path, problems: Problems
+) -> tuple[tuple[Mapping[str, Any], ...], tuple[Cell, ...]]:
     base: dict[str, Any] = {}
     for section in factors.SECTIONS:
         base[section] = tables.get(section, {})
         if not isinstance(base[section], Mapping):
             problems.add(f"[{section}] should be a table of keys, got {show(base[section])}")
             return (), ()
-    crossed = list(factors.cross(base, factors.check(tables.get("factors", {}), problems)))
+    base["population"] = _placed(base["population"], folder)
+    crossed = [
+        (levels, {**chosen, "population": _placed(chosen["population"], folder)})
+        for levels, chosen in factors.cross(base, crossing)
+    ]
     _check_replaced(base, [chosen for _, chosen in crossed], problems)
     cells = [_cell(chosen, problems) for _, chosen in crossed]
     kept = [(levels, cell) for (levels, _), cell in zip(crossed, cells, strict=True) if cell is not None]
@@ -262,13 +270,29 @@ def _part(section: str, table: Tables, problems: Problems) -> Any:
     """Return a law, layout or model made from its table, or None with the problems noted."""
     if section != "population":
         return build(Layout if section == "layout" else Model, table, section, problems)
-    parameters = dict(table)
     try:
-        law = law_named(parameters.pop("law", "random-intercept"))
+        law = _law_of(table)
     except InvalidInput as error:
         problems.add(f"population.law: {error}")
         return None
-    return build(law, parameters, section, problems)
+    return build(law, {key: value for key, value in table.items() if key != "law"}, section, problems)
+
+
+def _law_of(population: Tables) -> type:
+    name = population.get("law", "random-intercept")
+    if not isinstance(name, str):
+        raise InvalidInput(f"expected the name of a law, got {show(name)}; see nestbench list populations")
+    return law_named(name)
+
+
+def _placed(population: Tables, folder: Path) -> Tables:
+    """Return a population whose files (fields with ``path=True`` in their metadata) are found from anywhere."""
+    try:
+        places = [field.name for field in fields(_law_of(population)) if field.metadata.get("path")]
+    except InvalidInput:
+        return population
+    named = {name: population[name] for name in places if isinstance(population.get(name), str)}
+    return {**population, **{name: str((folder / path).resolve()) for name, path in named.items()}}
 
 
 def _cell(tables: Mapping[str, Any], problems: Problems) -> Cell | None:

@@ -44,6 +44,8 @@ level = 0.95
 [factors]                              # crossed, in this order, into cells; the first is the slowest
 "layout.schools" = [6, 10, 30]
 "population.icc" = [0.0, 0.05, 0.2]
+# "layout.schools, layout.students" = [[6, 100], [30, 20]]              # keys that vary together, as rows
+# exclude = [{ "layout.schools" = 6, "population.icc" = [0.0, 0.05] }]  # combinations to leave out; or only = [...]
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -187,3 +188,37 @@ def test_template_reads(tmp_path: Path) -> None:
         write_template("mine", tmp_path)
     with pytest.raises(InvalidInput, match="expected a name"):
         write_template("../mine", tmp_path)
+
+
+@pytest.mark.parametrize("as_factor", [False, True])
+def test_data_of_a_law_is_found_beside_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_factor: bool
+) -> None:
+    """A fixed design named relative to its TOML: read, stored and drawn again from another folder."""
+    study, elsewhere = tmp_path / "study", tmp_path / "elsewhere"
+    (study / "data").mkdir(parents=True)
+    elsewhere.mkdir()
+    (study / "data" / "own.csv").write_text("school,age\n1,5\n1,6\n2,7\n2,9\n3,8\n3,6\n")
+    where = '[factors]\n"population.data" =' if as_factor else "data ="
+    value = '["data/own.csv"]' if as_factor else '"data/own.csv"'
+    (study / "own.toml").write_text(
+        '[experiment]\nname = "own"\nestimators = ["ols"]\n[model]\nformula = "grade ~ age"\n'
+        f'[population]\nlaw = "fixed-design"\nformula = "age"\n{where} {value}\n'
+    )
+    monkeypatch.chdir(elsewhere)
+    found = read_experiment(Path("../study/own.toml"))
+    assert found.cells[0].draw(1, range(1)).rows == 6
+    assert from_plain(to_plain(found), tmp_path).cells[0].draw(1, range(1)).rows == 6
+    monkeypatch.chdir(study)
+    assert read_experiment("own.toml").key == found.key
+    assert Experiment.from_dict({**_read(study / "own.toml")}, base=study).key == found.key
+
+
+def _read(file: Path) -> dict[str, Any]:
+    return tomllib.loads(file.read_text())
+
+
+@pytest.mark.parametrize("name", [[], {}, 3, True])
+def test_a_law_that_is_no_name_is_refused(tables: dict[str, Any], name: Any) -> None:
+    tables["population"]["law"] = name
+    assert "population.law: expected the name of a law" in message_of(tables)
