@@ -1,15 +1,16 @@
 """Formulas compiled to products of columns, so that no replication pays for reading one.
 
 Most columns of a design matrix are products of few kinds of factors: a numeric column, the indicator of a
-category's level, a school mean (``group_mean(x)``), a deviation from it (``group_centred(x)``). Such a
-formula is compiled once for a model and the kinds of the columns: formulaic names the columns of the
-matrix on a small synthetic data set, each name is read as a product of factors, and the products are kept
-only if they reproduce formulaic's matrix there, to the last digits. Any other formula (``log(age)``,
-``poly(age, 2)``) is left to formulaic, replication by replication.
+category's level, that of a number's value (``C(time)``), a school mean (``group_mean(x)``), a deviation
+from it (``group_centred(x)``). Such a formula is compiled once for a model and the kinds of the columns:
+formulaic names the columns of the matrix on a small synthetic data set, each name is read as a product of
+factors, and the products are kept only if they reproduce formulaic's matrix there, to the last digits. Any
+other formula (``log(age)``, ``poly(age, 2)``) is left to formulaic, replication by replication.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -25,28 +26,34 @@ from nestbench.sim.streams import StreamSource
 
 
 class FactorKind(IntEnum):
-    """What a factor is of its column x; the numbers are what the kernels read."""
+    """What a factor is of its column x; the numbers below 4 are what the kernels read."""
 
     NUMBER = 0
     INDICATOR = 1
     GROUP_MEAN = 2
     GROUP_CENTRED = 3
+    VALUE = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """One factor of a design column: x, 1(x = level), the school mean of x, or x minus it."""
+    """One factor of a design column: x, 1(x = level), the school mean of x, x minus it, or 1(x = value)."""
 
     kind: FactorKind
     column: str
     level: int = 0
+    value: float = 0.0
 
 
 Product = tuple[Factor, ...]
 """A column of a design matrix as a product of factors; the empty product is the constant 1."""
 
-Signature = tuple[tuple[str, tuple[str, ...] | None], ...]
-"""Name and levels (None: numeric) of each column of a batch: all that compiling a formula depends on."""
+Signature = tuple[tuple[str, tuple[str, ...] | None, tuple[float, ...]], ...]
+"""Name, levels (None: numeric) and values (of a number that a formula takes for a category) of each column of a
+batch: all that compiling a formula depends on."""
+
+MOST_VALUES = 64
+"""A number with more values isn't compiled as a category."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +108,7 @@ def design_of(batch: Batch, model: Model) -> Design:
     InvalidInput
         The formula can't be read, names a column that isn't there, or has no single numeric outcome.
     """
-    signature = signature_of(batch)
+    signature = signature_of(batch, f"{model.formula} {model.random}")
     random = f"~ {model.random}"
     response, lhs = _part(batch, model.formula, "lhs", signature)
     terms, rhs = _part(batch, model.formula, "rhs", signature)
@@ -118,12 +125,35 @@ def design_of(batch: Batch, model: Model) -> Design:
     return Design(model, response[0], terms, random_terms, lhs, rhs, z)
 
 
-def signature_of(batch: Batch) -> Signature:
-    """Return what compiling depends on."""
+def signature_of(batch: Batch, text: str) -> Signature:
+    """Return what compiling a text of formulas depends on."""
     return tuple(
-        (name, column.levels if isinstance(column, Category) else None)
+        (name, column.levels, ())
+        if isinstance(column, Category)
+        else (name, None, batch.once(values_of, name) if _as_category(name, text) else ())
         for name, column in batch.columns.items()
     )
+
+
+def values_of(batch: Batch, name: str) -> tuple[float, ...]:
+    """Return the values of a numeric column if they are few and every replication has them all, else nothing.
+
+    Where a replication lacks one, formulaic's columns differ between replications; -0.0 has a name of its own.
+    """
+    column = np.asarray(batch.columns[name])
+    values = np.unique(column[: batch.row_offsets[1]]) if batch.size else np.empty(0)
+    if not 1 < len(values) <= MOST_VALUES:
+        return ()
+    codes = np.searchsorted(values, column).clip(max=len(values) - 1)
+    if not (values[codes] == column).all() or (np.signbit(column) & (column == 0.0)).any():
+        return ()
+    replication = np.repeat(np.arange(batch.size), np.diff(batch.row_offsets))
+    seen = np.bincount(replication * len(values) + codes, minlength=batch.size * len(values))
+    return tuple(values.tolist()) if seen.all() else ()
+
+
+def _as_category(name: str, text: str) -> bool:
+    return re.search(rf"\bC\(\s*`?{re.escape(name)}`?\s*\)", text) is not None
 
 
 def evaluate(product: Product, batch: Batch) -> Floats:
@@ -168,14 +198,18 @@ def _compile(
 def _known_factors(signature: Signature) -> dict[str, Factor]:
     """Every factor by the name formulaic gives its column."""
     known = {}
-    for name, levels in signature:
+    for name, levels, values in signature:
+        for value in values:
+            equal = Factor(FactorKind.VALUE, name, value=value)
+            for label in (f"C({name})", f"C(`{name}`)"):
+                known[f"{label}[T.{value}]"] = known[f"{label}[{value}]"] = equal
         if levels is None:
             known[name] = Factor(FactorKind.NUMBER, name)
             known[f"{GROUP_MEAN}({name})"] = Factor(FactorKind.GROUP_MEAN, name)
             known[f"{GROUP_CENTRED}({name})"] = Factor(FactorKind.GROUP_CENTRED, name)
         for k, level in enumerate(levels or ()):
             indicator = Factor(FactorKind.INDICATOR, name, k)
-            for label in (name, f"C({name})"):
+            for label in (name, f"C({name})", f"C(`{name}`)"):
                 known[f"{label}[T.{level}]"] = known[f"{label}[{level}]"] = indicator
     return known
 
@@ -197,18 +231,19 @@ def _product(name: str, known: dict[str, Factor]) -> Product | None:
 def _synthetic(group: str, signature: Signature) -> Batch:
     """Return a small data set with the same kinds of columns, in which different columns differ
     everywhere."""
-    widest = max((len(levels) for _, levels in signature if levels is not None), default=1)
+    widest = max((len(levels or values) for _, levels, values in signature), default=1)
     sizes = np.array([7, 11, 13, 17 + 2 * widest])
     row = np.arange(1, sizes.sum() + 1)
     columns: dict[str, Column] = {}
-    for k, (name, levels) in enumerate(signature):
+    for k, (name, levels, values) in enumerate(signature):
         spread = np.modf(row * np.sqrt(2.0 + 3.0 * k) + 0.1 * k)[0]
-        if levels is None:
-            columns[name] = 0.5 + spread
+        kinds = len(levels or values)
+        codes = np.floor(spread * kinds).astype(np.int32)
+        codes[:kinds] = np.arange(kinds)
+        if levels is not None:
+            columns[name] = Category(codes, levels)
         else:
-            codes = np.floor(spread * len(levels))
-            codes[: len(levels)] = np.arange(len(levels))
-            columns[name] = Category(codes.astype(np.int32), levels)
+            columns[name] = np.array(values)[codes] if values else 0.5 + spread
     return Batch(
         columns=columns,
         group=group,
@@ -225,6 +260,8 @@ def _factor_values(factor: Factor, batch: Batch) -> Floats:
         return np.asarray(column.codes == factor.level, dtype=np.float64)
     if factor.kind == FactorKind.NUMBER:
         return column
+    if factor.kind == FactorKind.VALUE:
+        return np.asarray(column == factor.value, dtype=np.float64)
     means = spread_means(column, batch.school_offsets)
     return means if factor.kind == FactorKind.GROUP_MEAN else column - means
 

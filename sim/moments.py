@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from nestbench.sim.batch import Batch, Category, Floats, Ints
 from nestbench.sim.crossproducts import reduce_schools, refine_schools
-from nestbench.sim.design import Design, Factor, FactorKind, Product, design_of
+from nestbench.sim.design import Design, Factor, FactorKind, Product, design_of, evaluate
 from nestbench.sim.model import Model
 
 Mask = npt.NDArray[np.bool_]
@@ -227,11 +227,14 @@ def _memory(batch: Batch, factor: Factor | Floats) -> npt.NDArray[np.generic]:
     if not isinstance(factor, Factor):
         return np.ascontiguousarray(factor, dtype=np.float64)
     column = batch.columns[factor.column]
+    if factor.kind == FactorKind.VALUE:
+        return evaluate((factor,), batch)
     if isinstance(column, Category):
         return np.ascontiguousarray(column.codes, dtype=np.int32)
     return np.ascontiguousarray(column, dtype=np.float64)
 
 
 def kind_of(factor: Factor | Floats) -> FactorKind:
-    """Return how the kernel reads a factor; an array is numbers."""
-    return factor.kind if isinstance(factor, Factor) else FactorKind.NUMBER
+    """Return how the kernel reads a factor; an array is numbers, and so is what isn't a column as it is."""
+    as_it_is = isinstance(factor, Factor) and factor.kind != FactorKind.VALUE
+    return factor.kind if as_it_is else FactorKind.NUMBER

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nestbench.sim import design as design_module
 from nestbench.sim.batch import Batch, Category, batch_of_frame, offsets_of
@@ -12,7 +14,9 @@ from nestbench.sim.design import Design, design_of
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.formula import matrix_of
 from nestbench.sim.model import Model
+from nestbench.sim.moments import moments_of
 from nestbench.sim.streams import StreamSource
+from tests.oracles.moments import cross_products
 
 SIZES = ([3, 1, 4], [2, 2], [5, 1, 1, 2])
 
@@ -133,3 +137,76 @@ def test_undefined_values_stay_as_nan(batch: Batch) -> None:
     )
     x = design_of(odd, Model("grade ~ I(0/age)")).fixed(odd)
     assert np.isnan(x[1]).sum() == 1
+
+
+NUMBERS = st.floats(-1e6, 1e6).filter(lambda v: v != 0.0 or not np.signbit(v)) | st.integers(-3, 2030).map(
+    float
+)
+WITH_NUMBERS = (
+    "grade ~ C(time)",
+    "grade ~ 0 + C(time) + age",
+    "grade ~ C(time) * age",
+    "grade ~ C(`time`):gender + time",
+    "grade ~ group_mean(time) + C(time):C(gender)",
+)
+
+
+def numbered(values: list[float], sizes: list[list[int]], seed: int, complete: bool) -> Batch:
+    """Ragged replications with a numeric column of few values, all of them in each replication if `complete`."""
+    rng = np.random.default_rng(seed)
+    rows = [sum(replication) for replication in sizes]
+    times = [rng.permutation([*values, *rng.choice(values, n - len(values))]) for n in rows]
+    if not complete:
+        times[-1][:] = values[0]
+    n = sum(rows)
+    return Batch(
+        columns={
+            "grade": rng.normal(size=n),
+            "age": rng.normal(15.0, 1.0, n),
+            "time": np.concatenate(times),
+            "gender": Category(np.tile([0, 1], n)[:n].astype(np.int32), ("female", "male")),
+        },
+        group="school",
+        school_offsets=offsets_of([size for replication in sizes for size in replication]),
+        replication_offsets=offsets_of([len(replication) for replication in sizes]),
+        replications=np.arange(len(sizes)),
+        streams=StreamSource(1, "test"),
+    )
+
+
+@given(
+    values=st.lists(NUMBERS, min_size=2, max_size=5, unique=True),
+    sizes=st.lists(st.lists(st.integers(3, 6), min_size=2, max_size=4), min_size=1, max_size=3),
+    formula=st.sampled_from(WITH_NUMBERS),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=20)
+def test_a_number_as_category_is_compiled_and_equals_formulaic(
+    values: list[float], sizes: list[list[int]], formula: str, seed: int
+) -> None:
+    batch = numbered(values, sizes, seed, complete=True)
+    design = design_of(batch, Model(formula))
+    assert design.rhs_products is not None
+    x = design.fixed(batch)
+    for r in range(batch.size):
+        names, expected = matrix_of(formula, "rhs", batch, r)
+        assert names == design.terms
+        np.testing.assert_allclose(x[:, batch.replication(r).rows], expected, rtol=1e-13, atol=1e-14)
+
+
+@pytest.mark.parametrize("values", [[1.0, 2.0], [0.0, -0.0, 1.0], [1.0, np.nan], list(np.arange(80.0))])
+def test_numbers_whose_columns_could_differ_are_left_to_formulaic(values: list[float]) -> None:
+    """Values that a replication lacks, a signed zero, gaps, too many values: never compiled, never another matrix."""
+    batch = numbered(values, [[50, 50], [60, 40]], 3, complete=values != [1.0, 2.0])
+    design = design_of(batch, Model("grade ~ C(time)"))
+    assert design.rhs_products is None
+    if values == [1.0, 2.0]:
+        with pytest.raises(InvalidInput, match="in every data set"):
+            design.fixed(batch)
+
+
+def test_moments_of_a_number_as_category_are_those_of_its_columns() -> None:
+    batch = numbered([0.0, 1.5, 4.0], [[6, 5, 7], [8, 9]], 4, complete=True)
+    model = Model("grade ~ C(time) + age", random="1 + C(time)")
+    moments = moments_of(batch, model)
+    np.testing.assert_allclose(moments.cross, cross_products(batch, model, moments), rtol=1e-10, atol=1e-11)
