@@ -236,5 +236,6 @@ def _memory(batch: Batch, factor: Factor | Floats) -> npt.NDArray[np.generic]:
 
 def kind_of(factor: Factor | Floats) -> FactorKind:
     """Return how the kernel reads a factor; an array is numbers, and so is what isn't a column as it is."""
-    as_it_is = isinstance(factor, Factor) and factor.kind != FactorKind.VALUE
-    return factor.kind if as_it_is else FactorKind.NUMBER
+    if isinstance(factor, Factor) and factor.kind != FactorKind.VALUE:
+        return factor.kind
+    return FactorKind.NUMBER
