@@ -7,41 +7,41 @@ from typing import Annotated
 
 import typer
 
+from nestbench.reports.figures.kinds import CELL, MEASURE, METHODS, TERM, described, used_by
+
 
 def plot(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
-    kind: Annotated[
-        str,
-        typer.Option(
-            "--kind",
-            "-k",
-            help="coverage, bias, se-error, rejection, zip, nested-loop, lollipop, se-estimate, methods, p-values, "
-            "power, runtime, runtime-size, frontier, failures.",
-        ),
-    ] = "coverage",
+    kind: Annotated[str, typer.Option("--kind", "-k", help=described())] = "coverage",
     out: Annotated[
         Path | None,
         typer.Option(
             "-o", "--out", help="File to write: .svg, .pdf, .png, .html or .json (default: KIND.svg)."
         ),
     ] = None,
-    term: Annotated[str | None, typer.Option(help="The term shown.")] = None,
-    cell: Annotated[
-        int, typer.Option(help="The condition's number, for figures of single replications.")
-    ] = 0,
+    term: Annotated[
+        str | None,
+        typer.Option(help=f"The term shown (default: the one with the lowest coverage); {used_by(TERM)}."),
+    ] = None,
+    cell: Annotated[int | None, typer.Option(help=f"The condition's number; {used_by(CELL)}.")] = None,
     estimator: Annotated[
         list[str] | None,
-        typer.Option("--estimator", "-e", help="A method shown; may be given several times."),
+        typer.Option(
+            "--estimator",
+            "-e",
+            help=f"A method shown; may be given several times; {used_by(METHODS)}.",
+        ),
     ] = None,
-    measure: Annotated[
-        str | None, typer.Option(help="The measure, for nested-loop, lollipop and power.")
-    ] = None,
+    measure: Annotated[str | None, typer.Option(help=f"The measure shown; {used_by(MEASURE)}.")] = None,
 ) -> None:
     """Draw one figure of a run."""
     from nestbench.experiments.storing.store import Store
     from nestbench.reports.figures.kinds import Wish, figure
     from nestbench.reports.figures.theme import write_chart
+    from nestbench.reports.words.missing import missing_sentence
 
-    path = out or Path(f"{kind}.svg")
-    write_chart(figure(Store.open(run), kind, Wish(term, cell, tuple(estimator or ()), measure)), path)
+    store, path = Store.open(run), out or Path(f"{kind}.svg")
+    write_chart(figure(store, kind, Wish(term, cell, tuple(estimator or ()), measure)), path)
+    if lacking := missing_sentence(store):
+        typer.echo(lacking, err=True)
     typer.echo(f"Wrote {path}")

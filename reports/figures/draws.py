@@ -5,75 +5,143 @@ They show one condition's stored rows, of long runs the first `PART` replication
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import altair as alt
 import numpy as np
 
 from nestbench.estimators.estimates import Estimates
 from nestbench.experiments.results import Results
+from nestbench.reports.figures.clipping import half_width
 from nestbench.reports.figures.rows import Record
 from nestbench.reports.figures.theme import LIGHT, Chart, colour, dash, inline
 from nestbench.reports.measures import statistics as st
 from nestbench.reports.measures.draws import Draws, Truth, draws_of
 from nestbench.reports.measures.in_parts import PART, first_piece
-from nestbench.reports.words.wording import condition
+from nestbench.reports.words.wording import condition, plural
 from nestbench.sim.batch import Ints
 from nestbench.sim.errors import InvalidInput, unknown_name
 
 MOST = 1500
+"""Replications drawn in a panel."""
 SMALL = 230
+"""Width of a panel, px."""
+ACROSS = 4
+"""Panels in a row."""
+LETTER = 7.2
+"""Width of a letter of a header, px, on the wide side."""
 
 
 def zip_plot(results: Results, cell: int = 0, term: str | None = None, methods: Sequence[str] = ()) -> Chart:
     """Intervals sorted by how far their estimate lies from the truth, in standard errors (Morris et al. 2019).
 
     One panel a method; intervals that miss are coloured, and the dashed line stands where the promised share ends.
+    The axis holds the bulk of all intervals (`clipping`); what reaches beyond ends in an arrow and is counted.
     """
+    chosen = _chosen(results, cell, term, methods)
+    _refuse_unknown_truth(results, chosen, cell, term)
+    low, high = _range(chosen)
     made: list[Record] = []
-    for label, draws, k in _chosen(results, cell, term, methods):
-        z = np.abs(draws.estimate[k] - draws.truth[k]) / draws.std_error[k]
-        rank = (np.argsort(np.argsort(z, kind="stable"), kind="stable") + 1) / draws.n
-        truth = np.broadcast_to(draws.truth[k], draws.n)
-        covers = draws.once(st.covers)[k]
-        made += [
-            {
-                "estimator": label,
-                "centile": 100.0 * float(rank[i]),
-                "low": float(draws.lower[k, i]),
-                "high": float(draws.upper[k, i]),
-                "value": float(draws.estimate[k, i]),
-                "replication": int(draws.replications[i]),
-                "truth": float(truth[i]),
-                "covers": "covers" if covers[i] else "misses",
-            }
-            for i in _thinned(draws.n)
+    notes: dict[str, str] = {}
+    for label, draws, k in chosen:
+        cut = (draws.lower[k] < low) | (draws.upper[k] > high)
+        notes[label] = f", {cut.sum():,} cut" if cut.any() else ""
+        made += _zipped(label, draws, k, (low, high))
+    lines = [f"Dashed: the promised {100 * results.experiment.cells[cell].model.level:g} %."]
+    if any(notes.values()):
+        lines.append("Cut: intervals that reach beyond the picture; arrows stand where they leave it.")
+    chart = _zip_layers(results.experiment.cells[cell].model.level, (low, high))
+    head = f"Intervals for {term_of(results, cell, term)}"
+    return _by_method(chart, made, _headers(chosen, notes), head, [*_where(results, cell), *lines])
+
+
+def _range(chosen: Chosen) -> tuple[float, float]:
+    """Return the ends of the axis of a zip plot."""
+    half = half_width(
+        [
+            np.maximum(np.abs(draws.lower[k] - draws.truth[k]), np.abs(draws.upper[k] - draws.truth[k]))
+            for _, draws, k in chosen
         ]
-    level = results.experiment.cells[cell].model.level
+    )
+    if half == 0.0:
+        half = max(float(np.abs(draws.estimate[k] - draws.truth[k]).max()) for _, draws, k in chosen) or 1.0
+    truths = [
+        float(value) for _, draws, k in chosen for value in (draws.truth[k].min(), draws.truth[k].max())
+    ]
+    return min(truths) - half, max(truths) + half
+
+
+def _zipped(label: str, draws: Draws, k: int, ends: tuple[float, float]) -> Iterator[Record]:
+    """Yield a method's intervals: where each stands, what of it is seen, and which ends are cut."""
+    spread = np.where(
+        np.isfinite(draws.std_error[k]), draws.std_error[k], 0.5 * (draws.upper[k] - draws.lower[k])
+    )
+    with np.errstate(invalid="ignore"):
+        z = np.abs(draws.estimate[k] - draws.truth[k]) / spread
+    rank = (np.argsort(np.argsort(z, kind="stable"), kind="stable") + 1) / draws.n
+    truth = np.broadcast_to(draws.truth[k], draws.n)
+    covers = draws.once(st.covers)[k]
+    for i in _thinned(draws.n):
+        low, high = float(draws.lower[k, i]), float(draws.upper[k, i])
+        left, right = min(max(low, ends[0]), ends[1]), max(min(high, ends[1]), ends[0])
+        record = {
+            "estimator": label,
+            "centile": 100.0 * float(rank[i]),
+            "low": low if np.isfinite(low) else None,
+            "high": high if np.isfinite(high) else None,
+            "left": left,
+            "right": right,
+            "interval": f"{low:.4g} to {high:.4g}",
+            "value": float(draws.estimate[k, i]),
+            "replication": int(draws.replications[i]),
+            "truth": float(truth[i]),
+            "covers": "covers" if covers[i] else "misses",
+        }
+        beyond = {"cut_left": ends[0]} if low < ends[0] else {}
+        yield record | beyond | ({"cut_right": ends[1]} if high > ends[1] else {})
+
+
+def _zip_layers(level: float, ends: tuple[float, float]) -> Chart:
     state = alt.Color(
         "covers:N",
         title=None,
         scale=alt.Scale(domain=["covers", "misses"], range=[LIGHT["fair"], LIGHT["bad"]]),
     )
-    base = alt.Chart()
-    lines = base.mark_rule(strokeWidth=0.8).encode(
-        x=alt.X("low:Q", title=_title(results, cell, term), scale=alt.Scale(zero=False)),
-        x2="high:Q",
-        y=alt.Y("centile:Q", title="Centile of |z|", scale=alt.Scale(domain=[0, 100])),
-        color=state,
-        tooltip=["estimator:N", "replication:Q", "value:Q", "low:Q", "high:Q", "covers:N"],
+    scale = alt.Scale(domain=list(ends), nice=False, zero=False)
+    y = alt.Y("centile:Q", title="Centile of |z|", scale=alt.Scale(domain=[0, 100]))
+    tooltip = [
+        alt.Tooltip("estimator:N", title="method"),
+        alt.Tooltip("replication:Q"),
+        alt.Tooltip("value:Q", title="estimate", format=".4~r"),
+        alt.Tooltip("interval:N"),
+        alt.Tooltip("covers:N", title="truth"),
+    ]
+    base = alt.Chart().encode(y=y, color=state, tooltip=tooltip)
+    x = alt.X("left:Q", title=None, scale=scale)
+    arrows = [
+        base.mark_point(shape=f"triangle-{side}", filled=True, size=26, opacity=1)
+        .transform_filter(f"isValid(datum.cut_{side})")
+        .encode(x=alt.X(f"cut_{side}:Q", title=None, scale=scale))
+        for side in ("left", "right")
+    ]
+    truth = (
+        alt.Chart().mark_rule(color=LIGHT["ink"]).encode(x=alt.X("mean(truth):Q", title=None, scale=scale))
     )
-    truth_line = base.mark_rule(color=LIGHT["ink"]).encode(x="mean(truth):Q")
-    promised = base.mark_rule(color=LIGHT["soft"], strokeDash=[4, 3]).encode(y=alt.datum(100.0 * level))
-    return _by_method(alt.layer(lines, truth_line, promised).properties(width=SMALL, height=260), made)
+    promised = (
+        alt.Chart().mark_rule(color=LIGHT["soft"], strokeDash=[4, 3]).encode(y=alt.datum(100.0 * level))
+    )
+    rules = base.mark_rule(strokeWidth=0.8).encode(x=x, x2="right:Q")
+    return alt.layer(rules, *arrows, truth, promised).properties(width=SMALL, height=260)
 
 
 def se_against_estimate(
     results: Results, cell: int = 0, term: str | None = None, methods: Sequence[str] = ()
 ) -> Chart:
     """Standard error against estimate; the dashed line is the empirical standard error."""
+    chosen = _chosen(results, cell, term, methods)
     made: list[Record] = []
-    for label, draws, k in _chosen(results, cell, term, methods):
+    for label, draws, k in chosen:
         spread = float(draws.estimate[k].std(ddof=1)) if draws.n > 1 else None
         made += [
             {
@@ -84,18 +152,22 @@ def se_against_estimate(
                 "empirical": spread,
             }
             for i in _thinned(draws.n)
+            if np.isfinite(draws.std_error[k, i])
         ]
     points = (
         alt.Chart()
         .mark_point(size=9, filled=True, opacity=0.5, color=LIGHT["good"])
         .encode(
-            x=alt.X("estimate:Q", title=_title(results, cell, term), scale=alt.Scale(zero=False)),
+            x=alt.X("estimate:Q", title=None, scale=alt.Scale(zero=False)),
             y=alt.Y("se:Q", title="Standard error", scale=alt.Scale(zero=True)),
-            tooltip=["estimator:N", "replication:Q", "estimate:Q", "se:Q"],
+            tooltip=[alt.Tooltip("estimator:N", title="method"), "replication:Q", "estimate:Q", "se:Q"],
         )
     )
     line = alt.Chart().mark_rule(color=LIGHT["ink"], strokeDash=[4, 3]).encode(y="mean(empirical):Q")
-    return _by_method(alt.layer(points, line).properties(width=SMALL, height=SMALL), made)
+    chart = alt.layer(points, line).properties(width=SMALL, height=SMALL)
+    head = f"Standard error against estimate of {term_of(results, cell, term)}"
+    lines = [*_where(results, cell), "Dashed: the standard deviation of the estimates."]
+    return _by_method(chart, made, _headers(chosen), head, lines)
 
 
 def method_against_method(
@@ -108,31 +180,36 @@ def method_against_method(
     chosen = _chosen(results, cell, term, methods)
     if len(chosen) < 2:
         raise InvalidInput(
-            "expected at least two methods that answer for this term, got one; choose another term"
+            "expected at least two methods that answer for this term, got one; choose another term or more methods"
         )
     first, reference, j = chosen[0]
     made: list[Record] = []
+    headers: dict[str, str] = {}
     for label, draws, k in chosen[1:]:
         both, left, right = np.intersect1d(
             reference.replications, draws.replications, assume_unique=True, return_indices=True
         )
+        headers[label] = _header(label, len(both))
         for i in _thinned(len(both)):
             a, b = float(reference.estimate[j, left[i]]), float(draws.estimate[k, right[i]])
             made.append(
                 {"estimator": label, "x": a, "y": b, "difference": b - a, "replication": int(both[i])}
             )
-    x = alt.X("x:Q", title=f"{_title(results, cell, term)} by {first}", scale=alt.Scale(zero=False))
+    x = alt.X("x:Q", title=None, scale=alt.Scale(zero=False))
     points = (
         alt.Chart()
         .mark_point(size=9, filled=True, opacity=0.5, color=LIGHT["good"])
         .encode(
             x=x,
-            y=alt.Y("y:Q", title="by the other method", scale=alt.Scale(zero=False)),
+            y=alt.Y("y:Q", title=None, scale=alt.Scale(zero=False)),
             tooltip=["estimator:N", "replication:Q", "x:Q", "y:Q", "difference:Q"],
         )
     )
-    line = alt.Chart().mark_line(color=LIGHT["ink"], strokeDash=[4, 3]).encode(x=x, y="x:Q")
-    return _by_method(alt.layer(points, line).properties(width=SMALL, height=SMALL), made)
+    line = alt.Chart().mark_line(color=LIGHT["soft"], strokeWidth=1).encode(x=x, y="x:Q")
+    chart = alt.layer(line, points).properties(width=SMALL, height=SMALL)
+    head = f"Estimates of {term_of(results, cell, term)} by each method against those by {first}"
+    lines = [*_where(results, cell), f"Across: by {first}; up: by the method named. On the line: equal."]
+    return _by_method(chart, made, headers, head, lines)
 
 
 def p_value_ecdf(
@@ -148,20 +225,23 @@ def p_value_ecdf(
             {"estimator": label, "p": float(p[i]), "share": float((i + 1) / draws.n)}
             for i in _thinned(draws.n)
         ]
+    key = alt.Legend(columns=1, orient="right", labelLimit=0)
     lines = (
         alt.Chart(inline(made))
         .mark_line(interpolate="step-after", strokeWidth=1.6)
         .encode(
-            x=alt.X("p:Q", title=f"p-value, {_title(results, cell, term)}", scale=alt.Scale(domain=[0, 1])),
+            x=alt.X("p:Q", title="p-value", scale=alt.Scale(domain=[0, 1])),
             y=alt.Y("share:Q", title="Share of p-values at most p", scale=alt.Scale(domain=[0, 1])),
-            color=colour(labels),
-            strokeDash=dash(labels),
+            color=colour(labels).legend(key),
+            strokeDash=dash(labels).legend(key),
             tooltip=["estimator:N", alt.Tooltip("p:Q", format=".3f"), alt.Tooltip("share:Q", format=".3f")],
         )
     )
     ends = inline([{"p": 0.0, "share": 0.0}, {"p": 1.0, "share": 1.0}])
     diagonal = alt.Chart(ends).mark_line(color=LIGHT["soft"], strokeDash=[4, 3]).encode(x="p:Q", y="share:Q")
-    done: Chart = alt.layer(diagonal, lines).properties(width=420, height=420)
+    head = f"p-values of {term_of(results, cell, term)}"
+    text = [*_where(results, cell), "Dashed: where p-values of a true null hypothesis lie."]
+    done: Chart = alt.layer(diagonal, lines).properties(width=420, height=420, title=_title(head, text, 420))
     return done
 
 
@@ -213,7 +293,7 @@ def _chosen(
     stored = first_piece(results, cell).estimates
     for method in methods:
         if method not in stored:
-            raise unknown_name("method", method, stored)
+            raise unknown_name("method with stored rows", method, stored)
     law = results.experiment.cells[cell]
     found = [
         (label, draws, draws.terms.index(name))
@@ -221,9 +301,13 @@ def _chosen(
         for draws in draws_of(stored[label], law.truth, law.model.level, columns)
         if name in draws.terms and draws.n
     ]
-    if not found:
+    answering = {label for label, _, _ in found}
+    silent = [method for method in methods if method not in answering]
+    if silent or not found:
+        by = f" of {', '.join(silent)}" if silent else ""
         raise InvalidInput(
-            f"expected usable rows for '{name}' in condition {cell}, got none; choose another term"
+            f"expected usable rows for '{name}'{by} in condition {cell}, got none; choose another term"
+            + (" or leave it out" if silent else "")
         )
     return found
 
@@ -233,14 +317,51 @@ def _thinned(n: int) -> Ints:
     return np.unique(np.linspace(0, n - 1, min(n, MOST)).round().astype(np.int64))
 
 
-def _title(results: Results, cell: int, term: str | None) -> str:
-    of = f", first {PART:,} replications" if results.experiment.replications > PART else ""
-    return f"{term_of(results, cell, term)} with {condition(results.experiment.levels[cell])}{of}"
+def _refuse_unknown_truth(results: Results, chosen: Chosen, cell: int, term: str | None) -> None:
+    if not all(np.isfinite(draws.truth[k]).all() for _, draws, k in chosen):
+        raise InvalidInput(
+            f"expected a term with a known true value, got '{term_of(results, cell, term)}'; choose another term, or "
+            "draw se-estimate, methods or p-values, which need none"
+        )
 
 
-def _by_method(chart: Chart, made: list[Record]) -> Chart:
-    order = list(dict.fromkeys(record["estimator"] for record in made))
-    across = min(len(order), 4)
-    facet = alt.Facet("estimator:N", title=None, sort=order)
-    done: Chart = chart.facet(facet=facet, columns=across, data=inline(made))
+def _where(results: Results, cell: int) -> list[str]:
+    """Return which data sets are shown: the condition, and where a long run is cut."""
+    words = condition(results.experiment.levels[cell])
+    of = f" First {PART:,} data sets." if results.experiment.replications > PART else ""
+    return [f"Condition {cell}: {words}.{of}"]
+
+
+def _header(label: str, n: int, more: str = "") -> str:
+    """Return a panel's header: the method, in lines that fit, and its number of fits."""
+    drawn = f"{MOST:,} of {plural(n, 'fit')}" if n > MOST else plural(n, "fit")
+    return "\n".join([*wrapped(label, SMALL), f"{drawn}{more}"])
+
+
+def _headers(chosen: Chosen, notes: Mapping[str, str] | None = None) -> dict[str, str]:
+    return {label: _header(label, draws.n, (notes or {}).get(label, "")) for label, draws, _ in chosen}
+
+
+def wrapped(text: str, width: float) -> list[str]:
+    """Return text in lines of at most a width, px, in the size of headers; names break at hyphens."""
+    return textwrap.wrap(text, max(int(width / LETTER), 8)) or [text]
+
+
+def _title(head: str, lines: Sequence[str], width: float) -> alt.TitleParams:
+    """Return a figure's title with lines below it, wrapped at the figure's width."""
+    below = [part for line in lines for part in wrapped(line, width)]
+    return alt.TitleParams(text=wrapped(head, width), subtitle=below, subtitlePadding=4, offset=14)
+
+
+def _by_method(
+    chart: Chart, made: list[Record], headers: Mapping[str, str], head: str, lines: Sequence[str]
+) -> Chart:
+    """Return one panel a method, under one title."""
+    across = min(len(headers), ACROSS)
+    values = [record | {"panel": headers[record["estimator"]]} for record in made]
+    header = alt.Header(labelExpr="split(datum.label, '\\n')", labelPadding=6)
+    facet = alt.Facet("panel:N", title=None, sort=list(headers.values()), header=header)
+    title = _title(head, lines, across * (SMALL + 50))
+    panels = chart.facet(facet=facet, columns=across, data=inline(values)).resolve_axis(x="independent")
+    done: Chart = panels.properties(title=title)
     return done

@@ -1,17 +1,26 @@
-"""Every kind of figure by name: what ``nestbench plot --kind`` draws and what a notebook can ask for."""
+"""Every kind of figure, declared: its name, what it shows and what can be chosen. The one place that says so.
+
+``nestbench plot`` draws and describes what stands here, a notebook calls `figure`. Nothing heavy is imported: the help
+is made from this.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import pandas as pd
+from nestbench.sim.errors import InvalidInput, unknown_name
 
-from nestbench.experiments.results import Results
-from nestbench.reports.figures import curves, draws, fits, panels
-from nestbench.reports.figures.theme import Chart
-from nestbench.reports.measures.performance import performance_table
-from nestbench.sim.errors import unknown_name
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nestbench.experiments.experiment import Experiment
+    from nestbench.experiments.results import Results
+    from nestbench.reports.figures.theme import Chart
+
+TERM, CELL, METHODS, MEASURE = "term", "condition", "methods", "measure"
+"""What can be chosen of a figure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,30 +28,60 @@ class Wish:
     """What is asked of a figure: a term, a condition's number, methods, a measure; each may be left open."""
 
     term: str | None = None
-    cell: int = 0
+    cell: int | None = None
     methods: Sequence[str] = ()
     measure: str | None = None
 
+    def asked(self) -> dict[str, object]:
+        """Return what isn't left open."""
+        every = {TERM: self.term, CELL: self.cell, METHODS: self.methods or None, MEASURE: self.measure}
+        return {name: value for name, value in every.items() if value is not None}
 
-Table = Callable[[], pd.DataFrame]
-Kind = Callable[[Results, Table, Wish], Chart]
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of figure.
+
+    Attributes
+    ----------
+    says : str
+        What it shows.
+    uses : frozenset of str
+        What can be chosen of it: `TERM`, `CELL`, `METHODS`, `MEASURE`.
+    measure : str
+        The measure it shows, by default where one can be chosen; ``share_`` and ``seconds_`` are those of whole fits.
+    replications : bool
+        Whether it shows single replications of one condition instead of the performance table.
+    """
+
+    says: str
+    uses: frozenset[str]
+    measure: str = ""
+    replications: bool = False
+
+
+_PANELS = frozenset({TERM, CELL, METHODS})
+_FITS = frozenset({CELL, METHODS})
+_ACROSS = frozenset({TERM, METHODS, MEASURE})
 
 KINDS: Mapping[str, Kind] = {
-    "coverage": lambda r, t, w: panels.coverage(t(), r.experiment, w.term),
-    "bias": lambda r, t, w: panels.bias(t(), r.experiment, w.term),
-    "se-error": lambda r, t, w: panels.se_error(t(), r.experiment, w.term),
-    "rejection": lambda r, t, w: panels.rejection(t(), r.experiment, w.term),
-    "zip": lambda r, t, w: draws.zip_plot(r, w.cell, w.term, w.methods),
-    "nested-loop": lambda r, t, w: curves.nested_loop(t(), r.experiment, w.measure or "coverage", w.term),
-    "lollipop": lambda r, t, w: curves.lollipop(t(), r.experiment, w.measure or "bias", w.term),
-    "se-estimate": lambda r, t, w: draws.se_against_estimate(r, w.cell, w.term, w.methods),
-    "methods": lambda r, t, w: draws.method_against_method(r, w.cell, w.term, w.methods),
-    "p-values": lambda r, t, w: draws.p_value_ecdf(r, w.cell, w.term, w.methods),
-    "power": lambda r, t, w: curves.power_curves(t(), r.experiment, w.measure or "rejection", w.term),
-    "runtime": lambda r, t, w: fits.runtime(t(), r.experiment),
-    "runtime-size": lambda r, t, w: curves.runtime_curves(t(), r.experiment),
-    "frontier": lambda r, t, w: curves.frontier(t(), r.experiment, w.term),
-    "failures": lambda r, t, w: fits.failures(t(), r.experiment),
+    "coverage": Kind("share of intervals that hold the true value", _PANELS, "coverage"),
+    "bias": Kind("mean error of the estimates", _PANELS, "bias"),
+    "se-error": Kind("standard errors against the spread of the estimates", _PANELS, "se_error"),
+    "rejection": Kind("type I error or power", _PANELS, "rejection"),
+    "lollipop": Kind("a measure's distance from its ideal", _PANELS | {MEASURE}, "bias"),
+    "nested-loop": Kind("a measure over all conditions on one axis", _ACROSS, "coverage"),
+    "power": Kind("a measure against a numeric factor", _ACROSS, "rejection"),
+    "zip": Kind("every interval, by distance from the truth", _PANELS, replications=True),
+    "se-estimate": Kind("standard error against estimate", _PANELS, replications=True),
+    "methods": Kind("estimates of each method against the first one's", _PANELS, replications=True),
+    "p-values": Kind("distribution of the p-values", _PANELS, replications=True),
+    "failures": Kind("fits that were not OK, by status", _FITS, "share_"),
+    "runtime": Kind("milliseconds a fit in the run", _FITS, "seconds_"),
+    "runtime-size": Kind(
+        "milliseconds a fit in the run against the number of students", frozenset({METHODS}), "seconds_"
+    ),
+    "frontier": Kind("coverage against runtime", _PANELS, "coverage"),
 }
 
 
@@ -50,9 +89,64 @@ def figure(results: Results, kind: str, wish: Wish | None = None, table: pd.Data
     """Return one figure of a run as an Altair chart.
 
     `table` is the performance table when the caller has it; kinds that show single replications don't need one.
+
+    Raises
+    ------
+    InvalidInput
+        A kind, term, condition, method or measure that there isn't, a choice the kind has no use for, or nothing to
+        draw.
     """
+    from nestbench.reports.figures.drawing import draw
+
     if kind not in KINDS:
         raise unknown_name("kind of figure", kind, KINDS)
-    return KINDS[kind](
-        results, lambda: performance_table(results) if table is None else table, wish or Wish()
-    )
+    wish = wish or Wish()
+    check(kind, wish, results.experiment)
+    return draw(results, kind, wish, table)
+
+
+def check(kind: str, wish: Wish, experiment: Experiment) -> None:
+    """Refuse what a kind has no use for, and conditions, methods and measures that there aren't."""
+    for name, value in wish.asked().items():
+        if name not in KINDS[kind].uses:
+            got = f"'{value}'" if isinstance(value, str) else value
+            got = ", ".join(value) if isinstance(value, (list, tuple)) else got
+            raise InvalidInput(
+                f"expected no choice of {name} for the figure '{kind}', got {got}; leave it out, or draw one of "
+                f"{', '.join(users(name))}"
+            )
+    cells = len(experiment.cells)
+    if wish.cell is not None and not 0 <= wish.cell < cells:
+        raise InvalidInput(f"expected a condition from 0 to {cells - 1}, got {wish.cell}")
+    labels = [estimator.label for estimator in experiment.estimators]
+    for method in wish.methods:
+        if method not in labels:
+            raise unknown_name("method", method, labels)
+    if wish.measure is not None:
+        from nestbench.reports.measures.declared import measure_named
+
+        measure_named(wish.measure)
+
+
+def users(name: str) -> list[str]:
+    """Return the kinds of which something can be chosen."""
+    return [kind for kind, declared in KINDS.items() if name in declared.uses]
+
+
+def described() -> str:
+    """Return every kind with what it shows."""
+    return "; ".join(f"{name}: {kind.says}" for name, kind in KINDS.items()) + "."
+
+
+def used_by(name: str) -> str:
+    """Return the kinds of which something can be chosen, in words: named, or as all but those named."""
+    having = users(name)
+    lacking = [kind for kind in KINDS if kind not in having]
+    if not lacking:
+        return "every kind"
+    return _list(having) if len(having) <= len(lacking) else f"all kinds but {_list(lacking)}"
+
+
+def _list(names: Iterable[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last

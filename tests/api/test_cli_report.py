@@ -77,6 +77,16 @@ def test_plot_writes_a_file(run: Path, tmp_path: Path) -> None:
     )
 
 
+def test_plot_refuses_what_it_cannot_show(run: Path, tmp_path: Path) -> None:
+    file = tmp_path / "none.svg"
+    for arguments, words in (
+        (["--term", "ressources"], "unknown term with coverage 'ressources'. Did you mean 'resources'?"),
+        (["--kind", "lollipop", "--measure", "cov"], "unknown measure 'cov'."),
+    ):
+        assert words in nestbench("plot", run, *arguments, "-o", file, code=2)
+        assert not file.exists()
+
+
 def test_compare_and_query(run: Path) -> None:
     assert "0 of " in nestbench("compare", run, run)
     pytest.importorskip("duckdb", reason="the extra nestbench[query] isn't installed")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,26 @@ import numpy as np
 import pandas as pd
 import pytest
 import vl_convert
+from hypothesis import given
+from hypothesis import strategies as st
 
+from nestbench.reports.figures.clipping import half_width
 from nestbench.reports.figures.curves import slope_of
-from nestbench.reports.figures.kinds import KINDS, Wish, figure
+from nestbench.reports.figures.drawing import FROM_REPLICATIONS, FROM_TABLE
+from nestbench.reports.figures.kinds import (
+    CELL,
+    KINDS,
+    MEASURE,
+    METHODS,
+    TERM,
+    Wish,
+    described,
+    figure,
+    used_by,
+)
 from nestbench.reports.figures.theme import DARK, LIGHT, dressed, in_dark, write_chart
 from nestbench.reports.measures.performance import performance_table
+from nestbench.reports.words.wording import condition
 from nestbench.sim.errors import InvalidInput
 from tests.reports.synthetic import FakeResults, school_study
 
@@ -29,6 +46,12 @@ def table(study: FakeResults) -> pd.DataFrame:
     return performance_table(study)
 
 
+@pytest.fixture(scope="module")
+def small() -> tuple[FakeResults, pd.DataFrame]:
+    found = school_study(reps=20, schools=(6, 30), icc=(0.2,))
+    return found, performance_table(found)
+
+
 def values_in(spec: Any) -> list[dict[str, Any]]:
     """All inline records of a specification."""
     if isinstance(spec, dict):
@@ -37,9 +60,14 @@ def values_in(spec: Any) -> list[dict[str, Any]]:
     return [r for x in spec for r in values_in(x)] if isinstance(spec, list) else []
 
 
+def at(kind: str, cell: int) -> Wish:
+    """A condition, where one can be chosen."""
+    return Wish(cell=cell if CELL in KINDS[kind].uses else None)
+
+
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_every_kind_draws(kind: str, study: FakeResults, table: pd.DataFrame) -> None:
-    text = vl_convert.vegalite_to_svg(dressed(figure(study, kind, Wish(cell=1), table)))
+    text = vl_convert.vegalite_to_svg(dressed(figure(study, kind, at(kind, 1), table)))
     assert text.startswith("<svg")
     assert "NaN" not in text
     assert "mixedlm" in text
@@ -48,7 +76,7 @@ def test_every_kind_draws(kind: str, study: FakeResults, table: pd.DataFrame) ->
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_every_kind_follows_the_schema(kind: str, study: FakeResults, table: pd.DataFrame) -> None:
     """Nothing is validated where figures are written, so it is done here."""
-    figure(study, kind, Wish(cell=1), table).to_dict(validate=True)
+    figure(study, kind, at(kind, 1), table).to_dict(validate=True)
 
 
 def test_coverage_records_are_those_of_the_table(study: FakeResults, table: pd.DataFrame) -> None:
@@ -76,6 +104,67 @@ def test_zip_plot_sorts_by_distance_and_marks_misses(study: FakeResults) -> None
     z = [abs(r["value"] - 0.5) / (r["high"] - r["low"]) for r in rows]
     assert z == sorted(z)
     assert all((r["covers"] == "covers") == (r["low"] <= 0.5 <= r["high"]) for r in rows)
+
+
+@st.composite
+def methods_ends(draw: st.DrawFn) -> list[np.ndarray]:
+    """Distances of interval ends: methods on one scale, a few ends thousands of times as far, or infinite."""
+    base = draw(st.sampled_from([1e-3, 1.0, 500.0]))
+    made = []
+    for _ in range(draw(st.integers(1, 8))):
+        far = base * np.random.default_rng(draw(st.integers(0, 999))).lognormal(0.0, 0.4, 100)
+        far[: draw(st.integers(0, 8))] = draw(st.sampled_from([1e4 * base, np.inf]))
+        made.append(far)
+    return made
+
+
+@given(methods_ends())
+def test_a_rare_huge_interval_leaves_the_others_room(ends: list[np.ndarray]) -> None:
+    half = half_width(ends)
+    for far in ends:
+        near = far[far < 100 * np.median(far)]
+        assert (far <= half).mean() >= 0.9  # at most a tenth of a method's intervals are cut
+        assert half <= 12 * np.median(near)  # and what is usual can be seen
+    alone = half_width([far[far < 100 * np.median(far)] for far in ends])
+    assert alone == pytest.approx(half, rel=0.6)
+
+
+@pytest.mark.parametrize(
+    ("ends", "half"),
+    [
+        ([np.full(20, np.inf)], 0.0),
+        ([np.empty(0)], 0.0),
+        ([], 0.0),
+        ([np.full(20, np.inf), np.full(20, 2.0)], 2.0),
+        ([np.array([1.0, 1.0, 1.1, np.inf, np.inf, np.inf])], 1.1),
+        ([np.full(20, 1.0), np.full(20, 4.0)], 4.0),
+    ],
+)
+def test_half_width_of_special_cases(ends: list[np.ndarray], half: float) -> None:
+    assert half_width(ends) == half
+
+
+def test_zip_plot_marks_and_counts_what_it_cuts(study: FakeResults) -> None:
+    """Two intervals of thousands of widths: arrows at both edges, the header says how many, the rest is drawn whole."""
+    found = dict(study.cells[1])
+    low, high = found["ols"].lower.copy(), found["ols"].upper.copy()
+    low[3], high[3], low[7] = -1e4, 1e4, -np.inf
+    found["ols"] = replace(found["ols"], lower=low, upper=high)
+    spoilt = FakeResults(study.experiment, [study.cells[0], found, *study.cells[2:]])
+    spec = dressed(figure(spoilt, "zip", Wish(term="age", cell=1)))
+    drawn = [r for r in values_in(spec) if r.get("estimator") == "ols"]
+    cut = {r["replication"]: r for r in drawn if "cut_left" in r or "cut_right" in r}
+    assert set(cut) == {3, 7}
+    assert {"cut_left", "cut_right"} <= set(cut[3])
+    assert "cut_right" not in cut[7]
+    assert cut[7]["interval"].startswith("-inf to ")
+    assert {r["panel"] for r in drawn} == {"ols\n60 fits, 2 cut"}
+    others = [r for r in values_in(spec) if "left" in r and (r["estimator"], r["replication"]) != ("ols", 3)]
+    assert max(r["right"] for r in others) - min(r["left"] for r in others) < 10 * np.median(
+        [r["right"] - r["left"] for r in others]
+    )
+    assert any("reach beyond" in line for line in spec["title"]["subtitle"])
+    assert "NaN" not in vl_convert.vegalite_to_svg(spec)
 
 
 def test_p_value_curve_ends_at_one(study: FakeResults) -> None:
@@ -109,6 +198,81 @@ def test_files_by_extension(suffix: str, study: FakeResults, table: pd.DataFrame
     assert path.read_bytes().lstrip()[: len(start)].lower() == start.lower()
     if suffix == "json":
         assert json.loads(path.read_text())["$schema"].startswith("https://vega.github.io/schema/vega-lite")
+
+
+OPTIONS: dict[str, list[Any]] = {
+    "term": ["age", "(icc)", "resurces", "*"],
+    "cell": [1, 9, -1],
+    "methods": [("mixedlm", "ols", "ols"), ("dummies-cr1s-z",), ("olz",)],
+    "measure": ["rmse", "type_s", "cov", "se_ratio"],
+}
+USED = {"term": TERM, "cell": CELL, "methods": METHODS, "measure": MEASURE}
+
+
+def honoured(name: str, value: Any, spec: dict[str, Any], study: FakeResults) -> None:
+    """Assert that a figure shows what was chosen, by what is in it."""
+    made = [r for r in values_in(spec) if "estimator" in r]
+    assert made
+    title = json.dumps(spec.get("title", ""))
+    if name == "methods":
+        shown = {r["estimator"].split(" (")[0] for r in made}
+        against = title.rpartition("against those by ")[
+            2
+        ]  # the figure of methods names its first one in the title
+        seen = shown | ({value[0]} if against.startswith(value[0]) else set())
+        assert seen == set(value) or (seen < set(value) and "status" in made[0])
+    if name == "cell":
+        words = condition(study.experiment.levels[value])
+        assert words in title or {r["condition"] for r in made} == {words}
+    if name == "term" and "term" in made[0]:
+        assert {r["term"] for r in made} == {value}
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("name", list(OPTIONS))
+def test_every_choice_is_honoured_or_refused(
+    kind: str, name: str, small: tuple[FakeResults, pd.DataFrame]
+) -> None:
+    """Never an empty picture, never a choice passed over: for every kind, option and value."""
+    study, table = small
+    for value in OPTIONS[name]:
+        try:
+            spec = dressed(figure(study, kind, Wish(**{name: value}), table))
+        except InvalidInput as error:
+            words = str(error)
+            if USED[name] not in KINDS[kind].uses:
+                assert f"no choice of {USED[name]} for the figure '{kind}'" in words
+            elif value in ("resurces", "olz", ("olz",), "cov"):
+                assert re.search(r"unknown (term|method|measure).*(Did you mean|Known)", words)
+            else:
+                assert value not in ("age", 1, ("mixedlm", "ols", "ols"), "rmse"), words
+                assert "expected" in words or "unknown" in words
+            continue
+        assert USED[name] in KINDS[kind].uses
+        assert value not in ("resurces", "*", 9, -1, ("olz",), "cov", "se_ratio")
+        honoured(name, value, spec, study)
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_nothing_is_drawn_from_nothing(kind: str, study: FakeResults) -> None:
+    empty = FakeResults(study.experiment, [{} for _ in study.cells])
+    with pytest.raises(InvalidInput, match="expected"):
+        figure(empty, kind)
+
+
+def test_figures_of_replications_start_with_the_first_condition_that_was_run(study: FakeResults) -> None:
+    late = FakeResults(study.experiment, [{}, {}, *study.cells[2:]])
+    for kind in ("zip", "se-estimate", "methods", "p-values"):
+        assert "Condition 2: 30 schools and ICC 0." in json.dumps(dressed(figure(late, kind))["title"])
+
+
+def test_what_is_declared_is_what_can_be_drawn() -> None:
+    assert set(KINDS) == set(FROM_TABLE) | set(FROM_REPLICATIONS)
+    assert {name for name, kind in KINDS.items() if kind.replications} == set(FROM_REPLICATIONS)
+    assert all(name in described() for name in KINDS)
+    assert used_by(MEASURE) == "lollipop, nested-loop and power"
+    assert used_by(TERM) == "all kinds but failures, runtime and runtime-size"
+    assert used_by(METHODS) == "every kind"
 
 
 def test_errors_say_what_is_there(study: FakeResults, table: pd.DataFrame, tmp_path: Path) -> None:
