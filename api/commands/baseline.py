@@ -14,7 +14,9 @@ def baseline(
     replications: Annotated[
         int,
         typer.Option(
-            min=0, help="Replications per cell and method that can be told apart later: 8 characters each."
+            min=0,
+            help="Replications per cell and method that are kept, to be told apart on the same data and tested against "
+            "those of other data: about 8 characters each, and 6 a term.",
         ),
     ] = 1000,
     sample: Annotated[int, typer.Option(min=0, help="Replications whose numbers are kept to be read.")] = 2,

@@ -1,9 +1,9 @@
 """The accuracy of a run as a small file: what `nestbench baseline` writes and `nestbench check` compares with.
 
 A `Baseline` holds, per cell x estimator: measures with their MCSE and n, statuses by replication, a digest of
-all numbers, codes that tell later which replications moved (`reports.fingerprint`), and the numbers of a few
-replications to read. It also holds what says whether a comparison is fair: keys of cells, seed, versions of
-estimators and packages.
+all numbers, codes that tell later which replications moved (`fingerprint`), the replications themselves, rounded, to
+be permuted with those of another run (`kept`), and the numbers of a few replications to read. It also holds what says
+whether a comparison is fair: keys of cells, seed, versions of estimators and packages.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nestbench.estimators.agreement import SUBJECT, SUBJECTS
 from nestbench.estimators.estimates import Estimates
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.results import Results
 from nestbench.experiments.toml.plain import to_plain
 from nestbench.reports.accuracy import fingerprint
 from nestbench.reports.accuracy.fingerprint import Codes, Scales
+from nestbench.reports.accuracy.kept import Kept, kept_of
 from nestbench.reports.measures.performance import performance_of_cell
 from nestbench.sim.batch import Ints
 from nestbench.sim.cell import Cell
@@ -41,7 +43,9 @@ KEPT = (
 PACKAGES = ("nestbench", "statsmodels", "numpy", "scipy", "numba")
 """Packages whose versions a baseline keeps."""
 
-CODED_REPLICATIONS = 1000
+KEPT_REPLICATIONS = 1000
+MOST_KEPT = 4000
+"""Replications of a run that are compared with a baseline on other data sets."""
 SAMPLED_REPLICATIONS = 2
 SAMPLED_COLUMNS = ("estimate", "std_error", "df", "p_value")
 
@@ -51,7 +55,7 @@ Value = tuple[float, float, int]
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """An estimator as it was: its version, the engine that ran, its agreement class (or ``none``)."""
+    """An estimator as it was: its version, the engine that ran, its agreement class (or ``subject``, ``none``)."""
 
     version: int
     engine: str
@@ -61,6 +65,15 @@ class Method:
     def rtol(self) -> float:
         """Relative tolerance between two computations of the same data set."""
         return fingerprint.tolerance(self.agreement)
+
+    @property
+    def determined(self) -> bool:
+        """Whether data and code determine the numbers up to `rtol`: on every processor, in whatever last bits.
+
+        Not where an optimiser's path decides where it stops: statsmodels' own, and the reference engines of implicit
+        methods. Methods of users' own count as determined.
+        """
+        return self.agreement != SUBJECT and (self.agreement, self.engine) != ("implicit", "reference")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,6 +96,10 @@ class Record:
         Term -> scales of its numbers in the codes.
     codes : mapping
         Part -> codes of the first replications, uint16.
+    rows : int
+        Number of first replications in `kept`.
+    kept : mapping
+        Term -> its first replications, rounded.
     sample : mapping
         Term -> column -> numbers of the first few replications.
     """
@@ -94,6 +111,8 @@ class Record:
     df: Mapping[str, tuple[float, float]]
     scales: Scales
     codes: Mapping[str, Codes]
+    rows: int
+    kept: Mapping[str, Kept]
     sample: Mapping[str, Mapping[str, list[float]]]
 
 
@@ -144,7 +163,7 @@ class Baseline:
 
 
 def baseline_of(
-    results: Results, codes: int = CODED_REPLICATIONS, sample: int = SAMPLED_REPLICATIONS
+    results: Results, codes: int = KEPT_REPLICATIONS, sample: int = SAMPLED_REPLICATIONS
 ) -> Baseline:
     """Return the accuracy of a run.
 
@@ -152,7 +171,7 @@ def baseline_of(
     ----------
     results : Results
     codes : int
-        Replications per cell and estimator that keep codes: 6 bytes each.
+        Replications per cell and estimator that are kept: 6 bytes each, and about 5 for each term.
     sample : int
         Replications whose numbers are kept to be read.
     """
@@ -192,9 +211,20 @@ def cell_record(experiment: Experiment, number: int, records: Mapping[str, Recor
 
 
 def record_of(
-    estimates: Estimates, cell: Cell, rtol: float, scales: Scales, codes: int, sample: int = 0
+    estimates: Estimates,
+    cell: Cell,
+    rtol: float,
+    scales: Scales,
+    codes: int,
+    sample: int = 0,
+    like: Record | None = None,
 ) -> Record:
-    """Return the record of one estimator in one cell, its codes on the given scales."""
+    """Return the record of one estimator in one cell, its codes on the given scales.
+
+    With `like`, a baseline's record, its replications are kept on the baseline's grids, and as many as `MOST_KEPT`.
+    """
+    rows = min(estimates.size, codes if like is None else max(like.rows, MOST_KEPT))
+    grids = None if like is None else {term: kept.grid for term, kept in like.kept.items()}
     return Record(
         replications=estimates.replications,
         status=estimates.status,
@@ -203,6 +233,8 @@ def record_of(
         df=df_ranges(estimates),
         scales=scales,
         codes={part: c[:codes] for part, c in fingerprint.codes_of(estimates, scales, rtol).items()},
+        rows=rows,
+        kept=kept_of(estimates, cell, rows, grids),
         sample=_sample(estimates, sample),
     )
 
@@ -232,7 +264,11 @@ def df_ranges(estimates: Estimates) -> dict[str, tuple[float, float]]:
 def methods_of(experiment: Experiment) -> dict[str, Method]:
     """Return the experiment's estimators as they are now, by label."""
     return {
-        e.label: Method(e.version, e.engine_name(experiment.engine), str(e.agreement or "none"))
+        e.label: Method(
+            e.version,
+            e.engine_name(experiment.engine),
+            SUBJECT if e.name in SUBJECTS else str(e.agreement or "none"),
+        )
         for e in experiment.estimators
     }
 

@@ -1,8 +1,8 @@
 """Baselines as files: versioned JSON that people can read and diff.
 
-Format 1. Numbers have 9 significant digits; missing is null, infinity the text "inf". Replication numbers are
-texts of ranges ("0-99 120"). Statuses list the replications that are not OK. `codes` are base64
-(`reports.fingerprint`).
+Format 2. Numbers have 9 significant digits; missing is null, infinity the text "inf". Replication numbers are
+texts of ranges ("0-99 120"). Statuses list the replications that are not OK. `codes` (`fingerprint`) and `kept`
+(`kept`) are base64. Format 1 lacked `kept`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from nestbench.estimators.estimates import FitStatus
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.storing.files import write_atomically
 from nestbench.experiments.toml.plain import from_plain
-from nestbench.reports.accuracy import fingerprint
+from nestbench.reports.accuracy import fingerprint, kept
 from nestbench.reports.accuracy.baseline import Baseline, CellRecord, Method, Record, Value
+from nestbench.reports.accuracy.kept import Grid
 from nestbench.sim.batch import Ints
 from nestbench.sim.errors import InvalidInput, StoreError
 
-FORMAT, VERSION = "nestbench-accuracy", 1
+FORMAT, VERSION = "nestbench-accuracy", 2
 _WIDTH = 150
 
 
@@ -145,6 +146,11 @@ def _record_content(record: Record) -> dict[str, Any]:
         "df": {term: list(span) for term, span in record.df.items()},
         "scales": {term: list(pair) for term, pair in record.scales.items()},
         "codes": {part: fingerprint.to_text(codes) for part, codes in record.codes.items()},
+        "rows": record.rows,
+        "kept": {
+            term: [k.grid.centre, k.grid.scale, k.grid.std_error, kept.to_text(k)]
+            for term, k in record.kept.items()
+        },
         "sample": {term: dict(columns) for term, columns in record.sample.items()},
     }
 
@@ -186,6 +192,11 @@ def _record(content: Mapping[str, Any]) -> Record:
         df={term: (_float(low), _float(high)) for term, (low, high) in content["df"].items()},
         scales={term: (float(a), float(b)) for term, (a, b) in content["scales"].items()},
         codes={part: fingerprint.from_text(text) for part, text in content["codes"].items()},
+        rows=int(content["rows"]),
+        kept={
+            term: kept.from_text(text, Grid(*map(float, numbers)))
+            for term, (*numbers, text) in content["kept"].items()
+        },
         sample={
             term: {name: [_float(v) for v in values] for name, values in columns.items()}
             for term, columns in content["sample"].items()

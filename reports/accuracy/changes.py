@@ -14,14 +14,20 @@ A change of a measure *matters* when it is larger than the measure's margin:
 
 It is *worse* when the measure ends farther from its target, *better* when nearer: bias from 0, empirical SE
 the smaller the better, model SE from the empirical SE, coverage from the nominal level, rejection from alpha
-where the true value is 0, usable share from 1 (then the marks are *new failure* and *fixed*). Power and
-interval width have no target: they are *changed*. A df that was one constant and is another has no direction
-either, but nothing random can do that: it is a *new df*, and fails a check until the baseline is written anew.
+where the true value is 0, usable share from 1 (then the marks are *new failure* and *fixed*). Which side of its target
+a measure is on is itself known with Monte Carlo error only: after a move of delta it is farther from it if the midpoint
+of before and after lies on the side it moved to, so the direction is claimed where the midpoint is more than
+`SURE` Monte Carlo errors from the target, and the mark is *changed* otherwise. Power and interval width have no
+target: they are *changed*. A df that was one constant and is another has no direction either, but nothing random can do
+that: it is a *new df*.
+
+Numbers of single replications that are not what they were are *changed* where they are determined by the data
+(`baseline.Method.determined`) and nothing else differs, and *moved* otherwise, which fails no check.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -38,12 +44,13 @@ class Mark(StrEnum):
     NEW_FAILURE = "new failure"
     NEW_DF = "new df"
     CHANGED = "changed"
+    MOVED = "moved"
     NOT_COMPARABLE = "not comparable"
     BETTER = "better"
     FIXED = "fixed"
 
 
-FAILING = (Mark.WORSE, Mark.NEW_FAILURE, Mark.NEW_DF)
+FAILING = (Mark.WORSE, Mark.NEW_FAILURE, Mark.NEW_DF, Mark.CHANGED)
 """Marks that make a check fail, unless others are asked for."""
 
 MARGINS: Mapping[str, float] = {
@@ -55,6 +62,9 @@ MARGINS: Mapping[str, float] = {
     "rejection": 0.01,
     "usable_share": 0.001,
 }
+
+SURE = 3.0
+"""Monte Carlo errors between the midpoint of a change and the target that make its direction known."""
 
 RATIOS = frozenset({"empirical_se", "model_se", "interval_width"})
 SHARES = frozenset({"coverage", "rejection", "usable_share"})
@@ -76,7 +86,7 @@ class Change:
     before, after : Value or None
         (value, MCSE, n).
     p_value : float or None
-        Holm-adjusted; None where the data sets are the same and nothing is random.
+        Adjusted for all tests of the check; None where the data sets are the same and nothing is random.
     detail : str
         What moved, in words.
     replications : tuple of int
@@ -98,18 +108,38 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a measure's target depends on: true value, size of the tests, empirical SE before and after."""
+    """What a measure's difference and target depend on.
+
+    Attributes
+    ----------
+    truth, alpha : float
+        True value; size of the tests.
+    spread : float
+        Empirical SE: the baseline's, or on other data the root mean square of both.
+    ratio_before, ratio_after : Value
+        Relative error of the standard error in percent (the measure `se_error`).
+    same_data : bool
+        Whether both runs saw the same data sets, so that their Monte Carlo errors are nearly the same error.
+    """
 
     truth: float
     alpha: float
-    spread_before: float
-    spread_after: float
+    spread: float
+    ratio_before: Value
+    ratio_after: Value
+    same_data: bool
 
-    @property
-    def pooled(self) -> Context:
-        """The same with the root mean square of the two empirical SEs: one yardstick when both are noisy."""
-        spread = float(np.sqrt(0.5 * (self.spread_before**2 + self.spread_after**2)))
-        return Context(self.truth, self.alpha, spread, spread)
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A move of a measure: its size, and how far the midpoint of before and after is from the target, with its MCSE.
+
+    `midpoint` is NaN for a measure without a target.
+    """
+
+    delta: float
+    midpoint: float
+    mcse: float
 
 
 def difference(measure: str, before: Value, after: Value, context: Context) -> tuple[float, float]:
@@ -122,37 +152,51 @@ def difference(measure: str, before: Value, after: Value, context: Context) -> t
             share = np.divide(n0 * v0 + n1 * v1, n0 + n1)
             inverse = np.divide(1.0, n0) + np.divide(1.0, n1)
             return v1 - v0, float(np.sqrt(max(share * (1.0 - share), 0.0) * inverse))
-        unit = context.spread_before
-        return float(np.divide(v1 - v0, unit)), float(np.divide(np.hypot(m0, m1), unit))
+        return float(np.divide(v1 - v0, context.spread)), float(np.divide(np.hypot(m0, m1), context.spread))
 
 
-def distances(measure: str, before: float, after: float, context: Context) -> tuple[float, float] | None:
-    """Return how far a measure was and is from its target; None where it has none."""
-    if measure == "bias":
-        return abs(before), abs(after)
+def move_of(measure: str, before: Value, after: Value, context: Context) -> Move:
+    """Return a measure's move and where its midpoint lies, both on the measure's own scale."""
+    delta, error = difference(measure, before, after, context)
     if measure == "empirical_se":
-        return before, after
-    if measure == "model_se":
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratios = np.log([before / context.spread_before, after / context.spread_after])
-        return abs(float(ratios[0])), abs(float(ratios[1]))
-    if measure == "coverage":
-        return abs(before - (1.0 - context.alpha)), abs(after - (1.0 - context.alpha))
-    if measure == "rejection" and context.truth == 0:
-        return abs(before - context.alpha), abs(after - context.alpha)
-    return (1.0 - before, 1.0 - after) if measure == "usable_share" else None
-
-
-def judged(measure: str, gap: float | None) -> Mark:
-    """Return the mark of a change that matters; `gap` is how much farther from its target the measure is now."""
-    if gap is None or gap == 0 or np.isnan(gap):
-        return Mark.CHANGED
+        return Move(delta, delta, error)
     if measure == "usable_share":
-        return Mark.NEW_FAILURE if gap > 0 else Mark.FIXED
-    return Mark.WORSE if gap > 0 else Mark.BETTER
+        return Move(delta, -abs(delta), 0.0)
+    if measure == "bias":
+        pairs = [(v / context.spread, m / context.spread) for v, m, _ in (before, after)]
+    elif measure == "model_se":
+        pairs = [_log_ratio(value) for value in (context.ratio_before, context.ratio_after)]
+    elif measure == "coverage" or (measure == "rejection" and context.truth == 0):
+        target = context.alpha if measure == "rejection" else 1.0 - context.alpha
+        pairs = [(v - target, _share_error(v, n)) for v, _, n in (before, after)]
+    else:
+        return Move(delta, np.nan, np.nan)
+    (d0, m0), (d1, m1) = pairs
+    mcse = (m0 + m1) / 2.0 if context.same_data else float(np.hypot(m0, m1)) / 2.0
+    return Move(delta, (d0 + d1) / 2.0, mcse)
 
 
-def gap_of(measure: str, before: Value, after: Value, context: Context) -> float | None:
-    """Return the growth of a measure's distance from its target; None where it has none."""
-    found = distances(measure, before[0], after[0], context)
-    return None if found is None else found[1] - found[0]
+def judged(measure: str, moves: Sequence[Move]) -> Mark:
+    """Return the mark of a change that matters, in one cell or, as the mean of several moves, over cells."""
+    delta, midpoint = (float(np.mean([getattr(m, name) for m in moves])) for name in ("delta", "midpoint"))
+    mcse = float(np.sqrt(np.sum([m.mcse**2 for m in moves]))) / len(moves)
+    if not abs(midpoint) > SURE * mcse or delta == 0:
+        return Mark.CHANGED
+    away = delta * midpoint > 0
+    if measure == "usable_share":
+        return Mark.NEW_FAILURE if away else Mark.FIXED
+    if measure == "empirical_se":
+        return Mark.WORSE if delta > 0 else Mark.BETTER
+    return Mark.WORSE if away else Mark.BETTER
+
+
+def _log_ratio(se_error: Value) -> tuple[float, float]:
+    """Return log(model SE / empirical SE) and its MCSE from the relative error in percent."""
+    ratio, mcse = 1.0 + se_error[0] / 100.0, se_error[1] / 100.0
+    return (float(np.log(ratio)), mcse / ratio) if ratio > 0 else (np.nan, np.nan)
+
+
+def _share_error(share: float, n: int) -> float:
+    """Return the error of a share that isn't 0 at 0 or n of n (Agresti & Coull 1998: two hits and two misses more)."""
+    near = (share * n + 2.0) / (n + 4.0)
+    return float(np.sqrt(near * (1.0 - near) / (n + 4.0)))

@@ -5,16 +5,17 @@ Cells are matched by key, estimators by label; what has no counterpart is *not c
 **(a) Same data, same code** (same seed and cell; the estimator's version, its engine and, for reference engines,
 the version of statsmodels as they were). Nothing is random: numbers must agree, replication by replication, within
 the relative tolerance of the estimator's agreement class (`fingerprint.tolerance`). A replication that moved makes
-the pair *changed*; one that lost its usable answer is a *new failure*, one that gained it *fixed*. If both runs
-have the same replications, a measure that differs by more than its margin is *worse* or *better* without any test.
-Otherwise measures are tested as in (b).
+the pair *changed*, unless an optimiser's path decides its numbers (`Method.determined`): then it has *moved*. One that
+lost its usable answer is a *new failure*, one that gained it *fixed*. If both runs have the same replications, a
+measure that differs by more than its margin is *worse* or *better* without any test, *changed* where the direction
+isn't beyond Monte Carlo error. Otherwise, and where an optimiser decides, measures are tested as in (b).
 
-**(b) Other seed or other versions.** Each measure's difference is tested: coverage, rejection and shares of usable
-fits by exact tests (Fisher's; McNemar's for usable fits on the same data), the others by t tests with both Monte
-Carlo errors, as if the runs were independent (conservative when the data are the same). Beside each cell there is a
-test of the mean difference over all cells, which finds small changes that are everywhere. Holm's correction holds
-over all tests of the check, so that a run without any change is flagged with a chance of at most `alpha`. A
-difference is marked only if it is significant *and* larger than its margin (`changes.MARGINS`).
+**(b) Other seed or other versions.** Each measure's difference is tested by permuting replications between the two
+runs (`permuting`): within data sets where these are the same. Beside each cell there is a test of the mean difference
+over all cells, which finds small changes that are everywhere. The largest statistic of all is the reference, so that a
+run without any change is flagged with a chance of at most `alpha`, whatever the number of replications and the tails. A
+difference is marked only if it is significant *and* larger than its margin (`changes.MARGINS`). What a check of this
+size would see is said beside it (`sight`).
 
 Under both rules a df that was one constant and is another is a *new df*, without a test.
 
@@ -42,10 +43,12 @@ from nestbench.reports.accuracy.baseline import (
     versions_of,
 )
 from nestbench.reports.accuracy.changes import FAILING, MARGINS, Change, Mark
+from nestbench.reports.accuracy.permuting import can_show, least_replications
+from nestbench.reports.accuracy.sight import Sight, sights_of
 from nestbench.reports.measures.performance import FIT
 from nestbench.sim.errors import InvalidInput, did_you_mean
 
-ALPHA = 1e-3
+ALPHA = 1e-4
 """Chance, per check, that a run without any change is flagged under rule (b)."""
 
 
@@ -66,7 +69,9 @@ class Check:
         would need more replications to say so.
     alpha : float
     notes : tuple of str
-        What differs between the two runs as such: seeds, versions.
+        What differs between the two runs as such: seeds, versions; and where they are too small to show anything.
+    sights : tuple of Sight
+        What the tests would see with how many replications; empty where nothing was tested on other data.
     """
 
     baseline: str
@@ -79,6 +84,7 @@ class Check:
     settled: int
     alpha: float
     notes: tuple[str, ...]
+    sights: tuple[Sight, ...] = ()
 
     def failing(self, marks: tuple[Mark, ...] = FAILING) -> tuple[Change, ...]:
         """Return the changes whose mark makes the check fail."""
@@ -130,11 +136,12 @@ def check(
         found += diff.df_changes(pair)
         if pair.exact:
             found += moves.failure_changes(pair)
-        if pair.exact and pair.same_replications:
+        if pair.factual:
             found += moves.measure_changes(pair, chosen)
         else:
             hypotheses += diff.hypotheses_of(pair)
     tested = diff.decide(hypotheses, chosen, alpha)
+    fresh = [h.pair for h in hypotheses if not h.pair.same_data]
     order = list(Mark)
     ordered = sorted(_thinned([*found, *tested.changes]), key=lambda change: order.index(change.mark))
     return Check(
@@ -147,8 +154,21 @@ def check(
         tests=tested.tests,
         settled=tested.settled,
         alpha=alpha,
-        notes=tuple(_notes(baseline, results)),
+        notes=(*_notes(baseline, results), *_too_small(fresh, alpha)),
+        sights=tuple(sights_of(fresh, chosen, alpha, tested.tests)),
     )
+
+
+def _too_small(pairs: list[diff.Pair], alpha: float) -> Iterator[str]:
+    """Say where so few replications were compared that no difference at all could be significant in one cell."""
+    sizes = sorted({(p.before.rows, min(p.after.rows, len(p.after.replications))) for p in pairs}, key=min)
+    for then, now in sizes[:1]:
+        if not can_show(then, now, alpha):
+            least = least_replications(alpha)
+            yield (
+                f"too few replications: with {then} of the baseline and {now} of the run no change of one cell can be "
+                f"significant at {alpha:g}; {least} and {least} are the least"
+            )
 
 
 def _margins(own: Mapping[str, float]) -> dict[str, float]:
@@ -199,13 +219,25 @@ def _pairs_of_cell(
         then = baseline.methods[label]
         coded = max((len(codes) for codes in before.codes.values()), default=0)
         keep = int(np.searchsorted(estimates.replications, _last(before, coded), side="right"))
-        after = record_of(estimates, here, then.rtol, before.scales, codes=keep, sample=_sampled(before))
+        after = record_of(estimates, here, then.rtol, before.scales, keep, _sampled(before), like=before)
         reference = "reference" in (then.engine, now[label].engine)
         same_code = then == now[label] and not (
             reference and baseline.versions.get("statsmodels") != packages.get("statsmodels")
         )
         same_data = baseline.seed == experiment.seed
-        pairs.append(diff.Pair(current, label, before, after, same_data, same_code, then.rtol))
+        pairs.append(
+            diff.Pair(
+                cell=current,
+                law=here.law_key,
+                label=label,
+                before=before,
+                after=after,
+                same_data=same_data,
+                same_code=same_code,
+                rtol=then.rtol,
+                determined=then.determined and now[label].determined,
+            )
+        )
     new = [label for label in found if label not in cell.estimators]
     missing += [_gone(cell, label, number, "the baseline has no such estimator") for label in new]
     return pairs, missing

@@ -4,32 +4,44 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
+from collections.abc import Callable
 from typing import Any
 from xml.etree import ElementTree
 
 from nestbench.reports.accuracy.baseline import Value
 from nestbench.reports.accuracy.changes import FAILING, Change, Mark
 from nestbench.reports.accuracy.check import Check
+from nestbench.reports.accuracy.sight import POWER
 
 Marks = tuple[Mark, ...]
+Replayed = str | Callable[[int, int, str], str]
+"""A run directory, or a function of cell, replication and method that returns the command to see it."""
 
 
-def to_text(check: Check, run: str = "RUN", failing: Marks = FAILING) -> str:
+def to_text(check: Check, run: Replayed = "RUN", failing: Marks = FAILING) -> str:
     """Return the outcome as lines for a terminal: verdict, what was compared, then one block a change."""
-    lines = [verdict(check, failing), *compared(check), *(f"note: {note}" for note in check.notes)]
+    lines = [
+        verdict(check, failing),
+        *compared(check),
+        *seen(check),
+        *(f"note: {note}" for note in check.notes),
+    ]
     for change in check.changes:
         lines += ["", f"{change.mark.value.upper()}  {place(change)}", f"    {what(change)}"]
         lines += [f"    {command}" for command in replay(change, run)]
     return "\n".join(lines) + "\n"
 
 
-def to_markdown(check: Check, run: str = "RUN", failing: Marks = FAILING) -> str:
+def to_markdown(check: Check, run: Replayed = "RUN", failing: Marks = FAILING) -> str:
     """Return the outcome as Markdown: verdict, table of changes, and how to replay what moved."""
-    lines = [f"**{verdict(check, failing)}**", "", *compared(check), *(f"- {note}" for note in check.notes)]
+    lines = [f"**{verdict(check, failing)}**", "", *compared(check), *seen(check)]
+    lines += ["", *(f"- {note}" for note in check.notes)] if check.notes else []
     if check.changes:
-        lines += ["", "| mark | cell | method | term | what |", "|---|---|---|---|---|"]
+        lines += ["", "| mark | cell | method | term | measure | what |", "|---|---|---|---|---|---|"]
         for change in check.changes:
-            cells = (change.mark.value, where(change), change.estimator, change.term, what(change))
+            named = change.mark.value, where(change), change.estimator, change.term, change.measure
+            cells = (*named, what(change))
             lines.append("| " + " | ".join(_escaped(text) for text in cells) + " |")
     commands = list(dict.fromkeys(c for change in check.changes for c in replay(change, run)))
     if commands:
@@ -51,12 +63,20 @@ def to_json(check: Check, failing: Marks = FAILING) -> str:
         "settled": check.settled,
         "alpha": check.alpha,
         "notes": list(check.notes),
+        "would_see": [
+            {
+                "departure": sight.departure,
+                "everywhere": _finite(sight.everywhere),
+                "one_cell": _finite(sight.one_cell),
+            }
+            for sight in check.sights
+        ],
         "changes": [_change_content(change) for change in check.changes],
     }
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def to_junit(check: Check, run: str = "RUN", failing: Marks = FAILING) -> str:
+def to_junit(check: Check, run: Replayed = "RUN", failing: Marks = FAILING) -> str:
     """Return the outcome as JUnit XML: a test case per change; what doesn't fail the check is output, not failure."""
     failed = check.failing(failing)
     skipped = [
@@ -71,7 +91,9 @@ def to_junit(check: Check, run: str = "RUN", failing: Marks = FAILING) -> str:
         skipped=str(len(skipped)),
     )
     summary = ElementTree.SubElement(suite, "testcase", classname="nestbench.check", name="comparison")
-    ElementTree.SubElement(summary, "system-out").text = _xml_text("\n".join(compared(check)))
+    ElementTree.SubElement(summary, "system-out").text = _xml_text(
+        "\n".join([*compared(check), *seen(check)])
+    )
     for change in check.changes:
         name = f"{change.measure or 'present'} of {change.term} [{where(change)}]"
         case = ElementTree.SubElement(suite, "testcase", classname=change.estimator, name=_xml_text(name))
@@ -102,10 +124,21 @@ def compared(check: Check) -> list[str]:
     ]
     if check.tests:
         lines.append(
-            f"{_count(check.tests, 'test')} (Holm, false-alarm rate {check.alpha:g} for all); "
+            f"{_count(check.tests, 'test')} by permutation (false-alarm rate {check.alpha:g} for all together); "
             f"{check.settled} of them show a difference within the margin, the others would need more replications to."
         )
     return lines
+
+
+def seen(check: Check) -> list[str]:
+    """Return what a check on other data would see with how many replications, in sentences."""
+    if not check.sights:
+        return []
+    parts = [
+        f"{sight.departure} from n = {_size(sight.everywhere)} on ({_size(sight.one_cell)} if in one cell)"
+        for sight in check.sights
+    ]
+    return [f"With n replications in each run a check finds, with probability {POWER:g}: {'; '.join(parts)}."]
 
 
 def place(change: Change) -> str:
@@ -144,10 +177,15 @@ def shown(value: Value) -> str:
     return f"{number:.4g} (MCSE {mcse:.2g}, n {n})"
 
 
-def replay(change: Change, run: str, most: int = 2) -> list[str]:
+def replay(change: Change, run: Replayed, most: int = 2) -> list[str]:
     """Return the commands that replay some of the replications concerned."""
+    if change.cell is None:
+        return []
+    if callable(run):
+        return [run(change.cell, r, change.estimator) for r in change.replications[:most]]
     return [
-        f"nestbench replay {run} --cell {change.cell} --replication {r} --estimator {_quoted(change.estimator)}"
+        f"nestbench replay {shlex.quote(run)} --cell {change.cell} --replication {r} "
+        f"--estimator {shlex.quote(change.estimator)}"
         for r in change.replications[:most]
     ]
 
@@ -179,8 +217,13 @@ def _count(n: int, noun: str) -> str:
     return f"{n} {noun}" + ("" if n == 1 else "s")
 
 
-def _quoted(label: str) -> str:
-    return f"'{label}'" if "(" in label else label
+def _size(n: float) -> str:
+    """Return a number of replications, two digits of it: it is an approximation."""
+    return f"{float(f'{n:.2g}'):,.0f}".replace(",", " ") if math.isfinite(n) else "no number"
+
+
+def _finite(n: float) -> float | None:
+    return n if math.isfinite(n) else None
 
 
 def _escaped(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Rule (b) of `nestbench check`: differences against both Monte Carlo errors, Holm over all, and a margin."""
+"""Rule (b) of `nestbench check`: permuted replications (`permuting`), and a margin."""
 
 from __future__ import annotations
 
@@ -17,28 +17,31 @@ from nestbench.reports.accuracy.changes import (
     Context,
     Mark,
     difference,
-    gap_of,
     judged,
+    move_of,
 )
-from nestbench.reports.accuracy.significance import difference_p, holm, paired_share_p, share_p
+from nestbench.reports.accuracy.permuting import Panel, adjusted_p, family_of
 from nestbench.reports.measures.performance import FIT
-from nestbench.sim.batch import Floats
+from nestbench.sim.batch import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pair:
     """One estimator in one cell, in the baseline and in the run.
 
-    `cell` is the run's (its number and levels); `same_data` and `same_code` say which rule holds.
+    `cell` is the run's (its number and levels), `law` names its data sets; `same_data` and `same_code` say which rule
+    holds, `determined` whether the data alone decide the numbers (`baseline.Method`).
     """
 
     cell: CellRecord
+    law: str
     label: str
     before: Record
     after: Record
     same_data: bool
     same_code: bool
     rtol: float
+    determined: bool
 
     @property
     def exact(self) -> bool:
@@ -50,10 +53,15 @@ class Pair:
         """Whether both have exactly the same replications."""
         return np.array_equal(self.before.replications, self.after.replications)
 
+    @property
+    def factual(self) -> bool:
+        """Whether every difference between measures is a fact: nothing random, and no optimiser's path."""
+        return self.exact and self.same_replications and self.determined
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hypothesis:
-    """One measure before and after; p_value None means: by the measure's own test."""
+    """One measure before and after."""
 
     pair: Pair
     term: str
@@ -61,7 +69,6 @@ class Hypothesis:
     before: Value
     after: Value
     context: Context
-    p_value: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,33 +105,46 @@ def df_changes(pair: Pair) -> Iterator[Change]:
 
 
 def decide(hypotheses: Sequence[Hypothesis], margins: Mapping[str, float], alpha: float) -> Tested:
-    """Test all hypotheses, and their means over cells; mark what is significant (Holm) and beyond its margin."""
+    """Test all hypotheses, and their means over cells; mark what is significant and beyond its margin."""
     if not hypotheses:
         return Tested([], 0, 0)
-    gaps = np.array([difference(h.measure, h.before, h.after, h.context) for h in hypotheses])
-    single = _p_values(hypotheses, gaps)
-    groups = _groups(hypotheses)
-    means = np.array([_mean_difference(gaps[members]) for members in groups]).reshape(-1, 2)
-    pooled = difference_p(means[:, 0], means[:, 1], np.inf)
-    adjusted = holm(np.concatenate([single, pooled]))
-    limits = np.array([margins[h.measure] for h in hypotheses])
-    wide = np.array([margins[hypotheses[m[0]].measure] for m in groups])
-    hit = (adjusted[: len(single)] <= alpha) & (np.abs(gaps[:, 0]) > limits)
-    hit_all = (adjusted[len(single) :] <= alpha) & (np.abs(means[:, 0]) > wide)
-    changes = [_single_change(hypotheses[int(i)], adjusted[i]) for i in np.flatnonzero(hit)]
-    for g in np.flatnonzero(hit_all).tolist():
-        members = [hypotheses[i] for i in groups[g]]
-        changes.append(_pooled_change(members, means[g, 0], adjusted[len(single) + g]))
+    ordered = sorted(hypotheses, key=lambda h: h.pair.law)
+    panels = [_panel(list(part)) for _, part in itertools.groupby(ordered, key=lambda h: h.pair.law)]
+    groups = _groups(ordered)
+    family = family_of(panels, groups)
+    gaps = np.array([difference(h.measure, h.before, h.after, h.context) for h in ordered])
+    limits = np.array([margins[h.measure] for h in ordered])
+    means = np.array([_mean(gaps[of, 0]) for of in groups])
     with np.errstate(invalid="ignore"):
+        beyond = np.concatenate(
+            [np.abs(gaps[:, 0]) > limits, np.abs(means) > limits[[of[0] for of in groups]]]
+        )
         settled = int((np.abs(gaps[:, 0]) + 1.96 * gaps[:, 1] <= limits).sum())
-    return Tested(changes, len(hypotheses) + len(groups), settled)
+    adjusted = adjusted_p(family, family.observed(), beyond, alpha)
+    hit = np.flatnonzero(beyond & (adjusted <= alpha)).tolist()
+    changes = [_single_change(ordered[i], adjusted[i]) for i in hit if i < len(ordered)]
+    for i in (i for i in hit if i >= len(ordered)):
+        members = [ordered[j] for j in groups[i - len(ordered)]]
+        changes.append(_pooled_change(members, means[i - len(ordered)], adjusted[i]))
+    return Tested(changes, family.tests, settled)
+
+
+def _mean(gaps: Floats) -> float:
+    """Return the mean difference over the cells that have one."""
+    known = gaps[np.isfinite(gaps)]
+    return float(known.mean()) if len(known) > 1 else np.nan
 
 
 def context_of(pair: Pair, term: str) -> Context:
-    """Return what the targets of a term's measures depend on; the two empirical SEs are pooled under rule (b)."""
-    spreads = [r.measures.get(term, {}).get("empirical_se", (np.nan,))[0] for r in (pair.before, pair.after)]
-    context = Context(pair.cell.truth.get(term, np.nan), pair.cell.alpha, spreads[0], spreads[1])
-    return context if pair.exact else context.pooled
+    """Return what the targets of a term's measures depend on; on other data the yardstick is both empirical SEs."""
+    nothing = (np.nan, np.nan, 0)
+    records = (pair.before, pair.after)
+    spreads = [r.measures.get(term, {}).get("empirical_se", nothing)[0] for r in records]
+    ratios = [r.measures.get(term, {}).get("se_error", nothing) for r in records]
+    spread = spreads[0] if pair.exact else float(np.sqrt(0.5 * (spreads[0] ** 2 + spreads[1] ** 2)))
+    return Context(
+        pair.cell.truth.get(term, np.nan), pair.cell.alpha, spread, ratios[0], ratios[1], pair.same_data
+    )
 
 
 def usable_value(record: Record) -> Value:
@@ -134,13 +154,9 @@ def usable_value(record: Record) -> Value:
 
 
 def _usable_hypothesis(pair: Pair) -> Hypothesis:
-    before, after = usable_value(pair.before), usable_value(pair.after)
-    p_value = None
-    if pair.same_data and pair.same_replications:
-        then, now = (r.status <= FitStatus.BOUNDARY for r in (pair.before, pair.after))
-        p_value = paired_share_p(int((now & ~then).sum()), int((then & ~now).sum()))
-    nothing = Context(np.nan, pair.cell.alpha, np.nan, np.nan)
-    return Hypothesis(pair, FIT, "usable_share", before, after, nothing, p_value)
+    nothing = (np.nan, np.nan, 0)
+    context = Context(np.nan, pair.cell.alpha, np.nan, nothing, nothing, pair.same_data)
+    return Hypothesis(pair, FIT, "usable_share", usable_value(pair.before), usable_value(pair.after), context)
 
 
 def _redundant(pair: Pair, name: str, before: Value, after: Value) -> bool:
@@ -153,42 +169,93 @@ def _redundant(pair: Pair, name: str, before: Value, after: Value) -> bool:
     return (before[0], after[0]) == fits or before[0] == after[0] == 0.0
 
 
-def _p_values(hypotheses: Sequence[Hypothesis], gaps: Floats) -> Floats:
-    n = np.array([(h.before[2], h.after[2]) for h in hypotheses])
-    p = difference_p(gaps[:, 0], gaps[:, 1], n.min(axis=1) - 1.0)
+def _panel(hypotheses: Sequence[Hypothesis]) -> Panel:
+    """Return the replications behind hypotheses about cells of one law: the baseline's rows above the run's."""
+    pairs = list(dict.fromkeys(h.pair for h in hypotheses))
+    paired = pairs[0].same_data
+    shown = {id(pair): _shown(pair) for pair in pairs}
+    left, right = (np.unique(np.concatenate([shown[id(p)][side] for p in pairs])) for side in (0, 1))
+    values = np.full((len(left) + len(right), len(hypotheses)), np.nan)
+    present = np.zeros((len(values), len(pairs)), dtype=np.bool_)
+    rows = {}
+    for i, pair in enumerate(pairs):
+        then, now = shown[id(pair)]
+        rows[id(pair)] = np.concatenate(
+            [np.searchsorted(left, then), len(left) + np.searchsorted(right, now)]
+        )
+        present[rows[id(pair)], i] = True
+    columns: dict[tuple[int, str], dict[str, Floats]] = {}
+    for j, h in enumerate(hypotheses):
+        key = (id(h.pair), h.term)
+        if key not in columns:
+            columns[key] = _columns(h.pair, h.term, shown[id(h.pair)])
+        values[rows[id(h.pair)], j] = columns[key][h.measure]
+    after = np.arange(len(values)) >= len(left)
     shares = np.array([h.measure in SHARES for h in hypotheses])
-    hits = np.array([(round(h.before[0] * h.before[2]), round(h.after[0] * h.after[2])) if s else (0, 0)
-                     for h, s in zip(hypotheses, shares, strict=True)])  # fmt: skip
-    if shares.any():
-        p[shares] = share_p(hits[shares, 0], n[shares, 0], hits[shares, 1], n[shares, 1])
-    given = [(i, h.p_value) for i, h in enumerate(hypotheses) if h.p_value is not None]
-    for i, value in given:
-        p[i] = value
-    return p
+    return Panel(values, shares, after, tuple(_strata(present, len(left), paired)), paired)
 
 
-def _groups(hypotheses: Sequence[Hypothesis]) -> list[list[int]]:
+def _shown(pair: Pair) -> tuple[Ints, Ints]:
+    """Return the replications of both runs that are compared: those of the same data sets, or all that are kept."""
+    then, now = (r.replications[: r.rows] for r in (pair.before, pair.after))
+    if pair.same_data:
+        common = np.intersect1d(then, now, assume_unique=True)
+        return common, common
+    return then, now
+
+
+def _strata(present: np.ndarray, before: int, paired: bool) -> Iterator[Ints]:
+    """Yield rows among which labels are exchangeable: those that the same methods have."""
+    if paired:
+        # Each data set is a pair of rows of its own; those of fewer methods are swapped like the others.
+        yield np.arange(len(present))
+        return
+    _, kind = np.unique(present, axis=0, return_inverse=True)
+    for number in range(int(kind.max(initial=-1)) + 1):
+        yield np.flatnonzero(kind.ravel() == number)
+
+
+def _columns(pair: Pair, term: str, shown: tuple[Ints, Ints]) -> dict[str, Floats]:
+    """Return measure -> its values in the compared replications, the baseline's first."""
+    parts = [
+        {name: values[np.searchsorted(r.replications, numbers)] for name, values in _values(r, term).items()}
+        for r, numbers in zip((pair.before, pair.after), shown, strict=True)
+    ]
+    nothing = [np.full(len(numbers), np.nan) for numbers in shown]
+    found = {
+        name: np.concatenate([p.get(name, none) for p, none in zip(parts, nothing, strict=True)])
+        for name in MARGINS
+    }
+    errors = found["bias"]
+    if np.isfinite(errors).any():
+        found["empirical_se"] = np.abs(errors - np.nanmedian(errors))
+    return found
+
+
+def _values(record: Record, term: str) -> dict[str, Floats]:
+    usable = (record.status[: record.rows] <= FitStatus.BOUNDARY).astype(np.float64)
+    if term == FIT:
+        return {"usable_share": usable}
+    if term not in record.kept:
+        return {}
+    values = record.kept[term].values()
+    return {**values, "usable_share": np.isfinite(values["bias"]).astype(np.float64)}
+
+
+def _groups(hypotheses: Sequence[Hypothesis]) -> list[Ints]:
     """Return the hypotheses of each estimator x term x measure that occurs in several cells, by position."""
 
     def name(i: int) -> tuple[str, str, str]:
         return hypotheses[i].pair.label, hypotheses[i].term, hypotheses[i].measure
 
     order = sorted(range(len(hypotheses)), key=name)
-    groups = [list(members) for _, members in itertools.groupby(order, key=name)]
+    groups = [np.array(list(members)) for _, members in itertools.groupby(order, key=name)]
     return [members for members in groups if len(members) > 1]
-
-
-def _mean_difference(gaps: Floats) -> tuple[float, float]:
-    """Return the mean of differences [m, 2] and its Monte Carlo standard error; cells without one are left out."""
-    known = gaps[np.isfinite(gaps).all(axis=1)]
-    if len(known) < 2:
-        return np.nan, np.nan
-    return float(known[:, 0].mean()), float(np.sqrt((known[:, 1] ** 2).sum()) / len(known))
 
 
 def _single_change(h: Hypothesis, p_value: float) -> Change:
     cell = h.pair.cell
-    mark = judged(h.measure, gap_of(h.measure, h.before, h.after, h.context))
+    mark = judged(h.measure, [move_of(h.measure, h.before, h.after, h.context)])
     return Change(
         mark, cell.number, cell.factors, h.pair.label, h.term, h.measure, h.before, h.after, float(p_value)
     )
@@ -196,10 +263,8 @@ def _single_change(h: Hypothesis, p_value: float) -> Change:
 
 def _pooled_change(members: Sequence[Hypothesis], delta: float, p_value: float) -> Change:
     first = members[0]
-    growth = [gap_of(h.measure, h.before, h.after, h.context) for h in members]
-    known = [g for g in growth if g is not None and np.isfinite(g)]
     # Cells without a target (power beside type I error) leave the direction open.
-    mark = judged(first.measure, float(np.mean(known)) if len(known) == len(growth) else None)
+    mark = judged(first.measure, [move_of(h.measure, h.before, h.after, h.context) for h in members])
     detail = f"mean difference over {len(members)} cells {delta:+.4g}"
     label = first.pair.label
     return Change(mark, None, {}, label, first.term, first.measure, p_value=float(p_value), detail=detail)

@@ -8,19 +8,24 @@ import numpy as np
 import numpy.typing as npt
 
 from nestbench.estimators.estimates import FitStatus
-from nestbench.reports.accuracy.baseline import Record
-from nestbench.reports.accuracy.changes import Change, Mark, difference, gap_of, judged
+from nestbench.reports.accuracy.baseline import Record, Value
+from nestbench.reports.accuracy.changes import Change, Mark, difference, judged, move_of
 from nestbench.reports.accuracy.differences import Pair, context_of, usable_value
 from nestbench.reports.accuracy.fingerprint import moved
 from nestbench.reports.measures.performance import FIT
 from nestbench.sim.batch import Ints
 
+_ROUNDING = 1e-4
+"""Share of its Monte Carlo error by which rounding in single replications may move a measure."""
 _SHOWN = 1e-8
 """Sampled numbers have 9 digits in the file."""
 
 
 def moved_changes(pair: Pair) -> Iterator[Change]:
-    """Yield one change if replications that both runs have moved beyond the tolerance, or changed their status."""
+    """Yield one change if replications that both runs have moved beyond the tolerance, or changed their status.
+
+    *Changed* where the data determine the numbers and the code is the same, *moved* otherwise.
+    """
     if not pair.same_data:
         return
     numbers, parts = _moved_by_part(pair)
@@ -30,12 +35,14 @@ def moved_changes(pair: Pair) -> Iterator[Change]:
         numbers[np.any(list(parts.values()), axis=0)], pair.before.replications[left][restated]
     )
     if not len(replications):
+        yield from _later_changes(pair, len(numbers))
         return
     said = [f"{part} in {int(hit.sum())} of {len(numbers)}" for part, hit in parts.items() if hit.any()]
     if restated.any():
         said.append(f"statuses in {int(restated.sum())} of {len(left)}")
     detail = "moved: " + "; ".join(said) + _examples(pair)
-    yield _change(pair, Mark.CHANGED, FIT, "replications", detail=detail, replications=replications)
+    mark = Mark.CHANGED if pair.exact and pair.determined else Mark.MOVED
+    yield _change(pair, mark, FIT, "replications", detail=detail, replications=replications)
 
 
 def failure_changes(pair: Pair) -> Iterator[Change]:
@@ -66,8 +73,31 @@ def measure_changes(pair: Pair, margins: Mapping[str, float]) -> Iterator[Change
                 continue
             delta, _ = difference(name, before, after, context)
             if not abs(delta) <= margins[name] and not (np.isnan(before[0]) and np.isnan(after[0])):
-                mark = judged(name, gap_of(name, before, after, context))
+                mark = judged(name, [move_of(name, before, after, context)])
                 yield Change(mark, pair.cell.number, pair.cell.factors, pair.label, term, name, before, after)
+
+
+def _later_changes(pair: Pair, known: int) -> Iterator[Change]:
+    """Yield a change if measures differ by more than rounding though no replication that is kept has moved."""
+    if not pair.factual or known == len(pair.before.replications):
+        return
+    found = [
+        f"{name} of {term}"
+        for term, measures in pair.before.measures.items()
+        for name, before in measures.items()
+        if _differs(before, pair.after.measures.get(term, {}).get(name, before))
+    ]
+    if found:
+        named = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
+        detail = f"moved: {named}, beyond the {known} replications kept"
+        none = np.empty(0, dtype=np.int64)
+        yield _change(pair, Mark.CHANGED, FIT, "replications", detail=detail, replications=none)
+
+
+def _differs(before: Value, after: Value) -> bool:
+    """Whether two values of a measure differ by more than the rounding of its replications and of the file."""
+    reach = _ROUNDING * np.nan_to_num(before[1]) + _SHOWN * abs(before[0])
+    return bool(abs(after[0] - before[0]) > reach) or np.isnan(before[0]) != np.isnan(after[0])
 
 
 def _moved_by_part(pair: Pair) -> tuple[Ints, dict[str, npt.NDArray[np.bool_]]]:

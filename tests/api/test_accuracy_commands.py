@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -73,10 +74,27 @@ def test_same_run_passes(folder: Path) -> None:
 def test_experiment_and_baseline_alone_are_run_anew(folder: Path) -> None:
     done = typed("check", "tiny.toml", "-b", "accuracy.json", "-q", "--workers", 1)
     assert done.exit_code == 0
-    assert (folder / "runs" / "tiny-check-1").is_dir()
     alone = typed("check", "-b", "accuracy.json", "-q", "--workers", 1)
     assert "1 with identical numbers" in alone.output
-    assert (folder / "runs" / "tiny-check-2").is_dir()
+    assert not (folder / "runs").exists(), "a check that passes leaves nothing behind"
+
+
+def test_a_check_that_fails_keeps_its_run_where_the_replay_line_points(folder: Path) -> None:
+    file = spoil(folder, "lost.json")
+    mine = folder / "runs" / "tiny-check-1"
+    mine.mkdir(parents=True)
+    for _ in range(2):
+        done = typed("check", "tiny.toml", "-b", file, "-q", "--workers", 1, "--fail-on", "fixed")
+        assert done.exit_code == 1
+        assert "the run is kept in runs/checks/tiny" in done.output
+        assert sorted(p.name for p in (folder / "runs" / "checks").iterdir()) == ["tiny"]
+    line = next(line for line in done.output.splitlines() if "nestbench replay" in line)
+    replayed = typed(*shlex.split(line)[1:])
+    assert replayed.exit_code == 0
+    assert "stored row: identical" in replayed.output
+    kept = typed("check", "tiny.toml", "-b", file, "-q", "--workers", 1, "--fail-on", "fixed", "-o", "mine")
+    assert "nestbench replay mine --cell 0" in kept.output
+    assert mine.is_dir()
 
 
 def test_other_seed_is_tested(folder: Path) -> None:
@@ -85,7 +103,8 @@ def test_other_seed_is_tested(folder: Path) -> None:
     )
     assert done.exit_code == 0
     assert "seed 4 in the baseline, 5 in the run" in done.output
-    assert "tests (Holm, false-alarm rate 0.001 for all)" in done.output
+    assert "tests by permutation (false-alarm rate 0.0001 for all together)" in done.output
+    assert "standard errors 5 % larger from n = " in done.output
     with pytest.raises(InvalidInput, match="expected a new directory"):
         typed("check", "tiny.toml", "-b", "accuracy.json", "-o", "other")
 
@@ -93,19 +112,22 @@ def test_other_seed_is_tested(folder: Path) -> None:
 def test_changes_fail_as_asked(folder: Path) -> None:
     file = spoil(folder, "spoilt.json")
     done = typed("check", "run", "-b", file)
-    assert ("FIXED" in done.output, "WORSE" in done.output or "BETTER" in done.output) == (True, True)
+    assert "FIXED" in done.output
+    assert "CHANGED  ols-hc1  age  model_se" in done.output, "12 replications don't say in which direction"
     assert "nestbench replay run --cell 0 --replication 2 --estimator ols-hc1" in done.output
     assert typed("check", "run", "-b", file, "--fail-on", "fixed").exit_code == 1
     assert typed("check", "run", "-b", file, "--fail-on", "not-comparable").exit_code == 0
     loose = typed("check", "run", "-b", file, "--margin", "model_se=0.5", "--json")
     assert {c["measure"] for c in json.loads(loose.output)["changes"]} == {"replications", "usable_share"}
+    with pytest.raises(InvalidInput, match="from 1e-05"):
+        typed("check", "tiny.toml", "-b", file, "--seed", 9, "-q", "--workers", 1, "--alpha", 0)
 
 
 def test_forms(folder: Path) -> None:
     file = spoil(folder, "forms.json")
     shown = typed("check", "run", "-b", file, "--markdown", "--junit", "out.xml", "--fail-on", "fixed")
     assert shown.exit_code == 1
-    assert "| fixed |" in shown.output
+    assert "| fixed | cell 0 | ols-hc1 | (fit) | usable_share |" in shown.output
     assert ElementTree.parse(folder / "out.xml").getroot().attrib["failures"] == "1"
 
 

@@ -195,7 +195,7 @@ def test_regression_against_a_baseline(claims: Accuracy) -> None:
     with pytest.raises(
         AssertionError, match=r"model_se(.|\n)*pytest --nestbench-update 'test_me.py::test_it'"
     ):
-        claims.assert_no_regression("accuracy.json", fail_on=["worse", "better"])
+        claims.assert_no_regression("accuracy.json")
     with pytest.raises(InvalidInput, match="run pytest --nestbench-update once"):
         claims.assert_no_regression("missing.json")
 

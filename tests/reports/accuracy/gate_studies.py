@@ -53,9 +53,11 @@ def never(batch: Any, model: Any, options: Any) -> Estimates:
     raise AssertionError("these methods are never fitted")
 
 
-def method(name: str, version: int = 1, batched: bool = True) -> Estimator:
+def method(
+    name: str, version: int = 1, batched: bool = True, agreement: Agreement | None = Agreement.DIRECT
+) -> Estimator:
     info = Info(name, name, "nothing", "9", "nobody")
-    return Estimator(name, version, info, never, never if batched else None, Agreement.DIRECT)
+    return Estimator(name, version, info, never, never if batched else None, agreement)
 
 
 def wald_estimates(
@@ -89,6 +91,25 @@ def drawn(rng: np.random.Generator, reps: int, first: int = 0) -> Estimates:
     return wald_estimates(estimate, std_error, DF, first, quantities={"(icc)": icc})
 
 
+Draw = Callable[[np.random.Generator, int], Estimates]
+LAWS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]] = {
+    "normal": lambda rng, shape: rng.standard_normal(shape),
+    "t(2.5)": lambda rng, shape: rng.standard_t(2.5, shape),
+    "lognormal(2)": lambda rng, shape: rng.lognormal(0.0, 2.0, shape) - np.exp(2.0),
+}
+
+
+def means_of(law: str, students: int = 10) -> Draw:
+    """t intervals for the mean of a few values: estimates and standard errors as heavy-tailed as the law makes them."""
+
+    def draw(rng: np.random.Generator, reps: int) -> Estimates:
+        values = LAWS[law](rng, (reps, 4, students))
+        error = values.std(axis=2, ddof=1) / students**0.5
+        return wald_estimates(TRUTH + SD * values.mean(axis=2), SD * error, students - 1.0)
+
+    return draw
+
+
 def gate_study(
     reps: int = 200,
     seed: int = 1,
@@ -97,6 +118,8 @@ def gate_study(
     version: int = 1,
     batched: bool = True,
     packages: Mapping[str, str] | None = None,
+    draw: Draw = drawn,
+    agreement: Agreement | None = Agreement.DIRECT,
 ) -> Memory:
     """A run whose methods are right: unbiased, exact t intervals."""
     laws = [RandomIntercept(icc=round(0.1 * i, 3)) for i in range(cells)]
@@ -108,12 +131,12 @@ def gate_study(
         aims="",
         cells=tuple(Cell(law, Layout(10, 20), Model("grade ~ age + gender + resources")) for law in laws),
         levels=tuple({"population.icc": law.icc} for law in laws),
-        estimators=tuple(method(name, version, batched) for name in methods),
+        estimators=tuple(method(name, version, batched, agreement) for name in methods),
         replications=reps,
         seed=seed,
     )
     found = [
-        {name: drawn(np.random.default_rng([seed, c, m]), reps) for m, name in enumerate(methods)}
+        {name: draw(np.random.default_rng([seed, c, m]), reps) for m, name in enumerate(methods)}
         for c in range(cells)
     ]
     return Memory(experiment, found, {"packages": {**PACKAGES, **(packages or {})}})

@@ -1,0 +1,239 @@
+"""The test behind `nestbench check` on other data: labels are permuted, the largest statistic counts.
+
+If nothing has changed, the replications of both runs come from one distribution, whatever it is: every assignment of
+the labels *before* and *after* to them was equally likely (on the same data sets: every swap within a data set). So
+the largest of all statistics of a check, over cells, methods, terms and measures, has a known distribution, and
+
+    p_j = (1 + #{permutations whose largest statistic reaches T_j}) / (1 + permutations)
+
+keeps the stated false-alarm rate for the check as a whole, exactly, for any number of replications and any tails
+(Westfall & Young 1993; Phipson & Smyth 2010). Replications move as wholes: methods, terms and measures of one data set
+keep their dependence, as do cells whose analysis models share data sets.
+
+Statistics: for means Student's t of two samples, from the sum S1 of centred values with mark *after*,
+
+    r^2 = S1^2 n / (n1 n0 SS),    t = sqrt((n - 2) r^2 / (1 - r^2));
+
+for shares the signed root of the likelihood ratio; for the mean difference over cells the sum of the cells' differences
+over its standard error, or the likelihood ratio of the summed counts. Missing values move with their replication.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import xlogy
+
+from nestbench.sim.batch import Floats, Ints
+from nestbench.sim.errors import InvalidInput
+
+Bools = npt.NDArray[np.bool_]
+
+LEAST_ALPHA = 1e-5
+SEED = 20261122
+FIRST, BLOCK = 200, 1000
+_CELLS = 4_000_000
+_TIE = 1e-9
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Panel:
+    """The replications of some cells that share their data sets, both runs one below the other.
+
+    Attributes
+    ----------
+    values : float64 [N, H]
+        What is compared, a column per hypothesis; NaN where a replication has no value.
+    shares : bool [H]
+        Which columns are 0 or 1.
+    after : bool [N]
+        Which rows are the run's.
+    strata : tuple of int64 arrays
+        Rows among which labels are exchangeable; paired, an even number of them: the first half before.
+    paired : bool
+        Whether the two runs are of the same data sets.
+    """
+
+    values: Floats
+    shares: Bools
+    after: Bools
+    strata: tuple[Ints, ...]
+    paired: bool
+
+    def assigned(self, rng: np.random.Generator, count: int) -> Floats:
+        """Return `count` random assignments of the label *after*, 1.0 or 0.0 [count, N]."""
+        marks = np.tile(self.after.astype(np.float64), (count, 1))
+        for rows in self.strata:
+            if self.paired:
+                half = len(rows) // 2
+                swapped = rng.integers(0, 2, (count, half)).astype(np.float64)
+                marks[:, rows[:half]], marks[:, rows[half:]] = swapped, 1.0 - swapped
+            else:
+                marks[:, rows] = rng.permuted(marks[:, rows], axis=1)
+        return marks
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Family:
+    """All hypotheses of a check: the panels' columns in turn, then their groups (the same thing in several cells)."""
+
+    panels: tuple[Panel, ...]
+    groups: tuple[Ints, ...]
+    _parts: tuple[_Part, ...]
+
+    @property
+    def tests(self) -> int:
+        """Number of statistics."""
+        return sum(len(part.n) for part in self._parts) + len(self.groups)
+
+    def observed(self) -> Floats:
+        """Return the statistics of the runs as they are [tests]."""
+        return np.asarray(
+            self._statistics([panel.after.astype(np.float64)[None] for panel in self.panels])[0]
+        )
+
+    def drawn(self, rng: np.random.Generator, count: int) -> Floats:
+        """Return the largest statistic of each of `count` permutations [count]."""
+        found = self._statistics([panel.assigned(rng, count) for panel in self.panels])
+        return np.asarray(found.max(axis=1, initial=0.0))
+
+    def _statistics(self, marks: Sequence[Floats]) -> Floats:
+        parts = [part.sums(m) for part, m in zip(self._parts, marks, strict=True)]
+        n1, s1 = (np.concatenate([p[i] for p in parts], axis=1) for i in (0, 1))
+        n, total, square, shares = (
+            np.concatenate([getattr(part, name) for part in self._parts])
+            for name in ("n", "total", "square", "shares")
+        )
+        with np.errstate(divide="ignore", invalid="ignore"):
+            single = np.where(shares, _root(s1, n1, total - s1, n - n1), _student(s1, n1, n, square)[0])
+            pooled = [self._pooled(members, s1, n1, n, total, square, shares) for members in self.groups]
+        found = np.column_stack([single, *pooled]) if pooled else single
+        return np.asarray(np.nan_to_num(found, nan=0.0, posinf=1e12))
+
+    def _pooled(
+        self, of: Ints, s1: Floats, n1: Floats, n: Floats, total: Floats, square: Floats, shares: Bools
+    ) -> Floats:
+        if shares[of[0]]:
+            hits, size = s1[:, of].sum(axis=1), n1[:, of].sum(axis=1)
+            return _root(hits, size, total[of].sum() - hits, n[of].sum() - size)
+        _, gap, variance = _student(s1[:, of], n1[:, of], n[of], square[of])
+        known = np.isfinite(gap) & np.isfinite(variance)
+        spread = np.where(known, variance, 0.0).sum(axis=1)
+        return np.asarray(np.abs(np.where(known, gap, 0.0).sum(axis=1)) / np.sqrt(spread))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """A panel's columns centred and scaled (shares as they are), missing values 0, and their fixed totals."""
+
+    values: Floats
+    present: Floats | None
+    shares: Bools
+    n: Floats
+    total: Floats
+    square: Floats
+
+    def sums(self, marks: Floats) -> tuple[Floats, Floats]:
+        """Return the number and the sum of values with the label *after* [count, H]."""
+        size = marks.sum(axis=1, keepdims=True) if self.present is None else marks @ self.present
+        return np.broadcast_to(size, (len(marks), len(self.n))), marks @ self.values
+
+
+def family_of(panels: Sequence[Panel], groups: Sequence[Ints]) -> Family:
+    """Return the hypotheses of a check; `groups` hold positions of columns over all panels."""
+    return Family(tuple(panels), tuple(groups), tuple(_part(panel) for panel in panels))
+
+
+def adjusted_p(family: Family, statistics: Floats, eligible: Bools, alpha: float) -> Floats:
+    """Return adjusted p-values [tests]; 1 where not eligible, or where a p-value above `alpha` is certain.
+
+    Permutations end as soon as no eligible hypothesis can be rejected any more, which changes no decision.
+
+    Raises
+    ------
+    InvalidInput
+        `alpha` is too small to be shown by permutations.
+    """
+    count = permutations(alpha)
+    found = np.ones(len(statistics))
+    if not eligible.any():
+        return found
+    wanted = statistics[eligible] * (1.0 - _TIE)
+    allowed = math.floor(alpha * (count + 1) + 1e-9) - 1
+    rng = np.random.default_rng(SEED)
+    reached, done = np.zeros(len(wanted), dtype=np.int64), 0
+    widest = max(panel.values.shape[0] for panel in family.panels)
+    while done < count and (reached <= allowed).any():
+        block = min(count - done, FIRST if not done else BLOCK, max(20, _CELLS // widest))
+        largest = np.sort(family.drawn(rng, block))
+        reached += block - np.searchsorted(largest, wanted, side="left")
+        done += block
+    found[eligible] = np.where(reached <= allowed, (1.0 + reached) / (1.0 + count), 1.0)
+    return found
+
+
+def permutations(alpha: float) -> int:
+    """Return how many permutations show a false-alarm rate: ``max(2000, 1 / alpha) - 1``."""
+    if not LEAST_ALPHA <= alpha < 1.0:
+        raise InvalidInput(
+            f"expected a false-alarm rate from {LEAST_ALPHA:g} to below 1 (it is shown by permutations), got {alpha:g}"
+        )
+    return max(2000, math.ceil(1.0 / alpha - 1e-9)) - 1
+
+
+def can_show(before: int, after: int, alpha: float) -> bool:
+    """Whether two samples have arrangements enough to show any difference: ``2 / C(n0 + n1, n1) <= alpha``."""
+    arrangements = math.lgamma(before + after + 1) - math.lgamma(before + 1) - math.lgamma(after + 1)
+    return math.log(2.0) - arrangements <= math.log(alpha)
+
+
+def least_replications(alpha: float) -> int:
+    """Return the n of each of two runs from which on a change in one cell can be significant."""
+    n = 1
+    while not can_show(n, n, alpha):
+        n += 1
+    return n
+
+
+def _part(panel: Panel) -> _Part:
+    known = np.isfinite(panel.values)
+    n = known.sum(axis=0).astype(np.float64)
+    values = np.where(known, panel.values, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        centre = np.where(panel.shares, 0.0, np.nan_to_num(values.sum(axis=0) / n))
+        values = np.where(known, values - centre, 0.0)
+        scale = np.where(panel.shares, 1.0, np.sqrt((values**2).sum(axis=0) / n))
+    values = values / np.where(np.isfinite(scale) & (scale > 0), scale, 1.0)
+    return _Part(
+        values=values,
+        present=None if known.all() else known.astype(np.float64),
+        shares=panel.shares,
+        n=n,
+        total=values.sum(axis=0),
+        square=(values**2).sum(axis=0),
+    )
+
+
+def _student(s1: Floats, n1: Floats, n: Floats, square: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return |t|, the difference of the means, and its variance, from sums of centred values."""
+    weight = n / (n1 * (n - n1))
+    gap = s1 * weight
+    # r^2 = 1 where the two samples are two constants: certain, but finite so that equal permutations tie.
+    r2 = np.minimum(s1**2 * weight / square, 1.0 - 1e-12)
+    variance = square * (1.0 - r2) / (n - 2.0) * weight
+    return np.sqrt((n - 2.0) * r2 / (1.0 - r2)), gap, variance
+
+
+def _root(hits1: Floats, n1: Floats, hits0: Floats, n0: Floats) -> Floats:
+    """Return the root of the likelihood ratio statistic of two shares."""
+    share = (hits1 + hits0) / (n1 + n0)
+    deviance = sum(
+        xlogy(k, k / (m * share)) + xlogy(m - k, (m - k) / (m * (1.0 - share)))
+        for k, m in ((hits1, n1), (hits0, n0))
+    )
+    # 0 log(0 / 0) where nothing or everything is a hit in both.
+    return np.asarray(np.sqrt(np.maximum(2.0 * np.nan_to_num(deviance), 0.0)))
