@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from nestbench.sim.batch import Batch
@@ -14,7 +14,7 @@ from nestbench.sim.layout import Layout
 from nestbench.sim.model import Model
 from nestbench.sim.population import Population
 from nestbench.sim.streams import StreamSource
-from nestbench.sim.truth import truth_of
+from nestbench.sim.truth import Truth, truth_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +26,32 @@ class Cell:
     defaults, so a parameter added later, with a default that changes nothing, changes no key. A field whose
     metadata say ``key=False`` (a path) is no part of them.
 
+    Attributes
+    ----------
+    population : Population
+    layout : Layout
+    model : Model
+    stated : mapping of str to float
+        True values of terms that the user states (``[truth]`` in a TOML file); part of `key` where there are any.
+
     Raises
     ------
     InvalidInput
-        From the population's `check`, where it has one: a parameter that can't be combined with the layout.
+        From the population's `check`, where it has one: a parameter that can't be combined with the layout; or `stated`
+        names something the model doesn't estimate.
     """
 
     population: Population
     layout: Layout
     model: Model
+    stated: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check = getattr(self.population, "check", None)
         if check is not None:
             check(self.layout)
+        if self.stated:
+            self._found().check_stated(self.stated)
 
     @property
     def law_key(self) -> str:
@@ -48,38 +60,60 @@ class Cell:
 
     @property
     def key(self) -> str:
-        """Hash of population, layout and model."""
-        return _hash(
-            {
-                "population": _law(self.population),
-                "layout": primitives(self.layout),
-                "model": primitives(self.model),
-            }
-        )
+        """Hash of population, layout and model, and of what is stated as true."""
+        return _hash(self._parts() | ({"truth": _primitive(self.stated)} if self.stated else {}))
+
+    def _parts(self) -> dict[str, Any]:
+        return {
+            "population": _law(self.population),
+            "layout": primitives(self.layout),
+            "model": primitives(self.model),
+        }
 
     @property
     def truth(self) -> Mapping[str, float]:
-        """Term -> true value under the law, of the terms the model estimates; see `nestbench.sim.truth`."""
-        return truth_of(self.population, self.model)
+        """Term -> true value: the coefficients of the law's mean in the model, by `nestbench.sim.truth`.
+
+        Values in `stated` come before what is found. Terms without a true value aren't there (`truth_reasons`);
+        terms of the law that aren't the model's are, for methods that add terms to it.
+        """
+        stated = {term: float(value) for term, value in self.stated.items()}
+        return {**self._found().values, **stated}
+
+    @property
+    def truth_reasons(self) -> Mapping[str, str]:
+        """Term of the model (or variance component) -> why it has no true value."""
+        return {term: why for term, why in self._found().reasons.items() if term not in self.stated}
+
+    def _found(self) -> Truth:
+        key = (type(self.population), _hash(self._parts()))
+        if key not in _KNOWN:
+            if len(_KNOWN) > 2000:
+                _KNOWN.clear()
+            _KNOWN[key] = truth_of(self.population, self.layout, self.model)
+        return _KNOWN[key]
 
     def draw(self, seed: int, replications: range) -> Batch:
         """Draw the observed data sets of some replications."""
         return self.population.draw(self.layout, StreamSource(seed, self.law_key), replications)
 
 
+_KNOWN: dict[tuple[type, str], Truth] = {}
+
+
 def primitives(value: Any) -> dict[str, Any]:
     """Return the fields of a dataclass that differ from their defaults, as JSON primitives."""
     chosen = {}
-    for field in (f for f in dataclasses.fields(value) if f.metadata.get("key", True)):
-        got = getattr(value, field.name)
-        if field.default is not dataclasses.MISSING:
-            default = field.default
-        elif field.default_factory is not dataclasses.MISSING:
-            default = field.default_factory()
+    for each in (f for f in dataclasses.fields(value) if f.metadata.get("key", True)):
+        got = getattr(value, each.name)
+        if each.default is not dataclasses.MISSING:
+            default = each.default
+        elif each.default_factory is not dataclasses.MISSING:
+            default = each.default_factory()
         else:
             default = dataclasses.MISSING
         if got != default:
-            chosen[field.name] = _primitive(got)
+            chosen[each.name] = _primitive(got)
     return chosen
 
 

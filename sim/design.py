@@ -164,6 +164,11 @@ def evaluate(product: Product, batch: Batch) -> Floats:
     return values
 
 
+def product_named(name: str, batch: Batch) -> Product | None:
+    """Return the product behind a name of formulaic's, such as ``age:gender[T.male]``; None if it is none."""
+    return _product(name, _known_factors(signature_of(batch)))
+
+
 def _part(
     batch: Batch, formula: str, side: str, signature: Signature
 ) -> tuple[tuple[str, ...], tuple[Product, ...] | None]:

@@ -17,6 +17,7 @@ from nestbench.sim.batch import Batch, Category, Column, Floats, batch_of_frame,
 from nestbench.sim.design import design_of
 from nestbench.sim.errors import InvalidInput, did_you_mean
 from nestbench.sim.layout import Layout
+from nestbench.sim.mean import Effect, Mean, effects_named
 from nestbench.sim.model import Model
 from nestbench.sim.shocks import shock
 from nestbench.sim.streams import StreamSource
@@ -120,6 +121,22 @@ class FixedDesign:
         """Return B' [1, n] and the diagonal of D [n]: errors have covariance D + B B' within schools."""
         n, truth = rows.stop - rows.start, self.truth
         return np.full((1, n), truth["(school_sd)"]), np.full(n, truth["(residual_sd)"] ** 2)
+
+    def mean_of(self, layout: Layout, streams: StreamSource, replications: range) -> Mean:
+        """Draw some data sets and return their mean, effect by effect; a column's expectation is its mean in the
+        file."""
+        batch = self.draw(layout, streams, replications)
+        _, terms, x = _design(self)
+        given = {term: np.tile(row, batch.size) for term, row in zip(terms, x, strict=True)}
+        named = {term: self.effects.get(term, 0.0) for term in terms}
+        effects = effects_named(batch, named, given, known=True)
+        variables = {(v.name, v.expected): v for effect in effects for v in effect.variables}
+        used = tuple(effect for effect in effects if effect.value)
+        return Mean(batch, self.outcome, used, tuple(variables.values()))
+
+    def random_part(self, batch: Batch) -> tuple[tuple[Effect, ...], Floats]:
+        """Return what the random effects act on, and their covariance [1, 1]: the school effect alone."""
+        return (Effect("Intercept", 1.0),), np.array([[self.icc * self.total_sd**2]])
 
     def draw(self, layout: Layout, streams: StreamSource, replications: range) -> Batch:
         """Draw the observed data of some replications."""

@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.special import ndtri
 
-from nestbench.sim import theory
+from nestbench.sim import effects, theory
 from nestbench.sim.batch import Batch, Floats
 from nestbench.sim.covariance import covariance_of
 from nestbench.sim.draw import Piece, Schools, batch_of_columns, draw_columns
 from nestbench.sim.layout import Layout
+from nestbench.sim.mean import Effect, Mean
 from nestbench.sim.missing import observed
 from nestbench.sim.model import Model
 from nestbench.sim.parameters import check_combination, check_parameters
@@ -201,12 +202,12 @@ class RandomIntercept:
     @property
     def truth(self) -> dict[str, float]:
         """Term -> true value, with the variance components in parentheses."""
-        effects = {term: float(self.effect(name)) for name, term in TERMS.items()}
+        coefficients = {term: float(self.effect(name)) for name, term in TERMS.items()}
         components = {"school": self.school_sd, "residual": self.residual_sd}
         components |= {"class": self.class_sd} if self.class_icc else {}
         slope = {"(slope_sd[age])": float(self.slope_sd)} if self.slope_sd else {}
         return (
-            effects
+            coefficients
             | {f"({name}_sd)": sd for name, sd in components.items()}
             | slope
             | {"(icc)": float(self.icc)}
@@ -219,6 +220,14 @@ class RandomIntercept:
     def covariance(self, layout: Layout, batch: Batch, rows: slice) -> tuple[Floats, Floats] | None:
         """Return the errors' covariance given the columns; see `nestbench.sim.covariance`."""
         return covariance_of(self, layout, batch, rows)
+
+    def mean_of(self, layout: Layout, streams: StreamSource, replications: range) -> Mean:
+        """Draw some data sets and return their mean, effect by effect."""
+        return effects.mean_of(self, TERMS, layout, streams, replications)
+
+    def random_part(self, batch: Batch) -> tuple[tuple[Effect, ...], Floats]:
+        """Return what the random effects act on, and their covariance; see `nestbench.sim.effects`."""
+        return effects.random_part(self, batch)
 
     def draw(self, layout: Layout, streams: StreamSource, replications: range) -> Batch:
         """Draw the observed data of some replications."""

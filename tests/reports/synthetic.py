@@ -17,13 +17,14 @@ from nestbench.experiments.results import Extent
 from nestbench.sim.cell import Cell
 from nestbench.sim.layout import Layout
 from nestbench.sim.model import Model
+from nestbench.sim.random_intercept import RandomIntercept
 
 TERMS = ("Intercept", "age", "gender[T.male]", "resources")
 
 
 @dataclass(frozen=True)
 class Law:
-    """A law that only knows its truth and what OLS will get wrong; nothing is drawn from it."""
+    """A law that knows its truth and what OLS will get wrong."""
 
     name: ClassVar[str] = "test-law"
     icc: float = 0.2
@@ -48,7 +49,7 @@ class Law:
         }
 
     def draw(self, layout: Layout, streams: Any, replications: range) -> Any:
-        raise NotImplementedError("a test law has no data")
+        return RandomIntercept(icc=self.icc).draw(layout, streams, replications)
 
 
 def estimates_of(

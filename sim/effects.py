@@ -1,0 +1,90 @@
+"""The mean and the random part of the random-intercept law, written as effects on columns."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nestbench.sim.batch import Batch, Floats
+from nestbench.sim.layout import Layout
+from nestbench.sim.mean import Effect, Mean, Variable, numbers, school_mean
+from nestbench.sim.missing import observed
+from nestbench.sim.streams import StreamSource
+
+if TYPE_CHECKING:
+    from nestbench.sim.random_intercept import RandomIntercept
+
+SCHOOL_AGE = "school_age"
+
+
+def mean_of(
+    law: RandomIntercept,
+    terms: dict[str, str],
+    layout: Layout,
+    streams: StreamSource,
+    replications: range,
+) -> Mean:
+    """Draw some data sets and return their mean; `terms` names the term of each effect.
+
+    A school's mean age is that of all its students, seen or not.
+    """
+    everyone = replace(law, missing=0.0, missing_schools=0).draw(layout, streams, replications)
+    hidden = replace_columns(everyone, {SCHOOL_AGE: school_mean("age", everyone)})
+    batch = observed(law, hidden)
+    variables = _variables(law, layout, batch)
+    seen = replace_columns(batch, {SCHOOL_AGE: None})
+    effects = [
+        Effect(term, law.effect(name), _parts(name, variables))
+        for name, term in terms.items()
+        if law.effect(name)
+    ]
+    return Mean(seen, "grade", tuple(effects), tuple(variables.values()))
+
+
+def replace_columns(batch: Batch, changes: dict[str, Floats | None]) -> Batch:
+    """Return the batch with some columns set, or left out (None)."""
+    kept = {name: column for name, column in batch.columns.items() if name not in changes}
+    return replace(batch, columns=kept | {n: c for n, c in changes.items() if c is not None}, _memo={})
+
+
+def random_part(law: RandomIntercept, batch: Batch) -> tuple[tuple[Effect, ...], Floats]:
+    """Return what the schools' random effects act on, 1, age and treatment, and their covariance [q, q].
+
+    The slope acts on age about its mean, so that the effect on 1 is u - slope age_mean. What is 0 is left out.
+    """
+    age, treated = numbers(batch.columns["age"]), numbers(batch.columns["treated"])
+    effects = (
+        Effect("Intercept", 1.0),
+        Effect("age", 1.0, (Variable("age", age, law.age_mean),)),
+        Effect("treated", 1.0, (Variable("treated", treated, 0.0),)),
+    )
+    covariance = np.diag([law.school_sd**2, law.slope_sd**2, law.treatment_sd**2])
+    covariance[0, 1] = covariance[1, 0] = law.slope_correlation * law.school_sd * law.slope_sd
+    about = np.array([[1.0, -law.age_mean, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    used = [0] + [k for k in (1, 2) if covariance[k, k]]
+    return tuple(effects[k] for k in used), (about @ covariance @ about.T)[np.ix_(used, used)]
+
+
+def _variables(law: RandomIntercept, layout: Layout, batch: Batch) -> dict[str, Variable]:
+    """Every column an effect may act on, by the effect's name."""
+    expected = {
+        "age": law.age_mean,
+        "gender": law.male_share,
+        "resources": 0.0,
+        "treated": layout.treated_part,
+        SCHOOL_AGE: law.age_mean,
+        "size": 0.0,
+        "teacher": 0.0,
+    }
+    sources = {SCHOOL_AGE: "age"}
+    return {
+        name: Variable(sources.get(name, name), numbers(batch.columns[name]), mean)
+        for name, mean in expected.items()
+        if name in batch.columns
+    }
+
+
+def _parts(name: str, variables: dict[str, Variable]) -> tuple[Variable, ...]:
+    return () if name == "Intercept" else tuple(variables[part] for part in name.split(":"))
