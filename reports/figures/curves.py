@@ -1,40 +1,28 @@
-"""Figures across conditions: nested loops, lollipops, power curves, runtime against size, accuracy against runtime."""
+"""Figures across conditions: lollipops, power curves, runtime against size, accuracy against runtime."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import altair as alt
 import numpy as np
 import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
+from nestbench.reports.figures.faceting import PANEL, STEP, arranged, by_condition, faceted, missing_words
 from nestbench.reports.figures.fits import runtime_records
-from nestbench.reports.figures.panels import STEP
-from nestbench.reports.figures.rows import SHARES, Record, headline_term, records
+from nestbench.reports.figures.rows import (
+    NO_DATA,
+    Record,
+    format_of,
+    labels_of,
+    of_term,
+    promised,
+    with_holes,
+)
 from nestbench.reports.figures.theme import LIGHT, Chart, colour, dash, decades, inline
 from nestbench.reports.measures.declared import measure_named
-from nestbench.reports.measures.performance import factors_of
-from nestbench.reports.words.wording import factor_words, level_words, value_words
-from nestbench.sim.errors import InvalidInput, unknown_name
-
-
-def _of_term(table: pd.DataFrame, experiment: Experiment, measure: str, term: str | None) -> list[Record]:
-    chosen = headline_term(table) if term is None else term
-    made = [r for r in records(table, experiment, measure) if r["term"] == chosen]
-    if not made:
-        known = table.loc[table["measure"] == measure, "term"].unique()
-        raise unknown_name(f"term with {measure}", chosen, [str(name) for name in known])
-    return made
-
-
-def _labels(made: list[Record], experiment: Experiment) -> list[str]:
-    present = {record["estimator"] for record in made}
-    return [e.label for e in experiment.estimators if e.label in present]
-
-
-def _format(measure: str) -> Any:
-    return ".0%" if measure in SHARES else alt.Undefined
+from nestbench.reports.words.conditions import panel_titles, varying
+from nestbench.reports.words.wording import factor_words
+from nestbench.sim.errors import InvalidInput
 
 
 def _tooltip() -> list[alt.Tooltip]:
@@ -47,118 +35,99 @@ def _tooltip() -> list[alt.Tooltip]:
     ]
 
 
-def nested_loop(
-    table: pd.DataFrame, experiment: Experiment, measure: str = "coverage", term: str | None = None
-) -> Chart:
-    """All conditions on one axis, the factors' levels as steps below (Ruecker & Schwarzer 2014)."""
-    made = _of_term(table, experiment, measure, term)
-    labels = _labels(made, experiment)
-    x = alt.X("cell:O", axis=None)
-    lines = (
-        alt.Chart(inline(made))
-        .mark_line(interpolate="step", strokeWidth=1.6)
-        .encode(
-            x=x,
-            y=alt.Y(
-                "value:Q",
-                title=measure_named(measure).label,
-                scale=alt.Scale(zero=False),
-                axis=alt.Axis(format=_format(measure)),
-            ),
-            color=colour(labels),
-            strokeDash=dash(labels),
-            tooltip=_tooltip(),
-        )
-        .properties(width=640, height=260)
-    )
-    charts = [lines, *(_steps(experiment, factor) for factor in factors_of(table))]
-    done: Chart = alt.vconcat(*charts, spacing=4).resolve_scale(x="shared")
-    return done
-
-
-def _steps(experiment: Experiment, factor: str) -> Chart:
-    values = [levels[factor] for levels in experiment.levels]
-    order = list(dict.fromkeys(value_words(v) for v in values))
-    made = [
-        {"cell": i, "step": order.index(value_words(v)), "words": level_words(factor, v)}
-        for i, v in enumerate(values)
-    ]
-    return (
-        alt.Chart(inline(made))
-        .mark_line(interpolate="step", color=LIGHT["soft"], strokeWidth=1.2)
-        .encode(
-            x=alt.X("cell:O", axis=None),
-            y=alt.Y(
-                "step:Q", title=factor_words(factor), axis=alt.Axis(labels=False, grid=False, titleAngle=0)
-            ),
-            tooltip=["words:N"],
-        )
-        .properties(width=640, height=34)
-    )
-
-
 def lollipop(
     table: pd.DataFrame, experiment: Experiment, measure: str = "bias", term: str | None = None
 ) -> Chart:
-    """A measure as lollipops from its ideal value, with brackets at the Monte Carlo interval."""
-    made = _of_term(table, experiment, measure, term)
-    labels = _labels(made, experiment)
-    ideal = experiment.cells[0].model.level if measure in ("coverage", "be_coverage") else 0.0
+    """A measure as lollipops from its ideal value (the condition's level, or 0), with brackets at the interval."""
+    made = of_term(table, experiment, measure, term)
+    labels = labels_of(made, experiment)
+    levels = promised(experiment, measure)
+    for record in made:
+        record["ideal"] = levels[record["cell"]] if levels else 0.0
     y = alt.Y("estimator:N", title=None, sort=labels)
-    x = alt.X(
-        "value:Q",
-        title=measure_named(measure).label,
-        scale=alt.Scale(zero=False),
-        axis=alt.Axis(format=_format(measure)),
-    )
+    axis = alt.Axis(format=format_of(measure), tickCount=5, labelOverlap=True)
+    x = alt.X("value:Q", title=measure_named(measure).label, scale=alt.Scale(zero=False), axis=axis)
     base = alt.Chart().encode(y=y, tooltip=_tooltip())
+    ideal = alt.Chart().mark_rule(color=LIGHT["soft"], strokeDash=[3, 3]).encode(x="min(ideal):Q")
     layers = [
-        base.mark_rule(color=LIGHT["line"], strokeWidth=3).encode(x=x, x2=alt.datum(ideal)),
+        base.mark_rule(color=LIGHT["line"], strokeWidth=3).encode(x=x, x2="ideal:Q"),
         base.mark_text(text="(", color=LIGHT["good"], fontSize=13).encode(x="low:Q"),
         base.mark_text(text=")", color=LIGHT["good"], fontSize=13).encode(x="high:Q"),
         base.mark_point(filled=True, size=36, opacity=1, color=LIGHT["good"]).encode(x=x),
-        alt.Chart(inline([{}])).mark_rule(color=LIGHT["soft"], strokeDash=[3, 3]).encode(x=alt.datum(ideal)),
+        ideal,
+        missing_words(),
     ]
-    order = list(dict.fromkeys(record["condition"] for record in made))
-    facet = alt.Facet("condition:N", title=None, sort=order)
-    chart = alt.layer(*layers).properties(width=210, height=alt.Step(STEP))
-    done: Chart = chart.facet(facet=facet, columns=3, data=inline(made))
-    return done
+    chart = alt.layer(*layers).properties(width=PANEL, height=alt.Step(STEP))
+    return faceted(chart, with_holes(made, experiment), by_condition(experiment, len(labels)))
+
+
+CURVE = {"width": 240, "height": 200}
 
 
 def power_curves(
     table: pd.DataFrame, experiment: Experiment, measure: str = "rejection", term: str | None = None
 ) -> Chart:
-    """A measure against the first numeric factor, one line a method, panels by the other factors."""
-    made = _of_term(table, experiment, measure, term)
-    factor = _numeric_factor(experiment, table)
-    for record in made:
-        levels = experiment.levels[record["cell"]]
-        record["x"] = float(levels[factor])
-        record["panel"] = ", ".join(level_words(f, v) for f, v in levels.items() if f != factor)
-    labels = _labels(made, experiment)
+    """A measure against the first numeric factor, one line a method, panels by the other factors.
+
+    A line is broken where a condition has no number.
+    """
+    made = of_term(table, experiment, measure, term)
+    labels = labels_of(made, experiment)
+    factor = numeric_factor(experiment)
+    titles = panel_titles(experiment, without=factor)
     base = alt.Chart().encode(
         x=alt.X("x:Q", title=factor_words(factor), scale=alt.Scale(zero=False)),
         color=colour(labels),
         tooltip=_tooltip(),
     )
-    y = alt.Y("value:Q", title=measure_named(measure).label, axis=alt.Axis(format=_format(measure)))
+    y = alt.Y("value:Q", title=measure_named(measure).label, axis=alt.Axis(format=format_of(measure)))
     layers = [
-        base.mark_line(strokeWidth=1.6).encode(y=y, strokeDash=dash(labels)),
+        base.mark_line(strokeWidth=1.6, invalid="break-paths-show-domains").encode(
+            y=y, strokeDash=dash(labels)
+        ),
         base.mark_rule(opacity=0.6).encode(y=alt.Y("low:Q"), y2="high:Q"),
         base.mark_point(filled=True, size=26, opacity=1).encode(y=y),
+        missing_words(),
     ]
-    order = list(dict.fromkeys(record["panel"] for record in made))
-    chart = alt.layer(*layers).properties(width=240, height=200)
-    facet = alt.Facet("panel:N", title=None, sort=order)
-    done: Chart = chart.facet(facet=facet, columns=3, data=inline(made))
-    return done
+    chart = alt.layer(*layers).properties(**CURVE)
+    records = _curves(made, experiment, factor, titles)
+    grid = arranged(list(dict.fromkeys(titles)), [], CURVE["height"] + 60, CURVE["width"])
+    return faceted(chart, records, grid, CURVE["width"])
 
 
-def _numeric_factor(experiment: Experiment, table: pd.DataFrame) -> str:
-    for factor in factors_of(table):
-        values = {value_words(levels[factor]): levels[factor] for levels in experiment.levels}
-        if len(values) > 1 and all(isinstance(v, (int, float)) for v in values.values()):
+def _curves(made: list[Record], experiment: Experiment, factor: str, titles: list[str]) -> list[Record]:
+    """Return records with their x and panel, with gaps in lines, and with words in panels that have none."""
+    there = {(r["estimator"], titles[r["cell"]]) for r in made}
+    known = {(r["estimator"], r["cell"]) for r in made}
+    lines = [
+        {**r, "x": float(experiment.levels[r["cell"]][factor]), "panel": titles[r["cell"]]} for r in made
+    ]
+    gaps = [
+        {"estimator": label, "cell": cell, "x": float(experiment.levels[cell][factor]), "panel": title}
+        for label, panel in there
+        for cell, title in enumerate(titles)
+        if title == panel and (label, cell) not in known
+    ]
+    shown = {panel for _, panel in there}
+    empty = [
+        {"estimator": made[0]["estimator"], "panel": title, "missing": NO_DATA}
+        for title in dict.fromkeys(titles)
+        if title not in shown
+    ]
+    return sorted(lines + gaps, key=lambda r: (r["cell"], r["estimator"])) + empty
+
+
+def numeric_factor(experiment: Experiment) -> str:
+    """Return the first factor that varies and has numbers alone as levels; true and false are none.
+
+    Raises
+    ------
+    InvalidInput
+        There is none.
+    """
+    for factor in varying(experiment):
+        values = [levels.get(factor) for levels in experiment.levels]
+        if all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
             return factor
     raise InvalidInput("expected a factor with several numbers as levels to draw a curve against, got none")
 
@@ -173,7 +142,7 @@ def runtime_curves(table: pd.DataFrame, experiment: Experiment) -> Chart:
         record["x"] = int(sizes.sum())
         record["schools"] = len(sizes)
     slopes = {
-        label: slope_of([r for r in made if r["estimator"] == label]) for label in _labels(made, experiment)
+        label: slope_of([r for r in made if r["estimator"] == label]) for label in labels_of(made, experiment)
     }
     names = {
         label: f"{label} ({slope:+.2f})" if slope is not None else label for label, slope in slopes.items()
@@ -210,12 +179,12 @@ def frontier(table: pd.DataFrame, experiment: Experiment, term: str | None = Non
     """Distance of coverage from its level (worst condition) against milliseconds per fit; ringed: nothing is both
     faster and closer."""
     times = pd.DataFrame(runtime_records(table, experiment))
-    covered = _of_term(table, experiment, "coverage", term)
+    covered = of_term(table, experiment, "coverage", term)
     if times.empty:
         raise InvalidInput("expected stored times, got none; run the experiment first")
     speed = times.groupby("estimator")["value"].median()
     made = []
-    for label in _labels(covered, experiment):
+    for label in labels_of(covered, experiment):
         gaps = [
             (abs(r["value"] - experiment.cells[r["cell"]].model.level), r["condition"])
             for r in covered
@@ -228,7 +197,7 @@ def frontier(table: pd.DataFrame, experiment: Experiment, term: str | None = Non
     for one in made:
         beaten = any(_beats(other, one) for other in made)
         one["front"] = "beaten by another" if beaten else "on the frontier"
-    _spread_labels(made)
+    _spreadlabels_of(made)
     ticks = alt.Axis(values=decades([one["x"] for one in made], (1,)))
     base = alt.Chart(inline(made)).encode(
         x=alt.X("x:Q", title="Milliseconds per fit (median)", scale=alt.Scale(type="log"), axis=ticks),
@@ -256,7 +225,7 @@ def frontier(table: pd.DataFrame, experiment: Experiment, term: str | None = Non
     return done
 
 
-def _spread_labels(made: list[Record]) -> None:
+def _spreadlabels_of(made: list[Record]) -> None:
     """Give each point a height for its label, at least a line's height from those of points a decade or less away."""
     line = 0.045 * max((one["y"] for one in made), default=0.0)
     placed: list[Record] = []

@@ -10,7 +10,7 @@ import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.results import Results
-from nestbench.reports.figures import curves, draws, fits, panels
+from nestbench.reports.figures import curves, draws, fits, nested, panels
 from nestbench.reports.figures.kinds import KINDS, TERM, Wish
 from nestbench.reports.figures.rows import headline_term
 from nestbench.reports.figures.theme import Chart
@@ -23,7 +23,7 @@ FROM_TABLE: Mapping[str, Callable[[pd.DataFrame, Experiment, str, str], Chart]] 
     "se-error": lambda table, e, term, measure: panels.se_error(table, e, term),
     "rejection": lambda table, e, term, measure: panels.rejection(table, e, term),
     "lollipop": lambda table, e, term, measure: curves.lollipop(table, e, measure, term),
-    "nested-loop": lambda table, e, term, measure: curves.nested_loop(table, e, measure, term),
+    "nested-loop": lambda table, e, term, measure: nested.nested_loop(table, e, measure, term),
     "power": lambda table, e, term, measure: curves.power_curves(table, e, measure, term),
     "failures": lambda table, e, term, measure: fits.failures(table, e),
     "runtime": lambda table, e, term, measure: fits.runtime(table, e),

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
-from nestbench.reports.figures.panels import STEP, faceted
-from nestbench.reports.figures.rows import Record, place
-from nestbench.reports.figures.theme import LIGHT, Chart, decades, inline
+from nestbench.reports.figures.faceting import PANEL, STEP, by_condition, faceted, missing_words
+from nestbench.reports.figures.rows import NO_DATA, Record, places, with_holes
+from nestbench.reports.figures.theme import LIGHT, SHARE, Chart, decades, inline
 from nestbench.reports.frames import items_of, rows_of
 from nestbench.reports.measures.performance import FIT
 
@@ -22,8 +22,12 @@ STATUS_COLOURS = {
 }
 
 
+ALL_OK = "every fit OK"
+
+
 def failure_records(table: pd.DataFrame, experiment: Experiment) -> list[Record]:
     """Return the share of every status but OK, by method and condition; only what occurred."""
+    stands = places(experiment)
     rows = table[(table["term"] == FIT) & table["measure"].str.startswith("share_")]
     rows = rows[(rows["measure"] != "share_ok") & (rows["value"] > 0)]
     return [
@@ -34,7 +38,7 @@ def failure_records(table: pd.DataFrame, experiment: Experiment) -> list[Record]
             "value": row.value,
             "mcse": row.mcse,
             "n": row.n,
-            **place(experiment, table, row.cell),
+            **stands[row.cell],
         }
         for row in rows_of(rows, ("cell", "estimator", "measure", "value", "mcse", "n"))
     ]
@@ -42,18 +46,20 @@ def failure_records(table: pd.DataFrame, experiment: Experiment) -> list[Record]
 
 def failures(table: pd.DataFrame, experiment: Experiment) -> Chart:
     """Share of fits by status other than OK; a fit at the boundary is usable and shown too."""
-    made = failure_records(table, experiment)
+    found = failure_records(table, experiment)
+    stored = set(table.loc[table["term"] == FIT, "cell"])
+    made = with_holes(found, experiment, lambda cell: ALL_OK if cell in stored else NO_DATA)
     colour = alt.Color(
         "status:N",
         title=None,
         scale=alt.Scale(domain=list(STATUS_COLOURS), range=list(STATUS_COLOURS.values())),
     )
     order = [estimator.label for estimator in experiment.estimators]
-    chart = (
+    bars = (
         alt.Chart()
         .mark_bar(height=STEP - 6)
         .encode(
-            x=alt.X("value:Q", title="Share of fits", axis=alt.Axis(format="~%", tickCount=4)),
+            x=alt.X("value:Q", title="Share of fits", axis=alt.Axis(format=SHARE, tickCount=4)),
             y=alt.Y("estimator:N", title=None, sort=order),
             color=colour,
             tooltip=[
@@ -65,14 +71,16 @@ def failures(table: pd.DataFrame, experiment: Experiment) -> Chart:
                 alt.Tooltip("n:Q", title="fits"),
             ],
         )
-        .properties(width=200, height=alt.Step(STEP))
     )
-    return faceted(chart, made)
+    layers = [bars, missing_words()] if len(made) > len(found) else [bars]
+    chart = alt.layer(*layers).properties(width=PANEL, height=alt.Step(STEP))
+    return faceted(chart, made, by_condition(experiment, len({record["estimator"] for record in found})))
 
 
 def runtime_records(table: pd.DataFrame, experiment: Experiment) -> list[Record]:
     """Return median and 90th percentile of the milliseconds per fit, by method and condition."""
     rows = table[(table["term"] == FIT) & table["measure"].str.startswith("seconds_")]
+    stands = places(experiment)
     wide = rows.pivot_table(index=["cell", "estimator"], columns="measure", values="value", sort=False)
     counts = rows.groupby(["cell", "estimator"])["n"].max()
     return [
@@ -82,7 +90,7 @@ def runtime_records(table: pd.DataFrame, experiment: Experiment) -> list[Record]
             "value": 1e3 * row["seconds_median"],
             "high": 1e3 * row["seconds_p90"],
             "n": int(counts[(cell, label)]),
-            **place(experiment, table, cell),
+            **stands[cell],
         }
         for (cell, label), row in items_of(wide)
         if np.isfinite(row["seconds_median"]) and row["seconds_median"] > 0

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import altair as alt
 import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
-from nestbench.reports.comparing import grades
 from nestbench.reports.comparing.grades import Grade
 from nestbench.reports.figures import rows as data
+from nestbench.reports.figures.faceting import PANEL, STEP, by_condition, faceted, missing_words
 from nestbench.reports.figures.rows import Record
-from nestbench.reports.figures.theme import LIGHT, Chart, inline
+from nestbench.reports.figures.theme import LIGHT, SHARE, Chart
 
 _COLOURS = {
     Grade.HOLDS: LIGHT["good"],
@@ -35,45 +34,40 @@ _SHAPES = {
     data.OFF: "diamond",
     "power": "circle",
 }
-STEP = 17
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """How a measure is drawn: axis title, number format, the ideal value's line, the tolerated band."""
+    """How a measure is drawn: axis title, whether it's a share, whether the axis starts at 0."""
 
     title: str
-    number: str | None
-    ideal: float | None = None
-    band: tuple[float, float] | None = None
+    share: bool = False
     zero: bool = False
 
 
 def coverage(table: pd.DataFrame, experiment: Experiment, term: str | None = None) -> Chart:
     """Coverage by method and condition, the nominal level, Bradley's band, and theory for naive OLS."""
     made = data.with_theory(data.graded(data.records(table, experiment, "coverage"), experiment), experiment)
-    level = experiment.cells[0].model.level if experiment.cells else 0.95
-    axis = Axis("Coverage", ".0%", level, grades.band(level))
-    return panels(_of_term(made, table, term), experiment, axis)
+    return panels(_of_term(made, table, term), experiment, Axis("Coverage", share=True))
 
 
 def bias(table: pd.DataFrame, experiment: Experiment, term: str | None = None) -> Chart:
     """Bias by method and condition, in units of the estimate."""
     made = data.against(data.records(table, experiment, "bias"), 0.0)
-    return panels(_of_term(made, table, term), experiment, Axis("Bias", None, 0.0))
+    return panels(_of_term(made, table, term), experiment, Axis("Bias"))
 
 
 def se_error(table: pd.DataFrame, experiment: Experiment, term: str | None = None) -> Chart:
     """Relative error of the standard error by method and condition, with theory for naive OLS."""
     made = data.against(data.records(table, experiment, "se_error"), 0.0)
     made = data.with_se_theory(made, experiment)
-    return panels(_of_term(made, table, term), experiment, Axis("Error of the SE, %", None, 0.0))
+    return panels(_of_term(made, table, term), experiment, Axis("Error of the SE, %"))
 
 
 def rejection(table: pd.DataFrame, experiment: Experiment, term: str | None = None) -> Chart:
     """Rejection rate by method and condition: type I error (with its nominal size) or power."""
     made = data.sized(data.records(table, experiment, "rejection"), experiment)
-    return panels(_of_term(made, table, term), experiment, Axis("Rejection rate", ".0%", zero=True))
+    return panels(_of_term(made, table, term), experiment, Axis("Rejection rate", share=True, zero=True))
 
 
 def _of_term(made: list[Record], table: pd.DataFrame, term: str | None) -> list[Record]:
@@ -84,31 +78,20 @@ def _of_term(made: list[Record], table: pd.DataFrame, term: str | None) -> list[
 
 
 def panels(made: list[Record], experiment: Experiment, axis: Axis) -> Chart:
-    """Return the panels of some records (see `rows`); the facets follow the factors."""
-    layers = [layer for layer in (_band(axis), _ideal(axis, made)) if layer is not None]
-    layers += [_intervals(experiment, axis), _dots(experiment, axis)]
+    """Return the panels of some records (see `rows`): one a condition, those without records say so."""
+    layers = [_intervals(experiment, axis), _dots(experiment, axis)]
+    if any("ideal" in record for record in made):
+        layers.insert(0, _ideal(axis))
+    if any("band_low" in record for record in made):
+        layers.insert(0, _band(axis))
     if any("theory" in record for record in made):
         layers.append(_theory(experiment))
-    chart = alt.layer(*layers).properties(width=200, height=alt.Step(STEP))
-    return faceted(chart, made)
-
-
-def faceted(chart: Chart, made: list[Record]) -> Chart:
-    """Return a chart over records as small multiples: columns by the first factor, rows by the others."""
-    values = inline(made)
-    columns = list(dict.fromkeys(record["column"] for record in made))
-    rows = list(dict.fromkeys(record["row"] for record in made))
-    encodings: dict[str, Any] = {}
-    if columns and columns != [""]:
-        encodings["column"] = alt.Column("column:N", title=None, sort=columns)
-    if rows and rows != [""]:
-        header = alt.Header(labelAngle=90, labelOrient="right", labelPadding=4)
-        encodings["row"] = alt.Row("row:N", title=None, sort=rows, header=header)
-    if not encodings:
-        done: Chart = chart.properties(data=values)
-        return done
-    facet: Chart = chart.facet(**encodings, data=values)
-    return facet
+    records = data.with_holes(made, experiment)
+    if len(records) > len(made):
+        layers.append(missing_words())
+    chart = alt.layer(*layers).properties(width=PANEL, height=alt.Step(STEP))
+    grid = by_condition(experiment, len({record["estimator"] for record in made}))
+    return faceted(chart, records, grid)
 
 
 def _y(experiment: Experiment) -> alt.Y:
@@ -121,12 +104,12 @@ def _x(axis: Axis, field: str = "value") -> alt.X:
         f"{field}:Q",
         title=axis.title,
         scale=alt.Scale(zero=axis.zero, nice=True),
-        axis=alt.Axis(tickCount=5, labelOverlap=True, format=axis.number or alt.Undefined),
+        axis=alt.Axis(tickCount=5, labelOverlap=True, format=SHARE if axis.share else alt.Undefined),
     )
 
 
 def _tooltip(axis: Axis) -> list[alt.Tooltip]:
-    exact, error = (".1%", ".2%") if axis.number else (".4~r", ".2~r")
+    exact, error = (".1%", ".2%") if axis.share else (".4~r", ".2~r")
     return [
         alt.Tooltip("estimator:N", title="method"),
         alt.Tooltip("term:N"),
@@ -174,23 +157,14 @@ def _theory(experiment: Experiment) -> Chart:
     )
 
 
-def _band(axis: Axis) -> Chart | None:
-    if axis.band is None:
-        return None
-    low, high = axis.band
-    return alt.Chart(inline([{}])).mark_rect(color=LIGHT["band"]).encode(x=alt.datum(low), x2=alt.datum(high))
+def _band(axis: Axis) -> Chart:
+    return (
+        alt.Chart()
+        .mark_rect(color=LIGHT["band"])
+        .encode(x=_x(axis, "min(band_low)"), x2=alt.X2("min(band_high):Q"))
+    )
 
 
-def _ideal(axis: Axis, made: list[Record]) -> Chart | None:
-    """One line a panel; type I errors have a line at their size, power has none."""
-    mark: Any = {"color": LIGHT["soft"], "strokeDash": [3, 3]}
-    if axis.ideal is not None:
-        return alt.Chart(inline([{}])).mark_rule(**mark).encode(x=alt.datum(axis.ideal))
-    if any("nominal" in record for record in made):
-        return (
-            alt.Chart()
-            .mark_rule(**mark)
-            .transform_filter("isValid(datum.nominal)")
-            .encode(x=alt.X("nominal:Q"))
-        )
-    return None
+def _ideal(axis: Axis) -> Chart:
+    """One line a panel: the promised level, no bias, the size of a test of a true null; power has none."""
+    return alt.Chart().mark_rule(color=LIGHT["soft"], strokeDash=[3, 3]).encode(x=_x(axis, "min(ideal)"))

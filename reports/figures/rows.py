@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import altair as alt
 import numpy as np
 import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
 from nestbench.reports.comparing import grades
 from nestbench.reports.comparing.grades import Grade
-from nestbench.reports.measures.performance import factors_of
+from nestbench.reports.figures.theme import SHARE
 from nestbench.reports.measures.proportions import wilson
 from nestbench.reports.measures.statistics import Z95
-from nestbench.reports.words.wording import condition, level_words
+from nestbench.reports.words.conditions import conditions, panel_titles
 from nestbench.sim.cell import Cell
+from nestbench.sim.errors import unknown_name
 
 Record = dict[str, Any]
 
@@ -32,21 +34,50 @@ def headline_term(table: pd.DataFrame) -> str:
 
 
 def records(table: pd.DataFrame, experiment: Experiment, measure: str) -> list[Record]:
-    """Return one record per row of a measure: value, interval, n, condition, facet labels.
+    """Return one record per row of a measure: value, interval, n, its condition and its panel's title.
 
     Intervals are Wilson's for shares and value -+ 1.96 MCSE for the others.
     """
     rows = table[(table["measure"] == measure) & np.isfinite(table["value"])]
     share = measure in SHARES
     low, high = interval(rows, share)
-    places = [place(experiment, table, i) for i in range(len(experiment.cells))]
+    stands = places(experiment)
     made = []
     columns = ("cell", "estimator", "term", "value", "mcse", "n", "n_attempted")
     for row, lo, hi in zip(rows[list(columns)].itertuples(index=False), low, high, strict=True):
         record = dict(zip(columns, row, strict=True))
         record["mcse"] = None if np.isnan(record["mcse"]) else record["mcse"]
-        made.append({**record, "low": float(lo), "high": float(hi), **places[record["cell"]]})
+        made.append({**record, "low": float(lo), "high": float(hi), **stands[record["cell"]]})
     return made
+
+
+def of_term(table: pd.DataFrame, experiment: Experiment, measure: str, term: str | None) -> list[Record]:
+    """Return a measure's records of a term, by default the headline term.
+
+    Raises
+    ------
+    InvalidInput
+        No such term has the measure.
+    """
+    chosen = headline_term(table) if term is None else term
+    made = [r for r in records(table, experiment, measure) if r["term"] == chosen]
+    if not made:
+        known = table.loc[table["measure"] == measure, "term"].unique()
+        raise unknown_name(f"term with {measure}", chosen, [str(name) for name in known])
+    return made
+
+
+def labels_of(made: list[Record], experiment: Experiment) -> list[str]:
+    """Return the methods that have a record, in the experiment's order."""
+    present = {record["estimator"] for record in made}
+    return [e.label for e in experiment.estimators if e.label in present]
+
+
+def promised(experiment: Experiment, measure: str) -> list[float]:
+    """Return each cell's level where a measure is a share of intervals that should equal it; empty for others."""
+    if measure not in ("coverage", "be_coverage"):
+        return []
+    return [cell.model.level for cell in experiment.cells]
 
 
 SHARES = frozenset(
@@ -64,6 +95,11 @@ SHARES = frozenset(
 )
 
 
+def format_of(measure: str) -> Any:
+    """Return the format of a measure's axis."""
+    return SHARE if measure in SHARES else alt.Undefined
+
+
 def interval(rows: pd.DataFrame, share: bool) -> tuple[Any, Any]:
     """Return the 95 % Monte Carlo interval of each row."""
     value = rows["value"].to_numpy(dtype=np.float64)
@@ -73,21 +109,45 @@ def interval(rows: pd.DataFrame, share: bool) -> tuple[Any, Any]:
     return value - half, value + half
 
 
-def place(experiment: Experiment, table: pd.DataFrame, cell: int) -> Record:
-    """Return where a cell stands: its condition in words and the labels of its panel's column and row."""
-    factors, levels = factors_of(table), experiment.levels[cell]
-    words = [level_words(factor, levels[factor]) for factor in factors if factor in levels]
-    return {
-        "condition": condition(levels),
-        "column": words[0] if words else "",
-        "row": ", ".join(words[1:]),
-    }
+def places(experiment: Experiment) -> list[Record]:
+    """Return where each cell stands: its condition in words and the title of its panel, no two alike."""
+    return [
+        {"condition": words, "panel": title}
+        for words, title in zip(conditions(experiment), panel_titles(experiment), strict=True)
+    ]
+
+
+NO_DATA = "no data"
+
+
+def with_holes(
+    made: list[Record], experiment: Experiment, words: Callable[[int], str] = lambda cell: NO_DATA
+) -> list[Record]:
+    """Return records and, for each term and each cell without any, one that says so in the cell's panel.
+
+    It names a method of the term, because an empty name would become a method of the axis.
+    """
+    stands = places(experiment)
+    methods: dict[Any, str] = {}
+    cells: dict[Any, set[int]] = {}
+    for record in made:
+        methods.setdefault(record.get("term"), record["estimator"])
+        cells.setdefault(record.get("term"), set()).add(record["cell"])
+    holes = [
+        {"cell": cell, "estimator": methods[term], **({} if term is None else {"term": term}), **stands[cell]}
+        for term, there in cells.items()
+        for cell in range(len(stands))
+        if cell not in there
+    ]
+    return made + [{**hole, "missing": words(hole["cell"])} for hole in holes]
 
 
 def graded(made: list[Record], experiment: Experiment) -> list[Record]:
-    """Return coverage records with their grade."""
+    """Return coverage records with their grade, their nominal level and its tolerated band."""
     for record in made:
         level = experiment.cells[record["cell"]].model.level
+        low, high = grades.band(level)
+        record |= {"ideal": level, "band_low": low, "band_high": high}
         record["state"] = str(grades.grade(record["value"], record["n"], level))
     return made
 
@@ -95,6 +155,7 @@ def graded(made: list[Record], experiment: Experiment) -> list[Record]:
 def against(made: list[Record], ideal: float) -> list[Record]:
     """Return records that say whether their interval holds an ideal value."""
     for record in made:
+        record["ideal"] = ideal
         record["state"] = WITHIN if record["low"] <= ideal <= record["high"] else OFF
     return made
 
@@ -109,7 +170,7 @@ def sized(made: list[Record], experiment: Experiment) -> list[Record]:
         if null:
             found = grades.grade(1.0 - record["value"], record["n"], level)
             record["state"] = str(found)
-            record["nominal"] = round(1.0 - level, 10)
+            record["ideal"] = round(1.0 - level, 10)
         else:
             record["state"] = "power"
     return made

@@ -19,27 +19,29 @@ FIGURES: tuple[tuple[str, str, str, Callable[..., Any]], ...] = (
     (
         "coverage",
         "Coverage",
-        "Share of intervals that hold the true value. Dashed: the promised level; shaded: the tolerated band; the line "
-        "through a dot is its 95 % Monte Carlo interval; an upright bar is what theory expects, where it knows.",
+        "Share of intervals that hold the true value; a panel a condition, a line a method, no dot where it has no "
+        "answer. Dashed: the condition's promised level; shaded: the tolerated band around it; the line through a dot "
+        "is its 95 % Monte Carlo interval; an upright bar is what theory expects, where it knows.",
         panels.coverage,
     ),
     (
         "bias",
         "Bias",
-        "Mean error of the estimates, with its 95 % Monte Carlo interval.",
+        "Mean error of the estimates, with its 95 % Monte Carlo interval. Dashed: no bias.",
         panels.bias,
     ),
     (
         "se_error",
         "Standard errors",
-        "How far the average standard error lies from the true spread of the estimates; below 0 it promises too much.",
+        "How far the average standard error lies from the true spread of the estimates; below 0 it promises too much. "
+        "Dashed: no error; an upright bar is what theory expects, where it knows.",
         panels.se_error,
     ),
     (
         "rejection",
         "Rejection rate",
-        "Share of tests with p at most alpha: the type I error where the true effect is 0 (dashed: nominal), else "
-        "power. Power of a method whose coverage fails is no merit.",
+        "Share of tests with p at most alpha: the type I error where the true effect is 0 (dashed: the "
+        "condition's nominal size), else power. Power of a method whose coverage fails is no merit.",
         panels.rejection,
     ),
 )

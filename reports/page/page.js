@@ -26,7 +26,6 @@
     turn: 0,
   }));
 
-  const distinct = (rows, field) => new Set(rows.map((row) => row[field])).size;
   const longest = (rows) => Math.max(0, ...rows.map((row) => row.estimator.length));
 
   function chosen(figure) {
@@ -42,7 +41,41 @@
     return { ...inner, layer: inner.layer.filter((layer) => layer.data || known(layer.encoding?.x?.field)) };
   }
 
-  // Fit the specification to the page: one panel for one condition, the grid of factors where it fits, else wrapped.
+  const pen = document.createElement("canvas").getContext("2d");
+  const fits = (text, width) => {
+    pen.font = `600 12px ${getComputedStyle(document.body).fontFamily}`;
+    return pen.measureText(text).width <= width;
+  };
+
+  // A panel's title in lines that its panel is wide enough for: a line a factor, else between words, else in them.
+  function lines(title, width) {
+    const cut = (word) => {
+      let end = word.length;
+      while (end > 1 && !fits(word.slice(0, end), width)) end -= 1;
+      return end < word.length ? [word.slice(0, end), ...cut(word.slice(end))] : [word];
+    };
+    const joined = (made, next) => {
+      const longer = made.length ? `${made.at(-1)} ${next}` : next;
+      return fits(longer, width) ? [...made.slice(0, -1), longer] : [...made, next];
+    };
+    return title.split("\n").flatMap((piece) => piece.split(" ").flatMap(cut).reduce(joined, [])).reduce(joined, []).join("\n");
+  }
+
+  // Records and order of the panels with titles broken to a width (`plain`: unbroken ones); two never become one.
+  function titled(rows, titles, plain, width) {
+    const shown = new Map();
+    const taken = new Set();
+    titles.forEach((title) => {
+      let text = lines(plain.get(title), width);
+      while (taken.has(text)) text += "\u200b";
+      taken.add(text);
+      shown.set(title, text);
+    });
+    return { values: rows.map((row) => ({ ...row, panel: shown.get(row.panel) })), sort: [...shown.values()] };
+  }
+
+  // Fit the specification to the page: one panel for one condition, the figure's own columns where they fit, else as
+  // many as fit in the order of the conditions.
   function fitted(figure, rows) {
     const width = Math.max(figure.plot.clientWidth, 240);
     const { config } = figure.spec;
@@ -51,19 +84,21 @@
     const labels = longest(rows) * 6.6 + 16;
     const single = width - labels - 24;
     if (!spec.facet) return { ...drawable(spec, rows), width: single };
-    const { facet, spec: whole, ...rest } = spec;
+    const { facet, columns, spacing, spec: whole, ...rest } = spec;
     const inner = drawable(whole, rows);
     if (state.cell !== "") return { ...rest, ...inner, width: single };
-    const columns = distinct(rows, "column");
-    const panel = (width - labels - 46 - 20 * columns) / columns;
-    if (panel >= 110) return { ...spec, spec: { ...inner, width: Math.min(panel, 420) } };
-    const order = [...new Set(rows.map((row) => row.condition))];
-    const across = Math.max(1, Math.floor(width / (labels + 170)));
+    const room = (across) => (width - labels - 24 - spacing.column * (across - 1)) / across;
+    const own = room(columns) >= 110;
+    let across = columns;
+    if (!own) for (across = 1; room(across + 1) >= 150; across += 1);
+    const panel = Math.min(room(across), 420);
+    const there = new Set(rows.map((row) => row.panel));
+    const order = own ? facet.sort.filter((title) => there.has(title))
+      : [...new Set([...rows].sort((a, b) => a.cell - b.cell).map((row) => row.panel))];
+    const plain = new Map(facet.sort.map((title, i) => [title, spec.usermeta.titles[i]]));
+    const { values, sort } = titled(rows, order, plain, panel + spacing.column / 2);
     return {
-      ...rest,
-      facet: { field: "condition", type: "nominal", title: null, sort: order },
-      columns: across,
-      spec: { ...inner, width: (width - across * (labels + 24)) / across },
+      ...rest, data: { values }, facet: { ...facet, sort }, columns: across, spacing, spec: { ...inner, width: panel },
     };
   }
 

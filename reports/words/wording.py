@@ -16,11 +16,15 @@ _WORDS = {
 
 def level_words(factor: str, level: Any) -> str:
     """Return a factor's level in words: ``10 schools``, ``ICC 0.2``, ``slope_sd 0.5``."""
-    text = value_words(level)
+    return named_level(factor, value_words(level), factor.rsplit(".", 1)[-1])
+
+
+def named_level(factor: str, text: str, name: str) -> str:
+    """Return a level's text with its factor: in the factor's own words where it has some, else behind `name`."""
     if factor in _WORDS:
         words = _WORDS[factor].format(text)
         return words.removesuffix("s") if text == "1" else words
-    return f"{factor.rsplit('.', 1)[-1]} {text}"
+    return f"{name} {text}"
 
 
 def value_words(value: Any) -> str:
@@ -36,7 +40,11 @@ def value_words(value: Any) -> str:
 
 def condition(levels: Mapping[str, Any]) -> str:
     """Return a cell's levels in words: ``10 schools and ICC 0.2``; ``the one condition`` without factors."""
-    parts = [level_words(factor, level) for factor, level in levels.items()]
+    return joined_words([level_words(factor, level) for factor, level in levels.items()])
+
+
+def joined_words(parts: list[str]) -> str:
+    """Return the words of a cell's levels as one phrase; ``the one condition`` without factors."""
     if not parts:
         return "the one condition"
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -7,13 +7,17 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nestbench.reports.measures.performance import performance_table
 from nestbench.reports.page.report import write_report
-from tests.reports.synthetic import school_study
+from nestbench.reports.words.conditions import panel_titles
+from tests.reports.figures.reading import plain, read_svg
+from tests.reports.synthetic import FakeResults, school_study
 
 pytestmark = pytest.mark.browser
 
@@ -271,3 +275,62 @@ def test_saves_svg(opened: Any) -> None:
     opened.execute_script("document.querySelector('#figure-coverage .save').click()")
     wait(opened, "window.saved !== null")
     assert opened.execute_async_script("window.saved.text().then(arguments[0])").startswith("<svg")
+
+
+@pytest.fixture(scope="module")
+def unfinished(tmp_path_factory: pytest.TempPathFactory) -> tuple[FakeResults, Path]:
+    """A run stopped after 4 of 9 conditions, in one of them after its first method."""
+    whole = school_study(reps=60, icc=(0.0, 0.1, 0.2))
+    stored = [found if cell in (0, 1, 2, 4) else {} for cell, found in enumerate(whole.cells)]
+    stored[2] = {"ols": stored[2]["ols"]}
+    study = replace(whole, cells=stored)
+    return study, write_report(study, tmp_path_factory.mktemp("unfinished") / "report.html")
+
+
+def marks(browser: Any, figure: str) -> dict[tuple[str, str], float]:
+    """(Condition, method) -> value of a figure's dots, as a reader sees them on the page."""
+    picture = read_svg(
+        browser.execute_script(f"return document.querySelector('#figure-{figure} svg').outerHTML")
+    )
+    found = {}
+    for dot in picture.dots:
+        panel = picture.panel_at(dot.x, dot.y)
+        title = plain(picture.title(panel)) if len(picture.panels) > 1 else ""
+        found[title, picture.method(dot.y, panel)] = picture.value(dot.x, panel)
+    assert len(found) == len(picture.dots)
+    return found
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_an_unfinished_runs_marks_stand_in_their_conditions(
+    browser: Any, unfinished: tuple[FakeResults, Path], width: int
+) -> None:
+    study, path = unfinished
+    table = performance_table(study)
+    titles = [plain(title) for title in panel_titles(study.experiment)]
+    size(browser, width, 900)
+    browser.get_log("browser")
+    browser.get(path.as_uri())
+    for term, cell in (("resources", ""), ("age", ""), ("age", "4"), ("resources", "2"), ("resources", "")):
+        choose(browser, "term", term)
+        choose(browser, "cell", cell)
+        for figure in ("coverage", "bias", "se_error", "rejection"):
+            browser.execute_script(f"document.querySelector('#figure-{figure}').scrollIntoView()")
+            rows = table[(table["measure"] == figure) & (table["term"] == term)]
+            rows = rows if cell == "" else rows[rows["cell"] == int(cell)]
+            expected = {
+                (titles[r.cell] if cell == "" else "", r.estimator): r.value for r in rows.itertuples()
+            }
+            for _ in range(100):  # the page draws when it finds time
+                time.sleep(0.1)
+                found = marks(browser, figure) if drawn(browser, figure) else {}
+                if found == pytest.approx(expected, abs=2e-3 * max(1.0, rows["value"].abs().max())):
+                    break
+            else:
+                pytest.fail(f"{figure} for {term}, condition {cell or 'all'}: {found}, expected {expected}")
+    assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
+
+
+def drawn(browser: Any, figure: str) -> bool:
+    there: bool = browser.execute_script(f"return !!document.querySelector('#figure-{figure} svg')")
+    return there

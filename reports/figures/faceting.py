@@ -1,0 +1,162 @@
+"""Small multiples that say which condition they show: one panel a condition, its words above it.
+
+A panel's title belongs to the panel. Crossed facets (rows x columns) have titles at the margins instead, and
+Vega-Lite lays panels out one after the other, so a combination without records moves all that follow.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import altair as alt
+
+from nestbench.experiments.experiment import Experiment
+from nestbench.reports.figures.rows import Record
+from nestbench.reports.figures.theme import LIGHT, Chart, inline, text_width
+from nestbench.reports.words.conditions import numbered, panel_titles, texts_of_cells, varying
+
+PANEL = 200
+"""Width of a panel, px."""
+
+STEP = 17
+"""Height of a method's line, px."""
+
+GAP, LINE, FREE = 34, 15, 1050
+"""Between panels, height of a title's line, width of a figure that fits a page; px."""
+
+TITLE = 12
+"""Size of a panel's title, px."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Order of the panels and how many stand side by side."""
+
+    titles: Sequence[str]
+    columns: int
+
+
+def faceted(chart: Chart, made: list[Record], grid: Grid, width: int = PANEL) -> Chart:
+    """Return a chart over records as small multiples by their ``panel``; as it is where there is one panel only.
+
+    The titles before they were broken into lines are kept for the page, which breaks them to its own width.
+    """
+    if len(grid.titles) < 2:
+        alone: Chart = chart.properties(data=inline(made))
+        return alone
+    lines = numbered(broken(title, width + GAP // 2) for title in grid.titles)
+    shown = dict(zip(grid.titles, lines, strict=True))
+    records = [{**record, "panel": shown[record["panel"]]} for record in made]
+    present = {record["panel"] for record in made}
+    titles = [title for title in grid.titles if title in present]
+    facet = alt.Facet(
+        "panel:N",
+        title=None,
+        sort=[shown[title] for title in titles],
+        header=alt.Header(labelAnchor="start", labelFontSize=TITLE, labelPadding=4),
+    )
+    spacing = {"row": GAP // 2, "column": GAP}
+    done: Chart = chart.facet(facet=facet, columns=grid.columns, data=inline(records), spacing=spacing)
+    return done.properties(usermeta={"titles": titles})
+
+
+def missing_words() -> Chart:
+    """Return the layer that says what is missing in a panel without marks."""
+    return (
+        alt.Chart()
+        .transform_filter("isValid(datum.missing)")
+        .mark_text(color=LIGHT["soft"], fontStyle="italic")
+        .encode(text="missing:N")
+    )
+
+
+def by_condition(experiment: Experiment, methods: int, width: int = PANEL) -> Grid:
+    """Return the grid with a panel a cell: levels of a factor stand in line where all are crossed and fit."""
+    titles = panel_titles(experiment)
+    lines = max((broken(title, width).count("\n") + 1 for title in titles), default=1)
+    sizes = _sizes(experiment)
+    return arranged(titles, sizes, methods * STEP + lines * LINE + GAP // 2, width)
+
+
+def _sizes(experiment: Experiment) -> list[int]:
+    """Numbers of levels of the factors that vary; empty where they aren't fully crossed, first slowest."""
+    factors, texts = varying(experiment), texts_of_cells(experiment)
+    cells = [tuple(cell.get(f, "") for f in factors) for cell in texts]
+    levels = [list(dict.fromkeys(column)) for column in zip(*cells, strict=True)]
+    return [len(found) for found in levels] if cells == list(itertools.product(*levels)) else []
+
+
+def arranged(titles: Sequence[str], sizes: Sequence[int], height: float, width: float = PANEL) -> Grid:
+    """Return the grid whose figure is the least wide and high, all that fits a page being alike.
+
+    Panels of crossed factors (`sizes` levels each, first slowest) keep levels in line: as many columns as the
+    first factor has levels, or a divisor of what the last factors have. Else the last row is filled best.
+    """
+    n = len(titles)
+
+    def cost(grid: tuple[int, bool]) -> tuple[float, bool, int, int]:
+        columns, in_line = grid
+        extent = max(math.ceil(n / columns) * height, columns * (width + GAP), FREE)
+        return extent, not in_line, -n % columns, -columns
+
+    choices = [(c, True) for c in _in_line(sizes)] + [(c, False) for c in range(min(n, 3), n + 1)]
+    columns, in_line = min(choices, key=cost, default=(1, False))
+    if in_line and columns == sizes[0] and len(sizes) > 1:
+        rest = n // columns
+        return Grid([titles[i * rest + j] for j in range(rest) for i in range(columns)], columns)
+    return Grid(titles, columns)
+
+
+def _in_line(sizes: Sequence[int]) -> list[int]:
+    return sorted({c for c in (*sizes[:1], *_last(sizes)) if c > 1})
+
+
+def _last(sizes: Sequence[int]) -> set[int]:
+    """Divisors of the numbers of levels of the last factor, the last two, ..., that keep the ones after them whole."""
+    found, whole = set(), 1
+    for size in reversed(sizes):
+        found |= {whole * d for d in range(1, size + 1) if size % d == 0}
+        whole *= size
+    return found
+
+
+def broken(title: str, width: float, size: float = TITLE) -> str:
+    """Return a title in lines of at most `width` px: where it has line breaks, else between words, else in them."""
+    whole = title.replace("\n", " ")
+    if text_width(whole, size) <= width:
+        return whole
+    lines: list[str] = []
+    for piece in title.split("\n"):
+        line = ""
+        for word in _words(piece, width, size):
+            if line and text_width(f"{line} {word}", size) > width:
+                lines.append(line)
+                line = word
+            else:
+                line = f"{line} {word}".strip()
+        lines.append(line)
+    return "\n".join(_packed(lines, width, size))
+
+
+def _packed(lines: list[str], width: float, size: float) -> list[str]:
+    """Put short lines behind each other where two fit in one."""
+    made: list[str] = []
+    for line in lines:
+        if made and text_width(f"{made[-1]} {line}", size) <= width:
+            made[-1] = f"{made[-1]} {line}"
+        else:
+            made.append(line)
+    return made
+
+
+def _words(piece: str, width: float, size: float) -> Iterator[str]:
+    for word in piece.split():
+        while text_width(word, size) > width:
+            cut = next(i for i in range(len(word), 0, -1) if i == 1 or text_width(word[:i], size) <= width)
+            yield word[:cut]
+            word = word[cut:]
+        if word:
+            yield word

@@ -1,0 +1,112 @@
+"""Nested-loop plot: every condition on one axis, the factors' levels as steps below (Ruecker & Schwarzer 2014)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import altair as alt
+import pandas as pd
+
+from nestbench.experiments.experiment import Experiment
+from nestbench.reports.figures.faceting import broken
+from nestbench.reports.figures.rows import Record, format_of, labels_of, of_term, promised
+from nestbench.reports.figures.theme import LIGHT, Chart, colour, dash, inline
+from nestbench.reports.measures.declared import measure_named
+from nestbench.reports.words.conditions import level_texts, texts_of_cells, varying
+from nestbench.reports.words.wording import factor_words
+
+HEIGHT, LEAST, MOST, CONDITION = 260, 640, 1100, 6
+"""Height of the lines, width of the figure from - to, and of a condition where there are many; px."""
+
+LETTERS, LINE = 150, 13
+"""Width of a level's name and height of its line, px."""
+
+NAMED = 12
+"""Levels of a factor that are named; more numbers than these have an axis."""
+
+
+def nested_loop(
+    table: pd.DataFrame, experiment: Experiment, measure: str = "coverage", term: str | None = None
+) -> Chart:
+    """All conditions on one axis; a condition without a number is a gap."""
+    made = of_term(table, experiment, measure, term)
+    width = min(max(LEAST, CONDITION * len(experiment.cells)), MOST)
+    charts = [_lines(made, experiment, measure), *(_steps(experiment, f) for f in varying(experiment))]
+    sized = [chart.properties(width=width) for chart in charts]
+    done: Chart = alt.vconcat(*sized, spacing=10)
+    return done
+
+
+def _x(experiment: Experiment, field: str = "x") -> alt.X:
+    return alt.X(f"{field}:Q", axis=None, scale=alt.Scale(domain=[0, len(experiment.cells)], nice=False))
+
+
+def _lines(made: list[Record], experiment: Experiment, measure: str) -> Chart:
+    labels = labels_of(made, experiment)
+    y = alt.Y(
+        "value:Q",
+        title=measure_named(measure).label,
+        scale=alt.Scale(zero=False),
+        axis=alt.Axis(format=format_of(measure)),
+    )
+    x, until = _x(experiment), alt.X2("until:Q")
+    tooltip = [
+        alt.Tooltip("estimator:N", title="method"),
+        alt.Tooltip("condition:N"),
+        alt.Tooltip("value:Q", format=".4~r"),
+        alt.Tooltip("mcse:Q", title="MCSE", format=".2~r"),
+        alt.Tooltip("n:Q", title="usable fits"),
+    ]
+    conditions = inline([{**r, "x": r["cell"], "until": r["cell"] + 1} for r in made])
+    layers = [
+        alt.Chart(inline(runs(made)))
+        .mark_line(strokeWidth=1.6)
+        .encode(x=x, y=y, color=colour(labels), strokeDash=dash(labels), detail="run:N", order="step:Q"),
+        alt.Chart(conditions).mark_rule(strokeWidth=8, opacity=0).encode(x=x, x2=until, y=y, tooltip=tooltip),
+    ]
+    if levels := promised(experiment, measure):
+        ideal = inline([{"x": cell, "until": cell + 1, "value": level} for cell, level in enumerate(levels)])
+        mark = alt.Chart(ideal).mark_rule(color=LIGHT["soft"], strokeDash=[3, 3])
+        layers.insert(0, mark.encode(x=x, x2=until, y=y))
+    done: Chart = alt.layer(*layers).properties(height=HEIGHT)
+    return done
+
+
+def runs(made: Sequence[Record]) -> list[Record]:
+    """Return the corners of each method's line: level over a condition, broken where a condition has no number."""
+    corners: list[Record] = []
+    last: dict[str, Record] = {}
+    for record in sorted(made, key=lambda r: r["cell"]):
+        label, cell, value = record["estimator"], record["cell"], record["value"]
+        before = last.get(label)
+        run = before["run"] if before and before["x"] == cell else f"{label} from {cell}"
+        for x in (cell, cell + 1):
+            last[label] = {"estimator": label, "x": x, "value": value, "run": run, "step": len(corners)}
+            corners.append(last[label])
+    return corners
+
+
+def _steps(experiment: Experiment, factor: str) -> Chart:
+    values = [levels.get(factor) for levels in experiment.levels]
+    texts = [cell.get(factor, "") for cell in texts_of_cells(experiment)]
+    names = {text: broken(text, LETTERS, 11) for text in level_texts(experiment)[factor].values()}
+    numbers = len(names) > NAMED and all(
+        isinstance(v, (int, float)) and not isinstance(v, bool) for v in values
+    )
+    corners = [
+        {"x": cell + more, "level": value if numbers else names[text], "step": 2 * cell + more}
+        for cell, (value, text) in enumerate(zip(values, texts, strict=True))
+        for more in (0, 1)
+    ]
+    lines = max(name.count("\n") + 1 for name in names.values())
+    axis = alt.Axis(grid=False, tickCount=3, labelLimit=0)
+    y = alt.Y("level:Q" if numbers else "level:N", title=None, axis=axis)
+    y = y.scale(zero=False) if numbers else y.sort(list(names.values()))
+    chart = alt.Chart(inline(corners)).mark_line(color=LIGHT["soft"], strokeWidth=1.2)
+    done: Chart = chart.encode(x=_x(experiment), y=y, order="step:Q").properties(
+        height=3 * LINE if numbers else LINE * lines * len(names),
+        title=alt.Title(
+            factor_words(factor), fontSize=11, fontWeight="normal", color=LIGHT["soft"], offset=2
+        ),
+    )
+    return done

@@ -1,0 +1,294 @@
+"""Every mark of a rendered figure stands in the panel of its condition, at its value: read back from the picture."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import assume, given, settings
+from statsmodels.stats.proportion import proportion_confint
+
+from nestbench.experiments.experiment import Experiment
+from nestbench.reports.figures.fits import STATUS_COLOURS
+from nestbench.reports.figures.kinds import Wish, figure
+from nestbench.reports.figures.rows import headline_term
+from nestbench.reports.figures.theme import CATEGORIES, LIGHT, dressed
+from nestbench.reports.measures.performance import FIT
+from nestbench.reports.words.conditions import panel_titles
+from tests.reports.figures.reading import Picture, Shape, plain, read
+from tests.reports.figures.studies import SHARES, studies
+from tests.reports.synthetic import FakeResults
+
+FEW, MANY = 4, 40
+Study = tuple[FakeResults, pd.DataFrame]
+
+
+def drawn(made: FakeResults, table: pd.DataFrame, kind: str, measure: str | None = None) -> Picture:
+    return read(dressed(figure(made, kind, Wish(measure=measure), table)))
+
+
+def titles_of(picture: Picture, experiment: Experiment) -> list[str]:
+    """Each cell's title as drawn: one panel a cell, and its title says every level that varies."""
+    if len(experiment.cells) == 1:
+        assert len(picture.panels) == 1
+        return [""]
+    shown = [plain(picture.title(panel)) for panel in picture.panels]
+    titles = [plain(title) for title in panel_titles(experiment)]
+    assert sorted(shown) == sorted(titles)
+    assert len(set(shown)) == len(shown)
+    for factor in experiment.levels[0]:
+        levels = [one[factor] for one in experiment.levels]
+        if len(set(map(repr, levels))) > 1:
+            assert all(says(title, level) for title, level in zip(titles, levels, strict=True))
+    return titles
+
+
+def says(title: str, level: Any) -> bool:
+    """Whether a title holds a level: a number to six digits, a text at least by its beginning."""
+    if isinstance(level, (int, float)) and not isinstance(level, bool):
+        numbers = [float(found) for found in re.findall(r"\d+(?:\.\d+)?(?:e-?\d+)?", title)]
+        return any(found == pytest.approx(level, rel=1e-5) for found in numbers)
+    return plain(str(level)[:40]) in title
+
+
+def title_at(picture: Picture, panel: Shape) -> str:
+    return plain(picture.title(panel)) if len(picture.panels) > 1 else ""
+
+
+def rows_of(table: pd.DataFrame, measure: str, term: str) -> pd.DataFrame:
+    return table[(table["measure"] == measure) & (table["term"] == term)]
+
+
+def near(found: dict[Any, Any], expected: dict[Any, Any], tolerance: float = 1e-3) -> None:
+    """Equal keys and equal numbers, up to what a pixel's thousandth is worth."""
+    assert set(found) == set(expected)
+    for key, numbers in found.items():
+        assert np.allclose(numbers, expected[key], atol=tolerance), (key, numbers, expected[key])
+
+
+def said_in_empty_panels(picture: Picture) -> dict[str, str]:
+    """What stands inside panels, by the panel's title."""
+    inside = [t for t in picture.texts if t.role == "role-mark" and t.words not in "()"]
+    return {title_at(picture, picture.panel_at(t.x, t.y)): t.words for t in inside}
+
+
+def limits(row: Any) -> tuple[float, float]:
+    if row.measure in SHARES:
+        low, high = proportion_confint(round(row.value * row.n), row.n, method="wilson")
+        return float(low), float(high)
+    return row.value - 1.96 * row.mcse, row.value + 1.96 * row.mcse
+
+
+def check_dots(made: Study, kind: str, measure: str) -> Picture:
+    results, table = made
+    picture, experiment = drawn(results, table, kind, measure), results.experiment
+    titles = titles_of(picture, experiment)
+    rows = rows_of(table, measure, headline_term(table))
+    found = {}
+    for dot in picture.dots:
+        panel = picture.panel_at(dot.x, dot.y)
+        found[title_at(picture, panel), picture.method(dot.y, panel)] = picture.value(dot.x, panel)
+    near(found, {(titles[r.cell], r.estimator): r.value for r in rows.itertuples()})
+    assert len(found) == len(picture.dots)
+    empty = set(range(len(titles))) - set(rows["cell"])
+    assert said_in_empty_panels(picture) == {titles[cell]: "no data" for cell in empty}
+    return picture
+
+
+def check_panels(made: Study, kind: str, measure: str) -> None:
+    assume(len(rows_of(made[1], measure, headline_term(made[1]))))
+    picture = check_dots(made, kind, measure)
+    experiment, titles = made[0].experiment, titles_of(picture, made[0].experiment)
+    rows = rows_of(made[1], measure, headline_term(made[1]))
+    spans, ideals, bands = {}, {}, {}
+    for line in picture.lines:
+        panel = picture.panel_at(line.x, line.y)
+        where = title_at(picture, panel)
+        if line.right - line.left > line.bottom - line.top:
+            ends = picture.value(line.left, panel), picture.value(line.right, panel)
+            spans[where, picture.method(line.y, panel)] = ends
+        else:
+            ideals[where] = picture.value(line.x, panel)
+    for bar in picture.bars:
+        if bar.colour == LIGHT["band"]:
+            panel = picture.panel_at(bar.x, bar.y)
+            ends = picture.value(bar.left, panel), picture.value(bar.right, panel)
+            bands[title_at(picture, panel)] = ends
+    near(spans, {(titles[r.cell], r.estimator): limits(r) for r in rows.itertuples()}, 5e-3)
+    cells = {cell: experiment.cells[cell] for cell in sorted(set(rows["cell"]))}
+    levels = {cell: one.model.level for cell, one in cells.items()}
+    nulls = [cell for cell, one in cells.items() if one.truth[headline_term(made[1])] == 0]
+    near(
+        ideals,
+        {
+            "coverage": {titles[cell]: level for cell, level in levels.items()},
+            "rejection": {titles[cell]: 1 - levels[cell] for cell in nulls},
+        }.get(measure, {titles[cell]: 0.0 for cell in cells}),
+    )
+    tolerated = {titles[c]: (1 - 1.5 * (1 - level), 1 - 0.5 * (1 - level)) for c, level in levels.items()}
+    near(bands, tolerated if measure == "coverage" else {})
+
+
+def check_failures(made: Study) -> None:
+    results, table = made
+    rows = table[(table["term"] == FIT) & table["measure"].str.startswith("share_")]
+    bad = rows[rows["measure"] != "share_ok"]
+    assume(len(bad))
+    picture = drawn(results, table, "failures")
+    titles = titles_of(picture, results.experiment)
+    names = {colour: name.replace(" ", "_") for name, colour in STATUS_COLOURS.items()}
+    found = {}
+    for bar in picture.bars:
+        panel = picture.panel_at(bar.x, bar.y)
+        share = picture.value(bar.right, panel) - picture.value(bar.left, panel)
+        found[title_at(picture, panel), picture.method(bar.y, panel), names[bar.colour]] = share
+    expected = {
+        (titles[r.cell], r.estimator, r.measure.removeprefix("share_")): r.value for r in bad.itertuples()
+    }
+    near(found, expected)
+    stored = {titles[cell] for cell in rows["cell"]}
+    empty = set(titles) - {titles[cell] for cell in bad["cell"]}
+    words = {title: "every fit OK" if title in stored else "no data" for title in empty}
+    assert said_in_empty_panels(picture) == words
+
+
+def check_lollipop(made: Study) -> None:
+    assume(len(rows_of(made[1], "coverage", headline_term(made[1]))))
+    picture = check_dots(made, "lollipop", "coverage")
+    experiment, titles = made[0].experiment, titles_of(picture, made[0].experiment)
+    rows = rows_of(made[1], "coverage", headline_term(made[1]))
+    ideals = {}
+    for line in picture.lines:
+        panel = picture.panel_at(line.x, line.y)
+        if line.bottom - line.top > line.right - line.left:
+            ideals[title_at(picture, panel)] = picture.value(line.x, panel)
+    near(ideals, {titles[cell]: experiment.cells[cell].model.level for cell in set(rows["cell"])})
+
+
+def check_power(made: Study) -> None:
+    results, table = made
+    experiment, rows = results.experiment, rows_of(table, "rejection", headline_term(table))
+    numeric = [f for f in experiment.levels[0] if f in ("layout.schools", "population.icc", "model.level")]
+    numeric = [f for f in numeric if len({one[f] for one in experiment.levels}) > 1]
+    assume(len(rows) and numeric)
+    factor = numeric[0]
+    picture = drawn(results, table, "power")
+    titles = [plain(t) for t in panel_titles(experiment, without=factor)]
+    shown = [title_at(picture, panel) for panel in picture.panels]
+    assert len(set(shown)) == len(shown)
+    if len(set(titles)) > 1:
+        assert set(shown) == set(titles)
+    x = [one[factor] for one in experiment.levels]
+    labels = [e.label for e in experiment.estimators if e.label in set(rows["estimator"])]
+    colours = dict(zip(CATEGORIES, labels, strict=False))
+
+    def place(at: tuple[float, float], colour: str) -> tuple[str, str, float, float]:
+        panel = picture.panel_at(*at)
+        value = picture.height_value(at[1], panel)
+        return (
+            title_at(picture, panel),
+            colours[colour],
+            round(picture.value(at[0], panel), 3),
+            round(value, 3),
+        )
+
+    found = sorted(place((dot.x, dot.y), dot.colour) for dot in picture.dots)
+    expected = sorted((titles[r.cell], r.estimator, round(x[r.cell], 3), r.value) for r in rows.itertuples())
+    assert [one[:2] for one in found] == [one[:2] for one in expected]
+    assert np.allclose([one[2:] for one in found], [one[2:] for one in expected], atol=2e-3)
+    check_segments(picture, place, rows, titles, x)
+
+
+def check_segments(
+    picture: Picture, place: Callable[..., Any], rows: pd.DataFrame, titles: list[str], x: list[float]
+) -> None:
+    """Lines join a panel's neighbouring levels that both have a number, and no others."""
+    known = {(titles[r.cell], r.estimator): set() for r in rows.itertuples()}
+    for r in rows.itertuples():
+        known[titles[r.cell], r.estimator].add(x[r.cell])
+    joined = 0
+    for (title, _), there in known.items():
+        levels = sorted({x[cell] for cell in range(len(titles)) if titles[cell] == title})
+        joined += sum(a in there and b in there for a, b in pairwise(levels))
+    segments = [
+        (place(a, colour), place(b, colour))
+        for colour, corners in picture.paths
+        for a, b in pairwise(corners)
+    ]
+    assert len(segments) == joined
+    assert all(a[:2] == b[:2] for a, b in segments)
+
+
+def check_nested(made: Study) -> None:
+    results, table = made
+    experiment, rows = results.experiment, rows_of(table, "coverage", headline_term(table))
+    assume(len(rows))
+    picture, cells = drawn(results, table, "nested-loop"), len(experiment.cells)
+    top, *below = sorted(picture.panels, key=lambda panel: panel.top)
+    labels = [e.label for e in experiment.estimators if e.label in set(rows["estimator"])]
+    colours = dict(zip(CATEGORIES, labels, strict=False))
+    step = (top.right - top.left) / cells
+    found: dict[tuple[str, int], float] = {}
+    for colour, corners in picture.paths:
+        for a, b in pairwise(corners):
+            if colour in colours and b[0] - a[0] > 1:  # level over one condition, no more
+                assert a[1] == pytest.approx(b[1], abs=0.01)
+                assert b[0] - a[0] == pytest.approx(step, abs=0.01)
+                cell = round((a[0] - top.left) / step)
+                found[colours[colour], cell] = picture.height_value(a[1], top)
+    near(found, {(r.estimator, r.cell): r.value for r in rows.itertuples()})
+    factors = [f for f in experiment.levels[0] if len({repr(one[f]) for one in experiment.levels}) > 1]
+    assert len(below) == len(factors)
+    for factor, panel in zip(factors, below, strict=True):
+        check_steps(picture, experiment, factor, panel)
+
+
+def check_steps(picture: Picture, experiment: Experiment, factor: str, panel: Shape) -> None:
+    """Below, at each condition, the step of each factor lies on the line of the level that it has there."""
+    (corners,) = [c for colour, c in picture.paths if panel.top <= c[0][1] <= panel.bottom]
+    step = (panel.right - panel.left) / len(experiment.cells)
+    names: dict[str, str] = {}
+    for cell, levels in enumerate(experiment.levels):
+        middle = panel.left + step * (cell + 0.5)
+        (y,) = [a[1] for a, b in pairwise(corners) if a[0] < middle < b[0]]
+        name = nearest_name(picture, panel, y)
+        assert names.setdefault(name, repr(levels[factor])) == repr(levels[factor])
+        if isinstance(levels[factor], (int, float)):
+            assert name == str(levels[factor]) or float(name) == pytest.approx(levels[factor], rel=1e-5)
+
+
+def nearest_name(picture: Picture, panel: Shape, y: float) -> str:
+    names = [t for t in picture.texts if t.role == "role-axis-label" and t.x < panel.left]
+    return min(names, key=lambda t: abs((t.box[1] + t.box[3]) / 2 - y)).words
+
+
+CHECKS: dict[str, Callable[[Study], None]] = {
+    "coverage": lambda made: check_panels(made, "coverage", "coverage"),
+    "bias": lambda made: check_panels(made, "bias", "bias"),
+    "se-error": lambda made: check_panels(made, "se-error", "se_error"),
+    "rejection": lambda made: check_panels(made, "rejection", "rejection"),
+    "failures": check_failures,
+    "lollipop": check_lollipop,
+    "power": check_power,
+    "nested-loop": check_nested,
+}
+
+
+@pytest.mark.parametrize("kind", list(CHECKS))
+@given(made=studies())
+@settings(max_examples=FEW)
+def test_marks_stand_where_the_table_says(kind: str, made: Study) -> None:
+    CHECKS[kind](made)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", list(CHECKS))
+@given(made=studies(most=24, factors=4))
+@settings(max_examples=MANY)
+def test_marks_stand_where_the_table_says_in_many_studies(kind: str, made: Study) -> None:
+    CHECKS[kind](made)
