@@ -166,7 +166,7 @@ def evaluate(product: Product, batch: Batch) -> Floats:
 
 def product_named(name: str, batch: Batch) -> Product | None:
     """Return the product behind a name of formulaic's, such as ``age:gender[T.male]``; None if it is none."""
-    return _product(name, _known_factors(signature_of(batch)))
+    return _product(name, _known_factors(signature_of(batch, name)))
 
 
 def _part(

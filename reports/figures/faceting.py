@@ -40,13 +40,15 @@ class Grid:
 
 
 def faceted(chart: Chart, made: list[Record], grid: Grid, width: int = PANEL) -> Chart:
-    """Return a chart over records as small multiples by their ``panel``; as it is where there is one panel only.
+    """Return a chart over records as small multiples by their ``panel``; one panel alone has its title above it.
 
     The titles before they were broken into lines are kept for the page, which breaks them to its own width.
     """
     if len(grid.titles) < 2:
         alone: Chart = chart.properties(data=inline(made))
-        return alone
+        words = broken("".join(grid.titles), width + GAP // 2)
+        title = alt.Title(words, fontSize=TITLE, frame="group", offset=6)
+        return alone.properties(title=title) if words else alone
     lines = numbered(broken(title, width + GAP // 2) for title in grid.titles)
     shown = dict(zip(grid.titles, lines, strict=True))
     records = [{**record, "panel": shown[record["panel"]]} for record in made]

@@ -24,10 +24,12 @@ def conditions(experiment: Experiment) -> list[str]:
 def panel_titles(experiment: Experiment, without: str | None = None) -> list[str]:
     """Return what stands above each cell's panel: a line a factor that varies; equal only where all levels are.
 
-    `without` is a factor that a panel shows inside, so that cells which differ in it alone share a panel.
+    `without` is a factor that a panel shows inside, so that cells which differ in it alone share a panel. Where there
+    is one cell only, its panel says all its levels.
     """
     parts = level_parts(experiment)
-    shown = [f for f in varying(experiment) if f != without]
+    factors = varying(experiment) if len(experiment.cells) > 1 else list(level_texts(experiment))
+    shown = [f for f in factors if f != without]
     cells = [tuple(_key(levels.get(f)) for f in shown) for levels in experiment.levels]
     titles: dict[tuple[str, ...], str] = {}
     for cell, words in zip(cells, parts, strict=True):

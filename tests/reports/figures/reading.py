@@ -102,6 +102,11 @@ class Picture:
     paths: list[tuple[str, list[tuple[float, float]]]]
     panels: list[Shape]
 
+    @property
+    def titled(self) -> bool:
+        """Whether any panel has a title."""
+        return any(t.role == "role-title-text" for t in self.texts)
+
     def title(self, panel: Shape) -> str:
         """The text that begins nearest above a panel's left corner."""
         near = [t for t in self.texts if t.role == "role-title-text" and t.y <= panel.top + 1]

@@ -15,7 +15,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from nestbench.experiments.experiment import Experiment
 from nestbench.reports.figures.fits import STATUS_COLOURS
-from nestbench.reports.figures.kinds import Wish, figure
+from nestbench.reports.figures.kinds import KINDS, MEASURE, TERM, Wish, figure
 from nestbench.reports.figures.rows import headline_term
 from nestbench.reports.figures.theme import CATEGORIES, LIGHT, dressed
 from nestbench.reports.measures.performance import FIT
@@ -29,12 +29,14 @@ Study = tuple[FakeResults, pd.DataFrame]
 
 
 def drawn(made: FakeResults, table: pd.DataFrame, kind: str, measure: str | None = None) -> Picture:
-    return read(dressed(figure(made, kind, Wish(measure=measure), table)))
+    term = headline_term(table) if TERM in KINDS[kind].uses else None
+    wish = Wish(term, measure=measure if MEASURE in KINDS[kind].uses else None)
+    return read(dressed(figure(made, kind, wish, table)))
 
 
 def titles_of(picture: Picture, experiment: Experiment) -> list[str]:
     """Each cell's title as drawn: one panel a cell, and its title says every level that varies."""
-    if len(experiment.cells) == 1:
+    if not experiment.levels[0]:
         assert len(picture.panels) == 1
         return [""]
     shown = [plain(picture.title(panel)) for panel in picture.panels]
@@ -43,7 +45,7 @@ def titles_of(picture: Picture, experiment: Experiment) -> list[str]:
     assert len(set(shown)) == len(shown)
     for factor in experiment.levels[0]:
         levels = [one[factor] for one in experiment.levels]
-        if len(set(map(repr, levels))) > 1:
+        if len(set(map(repr, levels))) > 1 or len(levels) == 1:
             assert all(says(title, level) for title, level in zip(titles, levels, strict=True))
     return titles
 
@@ -57,7 +59,7 @@ def says(title: str, level: Any) -> bool:
 
 
 def title_at(picture: Picture, panel: Shape) -> str:
-    return plain(picture.title(panel)) if len(picture.panels) > 1 else ""
+    return plain(picture.title(panel)) if len(picture.panels) > 1 or picture.titled else ""
 
 
 def rows_of(table: pd.DataFrame, measure: str, term: str) -> pd.DataFrame:
@@ -181,8 +183,7 @@ def check_power(made: Study) -> None:
     titles = [plain(t) for t in panel_titles(experiment, without=factor)]
     shown = [title_at(picture, panel) for panel in picture.panels]
     assert len(set(shown)) == len(shown)
-    if len(set(titles)) > 1:
-        assert set(shown) == set(titles)
+    assert set(shown) == set(titles)
     x = [one[factor] for one in experiment.levels]
     labels = [e.label for e in experiment.estimators if e.label in set(rows["estimator"])]
     colours = dict(zip(CATEGORIES, labels, strict=False))
