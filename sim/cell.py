@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from nestbench.sim import checks
 from nestbench.sim.batch import Batch
+from nestbench.sim.errors import unknown_name
 from nestbench.sim.layout import Layout
 from nestbench.sim.model import Model
 from nestbench.sim.population import Population
@@ -50,8 +52,10 @@ class Cell:
         check = getattr(self.population, "check", None)
         if check is not None:
             check(self.layout)
-        if self.stated:
-            self._found().check_stated(self.stated)
+        for term, value in self.stated.items():
+            if term not in self.stateable:
+                raise unknown_name("term in [truth]", term, self.stateable)
+            checks.number(f"truth.{term}", value)
 
     @property
     def law_key(self) -> str:
@@ -84,6 +88,11 @@ class Cell:
     def truth_reasons(self) -> Mapping[str, str]:
         """Term of the model (or variance component) -> why it has no true value."""
         return {term: why for term, why in self._found().reasons.items() if term not in self.stated}
+
+    @property
+    def stateable(self) -> tuple[str, ...]:
+        """What may have a value in `stated`: the model's terms, the law's others, the variance components."""
+        return self._found().names
 
     def _found(self) -> Truth:
         key = (type(self.population), _hash(self._parts()))

@@ -31,11 +31,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nestbench.sim import checks, projection
+from nestbench.sim import projection
 from nestbench.sim.batch import Batch, Floats
 from nestbench.sim.components import components_of, name_of
-from nestbench.sim.design import Design, design_of
-from nestbench.sim.errors import InvalidInput, did_you_mean
+from nestbench.sim.design import Design, FactorKind, design_of
 from nestbench.sim.layout import Layout
 from nestbench.sim.mean import Effect, KnowsMean, Mean, mean_by_name
 from nestbench.sim.model import Model
@@ -72,24 +71,12 @@ class Truth:
     terms: tuple[str, ...]
     random_terms: tuple[str, ...]
 
-    def check_stated(self, stated: Mapping[str, float]) -> None:
-        """Refuse true values that are no finite numbers or belong to nothing that the model estimates.
-
-        Raises
-        ------
-        InvalidInput
-            Names the term and the nearest one there is.
-        """
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that may have a true value: the model's terms, the law's others, the variance components."""
         components = ("(school_sd)", "(class_sd)", "(residual_sd)", "(icc)")
         slopes = (name_of(term) for term in self.random_terms)
-        names = dict.fromkeys([*self.terms, *self.values, *components, *slopes])
-        for term, value in stated.items():
-            if term not in names:
-                raise InvalidInput(
-                    f"expected [truth] to name terms of the model, {', '.join(self.terms)}, got '{term}'."
-                    f"{did_you_mean(term, names)}"
-                )
-            checks.number(f"truth.{term}", value)
+        return tuple(dict.fromkeys([*self.terms, *self.values, *components, *slopes]))
 
 
 def truth_of(population: Population, layout: Layout, model: Model) -> Truth:
@@ -200,7 +187,8 @@ def _strange(mean: Mean, design: Design, x: Floats, span: projection.Span) -> li
     suspects = [
         k
         for k in range(len(design.terms))
-        if products is None or any(factor.column not in known for factor in products[k])
+        if products is None
+        or any(factor.column not in known or factor.kind == FactorKind.VALUE for factor in products[k])
     ]
     if not suspects:
         return []

@@ -29,7 +29,7 @@ from nestbench.experiments.toml.combinations import (
 from nestbench.experiments.toml.fields import Problems, show
 from nestbench.sim.errors import did_you_mean
 
-SECTIONS = ("population", "layout", "model")
+SECTIONS = ("population", "layout", "model", "truth")
 
 Tables = dict[str, Any]
 
@@ -143,7 +143,8 @@ def _apply(tables: Tables, name: str, level: Any) -> None:
     if name in SECTIONS:
         tables[name] = {**tables[name], **{k: v for k, v in level.items() if k != "label"}}
         return
-    *path, last = name.split(".")
+    # a term of [truth] may hold dots itself: truth.np.log(age)
+    *path, last = name.split(".", 1) if name.startswith("truth.") else name.split(".")
     table = tables
     for part in path:
         inner = table.get(part)

@@ -87,6 +87,7 @@ def _cell_plain(cell: Cell) -> dict[str, Any]:
         "population": {"law": cell.population.name, **plain(cell.population)},
         "layout": plain(cell.layout),
         "model": plain(cell.model),
+        **({"truth": plain(cell.stated)} if cell.stated else {}),
     }
 
 
@@ -98,4 +99,4 @@ def _cell(table: Mapping[str, Any]) -> Cell:
     model = build(Model, table["model"], "model", problems)
     if law is None or layout is None or model is None:
         raise StoreError(f"a stored cell can't be read with this version: {'; '.join(problems.lines)}")
-    return Cell(law, layout, model)
+    return Cell(law, layout, model, table.get("truth", {}))

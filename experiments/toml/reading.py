@@ -60,7 +60,7 @@ class PrecisionLimits:
 
 
 SECTIONS: dict[str, Any] = dict.fromkeys(
-    ("experiment", "population", "layout", "model", "factors", "precision", "published")
+    ("experiment", "population", "layout", "model", "truth", "factors", "precision", "published")
 )
 
 
@@ -238,7 +238,7 @@ def _cells(
         for levels, chosen in factors.cross(base, crossing)
     ]
     _check_replaced(base, [chosen for _, chosen in crossed], problems)
-    cells = [_cell(chosen, problems) for _, chosen in crossed]
+    cells = _stated([_cell(chosen, problems) for _, chosen in crossed], [c for _, c in crossed], problems)
     kept = [(levels, cell) for (levels, _), cell in zip(crossed, cells, strict=True) if cell is not None]
     for key, times in Counter(cell.key for _, cell in kept).items():
         if times > 1:
@@ -252,7 +252,7 @@ def _check_replaced(base: Tables, cells: Sequence[Tables], problems: Problems) -
 
     A value is tried alone, beside the base's others and beside those of the first cell: what any allows is fine.
     """
-    for section, table in base.items():
+    for section, table in ((name, table) for name, table in base.items() if name != "truth"):
         for key, value in table.items():
             if any(key in cell[section] and cell[section][key] == value for cell in cells):
                 continue
@@ -295,8 +295,30 @@ def _placed(population: Tables, folder: Path) -> Tables:
     return {**population, **{name: str((folder / path).resolve()) for name, path in named.items()}}
 
 
+def _stated(cells: Sequence[Cell | None], tables: Sequence[Tables], problems: Problems) -> list[Cell | None]:
+    """Return the cells with what ``[truth]`` states of their terms; each of its terms must be in some cell's model."""
+    found: list[Cell | None] = []
+    used: set[str] = set()
+    for cell, chosen in zip(cells, tables, strict=True):
+        stated = chosen["truth"]
+        try:
+            own = {} if cell is None or not stated else {t: stated[t] for t in stated if t in cell.stateable}
+            found.append(replace(cell, stated=own) if cell is not None and own else cell)
+            used |= set(own)
+        except ValueError as error:
+            problems.add(str(error))
+            return list(cells)
+    wanted = {term: None for chosen in tables for term in chosen["truth"] if term not in used}
+    known = dict.fromkeys(term for cell in cells if wanted and cell is not None for term in cell.stateable)
+    for term in wanted if known else ():
+        problems.add(f"truth.{term} belongs to no term of a model.{did_you_mean(term, known)}")
+    return found
+
+
 def _cell(tables: Mapping[str, Any], problems: Problems) -> Cell | None:
-    drawn, layout, model = (_part(section, tables[section], problems) for section in factors.SECTIONS)
+    drawn, layout, model = (
+        _part(section, tables[section], problems) for section in ("population", "layout", "model")
+    )
     if layout is not None and layout.schools < 2:
         problems.add(
             f"layout.schools should be at least 2, got {layout.schools}; "

@@ -162,8 +162,9 @@ def against(made: list[Record], ideal: float) -> list[Record]:
 
 def sized(made: list[Record], experiment: Experiment) -> list[Record]:
     """Return rejection records: type I errors graded like coverage, power left plain."""
+    truths = {cell: experiment.cells[cell].truth for cell in {record["cell"] for record in made}}
     for record in made:
-        truth = experiment.cells[record["cell"]].truth.get(record["term"])
+        truth = truths[record["cell"]].get(record["term"])
         level = experiment.cells[record["cell"]].model.level
         null = truth == 0
         record["kind"] = "type I error" if null else "power"

@@ -11,6 +11,7 @@ import pandas as pd
 from nestbench.experiments.experiment import Experiment
 from nestbench.reports.comparing.grades import fixed_terms
 from nestbench.reports.measures.declared import MEASURES
+from nestbench.reports.words.untold import reason_of
 from nestbench.reports.words.wording import plural, several, value_words
 
 Table = tuple[tuple[str, ...], Sequence[tuple[str, ...]]]
@@ -97,6 +98,8 @@ def estimands(experiment: Experiment, table: pd.DataFrame) -> Table:
         if values:
             distinct = list(dict.fromkeys(f"{value:.4g}" for value in values))
             rows.append((name, several(distinct, 8)))
+        if why := reason_of(name, experiment):
+            rows.append((name, f"none: {why}" if not values else f"in some conditions none: {why}"))
     return ("term", "true value"), rows
 
 

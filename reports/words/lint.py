@@ -130,7 +130,8 @@ def truth_out_of_range(label: str, rows: CellRows, where: str) -> Iterator[Remar
                 yield Remark(
                     "truth outside the sampled range",
                     f"no estimate of {term} by {label} with {where} lies on the other side of the truth {truth}",
-                    "check that the model estimates what the population calls by this name",
+                    "either something left out biases it, or the method estimates something else than the term of the "
+                    "formula; another true value can be stated in [truth]",
                 )
 
 

@@ -13,6 +13,8 @@ from nestbench.experiments.experiment import Experiment
 from nestbench.reports.comparing import grades
 from nestbench.reports.comparing.grades import Grade, situations, usable_shares
 from nestbench.reports.frames import items_of
+from nestbench.reports.words.untold import RULE as UNTOLD
+from nestbench.reports.words.untold import untold
 from nestbench.reports.words.wording import condition, percent, plural, several
 
 USABLE_ENOUGH = 0.95
@@ -33,20 +35,22 @@ class Verdict:
 def verdicts(table: pd.DataFrame, experiment: Experiment) -> list[Verdict]:
     """Return the verdict of a study: what to use, what not to trust, bias, failures."""
     graded = situations(table, experiment)
+    unknown = [Verdict("note", sentence, UNTOLD) for sentence in untold(table, experiment)]
     if graded.empty:
         return [
             Verdict(
                 "note",
                 "There is nothing to judge yet: no stored interval for a term with a known truth.",
                 "A verdict needs coverage of at least one fixed effect.",
-            )
+            ),
+            *unknown,
         ]
     usable = usable_shares(table)
     sentences = [recommendation(table, graded, usable, experiment)]
     sentences += list(warnings(graded, experiment))
     sentences += list(bias_verdict(table, experiment))
     sentences += list(failure_verdict(table, usable, experiment))
-    return sentences
+    return sentences + unknown
 
 
 def tally(graded: pd.DataFrame) -> pd.DataFrame:

@@ -75,6 +75,10 @@ WORKED_OUT: dict[str, tuple[Cell, dict[str, float]]] = {
         cell("grade ~ np.log(age) + gender + resources"),
         {"gender[T.male]": 1.0, "resources": 0.5},
     ),
+    "each value its own level": (
+        cell("grade ~ C(treated) + age"),
+        {"Intercept": 50.5, "C(treated)[T.1.0]": 0.3, "age": 2.0},
+    ),
     "no intercept": (
         cell("grade ~ 0 + gender + age"),
         {"gender[female]": 50.15, "gender[male]": 51.15, "age": 2.0},
@@ -396,7 +400,7 @@ def test_stated_values_come_first_and_enter_the_key_only_if_given() -> None:
     ("stated", "message"),
     [
         ({"resorces": 1.0}, "Did you mean 'resources'"),
-        ({"age": float("nan")}, "truth.age to be a finite number"),
+        ({"age": float("nan")}, r"truth\.age to be a finite number"),
     ],
 )
 def test_stated_values_that_fit_nothing_are_refused(stated: dict[str, float], message: str) -> None:
