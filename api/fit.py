@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,15 @@ import pandas as pd
 from nestbench.estimators import registry
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.estimator import Estimator
+from nestbench.sim.errors import InvalidInput
 from nestbench.sim.model import Model
 from nestbench.user_data import UserData, prepare
+
+if TYPE_CHECKING:
+    from nestbench.side_by_side import SideBySide
+
+Choice = str | Mapping[str, Any] | Estimator
+"""A method by name, as a table with options, or itself."""
 
 COLUMNS = ("estimate", "std_error", "df", "statistic", "p_value", "lower", "upper")
 
@@ -68,9 +75,38 @@ class Fit:
         return "\n".join([head, table, *([", ".join(extra)] if extra else []), *self.messages])
 
 
+@overload
 def estimate(
     frame: pd.DataFrame,
-    estimator: str | Mapping[str, Any] | Estimator,
+    estimator: Choice,
+    *,
+    formula: str = ...,
+    group: str = ...,
+    random: str = ...,
+    level: float = ...,
+    engine: str = ...,
+    subgroup: str | None = ...,
+    **options: Any,
+) -> Fit: ...
+
+
+@overload
+def estimate(
+    frame: pd.DataFrame,
+    estimator: list[Choice] | tuple[Choice, ...],
+    *,
+    formula: str = ...,
+    group: str = ...,
+    random: str = ...,
+    level: float = ...,
+    engine: str = ...,
+    subgroup: str | None = ...,
+) -> SideBySide: ...
+
+
+def estimate(
+    frame: pd.DataFrame,
+    estimator: Choice | list[Choice] | tuple[Choice, ...],
     *,
     formula: str = "grade ~ age + gender",
     group: str = "school",
@@ -79,15 +115,16 @@ def estimate(
     engine: str = "auto",
     subgroup: str | None = None,
     **options: Any,
-) -> Fit:
-    """Fit one method to a table of data.
+) -> Fit | SideBySide:
+    """Fit one method to a table of data, or several side by side.
 
     Parameters
     ----------
     frame : DataFrame
         One row a student. Rows with missing values in the columns used are dropped, and counted in `messages`.
-    estimator : str, mapping or Estimator
+    estimator : str, mapping or Estimator, or a sequence of them
         A name from ``nestbench list estimators``, or a table with its options ``{"name": "means", "weights": "size"}``.
+        A list gives a `SideBySide`: a table a term, ``found["ols"]`` for one fit.
     formula : str
         Fixed part, as formulaic reads it; column names with blanks in backticks.
     group : str
@@ -118,12 +155,27 @@ def estimate(
     >>> float(round(fit.terms.loc["x", "estimate"], 3))
     2.25
     """
-    chosen = chosen_estimator(estimator, options)
     model = Model(formula=formula, group=group, random=random, level=level, subgroup=subgroup)
+    if isinstance(estimator, (list, tuple)):
+        return _side_by_side(frame, estimator, model, engine, options)
+    chosen = chosen_estimator(estimator, options)
     return fit_one(prepare(frame, model), chosen, model, engine)
 
 
-def chosen_estimator(choice: str | Mapping[str, Any] | Estimator, options: Mapping[str, Any]) -> Estimator:
+def _side_by_side(
+    frame: pd.DataFrame, choices: Sequence[Choice], model: Model, engine: str, options: Mapping[str, Any]
+) -> SideBySide:
+    from nestbench.side_by_side import fit_all
+
+    if options:
+        raise InvalidInput(
+            f"expected options of one method, got {', '.join(options)} for {len(choices)}; give each its own: "
+            '{"name": "means", "weights": "size"}'
+        )
+    return fit_all(frame, model, choices, engine)
+
+
+def chosen_estimator(choice: Choice, options: Mapping[str, Any]) -> Estimator:
     """Return an estimator by name, table or itself, with options set."""
     found = choice if isinstance(choice, Estimator) else registry.get(choice)
     return found.with_options(options) if options else found

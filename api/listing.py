@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
+import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -15,37 +17,99 @@ from rich.text import Text
 from nestbench.estimators import registry
 from nestbench.estimators.estimator import Estimator
 from nestbench.experiments import catalog
-from nestbench.sim.errors import unknown_name
+from nestbench.sim.errors import InvalidInput, did_you_mean
 from nestbench.sim.laws import known_laws
 from nestbench.sim.layout import Layout
+from nestbench.sim.random_intercept import TERMS
+
+KINDS = ("experiments", "estimators", "populations")
+
+FAMILIES = {
+    "Pooled least squares": ("ols",),
+    "School dummies": ("dummies",),
+    "School means": ("means",),
+    "Random school effects: statsmodels' MixedLM": ("mixedlm",),
+    "Random school effects: exact REML, ML and GLS": ("reml", "ml", "gls"),
+    "School means of covariates added (Mundlak)": ("mundlak",),
+    "Classes in schools": ("nested",),
+    "Generalised estimating equations": ("gee",),
+    "Schools reassigned or redrawn": ("permutation", "pairs"),
+    "Methods of other packages": ("pyfixest", "linearmodels", "lmer"),
+}
+"""Families of methods, by the beginnings of their names."""
+
+OTHERS = "Added by you or by installed packages"
+
+SHAPES = {
+    "normal": "the default",
+    "t(d)": "symmetric with heavy tails, d > 2 degrees of freedom",
+    "lognormal(s)": "skewed to the right, s the SD of the logarithm",
+    "chi2(d)": "skewed to the right, d degrees of freedom",
+    "bimodal(m)": "two normal modes at -m and m, 0 < m < 1",
+    "uniform": "no tails",
+}
 
 
-def entries(kind: str) -> list[dict[str, Any]]:
+def entries(kind: str, search: str = "") -> list[dict[str, Any]]:
     """Return what there is of a kind, as plain tables.
 
     Parameters
     ----------
     kind : str
-        ``experiments``, ``estimators`` or ``populations``.
+        ``experiments``, ``estimators`` or ``populations``; or the name of one of them.
+    search : str
+        Only those that hold every word of it, anywhere in what is said of them.
     """
     kinds = {"experiments": _experiments, "estimators": _estimators, "populations": _populations}
-    if kind not in kinds:
-        raise unknown_name("kind of list", kind, kinds)
-    return kinds[kind]()
+    if kind in kinds:
+        words = search.casefold().split()
+        return [entry for entry in kinds[kind]() if all(word in _all_text(entry) for word in words)]
+    found = [entry for make in kinds.values() for entry in make() if entry["name"] == kind]
+    if not found:
+        names = [entry["name"] for make in kinds.values() for entry in make()]
+        raise InvalidInput(
+            f"unknown kind of list '{kind}'.{did_you_mean(kind, [*kinds, *names])} Known: {', '.join(kinds)}, "
+            "and the names in them"
+        )
+    return found
 
 
-def to_json(kind: str) -> str:
+def to_json(kind: str, search: str = "") -> str:
     """Return the list as JSON."""
-    return json.dumps(entries(kind), indent=2, ensure_ascii=False, default=str)
+    return json.dumps(entries(kind, search), indent=2, ensure_ascii=False, default=str)
 
 
-def print_list(kind: str, console: Console | None = None) -> None:
-    """Print the list: each name with one line, and what belongs to it below."""
+def print_list(kind: str, console: Console | None = None, search: str = "") -> None:
+    """Print the list: each name with one line, and what belongs to it below; methods by family."""
     out = console or Console(highlight=False)
-    for entry in entries(kind):
+    found = entries(kind, search)
+    heading = ""
+    for entry in sorted(found, key=_family_order) if kind == "estimators" else found:
+        if kind == "estimators" and _family(entry["name"]) != heading:
+            heading = _family(entry["name"])
+            out.print(Text(f"\n{heading}", style="underline"))
         out.print(Text.assemble((entry["name"], "bold"), "  ", entry["summary"]))
         for line in _details(entry):
             out.print(Padding(Text(line), (0, 0, 0, 4)))
+    if any(SEE_SHAPES in p["meaning"] for entry in found for p in entry.get("parameters", [])):
+        out.print(Text.assemble(("shapes", "bold"), "  Errors of any shape have mean 0 and SD 1."))
+        for shape, meaning in SHAPES.items():
+            out.print(Padding(Text(f'"{shape}": {meaning}'), (0, 0, 0, 4)))
+    if not found:
+        out.print(Text(f"nothing in the list of {kind} has '{search}' in it"))
+
+
+def _all_text(entry: dict[str, Any]) -> str:
+    return json.dumps([entry, _family(entry["name"])], ensure_ascii=False, default=str).casefold()
+
+
+def _family(name: str) -> str:
+    head = name.partition("-")[0]
+    return next((family for family, heads in FAMILIES.items() if head in heads), OTHERS)
+
+
+def _family_order(entry: dict[str, Any]) -> int:
+    return [*FAMILIES, OTHERS].index(_family(entry["name"]))
 
 
 def _experiments() -> list[dict[str, Any]]:
@@ -76,31 +140,47 @@ def _estimator(one: Estimator) -> dict[str, Any]:
 
 
 def _populations() -> list[dict[str, Any]]:
-    laws = [
-        {"name": name, "summary": _first_line(law), "table": "population", "parameters": _parameters(law)}
-        for name, law in known_laws().items()
+    things = {**known_laws(), "layout": Layout}
+    said = {name: dict(_described(thing.__doc__ or "")) for name, thing in things.items()}
+    return [
+        {
+            "name": name,
+            "summary": _first_line(thing),
+            "table": "layout" if thing is Layout else "population",
+            "parameters": _parameters(thing, said[name], said),
+        }
+        for name, thing in things.items()
     ]
-    layout = {
-        "name": "layout",
-        "summary": _first_line(Layout),
-        "table": "layout",
-        "parameters": _parameters(Layout),
-    }
-    return [*laws, layout]
 
 
 def _first_line(thing: type) -> str:
     return (thing.__doc__ or "").strip().split("\n")[0]
 
 
-def _parameters(thing: type) -> list[dict[str, Any]]:
+def _parameters(
+    thing: type, said: Mapping[str, str], everywhere: Mapping[str, Mapping[str, str]]
+) -> list[dict[str, Any]]:
     """Return the fields that the docstring describes; others are not for users to set."""
-    said = dict(_described(thing.__doc__ or ""))
     return [
-        {"name": field.name, "default": _default(field), "meaning": said[field.name]}
+        {"name": field.name, "default": _default(field), "meaning": _resolved(field.name, said, everywhere)}
         for field in dataclasses.fields(thing)
         if said.get(field.name)
     ]
+
+
+SEE_SHAPES = "shapes below"
+"""What a reference to the module of shapes becomes."""
+
+
+def _resolved(name: str, said: Mapping[str, str], everywhere: Mapping[str, Mapping[str, str]]) -> str:
+    """Return a parameter's meaning for who reads no source: what it refers to stands there."""
+    meaning = said[name]
+    elsewhere = re.fullmatch(r"As in `([^`]+)`\.?", meaning)
+    if elsewhere and name in everywhere.get(elsewhere[1], {}):
+        meaning = everywhere[elsewhere[1]][name]
+    meaning = meaning.replace("Shapes (`nestbench.sim.shocks`)", f"One of the {SEE_SHAPES}")
+    meaning = meaning.replace("`nestbench.sim.shocks`", SEE_SHAPES).replace("`TERMS`", ", ".join(TERMS))
+    return meaning.replace("``", "")
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:
@@ -133,7 +213,8 @@ def _details(entry: dict[str, Any]) -> list[str]:
     if "aims" in entry:
         return [entry["aims"]] if entry["aims"] else []
     if "parameters" in entry:
-        return [_parameter_line(parameter) for parameter in entry["parameters"]]
+        alike = itertools.groupby(entry["parameters"], key=lambda parameter: parameter["meaning"])
+        return [f"{', '.join(map(_setting, several))}: {meaning}" for meaning, several in alike]
     options = ", ".join(f"{key} = {_shown(value)}" for key, value in entry["options"].items())
     return [
         f"assumes {entry['assumes']}",
@@ -142,10 +223,10 @@ def _details(entry: dict[str, Any]) -> list[str]:
     ]
 
 
-def _parameter_line(parameter: dict[str, Any]) -> str:
+def _setting(parameter: dict[str, Any]) -> str:
     if parameter["default"] == "required":
-        return f"{parameter['name']} (required): {parameter['meaning']}"
-    return f"{parameter['name']} = {_shown(parameter['default'])}: {parameter['meaning']}"
+        return f"{parameter['name']} (required)"
+    return f"{parameter['name']} = {_shown(parameter['default'])}"
 
 
 def _shown(value: Any) -> str:
@@ -154,6 +235,8 @@ def _shown(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "none"}[value]
     if isinstance(value, dict):
+        if not value:
+            return "{}"
         return "{ " + ", ".join(f"{key} = {_shown(one)}" for key, one in value.items()) + " }"
     if isinstance(value, Sequence):
         return "[" + ", ".join(map(_shown, value)) + "]"

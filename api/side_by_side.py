@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,13 +18,15 @@ from rich.text import Text
 
 from nestbench.estimators import registry
 from nestbench.estimators.estimates import FitStatus
-from nestbench.fit import COLUMNS, Fit, fit_one
-from nestbench.sim.errors import InvalidInput
+from nestbench.fit import COLUMNS, Choice, Fit, chosen_estimator, fit_one
+from nestbench.sim.errors import InvalidInput, unknown_name
 from nestbench.sim.model import Model
 from nestbench.user_data import UserData, prepare
 
+ENGINES = ("auto", "reference", "batched")
 
-@dataclass(frozen=True, slots=True, eq=False)
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SideBySide:
     """What many methods say about one data set; `left_out` has the reason for each that could not be asked."""
 
@@ -32,6 +35,18 @@ class SideBySide:
     fits: tuple[Fit, ...]
     left_out: Mapping[str, str]
 
+    def __getitem__(self, name: str) -> Fit:
+        """The fit of one method, by its label."""
+        found = [fit for fit in self.fits if fit.estimator == name]
+        if not found:
+            raise unknown_name("method", name, [fit.estimator for fit in self.fits])
+        return found[0]
+
+    def __repr__(self) -> str:
+        text = io.StringIO()
+        print_tables(self, Console(file=text, width=100, highlight=False))
+        return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+
     @property
     def terms(self) -> list[str]:
         """Terms of all fits, in the order first seen."""
@@ -39,24 +54,37 @@ class SideBySide:
 
 
 def fit_all(
-    frame: pd.DataFrame, model: Model, names: Sequence[str] | None = None, engine: str = "auto"
+    frame: pd.DataFrame, model: Model, names: Sequence[Choice] | None = None, engine: str = "auto"
 ) -> SideBySide:
-    """Fit the methods named, or every one there is, to one data set.
+    """Fit the methods named (or given as tables with options, or as they are), or every one there is, to one data set.
 
     Of every method, one that does not apply (it needs a subgroup, an option or a package that isn't there) is left out
     with its reason; a method that was named must apply.
     """
+    chosen = [chosen_estimator(name, {}) for name in (registry.runnable() if names is None else names)]
+    _refuse_twice([estimator.label for estimator in chosen])
+    if engine not in ENGINES:
+        raise unknown_name("engine", engine, ENGINES)
     data = prepare(frame, model)
     fits, left_out = [], {}
-    for name in names if names is not None else list(registry.runnable()):
-        estimator = registry.get(name)
+    for estimator in chosen:
         try:
             fits.append(fit_one(data, estimator, model, engine))
         except InvalidInput as error:
             if names is not None:
                 raise
-            left_out[name] = str(error)
+            left_out[estimator.name] = str(error)
     return SideBySide(data, model, tuple(fits), left_out)
+
+
+def _refuse_twice(labels: Sequence[str]) -> None:
+    if not labels:
+        raise InvalidInput("expected at least one method, got none; see nestbench list estimators")
+    again = next((label for label, times in Counter(labels).items() if times > 1), None)
+    if again is not None:
+        raise InvalidInput(
+            f"expected each method once, got '{again}' {labels.count(again)} times; name it once"
+        )
 
 
 def to_json(found: SideBySide) -> str:
@@ -103,7 +131,7 @@ def print_tables(found: SideBySide, console: Console | None = None) -> None:
     for table in _term_tables(found, out):
         out.print(table)
     if any(_quantities(fit) for fit in found.fits):
-        out.print(_quantity_table(found))
+        out.print(_quantity_table(found, out))
     for line in _notes(found):
         out.print(line)
 
@@ -172,16 +200,33 @@ def _cells(fit: Fit, row: Any, digits: int | None, status_shown: bool) -> dict[s
     }
 
 
-def _quantity_table(found: SideBySide) -> Table:
+LEFT_FIRST = ("iterations", "score")
+"""Fit-level numbers of the optimiser: left to JSON and CSV where the terminal is too narrow for all."""
+
+
+def _quantity_table(found: SideBySide, out: Console) -> Table:
+    """Return the table of fit-level numbers, with as many columns as fit the terminal unbroken."""
     names = list(dict.fromkeys(name for fit in found.fits for name in _quantities(fit)))
-    table = _table(Text("Fit"))
+    names.sort(key=lambda name: LEFT_FIRST[::-1].index(name) if name in LEFT_FIRST else -1)
+    unbounded = out.options.update(max_width=10_000)
+    for count in range(len(names), 0, -1):
+        table = _quantities_of(found, names[:count], names[count:])
+        if out.measure(table, options=unbounded).maximum <= out.width:
+            break
+    return table
+
+
+def _quantities_of(found: SideBySide, names: Sequence[str], left: Sequence[str]) -> Table:
+    rest = f" ({', '.join(name.replace('_', ' ') for name in left)}: with --json)" if left else ""
+    table = _table(Text(f"Fit{rest}"))
     table.add_column("method", no_wrap=True)
     for name in names:
-        table.add_column(name.replace("_", " "), justify="right", overflow="fold")
+        table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
     for fit in found.fits:
         values = _quantities(fit)
         if values:
-            table.add_row(fit.estimator, *(_number(values.get(name, math.nan), None) for name in names))
+            numbers = (Text(_number(values.get(name, math.nan), None)) for name in names)
+            table.add_row(Text(fit.estimator), *numbers)
     return table
 
 

@@ -57,8 +57,8 @@ def prepare(frame: pd.DataFrame, model: Model) -> UserData:
     named = frame.set_axis([str(name) for name in frame.columns], axis="columns")
     chosen = [model.group] if model.subgroup is None else [model.group, model.subgroup]
     names = list(named.columns)
-    for column in chosen:
-        _require_column(column, names)
+    for option, column in zip(("group", "subgroup"), chosen, strict=False):
+        _require_column(column, names, option)
     _require_variables(model, names)
     used = _used_columns(model, names)
     _refuse_twice([*used, *chosen], names)
@@ -74,12 +74,24 @@ def prepare(frame: pd.DataFrame, model: Model) -> UserData:
     return UserData(batch, messages, len(complete), len(batch.school_offsets) - 1)
 
 
-def _require_column(name: str, columns: Sequence[str]) -> None:
+def _require_column(name: str, columns: Sequence[str], option: str) -> None:
     if name not in columns:
+        whose = "the school column" if option == "group" else "the column of groups in groups"
         raise InvalidInput(
             f"expected a column '{name}', got the columns {', '.join(columns)}.{did_you_mean(name, columns)} "
-            "Name the school column with --group (group=...)"
+            f"Name {whose} with --{option} ({option}=...)"
         )
+
+
+def _require_backticks(formula: str, columns: Sequence[str]) -> None:
+    """Refuse a formula that names a column whose name is no word without backticks."""
+    text = _QUOTED.sub(" ", formula)
+    for name in sorted((c for c in columns if not c.isidentifier() and c.strip()), key=len, reverse=True):
+        if re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", text):
+            raise InvalidInput(
+                f"the formula '{formula}' names the column '{name}', whose name is not a single word; write it in "
+                f"backticks: `{name}` (in a shell, the formula in single quotes)"
+            )
 
 
 def _require_variables(model: Model, columns: Sequence[str]) -> None:
@@ -87,8 +99,12 @@ def _require_variables(model: Model, columns: Sequence[str]) -> None:
     for formula in (model.formula, f"~ {model.random}"):
         try:
             needed = {str(name) for name in Formula(formula).required_variables}
+            needed -= {quoted.partition(".")[0] for quoted in _QUOTED.findall(formula) if quoted in columns}
         except FormulaicError:
+            _require_backticks(formula, columns)
             continue
+        if needed - set(columns):
+            _require_backticks(formula, columns)
         for name in sorted(needed - set(columns) - {GROUP_MEAN, GROUP_CENTRED}):
             raise InvalidInput(
                 f"the formula '{formula}' names '{name}', which is not a column.{did_you_mean(name, columns)} "

@@ -10,7 +10,7 @@ from typing import Any
 
 from nestbench.estimators.estimates import Estimates
 from nestbench.sim.batch import Batch
-from nestbench.sim.errors import InvalidInput, did_you_mean
+from nestbench.sim.errors import InvalidInput, did_you_mean, unknown_name
 from nestbench.sim.model import Model
 
 Options = Mapping[str, Any]
@@ -113,7 +113,9 @@ class Estimator:
             "reference": self.reference,
             "batched": self.batched,
         }
-        chosen = engines.get(policy)
+        if policy not in engines:
+            raise unknown_name("engine", policy, engines)
+        chosen = engines[policy]
         if chosen is None:
             raise InvalidInput(
                 f"estimator '{self.name}' has no {policy} engine; use engine = \"auto\" or leave the estimator out"

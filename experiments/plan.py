@@ -14,6 +14,9 @@ from nestbench.sim.cell import Cell
 TASK_SECONDS = 2.0
 """What a task should take: long against the cost of sending it, short against the patience of who stops a run."""
 
+FIRST_CUTS = (1, 2, 5, 10, 20, 50)
+"""Where the first slow replications of a run are cut: nobody knows what they cost, and a run should soon show life."""
+
 TASK_NUMBERS = 3_000_000
 """Bound on the numbers a task returns (8 bytes each)."""
 
@@ -114,7 +117,9 @@ def _fits(
         if active:
             chosen = [experiment.estimators[i] for i in active]
             size = block or block_size(experiment.cells[cell], chosen, experiment.engine)
-            yield from (Task(cell, *ends, active) for ends in _blocks(first, last, size))
+            slow = any(e.engine_name(experiment.engine) == "reference" for e in chosen)
+            early = FIRST_CUTS if slow and cell == 0 and not block else ()
+            yield from (Task(cell, *ends, active) for ends in _blocks(first, last, size, early))
 
 
 def _audits(experiment: Experiment, cell: int, before: Round, wanted: Round) -> Iterator[Task]:
@@ -127,10 +132,11 @@ def _audits(experiment: Experiment, cell: int, before: Round, wanted: Round) -> 
         yield from (Task(cell, *ends, both, audit=True) for ends in _blocks(first, last, size))
 
 
-def _blocks(first: int, last: int, size: int) -> Iterable[tuple[int, int]]:
-    """Cut at multiples of `size`."""
-    cuts = [first, *range((first // size + 1) * size, last, size), last]
-    return pairwise(cuts) if last > first else ()
+def _blocks(first: int, last: int, size: int, early: Sequence[int] = ()) -> Iterable[tuple[int, int]]:
+    """Cut at multiples of `size`, and at the `early` replications before the first of them."""
+    cuts = {first, *range((first // size + 1) * size, last, size), last}
+    cuts |= {cut for cut in early if first < cut < min(size, last)}
+    return pairwise(sorted(cuts)) if last > first else ()
 
 
 def block_size(cell: Cell, estimators: Sequence[Estimator], engine: str) -> int:
@@ -147,9 +153,17 @@ def block_size(cell: Cell, estimators: Sequence[Estimator], engine: str) -> int:
 
 def replication_seconds(cell: Cell, estimators: Sequence[Estimator], engine: str) -> float:
     """Return a rough cost of drawing a data set and fitting it, in seconds: the guess behind block sizes."""
-    rows = rows_of(cell)
-    slow = sum(e.engine_name(engine) == "reference" for e in estimators)
-    return 3e-5 + 4e-8 * rows + slow * (2e-2 + 5e-6 * rows) + (len(estimators) - slow) * 3e-5
+    return drawing_seconds(cell) + sum(fit_seconds(cell, e, engine) for e in estimators)
+
+
+def drawing_seconds(cell: Cell) -> float:
+    """Return a rough cost of drawing a data set, in seconds."""
+    return 3e-5 + 4e-8 * rows_of(cell)
+
+
+def fit_seconds(cell: Cell, estimator: Estimator, engine: str) -> float:
+    """Return a rough cost of a fit, in seconds; of MixedLM's order for methods that aren't batched."""
+    return 2e-2 + 1e-4 * rows_of(cell) if estimator.engine_name(engine) == "reference" else 3e-5
 
 
 def rows_of(cell: Cell) -> int:

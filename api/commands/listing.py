@@ -8,13 +8,20 @@ import typer
 
 
 def listing(
-    kind: Annotated[str, typer.Argument(help="experiments, estimators or populations.")] = "experiments",
+    kind: Annotated[
+        str, typer.Argument(help="experiments, estimators or populations; or one of their names.")
+    ] = "experiments",
+    search: Annotated[
+        list[str] | None,
+        typer.Argument(help="Only what has these words in it: estimators cluster.", show_default=False),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the catalogue of experiments, the estimators, or the populations with their parameters."""
     from nestbench.listing import print_list, to_json
 
+    words = " ".join(search or ())
     if as_json:
-        typer.echo(to_json(kind))
+        typer.echo(to_json(kind, words))
     else:
-        print_list(kind)
+        print_list(kind, search=words)

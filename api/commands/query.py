@@ -17,7 +17,7 @@ def query(
     ],
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
-    """Ask the tables fits, performance and cells of a run (needs the extra nestbench[query])."""
+    r"""Ask the tables fits, performance and cells of a run (needs the extra nestbench\[query])."""
     from nestbench.commands.output import write_csv
     from nestbench.experiments.storing.store import Store
     from nestbench.reports.query import query as ask

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
@@ -20,9 +21,10 @@ from typing import TypeVar, cast
 import joblib
 
 from nestbench.experiments.experiment import Experiment
-from nestbench.experiments.plan import Task, replication_seconds
+from nestbench.experiments.plan import Task
 from nestbench.experiments.running import checking, warming
 from nestbench.experiments.running.backends import LOCAL, Backend, GivenUp
+from nestbench.experiments.running.costs import Costs
 from nestbench.experiments.running.guarding import NO_LIMITS, Lost, in_child
 from nestbench.experiments.running.progress import Progress, Quiet
 from nestbench.experiments.running.work import Outcome, Work, leave_interrupts, perform
@@ -62,10 +64,16 @@ def execute(
     if not missing:
         return
     workers = min(workers or cores(), len(missing))
-    with _stoppable(store) as stop:
+    local = backend.name == LOCAL.name
+    costs = Costs(experiment, workers if local else None)
+    with _stoppable(store) as stop, progress:
+        left = {task.key for task in missing}
+        progress.begin(experiment.name, costs.expect((t for t in store.tasks if t.key not in left), missing))
         with _starting(workers, backend):
+            if workers > 1 and local:
+                progress.note(f"starting {workers} workers")
             checking.check_models(experiment)
-        _work_off(store, missing, workers, progress, backend, stop)
+        _work_off(store, missing, workers, progress, costs, backend, stop)
 
 
 @contextlib.contextmanager
@@ -127,37 +135,44 @@ def _work_off(
     missing: Sequence[Task],
     workers: int,
     progress: Progress,
+    costs: Costs,
     backend: Backend,
     stop: threading.Event,
 ) -> None:
     experiment = store.experiment
-    cost = Costs(experiment)
-    total = sum(map(cost, store.tasks))
-    with progress:
-        progress.begin(experiment.name, total, total - sum(map(cost, missing)))
-        needed = warming.needed(experiment)
-        if needed:
-            progress.note("compiling the fast methods, once for this version")
-            _compile_together(experiment, workers, backend)
-        if needed or (workers == 1 and backend == LOCAL):  # forks then have them at hand
-            warming.compile_kernels(experiment)
-        for outcome in outcomes(experiment, missing, workers, progress, backend):
-            store.add(outcome)
-            progress.advance(cost(outcome.task), outcome.fits, outcome.unusable)
-            if stop.is_set():
-                raise KeyboardInterrupt
+    needed = warming.needed(experiment)
+    if needed:
+        what = ", ".join(warming.uncompiled(experiment))
+        progress.note(f"compiling {what}: once for this version, up to a minute")
+        _compile_together(experiment, workers, backend, progress)
+    if needed or (workers == 1 and backend == LOCAL):  # forks then have them at hand
+        warming.compile_kernels(experiment)
+    costs.work_begins()
+    for outcome in outcomes(experiment, missing, workers, progress, backend):
+        store.add(outcome)
+        progress.advance(costs.hear(outcome))
+        if stop.is_set():
+            raise KeyboardInterrupt
 
 
-def _compile_together(experiment: Experiment, workers: int, backend: Backend) -> None:
+def _compile_together(
+    experiment: Experiment, workers: int, backend: Backend, progress: Progress | None = None
+) -> None:
     """Compile a part in each worker; what is left, or fails there, is the main process's to do."""
     parts = warming.parts(experiment)
     if min(workers, len(parts)) > 1 and backend == LOCAL:
         works = (Work.of(experiment, part) for part in parts)
         stream = _map(warming.compile_part, works, workers, backend)
+        said = time.monotonic()
         with contextlib.suppress(BrokenExecutor), contextlib.closing(stream):
-            for _ in stream:
-                pass
+            for done, _ in enumerate(stream, 1):
+                if progress and time.monotonic() - said > SILENCE:
+                    said = time.monotonic()
+                    progress.note(f"compiled {done} of {len(parts)} parts")
 
+
+SILENCE = 5.0
+"""Seconds of compilation after which a run says how far it is."""
 
 DEATHS = 2
 """Workers that may die under a task before its fits are made in children of their own."""
@@ -238,20 +253,3 @@ def _apart(do: Callable[[Work], T], work: Work) -> T:
 def cores() -> int:
     """Return the cores this process may use."""
     return int(joblib.cpu_count())
-
-
-class Costs:
-    """Rough costs of tasks in seconds of one core: for the bar, never for a number."""
-
-    def __init__(self, experiment: Experiment) -> None:
-        self._experiment = experiment
-        self._known: dict[tuple[int, tuple[int, ...], bool], float] = {}
-
-    def __call__(self, task: Task) -> float:
-        kind = (task.cell, task.estimators, task.audit)
-        if kind not in self._known:
-            experiment = self._experiment
-            chosen = [experiment.estimators[i] for i in task.estimators]
-            engine = "reference" if task.audit else experiment.engine
-            self._known[kind] = replication_seconds(experiment.cells[task.cell], chosen, engine)
-        return (task.stop - task.start) * self._known[kind]

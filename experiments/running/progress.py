@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from nestbench.experiments.running.costs import Standing
+
 
 class Progress(Protocol):
     """Hears of the tasks of a run; a context manager around it."""
 
-    def begin(self, title: str, seconds: float, done: float) -> None:
-        """A run starts: its name, its expected cost (rough seconds of one core), the part already stored."""
+    def begin(self, title: str, standing: Standing) -> None:
+        """A run starts: its name, and what is stored already."""
 
-    def advance(self, seconds: float, fits: int, unusable: int) -> None:
-        """A task was stored: its expected cost, its fits, those without a usable answer."""
+    def advance(self, standing: Standing) -> None:
+        """A task was stored: how far the run is now."""
 
     def note(self, text: str) -> None:
         """Something to say once."""
@@ -32,10 +35,10 @@ class Progress(Protocol):
 class Quiet:
     """Says nothing."""
 
-    def begin(self, title: str, seconds: float, done: float) -> None:
+    def begin(self, title: str, standing: Standing) -> None:
         """Say nothing."""
 
-    def advance(self, seconds: float, fits: int, unusable: int) -> None:
+    def advance(self, standing: Standing) -> None:
         """Say nothing."""
 
     def note(self, text: str) -> None:
@@ -49,33 +52,28 @@ class Quiet:
 
 
 class Lines(Quiet):
-    """Plain lines on stderr, one every few seconds: for logs and pipes."""
+    """Plain lines on stderr, at the first task and then one every few seconds: for logs and pipes."""
 
     def __init__(self, every: float = 10.0) -> None:
         self.every = every
 
-    def begin(self, title: str, seconds: float, done: float) -> None:
+    def begin(self, title: str, standing: Standing) -> None:
         """Say what starts."""
-        self.total, self.done, self.first = seconds, done, done
-        self.fits = self.unusable = 0
-        self.started = self.said = time.monotonic()
-        self._say(f"{title}: {_share(done, seconds)} stored" if done else f"{title}: starting")
+        self.said: float | None = None
+        stored = f"{_share(standing)} stored" if standing.share else "starting"
+        self._say(f"{title}: {stored}")
 
-    def advance(self, seconds: float, fits: int, unusable: int) -> None:
+    def advance(self, standing: Standing) -> None:
         """Say how far it is, if it's time to, and at the end."""
-        self.done += seconds
-        self.fits += fits
-        self.unusable += unusable
         now = time.monotonic()
-        finished = self.done >= self.total * (1 - 1e-9)
-        if finished or now - self.said >= self.every:
+        if standing.finished or self.said is None or now - self.said >= self.every:
             self.said = now
-            rate = self.fits / max(now - self.started, 1e-9)
-            rest = (self.total - self.done) * (now - self.started) / max(self.done - self.first, 1e-9)
-            left = f"took {_clock(now - self.started)}" if finished else f"{_clock(rest)} left"
-            self._say(
-                f"{_share(self.done, self.total)}, {self.fits} fits ({rate:.0f}/s), {self.unusable} unusable, {left}"
-            )
+            words = [_share(standing), *_fits(standing)]
+            if standing.finished:
+                words.append(f"took {_clock(standing.seconds)}")
+            elif standing.left is not None:
+                words.append(f"{_clock(standing.left)} left")
+            self._say(", ".join(words))
 
     def note(self, text: str) -> None:
         """Say it."""
@@ -86,42 +84,39 @@ class Lines(Quiet):
 
 
 class Bar(Quiet):
-    """A rich progress bar on stderr: share done, rate, failures, time left."""
+    """A rich progress bar on stderr: share done, rate, failures, time passed and left."""
 
     def __init__(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-        from rich.progress import TimeRemainingColumn as Left
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
+        from rich.progress import TimeElapsedColumn as Elapsed
 
         self.console = Console(stderr=True)
         self.bar: Any = Progress(
+            SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(),
             TaskProgressColumn(),
-            TextColumn(
-                "{task.fields[fits]} fits ({task.fields[rate]:.0f}/s), {task.fields[unusable]} unusable"
-            ),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            Left(elapsed_when_finished=False),
+            TextColumn("{task.fields[words]}"),
+            Elapsed(),
+            TextColumn("{task.fields[left]}"),
             console=self.console,
         )
 
-    def begin(self, title: str, seconds: float, done: float) -> None:
+    def begin(self, title: str, standing: Standing) -> None:
         """Show the bar."""
         from rich.markup import escape
 
-        self.started, self.fits, self.unusable = time.monotonic(), 0, 0
         self.task = self.bar.add_task(
-            escape(title), total=seconds, completed=done, fits=0, rate=0.0, unusable=0
+            escape(title), total=1.0, completed=standing.share, words="starting", left=""
         )
 
-    def advance(self, seconds: float, fits: int, unusable: int) -> None:
+    def advance(self, standing: Standing) -> None:
         """Move the bar."""
-        self.fits += fits
-        self.unusable += unusable
-        rate = self.fits / max(time.monotonic() - self.started, 1e-9)
-        self.bar.update(self.task, advance=seconds, fits=self.fits, rate=rate, unusable=self.unusable)
+        known = standing.left is not None and not standing.finished
+        left = f"{_clock(standing.left or 0.0)} left" if known else ""
+        words = ", ".join(_fits(standing))
+        self.bar.update(self.task, completed=standing.share, words=words, left=left)
 
     def note(self, text: str) -> None:
         """Print above the bar."""
@@ -140,8 +135,13 @@ def automatic() -> Progress:
     return Bar() if sys.stderr.isatty() else Lines()
 
 
-def _share(done: float, total: float) -> str:
-    return f"{100 * done / total if total else 100:.0f} %"
+def _share(standing: Standing) -> str:
+    return f"{math.floor(100 * standing.share)} %"
+
+
+def _fits(standing: Standing) -> list[str]:
+    rate = f"{standing.rate:.0f}" if standing.rate >= 10 else f"{standing.rate:.1f}"
+    return [f"{standing.fits} fits ({rate}/s)", f"{standing.unusable} unusable"]
 
 
 def _clock(seconds: float) -> str:

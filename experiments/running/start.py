@@ -15,7 +15,8 @@ from nestbench.experiments.running.precision import Judge, refine
 from nestbench.experiments.running.progress import Progress, Quiet
 from nestbench.experiments.running.shards import Shard
 from nestbench.experiments.storing.provenance import provenance
-from nestbench.experiments.storing.store import MANIFEST, Store, same_experiment
+from nestbench.experiments.storing.store import MANIFEST, Store, read_manifest, same_experiment
+from nestbench.experiments.toml.plain import to_plain
 from nestbench.experiments.toml.reading import read_experiment
 from nestbench.sim.errors import InvalidInput
 
@@ -69,6 +70,27 @@ def folder_for(source: Source, experiment: Experiment, out: str | Path | None) -
     )
 
 
+IDENTITY = {
+    "cells": "conditions",
+    "estimators": "methods",
+    "seed": "seed",
+    "engine": "engine",
+    "plugins": "plugins",
+    "fit_timeout": "time limit",
+    "fit_memory": "memory limit",
+}
+"""What decides stored numbers, in words: see `Experiment.key`."""
+
+
+def _why_elsewhere(folder: Path, experiment: Experiment) -> str:
+    """Return why a run doesn't go where its name says."""
+    usual = folder.with_name(experiment.name)
+    there, here = (read_manifest(usual) or {}).get("experiment", {}), to_plain(experiment)
+    differ = [words for key, words in IDENTITY.items() if there.get(key) != here[key]]
+    other = " and ".join(differ) or "versions of its methods or laws"
+    return f"{usual} holds a run with other {other}; this one goes to {folder}"
+
+
 def run_experiment(
     source: Source,
     out: str | Path | None = None,
@@ -105,17 +127,26 @@ def run_experiment(
     """
     if workers is not None and workers < 1:
         raise InvalidInput(f"expected workers >= 1, got {workers}; leave it out for one per core")
+    progress = progress or Quiet()
     experiment = resolve(source, changes)
     folder = folder_for(source, experiment, out)
+    if out is None and folder.name != experiment.name and not is_run(source):
+        progress.note(_why_elsewhere(folder, experiment))
     part = Shard.parse(shard) if shard is not None else None
     if part is not None and out is None and not is_run(source):
         folder = folder.with_name(f"{folder.name}.part-{part.index}-of-{part.count}")
     whose = (part.index, part.count) if part is not None else None
     store = Store.create(folder, experiment, provenance(workers or cores()), block, whose)
+    reached = min(store.rounds[-1].replications)
+    if reached > experiment.replications and not experiment.precision:
+        progress.note(
+            f"{folder} has {reached} replications of each condition already, more than the "
+            f"{experiment.replications} asked for: nothing is taken away"
+        )
     try:
         if experiment.precision and judge:
             judge.check(experiment)
-            refine(store, judge, workers, progress or Quiet(), backend)
+            refine(store, judge, workers, progress, backend)
         else:
             execute(store, workers, progress, backend)
     finally:

@@ -42,6 +42,13 @@ def needed(experiment: Experiment) -> bool:
     return bool(_wanted(experiment) - _stamped())
 
 
+def uncompiled(experiment: Experiment) -> list[str]:
+    """Return what `needed` finds, in words: families of methods (``ols``, ``reml``), then laws."""
+    found = _wanted(experiment) - _stamped()
+    families = {name.split(" ")[1].partition("-")[0] for name in found if name.startswith("method ")}
+    return [*sorted(families), *sorted(f"the {name}" for name in found if name.startswith("law "))]
+
+
 def parts(experiment: Experiment) -> list[Task]:
     """Return what workers can compile side by side: tasks of two data sets, longest first.
 

@@ -91,13 +91,14 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a task."""
+    """What became of a task; `spent` are the seconds of each of its methods, nothing for audits."""
 
     task: Task
     files: tuple[File, ...]
     fits: int
     unusable: int
     seconds: float
+    spent: tuple[float, ...] = ()
 
 
 class TaskError(NestbenchError):
@@ -140,7 +141,8 @@ def perform(work: Work) -> Outcome:
     ]
     if optima:
         files.append(File.of(f"optima{name}", encoding.encode_audit(optima)))
-    return Outcome(work.task, tuple(files), work.task.fits, unusable, time.perf_counter() - started)
+    spent = tuple(float(np.nansum(found[e.label].seconds)) for e in estimators)
+    return Outcome(work.task, tuple(files), work.task.fits, unusable, time.perf_counter() - started, spent)
 
 
 def fit_all(

@@ -192,7 +192,7 @@ def _plugins(paths: Sequence[str], base: Path, problems: Problems) -> tuple[Plug
         file = (base / path).resolve()
         if not file.is_file():
             problems.add(
-                f"experiment.plugins should name Python files (relative to the TOML file), got {show(path)}"
+                f"experiment.plugins should name Python files, got {show(path)}: there is no such file {file}"
             )
             continue
         if any(Path(other.path).name == file.name for other in found):

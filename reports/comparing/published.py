@@ -137,7 +137,7 @@ def print_published(table: pd.DataFrame, experiment: Experiment, console: Consol
     console.print(published_lines(shown))
     if len(shown) < len(compared):
         console.print(f"the {SHOWN} furthest of {len(compared)}; all are in published.csv", style="dim")
-    console.print(published_sentence(compared).replace("`", ""), highlight=False)
+    console.print(published_sentence(compared).replace("`", ""), markup=False, highlight=False)
 
 
 def published_lines(compared: pd.DataFrame) -> Table:

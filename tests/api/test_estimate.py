@@ -15,6 +15,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 import nestbench
+from nestbench import side_by_side
 from nestbench.cli import app
 from nestbench.estimators.estimates import FitStatus
 from nestbench.fit import COLUMNS, estimate
@@ -172,8 +173,11 @@ class TestRefusals:
             ({"formula": "~ age"}, r"outcome"),
             ({"level": 95}, r"confidence level between 0 and 1, got 95"),
             ({"random": "1 + hight"}, r"'hight', which is not a column"),
-            ({"engine": "fast"}, r"fast"),
-            ({"subgroup": "class"}, r"expected a column 'class'"),
+            ({"engine": "fast"}, r"unknown engine 'fast'\. Known: auto, batched, reference"),
+            (
+                {"subgroup": "class"},
+                r"expected a column 'class'.*groups in groups with --subgroup \(subgroup=\.\.\.\)",
+            ),
             ({"weights": "size"}, r"estimator 'ols-cr1s-t' has no option 'weights'"),
         ],
     )
@@ -337,3 +341,51 @@ def test_methods_from_a_file(frame: pd.DataFrame, tmp_path: Path) -> None:
     assert "7.25" in done.stdout
     with pytest.raises(InvalidInput, match="no such file"):
         CliRunner().invoke(app, [*words, "--plugin", "nowhere.py"], catch_exceptions=False)
+
+
+def test_several_methods_side_by_side(frame: pd.DataFrame) -> None:
+    formula = "grade ~ age + gender + funding"
+    found = nestbench.estimate(
+        frame, ["ols", {"name": "means", "weights": "size"}, "reml-kr"], formula=formula
+    )
+    assert [one.estimator for one in found.fits] == ["ols", "means(weights=size)", "reml-kr"]
+    pd.testing.assert_frame_equal(found["reml-kr"].terms, fit(frame, "reml-kr").terms)
+    assert "reml-kr" in repr(found)
+    with pytest.raises(InvalidInput, match=r"'reml-k'\. Did you mean 'reml-kr'"):
+        found["reml-k"]
+    with pytest.raises(InvalidInput, match="each method once, got 'ols' 2 times"):
+        nestbench.estimate(frame, ["ols", "ols"], formula=formula)
+    with pytest.raises(InvalidInput, match="at least one method"):
+        nestbench.estimate(frame, [], formula=formula)
+    with pytest.raises(InvalidInput, match="give each its own"):
+        nestbench.estimate(frame, ["means"], formula=formula, weights="size")  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("width", [50, 80, 160])
+def test_no_fit_level_number_is_broken(frame: pd.DataFrame, width: int) -> None:
+    """Each line of the Fit table has as many entries as the table has columns, each a whole number of that fit."""
+    names = ["reml-z", "mixedlm", "gee-z"]
+    found = fit_all(frame, Model(formula="grade ~ age + gender"), names)
+    out = io.StringIO()
+    print_tables(found, Console(file=out, width=width, highlight=False))
+    after = out.getvalue().split("\nFit")[1].splitlines()
+    rows = {
+        line.split()[0]: line.split()[1:] for line in after if line.split()[:1] and line.split()[0] in names
+    }
+    assert set(rows) == set(names)
+    assert len({len(row) for row in rows.values()}) == 1
+    for name, row in rows.items():
+        whole = [f"{value:.4g}" for value in side_by_side._quantities(found[name]).values()]
+        assert set(row) - {"-"} <= set(whole)
+    assert ("with --json" in out.getvalue()) == (width == 50)
+
+
+@pytest.mark.parametrize("name", ["pre score", "ses.mean", "score (z)"])
+def test_a_column_that_is_no_word_wants_backticks(frame: pd.DataFrame, name: str) -> None:
+    data = frame.rename(columns={"age": name})
+    with pytest.raises(InvalidInput, match=re.escape(f"write it in backticks: `{name}`")):
+        estimate(data, "ols", formula=f"grade ~ {name} + gender")
+    quoted = estimate(data, "ols", formula=f"grade ~ `{name}` + gender")
+    np.testing.assert_array_equal(
+        quoted.terms["estimate"], fit(frame, "ols", formula="grade ~ age + gender").terms["estimate"]
+    )

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from nestbench.cli import app
 from nestbench.estimators import registry
 from nestbench.experiments import catalog
-from nestbench.listing import entries, print_list
+from nestbench.listing import FAMILIES, SHAPES, entries, print_list
+from nestbench.sim import shocks
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.laws import LAWS, known_laws
 from nestbench.sim.layout import Layout
@@ -69,3 +70,39 @@ def test_fits_a_narrow_terminal(kind: str) -> None:
     out = io.StringIO()
     print_list(kind, Console(file=out, width=60, highlight=False))
     assert max(map(len, out.getvalue().splitlines())) <= 60
+
+
+def test_methods_stand_in_families_and_each_once() -> None:
+    text = printed("estimators")
+    headings = [line for line in text.splitlines() if line in FAMILIES]
+    assert headings == list(FAMILIES)
+    assert text.index("\nols-cr3-t") < text.index("School dummies") < text.index("\ndummies")
+    assert not [name for name in registry.known() if sum(f"\n{name}  " in t for t in text.split("\n\n")) != 1]
+
+
+def test_a_list_can_be_searched() -> None:
+    found = [entry["name"] for entry in entries("estimators", "cluster Satterthwaite")]
+    assert "ols-cr2-satt" in found
+    assert "ols-cr1s-t" not in found
+    assert json.loads(printed("estimators", "cluster", "Satterthwaite", "--json")) == entries(
+        "estimators", "cluster satterthwaite"
+    )
+    assert "nothing in the list of experiments has 'zebra'" in printed("experiments", "zebra")
+
+
+@pytest.mark.parametrize("name", ["reml-kr", "few-schools", "random-intercept", "layout"])
+def test_one_thing_can_be_listed(name: str) -> None:
+    assert [entry["name"] for entry in entries(name)] == [name]
+    assert printed(name).startswith(f"{name}  ")
+
+
+def test_meanings_refer_to_nothing_that_isnt_there() -> None:
+    """What is said of a parameter can be understood without the source, and shared comments are said once."""
+    text = " ".join(printed("populations").split())
+    for words in ("As in", "nestbench.sim", "TERMS", "``"):
+        assert words not in text
+    assert 'residual_shape = "normal", school_errors = "normal": One of the shapes below' in text
+    assert "age_mean = 15.0, age_sd = 1.0: Distribution of age." in text
+    shapes = {shape.partition("(")[0] for shape in SHAPES}
+    assert shapes == set(shocks.SHAPES)
+    assert all(f'"{shape}": ' in text for shape in SHAPES)

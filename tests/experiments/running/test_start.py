@@ -18,6 +18,7 @@ from nestbench.estimators.estimator import Estimator, Info
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task
 from nestbench.experiments.running.auditing import audit_run
+from nestbench.experiments.running.costs import Standing
 from nestbench.experiments.running.progress import Quiet
 from nestbench.experiments.running.start import run_experiment
 from nestbench.experiments.running.work import TaskError, Work, perform
@@ -38,7 +39,7 @@ class Counter(Quiet):
     def __init__(self, stop_after: int | None = None) -> None:
         self.tasks, self.stop_after = 0, stop_after
 
-    def advance(self, seconds: float, fits: int, unusable: int) -> None:
+    def advance(self, standing: Standing) -> None:
         self.tasks += 1
         if self.tasks == self.stop_after:
             raise KeyboardInterrupt
@@ -227,3 +228,41 @@ def test_subjects_whose_every_fit_is_lost_do_not_stop_a_run(tables: dict[str, An
     store = run_experiment(Experiment.from_dict(tables), tmp_path / "run", workers=1)
     assert (store.estimates(0)["mixedlm"].status == FitStatus.TIMEOUT).all()
     assert set(store.audits()["fits"]) == {3}
+
+
+class Notes(Quiet):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
+
+
+def test_fewer_replications_than_there_are_is_said(tiny: Experiment, tmp_path: Path) -> None:
+    run_experiment(tiny, tmp_path / "run", workers=1)
+    told, full = Notes(), Notes()
+    store = run_experiment(tmp_path / "run", workers=1, changes={"replications": 5}, progress=told)
+    assert "has 12 replications of each condition already, more than the 5 asked for" in told.said[0]
+    assert store.estimates(0)["ols"].size == 12
+    run_experiment(tmp_path / "run", workers=1, progress=full)
+    assert full.said == []
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"seed": 8}, "other seed"),
+        ({"estimators": ["ols"]}, "other methods"),
+        ({"seed": 8, "engine": "reference"}, "other seed and engine"),
+    ],
+)
+def test_another_directory_than_the_name_says_is_explained(
+    tiny: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], why: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_experiment(tiny, workers=1)
+    told = Notes()
+    other = run_experiment(tiny, workers=1, changes=change, progress=told)
+    assert f"runs/tiny holds a run with {why}; this one goes to {other.folder}" in told.said
