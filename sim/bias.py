@@ -5,20 +5,25 @@ weights between- and within-school information solves, for the regressors x = (a
 
     [ W / s2 + m B / lam ] bias = m Cov(xbar, u) / lam,
 
-W and B the within and between covariance of x per student and of its school means, s2 and lam the residual
-variance and m times the variance of a school mean of the residual. OLS has lam = s2 = 1. The mixed model has the
-variances that its own likelihood finds, which depend on its bias: a fixed point. School dummies have m = 0: no bias.
+W and B the covariance of x within schools (a student's) and of school means, times m, s2 and lam the variance of a
+residual within schools and m times the variance of a school mean of the residual. OLS has lam = s2. The mixed model
+has the variances that its own likelihood finds, which depend on its bias and on every effect that the model leaves
+out: a fixed point. School dummies have m = 0: no bias.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nestbench.sim.batch import Floats
 from nestbench.sim.layout import Layout
+from nestbench.sim.left_out import InModel
 from nestbench.sim.model import Model
+from nestbench.sim.second_moments import COLUMNS, Second, of_columns, of_errors, with_school_effect
+from nestbench.sim.size_moments import mean_over_sizes
 
 if TYPE_CHECKING:
     from nestbench.sim.random_intercept import RandomIntercept
@@ -27,74 +32,99 @@ Biases = dict[str, dict[str, float]]
 
 MIXED = ("reml-z", "ml-z", "mixedlm", "mixedlm-guarded")
 
+PLAIN = {"Intercept", *COLUMNS}
+"""The terms of the models whose biases are known."""
 
-def bias_of(law: RandomIntercept, layout: Layout, model: Model, terms: tuple[str, ...]) -> Biases:
-    """Return estimator -> term -> bias where it is known and something is biased; `terms` are the model's."""
+CENTRED = {"resources", "teacher"}
+"""Terms that don't move the intercept where they are left out."""
+
+
+def bias_of(
+    law: RandomIntercept, layout: Layout, model: Model, mean: InModel, terms: tuple[str, ...]
+) -> Biases:
+    """Return estimator -> term -> bias where it is known and something is biased; `terms` are the model's.
+
+    Nothing is given where students or schools are missing, for terms beyond the plain columns with an intercept, or
+    where what is left out shifts the intercept.
+    """
+    if "Intercept" not in terms or not set(terms) <= PLAIN or law.missing or law.missing_schools:
+        return {}
     known: Biases = {}
     if law.age_confounding or law.resources_confounding:
-        known = _confounding(law, layout, terms)
-    elif law.size_correlation and not law.treatment_sd:
-        known = {"ols": {"Intercept": informative_size_bias(law, layout)}}
-    elif law.effect("treated:size") and "treated:size" not in terms and "treated" in terms:
-        known = {"ols": {"treated": law.effect("treated:size") * relative_size_variance(layout)}}
-    return {name: {t: b for t, b in biases.items() if t in terms} for name, biases in known.items()}
+        known = _confounding(law, layout, model, mean, terms)
+    elif law.size_correlation:
+        known = _informative_sizes(law, layout, mean)
+    elif "treated:size" in mean.terms_left_out and "treated" in terms and _sizes_unrelated(layout):
+        known = {"ols": {"treated": law.effect("treated:size") * mean_relative_size(layout)}}
+    return known
 
 
 def informative_size_bias(law: RandomIntercept, layout: Layout) -> float:
-    """Return E[n u] / E[n] = size_correlation sqrt(log(1 + cv^2)) school_sd: mean over students less mean over
-    schools."""
-    return law.size_correlation * float(np.sqrt(np.log1p(layout.size_cv**2))) * law.school_sd
+    """Return E[n u] / E[n], the mean of u over students less that over schools: size_correlation school_sd times
+    E[n z] / E[n], z the normal behind the size (sqrt(log(1 + cv^2)) but for rounding)."""
+    drawn = mean_over_sizes(layout, lambda n, z: n * z) / mean_over_sizes(layout, lambda n, _: n)
+    return law.size_correlation * drawn * law.school_sd
 
 
-def relative_size_variance(layout: Layout) -> float:
-    """Return Var(n) / E[n]^2 of the schools' sizes: the student average of (n - mean) / mean."""
-    if layout.size_range is not None or layout.size_spread:
-        spread = layout.size_spread
-        mean = layout.mean_size
-        low, high = layout.size_range or (max(1, round(mean * (1 - spread))), round(mean * (1 + spread)))
-        return ((high - low + 1) ** 2 - 1) / 12.0 / mean**2
-    return layout.size_cv**2 if layout.size_cv else float(np.var(layout.sizes())) / layout.mean_size**2
+def mean_relative_size(layout: Layout) -> float:
+    """Return the mean over students of (n - mean) / mean, n their school's size: Var(n) / mean^2 where E n = mean."""
+    mean = layout.mean_size
+    drawn = mean_over_sizes(layout, lambda n, _: n * (n - mean)) / mean_over_sizes(layout, lambda n, _: n)
+    return drawn / mean
 
 
-def _confounding(law: RandomIntercept, layout: Layout, terms: tuple[str, ...]) -> Biases:
-    names: list[str] = [name for name in ("age", "resources") if name in terms]
-    plain = not any(law.effect(e) for e in ("school_age", "age:resources")) and not law.slope_sd
-    if not names or not layout.balanced or not plain or any("group_" in t or "[T.S" in t for t in terms):
+def _informative_sizes(law: RandomIntercept, layout: Layout, mean: InModel) -> Biases:
+    related = law.slope_correlation or law.treated_school_variance_ratio != 1.0 or law.school_sd_resources
+    if related or mean.terms_left_out - CENTRED:
         return {}
-    m = layout.mean_size
-    within, between, cross = _moments(law, m)
-    chosen = [("age", "resources").index(name) for name in names]
-    within, between, cross = within[np.ix_(chosen, chosen)], between[np.ix_(chosen, chosen)], cross[chosen]
-    values = {"ols": _solve(within, between, cross, m, 1.0, 1.0)}
-    values |= dict.fromkeys(MIXED, _mixed(law, within, between, cross, m))
+    return {"ols": {"Intercept": informative_size_bias(law, layout)}}
+
+
+def _sizes_unrelated(layout: Layout) -> bool:
+    """Whether who is treated doesn't depend on the size of the school."""
+    return layout.assignment != "first" or layout.random_sizes
+
+
+def _confounding(
+    law: RandomIntercept, layout: Layout, model: Model, mean: InModel, terms: tuple[str, ...]
+) -> Biases:
+    names = [name for name in ("age", "resources") if name in terms]
+    if not names or mean.terms_left_out - PLAIN - CENTRED or law.slope_sd or not layout.balanced:
+        return {}
+    columns, errors = of_columns(law, layout), of_errors(law, layout, mean.left_out)
+    if errors is None or _related(columns, names, mean.terms_left_out):
+        return {}
+    chosen = [COLUMNS.index(name) for name in names]
+    cross = with_school_effect(law, layout)[chosen]
+    x = Second(columns.total[np.ix_(chosen, chosen)], columns.shared[np.ix_(chosen, chosen)])
+    m = int(layout.mean_size)
+    values = {"ols": np.linalg.solve(x.total, cross)}
+    if model.random == "1" and m > 1:
+        values |= dict.fromkeys(MIXED, _mixed(x, cross, errors, m))
     found: Biases = {name: dict(zip(names, map(float, b), strict=True)) for name, b in values.items()}
-    if "age" in names:
+    if "age" in names and not mean.terms_left_out - CENTRED:
         found = {name: {**b, "Intercept": -law.age_mean * b["age"]} for name, b in found.items()}
     return found
 
 
-def _moments(law: RandomIntercept, m: float) -> tuple[Floats, Floats, Floats]:
-    """Within covariance (of a deviation, times m - 1 per school over m), that of school means, and their Cov with
-    u."""
-    within = law.age_sd**2 * (1.0 - law.age_icc)
-    part = law.age_sd * np.sqrt(law.age_icc)
-    shared = law.age_confounding * law.resources_confounding * part * law.resources_sd
-    between = np.array([[part**2 + within / m, shared], [shared, law.resources_sd**2]])
-    cross = (
-        np.array([law.age_confounding * part, law.resources_confounding * law.resources_sd]) * law.school_sd
-    )
-    return np.diag([within * (m - 1.0), 0.0]), between, cross
+def _related(columns: Second, names: Iterable[str], left_out: Iterable[str]) -> bool:
+    """Whether a column that is left out goes with one of the model's: it would change what the model estimates."""
+    pairs = [(COLUMNS.index(a), COLUMNS.index(b)) for a in names for b in left_out if b in COLUMNS]
+    return any(columns.total[pair] or columns.shared[pair] for pair in pairs)
 
 
-def _solve(within: Floats, between: Floats, cross: Floats, m: float, s2: float, lam: float) -> Floats:
-    return np.asarray(np.linalg.solve(within / s2 + m * between / lam, m * cross / lam), dtype=np.float64)
-
-
-def _mixed(law: RandomIntercept, within: Floats, between: Floats, cross: Floats, m: float) -> Floats:
-    bias = np.zeros(len(cross))
-    for _ in range(500):
-        s2 = law.residual_sd**2 + float(bias @ within @ bias) / max(m - 1.0, 1.0)
-        shared = law.school_sd**2 - 2.0 * float(bias @ cross) + float(bias @ between @ bias)
-        lam = m * shared + law.residual_sd**2
-        bias = _solve(within, between, cross, m, s2, max(lam, s2))
-    return bias
+def _mixed(x: Second, cross: Floats, errors: Second, m: int) -> Floats:
+    """Return the bias of the likelihood's maximum, by alternating between coefficients and variances."""
+    within, between = x.within(m), x.between(m)
+    bias: Floats = np.zeros(len(cross))
+    for _ in range(2000):
+        deviation = float(errors.within(m) + bias @ within @ bias)
+        mean = float(errors.between(m) - 2.0 * bias @ cross + bias @ between @ bias)
+        s2, lam = m / (m - 1) * deviation, m * mean
+        if lam < s2:
+            s2 = lam = deviation + mean
+        left = m * (within / s2 + between / lam)
+        before, bias = bias, np.asarray(np.linalg.solve(left, m * cross / lam), dtype=np.float64)
+        if np.abs(bias - before).max() <= 1e-13 * np.abs(bias).max():
+            break
+    return np.asarray(bias, dtype=np.float64)

@@ -13,7 +13,8 @@ import numpy as np
 
 from nestbench.sim.batch import Batch, Category, Floats
 from nestbench.sim.layout import Layout
-from nestbench.sim.schools import arm_variances
+from nestbench.sim.schools import arm_variances, spread_by_resources
+from nestbench.sim.students import proportional_variance
 
 if TYPE_CHECKING:
     from nestbench.sim.random_intercept import RandomIntercept
@@ -37,6 +38,8 @@ def covariance_of(
         school = np.sqrt(_arms(law.school_sd**2, law.treated_school_variance_ratio, layout, treated))
     if law.treated_variance_ratio != 1.0:
         residual = _arms(law.residual_sd**2, law.treated_variance_ratio, layout, treated)
+    if law.residual_proportional:
+        residual = residual * proportional_variance(law, age)
     if law.residual_age:
         if law.age_icc:
             return None
@@ -44,6 +47,11 @@ def covariance_of(
         residual = residual * np.exp(law.residual_age * z - 0.5 * law.residual_age**2)
     r = law.slope_correlation
     deviation = law.slope_sd * (age - law.age_mean)
+    resources = _column(batch, "resources")[rows]
+    if law.school_sd_resources:
+        school = school * spread_by_resources(law, law.school_sd_resources, resources)
+    if law.slope_sd_resources:
+        deviation = deviation * spread_by_resources(law, law.slope_sd_resources, resources)
     factors = [school + r * deviation, np.sqrt(1.0 - r * r) * deviation, law.treatment_sd * treated]
     if law.class_sd:
         column = batch.columns["class"]

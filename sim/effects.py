@@ -61,10 +61,17 @@ def random_part(law: RandomIntercept, batch: Batch) -> tuple[tuple[Effect, ...],
         Effect("treated", 1.0, (Variable("treated", treated, 0.0),)),
     )
     covariance = np.diag([law.school_sd**2, law.slope_sd**2, law.treatment_sd**2])
-    covariance[0, 1] = covariance[1, 0] = law.slope_correlation * law.school_sd * law.slope_sd
+    both = law.school_sd * law.slope_sd * _mean_product(law)
+    covariance[0, 1] = covariance[1, 0] = law.slope_correlation * both
     about = np.array([[1.0, -law.age_mean, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
     used = [0] + [k for k in (1, 2) if covariance[k, k]]
     return tuple(effects[k] for k in used), (about @ covariance @ about.T)[np.ix_(used, used)]
+
+
+def _mean_product(law: RandomIntercept) -> float:
+    """Return the factor on the mean product of school and slope SDs that depend on resources r by h and k:
+    E exp((h + k) r / 2 - (h^2 + k^2) / 4)."""
+    return float(np.exp(-((law.school_sd_resources - law.slope_sd_resources) ** 2) / 8.0))
 
 
 def _variables(law: RandomIntercept, layout: Layout, batch: Batch) -> dict[str, Variable]:

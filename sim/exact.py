@@ -109,16 +109,16 @@ def robust_test(errors: Errors, term: int, kind: str, reference: str, level: flo
     reference : {"z", "t", "satt"}
         Normal, t(G - 1), or t with Bell-McCaffrey degrees of freedom.
     """
-    return robust_tests(errors, [(kind, reference)], level, [term])[0][0]
+    unit = np.eye(errors.gram.shape[1])[[term]]
+    return robust_tests(errors, [(kind, reference)], level, unit)[0][0]
 
 
 def robust_tests(
-    errors: Errors, tests: Sequence[tuple[str, str]], level: float, terms: Sequence[int] | None = None
+    errors: Errors, tests: Sequence[tuple[str, str]], level: float, contrasts: Floats
 ) -> list[list[Exact]]:
-    """Return `robust_test` of each (kind, reference) and each term (all by default), sharing what they share."""
+    """Return `robust_test` of each (kind, reference) and each row of `contrasts` [k, p] of the coefficients."""
     m = np.linalg.inv(errors.gram.sum(axis=0))
-    chosen = np.arange(len(m)) if terms is None else np.asarray(terms)
-    forms = {power: _forms(errors, m, chosen, power) for power in {POWERS[kind] for kind, _ in tests}}
+    forms = {power: _forms(errors, m, contrasts, power) for power in {POWERS[kind] for kind, _ in tests}}
     return [_tests_of_form(errors, forms[POWERS[kind]], kind, reference, level) for kind, reference in tests]
 
 
@@ -147,12 +147,12 @@ def has_cr3(errors: Errors) -> bool:
 
 def naive_test(errors: Errors, term: int, level: float) -> Exact | None:
     """Return what is known of the iid t(N - p) test, or None where residual variances differ within schools."""
-    found = naive_tests(errors, level, [term])
+    found = naive_tests(errors, level, np.eye(errors.gram.shape[1])[[term]])
     return None if found is None else found[0]
 
 
-def naive_tests(errors: Errors, level: float, terms: Sequence[int] | None = None) -> list[Exact] | None:
-    """Return `naive_test` of each term (all by default)."""
+def naive_tests(errors: Errors, level: float, contrasts: Floats) -> list[Exact] | None:
+    """Return `naive_test` of each row of `contrasts` [k, p] of the coefficients."""
     if errors.residual is None:
         return None
     n, p = int(errors.sizes.sum()), errors.gram.shape[1]
@@ -163,8 +163,8 @@ def naive_tests(errors: Errors, level: float, terms: Sequence[int] | None = None
     inner = half.T @ half - projected @ m @ projected.T
     spread, c2 = float(np.trace(inner) + (outside * noise).sum()), float(_critical(n - p, level)) ** 2
     found = []
-    for term in range(p) if terms is None else terms:
-        a, scale = projected @ m[:, term], m[term, term] / (n - p)
+    for contrast in contrasts:
+        a, scale = projected @ m @ contrast, float(contrast @ m @ contrast) / (n - p)
         values = np.linalg.eigvalsh(np.outer(a, a) - c2 * scale * inner)
         weights = np.concatenate([values, -c2 * scale * noise])
         size = positive_probability(weights, np.concatenate([np.ones(len(values)), outside]))
@@ -203,11 +203,11 @@ def _critical(df: Floats | float, level: float) -> Floats:
     return np.where(np.isinf(df), special.ndtri(upper), special.stdtrit(df, upper))
 
 
-def _forms(errors: Errors, m: Floats, terms: Ints, power: float) -> Form:
-    """Return what tests of some terms share that adjust their scores by (1 - lam)^`power`."""
-    weights = _weights(errors.gram, m, terms, power)
+def _forms(errors: Errors, m: Floats, contrasts: Floats, power: float) -> Form:
+    """Return what tests of some contrasts share that adjust their scores by (1 - lam)^`power`."""
+    weights = _weights(errors.gram, m, contrasts, power)
     phi = _score_products(errors.gram, errors.gram, m, weights)[:, 1:, 1:]
-    products = _score_products(errors.gram, errors.spread, m, weights, m[:, terms])
+    products = _score_products(errors.gram, errors.spread, m, weights, m @ contrasts.T)
     values, vectors = np.linalg.eigh(products)
     return Form(
         half=vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :],
@@ -217,15 +217,15 @@ def _forms(errors: Errors, m: Floats, terms: Ints, power: float) -> Form:
     )
 
 
-def _weights(gram: Floats, m: Floats, terms: Ints, power: float) -> Floats:
-    """Return w_g [k, G, p] of k terms: the adjustment acts on the column space of X_g."""
+def _weights(gram: Floats, m: Floats, contrasts: Floats, power: float) -> Floats:
+    """Return w_g [k, G, p] of k contrasts: the adjustment acts on the column space of X_g."""
     if power == 0.0:
-        return np.repeat(m[:, terms].T[:, None, :], len(gram), axis=1)
+        return np.repeat((contrasts @ m)[:, None, :], len(gram), axis=1)
     root = np.linalg.cholesky(m)
     values, vectors = np.linalg.eigh(root.T @ gram @ root)
     rest = 1.0 - values
     powered = np.where(rest > 1e-10, np.where(rest > 1e-10, rest, 1.0) ** power, 0.0)
-    coordinates = vectors.transpose(0, 2, 1) @ root[terms][:, None, :, None]
+    coordinates = vectors.transpose(0, 2, 1) @ (contrasts @ root)[:, None, :, None]
     adjusted: Floats = (vectors @ (powered[..., None] * coordinates))[..., 0] @ root.T
     return adjusted
 
@@ -235,7 +235,7 @@ def _score_products(
 ) -> Floats:
     """Return S Omega S' [k, 1 + G, 1 + G] of k terms, S = [a; l_1 .. l_G], X_g'Omega_g X_g = `spread`.
 
-    `own` [p, k] is M's columns of the terms; a = 0 without it.
+    `own` [p, k] is M times the contrasts; a = 0 without it.
     """
     total = spread.sum(axis=0)
     c = ((m @ gram) @ weights[..., None])[..., 0]

@@ -17,9 +17,11 @@ from nestbench.sim.batch import Batch, Category, Column, Floats, batch_of_frame,
 from nestbench.sim.design import design_of
 from nestbench.sim.errors import InvalidInput, did_you_mean
 from nestbench.sim.layout import Layout
+from nestbench.sim.left_out import in_model
 from nestbench.sim.mean import Effect, Mean, effects_named
 from nestbench.sim.model import Model
 from nestbench.sim.shocks import shock
+from nestbench.sim.standardised import standardised
 from nestbench.sim.streams import StreamSource
 
 
@@ -99,23 +101,22 @@ class FixedDesign:
         }
 
     def theory(self, layout: Layout, model: Model | None = None) -> dict[str, Any]:
-        """Return the design effect, and for a model within `formula` the exact behaviour of the OLS tests."""
-        batch = _design(self)[0]
-        sizes = np.diff(batch.school_offsets)
-        known: dict[str, Any] = {"design_effect": theory.design_effect(sizes, self.icc)}
+        """Return the design effect and the exact behaviour of the OLS tests, for a model within `formula`."""
         chosen = model or Model(formula=f"{self.outcome} ~ {self.formula}", group=self.school)
-        drawn = self.draw(layout, StreamSource(0, "theory"), range(1))
-        x = drawn.once(design_of, chosen).fixed(drawn)
-        mean = drawn.once(
-            design_of, Model(formula=f"{self.outcome} ~ {self.formula}", group=self.school)
-        ).fixed(drawn)
-        if np.linalg.matrix_rank(np.concatenate([x, mean]).T) > np.linalg.matrix_rank(x.T):
-            return known
-        found = theory.exact_tests(
-            drawn, 0, x, *self.covariance(layout, drawn, slice(0, drawn.rows)), chosen.level
-        )
+        mean = self.mean_of(layout, StreamSource(0, "theory"), range(1))
+        drawn = mean.batch
+        design = drawn.once(design_of, chosen)
+        if not theory.explains(design, self.outcome):
+            return {}
+        x = standardised(design, drawn)
+        found = in_model(mean.effects, x, design)
+        if found.left_out:
+            return {}
+        schools = np.diff(drawn.school_offsets)
+        known = {"design_effect": theory.design_effect((schools**2).sum() / schools.sum(), self.icc)}
         normal = self.residual_shape == self.school_errors == "normal"
-        return known | theory.with_naive(theory.tables_of([found], drawn, chosen, normal)) if found else known
+        covariance = self.covariance(layout, drawn, slice(0, drawn.rows))
+        return known | theory.ols_tables(drawn, x, covariance, chosen, found, int(normal))
 
     def covariance(self, layout: Layout, batch: Batch, rows: slice) -> tuple[Floats, Floats]:
         """Return B' [1, n] and the diagonal of D [n]: errors have covariance D + B B' within schools."""

@@ -28,6 +28,9 @@ RANGES: dict[str, dict[str, Any]] = {
     "size_correlation": {"low": -1.0, "high": 1.0},
     "residual_cv": {"low": 0.0, "high": 10.0},
     "residual_age": {"low": -5.0, "high": 5.0},
+    "residual_proportional": {"low": 0.0, "high": 1.0},
+    "school_sd_resources": {"low": -5.0, "high": 5.0},
+    "slope_sd_resources": {"low": -5.0, "high": 5.0},
     "treated_variance_ratio": {"low": 0.0, "open_low": True},
     "treated_school_variance_ratio": {"low": 0.0, "open_low": True},
     "class_icc": {"low": 0.0, "high": 1.0, "open_high": True},
@@ -51,6 +54,7 @@ def check_parameters(law: RandomIntercept, effects: Iterable[str]) -> dict[str, 
     for name in ("residual_shape", "school_errors", "resources_shape"):
         shock(f"population.{name}", getattr(law, name))
     _check_shares(law)
+    _check_spreads(law)
     return checks.coefficients("population.effects", law.effects, effects)
 
 
@@ -103,6 +107,32 @@ def _check_shares(law: RandomIntercept) -> None:
         raise checks.clash(
             "population.slope_correlation", "population.slope_sd = 0", why, "set a slope_sd above 0"
         )
+
+
+def _check_spreads(law: RandomIntercept) -> None:
+    """What keeps a mean variance, and a mean of 0, in spreads that depend on a column."""
+    if law.residual_proportional and law.residual_age:
+        why = "both make the residual variance depend on age, and together its mean would change"
+        raise checks.clash(
+            "population.residual_proportional", "population.residual_age", why, "leave one of them out"
+        )
+    for name in ("school_sd_resources", "slope_sd_resources"):
+        if not getattr(law, name):
+            continue
+        if not shock("population.resources_shape", law.resources_shape).normal:
+            names = (f"population.{name}", f'population.resources_shape = "{law.resources_shape}"')
+            why = "its mean variance is known for normal resources"
+            raise checks.clash(*names, why, "leave one of them out")
+        if law.resources_confounding and (name == "school_sd_resources" or law.slope_correlation):
+            names = (f"population.{name}", "population.resources_confounding")
+            why = "effects whose SD and size both go with resources no longer have mean 0"
+            raise checks.clash(*names, why, "leave one of them out")
+    if law.school_sd_resources and not law.icc:
+        names = ("population.school_sd_resources", "population.icc = 0")
+        raise checks.clash(*names, "school effects have no variance", "set an icc above 0")
+    if law.slope_sd_resources and not law.slope_sd:
+        names = ("population.slope_sd_resources", "population.slope_sd = 0")
+        raise checks.clash(*names, "the slopes would not differ", "set a slope_sd above 0")
 
 
 def _needs(wanted: Any, name: str, there: Any, other: str, what: str) -> None:

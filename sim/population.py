@@ -30,7 +30,9 @@ class Population(Protocol):
 
         ``design_effect`` : float. ``naive_coverage``, ``naive_se_ratio`` : term -> value, pooled OLS, school-constant
         terms. ``coverage``, ``se_ratio`` (expected standard error over true SD), ``bias`` : estimator -> term ->
-        value. Values are for `model`, or for a model with the law's own columns when none is given.
+        value; ``coverage_mcse``, ``se_ratio_mcse`` : their Monte Carlo errors, where they are averages over draws
+        of the columns; ``coefficients`` : term -> the value that coverage is of. Values are for `model`, or for a
+        model with the law's own columns when none is given.
         """
 
     def draw(self, layout: Layout, streams: StreamSource, replications: range) -> Batch:

@@ -21,7 +21,7 @@ from nestbench.sim.parameters import check_combination, check_parameters
 from nestbench.sim.schools import school_values
 from nestbench.sim.sizes import draw_sizes
 from nestbench.sim.streams import StreamSource
-from nestbench.sim.students import finish_columns, shape_residuals
+from nestbench.sim.students import finish_columns, proportion_residuals, shape_residuals
 from nestbench.sim.treatment import treated_students
 
 TERMS = {
@@ -76,9 +76,10 @@ class RandomIntercept:
     - `slope_sd`: random-intercept models give too small errors for `age` (its design effect is ignored);
       cluster-robust errors and a random slope in the model hold.
     - `treatment_sd`: the same for a treatment of students within schools.
-    - unequal variances (`treated_variance_ratio`, `treated_school_variance_ratio`, `residual_cv`, `residual_age`):
-      naive and mixed-model errors are wrong for unequal arms; cluster-robust errors hold with enough schools in
-      each arm.
+    - unequal variances (`treated_variance_ratio`, `treated_school_variance_ratio`, `residual_cv`, `residual_age`,
+      `residual_proportional`, `school_sd_resources`, `slope_sd_resources`): naive and mixed-model errors are wrong
+      for unequal arms, and too small for a column that the variance grows with (`age`, `resources`); cluster-robust
+      errors hold with enough schools, in each arm.
     - shapes (`residual_shape`, `school_errors`): estimates stay unbiased; with few schools, skewed or bimodal
       school effects move the size of every t-test, most for unequal arms and intercepts.
     - `class_icc`: two-level models take class effects for noise: errors of `teacher` are too small, those of
@@ -120,6 +121,14 @@ class RandomIntercept:
         Coefficient of variation over schools of the residual variance (lognormal, mean unchanged).
     residual_age : float
         h in residual variance x exp(h z - h^2/2), z the student's deviation from the school's expected age, in SDs.
+    residual_proportional : float
+        w in [0, 1]: residual variance x (1 - w + w z^2), z = (age - age_mean) / age_sd. With 1 the residual SD is
+        proportional to abs(age - age_mean), as in Cameron, Gelbach & Miller (2008); the mean variance stays.
+    school_sd_resources : float
+        h in school-effect variance x exp(h r - h^2 / 2), r the school's resources in SDs: the SD grows by the factor
+        exp(h / 2) per SD of resources, the mean variance stays (needs normal resources).
+    slope_sd_resources : float
+        The same for the variance of slopes.
     treated_variance_ratio, treated_school_variance_ratio : float
         Residual and school-effect variance under treatment over that without; the mean over both stays.
     class_icc : float
@@ -159,6 +168,9 @@ class RandomIntercept:
     school_errors: str = "normal"
     residual_cv: float = 0.0
     residual_age: float = 0.0
+    residual_proportional: float = 0.0
+    school_sd_resources: float = 0.0
+    slope_sd_resources: float = 0.0
     treated_variance_ratio: float = 1.0
     treated_school_variance_ratio: float = 1.0
     class_icc: float = 0.0
@@ -239,7 +251,10 @@ class RandomIntercept:
         def build(piece: Piece, first: int, rows: slice) -> Schools:
             shape_residuals(self, layout, streams, piece, None if treated is None else treated[rows])
             part = None if size_z is None else size_z[first : first + len(piece.sizes)]
-            return school_values(self, layout, streams, piece, part)
+            schools = school_values(self, layout, streams, piece, part)
+            if self.residual_proportional:
+                proportion_residuals(self, piece, schools)
+            return schools
 
         columns = draw_columns(sizes, streams, replications, self._gender_cut, build)
         finish_columns(self, layout, streams, replications, columns, sizes, treated)

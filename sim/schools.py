@@ -31,6 +31,8 @@ def school_values(
     resources = law.resources_sd * _resources(law, streams, piece, resources_z, u)
     treated = treated_schools(layout, streams, piece.replications, resources)
     school_sd, residual_sd = _spreads(law, layout, streams, piece, treated)
+    if law.school_sd_resources:
+        school_sd = school_sd * spread_by_resources(law, law.school_sd_resources, resources)
     slope, centred = _age_effects(law, streams, piece, resources, treated, u)
     intercept = law.effect("Intercept") + law.effect("resources") * resources
     intercept = intercept + treatment_effects(law, layout, streams, piece) * treated + school_sd * u
@@ -68,6 +70,11 @@ def arm_variances(variance: float, ratio: float, share: float) -> tuple[float, f
     treated."""
     control = variance / (1.0 - share + share * ratio)
     return control, ratio * control
+
+
+def spread_by_resources(law: RandomIntercept, h: float, resources: Floats) -> Floats:
+    """Return exp(h r / 2 - h^2 / 4), r the resources in SDs: the factor on an SD that keeps the mean variance."""
+    return np.asarray(np.exp(0.5 * h * resources / law.resources_sd - 0.25 * h * h))
 
 
 def _normals(streams: StreamSource, piece: Piece, purpose: str) -> Floats:
@@ -122,6 +129,8 @@ def _age_effects(
         slope = slope + law.effect("age:treated") * treated
     if law.slope_sd:
         random = law.slope_sd * _mixed(law.slope_correlation, u, _normals(streams, piece, "slopes"))
+        if law.slope_sd_resources:
+            random = random * spread_by_resources(law, law.slope_sd_resources, resources)
     return slope + random, random
 
 

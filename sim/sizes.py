@@ -43,12 +43,16 @@ def lognormal_sizes(z: Floats, mean: float, cv: float) -> Ints:
     return np.asarray(np.maximum(1, sizes), dtype=np.int64)
 
 
-def _uniform_sizes(layout: Layout, generator: np.random.Generator) -> Ints:
+def uniform_range(layout: Layout) -> tuple[int, int]:
+    """Return the smallest and the largest of uniform sizes."""
     if layout.size_range is not None:
-        low, high = layout.size_range
-    elif layout.size_spread:
-        low = max(1, round(layout.mean_size * (1.0 - layout.size_spread)))
-        high = round(layout.mean_size * (1.0 + layout.size_spread))
-    else:
+        return layout.size_range
+    low = max(1, round(layout.mean_size * (1.0 - layout.size_spread)))
+    return low, round(layout.mean_size * (1.0 + layout.size_spread))
+
+
+def _uniform_sizes(layout: Layout, generator: np.random.Generator) -> Ints:
+    if layout.size_range is None and not layout.size_spread:
         return layout.sizes()
+    low, high = uniform_range(layout)
     return np.asarray(generator.integers(low, high, size=layout.schools, endpoint=True), dtype=np.int64)

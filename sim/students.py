@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nestbench.sim.batch import Category, Column, Floats, Ints, offsets_of
-from nestbench.sim.draw import Piece
+from nestbench.sim.draw import Piece, Schools
 from nestbench.sim.layout import Layout
 from nestbench.sim.schools import arm_variances, relative_sizes, treatment_effects
 from nestbench.sim.shocks import shock
@@ -42,6 +42,23 @@ def shape_residuals(
         if by_arm and treated is not None:
             control, arm = arm_variances(1.0, law.treated_variance_ratio, layout.treated_part)
             e *= np.where(treated[rows[i] : rows[i + 1]] > 0, np.sqrt(arm), np.sqrt(control))
+
+
+def proportion_residuals(law: RandomIntercept, piece: Piece, schools: Schools) -> None:
+    """Multiply the residuals of a piece by sqrt(1 - w + w z^2), w = `residual_proportional`, z the standardised age
+    about the law's mean, in place."""
+    counts = piece.sizes.ravel()
+    base, rows = np.repeat(schools.age_base, counts), offsets_of(piece.sizes.sum(axis=1))
+    for i, start in enumerate(piece.starts[:-1]):
+        n = int(rows[i + 1] - rows[i])
+        age = base[rows[i] : rows[i + 1]] + schools.age_sd * piece.z[start : start + n]
+        piece.z[start + 2 * n : start + 3 * n] *= np.sqrt(proportional_variance(law, age))
+
+
+def proportional_variance(law: RandomIntercept, age: Floats) -> Floats:
+    """Return 1 - w + w z^2, the factor on the residual variance at an age, w = `residual_proportional`."""
+    w, z = law.residual_proportional, (age - law.age_mean) / law.age_sd
+    return np.asarray(1.0 - w + w * z * z)
 
 
 def finish_columns(

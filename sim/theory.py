@@ -1,26 +1,30 @@
-"""What is known before any fit: design effects, biases, and the exact behaviour of OLS tests.
+"""What is known before any fit: design effects, biases, and the behaviour of OLS tests.
 
-Given X, an OLS test under Gaussian errors with known covariance has an exactly known size (`nestbench.sim.exact`).
-X is random here, so its values are averaged over a fixed set of draws of X, made from a stream of their own: the
-average moves by less than .002 with another set for balanced schools (tests/sim/test_theory.py). Where single
-schools dominate, X decides so much that a few draws say little: such a coverage isn't given (`PRECISION`).
+Given X, an OLS test under Gaussian errors with known covariance has an exactly known size (`nestbench.sim.exact`), and
+its standard error a known expectation under any errors (`nestbench.sim.expected`). X is random here, so values are
+averaged over a fixed set of draws of X, made from a stream of their own. Each average stands beside its Monte Carlo
+error; one with an error above `PRECISION` hangs on X so much that it isn't given.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nestbench.sim import exact
-from nestbench.sim.batch import Batch, Category, Floats
+from nestbench.sim.batch import Batch, Floats
 from nestbench.sim.bias import bias_of
 from nestbench.sim.covariance import gaussian
-from nestbench.sim.design import design_of
+from nestbench.sim.design import Design, design_of
+from nestbench.sim.errors import InvalidInput
+from nestbench.sim.expected import Expected, expected_of, mean_ratio
 from nestbench.sim.layout import Layout
+from nestbench.sim.left_out import InModel, columns_used, in_model, reshapes
 from nestbench.sim.model import Model
-from nestbench.sim.sizes import draw_sizes
+from nestbench.sim.second_moments import of_errors
+from nestbench.sim.size_moments import size_ratio
+from nestbench.sim.standardised import Standardised, standardised
 from nestbench.sim.streams import StreamSource
 
 if TYPE_CHECKING:
@@ -40,11 +44,16 @@ X_SEED = 19220101
 """Seed of the draws of X, apart from any experiment's."""
 
 BUDGET = 480
-"""Draws of X times schools: 48 draws of 10 schools; with many schools one X is much like another."""
+"""Draws of X times schools for coverages: 48 draws of 10 schools; with many schools one X is much like another."""
 
+MORE = 10
+"""Standard errors, which cost little, are averaged over that many times as many draws, up to `ROWS` students (but
+not where formulaic has to make each X)."""
 
-PRECISION = 0.005
-"""Largest standard error of a coverage over draws of X: a value that depends more on X than that isn't given."""
+ROWS = 200_000
+
+PRECISION = {"coverage": 0.005, "se_ratio": 0.01}
+"""Largest Monte Carlo error of a value over draws of X (of a ratio: relative); a value beyond isn't given."""
 
 
 def theory_of(law: RandomIntercept, layout: Layout, model: Model | None = None) -> dict[str, Any]:
@@ -53,11 +62,14 @@ def theory_of(law: RandomIntercept, layout: Layout, model: Model | None = None) 
     Returns
     -------
     dict
-        ``design_effect`` : float, 1 + (Var(m)/mean(m) + mean(m) - 1) icc for schools of sizes m (Moulton 1986): the
-        factor on the variance of a school-constant coefficient. ``naive_se_ratio`` and ``naive_coverage`` : term ->
-        expected standard error of pooled OLS over the true SD, and coverage of its t interval, for the
+        ``design_effect`` : float, 1 + (E m^2 / E m - 1) rho for schools of m students (Moulton 1986), rho the
+        correlation of two errors of one school, effects that the model leaves out among them: the factor on the
+        variance of the OLS coefficient of a school-constant column. ``naive_se_ratio`` and ``naive_coverage`` : term
+        -> expected standard error of pooled OLS over the true SD, and coverage of its t interval, for the
         school-constant terms. ``se_ratio`` and ``coverage`` : estimator -> term -> the same for every term and every
-        OLS method in `TESTS`. ``bias`` : estimator -> term -> bias in the limit of many schools (`bias_of`).
+        OLS method in `TESTS`, for the coefficients that the law's mean has in the model, in the same way in every
+        data set (``coefficients`` : term -> value); ``se_ratio_mcse`` and ``coverage_mcse`` : their Monte Carlo
+        errors over draws of X. ``bias`` : estimator -> term -> bias in the limit of many schools (`bias_of`).
     """
     key = repr((law, layout, model, X_SEED))
     if key not in _KNOWN:
@@ -76,145 +88,154 @@ def default_model(layout: Layout) -> Model:
     return Model(formula="grade ~ age + gender + resources" + (" + treated" if varies else ""))
 
 
-def design_effect(sizes: Any, icc: float) -> float:
-    """Return 1 + (Var(m)/mean(m) + mean(m) - 1) icc, Moulton's factor for a school-constant regressor."""
-    mean = float(np.mean(sizes))
-    return 1.0 + (float(np.var(sizes)) / mean + mean - 1.0) * icc
+def design_effect(ratio: float, correlation: float) -> float:
+    """Return 1 + (E m^2 / E m - 1) correlation, Moulton's factor for a school-constant regressor; `ratio` is
+    E m^2 / E m."""
+    return 1.0 + (ratio - 1.0) * correlation
 
 
 def _theory_of(law: RandomIntercept, layout: Layout, model: Model) -> dict[str, Any]:
-    sizes, _ = draw_sizes(layout, StreamSource(X_SEED, "sizes"), range(400 if layout.random_sizes else 1))
-    known: dict[str, Any] = {"design_effect": design_effect(sizes, law.icc)}
-    draws = int(np.clip(BUDGET // layout.schools, 3, 60))
-    batch = law.draw(layout, StreamSource(X_SEED, "theory"), range(draws))
-    bias = bias_of(law, layout, model, batch.once(design_of, model).terms)
-    if bias:
-        return known | {"bias": bias}
-    return known | with_naive(ols_tests(law, layout, batch, model))
+    few, many = _draws(layout)
+    streams = StreamSource(X_SEED, "theory")
+    try:
+        design = law.draw(layout, streams, range(1)).once(design_of, model)
+        drawn = law.mean_of(layout, streams, range(few if design.rhs_products is None else many))
+        x = standardised(design, drawn.batch)
+    except InvalidInput:  # a formula that can't be had in every data set: nothing is known, the run says why
+        return {}
+    mean = in_model(drawn.effects, x, design)
+    if not explains(design, "grade") or reshapes(mean, design):
+        return {}
+    known = _design_effect(law, layout, mean)
+    bias = bias_of(law, layout, model, mean, design.terms)
+    return known | ({"bias": bias} if bias else _ols_tests(law, layout, model, drawn.batch, x, mean, few))
 
 
-def with_naive(tests: dict[str, Any]) -> dict[str, Any]:
-    """Return the tables of `tables_of` with those of naive OLS for the school-constant terms beside them."""
-    shared = tests.get("school_constant", [])
-    tables = {name: tests[name] for name in ("se_ratio", "coverage") if name in tests}
-    return tables | {f"naive_{name}": _naive(table, shared) for name, table in tables.items()}
+def _draws(layout: Layout) -> tuple[int, int]:
+    """Return how many draws of X coverages and standard errors are averaged over."""
+    few = int(np.clip(BUDGET // layout.schools, 4, 60))
+    rows = max(1.0, layout.schools * layout.mean_size)
+    return few, max(few, min(MORE * few, int(ROWS / rows)))
 
 
-def _naive(table: Mapping[str, Mapping[str, float]], shared: list[str]) -> dict[str, float]:
-    return {term: table["ols"][term] for term in shared if term in table.get("ols", {})}
+def explains(design: Design, outcome: str) -> bool:
+    """Whether a model's outcome is the column `outcome` as it is, and its terms don't use it."""
+    return design.response == outcome and outcome not in columns_used(design)
 
 
-def ols_tests(law: RandomIntercept, layout: Layout, batch: Batch, model: Model) -> dict[str, Any]:
-    """Return ``coverage`` and ``se_ratio`` by estimator and term, and the ``school_constant`` terms.
+def _design_effect(law: RandomIntercept, layout: Layout, mean: InModel) -> dict[str, Any]:
+    """``design_effect``, where sizes and errors don't depend on each other and it is the same for every column."""
+    related = law.age_confounding or law.resources_confounding or law.size_correlation
+    arms = law.treatment_sd or law.treated_variance_ratio != 1.0 or law.treated_school_variance_ratio != 1.0
+    uneven = law.missing or law.school_sd_resources or law.slope_sd_resources
+    if related or arms or uneven or ("treated" in mean.terms_left_out and layout.assignment == "students"):
+        return {}
+    classes = law.class_icc or "teacher" in mean.terms_left_out
+    errors = None if classes and not layout.balanced else of_errors(law, layout, mean.left_out)
+    if errors is None:
+        return {}
+    return {"design_effect": design_effect(size_ratio(layout), float(errors.shared / errors.total))}
 
-    Empty where the errors' covariance isn't known, the model leaves out an effect that matters, the design is rank
+
+def _ols_tests(
+    law: RandomIntercept, layout: Layout, model: Model, batch: Batch, x: Standardised, mean: InModel, few: int
+) -> dict[str, Any]:
+    """Return what is known of the OLS tests.
+
+    Nothing where the errors' covariance isn't known, the model leaves out an effect that matters, the design is rank
     deficient in some draw, or fewer than three schools leave nothing to compare. ``coverage`` needs normal errors.
     """
-    x = batch.once(design_of, model).fixed(batch)
-    results = []
-    for r in range(batch.size):
-        found = _tests_of_draw(law, layout, batch, x, r, model.level)
-        if not found:
-            return {}
-        results.append(found)
-    return tables_of(results, batch, model, gaussian(law))
+    extra = _left_out(law, layout, batch, mean)
+    covariance = law.covariance(layout, batch, slice(0, batch.rows))
+    if extra is None or covariance is None:
+        return {}
+    return ols_tables(
+        batch, x, (np.concatenate([covariance[0], extra]), covariance[1]), model, mean, few * gaussian(law)
+    )
 
 
-def tables_of(
-    results: list[dict[str, list[exact.Exact]]], batch: Batch, model: Model, normal: bool
+def ols_tables(
+    batch: Batch, x: Standardised, covariance: tuple[Floats, Floats], model: Model, mean: InModel, few: int
 ) -> dict[str, Any]:
-    """Return ``se_ratio``, with normal errors ``coverage``, and ``school_constant``, averaged over draws of X."""
+    """Return the tables of `theory_of` for OLS, from draws of X and the errors' covariance B' [q, N], D [N];
+    coverages are averaged over the first `few` draws (0: not known)."""
+    if np.diff(batch.replication_offsets).min() < 3 or not x.full_rank:
+        return {}
     design = batch.once(design_of, model)
-    x = design.fixed(batch)
-    names = [name for name in TESTS if all(name in result for result in results)]
-    tables = {"se_ratio": {n: _by_term(design.terms, [r[n] for r in results], _se_ratio) for n in names}}
-    if normal:
-        tables["coverage"] = {n: _by_term(design.terms, [r[n] for r in results], _coverage) for n in names}
-    tables = {key: {n: _known(values) for n, values in table.items()} for key, table in tables.items()}
-    tables = {key: {n: values for n, values in table.items() if values} for key, table in tables.items()}
-    constant = [t for j, t in enumerate(design.terms) if _constant_in_schools(x[j], batch)]
-    return {**tables, "school_constant": constant}
+    terms = [j for j, term in enumerate(design.terms) if term in mean.coefficients]
+    found = {"se_ratio": _se_ratios(expected_of(batch, x, *covariance), design.terms, terms)}
+    if few:
+        tests = [_tests_of_draw(batch, r, x, *covariance, model.level) for r in range(few)]
+        found["coverage"] = _coverages(tests, design.terms, terms)
+    constant = [t for t, row in zip(design.terms, x.rows, strict=True) if _constant_in_schools(row, batch)]
+    tables: dict[str, Any] = {"coefficients": dict(mean.coefficients)}
+    for key, values in found.items():
+        kept = {n: {t: v for t, v in of.items() if _precise(key, *v)} for n, of in values.items()}
+        tables[key] = {n: {t: v[0] for t, v in of.items()} for n, of in kept.items() if of}
+        tables[f"{key}_mcse"] = {n: {t: v[1] for t, v in of.items()} for n, of in kept.items() if of}
+        tables[f"naive_{key}"] = {t: v for t, v in tables[key].get("ols", {}).items() if t in constant}
+    return tables
+
+
+Averages = dict[str, dict[str, tuple[float, float]]]
+"""Estimator -> term -> average over draws of X and its Monte Carlo error."""
+
+
+def _se_ratios(expected: Expected, names: tuple[str, ...], terms: list[int]) -> Averages:
+    return {
+        name: {names[j]: mean_ratio(expected.estimates[kind][:, j], expected.variance[:, j]) for j in terms}
+        for name, (kind, _) in TESTS.items()
+        if kind in expected.estimates
+    }
+
+
+def _coverages(
+    draws: list[dict[str, list[exact.Exact]]], names: tuple[str, ...], terms: list[int]
+) -> Averages:
+    found: Averages = {}
+    for name in [n for n in TESTS if all(n in draw for draw in draws)]:
+        sizes = np.array([[draw[name][j].size for j in terms] for draw in draws])
+        spread = sizes.std(axis=0, ddof=1) / np.sqrt(len(sizes)) if len(sizes) > 1 else np.zeros(len(terms))
+        means = 1.0 - sizes.mean(axis=0)
+        found[name] = {names[j]: (float(means[i]), float(spread[i])) for i, j in enumerate(terms)}
+    return found
+
+
+def _precise(key: str, value: float, error: float) -> bool:
+    """Whether a value is finite and its Monte Carlo error within `PRECISION`."""
+    scale = value if key == "se_ratio" else 1.0
+    return bool(np.isfinite(value)) and error <= PRECISION[key] * scale
 
 
 def _tests_of_draw(
-    law: RandomIntercept, layout: Layout, batch: Batch, x: Floats, r: int, level: float
+    batch: Batch, r: int, x: Standardised, factors: Floats, variance: Floats, level: float
 ) -> dict[str, list[exact.Exact]]:
-    rows = batch.replication(r).rows
-    covariance = law.covariance(layout, batch, rows)
-    left_out = _left_out(law, batch, rows, x[:, rows])
-    if covariance is None or left_out is None:
-        return {}
-    return exact_tests(batch, r, x, np.concatenate([covariance[0], left_out]), covariance[1], level)
-
-
-def exact_tests(
-    batch: Batch, r: int, x: Floats, factors: Floats, variance: Floats, level: float
-) -> dict[str, list[exact.Exact]]:
-    """Return what is known of every test in `TESTS` for each term, given data set r of a batch and its X [p, N]."""
+    """Return what is known of every test in `TESTS` for each term, given data set r and its X."""
     rows = batch.replication(r).rows
     first, last = batch.replication_offsets[r : r + 2]
     offsets = batch.school_offsets[first : last + 1] - rows.start
-    if len(offsets) < 4 or np.linalg.matrix_rank(x[:, rows].T) < len(x):
-        return {}
-    errors = exact.errors_of(x[:, rows], factors, variance, offsets)
-    naive = exact.naive_tests(errors, level)
+    errors = exact.errors_of(x.rows[:, rows], factors[:, rows], variance[rows], offsets)
+    naive = exact.naive_tests(errors, level, x.contrasts)
     cr3 = exact.has_cr3(errors)
     robust = {n: test for n, test in TESTS.items() if test[0] != "iid" and (cr3 or test[0] != "cr3")}
-    found = dict(zip(robust, exact.robust_tests(errors, list(robust.values()), level), strict=True))
-    if naive is not None:
-        found |= {name: naive for name, (kind, _) in TESTS.items() if kind == "iid"}
-    return {name: found[name] for name in TESTS if name in found}
+    tests = exact.robust_tests(errors, list(robust.values()), level, x.contrasts)
+    found = dict(zip(robust, tests, strict=True))
+    return found if naive is None else found | {"ols": naive}
 
 
-def _left_out(law: RandomIntercept, batch: Batch, rows: slice, x: Floats) -> Floats | None:
-    """Return what effects outside the model add to the errors, as further rows of B' [.., n]; None if not known.
+def _left_out(law: RandomIntercept, layout: Layout, batch: Batch, mean: InModel) -> Floats | None:
+    """Return what effects outside the model add to the errors, as further rows of B' [.., N]; None if not known.
 
-    Resources left out are one more normal school effect; any other effect left out makes the errors depend on X.
+    Resources left out are one more normal school effect, unless who is treated, who drops out or how much schools
+    vary depends on them; any other effect left out makes errors that aren't normal, or that depend on X.
     """
-    extra = np.zeros((0, x.shape[1]))
-    for name in [n for n, effect in law.effects.items() if effect and n != "Intercept"]:
-        column = _effect_column(batch, rows, name)
-        if column is None:
-            return None
-        fitted = x.T @ np.linalg.lstsq(x.T, column, rcond=None)[0]
-        if np.allclose(fitted, column, atol=1e-8 * (1.0 + np.abs(column).max())):
-            continue
-        if name != "resources" or law.resources_shape != "normal" or law.missing_resources:
-            return None
-        extra = np.full((1, x.shape[1]), law.effect(name) * law.resources_sd)
-    return extra
-
-
-def _effect_column(batch: Batch, rows: slice, name: str) -> Floats | None:
-    """Return the column an effect acts on, or None for the school's mean age (unseen where students are missing)."""
-    product = np.ones(rows.stop - rows.start)
-    for part in name.split(":"):
-        column = batch.columns.get(part)
-        if column is None:
-            return None
-        product = product * (column.codes if isinstance(column, Category) else column)[rows]
-    return product
-
-
-def _by_term(terms: tuple[str, ...], draws: list[list[exact.Exact]], summary: Any) -> dict[str, float]:
-    return {term: summary([each[j] for each in draws]) for j, term in enumerate(terms)}
-
-
-def _known(values: Mapping[str, float]) -> dict[str, float]:
-    return {term: value for term, value in values.items() if np.isfinite(value)}
-
-
-def _coverage(draws: list[exact.Exact]) -> float:
-    """The mean over draws of X, or NaN where their spread leaves it an error above `PRECISION`."""
-    sizes = np.array([d.size for d in draws])
-    if len(sizes) > 1 and sizes.std(ddof=1) / np.sqrt(len(sizes)) > PRECISION:
-        return float("nan")
-    return 1.0 - float(sizes.mean())
-
-
-def _se_ratio(draws: list[exact.Exact]) -> float:
-    expected = np.mean([d.expected_variance for d in draws])
-    return float(np.sqrt(expected / np.mean([d.variance for d in draws])))
+    if not mean.left_out:
+        return np.zeros((0, batch.rows))
+    plain = law.resources_shape == "normal" and layout.assignment != "pairs"
+    apart = not (law.missing_resources or law.school_sd_resources or law.slope_sd_resources)
+    if mean.terms_left_out != {"resources"} or not plain or not apart:
+        return None
+    return np.full((1, batch.rows), law.effect("resources") * law.resources_sd)
 
 
 def _constant_in_schools(values: Floats, batch: Batch) -> bool:

@@ -65,6 +65,13 @@ CASES: dict[str, tuple[RandomIntercept, Layout]] = {
     ),
     "residuals by school": (law(residual_cv=0.8), Layout(**TREATED)),
     "residuals by age": (law(residual_age=0.7), Layout(**TREATED)),
+    "residuals in proportion": (law(residual_proportional=1.0, age_icc=0.3), Layout(**TREATED)),
+    "residuals in part in proportion": (law(residual_proportional=0.4), Layout(**TREATED)),
+    "school effects by resources": (law(school_sd_resources=0.8), Layout(**TREATED)),
+    "slopes by resources": (
+        law(slope_sd=0.5, slope_correlation=0.4, slope_sd_resources=-0.6, school_sd_resources=0.5),
+        Layout(**TREATED),
+    ),
     "t residuals": (law(residual_shape="t(6)"), Layout(**TREATED)),
     "lognormal residuals": (law(residual_shape="lognormal(0.5)"), Layout(**TREATED)),
     "chi2 school effects": (law(school_errors="chi2(4)"), Layout(**TREATED)),
@@ -196,6 +203,8 @@ def test_total_variance_and_icc_are_as_declared(case: tuple[RandomIntercept, Lay
     if population.slope_sd:
         deviation = column(batch, "age") - population.age_mean
         cross = 2 * population.slope_correlation * population.slope_sd * population.school_sd
+        # both SDs by resources: E exp((h + k) r / 2 - (h^2 + k^2) / 4)
+        cross *= np.exp(-((population.school_sd_resources - population.slope_sd_resources) ** 2) / 8)
         close(by_replication(batch, e**2 * deviation), cross * population.age_sd**2)
         total += population.slope_sd**2 * population.age_sd**2
     if population.treatment_sd:
@@ -242,7 +251,7 @@ def test_informative_sizes_correlate_with_school_effects() -> None:
     bias = case[0].theory(case[1])["bias"]["ols"]["Intercept"]
     totals = (n.reshape(-1, 8) * per).sum(axis=1) / (8 * 40.0)
     close(totals, 0.7 * np.sqrt(np.log1p(0.16)) * case[0].school_sd)
-    assert bias == pytest.approx(0.7 * np.sqrt(np.log1p(0.16)) * case[0].school_sd)
+    assert bias == pytest.approx(0.7 * np.sqrt(np.log1p(0.16)) * case[0].school_sd, rel=1e-4)
 
 
 def test_age_has_its_school_share() -> None:
@@ -384,7 +393,8 @@ def test_something_is_always_left() -> None:
 def test_a_parameter_left_alone_leaves_the_other_numbers() -> None:
     """Switching one feature on changes no column that it doesn't concern: streams have purposes."""
     plain = draw(CASES["defaults"], range(3))
-    for name in ("t residuals", "residuals by age", "bimodal school effects", "slopes"):
+    others = ("t residuals", "residuals by age", "bimodal school effects", "slopes", "slopes by resources")
+    for name in (*others, "residuals in part in proportion", "school effects by resources"):
         other = draw(CASES[name], range(3))
         for kept in ("age", "gender", "resources", "treated"):
             np.testing.assert_array_equal(column(plain, kept), column(other, kept))
@@ -405,6 +415,34 @@ def test_a_parameter_left_alone_leaves_the_other_numbers() -> None:
             {"treated_school_variance_ratio": 2.0},
             {"assignment": "students", "treated_share": 0.5},
             ["treated_school_variance_ratio", 'assignment = "students"'],
+        ),
+        (
+            {"residual_proportional": 1.0, "residual_age": 0.5},
+            {},
+            ["population.residual_proportional", "population.residual_age"],
+        ),
+        ({"residual_proportional": 1.5}, {}, ["population.residual_proportional", "[0, 1]"]),
+        ({"icc": 0.0, "school_sd_resources": 0.5}, {}, ["school_sd_resources", "population.icc = 0"]),
+        ({"slope_sd_resources": 0.5}, {}, ["slope_sd_resources", "population.slope_sd = 0"]),
+        (
+            {"school_sd_resources": 0.5, "resources_shape": "lognormal(1)"},
+            {},
+            ["population.school_sd_resources", "population.resources_shape", "lognormal(1)"],
+        ),
+        (
+            {"school_sd_resources": 0.5, "resources_confounding": 0.3},
+            {},
+            ["population.school_sd_resources", "population.resources_confounding", "mean 0"],
+        ),
+        (
+            {
+                "slope_sd": 0.5,
+                "slope_correlation": 0.2,
+                "slope_sd_resources": 0.5,
+                "resources_confounding": 0.3,
+            },
+            {},
+            ["population.slope_sd_resources", "population.resources_confounding"],
         ),
         ({"missing_schools": 10}, {}, ["population.missing_schools = 10", "layout.schools = 10"]),
         ({"residual_shape": "cauchy"}, {}, ["population.residual_shape", "normal, t, lognormal"]),
