@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from nestbench.sim.errors import InvalidInput
+from nestbench.sim.sharing import priced, use
 from nestbench.sim.streams import StreamSource
 
 Floats = npt.NDArray[np.float64]
@@ -36,6 +37,9 @@ class Category:
 
 
 Column = Floats | Category
+
+PRICE = "price"
+"""Marks, in a batch's memory, what a remembered result cost."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -95,7 +99,8 @@ class Batch:
         """
         key = (function, args)
         if key not in self._memo:
-            self._memo[key] = function(self, *args)
+            self._memo[key], self._memo[PRICE, key] = priced(lambda: function(self, *args))
+        use(self._memo.get((PRICE, key), {}))
         return cast(T, self._memo[key])
 
     def put(self, value: T, function: Callable[..., T], *args: Any) -> None:

@@ -23,6 +23,7 @@ from nestbench.experiments.plan import Task
 from nestbench.experiments.running import auditing
 from nestbench.experiments.running.guarding import NO_LIMITS, Limits, fit_guarded
 from nestbench.experiments.running.telling import told
+from nestbench.experiments.running.timekeeping import fit_timed, untimed
 from nestbench.experiments.storing import encoding
 from nestbench.experiments.storing.joining import join
 from nestbench.sim.batch import Batch
@@ -173,9 +174,9 @@ def batches(cell: Cell, seed: int, replications: range) -> Iterator[Batch]:
 def _fit(estimator: Estimator, batch: Batch, cell: Cell, engine: str, limits: Limits | None) -> Estimates:
     try:
         if limits is None:
-            found = estimator.fit(batch, cell.model, engine)
+            found = fit_timed(estimator, batch, cell.model, engine)
         else:
-            found = fit_guarded(estimator, batch, cell.model, engine, limits)
+            found = untimed(fit_guarded(estimator, batch, cell.model, engine, limits))
     except NestbenchError:
         raise
     except Exception as error:

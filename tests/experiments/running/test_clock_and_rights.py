@@ -44,7 +44,9 @@ def test_a_clock_that_leaps_changes_nothing(slow_file: Callable[[int], Path], tm
     assert bytes_of_fits(tmp_path / "run") == expected
     store = Store.open(tmp_path / "run")
     assert store.missing() == []
-    assert (store.timings(0)["seconds"] >= 0).all()
+    seconds = store.timings(0)["seconds"]
+    assert (seconds.dropna() >= 0).all()
+    assert seconds.isna().sum() <= 4  # the first fit of each fork
 
 
 @pytest.fixture
