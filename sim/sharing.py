@@ -1,8 +1,8 @@
 """Who pays for what several methods share: the seconds of `Batch.once`, kept apart from those of its callers.
 
-A result that is computed once for a batch (the formula's columns, school cross-products, a REML fit) is paid by whoever asks
-first. An `Account` says what a method used, at its full price, and what of it was computed while the account was open:
-then a method's time doesn't depend on which others were fitted before it.
+A result that is computed once for a batch (the formula's columns, school cross-products, a REML fit) is paid by whoever
+asks first. An `Account` says what a method used, at its full price, and what of it was computed while the account was
+open: then a method's time doesn't depend on which others were fitted before it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 Price = dict[object, float]
-"""Seconds of a shared result and of those it is made from, each without the others', by an object that stands for it."""
+"""Seconds of a shared result and of those it is made from, each without the others', by an object standing for it."""
 
 
 @dataclass(slots=True)

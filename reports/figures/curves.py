@@ -133,7 +133,7 @@ def numeric_factor(experiment: Experiment) -> str:
 
 
 def runtime_curves(table: pd.DataFrame, experiment: Experiment) -> Chart:
-    """Milliseconds per fit against the number of students, log-log; the legend gives each method's slope."""
+    """Milliseconds per fit against the number of students, log-log; the legend gives slopes that are known."""
     made = runtime_records(table, experiment)
     if not made:
         raise InvalidInput("expected stored times, got none; run the experiment first")
@@ -144,9 +144,7 @@ def runtime_curves(table: pd.DataFrame, experiment: Experiment) -> Chart:
     slopes = {
         label: slope_of([r for r in made if r["estimator"] == label]) for label in labels_of(made, experiment)
     }
-    names = {
-        label: f"{label} ({slope:+.2f})" if slope is not None else label for label, slope in slopes.items()
-    }
+    names = {label: label if x is None else f"{label} (slope {x:.2f})" for label, x in slopes.items()}
     for record in made:
         record["estimator"] = names[record["estimator"]]
     labels = list(names.values())
@@ -167,12 +165,25 @@ def runtime_curves(table: pd.DataFrame, experiment: Experiment) -> Chart:
     return done
 
 
+SPAN, SURE = 3.0, 0.2
+"""How far numbers of students must lie apart for a slope, and the largest standard error of one that is told."""
+
+
 def slope_of(made: list[Record]) -> float | None:
-    """Return the least-squares slope of log time on log students; None for a single size."""
+    """Return the least-squares slope of log time on log students.
+
+    None where conditions are fewer than three or their sizes less than `SPAN` apart, and where the slope's standard
+    error is above `SURE`: times of a run scatter by more than students explain.
+    """
     x = np.log([record["x"] for record in made])
-    if len(set(x)) < 2:
+    y = np.log([record["value"] for record in made])
+    if len(x) < 3 or np.ptp(x) < np.log(SPAN):
         return None
-    return float(np.polyfit(x, np.log([record["value"] for record in made]), 1)[0])
+    across = x - x.mean()
+    slope = float(across @ y / (across @ across))
+    left = y - y.mean() - slope * across
+    error = np.sqrt(left @ left / ((len(x) - 2) * (across @ across)))
+    return slope if error <= SURE else None
 
 
 def frontier(table: pd.DataFrame, experiment: Experiment, term: str | None = None) -> Chart:

@@ -14,6 +14,7 @@ from nestbench.reports.figures import curves, draws, fits, nested, panels
 from nestbench.reports.figures.kinds import KINDS, TERM, Wish
 from nestbench.reports.figures.rows import headline_term
 from nestbench.reports.figures.theme import Chart
+from nestbench.reports.figures.titles import titled
 from nestbench.reports.measures.performance import FIT, performance_table
 from nestbench.sim.errors import InvalidInput, unknown_name
 
@@ -26,8 +27,18 @@ FROM_TABLE: Mapping[str, Callable[[pd.DataFrame, Experiment, str, str], Chart]] 
     "nested-loop": lambda table, e, term, measure: nested.nested_loop(table, e, measure, term),
     "power": lambda table, e, term, measure: curves.power_curves(table, e, measure, term),
     "failures": lambda table, e, term, measure: fits.failures(table, e),
-    "runtime": lambda table, e, term, measure: fits.runtime(table, e),
-    "runtime-size": lambda table, e, term, measure: curves.runtime_curves(table, e),
+    "runtime": lambda table, e, term, measure: titled(
+        fits.runtime(table, e),
+        "Time of a fit in the run",
+        ["Median (dot) to 90th percentile (line), one dot a condition.", fits.RUN_TIMES],
+        640,
+    ),
+    "runtime-size": lambda table, e, term, measure: titled(
+        curves.runtime_curves(table, e),
+        "Time of a fit in the run, by size of the data",
+        ["Median of each condition; slope: of log time on log students, where it is known.", fits.RUN_TIMES],
+        520,
+    ),
     "frontier": lambda table, e, term, measure: curves.frontier(table, e, term),
 }
 FROM_REPLICATIONS: Mapping[str, Callable[[Results, int, str | None, Sequence[str]], Chart]] = {

@@ -5,7 +5,6 @@ They show one condition's stored rows, of long runs the first `PART` replication
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import altair as alt
@@ -16,10 +15,12 @@ from nestbench.experiments.results import Results
 from nestbench.reports.figures.clipping import half_width
 from nestbench.reports.figures.rows import Record
 from nestbench.reports.figures.theme import LIGHT, Chart, colour, dash, inline
+from nestbench.reports.figures.titles import titled, wrapped
 from nestbench.reports.measures import statistics as st
 from nestbench.reports.measures.draws import Draws, Truth, draws_of
 from nestbench.reports.measures.in_parts import PART, first_piece
-from nestbench.reports.words.wording import condition, plural
+from nestbench.reports.words.conditions import conditions
+from nestbench.reports.words.wording import plural
 from nestbench.sim.batch import Ints
 from nestbench.sim.errors import InvalidInput, unknown_name
 
@@ -29,8 +30,8 @@ SMALL = 230
 """Width of a panel, px."""
 ACROSS = 4
 """Panels in a row."""
-LETTER = 7.2
-"""Width of a letter of a header, px, on the wide side."""
+HEADER = 12
+"""Size of a panel's header, px."""
 
 
 def zip_plot(results: Results, cell: int = 0, term: str | None = None, methods: Sequence[str] = ()) -> Chart:
@@ -241,8 +242,7 @@ def p_value_ecdf(
     diagonal = alt.Chart(ends).mark_line(color=LIGHT["soft"], strokeDash=[4, 3]).encode(x="p:Q", y="share:Q")
     head = f"p-values of {term_of(results, cell, term)}"
     text = [*_where(results, cell), "Dashed: where p-values of a true null hypothesis lie."]
-    done: Chart = alt.layer(diagonal, lines).properties(width=420, height=420, title=_title(head, text, 420))
-    return done
+    return titled(alt.layer(diagonal, lines).properties(width=420, height=420), head, text, 420)
 
 
 def term_of(results: Results, cell: int, term: str | None) -> str:
@@ -327,7 +327,7 @@ def _refuse_unknown_truth(results: Results, chosen: Chosen, cell: int, term: str
 
 def _where(results: Results, cell: int) -> list[str]:
     """Return which data sets are shown: the condition, and where a long run is cut."""
-    words = condition(results.experiment.levels[cell])
+    words = conditions(results.experiment)[cell]
     of = f" First {PART:,} data sets." if results.experiment.replications > PART else ""
     return [f"Condition {cell}: {words}.{of}"]
 
@@ -335,22 +335,11 @@ def _where(results: Results, cell: int) -> list[str]:
 def _header(label: str, n: int, more: str = "") -> str:
     """Return a panel's header: the method, in lines that fit, and its number of fits."""
     drawn = f"{MOST:,} of {plural(n, 'fit')}" if n > MOST else plural(n, "fit")
-    return "\n".join([*wrapped(label, SMALL), f"{drawn}{more}"])
+    return "\n".join([*wrapped(label, SMALL, HEADER), f"{drawn}{more}"])
 
 
 def _headers(chosen: Chosen, notes: Mapping[str, str] | None = None) -> dict[str, str]:
     return {label: _header(label, draws.n, (notes or {}).get(label, "")) for label, draws, _ in chosen}
-
-
-def wrapped(text: str, width: float) -> list[str]:
-    """Return text in lines of at most a width, px, in the size of headers; names break at hyphens."""
-    return textwrap.wrap(text, max(int(width / LETTER), 8)) or [text]
-
-
-def _title(head: str, lines: Sequence[str], width: float) -> alt.TitleParams:
-    """Return a figure's title with lines below it, wrapped at the figure's width."""
-    below = [part for line in lines for part in wrapped(line, width)]
-    return alt.TitleParams(text=wrapped(head, width), subtitle=below, subtitlePadding=4, offset=14)
 
 
 def _by_method(
@@ -361,7 +350,5 @@ def _by_method(
     values = [record | {"panel": headers[record["estimator"]]} for record in made]
     header = alt.Header(labelExpr="split(datum.label, '\\n')", labelPadding=6)
     facet = alt.Facet("panel:N", title=None, sort=list(headers.values()), header=header)
-    title = _title(head, lines, across * (SMALL + 50))
     panels = chart.facet(facet=facet, columns=across, data=inline(values)).resolve_axis(x="independent")
-    done: Chart = panels.properties(title=title)
-    return done
+    return titled(panels, head, lines, across * (SMALL + 50))

@@ -97,6 +97,14 @@ def runtime_records(table: pd.DataFrame, experiment: Experiment) -> list[Record]
     ]
 
 
+RUN_TIMES = (
+    "What several methods share (reading the formula, school cross-products, a REML fit) counts in full for each that "
+    "uses it; the first fit of a process is left out. Made while the run was using all its workers: orders of "
+    "magnitude; nestbench time makes a benchmark."
+)
+"""What times stored by a run are (`experiments.running.timekeeping`)."""
+
+
 def runtime(table: pd.DataFrame, experiment: Experiment) -> Chart:
     """Milliseconds per fit, one mark a condition (log scale); as stored, so made under load."""
     made = runtime_records(table, experiment)

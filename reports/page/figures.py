@@ -65,10 +65,7 @@ def figures(table: pd.DataFrame, experiment: Experiment) -> list[Mapping[str, An
         )
     if fits.runtime_records(table, experiment):
         spec = theme.dressed(fits.runtime(table, experiment))
-        caption = (
-            "Median (dot) to 90th percentile (line) per fit, one dot a condition. Made while the run was using all its "
-            "workers: an order of magnitude, not a benchmark."
-        )
+        caption = f"Median (dot) to 90th percentile (line) per fit, one dot a condition. {fits.RUN_TIMES}"
         made.append({"id": "runtime", "title": "Runtime", "caption": caption, "spec": spec, "by_term": False})
     return made
 

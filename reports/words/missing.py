@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.results import Extent, Results
-from nestbench.reports.words.wording import condition, plural, several
+from nestbench.reports.words.conditions import conditions
+from nestbench.reports.words.wording import plural, several
 
 NAMED = 4
 """Conditions named before the others are counted."""
@@ -55,7 +55,7 @@ def missing_of(extent: Extent) -> Missing:
 
 def missing_sentence(results: Results) -> str:
     """Return what a run lacks in a few sentences; nothing where it lacks nothing."""
-    extent, experiment = results.extent(), results.experiment
+    extent, names = results.extent(), conditions(results.experiment)
     found = missing_of(extent)
     if not found:
         return ""
@@ -63,9 +63,9 @@ def missing_sentence(results: Results) -> str:
     have = "has all its" if found.whole == 1 else "have all their"
     words = [f"{what}: {found.whole} of {plural(found.conditions, 'condition')} {have} data sets."]
     if found.begun:
-        words.append(f"Begun: {_named([_begun(experiment, extent, i) for i in found.begun])}.")
+        words.append(f"Begun: {_named([f'{names[i]} ({_progress(extent, i)})' for i in found.begun])}.")
     if found.empty:
-        words.append(f"Without any: {_named([condition(experiment.levels[i]) for i in found.empty])}.")
+        words.append(f"Without any: {_named([names[i] for i in found.empty])}.")
     return " ".join([*words, "What follows rests on what is there."])
 
 
@@ -75,13 +75,13 @@ def _named(items: list[str]) -> str:
     return "; ".join(items[:NAMED] + more)
 
 
-def _begun(experiment: Experiment, extent: Extent, cell: int) -> str:
-    """Name a condition and how far its methods are: the least advanced by name where they differ."""
+def _progress(extent: Extent, cell: int) -> str:
+    """Return how far the methods of a condition are: the least advanced by name where they differ."""
     asked, fitted = extent.asked[cell], extent.fitted[cell]
     share = {label: fitted[label] / n for label, n in asked.items() if n}
     last = min(share, key=lambda label: share[label])
     whose = f"{last} " if len(set(share.values())) > 1 else ""
-    return f"{condition(experiment.levels[cell])} ({whose}{fitted[last]:,} of {asked[last]:,})"
+    return f"{whose}{fitted[last]:,} of {asked[last]:,}"
 
 
 def data_sets(results: Results) -> str:

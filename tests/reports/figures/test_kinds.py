@@ -177,7 +177,18 @@ def test_p_value_curve_ends_at_one(study: FakeResults) -> None:
 def test_slope_of_a_power_law() -> None:
     made = [{"x": n, "value": 3e-4 * n**1.5} for n in (100, 400, 2000)]
     assert slope_of(made) == pytest.approx(1.5)
-    assert slope_of(made[:1]) is None
+
+
+def test_no_slope_is_read_into_scatter() -> None:
+    """Too few conditions, sizes too near, or times that scatter more than students explain: no slope."""
+    rng = np.random.default_rng(4)
+    sizes = np.repeat([120, 200, 600], 3)
+    power = [{"x": n, "value": 3e-4 * n * rng.lognormal(0.0, 0.1)} for n in sizes]
+    assert slope_of(power) == pytest.approx(1.0, abs=0.25)
+    warmed = [{"x": n, "value": 13.0 if i == 0 else 0.06} for i, n in enumerate(sizes)]
+    assert slope_of(warmed) is None
+    assert slope_of([{"x": 120, "value": 13.0}, {"x": 600, "value": 0.06}]) is None
+    assert slope_of([{"x": n, "value": n} for n in (100, 120, 140)]) is None
 
 
 def test_frontier_marks_what_nothing_beats(study: FakeResults, table: pd.DataFrame) -> None:
