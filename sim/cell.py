@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nestbench.sim import checks
+from nestbench.sim.at_truth import at_truth
 from nestbench.sim.batch import Batch
 from nestbench.sim.errors import unknown_name
 from nestbench.sim.layout import Layout
@@ -101,6 +102,11 @@ class Cell:
                 _KNOWN.clear()
             _KNOWN[key] = truth_of(self.population, self.layout, self.model)
         return _KNOWN[key]
+
+    def theory(self) -> dict[str, Any]:
+        """Return what the law knows without simulation (`Population.theory`), as far as it is of this cell's truth."""
+        known = self.population.theory(self.layout, self.model)
+        return at_truth(known, self.population.truth, self.truth)
 
     def draw(self, seed: int, replications: range) -> Batch:
         """Draw the observed data sets of some replications."""

@@ -193,7 +193,7 @@ _THEORY: dict[str, Mapping[str, Any]] = {}
 def theory_of(cell: Cell) -> Mapping[str, Any]:
     """Return what a cell's law knows without simulation; computed once a cell, for it may take a second."""
     if cell.key not in _THEORY:
-        _THEORY[cell.key] = cell.population.theory(cell.layout, cell.model)
+        _THEORY[cell.key] = cell.theory()
     return _THEORY[cell.key]
 
 

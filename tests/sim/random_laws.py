@@ -102,6 +102,14 @@ EFFECTS = (
 
 METHODS = ("ols", "ols-cr0-z", "ols-cr1s-z", "ols-cr1s-t", "ols-cr2-satt", "ols-cr3-t")
 
+BIASED: tuple[dict[str, Any], ...] = (
+    {"age_icc": 0.2, "age_confounding": 0.6},
+    {"age_icc": 0.4, "age_confounding": -0.5, "resources_confounding": 0.4},
+    {"resources_confounding": -0.6},
+    {"size_correlation": 0.6},
+)
+"""Laws on which methods are biased, by an amount that is known for some models."""
+
 Case = tuple[RandomIntercept, Layout, Model]
 
 
@@ -123,15 +131,21 @@ def random_case(seed: int) -> Case:
 def _law(rng: np.random.Generator, formula: str) -> RandomIntercept:
     chosen = {name: _one(rng, values) for name, values in PARAMETERS.items()}
     rate = rng.choice([0.0, 0.03, 0.1])
+    if rng.random() < 0.25:
+        chosen |= {"icc": 0.3} | _one(rng, BIASED)
     for name, values in EXTRAS.items():
         if rng.random() < rate:
             chosen[name] = _one(rng, values)
             if name in NEEDS:
                 chosen.setdefault(*NEEDS[name])
     effects = {"Intercept": 50.0, "age": 2.0, "gender": 1.0, "resources": 0.5, "treated": 0.4}
+    if chosen.get("age_confounding") or rng.random() < 0.05:
+        effects |= {"treated": 2.0}
     held = {name for name in effects if name in formula} | ({"Intercept"} if "~ 0" not in formula else set())
     effects = {name: size for name, size in effects.items() if rng.random() < (0.8 if name in held else 0.12)}
     effects |= {name: 0.4 for name in EFFECTS if rng.random() < 0.04}
+    if rng.random() < 0.06 and "treated" in formula:
+        effects["treated:size"] = 0.8
     return RandomIntercept(**chosen, effects=effects)
 
 
