@@ -16,11 +16,16 @@ def plan(
     shards: Annotated[int, typer.Option(help="Parts of the array script.", min=1)] = 100,
 ) -> None:
     """Show cells, tasks, expected time and size, from a short calibration on this machine."""
+    from nestbench.experiments.running import warming
     from nestbench.experiments.running.calibrating import forecast, slurm_script
     from nestbench.experiments.running.execute import cores
     from nestbench.experiments.running.start import resolve
 
     study = resolve(experiment, {"replications": replications, "engine": engine})
+    if warming.needed(study):
+        what = ", ".join(warming.uncompiled(study))
+        typer.echo(f"compiling {what}: once for this version, up to a minute", err=True)
+        warming.compile_kernels(study)
     found = forecast(study)
     if slurm:
         options = f" --replications {replications}" if replications else ""

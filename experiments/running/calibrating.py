@@ -8,19 +8,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nestbench.estimators.estimates import STORED_COLUMNS, Estimates
 from nestbench.estimators.estimator import Estimator
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task, plan, rows_of
 from nestbench.experiments.running import checking
 from nestbench.experiments.running.telling import told
 from nestbench.experiments.storing import encoding
+from nestbench.experiments.storing.joining import taken
 from nestbench.sim.cell import Cell
 
 PROBES = 3
 """Cells that are timed; the others are taken to cost what the timed one nearest in size does."""
 
-SECONDS = 0.1
-"""How long one method is timed in one cell, at least two replications."""
+SECONDS = 0.03
+"""How long one method is timed in one cell."""
+
+FIRST = 1.0
+"""Seconds from which even the first fit is timing enough: imports and compiled code take less."""
+
+BYTES = 7.0
+"""Bytes a stored number takes at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,30 +131,35 @@ def _probes(cells: Sequence[Cell]) -> list[int]:
 def _cost(experiment: Experiment, cell: int, estimator: Estimator) -> Cost:
     study = experiment.cells[cell]
     engine = estimator.engine_name(experiment.engine)
-    seconds = _seconds(experiment, study, estimator, engine)
+    seconds, found = _timed(experiment, study, estimator, engine)
     audited = estimator.agreement is not None and estimator.batched and estimator.reference
     other = "reference" if engine == "batched" else "batched"
-    few, many = (
-        len(
-            encoding.encode_estimates(
-                {"x": estimator.fit(study.draw(experiment.seed, range(n)), study.model, engine)}
-            )
-        )
-        for n in (2, 12)
-    )
-    return Cost(
-        seconds, _seconds(experiment, study, estimator, other) if audited else 0.0, max(0.0, many - few) / 10
-    )
+    again = _timed(experiment, study, estimator, other)[0] if audited else 0.0
+    return Cost(seconds, again, _bytes_of_a_fit(found))
 
 
-def _seconds(experiment: Experiment, cell: Cell, estimator: Estimator, engine: str) -> float:
-    """Return the seconds of a fit, drawing included: doubling batches until they take long enough to be timed."""
-    estimator.fit(cell.draw(experiment.seed, range(1)), cell.model, engine)
-    replications = 2
+def _bytes_of_a_fit(found: Estimates) -> float:
+    """Return the bytes stored a fit: what more fits added to a file, or a rule where only few were made to be timed."""
+    few = 2
+    if found.size < 6 * few:
+        return BYTES * len(STORED_COLUMNS) * len(found.terms)
+    sizes = [
+        len(encoding.encode_estimates({"x": taken(found, np.arange(found.size) < n)}))
+        for n in (few, found.size)
+    ]
+    return max(0.0, sizes[1] - sizes[0]) / (found.size - few)
+
+
+def _timed(experiment: Experiment, cell: Cell, estimator: Estimator, engine: str) -> tuple[float, Estimates]:
+    """Return the seconds of a fit, drawing included, and the fits: of batches that grow until they take long enough.
+
+    A slow fit is made once; what the first one pays for (imports, compiled code) isn't counted where others follow.
+    """
+    replications = 1
     while True:
         started = time.perf_counter()
-        estimator.fit(cell.draw(experiment.seed, range(replications)), cell.model, engine)
+        found = estimator.fit(cell.draw(experiment.seed, range(replications)), cell.model, engine)
         took = time.perf_counter() - started
-        if took >= SECONDS or replications >= 1024:
-            return took / replications
+        if took >= (SECONDS if replications > 1 else FIRST) or replications >= 1024:
+            return took / replications, found
         replications *= 4 if took < SECONDS / 8 else 2
