@@ -83,7 +83,7 @@ def finish(store: Any, quiet: bool = False, workers: int | None = None) -> None:
         from nestbench.reports.words.summary import print_summary
 
         console = Console()
-        print_summary(store, console, table)
+        print_summary(store, console, table, seen.shared)
         print_published(table, store.experiment, console)
         for line in store.provenance.get("precision", {}).values():
             console.print(line, markup=False, highlight=False)

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+from scipy import special
 
 from nestbench.experiments.experiment import Experiment
+from nestbench.reports.comparing import holm
 from nestbench.reports.measures.performance import FIT
-from nestbench.reports.measures.proportions import wilson
+from nestbench.reports.measures.proportions import shown_error, wilson
+from nestbench.sim.batch import Floats
 
 RULE = (
     "Coverage is in order between 1 - 1.5 alpha and 1 - 0.5 alpha (Bradley's 1978 liberal criterion: 92.5 % to 97.5 % "
-    "for 95 % intervals). With the 95 % Wilson interval of the simulated coverage: 'holds' when all of it lies inside, "
-    "'seems to hold' when only the estimate does, 'doubtful' when the estimate lies below but the interval reaches in, "
-    "'fails' when all of it lies below, 'too wide' when all of it lies above."
+    "for 95 % intervals). 'fails': below this band beyond Monte Carlo error; 'too wide': above it (exact binomial "
+    "tests, by Holm's method at 5 % over all situations of the study together). 'holds': the 95 % Wilson interval of "
+    "the simulated coverage lies inside the band. The rest is open: 'doubtful' where the estimate lies below the "
+    "band, else 'seems to hold'."
 )
+USABLE_ENOUGH = 0.95
+"""Share of usable fits below which a method's numbers are of other data sets than the rest's."""
 
 
 class Grade(StrEnum):
@@ -35,16 +44,40 @@ def band(level: float) -> tuple[float, float]:
     return 1.0 - 1.5 * alpha, 1.0 - 0.5 * alpha
 
 
-def grade(coverage: float, n: int, level: float) -> Grade:
-    """Return the grade of a simulated coverage over n replications (`RULE`)."""
+def below_p(coverage: npt.ArrayLike, n: npt.ArrayLike, low: npt.ArrayLike) -> Floats:
+    """Return the exact chance of at most so many hits of n, were the coverage `low`. Shapes broadcast."""
+    size = np.asarray(n, dtype=np.float64)
+    hits = np.rint(np.asarray(coverage) * size)
+    tail = special.betainc(np.maximum(size - hits, 0.5), hits + 1.0, 1.0 - np.asarray(low))
+    return np.asarray(np.where(hits >= size, 1.0, tail), dtype=np.float64)
+
+
+def above_p(coverage: npt.ArrayLike, n: npt.ArrayLike, high: npt.ArrayLike) -> Floats:
+    """Return the exact chance of at least so many hits of n, were the coverage `high`. Shapes broadcast."""
+    size = np.asarray(n, dtype=np.float64)
+    return below_p(1.0 - np.rint(np.asarray(coverage) * size) / size, size, 1.0 - np.asarray(high))
+
+
+def outside_p(coverage: npt.ArrayLike, n: npt.ArrayLike, level: npt.ArrayLike) -> Floats:
+    """Return two-sided p-values against a coverage inside the band of its level: twice the smaller tail."""
+    low, high = band(np.asarray(level, dtype=np.float64))  # type: ignore[arg-type]
+    return np.minimum(1.0, 2.0 * np.minimum(below_p(coverage, n, low), above_p(coverage, n, high)))
+
+
+def grade(coverage: float, n: int, level: float, limit: float = holm.ALPHA) -> Grade:
+    """Return the grade of a simulated coverage over n replications (`RULE`).
+
+    `limit` is the two-sided p-value at which a coverage is outside the band beyond Monte Carlo error: `limit_of` a
+    study, or 5 % for a situation by itself.
+    """
     low, high = band(level)
-    lower, upper = (float(x) for x in wilson(coverage, n))
-    if upper < low:
+    if 2.0 * below_p(coverage, n, low) <= limit:
         return Grade.FAILS
-    if lower > high:
+    if 2.0 * above_p(coverage, n, high) <= limit:
         return Grade.WIDE
     if coverage < low:
         return Grade.DOUBTFUL
+    lower, upper = (float(x) for x in wilson(coverage, n))
     return Grade.HOLDS if low <= lower and upper <= high else Grade.LIKELY
 
 
@@ -54,17 +87,76 @@ def fixed_terms(table: pd.DataFrame) -> list[str]:
     return [name for name in names if name != "Intercept"] or names
 
 
-def situations(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
-    """Return one row per cell x estimator x fixed effect with its coverage, MCSE, n, attempts, and grade."""
+def _answers(table: pd.DataFrame) -> pd.DataFrame:
     rows = table[(table["measure"] == "coverage") & table["term"].isin(fixed_terms(table))]
-    rows = rows[(rows["n"] > 0) & np.isfinite(rows["value"])]
-    levels = [cell.model.level for cell in experiment.cells]
-    found: pd.DataFrame = (
-        rows.rename(columns={"value": "coverage"}).drop(columns="measure").reset_index(drop=True)
-    )
-    graded = zip(found["cell"], found["coverage"], found["n"], strict=True)
-    found["grade"] = pd.Series([grade(c, n, levels[i]) for i, c, n in graded], dtype="str")
+    found: pd.DataFrame = rows[(rows["n"] > 0) & np.isfinite(rows["value"])]
     return found
+
+
+def _levels(experiment: Experiment, cells: Sequence[int]) -> Floats:
+    return np.array([experiment.cells[cell].model.level for cell in cells], dtype=np.float64)
+
+
+def limit_of(table: pd.DataFrame, experiment: Experiment) -> float:
+    """Return the two-sided p-value at which Holm's method calls a coverage outside the band, over all situations."""
+    rows = _answers(table)
+    return holm.limit(outside_p(rows["value"], rows["n"], _levels(experiment, rows["cell"].tolist())))
+
+
+def situations(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
+    """Return one row per cell x estimator x fixed effect that has an answer, with its coverage and grade.
+
+    Besides the columns of the performance table: ``coverage``, ``error`` (its MCSE as printed: `shown_error`),
+    ``grade``, ``partial`` (fewer than `USABLE_ENOUGH` of the fits are usable), and ``bound``, the coverage that counts
+    unusable fits as misses.
+    """
+    found: pd.DataFrame = (
+        _answers(table).rename(columns={"value": "coverage"}).drop(columns="measure").reset_index(drop=True)
+    )
+    limit = limit_of(table, experiment)
+    levels = _levels(experiment, found["cell"].tolist())
+    graded = zip(found["coverage"], found["n"], levels, strict=True)
+    found["error"] = shown_error(found["coverage"], found["mcse"], found["n"])
+    found["grade"] = pd.Series([grade(c, n, float(level), limit) for c, n, level in graded], dtype="str")
+    found["partial"] = found["n"] < USABLE_ENOUGH * found["n_attempted"]
+    found["bound"] = found["coverage"] * found["n"] / found["n_attempted"]
+    return found
+
+
+def asked(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the situations every method was asked about: ``estimator, cell, term, answered``.
+
+    A situation is a fixed effect of a cell whose coverage some method can have there; a method is asked where it has
+    fits, whether they gave an answer or not.
+    """
+    known = table["measure"].isin(["coverage", "coverage_bound"]) & table["term"].isin(fixed_terms(table))
+    places = table.loc[known, ["cell", "term"]].drop_duplicates()
+    fits = table.loc[table["term"] == FIT, ["cell", "estimator"]].drop_duplicates()
+    found = fits.merge(places, on="cell")
+    answers = _answers(table)
+    there = set(zip(answers["cell"], answers["estimator"], answers["term"], strict=True))
+    keys = zip(found["cell"], found["estimator"], found["term"], strict=True)
+    found["answered"] = [key in there for key in keys]
+    return found[["estimator", "cell", "term", "answered"]]
+
+
+def tally(graded: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:
+    """Return counts of situations by estimator (rows) and grade (columns), all of them, those without an answer.
+
+    Columns: the grades, ``none`` (no answer), ``situations``, ``lowest`` (coverage). `places` are those of `asked`.
+    """
+    counts = pd.crosstab(graded["estimator"], graded["grade"]).reindex(columns=[*Grade], fill_value=0)
+    by_method = places.groupby("estimator")["answered"]
+    counts = counts.reindex(by_method.size().index, fill_value=0)
+    counts["none"] = by_method.size() - by_method.sum()
+    counts["situations"] = by_method.size()
+    counts["lowest"] = graded.groupby("estimator")["coverage"].min().reindex(counts.index)
+    return counts
+
+
+def count(counts: Any, label: str, column: str) -> int:
+    """Return one number of a `tally`."""
+    return int(counts.loc[label, column])
 
 
 def usable_shares(table: pd.DataFrame) -> pd.Series[float]:

@@ -1,99 +1,78 @@
-"""Rankings with their uncertainty: which methods can't be told from the best one."""
+"""Rankings on equal data with their uncertainty: which methods can't be told from the best one, and by how much."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import pandas as pd
-from scipy import special
 
-from nestbench.estimators.estimates import Estimates
-from nestbench.reports.comparing.contrasts import centred_difference, mean_difference
-from nestbench.reports.measures import statistics as st
-from nestbench.reports.measures.cell_rows import CellRows, Whole
-from nestbench.reports.measures.draws import Draws, Paired, Truth
-from nestbench.reports.measures.measure import mean_square, root
+from nestbench.reports.comparing import holm
+from nestbench.reports.comparing.shared import Shared
 from nestbench.sim.batch import Floats
-from nestbench.sim.errors import unknown_name
 
-LOSSES: dict[str, tuple[st.Values, frozenset[str]]] = {
-    "mse": (st.squared_error, frozenset()),
-    "interval_score": (st.interval_score, frozenset({"lower", "upper"})),
-}
-"""Losses to rank by, smaller is better; the interval score rewards short intervals, punishes misses."""
+COLUMNS = (
+    "rank",
+    "estimator",
+    "value",
+    "mean",
+    "ratio",
+    "ratio_high",
+    "behind",
+    "behind_mcse",
+    "p",
+    "n",
+    "best",
+)
+TINY = np.finfo(np.float64).tiny
 
 
-def ranking(
-    estimates: Mapping[str, Estimates], term: str, truth: Truth, level: float, by: str = "interval_score"
-) -> pd.DataFrame:
-    """Rank the estimators of one cell for one term by a mean loss.
+def ranking(shared: Shared, limit: float | None = None) -> pd.DataFrame:
+    """Rank the methods of one condition and term by their mean interval score, each score capped (`shared`).
 
-    Columns: ``rank, estimator, value, mcse, n, behind, behind_mcse, best``: `behind` is the paired mean
-    difference to the first, `best` says whether it lies within Monte Carlo error of it: Bonferroni over the
-    estimators compared, 5 %.
+    Columns: `value` the mean; `mean` without the cap, perhaps infinite; `ratio` of `value` to the first's, and
+    `ratio_high`, the upper end of its 95 % Monte Carlo interval (delta method on the logarithm); `behind`, the paired
+    mean difference to the first, its MCSE, and `p`, two-sided by t over lots; `n` data sets in common; `best`: not
+    told from the first, p above `limit` (default: Holm's at 5 % among these methods). No rows where fewer than `LEAST`
+    data sets are in common.
     """
-    found = rankings(Whole(estimates, truth, level), by)
-    return found.get(term, pd.DataFrame(columns=list(COLUMNS)))
+    if not shared.enough or not shared.labels:
+        return pd.DataFrame(columns=list(COLUMNS))
+    value = shared.scores.sum(axis=0) / shared.n
+    order = sorted(range(len(value)), key=lambda m: (value[m], shared.labels[m]))
+    first = order[0]
+    behind, ratio = value - value[first], np.maximum(value, TINY) / max(value[first], TINY)
+    apart = shared.scores - shared.scores[:, [first]]
+    behind_mcse = lot_error(apart, shared.counts)
+    relative = shared.scores / np.maximum(value, TINY)
+    lots = len(shared.counts)
+    high = ratio * np.exp(holm.t_quantile(lots) * lot_error(relative - relative[:, [first]], shared.counts))
+    p = holm.t_p_values(behind, behind_mcse, lots)
+    cut = holm.limit(np.delete(p, first)) if limit is None else limit
+    found = pd.DataFrame(
+        {
+            "estimator": list(shared.labels),
+            "value": value,
+            "mean": shared.mean_score,
+            "ratio": ratio,
+            "ratio_high": high,
+            "behind": behind,
+            "behind_mcse": behind_mcse,
+            "p": p,
+            "n": shared.n,
+            "best": p > cut,
+        }
+    ).iloc[order]
+    found.loc[found.index[0], "best"] = True
+    found.insert(0, "rank", np.arange(1, len(order) + 1))
+    return found.reset_index(drop=True)
 
 
-COLUMNS = ("rank", "estimator", "value", "mcse", "n", "behind", "behind_mcse", "best")
+def lot_error(sums: Floats, counts: Floats) -> Floats:
+    """Return the Monte Carlo errors of means [M] from sums by lot [L, M] and the lots' data sets [L].
 
-
-def rankings(rows: CellRows, by: str = "interval_score") -> dict[str, pd.DataFrame]:
-    """Return `ranking` of every term that has one."""
-    if by not in LOSSES:
-        raise unknown_name("loss", by, LOSSES)
-    loss, columns = LOSSES[by]
-    means: dict[str, dict[str, Mean]] = {}
-    for label in rows.labels:
-        for draws in rows.draws(label, columns):
-            if draws.n:
-                value, mcse = _mean(draws, st.mean(loss), st.centred(loss))
-                for k in np.flatnonzero(np.isfinite(value)):
-                    means.setdefault(draws.terms[k], {})[label] = (float(value[k]), float(mcse[k]), draws.n)
-    best = {term: min(found, key=lambda label: found[label][0]) for term, found in means.items()}
-    same = {(label, label) for label in best.values()}
-    behind = dict.fromkeys(best.items(), (0.0, 0.0))
-    behind |= {
-        (term, label): gap
-        for first, label in sorted({(best[t], label) for t, found in means.items() for label in found} - same)
-        for term, gap in _behind(rows, first, label, loss, columns).items()
-        if best.get(term) == first
-    }
-    return {
-        term: _ranked(found, {label: behind.get((term, label), _UNKNOWN) for label in found})
-        for term, found in means.items()
-    }
-
-
-Mean = tuple[float, float, int]
-"""Mean loss, its MCSE, n."""
-_UNKNOWN = (float("nan"), float("nan"))
-
-
-def _ranked(means: Mapping[str, Mean], behind: Mapping[str, tuple[float, float]]) -> pd.DataFrame:
-    order = sorted(means, key=lambda label: means[label][0])
-    critical = -special.ndtri(0.025 / max(len(order) - 1, 1))
-    rows = [
-        (place + 1, label, *means[label], *behind[label], not behind[label][0] > critical * behind[label][1])
-        for place, label in enumerate(order)
-    ]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def _behind(
-    rows: CellRows, first: str, label: str, loss: st.Values, columns: frozenset[str]
-) -> dict[str, tuple[float, float]]:
-    """Return how far a method is behind another, by term: the paired mean difference of losses, and its MCSE."""
-    found: dict[str, tuple[float, float]] = {}
-    for pair in rows.paired(first, label, columns):
-        value, mcse = _mean(pair, mean_difference(loss), centred_difference(loss))
-        found |= {term: (float(v), float(m)) for term, v, m in zip(pair.terms, value, mcse, strict=True)}
-    return found
-
-
-def _mean(sample: Draws | Paired, mean: Any, influence: Any) -> tuple[Floats, Floats]:
-    with np.errstate(all="ignore"):
-        return sample.total(mean), root(sample.total(mean_square(influence)), sample.n)
+    ``sqrt(L / (L - 1) sum_l (S_l - mean c_l)^2) / n``, n = sum c: with one data set a lot, sd / sqrt(n).
+    """
+    n, lots = counts.sum(), len(counts)
+    if lots < 2:
+        return np.full(sums.shape[1], np.nan)
+    rest = sums - counts[:, None] * (sums.sum(axis=0) / n)
+    return np.asarray(np.sqrt(lots / (lots - 1.0) * (rest**2).sum(axis=0)) / n)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from nestbench.experiments.results import Results
 from nestbench.experiments.storing.files import write_atomically
+from nestbench.reports.comparing.shared import Shared, shared_of_run
 from nestbench.reports.exports.tables import latex_document, text_tables, to_latex, to_markdown
 from nestbench.reports.exports.words import bibtex, methods_paragraph
 from nestbench.reports.measures.performance import parquet_bytes, performance_table
@@ -35,27 +36,31 @@ def write_exports(results: Results, directory: Path, formats: Sequence[str], run
             raise unknown_name("format", name, FORMATS)
     seen = survey(results) if "html" in formats else None
     table = performance_table(results) if seen is None else seen.table
+    shared = shared_of_run(results) if seen is None else seen.shared
     written: list[Path] = []
     for name in dict.fromkeys(formats):
         if name in ("svg", "pdf"):
             written += write_figures(table, results.experiment, directory / "figures", name)
             continue
         page = {} if seen is None or name != "html" else {"report.html": render(results, seen, run).encode()}
-        for file, data in (page or _files(results, table, name)).items():
+        for file, data in (page or _files(results, table, shared, name)).items():
             write_atomically(directory / file, data)
             written.append(directory / file)
-    return Written(table, written)
+    return Written(table, shared, written)
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What `write_exports` made: the performance table, and the files."""
+    """What `write_exports` made: the performance table, the methods on equal data by cell, and the files."""
 
     table: pd.DataFrame
+    shared: list[list[Shared]]
     files: list[Path]
 
 
-def _files(results: Results, table: pd.DataFrame, name: str) -> dict[str, bytes]:
+def _files(
+    results: Results, table: pd.DataFrame, shared: Sequence[Sequence[Shared]], name: str
+) -> dict[str, bytes]:
     experiment = results.experiment
     if name == "csv":
         return {"performance.csv": table.to_csv(index=False).encode()}
@@ -67,14 +72,14 @@ def _files(results: Results, table: pd.DataFrame, name: str) -> dict[str, bytes]
             "tables.tex": latex_document(to_latex(tables)).encode(),
             "references.bib": bibtex(experiment).encode(),
         }
-    return {"report.md": markdown(results, table, to_markdown(tables)).encode()}
+    return {"report.md": markdown(results, table, shared, to_markdown(tables)).encode()}
 
 
-def markdown(results: Results, table: pd.DataFrame, tables: str) -> str:
+def markdown(results: Results, table: pd.DataFrame, shared: Sequence[Sequence[Shared]], tables: str) -> str:
     """Return the Markdown report: verdict, methods paragraph, tables."""
     experiment = results.experiment
     lacking = missing_sentence(results)
-    sentences = "\n".join(f"- {verdict.sentence}" for verdict in verdicts(table, experiment))
+    sentences = "\n".join(f"- {verdict.sentence}" for verdict in verdicts(table, experiment, shared))
     sentences = f"**{lacking}**\n\n{sentences}" if lacking else sentences
     words = methods_paragraph(experiment, table, results.provenance)
     title = experiment.title or experiment.name

@@ -30,3 +30,14 @@ def clopper_pearson(successes: npt.ArrayLike, n: npt.ArrayLike, level: float = 0
     lower = special.betaincinv(np.maximum(x, 1.0), size - x + 1.0, tail)
     upper = special.betaincinv(x + 1.0, np.maximum(size - x, 1.0), 1.0 - tail)
     return np.where(x > 0, lower, 0.0), np.where(x < size, upper, 1.0)
+
+
+def shown_error(share: npt.ArrayLike, mcse: npt.ArrayLike, n: npt.ArrayLike) -> Floats:
+    """Return the Monte Carlo error of a share as it is printed: never 0.
+
+    Where every replication says the same, ``sqrt(p (1 - p) / n)`` is 0 and says nothing: then half of Wilson's 95 %
+    interval over 1.96. Shapes broadcast; NaN without replications.
+    """
+    low, high = wilson(share, n)
+    half = (high - low) / (2.0 * special.ndtri(0.975))
+    return np.where(np.asarray(mcse, dtype=np.float64) > 0.0, mcse, half)

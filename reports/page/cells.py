@@ -13,9 +13,10 @@ from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.results import Results
 from nestbench.reports.cellwise import over_cells
 from nestbench.reports.comparing.grades import fixed_terms
+from nestbench.reports.comparing.shared import Shared, shared_of_pieces
 from nestbench.reports.figures.rows import remember_theory, theory_of
 from nestbench.reports.measures.cell_rows import CellRows
-from nestbench.reports.measures.in_parts import in_cell
+from nestbench.reports.measures.in_parts import over, pieces_of
 from nestbench.reports.measures.performance import cell_rows_table, joined
 from nestbench.reports.page.matrices import Entries, entries_of_cell, matrices
 from nestbench.reports.page.parts import failures_of_cell
@@ -25,9 +26,10 @@ from nestbench.reports.words.lint import Remark, first_of_each, remarks_of_cell,
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """The performance table of a run, and the page's matrices, remarks and failures."""
+    """The performance table of a run, its methods on equal data by cell, and the page's matrices, remarks, failures."""
 
     table: pd.DataFrame
+    shared: list[list[Shared]]
     matrices: list[dict[str, Any]]
     remarks: list[Remark]
     failures: list[dict[str, Any]]
@@ -38,6 +40,7 @@ class CellSeen:
     """What one cell adds to a `Survey`, and what its law knows without simulation."""
 
     table: pd.DataFrame
+    shared: list[Shared]
     entries: Entries
     remarks: list[Remark]
     failures: list[dict[str, Any]]
@@ -59,6 +62,7 @@ def survey(results: Results, workers: int | None = None) -> Survey:
     failures = [failure for one in seen for failure in one.failures]
     return Survey(
         table=table,
+        shared=[one.shared for one in seen],
         matrices=matrices([one.entries for one in seen], labels, fixed_terms(table), first),
         remarks=first_of_each(table_remarks(table, experiment), *(one.remarks for one in seen)),
         failures=sorted(failures, key=lambda failure: -failure["count"]),
@@ -67,14 +71,19 @@ def survey(results: Results, workers: int | None = None) -> Survey:
 
 def see_cell(results: Results, index: int, first: str) -> CellSeen:
     """Return what a report needs of one cell; `first` is the method whose coverage the others' is compared with."""
-    return in_cell(results, index, partial(see_rows, results.experiment, index, first))
+    pieces = pieces_of(results, index)
+    shared = shared_of_pieces(pieces)
+    return over(pieces, partial(see_rows, results.experiment, index, first, shared))
 
 
-def see_rows(experiment: Experiment, index: int, first: str, rows: CellRows) -> CellSeen:
-    """Return `see_cell` from the rows of the cell."""
+def see_rows(
+    experiment: Experiment, index: int, first: str, shared: list[Shared], rows: CellRows
+) -> CellSeen:
+    """Return `see_cell` from the rows of the cell and its methods on equal data."""
     return CellSeen(
         table=cell_rows_table(experiment, index, rows),
-        entries=entries_of_cell(experiment, index, rows, first),
+        shared=shared,
+        entries=entries_of_cell(experiment, index, rows, first, shared),
         remarks=first_of_each(remarks_of_cell(experiment, index, rows)),
         failures=failures_of_cell(experiment, index, rows),
         theory=theory_of(experiment.cells[index]),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
+from nestbench.reports.comparing import holm
 from nestbench.reports.comparing.contrasts import CONTRASTS, contrasts_of_rows
 from nestbench.reports.comparing.decomposition import decomposition_of_rows
-from nestbench.reports.comparing.ranking import rankings
+from nestbench.reports.comparing.grades import USABLE_ENOUGH
+from nestbench.reports.comparing.ranking import TINY, ranking
+from nestbench.reports.comparing.shared import LEAST, Shared
 from nestbench.reports.measures.cell_rows import CellRows
 
 Entry = dict[str, str]
@@ -40,14 +43,17 @@ KINDS = (
     Kind(
         "ranking",
         "Ranking",
-        "Interval score (short intervals that cover score low) relative to the best method's; shaded: can't be told "
-        "from the best, by the paired difference and its Monte Carlo error (5 %, Bonferroni over methods).",
+        "Mean interval score (width plus a penalty for misses) as a multiple of the best method's, over the data sets "
+        "that all compared methods answer; a score counts at most as much as a miss by half the usual width, so that "
+        "no single interval decides; in brackets without that limit, where it says otherwise. Shaded: can't be told "
+        "from the best (paired t tests, Holm's method at 5 % over this table), with the multiple that can't be "
+        f"excluded (95 %). 'n of N': answers too few data sets (under {USABLE_ENOUGH:.0%}) to be compared.",
     ),
     Kind(
         "paired",
         "Coverage against {first}",
-        "Difference in coverage from {first} on the same data sets, in percentage points; shaded: "
-        "beyond 1.96 Monte Carlo errors (McNemar's variance).",
+        "Difference in coverage from {first} on the data sets both answer, in percentage points; shaded: beyond Monte "
+        "Carlo error (McNemar's variance, t tests, Holm's method at 5 % over this table).",
     ),
     Kind(
         "why",
@@ -57,15 +63,34 @@ KINDS = (
     ),
 )
 
-Entries = dict[tuple[str, str, str], Entry]
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An entry, and the p-value of the comparison it shows: `shaded` is its grade where the test rejects (or keeps)."""
+
+    entry: Entry
+    p: float = np.nan
+    if_rejected: Entry = field(default_factory=dict)
+    if_kept: Entry = field(default_factory=dict)
+
+    def settled(self, limit: float) -> Entry:
+        """Return the entry, given the p-value up to which comparisons of its kind are rejected."""
+        if np.isnan(self.p):
+            return self.entry
+        return self.entry | (self.if_rejected if self.p <= limit else self.if_kept)
+
+
+Entries = dict[tuple[str, str, str], Found]
 """A cell's entries by (kind, term, method)."""
 
 
-def entries_of_cell(experiment: Experiment, index: int, rows: CellRows, first: str) -> Entries:
+def entries_of_cell(
+    experiment: Experiment, index: int, rows: CellRows, first: str, shared: Sequence[Shared]
+) -> Entries:
     """Return what a cell's rows say in each matrix; coverage is compared with that of the method `first`."""
     made: Entries = {}
-    for term, table in rankings(rows).items():
-        made |= _rank(term, table)
+    for one in shared:
+        made |= _rank(one)
     if first in rows.labels:
         made |= _paired(contrasts_of_rows(rows, first, PAIRED))
     return made | _why(decomposition_of_rows(rows, experiment.cells[index].layout.schools))
@@ -88,35 +113,78 @@ def matrices(
 def _rows(
     cells: Sequence[Entries], labels: Sequence[str], kind: str, term: str
 ) -> list[tuple[str, list[Entry]]]:
-    rows = [(label, [cell.get((kind, term, label), NONE) for cell in cells]) for label in labels]
-    return rows if any(entry is not NONE for _, entries in rows for entry in entries) else []
+    found = [(label, [cell.get((kind, term, label)) for cell in cells]) for label in labels]
+    there = [one for _, line in found for one in line if one is not None]
+    limit = holm.limit([one.p for one in there])
+    rows = [(label, [NONE if one is None else one.settled(limit) for one in line]) for label, line in found]
+    return rows if there else []
 
 
-def _rank(term: str, table: pd.DataFrame) -> Entries:
+def _rank(shared: Shared) -> Entries:
     made: Entries = {}
-    for row in table.itertuples(index=False):
-        ratio = float(row.value) / float(table["value"].iloc[0])  # type: ignore[arg-type]
-        made["ranking", term, str(row.estimator)] = {
-            "text": f"{ratio:.2f}",
-            "grade": "holds" if row.best else "none",
-            "said": "not told from the best" if row.best else "",
-            "title": f"rank {row.rank}; behind the best by {row.behind:.3g}, MCSE {row.behind_mcse:.2g}, n {row.n}",
+    for row in ranking(shared).itertuples(index=False):
+        ratio, high, p = float(row.ratio), float(row.ratio_high), float(row.p)  # type: ignore[arg-type]
+        mean = float(row.mean) / max(float(shared.mean_score.min()), TINY)  # type: ignore[arg-type]
+        note = "" if abs(mean - ratio) <= 0.05 * ratio else f" [{_multiple(mean)}]"
+        title = (
+            f"rank {row.rank}; behind the best by {row.behind:.3g}, MCSE {row.behind_mcse:.2g}, n {row.n}"
+            f"{f'; mean without limit {_multiple(mean)}' if note else ''}"
+        )
+        text = _multiple(ratio) + note
+        untold = f"{text} (to {_multiple(high)})" if row.rank != 1 else text
+        made["ranking", shared.term, str(row.estimator)] = Found(
+            {"text": text, "grade": "none", "said": "", "title": title},
+            np.nan if row.rank == 1 else p,
+            if_kept={"text": untold, "grade": "holds", "said": "not told from the best"},
+        )
+        if row.rank == 1:
+            first = {"text": text, "grade": "holds", "said": "the best", "title": title}
+            made["ranking", shared.term, str(row.estimator)] = Found(first)
+    for label, (answered, of) in shared.left_out.items():
+        made["ranking", shared.term, label] = Found(_uncompared(answered, of))
+    if not shared.enough:
+        few = f"fewer than {LEAST} data sets in common: {shared.n}"
+        made |= {
+            ("ranking", shared.term, label): Found({**NONE, "text": f"n {shared.n}", "title": few})
+            for label in shared.labels
         }
     return made
+
+
+def _uncompared(answered: int, of: int) -> Entry:
+    title = f"answers {answered:,} of {of:,} data sets: not compared"
+    return {**NONE, "text": f"{answered:,} of {of:,}" if answered else "–", "title": title}
+
+
+def _multiple(ratio: float) -> str:
+    """Return a multiple in three digits or so."""
+    if not np.isfinite(ratio):
+        return "∞"
+    return f"{ratio:.2f}" if ratio < 10 else f"{ratio:,.0f}"
 
 
 def _paired(table: pd.DataFrame) -> Entries:
     made: Entries = {}
     for row in table.itertuples(index=False):
-        value, mcse = 100.0 * float(row.value), 100.0 * float(row.mcse)  # type: ignore[arg-type]
+        value, mcse = float(row.value), float(row.mcse)  # type: ignore[arg-type]
         if np.isfinite(value):
-            made["paired", str(row.term), str(row.estimator)] = {
-                "text": f"{value:+.1f}",
-                "grade": {"tie": "none"}.get(str(row.outcome), "likely"),
-                "said": "",
-                "title": f"{value:+.2f} points, MCSE {mcse:.2f}, n {row.n}",
-            }
+            made["paired", str(row.term), str(row.estimator)] = Found(
+                {
+                    "text": f"{100 * value:+.1f}",
+                    "grade": "none",
+                    "said": "",
+                    "title": f"{100 * value:+.2f} points, MCSE {_error(row)}, n {row.n}",
+                },
+                float(holm.t_p_values(value, mcse, int(row.n))),  # type: ignore[arg-type]
+                if_rejected={"grade": "likely", "said": "beyond Monte Carlo error"},
+            )
     return made
+
+
+def _error(row: Any) -> str:
+    """Return the error of a difference in coverage; where no data set differs, that of one more or less."""
+    mcse = float(row.mcse)
+    return f"{100 * mcse:.2f}" if mcse > 0 else f"below {100 / row.n:.2g}"
 
 
 def _why(table: pd.DataFrame) -> Entries:
@@ -127,10 +195,12 @@ def _why(table: pd.DataFrame) -> Entries:
             f"{step.replace('_', ' ')} {100 * value:.1f} %"
             for step, value in zip(part["step"], part["value"], strict=True)
         )
-        made["why", str(term), str(label)] = {
-            "text": _CAUSES[cause],
-            "grade": "none" if cause == "none" else "doubtful",
-            "said": "",
-            "title": steps,
-        }
+        made["why", str(term), str(label)] = Found(
+            {
+                "text": _CAUSES[cause],
+                "grade": "none" if cause == "none" else "doubtful",
+                "said": "",
+                "title": steps,
+            }
+        )
     return made

@@ -83,7 +83,7 @@ def render(results: Results, seen: Survey, run: str) -> str:
         experiment=experiment,
         missing=missing_sentence(results),
         data_sets=data_sets(results),
-        verdicts=verdicts(table, experiment),
+        verdicts=verdicts(table, experiment, seen.shared),
         terms=shown_terms(table),
         headline=next(iter(shown_terms(table)), ""),
         conditions=page_parts.conditions(experiment),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -15,27 +15,43 @@ from rich.text import Text
 
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.results import Results
-from nestbench.reports.comparing.grades import Grade, situations, usable_shares
+from nestbench.reports.comparing.grades import (
+    USABLE_ENOUGH,
+    Grade,
+    asked,
+    count,
+    situations,
+    tally,
+    usable_shares,
+)
+from nestbench.reports.comparing.shared import Shared, shared_of_run
 from nestbench.reports.measures.performance import performance_table
 from nestbench.reports.words.missing import data_sets, missing_sentence
-from nestbench.reports.words.verdict import Verdict, tally, verdicts
+from nestbench.reports.words.sentence import Verdict
+from nestbench.reports.words.verdict import verdicts
 from nestbench.reports.words.wording import plural
 
 _MARKS = {"use": ("+", "bold green"), "avoid": ("!", "bold red"), "note": ("-", "dim")}
 
 
-def print_summary(results: Results, console: Console, table: pd.DataFrame | None = None) -> None:
+def print_summary(
+    results: Results,
+    console: Console,
+    table: pd.DataFrame | None = None,
+    shared: Sequence[Sequence[Shared]] | None = None,
+) -> None:
     """Print verdict sentences and a table of methods; readable from 50 columns on.
 
-    `table` is the performance table when the caller has it already.
+    `table` is the performance table, `shared` the methods on equal data (`shared_of_run`) when the caller has them.
     """
     table = performance_table(results) if table is None else table
+    shared = shared_of_run(results) if shared is None else shared
     experiment = results.experiment
     console.print(Text(experiment.title or experiment.name, style="bold"))
     console.print(Text(_size(results), style="dim"))
     if lacking := missing_sentence(results):
         console.print(Text(lacking, style="bold yellow"))
-    for verdict in verdicts(table, experiment):
+    for verdict in verdicts(table, experiment, shared):
         console.print(Padding(_sentence(verdict), (0, 0, 0, 0)))
     graded = situations(table, experiment)
     if len(graded):
@@ -63,29 +79,77 @@ def _sentence(verdict: Verdict) -> Text:
 
 
 def methods_table(table: pd.DataFrame, graded: pd.DataFrame, experiment: Experiment) -> Table:
-    """Return one row a method: lowest and median coverage, situations kept and failed, usable share, runtime."""
-    counts = tally(graded)
-    middle = graded.groupby("estimator")["coverage"].median()
+    """Return one row a method: its worst term with its coverage and failures, other failures, usable share, time.
+
+    Terms are not pooled: a method that fails for the school-level terms alone would look harmless among the others.
+    """
+    places = asked(table)
+    counts = tally(graded, places)
     usable = usable_shares(table).groupby("estimator").min()
     seconds = table[table["measure"] == "seconds_median"].groupby("estimator")["value"].median()
-    made = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
-    made.add_column("method", overflow="fold", min_width=12)
-    for name in ("low", "median", "fails", "usable", "ms/fit"):
+    silent = bool(counts["none"].any())
+    made = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    made.add_column("method", overflow="fold", min_width=8)
+    made.add_column("worst for", overflow="fold", min_width=5)
+    for name in ("low", "fails", *(["none"] if silent else []), "usable", "ms/fit"):
         made.add_column(name, justify="right", no_wrap=True)
     for label in _in_order(experiment, counts.index):
-        row: Any = counts.loc[label]
-        failed = int(row[Grade.FAILS])
+        worst = worst_term(graded[graded["estimator"] == label])
+        asked_in = int(((places["estimator"] == label) & (places["term"] == worst.term)).sum())
+        further = count(counts, label, Grade.FAILS) - worst.fails
         made.add_row(
             escape(label),
-            _percent(float(row["lowest"])),
-            _percent(float(middle[label])),
-            Text(f"{failed}/{int(row['situations'])}", style="red" if failed else ""),
+            escape(worst.term),
+            f"{_percent(worst.low)}{'*' if worst.partial else ''}",
+            Text(
+                (f"{worst.fails}/{asked_in}" if asked_in else "-") + (f" +{further}" if further else ""),
+                style="red" if worst.fails else "",
+            ),
+            *([str(counts.loc[label, "none"])] if silent else []),
             _percent(float(usable.get(label, np.nan))),
             _milliseconds(float(seconds.get(label, np.nan))),
         )
-    made.caption = "Coverage in %; fails: situations (condition x term) clearly below."
+    made.caption = _caption(graded, silent)
     made.caption_justify = "left"
     return made
+
+
+def _caption(graded: pd.DataFrame, silent: bool) -> str:
+    words = (
+        "low: lowest coverage for that term, in %; fails: conditions where it falls short, + for other terms."
+    )
+    words += " none: situations without an answer." if silent else ""
+    if graded["partial"].any():
+        bound = graded.loc[graded["partial"], "bound"].min()
+        words += (
+            f" * of the usable fits, fewer than {USABLE_ENOUGH:.0%} somewhere; coverage is down to {100 * bound:.1f} "
+            "if the others count as misses."
+        )
+    return words
+
+
+@dataclass(frozen=True, slots=True)
+class Worst:
+    """A method's worst term: the one that fails most often, then the one with the lowest coverage."""
+
+    term: str = ""
+    low: float = np.nan
+    fails: int = 0
+    partial: bool = False
+
+
+def worst_term(own: pd.DataFrame) -> Worst:
+    """Return the worst term of one method's situations."""
+    found = [
+        Worst(
+            str(term),
+            float(rows["coverage"].min()),
+            int((rows["grade"] == Grade.FAILS).sum()),
+            bool(rows["partial"].any()),
+        )
+        for term, rows in own.groupby("term", sort=False)
+    ]
+    return min(found, key=lambda worst: (-worst.fails, worst.low), default=Worst())
 
 
 def _in_order(experiment: Experiment, present: Iterable[str]) -> list[str]:

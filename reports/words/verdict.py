@@ -1,42 +1,67 @@
-"""Plain words first: sentences made from the performance table by rules that are printed beside them."""
+"""Plain words first: sentences made from a study's numbers by rules that are printed beside them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
+from nestbench.reports.comparing import biases as bias_rule
 from nestbench.reports.comparing import grades
-from nestbench.reports.comparing.grades import Grade, situations, usable_shares
-from nestbench.reports.frames import items_of
+from nestbench.reports.comparing.choice import (
+    BIASED,
+    POINTS,
+    RESAMPLES,
+    SETTLED,
+    SHORT,
+    SILENT,
+    Choice,
+    Evidence,
+    choose,
+    evidence_of,
+)
+from nestbench.reports.comparing.grades import Grade
+from nestbench.reports.comparing.shared import Shared
+from nestbench.reports.measures.proportions import wilson
+from nestbench.reports.words import cautions
+from nestbench.reports.words.ground import ground
+from nestbench.reports.words.sentence import Verdict
 from nestbench.reports.words.untold import RULE as UNTOLD
 from nestbench.reports.words.untold import untold
-from nestbench.reports.words.wording import condition, percent, plural, several
+from nestbench.reports.words.wording import percent, plural, several
 
-USABLE_ENOUGH = 0.95
-SCORE_MARGIN = 0.01
-BIAS_SHARE = 0.1
-BIAS_MCSES = 4.0
+ALIKE = 0.01
+"""Relative difference of scores up to which methods count as equally good."""
+RULE = (
+    "In order is a method that in every situation (a condition and a term; the intercept is left out) answers at least "
+    f"{percent(grades.USABLE_ENOUGH)} of the data sets with intervals that have an end, isn't shown to fall short of "
+    "its coverage and isn't shown to be biased. Of these come first those whose coverage is suspect (below the band by "
+    "a test of its own at 5 %) in fewest situations, then the lowest score: the geometric mean over situations "
+    "of the mean interval score (width plus a penalty for misses, so that intervals that are too wide lose), on the "
+    "data sets that all methods answer, a score counting at most as much as a miss by half the usual width. None is "
+    f"named where a coverage has a Monte Carlo error above {100 * POINTS:g} percentage points. "
+    f"{grades.RULE} {bias_rule.RULE}"
+)
+CHOICE_RULE = (
+    f"{RESAMPLES} studies are made by drawing data sets again with replacement, the same ones for all methods, and the "
+    f"rule of the recommendation is applied to each. The choice is settled when at least {percent(SETTLED)} of those "
+    "that name a method name the same one. Differences in score are given with their 95 % interval over these studies."
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """One sentence (names in backticks), its kind (``use``, ``avoid``, ``note``) and the rule that made it."""
+def verdicts(
+    table: pd.DataFrame, experiment: Experiment, shared: Sequence[Sequence[Shared]]
+) -> list[Verdict]:
+    """Return the verdict of a study: what to use and how sure that is, what not to trust.
 
-    kind: str
-    sentence: str
-    rule: str
-
-
-def verdicts(table: pd.DataFrame, experiment: Experiment) -> list[Verdict]:
-    """Return the verdict of a study: what to use, what not to trust, bias, failures."""
-    graded = situations(table, experiment)
+    `table` is the performance table, `shared` what `shared_of_run` returns.
+    """
+    evidence = evidence_of(table, experiment, shared)
     unknown = [Verdict("note", sentence, UNTOLD) for sentence in untold(table, experiment)]
-    if graded.empty:
+    if evidence.graded.empty:
         return [
             Verdict(
                 "note",
@@ -45,184 +70,178 @@ def verdicts(table: pd.DataFrame, experiment: Experiment) -> list[Verdict]:
             ),
             *unknown,
         ]
-    usable = usable_shares(table)
-    sentences = [recommendation(table, graded, usable, experiment)]
-    sentences += list(warnings(graded, experiment))
-    sentences += list(bias_verdict(table, experiment))
-    sentences += list(failure_verdict(table, usable, experiment))
-    return sentences + unknown
-
-
-def tally(graded: pd.DataFrame) -> pd.DataFrame:
-    """Return counts of situations by estimator (rows) and grade (columns), with the lowest coverage."""
-    counts = pd.crosstab(graded["estimator"], graded["grade"]).reindex(columns=[*Grade], fill_value=0)
-    counts["situations"] = counts.sum(axis=1)
-    counts["lowest"] = graded.groupby("estimator")["coverage"].min()
-    return counts
-
-
-def candidates(
-    table: pd.DataFrame, graded: pd.DataFrame, usable: pd.Series[float], experiment: Experiment
-) -> pd.DataFrame:
-    """Return the methods that never fail, answer every situation and nearly always, best first.
-
-    Ordered by the number of doubtful situations, then by `score`: the geometric mean over situations of the
-    interval score relative to the best candidate there.
-    """
-    counts = tally(graded)
-    least = usable.groupby("estimator").min()
-    whole = counts["situations"] == counts["situations"].max()
-    kept = counts[whole & (counts[Grade.FAILS] == 0) & (least.reindex(counts.index) >= USABLE_ENOUGH)].copy()
-    score = relative_scores(table, list(kept.index), sorted(set(graded["term"])))
-    kept["score"] = score.reindex(kept.index)
-    order = [estimator.label for estimator in experiment.estimators if estimator.label in kept.index]
-    found: pd.DataFrame = kept.loc[order].sort_values([Grade.DOUBTFUL, "score"], kind="stable")
-    return found
-
-
-def relative_scores(table: pd.DataFrame, labels: list[str], terms: list[str]) -> pd.Series[float]:
-    """Return each method's geometric mean over situations of interval score / lowest interval score there."""
-    rows = table[
-        (table["measure"] == "interval_score") & table["estimator"].isin(labels) & table["term"].isin(terms)
+    counts = grades.tally(evidence.graded, evidence.places)
+    choice = choose(evidence)
+    return [
+        *recommendation(evidence, choice, counts),
+        *cautions.shortfalls(evidence, counts),
+        *cautions.too_wide(evidence, counts),
+        *cautions.bias(evidence),
+        *cautions.failed(evidence),
+        *cautions.left_out(evidence),
+        *unknown,
     ]
-    wide = rows.pivot_table(index=["cell", "term"], columns="estimator", values="value", dropna=False)
-    ratio = wide.div(wide.min(axis=1), axis=0).where(lambda x: np.isfinite(x) & (x > 0))
-    found: pd.Series[float] = np.exp(np.log(ratio).mean())
-    return found
 
 
-def recommendation(
-    table: pd.DataFrame, graded: pd.DataFrame, usable: pd.Series[float], experiment: Experiment
-) -> Verdict:
-    """Say which method to use and how sure that is, or that none holds everywhere."""
-    rule = (
-        f"{grades.RULE} Recommended: methods that fail nowhere, answer for every term and give a usable answer in at "
-        f"least {percent(USABLE_ENOUGH)} of the fits of every condition; of these the fewest doubtful situations, "
-        "then the lowest interval score (short intervals that cover; geometric mean over situations). 'For now' says "
-        "that fewer than half of the situations are beyond Monte Carlo error. "
-        "A situation is one condition x one term; the intercept is left out."
+def recommendation(evidence: Evidence, choice: Choice, counts: pd.DataFrame) -> list[Verdict]:
+    """Say which method to use, how sure that is and on what ground; or that there are too few replications, or none."""
+    if choice.few and choice.n:
+        return [Verdict("note", _too_few(evidence, choice), RULE)]
+    sure = [Verdict("note", words, CHOICE_RULE)] if (words := _sureness(choice)) else []
+    if choice.named is None:
+        return [Verdict("use", _closest(evidence, choice, counts), RULE), *sure]
+    ground_rule = (
+        "The laws, layouts and models of the study's file, against what each method says it assumes."
     )
-    kept = candidates(table, graded, usable, experiment)
-    if kept.empty:
-        return Verdict("use", _closest(graded, experiment), rule)
-    best = kept.iloc[0]
-    name, total = str(kept.index[0]), int(best["situations"])
-    worst = graded[graded["estimator"] == name].sort_values("coverage", kind="stable").iloc[0]
-    sentence = (
-        f"{_opening(best)} `{name}`: its {_promised(graded, experiment)} intervals fall short in none of "
-        f"{plural(total, 'situation')}; the lowest coverage is {percent(worst['coverage'], worst['mcse'])}."
-    )
-    alike = kept[
-        (kept["score"] <= best["score"] * (1 + SCORE_MARGIN)) & (kept[Grade.DOUBTFUL] == best[Grade.DOUBTFUL])
+    return [
+        Verdict("use", _named(evidence, choice, counts), RULE),
+        *sure,
+        Verdict("note", ground(evidence.experiment), ground_rule),
     ]
-    if len(others := [f"`{label}`" for label in alike.index[1:]]):
-        sentence += f" As good within {percent(SCORE_MARGIN)}: {several(others)}."
-    return Verdict("use", f"{sentence} {_sureness(best)}".strip(), rule)
 
 
-def _opening(best: pd.Series[Any]) -> str:
-    sure = best[Grade.HOLDS] + best[Grade.WIDE]
-    return "Use" if 2 * sure >= best["situations"] else "For now, use"
-
-
-def _sureness(best: pd.Series[Any]) -> str:
-    total = int(best["situations"])
-    sure = int(best[Grade.HOLDS] + best[Grade.WIDE])
-    if sure == total:
-        return "How sure: beyond Monte Carlo error everywhere."
-    doubtful = int(best[Grade.DOUBTFUL])
-    doubt = f", {doubtful} doubtful" if doubtful else ""
+def _too_few(evidence: Evidence, choice: Choice) -> str:
+    level = max((cell.model.level for cell in evidence.experiment.cells), key=lambda x: x * (1 - x))
+    needed = [int(np.ceil(level * (1.0 - level) / points**2 - 1e-9)) for points in (POINTS, 0.01)]
     return (
-        f"How sure: beyond Monte Carlo error in {sure} of {total}, likely in {total - sure - doubtful}{doubt}; "
-        "more replications would settle the rest."
+        f"Too few replications to recommend a method: with {plural(choice.n, 'data set')} in common a coverage of "
+        f"{percent(level)} has a Monte Carlo error of {100 * choice.error:.1f} percentage points; {needed[0]:,} data "
+        f"sets bring it to {100 * POINTS:g}, {needed[1]:,} to 1."
     )
 
 
-def _closest(graded: pd.DataFrame, experiment: Experiment) -> str:
-    counts = tally(graded)
-    counts["good"] = counts["situations"] - counts[Grade.FAILS] - counts[Grade.DOUBTFUL]
-    order = [e.label for e in experiment.estimators if e.label in counts.index]
-    first = counts.loc[order].sort_values(["good", "lowest"], ascending=False, kind="stable").iloc[0]
+def leaders(choice: Choice) -> list[str]:
+    """Return the methods in order among which the choice is open: one where it is settled."""
+    if choice.settled and choice.named is not None:
+        return [choice.named]
+    return [label for label in choice.contenders if label in choice.scores.index]
+
+
+def _named(evidence: Evidence, choice: Choice, counts: pd.DataFrame) -> str:
+    labels = leaders(choice)
+    total = plural(grades.count(counts, labels[0], "situations"), "situation")
+    promised = _promised(evidence)
+    if len(labels) == 1:
+        opening = f"Use `{labels[0]}`: its {promised} intervals are shown to fall short in none of {total}."
+    else:
+        names = several([f"`{label}`" for label in labels], 6)
+        which = "neither" if len(labels) == 2 else "none"
+        opening = (
+            f"Not settled between {names}: the {promised} intervals of {which} are shown to fall short in any of "
+            f"{total}."
+        )
+    facts = [_facts(evidence, counts, label, len(labels) == 1) for label in labels]
+    is_open = (counts.loc[labels, [Grade.LIKELY, Grade.DOUBTFUL]].to_numpy() > 0).any()
+    more = ["More replications would settle the open ones."] if is_open else []
+    return " ".join([opening, *facts, *more, *_alike(choice, labels)])
+
+
+def _facts(evidence: Evidence, counts: pd.DataFrame, label: str, alone: bool) -> str:
+    """Return a method's lowest coverage, what can't be excluded, and where its coverage is in order."""
+    row: Any = counts.loc[label]
+    total, holds, wide, likely, doubtful = (
+        int(row[name]) for name in ("situations", Grade.HOLDS, Grade.WIDE, Grade.LIKELY, Grade.DOUBTFUL)
+    )
+    parts = [f"in order beyond Monte Carlo error in {holds} of {total}"]
+    parts += [f"too wide in {wide}"] if wide else []
+    parts += [f"likely in order in {likely}"] if likely else []
+    parts += [f"doubtful in {doubtful}"] if doubtful else []
+    state = ", ".join(parts) if holds < total else "in order beyond Monte Carlo error everywhere"
+    whose = "Its lowest coverage is" if alone else f"`{label}`: lowest coverage"
+    bound = excluded_below(evidence.graded[evidence.graded["estimator"] == label])
+    return f"{whose} {_lowest(evidence, label)}, and {percent(bound)} can't be excluded; coverage is {state}."
+
+
+def _lowest(evidence: Evidence, label: str) -> str:
+    graded = evidence.graded
+    row = graded[graded["estimator"] == label].sort_values("coverage", kind="stable").iloc[0]
+    return percent(row["coverage"], row["error"])
+
+
+def _alike(choice: Choice, labels: Sequence[str]) -> list[str]:
+    scores = choice.scores
+    alike = (scores["ratio"] <= 1.0 + ALIKE) & (scores["suspect"] <= scores["suspect"].iloc[0])
+    close = scores[alike & ~scores.index.isin(labels)]
+    others = [f"`{label}` ({_more(close.loc[label])})" for label in close.index]
+    return [f"Nearly as good: {several(others)}."] if others else []
+
+
+def _more(row: pd.Series[Any]) -> str:
+    """Return by how much a score is higher, with its interval."""
+    ratio, low, high = (100.0 * (float(row[name]) - 1.0) for name in ("ratio", "low", "high"))
+    if ratio < 0:
+        ratio, low, high, than = -ratio, -high, -low, "lower"
+    else:
+        than = "higher"
+    if high - low < 0.005:
+        return f"score {ratio:.2f} % {than}"
+    suspect = int(row["suspect"])
+    doubt = f", coverage suspect in {plural(suspect, 'situation')}" if suspect else ""
+    return f"score {ratio:.1f} % {than}, 95 % interval {low:.1f} to {high:.1f}".replace("-0.0", "0.0") + doubt
+
+
+def _sureness(choice: Choice) -> str:
+    """Return how often resampled studies name which method, and how far the next one is."""
+    if not choice.shares or (choice.named is None and choice.nobody > SETTLED):
+        return ""
+    shown = [f"`{label}` in {_often(share)}" for label, share in choice.shares.items() if share >= 0.01]
+    none = [f"no method in {_often(choice.nobody)}"] if choice.nobody >= 0.01 else []
+    if choice.named is None:
+        opening = "Another draw might find one:"
+    else:
+        opening = "The choice is settled:" if choice.settled else "The choice isn't settled:"
+    words = f"{opening} {several(shown + none, 6)} of {RESAMPLES} resampled studies."
+    rest = [label for label in choice.scores.index if label != choice.named]
+    if rest and not (choice.settled and choice.scores.loc[rest[0], "ratio"] <= 1.0 + ALIKE):
+        words += f" Next to `{choice.named}` comes `{rest[0]}`: {_more(choice.scores.loc[rest[0]])}."
+    return words
+
+
+def _often(share: float) -> str:
+    return "all" if share == 1.0 else f"{100.0 * share:.0f} %" if share < 0.995 else "nearly all"
+
+
+def _closest(evidence: Evidence, choice: Choice, counts: pd.DataFrame) -> str:
+    """Return that no method is in order, and which has fewest faults."""
+    found = choice.faults
+    at_fault = found[["estimator", "cell", "term"]].drop_duplicates().groupby("estimator").size()
+    order = sorted(
+        counts.index,
+        key=lambda label: (
+            int(at_fault.get(label, 0)) / grades.count(counts, label, "situations"),
+            grades.count(counts, label, Grade.DOUBTFUL),
+            -float(np.nan_to_num(counts.loc[label, "lowest"])),
+            label,
+        ),
+    )
+    label, total = order[0], grades.count(counts, order[0], "situations")
+    own = found[found["estimator"] == label]
+    parts = [
+        f"{words} in {len(own[own['fault'] == fault])}"
+        for fault, words in _FAULTS.items()
+        if (own["fault"] == fault).any()
+    ]
+    low = counts.loc[label, "lowest"]
+    lowest = f"; its lowest coverage is {_lowest(evidence, label)}" if np.isfinite(low) else ""
     return (
-        f"No method keeps its promise everywhere. Closest is `{first.name}`: its "
-        f"{_promised(graded, experiment)} intervals hold in {int(first['good'])} "
-        f"of {plural(int(first['situations']), 'situation')}, "
-        f"the lowest coverage is {percent(float(first['lowest']))}."
+        f"No method keeps its promise everywhere. Closest is `{label}`, with {_promised(evidence)} intervals: of "
+        f"{plural(total, 'situation')} it {several(parts)}{lowest}."
     )
 
 
-def _promised(graded: pd.DataFrame, experiment: Experiment) -> str:
-    levels = {experiment.cells[cell].model.level for cell in graded["cell"].unique()}
+_FAULTS = {SHORT: "falls short", BIASED: "is biased", SILENT: "has no or too few usable answers"}
+
+
+def _promised(evidence: Evidence) -> str:
+    cells = evidence.experiment.cells
+    levels = {cells[cell].model.level for cell in evidence.graded["cell"].unique()}
     return " / ".join(f"{100 * level:g} %" for level in sorted(levels))
 
 
-def warnings(graded: pd.DataFrame, experiment: Experiment) -> Iterator[Verdict]:
-    """Name the worst failure of coverage in full, then every other method that fails somewhere."""
-    failing = graded[graded["grade"] == Grade.FAILS].sort_values("coverage", kind="stable")
-    if failing.empty:
-        return
-    counts = tally(graded)
-    row = failing.iloc[0]
-    level = experiment.cells[row["cell"]].model.level
-    name = row["estimator"]
-    sentence = (
-        f"Don't trust `{name}` for `{row['term']}`: with {condition(experiment.levels[row['cell']])} it covers "
-        f"{percent(row['coverage'], row['mcse'])} where {percent(level)} was promised; "
-        f"it falls short in {_share(counts, name)} situations."
-    )
-    rule = f"The lowest coverage among the situations graded 'fails'. {grades.RULE}"
-    yield Verdict("avoid", sentence, rule)
-    rest = [label for label in failing["estimator"].unique() if label != name]
-    if rest:
-        parts = [f"`{label}` ({_share(counts, label)})" for label in rest]
-        yield Verdict("avoid", f"Also too low somewhere: {several(parts, 8)} situations.", grades.RULE)
+def excluded_below(graded: pd.DataFrame) -> float:
+    """Return the coverage below which none is plausible: the lowest end of the 95 % Wilson intervals.
 
-
-def _share(counts: pd.DataFrame, label: str) -> str:
-    row: Any = counts.loc[label]
-    return f"{int(row[Grade.FAILS])} of {int(row['situations'])}"
-
-
-def bias_verdict(table: pd.DataFrame, experiment: Experiment) -> Iterator[Verdict]:
-    """Say which estimates are biased by a tenth of their standard error or more, beyond Monte Carlo error."""
-    terms = grades.fixed_terms(table)
-    rows = table[table["measure"].isin(["standardised_bias"]) & table["term"].isin(terms)]
-    rows = rows[np.isfinite(rows["value"]) & (rows["n"] > 1)]
-    rule = (
-        f"Biased: |bias| above {BIAS_SHARE:g} empirical standard errors and more than {BIAS_MCSES:g} "
-        "Monte Carlo errors away from 0."
-    )
-    far = rows[(rows["value"].abs() > BIAS_SHARE) & (rows["value"].abs() > BIAS_MCSES * rows["mcse"])]
-    if far.empty:
-        if len(rows):
-            yield Verdict("note", "No method is biased by more than a tenth of its standard error.", rule)
-        return
-    row = far.loc[far["value"].abs().idxmax()]
-    others = [f"`{label}`" for label in far["estimator"].unique() if label != row["estimator"]]
-    yield Verdict(
-        "avoid",
-        f"`{row['estimator']}` is biased for `{row['term']}` by {abs(row['value']):.1f} standard errors with "
-        f"{condition(experiment.levels[row['cell']])}."
-        + (f" Also biased somewhere: {several(others, 8)}." if others else ""),
-        rule,
-    )
-
-
-def failure_verdict(
-    table: pd.DataFrame, usable: pd.Series[float], experiment: Experiment
-) -> Iterator[Verdict]:
-    """Say which methods gave no usable answer, worst condition first."""
-    failing = (1.0 - usable)[usable < 1.0].sort_values(ascending=False)
-    rule = "Usable: status OK or BOUNDARY. Failed fits are kept, counted and can be replayed."
-    if failing.empty:
-        yield Verdict("note", "Every fit gave a usable answer.", rule)
-        return
-    parts: dict[str, str] = {}
-    for (cell, label), share in items_of(failing):
-        words = condition(experiment.levels[cell])
-        parts.setdefault(label, f"`{label}` in {_small_percent(share)} of fits with {words}")
-    yield Verdict("note", f"No usable answer: {several(list(parts.values()), 3)}.", rule)
-
-
-def _small_percent(share: float) -> str:
-    return percent(share) if share >= 0.1 else f"{100 * share:.2g} %"
+    The lowest of the true coverages lies below it with a chance of at most 2.5 %, however many there are.
+    """
+    low, _ = wilson(graded["coverage"], graded["n"])
+    return float(low.min())

@@ -7,7 +7,6 @@ import pytest
 
 from nestbench.estimators.estimates import FitStatus
 from nestbench.reports.comparing.contrasts import contrast_table, contrasts_of_cell
-from nestbench.reports.comparing.ranking import ranking
 from nestbench.sim.errors import InvalidInput
 from tests.reports.synthetic import estimates_of, school_study
 
@@ -103,16 +102,3 @@ def test_terms_only_one_method_answers_are_left_out() -> None:
 def test_an_unknown_reference_suggests() -> None:
     with pytest.raises(InvalidInput, match="Did you mean 'ols'"):
         contrast_table(school_study(reps=5), "olz")
-
-
-def test_ranking_says_who_cannot_be_told_from_the_best() -> None:
-    study = school_study(reps=400)
-    table = ranking(study.estimates(3), "resources", study.experiment.cells[3].truth, 0.95)
-    assert list(table["rank"]) == [1, 2, 3, 4, 5]
-    assert table["value"].is_monotonic_increasing
-    by = table.set_index("estimator")
-    assert by.loc["ols-cr1s-t", "best"]
-    assert by.loc["ols-cr2-satt", "best"]
-    assert not by.loc["ols", "best"]
-    with pytest.raises(InvalidInput, match="unknown loss 'rmse'"):
-        ranking(study.estimates(3), "resources", {"resources": 0.5}, 0.95, by="rmse")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,10 @@ def test_parts_can_not_be_seen(store: Store, monkeypatch: pytest.MonkeyPatch, pa
     assert len(whole[0].failures) > 2
     for first, second in zip((whole[0].table, *whole[1:]), (parts[0].table, *parts[1:]), strict=True):
         same(first, second)
-    assert parts[0].entries == whole[0].entries
+    assert list(parts[0].entries) == list(whole[0].entries)
+    for at, found in parts[0].entries.items():
+        assert replace(found, p=0.0) == replace(whole[0].entries[at], p=0.0)
+        assert found.p == pytest.approx(whole[0].entries[at].p, rel=1e-6, nan_ok=True)
     assert parts[0].remarks == whole[0].remarks
     assert parts[0].failures == whole[0].failures
     same(performance_table(store), whole[0].table)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from nestbench.experiments.results import Extent
+from nestbench.reports.comparing.shared import shared_of_run
 from nestbench.reports.exports.write import markdown
 from nestbench.reports.measures.performance import performance_table
 from nestbench.reports.page.cells import survey
@@ -95,10 +96,10 @@ def test_terminal_page_and_markdown_say_it_before_any_verdict() -> None:
     table = performance_table(study)
     stream = io.StringIO()
     print_summary(study, Console(file=stream, width=400), table)
-    page, text = render(study, survey(study), "run"), markdown(study, table, "")
+    page, text = render(study, survey(study), "run"), markdown(study, table, shared_of_run(study), "")
     for shown in (stream.getvalue(), page, text):
         assert "Unfinished: 1 of 6 conditions has all its data sets." in shown
-        first = verdicts(table, study.experiment)[0].sentence.split("`")[0]
+        first = verdicts(table, study.experiment, shared_of_run(study))[0].sentence.split("`")[0]
         assert shown.index("Unfinished: 1 of 6") < shown.index(first)
     assert '<th scope="row">stored</th><td>Unfinished' in page
     assert "unfinished, seed" in page

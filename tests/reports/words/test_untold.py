@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from nestbench.reports.comparing.shared import shared_of_run
 from nestbench.reports.measures.performance import performance_table
 from nestbench.reports.page.cells import survey
 from nestbench.reports.page.report import render
@@ -45,7 +46,9 @@ def test_no_measure_that_needs_a_truth_and_a_sentence_instead() -> None:
     assert sentence.startswith(
         "No coverage or bias of `Intercept`: its true value changes from data set to data set"
     )
-    assert sentence in [verdict.sentence for verdict in verdicts(table, results.experiment)]
+    assert sentence in [
+        verdict.sentence for verdict in verdicts(table, results.experiment, shared_of_run(results))
+    ]
     rows = dict(estimands(results.experiment, table)[1])
     assert rows["Intercept"].startswith("none: its true value changes")
     page = render(results, survey(results), "run")

@@ -10,7 +10,9 @@ from rich.console import Console
 
 from nestbench.estimators.estimates import FitStatus
 from nestbench.reports.comparing.grades import Grade, band, fixed_terms, grade
+from nestbench.reports.comparing.shared import shared_of_run
 from nestbench.reports.measures.performance import performance_table
+from nestbench.reports.words.sentence import Verdict
 from nestbench.reports.words.summary import print_summary
 from nestbench.reports.words.verdict import verdicts
 from tests.reports.synthetic import FakeResults, estimates_of, school_study
@@ -23,7 +25,11 @@ def study() -> FakeResults:
 
 @pytest.fixture(scope="module")
 def sentences(study: FakeResults) -> list[str]:
-    return [v.sentence for v in verdicts(performance_table(study), study.experiment)]
+    return [v.sentence for v in verdicts_of(study)]
+
+
+def verdicts_of(study: FakeResults) -> list[Verdict]:
+    return verdicts(performance_table(study), study.experiment, shared_of_run(study))
 
 
 @pytest.mark.parametrize(
@@ -49,16 +55,20 @@ def test_band_is_bradleys() -> None:
 
 
 def test_recommends_a_method_that_fails_nowhere(sentences: list[str]) -> None:
-    assert sentences[0].startswith("For now, use `ols-cr")
-    assert "none of 18 situations" in sentences[0]
-    assert "How sure:" in sentences[0]
+    assert sentences[0].startswith(
+        "Not settled between `ols-cr1s-t` and `ols-cr2-satt`: the 95 % intervals of neither"
+    )
+    assert "in any of 18 situations" in sentences[0]
+    assert "More replications would settle the open ones." in sentences[0]
+    assert sentences[1].startswith("The choice isn't settled: `ols-cr1s-t` in ")
+    assert sentences[2].startswith("This holds under the law that was simulated")
 
 
 def test_many_replications_take_the_reservation_away() -> None:
     study = school_study(reps=6000, schools=(10,), icc=(0.2,))
-    first = verdicts(performance_table(study), study.experiment)[0].sentence
+    first = verdicts_of(study)[0].sentence
     assert first.startswith("Use `ols-cr")
-    assert "beyond Monte Carlo error" in first
+    assert "coverage is in order beyond Monte Carlo error everywhere." in first
 
 
 def test_names_the_worst_failure_with_its_numbers(study: FakeResults, sentences: list[str]) -> None:
@@ -67,11 +77,9 @@ def test_names_the_worst_failure_with_its_numbers(study: FakeResults, sentences:
         (table["measure"] == "coverage") & (table["term"] == "resources") & (table["estimator"] == "ols")
     ]
     worst = rows.loc[rows["value"].idxmin()]
-    assert sentences[1].startswith("Don't trust `ols` for `resources`: with ")
-    assert (
-        f"{worst['layout.schools']} schools and ICC 0.2 it covers {100 * worst.value:.0f} %" in sentences[1]
-    )
-    assert f"(MCSE {100 * worst.mcse:.1f}) where 95 % was promised" in sentences[1]
+    found = next(s for s in sentences if s.startswith("Don't trust `ols` for `resources`: with "))
+    assert f"{worst['layout.schools']} schools and ICC 0.2 it covers {100 * worst.value:.0f} %" in found
+    assert f"(MCSE {100 * worst.mcse:.1f}), where 95 % was promised" in found
 
 
 def test_failures_are_named_where_they_are_worst(sentences: list[str]) -> None:
@@ -81,12 +89,12 @@ def test_failures_are_named_where_they_are_worst(sentences: list[str]) -> None:
 def test_a_method_that_often_fails_is_not_recommended(study: FakeResults) -> None:
     for cell in study.cells:
         assert (cell["mixedlm"].status > FitStatus.BOUNDARY).mean() > 0.02
-    first = verdicts(performance_table(study), study.experiment)[0]
+    first = verdicts_of(study)[0]
     assert "mixedlm" not in first.sentence
 
 
 def test_every_verdict_states_its_rule(study: FakeResults) -> None:
-    for verdict in verdicts(performance_table(study), study.experiment):
+    for verdict in verdicts_of(study):
         assert len(verdict.rule) > 20
         assert verdict.kind in {"use", "avoid", "note"}
 
@@ -94,7 +102,7 @@ def test_every_verdict_states_its_rule(study: FakeResults) -> None:
 def test_no_method_good_everywhere_names_the_closest() -> None:
     study = school_study(reps=300)
     only = [{"ols": cell["ols"], "ols-cr1s-z": cell["ols-cr1s-z"]} for cell in study.cells]
-    found = verdicts(performance_table(FakeResults(study.experiment, only)), study.experiment)
+    found = verdicts_of(FakeResults(study.experiment, only))
     assert found[0].sentence.startswith("No method keeps its promise everywhere. Closest is `ols`")
 
 
@@ -102,10 +110,7 @@ def test_bias_is_named_when_it_is_large() -> None:
     study = school_study(reps=300, schools=(6,), icc=(0.2,))
     biased = study.cells[0]["ols"]
     shifted = estimates_of(biased.estimate + 3 * biased.std_error, biased.std_error, biased.terms)
-    found = verdicts(
-        performance_table(FakeResults(study.experiment, [{**study.cells[0], "ols": shifted}])),
-        study.experiment,
-    )
+    found = verdicts_of(FakeResults(study.experiment, [{**study.cells[0], "ols": shifted}]))
     assert any(v.sentence.startswith("`ols` is biased for ") for v in found)
 
 
@@ -114,7 +119,7 @@ def test_no_intervals_is_said() -> None:
     old = study.cells[0]["ols"]
     for name in ("lower", "upper"):
         getattr(old, name)[:] = np.nan
-    found = verdicts(performance_table(FakeResults(study.experiment, [{"ols": old}])), study.experiment)
+    found = verdicts_of(FakeResults(study.experiment, [{"ols": old}]))
     assert found[0].sentence.startswith("There is nothing to judge yet")
 
 
@@ -130,7 +135,7 @@ def test_summary_fits_the_terminal(study: FakeResults, width: int) -> None:
     assert max(map(len, lines)) <= width
     text = " ".join(stream.getvalue().split())
     assert "Which method survives few schools?" in text
-    assert "+ For now, use ols-cr" in text
+    assert "+ Not settled between ols-cr" in text
     assert "ms/fit" in text
 
 

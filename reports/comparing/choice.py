@@ -1,0 +1,357 @@
+"""Which method a study speaks for, and how sure the choice is: resampled studies name one each.
+
+The rule. A method is *in order* if in every situation (condition x fixed effect) it answers at least 95 % of the data
+sets with intervals of finite width, isn't shown to fall short of its coverage (`grades.RULE`) and isn't shown to be
+biased (`biases.RULE`). These two are claims against a method, so they are held over all situations; the choice is
+more careful: of the methods in order those come first whose coverage is below the band in fewest situations by a test
+of its own (*suspect*), and of these the lowest score is named: the geometric mean over situations of the mean interval
+score, capped, on the data sets that all methods have in common (`shared`). The interval score is the width plus a
+penalty for misses, so intervals that are too wide lose by their width; it is nearly flat about the right coverage, so
+coverage has to be looked at by itself.
+
+The choice's own uncertainty. Data sets are drawn again with replacement, the same ones for all methods and for all
+conditions of one law, and the rule is applied to each of `RESAMPLES` such studies. Scores are those of the drawn data
+sets. The tests are made of coverage and bias as the drawn data sets move them. But a study's own coverages have Monte
+Carlo error already and drawing adds as much again, so that the furthest of many would be exaggerated twice over; hence
+they are first taken back to what they say about the truth: a coverage z errors away from its level (a bias from 0)
+counts as ``max(z - 1 / z, 0)`` away, the positive-part estimator of James & Stein (1961) for one normal mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import special
+from threadpoolctl import threadpool_limits
+
+from nestbench.experiments.experiment import Experiment
+from nestbench.reports.comparing import biases as bias_rule
+from nestbench.reports.comparing import grades, holm
+from nestbench.reports.comparing.biases import biases
+from nestbench.reports.comparing.grades import USABLE_ENOUGH, Grade
+from nestbench.reports.comparing.ranking import TINY
+from nestbench.reports.comparing.shared import Shared
+from nestbench.reports.measures.draws import Bools
+from nestbench.sim.batch import Floats
+from nestbench.sim.streams import StreamSource
+
+RESAMPLES = 500
+SETTLED = 0.95
+"""Share of resampled studies from which on a choice counts as settled."""
+POINTS = 0.02
+"""Monte Carlo error of a coverage above which no method is recommended."""
+TIE = 1e-9
+
+Situation = tuple[int, str]
+"""Cell and term."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a choice rests on.
+
+    Attributes
+    ----------
+    experiment : Experiment
+    graded, places, biased : DataFrame
+        `grades.situations`, `grades.asked`, `biases`.
+    usable : Series
+        `grades.usable_shares`.
+    shared : dict
+        Methods on equal data by situation.
+    limit : float
+        `grades.limit_of`.
+    """
+
+    experiment: Experiment
+    graded: pd.DataFrame
+    places: pd.DataFrame
+    biased: pd.DataFrame
+    usable: pd.Series[float]
+    shared: Mapping[Situation, Shared]
+    limit: float
+
+    @property
+    def situations(self) -> list[Situation]:
+        """All situations, in order."""
+        found = self.places[["cell", "term"]].drop_duplicates()
+        return [(int(cell), str(term)) for cell, term in zip(found["cell"], found["term"], strict=True)]
+
+
+def evidence_of(table: pd.DataFrame, experiment: Experiment, shared: Sequence[Sequence[Shared]]) -> Evidence:
+    """Return what a choice rests on from the performance table and `shared_of_run`."""
+    return Evidence(
+        experiment=experiment,
+        graded=grades.situations(table, experiment),
+        places=grades.asked(table),
+        biased=biases(table),
+        usable=grades.usable_shares(table),
+        shared={(i, one.term): one for i, cell in enumerate(shared) for one in cell},
+        limit=grades.limit_of(table, experiment),
+    )
+
+
+SILENT, SHORT, BIASED = "no answer", "falls short", "biased"
+
+
+def faults(evidence: Evidence) -> pd.DataFrame:
+    """Return what keeps methods from being in order: rows of ``estimator, cell, term, fault``.
+
+    `SILENT` is an answer to fewer than 95 % of the data sets, or endless intervals in more than 5 % of them, or none
+    because the method hasn't been run in a condition.
+    """
+    keys = ["estimator", "cell", "term"]
+    short = evidence.graded.loc[evidence.graded["grade"] == Grade.FAILS, keys].assign(fault=SHORT)
+    biased = evidence.biased.loc[evidence.biased["biased"], keys].assign(fault=BIASED)
+    labels = list(dict.fromkeys(evidence.places["estimator"]))
+    silent = pd.DataFrame(
+        [
+            (label, cell, term, SILENT)
+            for cell, term in evidence.situations
+            for label in labels
+            if not _answers(evidence, label, (cell, term))
+        ],
+        columns=[*keys, "fault"],
+    )
+    parts = [part for part in (silent, short, biased) if len(part)]
+    return pd.concat(parts, ignore_index=True) if parts else silent
+
+
+def _answers(evidence: Evidence, label: str, place: Situation) -> bool:
+    found = evidence.shared.get(place)
+    if found is None or label not in found.labels:
+        return False
+    usable = float(evidence.usable.get((place[0], label), 0.0))
+    return usable >= USABLE_ENOUGH and found.endless[found.labels.index(label)] <= 1.0 - USABLE_ENOUGH
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The method a study speaks for, and the methods that resampled studies speak for.
+
+    Attributes
+    ----------
+    named : str or None
+        The method; None where none is in order.
+    faults : DataFrame
+        `faults`.
+    scores : DataFrame
+        Methods in order by label, best first: ``suspect`` situations, ``ratio`` of the score to the first's, and
+        ``low, high``, its 95 % interval over resampled studies.
+    shares : dict
+        Share of resampled studies that name a method, most often first.
+    nobody : float
+        Share of resampled studies in which no method is in order.
+    n : int
+        Data sets in common in the situation that has fewest of them.
+    error : float
+        Largest Monte Carlo error over situations of a coverage that is at its level, for the data sets in common.
+    """
+
+    named: str | None
+    faults: pd.DataFrame
+    scores: pd.DataFrame
+    shares: Mapping[str, float]
+    nobody: float
+    n: int
+    error: float
+
+    @property
+    def few(self) -> bool:
+        """Whether there are too few replications to name a method."""
+        return self.error > POINTS
+
+    @property
+    def settled(self) -> bool:
+        """Whether nearly all resampled studies that name a method name this one."""
+        return self.named is not None and self.shares.get(self.named, 0.0) >= SETTLED * (1.0 - self.nobody)
+
+    @property
+    def contenders(self) -> list[str]:
+        """The method and the most often named others, until they make up `SETTLED` of the resampled studies."""
+        found = [self.named] if self.named is not None else []
+        while (rest := [label for label in self.shares if label not in found]) and (
+            sum(self.shares.get(label, 0.0) for label in found) < SETTLED * (1.0 - self.nobody)
+        ):
+            found.append(rest[0])
+        return found
+
+
+def choose(evidence: Evidence, resamples: int = RESAMPLES) -> Choice:
+    """Return the choice of a study and its uncertainty."""
+    found = faults(evidence)
+    silent = set(found.loc[found["fault"] == SILENT, "estimator"])
+    able = sorted(set(evidence.places["estimator"]) - silent)
+    excluded = set(found["estimator"])
+    n, error = _errors(evidence)
+    if not able:
+        return Choice(None, found, pd.DataFrame(columns=list(SCORES)), {}, 1.0, n, error)
+    own, again = own_study(evidence, able), resampled(evidence, able, resamples)
+    order = sorted(
+        (m for m in range(len(able)) if able[m] not in excluded), key=lambda m: (own.key[0, m], able[m])
+    )
+    shares, nobody = _shares(able, np.where(again.out, np.inf, again.key))
+    scores = _scores(able, order, own, again)
+    return Choice(able[order[0]] if order else None, found, scores, shares, nobody, n, error)
+
+
+def _errors(evidence: Evidence) -> tuple[int, float]:
+    """Return the least number of data sets in common, and the largest error of a coverage at its level."""
+    ns = {
+        place: one.n for place, one in evidence.shared.items() if one.labels and place in evidence.situations
+    }
+    levels = {cell: evidence.experiment.cells[cell].model.level for cell, _ in ns}
+    errors = [np.sqrt(levels[cell] * (1.0 - levels[cell]) / max(n, 1)) for (cell, _), n in ns.items()]
+    return min(ns.values(), default=0), float(max(errors, default=np.inf))
+
+
+def _shares(able: Sequence[str], drawn: Floats) -> tuple[dict[str, float], float]:
+    lowest = drawn.min(axis=1)
+    there = np.isfinite(lowest)
+    with np.errstate(invalid="ignore"):
+        first = (drawn - lowest[:, None] <= TIE) & there[:, None]
+    shares = {label: float(share) for label, share in zip(able, first.mean(axis=0), strict=True) if share > 0}
+    ordered = sorted(shares, key=lambda label: (-shares[label], label))
+    return {label: shares[label] for label in ordered}, float(1.0 - there.mean())
+
+
+SCORES = ("suspect", "ratio", "low", "high")
+
+
+def _scores(able: Sequence[str], order: Sequence[int], own: Studies, again: Studies) -> pd.DataFrame:
+    if not order:
+        return pd.DataFrame(columns=list(SCORES))
+    first = order[0]
+    low, high = np.exp(np.quantile(again.score[:, order] - again.score[:, [first]], (0.025, 0.975), axis=0))
+    ratio, suspect = np.exp(own.score[0, order] - own.score[0, first]), own.suspect[0, order].astype(int)
+    columns = dict(zip(SCORES, (suspect, ratio, low, high), strict=True))
+    return pd.DataFrame(columns, index=[able[m] for m in order])
+
+
+@dataclass(frozen=True, slots=True)
+class Studies:
+    """B studies of m methods: log scores [B, m], suspect situations [B, m], whether shown not to be in order [B, m]."""
+
+    score: Floats
+    suspect: Floats
+    out: Bools
+
+    @property
+    def key(self) -> Floats:
+        """What methods are ordered by: suspect situations, then score."""
+        return 1e4 * self.suspect + self.score
+
+
+def own_study(evidence: Evidence, able: Sequence[str]) -> Studies:
+    """Return the study itself, B = 1; `out` is left to `faults`."""
+    score, suspect = np.zeros((2, 1, len(able)))
+    tests = _Tests.of(evidence)
+    for place in evidence.situations:
+        one = evidence.shared[place]
+        chosen = [one.labels.index(label) for label in able]
+        score += np.log(np.maximum(one.scores[:, chosen].sum(axis=0) / one.n, TINY))
+        suspect += tests.below(place, able) <= holm.ALPHA
+    return Studies(score / len(evidence.situations), suspect, np.zeros(score.shape, dtype=bool))
+
+
+def resampled(evidence: Evidence, able: Sequence[str], resamples: int) -> Studies:
+    """Return resampled studies of methods that answer everything."""
+    shape = (resamples, len(able))
+    score, suspect, out = np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=bool)
+    tests = _Tests.of(evidence)
+    weights: dict[tuple[str, int], Floats] = {}
+    with threadpool_limits(1, "blas"):  # the products are small: threads cost more than they do
+        for place in evidence.situations:
+            one = evidence.shared[place]
+            key = (evidence.experiment.cells[place[0]].law_key, len(one.counts))
+            if key not in weights:
+                weights[key] = draw_lots(evidence.experiment.seed, *key, resamples)
+            again = _Drawn.of(one, [one.labels.index(label) for label in able], weights[key])
+            score += np.log(np.maximum(again.scores, TINY))
+            below = tests.below_again(place, able, again.coverage_moves)
+            suspect += below <= holm.ALPHA
+            out |= (below <= evidence.limit) | tests.biased_again(place, able, again.bias_moves, one.n)
+    return Studies(score / len(evidence.situations), suspect, out)
+
+
+def draw_lots(seed: int, law_key: str, lots: int, resamples: int) -> Floats:
+    """Return how often each lot is drawn in each resampled study [B, L]: multinomial, equal for all cells of a law."""
+    rng = StreamSource(seed, law_key).new(0, "resampling")
+    drawn = rng.integers(lots, size=(resamples, lots)) + lots * np.arange(resamples)[:, None]
+    return np.bincount(drawn.ravel(), minlength=resamples * lots).reshape(resamples, lots).astype(np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """Resampled means [B, m]: scores, and by how much coverage and bias (in SDs) moved."""
+
+    scores: Floats
+    coverage_moves: Floats
+    bias_moves: Floats
+
+    @staticmethod
+    def of(one: Shared, chosen: Sequence[int], weights: Floats) -> _Drawn:
+        m = len(chosen)
+        sums = np.concatenate(
+            [one.counts[:, None], *(x[:, chosen] for x in (one.hits, one.scores, one.errors))], axis=1
+        )
+        own, again = sums.sum(axis=0), weights @ sums
+        again = again[:, 1:] / np.maximum(again[:, :1], 1.0)
+        moves = again - own[1:] / own[0]
+        spread = np.maximum(one.spread[list(chosen)], TINY)
+        return _Drawn(again[:, m : 2 * m], moves[:, :m], moves[:, 2 * m :] / spread)
+
+
+def shrunk(z: Floats) -> Floats:
+    """Return z with its size taken back to ``max(|z| - 1 / |z|, 0)``."""
+    size = np.abs(z)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.sign(z) * np.where(size > 1.0, size - 1.0 / size, 0.0))
+
+
+@dataclass(frozen=True, slots=True)
+class _Tests:
+    """What the tests of every situation are made of: (coverage, n) and (bias in SDs, its p) by cell, term, method."""
+
+    levels: Sequence[float]
+    coverage: Mapping[tuple[int, str, str], tuple[float, int]]
+    bias: Mapping[tuple[int, str, str], tuple[float, float]]
+    bias_limit: float
+
+    @staticmethod
+    def of(evidence: Evidence) -> _Tests:
+        graded, biased = evidence.graded, evidence.biased
+        keys = [list(zip(f["cell"], f["term"], f["estimator"], strict=True)) for f in (graded, biased)]
+        return _Tests(
+            [cell.model.level for cell in evidence.experiment.cells],
+            dict(zip(keys[0], zip(graded["coverage"], graded["n"], strict=True), strict=True)),
+            dict(zip(keys[1], zip(biased["value"], biased["p"], strict=True), strict=True)),
+            float(-special.ndtri(holm.limit(biased["p"]) / 2.0)),
+        )
+
+    def _coverage(self, place: Situation, able: Sequence[str]) -> tuple[Floats, Floats]:
+        shares, ns = np.array([self.coverage[(*place, label)] for label in able], dtype=np.float64).T
+        return shares, ns
+
+    def below(self, place: Situation, able: Sequence[str]) -> Floats:
+        """Return two-sided p-values of coverages below the band [m]."""
+        shares, ns = self._coverage(place, able)
+        return np.minimum(1.0, 2.0 * grades.below_p(shares, ns, grades.band(self.levels[place[0]])[0]))
+
+    def below_again(self, place: Situation, able: Sequence[str], moves: Floats) -> Floats:
+        """Return `below` of resampled coverages [B, m], moved by `moves`."""
+        shares, ns = self._coverage(place, able)
+        level = self.levels[place[0]]
+        error = np.sqrt(level * (1.0 - level) / ns)
+        again = np.clip(level + error * shrunk((shares - level) / error) + moves, 0.0, 1.0)
+        return np.minimum(1.0, 2.0 * grades.below_p(again, ns, grades.band(level)[0]))
+
+    def biased_again(self, place: Situation, able: Sequence[str], moves: Floats, n: int) -> Bools:
+        """Return where resampled estimates are shown to be biased [B, m]; `moves` in SDs."""
+        values, p = np.array([self.bias.get((*place, label), (0.0, 1.0)) for label in able]).T
+        z = np.sign(values) * shrunk(-special.ndtri(p / 2.0))
+        again = np.abs(z + moves * np.sqrt(n))
+        return np.asarray((again >= self.bias_limit) & (np.abs(values + moves) > bias_rule.SHARE))

@@ -1,0 +1,240 @@
+"""Methods of one condition on equal data: the data sets that all of them can answer, summed in lots.
+
+Means over different data sets are no comparison, so every comparison of scores starts here. A method counts that
+answers at least `USABLE_ENOUGH` of a condition's data sets for a term; the others are named with what they have. What
+is kept of the data sets that remain are sums over lots, replication r in lot r mod `LOTS`: data sets are independent,
+so lots are too, and resampling lots resamples data sets (one by one up to `LOTS` of them). Sums of lots don't grow
+with a run and are read part by part.
+
+The interval score of one data set may be anything up to infinity. A mean over data sets is then that of a single
+interval, so scores count up to a cap: the score of an interval of the usual width that misses by half its width,
+``width (1 + 1 / alpha)``. The usual width is that of the method in the middle, by their geometric means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nestbench.experiments.results import Results
+from nestbench.reports.cellwise import over_cells
+from nestbench.reports.comparing.grades import USABLE_ENOUGH
+from nestbench.reports.measures import statistics as st
+from nestbench.reports.measures.cell_rows import Whole
+from nestbench.reports.measures.draws import Bools, Draws
+from nestbench.reports.measures.in_parts import pieces_of
+from nestbench.sim.batch import Floats, Ints
+
+LOTS = 500
+LEAST = 30
+"""Data sets in common below which methods are not compared."""
+ENDS = frozenset({"lower", "upper"})
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Methods of one condition and term on the data sets all of them answer.
+
+    Attributes
+    ----------
+    term : str
+    labels : tuple of str
+        The M methods compared.
+    left_out : dict
+        Methods that answer too few data sets: (answered, of how many).
+    n : int
+        Data sets in common.
+    cap : float
+        What a score counts at most.
+    counts : float64 [L]
+        Data sets by lot.
+    hits, scores, errors : float64 [L, M]
+        Sums by lot: intervals that cover, capped interval scores, errors t - th.
+    spread : float64 [M]
+        SD of the errors.
+    mean_score : float64 [M]
+        Mean of the scores without the cap; may be infinite.
+    endless : float64 [M]
+        Share of intervals of infinite width.
+    """
+
+    term: str
+    labels: tuple[str, ...]
+    left_out: Mapping[str, tuple[int, int]]
+    n: int
+    cap: float
+    counts: Floats
+    hits: Floats
+    scores: Floats
+    errors: Floats
+    spread: Floats
+    mean_score: Floats
+    endless: Floats
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are `LEAST` data sets in common."""
+        return self.n >= LEAST
+
+
+def shared_of_run(results: Results, workers: int | None = None) -> list[list[Shared]]:
+    """Return `shared_of_cell` of every cell; `workers` as in `over_cells`."""
+    return list(over_cells(results, shared_of_cell, workers))
+
+
+def shared_of_cell(results: Results, index: int) -> list[Shared]:
+    """Return the methods of one cell on equal data, term by term."""
+    return shared_of_pieces(pieces_of(results, index))
+
+
+def shared_of_pieces(pieces: Sequence[Whole]) -> list[Shared]:
+    """Return `shared_of_cell` from the pieces of the cell: terms with a known truth, in order."""
+    factor = 1.0 + 1.0 / (1.0 - pieces[0].level)
+    sums = {}
+    for term, known in _surveyed(pieces).items():
+        kept, rest, width = _chosen(known)
+        sums[term] = _Sums(term, kept, rest, factor * width)
+    for piece in pieces:
+        _read(piece, sums)
+    return [one.found() for one in sums.values()]
+
+
+def _read(piece: Whole, sums: Mapping[str, _Sums]) -> None:
+    """Add a part's data sets; every method is looked at twice: what it answers, then its numbers."""
+    answers = {term: np.zeros(0, dtype=np.int64) for term in sums}
+    for label in piece.labels:
+        for draws in piece.draws(label, ENDS):
+            for term in draws.terms:
+                if term in sums and label in sums[term].labels:
+                    answers[term] = _counted(answers[term], draws.replications)
+    common = {term: found == len(sums[term].labels) for term, found in answers.items()}
+    for label in piece.labels:
+        for draws in piece.draws(label, ENDS):
+            for k, term in enumerate(draws.terms):
+                if term in sums and label in sums[term].labels and draws.n:
+                    sums[term].add(label, draws, k, common[term])
+    for term, there in common.items():
+        sums[term].counts += _by_lot(np.flatnonzero(there), None)
+
+
+def _counted(counts: Ints, numbers: Ints) -> Ints:
+    size = int(numbers.max(initial=-1)) + 1
+    found = np.zeros(max(size, len(counts)), dtype=np.int64)
+    found[: len(counts)] = counts
+    found[numbers] += 1
+    return found
+
+
+@dataclass(slots=True)
+class _Known:
+    """A method's data sets: fitted, answered for a term, of these with a width that is neither 0 nor endless."""
+
+    fitted: int = 0
+    answered: int = 0
+    regular: int = 0
+    logs: float = 0.0
+
+    @property
+    def width(self) -> float:
+        """Geometric mean of the regular widths, if they are most of all; else infinite."""
+        return float(np.exp(self.logs / self.regular)) if 2 * self.regular > self.answered else np.inf
+
+
+def _surveyed(pieces: Sequence[Whole]) -> dict[str, dict[str, _Known]]:
+    """Return by term, then method, how many data sets there are; of every method with fits, answers or not."""
+    found: dict[str, dict[str, _Known]] = {}
+    fitted: dict[str, int] = {}
+    for piece in pieces:
+        for label in piece.labels:
+            fitted[label] = fitted.get(label, 0) + piece.attempted(label)
+            for draws in piece.draws(label, ENDS):
+                for k in _known_terms(draws):
+                    known = found.setdefault(draws.terms[k], {}).setdefault(label, _Known())
+                    known.answered += draws.n
+                    width = draws.once(st.width)[k]
+                    regular = width[(width > 0.0) & (width < np.inf)]
+                    known.regular += len(regular)
+                    known.logs += float(np.log(regular).sum())
+    alone = all(term == "Intercept" for term in found)
+    kept = {term: known for term, known in found.items() if alone or term != "Intercept"}
+    for methods in kept.values():
+        for label, n in fitted.items():
+            methods.setdefault(label, _Known()).fitted = n
+    return kept
+
+
+def _known_terms(draws: Draws) -> Iterable[int]:
+    return (int(k) for k in np.flatnonzero(np.isfinite(draws.truth).all(axis=1)))
+
+
+def _chosen(known: Mapping[str, _Known]) -> tuple[tuple[str, ...], dict[str, tuple[int, int]], float]:
+    """Return the methods with enough answers, those without, and the usual width."""
+    most = max(one.fitted for one in known.values())
+    kept = tuple(label for label, one in known.items() if one.answered >= USABLE_ENOUGH * most)
+    rest = {label: (one.answered, most) for label, one in known.items() if label not in kept}
+    return kept, rest, usual_width([known[label].width for label in kept])
+
+
+def usual_width(widths: Sequence[float]) -> float:
+    """Return the middle one of the methods' widths (the upper middle), endless and 0 ones apart.
+
+    The middle, so that neither a method of zero width nor one of absurd width sets the scale.
+    """
+    usual = sorted(width for width in widths if 0.0 < width < np.inf)
+    return usual[len(usual) // 2] if usual else 1.0
+
+
+@dataclass(slots=True)
+class _Sums:
+    """Sums over the data sets in common, part by part."""
+
+    term: str
+    labels: tuple[str, ...]
+    left_out: Mapping[str, tuple[int, int]]
+    cap: float
+    counts: Floats = field(default_factory=lambda: np.zeros(LOTS))
+    rows: Floats = field(init=False)
+    wholes: Floats = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rows = np.zeros((3, LOTS, len(self.labels)))
+        self.wholes = np.zeros((3, len(self.labels)))
+
+    def add(self, label: str, draws: Draws, k: int, common: Bools) -> None:
+        """Add a method's numbers on the data sets in common; `k` is the term's row of the draws."""
+        m, keep = self.labels.index(label), common[draws.replications]
+        lots = draws.replications[keep]
+        values = (draws.once(f)[k][keep] for f in (st.covers, st.interval_score, st.error, st.width))
+        hits, score, error, width = (np.asarray(v, dtype=np.float64) for v in values)
+        for row, one in zip(self.rows, (hits, np.minimum(score, self.cap), error), strict=True):
+            row[:, m] += _by_lot(lots, one)
+        self.wholes[:, m] += np.array([score.sum(), np.isinf(width).sum(), (error**2).sum()])
+
+    def found(self) -> Shared:
+        n = int(self.counts.sum())
+        there = self.counts > 0
+        hits, scores, errors = self.rows[:, there]
+        with np.errstate(all="ignore"):
+            mean_score, endless, square = self.wholes / n
+            bias = errors.sum(axis=0) / n
+            spread = np.sqrt(np.maximum(square - bias**2, 0.0) * n / (n - 1.0))
+        return Shared(
+            term=self.term,
+            labels=self.labels,
+            left_out=self.left_out,
+            n=n,
+            cap=self.cap,
+            counts=self.counts[there],
+            hits=hits,
+            scores=scores,
+            errors=errors,
+            spread=spread,
+            mean_score=mean_score,
+            endless=endless,
+        )
+
+
+def _by_lot(numbers: Ints, values: Floats | None) -> Floats:
+    return np.bincount(numbers % LOTS, weights=values, minlength=LOTS).astype(np.float64)

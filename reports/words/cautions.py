@@ -1,0 +1,191 @@
+"""What not to trust: coverage that falls short or is too wide, bias, fits without an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nestbench.experiments.experiment import Experiment
+from nestbench.reports.comparing import biases as bias_rule
+from nestbench.reports.comparing import grades
+from nestbench.reports.comparing.choice import Evidence
+from nestbench.reports.comparing.grades import USABLE_ENOUGH, Grade
+from nestbench.reports.frames import items_of
+from nestbench.reports.words.sentence import Verdict
+from nestbench.reports.words.wording import condition, percent, plural, rounded, several
+
+
+def coverage_words(row: Any) -> str:
+    """Return a situation's coverage with its error; where many fits are unusable, what is left if they are misses."""
+    words = percent(float(row["coverage"]), float(row["error"]))
+    if row["partial"]:
+        words += f" of the usable fits, {percent(float(row['bound']))} if the others count as misses"
+    return words
+
+
+def shortfalls(evidence: Evidence, counts: pd.DataFrame) -> Iterator[Verdict]:
+    """Name the worst failure of coverage in full, then every other method that fails somewhere."""
+    graded, experiment = evidence.graded, evidence.experiment
+    failing = graded[graded["grade"] == Grade.FAILS].sort_values(["coverage", "estimator"], kind="stable")
+    if failing.empty:
+        return
+    row = failing.iloc[0]
+    level, name = experiment.cells[row["cell"]].model.level, row["estimator"]
+    sentence = (
+        f"Don't trust `{name}` for `{row['term']}`: with {condition(experiment.levels[row['cell']])} it covers "
+        f"{coverage_words(row)}, where {percent(level)} was promised; it falls short in {_share(counts, name)}."
+    )
+    yield Verdict(
+        "avoid", sentence, f"The lowest coverage among the situations graded 'fails'. {grades.RULE}"
+    )
+    rest = [label for label in failing["estimator"].unique() if label != name]
+    if rest:
+        order = sorted(rest, key=lambda label: (-grades.count(counts, label, Grade.FAILS), label))
+        parts = [f"`{label}` ({_share(counts, label)})" for label in order]
+        yield Verdict("avoid", f"Also too low somewhere: {several(parts, 8)}.", grades.RULE)
+
+
+def _share(counts: pd.DataFrame, label: str) -> str:
+    row: Any = counts.loc[label]
+    silent = f", no answer in {int(row['none'])}" if row["none"] else ""
+    return f"{int(row[Grade.FAILS])} of {plural(int(row['situations']), 'situation')}{silent}"
+
+
+def too_wide(evidence: Evidence, counts: pd.DataFrame) -> Iterator[Verdict]:
+    """Name methods whose intervals are too wide beyond Monte Carlo error, or endless."""
+    graded, experiment = evidence.graded, evidence.experiment
+    wide = graded[graded["grade"] == Grade.WIDE].sort_values("coverage", ascending=False, kind="stable")
+    parts = []
+    for label in sorted(wide["estimator"].unique()):
+        row = wide[wide["estimator"] == label].iloc[0]
+        where = condition(experiment.levels[row["cell"]])
+        parts.append(
+            f"`{label}` in {grades.count(counts, label, Grade.WIDE)} of "
+            f"{plural(int(counts.loc[label, 'situations']), 'situation')} "
+            f"(up to {percent(row['coverage'], row['error'])}: `{row['term']}` with {where})"
+        )
+    if parts:
+        yield Verdict("note", f"Too wide, at the cost of power: {several(parts, 3)}.", grades.RULE)
+    endless = {
+        label: (share, place)
+        for place, one in evidence.shared.items()
+        for label, share in zip(one.labels, one.endless, strict=True)
+        if share > 0
+    }
+    worst = [
+        f"`{label}` in {_small_percent(share)} of data sets for `{term}` with {condition(experiment.levels[cell])}"
+        for label, (share, (cell, term)) in sorted(endless.items(), key=lambda item: (-item[1][0], item[0]))
+    ]
+    if worst:
+        rule = "An interval without an end says nothing; its interval score counts up to the cap (see the ranking)."
+        yield Verdict("avoid", f"Intervals without an end: {several(worst, 3)}.", rule)
+
+
+def bias(evidence: Evidence) -> Iterator[Verdict]:
+    """Say which estimates are biased, or how large a bias can't be excluded."""
+    found, experiment = evidence.biased, evidence.experiment
+    if found.empty:
+        return
+    shown = found[found["biased"]]
+    if shown.empty:
+        yield Verdict("note", _excluded(found, experiment), bias_rule.RULE)
+        return
+    size = shown["value"].abs()
+    row = shown.loc[size == size.max()].sort_values("estimator", kind="stable").iloc[0]
+    others = [f"`{label}`" for label in sorted(shown["estimator"].unique()) if label != row["estimator"]]
+    yield Verdict(
+        "avoid",
+        f"`{row['estimator']}` is biased for `{row['term']}` by {_errors(row)} with "
+        f"{condition(experiment.levels[row['cell']])}."
+        + (f" Also biased somewhere: {several(others, 8)}." if others else ""),
+        bias_rule.RULE,
+    )
+
+
+def _errors(row: pd.Series[Any]) -> str:
+    value, mcse = abs(float(row["value"])), float(row["mcse"])
+    if not np.isfinite(value):
+        return "more than its estimates ever vary"
+    size = f"{value:.1f}" if not np.isfinite(mcse) or mcse >= 0.05 else f"{value:.2f}"
+    return f"{size} standard errors" + (f" (MCSE {mcse:.2g})" if np.isfinite(mcse) else "")
+
+
+def _excluded(found: pd.DataFrame, experiment: Experiment) -> str:
+    row = found.sort_values(["bound", "estimator"], ascending=[False, True], kind="stable").iloc[0]
+    bound = float(row["bound"])
+    if bound <= bias_rule.SHARE:
+        return (
+            f"No method is biased by more than {bound:.2g} of its standard error, Monte Carlo error included."
+        )
+    if not np.isfinite(bound):
+        return "No bias is shown, but there are too few replications to exclude any."
+    return (
+        f"No bias is shown, which doesn't say that there is none: biases of up to {_up(bound)} standard errors can't "
+        f"be excluded (`{row['estimator']}` for `{row['term']}` with {condition(experiment.levels[row['cell']])}: "
+        f"{rounded(float(row['value']), float(row['mcse']))})."
+    )
+
+
+def _up(value: float) -> str:
+    """Return a bound rounded upwards, so that it stays one."""
+    return f"{np.ceil(100.0 * value) / 100.0:.2f}"
+
+
+def failed(evidence: Evidence) -> Iterator[Verdict]:
+    """Say which methods gave no usable answer, how often at worst, and in how many conditions."""
+    usable, experiment = evidence.usable, evidence.experiment
+    failing = (1.0 - usable)[usable < 1.0].sort_values(ascending=False, kind="stable")
+    rule = "Usable: status OK or BOUNDARY. Failed fits are kept, counted and can be replayed."
+    if failing.empty:
+        yield Verdict("note", "Every fit gave a usable answer.", rule)
+        return
+    asked_in = usable.groupby("estimator").size()
+    parts = []
+    found: dict[str, list[tuple[int, float]]] = {}
+    for (cell, label), share in items_of(failing):
+        found.setdefault(str(label), []).append((cell, float(share)))
+    for label, places in sorted(found.items(), key=lambda item: (-item[1][0][1], -len(item[1]), item[0])):
+        parts.append(_failing(label, places, int(asked_in[label]), experiment))
+    yield Verdict("note", f"No usable answer: {several(parts, 3)}.", rule)
+
+
+def _failing(label: str, places: list[tuple[int, float]], asked_in: int, experiment: Experiment) -> str:
+    cell, worst = places[0]
+    alike = sum(share == worst for _, share in places)
+    of_fits = "all fits" if worst == 1.0 else f"{_small_percent(worst)} of fits"
+    if alike > 1:
+        words = f"`{label}` in {of_fits} in {alike} of {plural(asked_in, 'condition')}"
+    else:
+        words = f"`{label}` in {of_fits} with {condition(experiment.levels[cell])}"
+    rest = len(places) - alike
+    return words + (f" (and in fewer in {plural(rest, 'other condition')})" if rest else "")
+
+
+def left_out(evidence: Evidence) -> Iterator[Verdict]:
+    """Name the methods whose scores are not compared with the others', and why."""
+    found: dict[str, list[tuple[float, int, int, int, str]]] = {}
+    for (cell, term), one in evidence.shared.items():
+        for label, (answered, of) in one.left_out.items():
+            if (cell, term) in evidence.situations:
+                found.setdefault(label, []).append((answered / of, answered, of, cell, term))
+    if not found:
+        return
+    parts = []
+    for label, places in sorted(found.items()):
+        _, answered, of, cell, term = min(places, key=lambda place: (place[0], place[3], place[4]))
+        where = condition(evidence.experiment.levels[cell])
+        parts.append(f"`{label}` ({answered:,} of {of:,} data sets for `{term}` with {where})")
+    rule = (
+        f"Scores are compared on the data sets that all compared methods answer; a method is compared where it answers "
+        f"at least {percent(USABLE_ENOUGH)} of the condition's data sets. Named is the situation with fewest answers."
+    )
+    yield Verdict(
+        "note", f"Not compared with the others everywhere, for want of answers: {several(parts, 4)}.", rule
+    )
+
+
+def _small_percent(share: float) -> str:
+    return percent(share) if share >= 0.1 else f"{100 * share:.2g} %"

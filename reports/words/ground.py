@@ -1,0 +1,112 @@
+"""What a recommendation rests on: the laws that were simulated, and whose own model they are.
+
+A method does well under the law it assumes. Where that is the law of the study, the study can't tell whether the
+method would also do well under another, and the reader should hear so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from nestbench.experiments.experiment import Experiment
+from nestbench.reports.words.wording import plural, several
+from nestbench.sim.cell import Cell, primitives
+
+PLAIN: dict[str, frozenset[str]] = {
+    "random-intercept": frozenset(
+        {"icc", "total_sd", "effects", "age_mean", "age_sd", "age_icc", "male_share", "resources_sd"}
+        | {"resources_shape", "missing", "missing_age", "missing_schools", "missing_resources"}
+    ),
+    "fixed-design": frozenset(
+        {"data", "formula", "school", "effects", "outcome", "icc", "total_sd", "digest"}
+    ),
+}
+"""Parameters of the laws known here that leave the errors normal, alike, and independent of the covariates."""
+SLOPES = frozenset({"slope_sd", "slope_correlation"})
+
+
+def plain_errors(cell: Cell) -> bool:
+    """Return whether errors are those the mixed model assumes.
+
+    Normal school effects and residuals, each of one variance, independent of the covariates; and a random slope only
+    if the model has it.
+    """
+    allowed = PLAIN.get(cell.population.name)
+    if allowed is None:
+        return False
+    if re.search(r"\bage\b", cell.model.random):
+        allowed = allowed | SLOPES
+    return set(primitives(cell.population)) <= allowed
+
+
+def whole_mean(cell: Cell) -> bool:
+    """Return whether the formula has every effect of the law that isn't 0."""
+    effects = {name for name, value in getattr(cell.population, "effects", {}).items() if value}
+    right = cell.model.formula.split("~", 1)[1]
+    found = set(re.findall(r"[A-Za-z_]\w*", right))
+    if "group_mean" in found:
+        found.add("school_age")
+    return all(_variables(name) <= found for name in effects - {"Intercept", "1"})
+
+
+def _variables(effect: str) -> set[str]:
+    """Return the columns of an effect by its name: ``gender[T.male]:treated`` has two."""
+    return set(re.findall(r"[A-Za-z_]\w*", re.sub(r"\[[^]]*\]", "", effect)))
+
+
+def mixed_models_own(cell: Cell) -> bool:
+    """Return whether a cell's law is the mixed model that is fitted to its data."""
+    return plain_errors(cell) and whole_mean(cell)
+
+
+def least_squares_own(cell: Cell) -> bool:
+    """Return whether a cell's law is the linear model with independent errors that is fitted to its data."""
+    slopes = getattr(cell.population, "slope_sd", 0.0) == 0.0
+    return plain_errors(cell) and whole_mean(cell) and getattr(cell.population, "icc", 1.0) == 0.0 and slopes
+
+
+OWN: tuple[tuple[str, str, Callable[[Cell], bool]], ...] = (
+    (
+        "normal school effects",
+        "normal errors and school effects, every effect in the formula",
+        mixed_models_own,
+    ),
+    (
+        "independent errors of equal variance;",
+        "independent normal errors, every effect in the formula",
+        least_squares_own,
+    ),
+)
+"""What a method says it assumes, the words for that law, and whether a cell's law is it."""
+
+
+def ground(experiment: Experiment) -> str:
+    """Return what a recommendation rests on, in one to three sentences."""
+    laws = list(dict.fromkeys(f"`{cell.population.name}`" for cell in experiment.cells))
+    total = len(experiment.cells)
+    name, was = ("law", "was") if len(laws) == 1 else ("laws", "were")
+    said = [
+        f"This holds under the {name} that {was} simulated: {several(laws)} in {plural(total, 'condition')}."
+    ]
+    for assumed, words, own in OWN:
+        labels = [f"`{e.label}`" for e in experiment.estimators if assumed in e.info.assumes]
+        count = sum(own(cell) for cell in experiment.cells)
+        if labels and count:
+            they, do, have = ("it", "does", "has") if len(labels) == 1 else ("they", "do", "have")
+            assume = "assumes" if len(labels) == 1 else "assume"
+            rest = (
+                f"how {they} {do} where it isn't can't be seen here"
+                if count == total
+                else f"there {they} {have} that advantage"
+            )
+            said.append(
+                f"{_where(count, total)} it is the model that {several(labels, 6)} {assume} ({words}): {rest}."
+            )
+    return " ".join(said)
+
+
+def _where(count: int, total: int) -> str:
+    if total == 1:
+        return "There"
+    return "In all of them" if count == total else f"In {count} of them"
