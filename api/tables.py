@@ -19,7 +19,7 @@ def read_table(path: Path) -> pd.DataFrame:
         There is no such file, or it can't be read as a table.
     """
     if not path.is_file():
-        what = "a directory" if path.is_dir() else "no such file"
+        what = "a directory" if path.is_dir() else "no ordinary file" if path.exists() else "no such file"
         raise InvalidInput(f"expected a CSV file, got {what}: {path}; check the path")
     try:
         frame = pd.read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)

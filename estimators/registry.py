@@ -117,6 +117,6 @@ def get(choice: str | Mapping[str, Any]) -> Estimator:
     options = dict(choice)
     name = options.pop("name", None)
     estimators = known()
-    if name not in estimators:
+    if not isinstance(name, str) or name not in estimators:
         raise unknown_name("estimator", str(name), estimators)
     return estimators[name].with_options(options)

@@ -10,6 +10,7 @@ from nestbench.estimators.agreement import SUBJECTS, audited
 from nestbench.estimators.estimator import Estimator
 from nestbench.experiments.experiment import Experiment
 from nestbench.sim.cell import Cell
+from nestbench.sim.errors import InvalidInput
 
 TASK_SECONDS = 2.0
 """What a task should take: long against the cost of sending it, short against the patience of who stops a run."""
@@ -19,6 +20,13 @@ FIRST_CUTS = (1, 2, 5, 10, 20, 50)
 
 TASK_NUMBERS = 3_000_000
 """Bound on the numbers a task returns (8 bytes each)."""
+
+
+MOST_REPLICATIONS = 100_000_000
+"""Bound on the replications of a cell: a coverage is then known to 2 in 100 000."""
+
+MOST_TASKS = 1_000_000
+"""Bound on the tasks of a run: each is a file, and a line of the journal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +104,27 @@ def plan(
             tasks.extend(_audits(experiment, cell, before, wanted))
         before = before.joined(wanted)
     return tuple(tasks)
+
+
+def refuse_too_many(experiment: Experiment, block: int | None = None) -> None:
+    """Refuse an experiment of more tasks than a run can have, before any is made.
+
+    Raises
+    ------
+    InvalidInput
+        More than `MOST_TASKS`.
+    """
+    if len(experiment.cells) * experiment.replications <= MOST_TASKS:
+        return
+    tasks = 0.0
+    for cell in experiment.cells:
+        sizes = [block or block_size(cell, [e], experiment.engine) for e in experiment.estimators]
+        tasks += max(experiment.limit(e) / size for e, size in zip(experiment.estimators, sizes, strict=True))
+    if tasks > MOST_TASKS:
+        raise InvalidInput(
+            f"expected a run of at most {MOST_TASKS} tasks, got about {tasks:.2g} ({len(experiment.cells)} conditions "
+            f"x {experiment.replications} replications); ask for fewer replications, or split the study"
+        )
 
 
 def limit(experiment: Experiment, estimator: Estimator, cell: int, reach: Round) -> int:

@@ -118,6 +118,10 @@ def design_of(batch: Batch, model: Model) -> Design:
             f"expected one numeric outcome before '~', got '{model.formula}' with {len(response)} columns "
             f"({', '.join(response)}); name a single numeric column"
         )
+    if not random_terms:
+        raise InvalidInput(
+            f"expected a random part with at least one term, got '{model.random}'; \"1\" is a random intercept"
+        )
     if not terms:
         raise InvalidInput(
             f"expected a formula with at least one term, got '{model.formula}'; e.g. 'grade ~ 1'"

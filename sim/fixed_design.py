@@ -168,10 +168,17 @@ _DESIGNS: dict[tuple[str, ...], tuple[Batch, tuple[str, ...], Floats]] = {}
 
 def _content(path: str) -> bytes:
     try:
+        if Path(path).exists() and not Path(path).is_file():
+            raise InvalidInput(
+                f"expected population.data to be a readable CSV file, got '{path}', which is no file"
+            )
         return Path(path).read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        if isinstance(error, InvalidInput):
+            raise
+        why = error.strerror if isinstance(error, OSError) else error
         raise InvalidInput(
-            f"expected population.data to be a readable CSV file, got '{path}' ({error.strerror})"
+            f"expected population.data to be a readable CSV file, got '{path}' ({why})"
         ) from error
 
 

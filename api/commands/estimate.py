@@ -15,7 +15,11 @@ def estimate(
     ),
     group: Annotated[str, typer.Option(help="Column of the schools.")] = "school",
     estimators: Annotated[
-        str | None, typer.Option(help="Names, comma separated; default: every method.", show_default=False)
+        str | None,
+        typer.Option(
+            help="Names with commas, options after colons: ols,ols-wild:draws=9999; default: every method.",
+            show_default=False,
+        ),
     ] = None,
     random: Annotated[str, typer.Option(help='Random part: "1", or "1 + age" for a random slope.')] = "1",
     subgroup: Annotated[
@@ -33,6 +37,7 @@ def estimate(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one row a method and term.")] = False,
 ) -> None:
     """Fit methods to your own data and show them side by side."""
+    from nestbench.estimators.choices import choices_of
     from nestbench.experiments.plugins import load_file
     from nestbench.side_by_side import fit_all, print_tables, to_csv, to_json
     from nestbench.sim.errors import InvalidInput
@@ -44,7 +49,7 @@ def estimate(
     for file in plugin or ():
         load_file(file)
     model = Model(formula=formula, group=group, random=random, level=level, subgroup=subgroup)
-    names = None if estimators is None else [name.strip() for name in estimators.split(",") if name.strip()]
+    names = None if estimators is None else choices_of(estimators)
     found = fit_all(read_table(data), model, names, engine)
     if as_json:
         typer.echo(to_json(found))

@@ -25,7 +25,8 @@ def run(
     ] = None,
     engine: Annotated[str | None, typer.Option(help="auto, reference or batched.")] = None,
     estimators: Annotated[
-        str | None, typer.Option(help="Methods instead of the file's: ols,ols-cr1s-t.")
+        str | None,
+        typer.Option(help="Methods instead of the file's, options after colons: ols,ols-wild:draws=9999."),
     ] = None,
     shard: Annotated[
         str | None,
@@ -38,14 +39,13 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
 ) -> None:
     """Run an experiment and write its report; a run that was stopped goes on where it was."""
+    from nestbench.estimators.choices import choices_of
     from nestbench.experiments.running.backends import Backend
     from nestbench.experiments.running.progress import Quiet, automatic
     from nestbench.experiments.running.start import run_experiment
     from nestbench.precision import MeasuredErrors
 
-    names = (
-        [name.strip() for name in estimators.split(",") if name.strip()] if estimators is not None else None
-    )
+    names = None if estimators is None else choices_of(estimators)
     changes: dict[str, Any] = {
         "replications": replications,
         "seed": seed,

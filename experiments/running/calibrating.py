@@ -11,7 +11,7 @@ import numpy as np
 from nestbench.estimators.estimates import STORED_COLUMNS, Estimates
 from nestbench.estimators.estimator import Estimator
 from nestbench.experiments.experiment import Experiment
-from nestbench.experiments.plan import Task, plan, rows_of
+from nestbench.experiments.plan import Task, plan, refuse_too_many, rows_of
 from nestbench.experiments.running import checking
 from nestbench.experiments.running.telling import told
 from nestbench.experiments.storing import encoding
@@ -86,6 +86,7 @@ class Forecast:
 
 def forecast(experiment: Experiment) -> Forecast:
     """Return the plan of an experiment and what it will cost on this machine, by fitting a few data sets."""
+    refuse_too_many(experiment)
     checking.check_models(experiment)
     probes = _probes(experiment.cells)
     costs = {

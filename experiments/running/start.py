@@ -9,6 +9,7 @@ from typing import Any
 
 from nestbench.estimators import registry
 from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.plan import MOST_REPLICATIONS, refuse_too_many
 from nestbench.experiments.running.backends import LOCAL, Backend
 from nestbench.experiments.running.execute import cores, execute
 from nestbench.experiments.running.precision import Judge, refine
@@ -17,7 +18,7 @@ from nestbench.experiments.running.shards import Shard
 from nestbench.experiments.storing.provenance import provenance
 from nestbench.experiments.storing.store import MANIFEST, Store, read_manifest, same_experiment
 from nestbench.experiments.toml.plain import to_plain
-from nestbench.experiments.toml.reading import read_experiment
+from nestbench.experiments.toml.reading import is_file, read_experiment
 from nestbench.sim.errors import InvalidInput
 
 Source = Experiment | str | Path
@@ -36,8 +37,16 @@ def resolve(source: Source, changes: Mapping[str, Any] | None = None) -> Experim
         return read_experiment(source, asked)
     if "estimators" in asked:
         asked["estimators"] = tuple(registry.get(choice) for choice in asked["estimators"])
-    if asked.get("replications", 1) < 1:
-        raise InvalidInput(f"expected replications >= 1, got {asked['replications']}")
+        labels = [estimator.label for estimator in asked["estimators"]]
+        again = next((label for label in labels if labels.count(label) > 1), None)
+        if again is not None or not labels:
+            got = f"'{again}' {labels.count(again)} times" if again else "none"
+            raise InvalidInput(f"expected each method once, got {got}; name each method once")
+    if not 1 <= asked.get("replications", 1) <= MOST_REPLICATIONS:
+        raise InvalidInput(
+            f"expected replications from 1 to {MOST_REPLICATIONS}, got {asked['replications']}; errors shrink with "
+            "their root"
+        )
     changed = replace(source, **asked)
     for estimator in changed.estimators:
         estimator.engine(changed.engine)
@@ -52,7 +61,7 @@ def _of_run(store: Store) -> Experiment:
 
 def is_run(source: Source) -> bool:
     """Whether a source is the directory of a run."""
-    return isinstance(source, (str, Path)) and (Path(source) / MANIFEST).is_file()
+    return isinstance(source, (str, Path)) and is_file(Path(source) / MANIFEST)
 
 
 def folder_for(source: Source, experiment: Experiment, out: str | Path | None) -> Path:
@@ -135,6 +144,7 @@ def run_experiment(
     part = Shard.parse(shard) if shard is not None else None
     if part is not None and out is None and not is_run(source):
         folder = folder.with_name(f"{folder.name}.part-{part.index}-of-{part.count}")
+    refuse_too_many(experiment, block)
     whose = (part.index, part.count) if part is not None else None
     store = Store.create(folder, experiment, provenance(workers or cores()), block, whose)
     reached = min(store.rounds[-1].replications)

@@ -15,6 +15,7 @@ from nestbench.estimators import registry
 from nestbench.estimators.estimator import Estimator
 from nestbench.experiments import catalog, plugins
 from nestbench.experiments.experiment import Experiment, Plugin, Precision
+from nestbench.experiments.plan import MOST_REPLICATIONS
 from nestbench.experiments.toml import factors
 from nestbench.experiments.toml.combinations import Crossing
 from nestbench.experiments.toml.fields import Problems, build, check_keys, show
@@ -29,7 +30,7 @@ from nestbench.sim.model import Model
 Tables = Mapping[str, Any]
 
 Choice = str | dict[str, Any]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=MOST_REPLICATIONS)]
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 
@@ -92,7 +93,7 @@ def read_experiment(path: str | Path, changes: Tables | None = None) -> Experime
 
 def find(path: str | Path) -> Path:
     """Return the file of a catalogue name or path."""
-    if Path(path).is_file():
+    if is_file(Path(path)):
         return Path(path)
     known = catalog.names()
     if str(path) in known:
@@ -102,6 +103,14 @@ def find(path: str | Path) -> Path:
         f"{did_you_mean(str(path), known)} Catalogue: {', '.join(known)}. "
         "Make a file of your own with: nestbench new NAME"
     )
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file; a path that the system can't have (too long, a null byte) is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def changed(tables: Tables, changes: Tables | None) -> Tables:
@@ -189,12 +198,13 @@ def _listed(table: Tables, key: str, kinds: Any) -> list[Any]:
 def _plugins(paths: Sequence[str], base: Path, problems: Problems) -> tuple[Plugin, ...]:
     found: list[Plugin] = []
     for path in paths:
-        file = (base / path).resolve()
-        if not file.is_file():
+        file = base / path
+        if not is_file(file):
             problems.add(
                 f"experiment.plugins should name Python files, got {show(path)}: there is no such file {file}"
             )
             continue
+        file = file.resolve()
         if any(Path(other.path).name == file.name for other in found):
             problems.add(f"experiment.plugins has two files called {file.name}; give them different names")
             continue
@@ -268,6 +278,8 @@ def _check_replaced(base: Tables, cells: Sequence[Tables], problems: Problems) -
 
 def _part(section: str, table: Tables, problems: Problems) -> Any:
     """Return a law, layout or model made from its table, or None with the problems noted."""
+    if section == "layout" and _is_too_large(table, problems):
+        return None
     if section != "population":
         return build(Layout if section == "layout" else Model, table, section, problems)
     try:
@@ -276,6 +288,31 @@ def _part(section: str, table: Tables, problems: Problems) -> Any:
         problems.add(f"population.law: {error}")
         return None
     return build(law, {key: value for key, value in table.items() if key != "law"}, section, problems)
+
+
+MOST_STUDENTS = 10_000_000
+"""Bound on the students of a data set: 10 million are 2 GB with five columns and what is made of them."""
+
+
+def _is_too_large(layout: Tables, problems: Problems) -> bool:
+    """Whether a data set of a layout would be too large to be made; notes it. What isn't a number is said elsewhere."""
+
+    def largest(key: str) -> int:
+        found = layout.get(key)
+        several = found if isinstance(found, (list, tuple)) else [found]
+        return max([n for n in several if isinstance(n, int)], default=1)
+
+    students = layout.get("students")
+    if isinstance(students, (list, tuple)):
+        rows = sum(size for size in students if isinstance(size, int))
+    else:
+        rows = largest("schools") * max(largest("students"), largest("size_range"), largest("classes"))
+    rows += largest("giant_school")
+    if rows > MOST_STUDENTS:
+        problems.add(
+            f"layout makes data sets of up to {rows} students; at most {MOST_STUDENTS} can be drawn and fitted"
+        )
+    return rows > MOST_STUDENTS
 
 
 def _law_of(population: Tables) -> type:

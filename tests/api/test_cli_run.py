@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from nestbench.cli import main
+from nestbench.experiments.storing.store import Store
 
 TOML = """
 [experiment]
@@ -199,3 +200,16 @@ def test_verify_finds_what_is_damaged(cli: Cli, small: Path) -> None:
     assert cli("verify", "runs/small", "--store")[0] == 0
     code, out, _ = cli("verify", "runs/small", "--replications", "3")
     assert (code, "0 disagree" in out) == (0, True), out
+
+
+def test_methods_with_options_on_the_command_line(cli: Cli, small: Path) -> None:
+    code, _, err = cli("run", "small.toml", "--estimators", "ols,means:weights=size", "-o", "run", "--quiet")
+    assert (code, err) == (0, "")
+    assert [e.label for e in Store.open(small.parent / "run").experiment.estimators] == [
+        "ols",
+        "means(weights=size)",
+    ]
+    code, _, err = cli("run", "run", "--estimators", "ols,ols")
+    assert (code, "each method once, got 'ols' 2 times" in err) == (2, True)
+    code, _, err = cli("run", "small.toml", "--estimators", "ols:draws=3")
+    assert (code, "has no option 'draws'" in err) == (2, True)
