@@ -18,7 +18,7 @@ from nestbench.reports.measures.in_parts import merged, over, pieces_of
 from nestbench.reports.measures.measure import TRUTH, Measure, evaluate, mean_square, root
 from nestbench.reports.measures.proportions import wilson
 from nestbench.reports.measures.statistics import Z95
-from nestbench.reports.words.wording import condition
+from nestbench.reports.words.conditions import conditions
 from nestbench.sim.batch import Floats
 from nestbench.sim.errors import InvalidInput
 
@@ -55,9 +55,10 @@ def compare_runs(first: Results, second: Results, measures: tuple[str, ...] = CO
             "that share population, layout and model"
         )
     same_data = first.experiment.seed == second.experiment.seed
+    words = conditions(first.experiment)
     rows: list[dict[str, Any]] = []
     for i, j in common:
-        where = condition(first.experiment.levels[i])
+        where = words[i]
         labels = [name for name in first.estimates(i) if name in second.estimates(j)]
         pieces = [
             merged({A: one, B: other})

@@ -12,7 +12,8 @@ from nestbench.experiments.experiment import Experiment
 from nestbench.reports.comparing.grades import fixed_terms
 from nestbench.reports.measures.declared import measure_named
 from nestbench.reports.measures.measure import Measure, Unit
-from nestbench.reports.words.wording import condition, rounded
+from nestbench.reports.words.conditions import conditions
+from nestbench.reports.words.wording import rounded
 
 STANDARD = ("bias", "empirical_se", "se_error", "coverage", "rejection")
 
@@ -47,12 +48,11 @@ def _one(table: pd.DataFrame, experiment: Experiment, measure: Measure, term: st
     labels = [e.label for e in experiment.estimators if e.label in set(rows["estimator"])]
     cells = sorted(set(rows["cell"]))
     unit = {Unit.SHARE: ", %", Unit.PERCENT: ", %"}.get(measure.unit, "")
+    where = conditions(experiment)
     return TextTable(
         f"{measure.label}{unit} for {term}: {measure.formula} (Monte Carlo standard error)",
         ("Condition", *labels),
-        tuple(
-            (condition(experiment.levels[c]), *(texts.get((c, label), "") for label in labels)) for c in cells
-        ),
+        tuple((where[c], *(texts.get((c, label), "") for label in labels)) for c in cells),
     )
 
 

@@ -12,7 +12,8 @@ import pandas as pd
 from nestbench.experiments.experiment import Experiment
 from nestbench.reports.comparing.grades import fixed_terms
 from nestbench.reports.measures.declared import MEASURES
-from nestbench.reports.words.wording import plural, several, value_words
+from nestbench.reports.words.conditions import level_texts
+from nestbench.reports.words.wording import plural, several
 
 
 def methods_paragraph(experiment: Experiment, table: pd.DataFrame, provenance: Mapping[str, Any]) -> str:
@@ -59,9 +60,7 @@ def failures_sentence(table: pd.DataFrame) -> str:
 
 
 def _levels(experiment: Experiment, factor: str) -> list[str]:
-    return list(
-        dict.fromkeys(value_words(levels[factor]) for levels in experiment.levels if factor in levels)
-    )
+    return list(level_texts(experiment)[factor].values())
 
 
 def _software(provenance: Mapping[str, Any]) -> str:

@@ -7,7 +7,15 @@ import numpy as np
 import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
-from nestbench.reports.figures.faceting import PANEL, STEP, arranged, by_condition, faceted, missing_words
+from nestbench.reports.figures.faceting import (
+    PANEL,
+    STEP,
+    arranged,
+    by_condition,
+    faceted,
+    missing_words,
+    sizes_of,
+)
 from nestbench.reports.figures.fits import runtime_records
 from nestbench.reports.figures.rows import (
     NO_DATA,
@@ -91,7 +99,9 @@ def power_curves(
     ]
     chart = alt.layer(*layers).properties(**CURVE)
     records = _curves(made, experiment, factor, titles)
-    grid = arranged(list(dict.fromkeys(titles)), [], CURVE["height"] + 60, CURVE["width"])
+    grid = arranged(
+        list(dict.fromkeys(titles)), sizes_of(experiment, factor), CURVE["height"] + 60, CURVE["width"]
+    )
     return faceted(chart, records, grid, CURVE["width"])
 
 

@@ -79,14 +79,15 @@ def by_condition(experiment: Experiment, methods: int, width: int = PANEL) -> Gr
     """Return the grid with a panel a cell: levels of a factor stand in line where all are crossed and fit."""
     titles = panel_titles(experiment)
     lines = max((broken(title, width).count("\n") + 1 for title in titles), default=1)
-    sizes = _sizes(experiment)
+    sizes = sizes_of(experiment)
     return arranged(titles, sizes, methods * STEP + lines * LINE + GAP // 2, width)
 
 
-def _sizes(experiment: Experiment) -> list[int]:
-    """Numbers of levels of the factors that vary; empty where they aren't fully crossed, first slowest."""
-    factors, texts = varying(experiment), texts_of_cells(experiment)
-    cells = [tuple(cell.get(f, "") for f in factors) for cell in texts]
+def sizes_of(experiment: Experiment, without: str | None = None) -> list[int]:
+    """Return the numbers of levels of the factors that vary; empty where they aren't fully crossed, first slowest."""
+    factors = [factor for factor in varying(experiment) if factor != without]
+    texts = texts_of_cells(experiment)
+    cells = list(dict.fromkeys(tuple(cell.get(f, "") for f in factors) for cell in texts))
     levels = [list(dict.fromkeys(column)) for column in zip(*cells, strict=True)]
     return [len(found) for found in levels] if cells == list(itertools.product(*levels)) else []
 

@@ -18,8 +18,8 @@ from nestbench.reports.words.wording import factor_words
 HEIGHT, LEAST, MOST, CONDITION = 260, 640, 1100, 6
 """Height of the lines, width of the figure from - to, and of a condition where there are many; px."""
 
-LETTERS, LINE = 150, 13
-"""Width of a level's name and height of its line, px."""
+LETTERS, LINE, GAP = 150, 13, 6
+"""Width of a level's name, height of its line, and between names of several lines; px."""
 
 NAMED = 12
 """Levels of a factor that are named; more numbers than these have an axis."""
@@ -104,7 +104,7 @@ def _steps(experiment: Experiment, factor: str) -> Chart:
     y = y.scale(zero=False) if numbers else y.sort(list(names.values()))
     chart = alt.Chart(inline(corners)).mark_line(color=LIGHT["soft"], strokeWidth=1.2)
     done: Chart = chart.encode(x=_x(experiment), y=y, order="step:Q").properties(
-        height=3 * LINE if numbers else LINE * lines * len(names),
+        height=3 * LINE if numbers else (LINE * lines + GAP * (lines > 1)) * len(names),
         title=alt.Title(
             factor_words(factor), fontSize=11, fontWeight="normal", color=LIGHT["soft"], offset=2
         ),

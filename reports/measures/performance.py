@@ -240,11 +240,17 @@ def write_performance(table: pd.DataFrame, directory: Path) -> tuple[Path, Path]
 
 
 def parquet_bytes(table: pd.DataFrame) -> bytes:
-    """Return the table as Parquet; levels that aren't all of one plain type (lists of sizes) become text."""
+    """Return the table as Parquet; a factor's levels that aren't all numbers, all truth values or all text become text.
+
+    A number beside a list of sizes is such a factor.
+    """
     plain = table.copy()
     for column in factors_of(table):
-        if plain[column].map(lambda level: isinstance(level, (list, tuple, dict))).any():
+        kinds = {"number" if kind in (int, float) else kind for kind in map(type, plain[column].tolist())}
+        if not (len(kinds) == 1 and kinds <= {"number", bool, str}):
             plain[column] = plain[column].map(str)
+        elif kinds == {"number"}:
+            plain[column] = pd.to_numeric(plain[column])
     written: bytes = plain.to_parquet(index=False)
     return written
 

@@ -17,8 +17,10 @@ from nestbench.reports.comparing.grades import Grade, situations
 from nestbench.reports.measures.cell_rows import CellRows, Fits
 from nestbench.reports.measures.performance import factors_of
 from nestbench.reports.measures.totals import Gathered
+from nestbench.reports.words.conditions import condition_of, level_parts
+from nestbench.reports.words.conditions import conditions as conditions_of
 from nestbench.reports.words.missing import data_sets, missing_of, missing_sentence
-from nestbench.reports.words.wording import condition, level_words, plural
+from nestbench.reports.words.wording import plural
 
 EXAMPLES = 3
 MARKS = {
@@ -32,7 +34,7 @@ MARKS = {
 
 def conditions(experiment: Experiment) -> list[dict[str, Any]]:
     """Return number and words of each cell."""
-    return [{"cell": i, "words": condition(levels)} for i, levels in enumerate(experiment.levels)]
+    return [{"cell": i, "words": words} for i, words in enumerate(conditions_of(experiment))]
 
 
 def glance(table: pd.DataFrame, experiment: Experiment) -> dict[str, Any]:
@@ -45,7 +47,7 @@ def glance(table: pd.DataFrame, experiment: Experiment) -> dict[str, Any]:
             index=False
         )
     }
-    heads = [[level_words(f, v) for f, v in levels.items()] or ["all data"] for levels in experiment.levels]
+    heads = [list(parts.values()) or ["all data"] for parts in level_parts(experiment)]
     return {
         "heads": _spans(heads),
         "terms": {
@@ -89,7 +91,7 @@ def _spans(heads: list[list[str]]) -> list[list[tuple[str, int]]]:
 
 def failures_of_cell(experiment: Experiment, cell: int, rows: CellRows) -> list[dict[str, Any]]:
     """Return a cell's unusable fits by method, status and message, with the numbers of the first few."""
-    words = condition(experiment.levels[cell])
+    words = condition_of(experiment, cell)
     return [
         {
             "cell": cell,
@@ -252,7 +254,7 @@ def data_of(table: pd.DataFrame, experiment: Experiment) -> dict[str, Any]:
         **counts,
         "factors": factors_of(table),
         "levels": levels,
-        "conditions": [condition(level) for level in experiment.levels],
+        "conditions": conditions_of(experiment),
     }
 
 

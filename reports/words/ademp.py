@@ -11,6 +11,7 @@ import pandas as pd
 from nestbench.experiments.experiment import Experiment
 from nestbench.reports.comparing.grades import fixed_terms
 from nestbench.reports.measures.declared import MEASURES
+from nestbench.reports.words.conditions import level_texts
 from nestbench.reports.words.untold import reason_of
 from nestbench.reports.words.wording import plural, several, value_words
 
@@ -54,9 +55,7 @@ def mechanisms(experiment: Experiment) -> list[str]:
 
 
 def _levels(experiment: Experiment, factor: str) -> list[str]:
-    return list(
-        dict.fromkeys(value_words(levels[factor]) for levels in experiment.levels if factor in levels)
-    )
+    return list(level_texts(experiment)[factor].values())
 
 
 def parameters(experiment: Experiment) -> Table | None:

@@ -21,6 +21,11 @@ def conditions(experiment: Experiment) -> list[str]:
     return numbered(words)
 
 
+def condition_of(experiment: Experiment, cell: int) -> str:
+    """Return one cell in words that no other cell has."""
+    return conditions(experiment)[cell]
+
+
 def panel_titles(experiment: Experiment, without: str | None = None) -> list[str]:
     """Return what stands above each cell's panel: a line a factor that varies; equal only where all levels are.
 

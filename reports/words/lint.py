@@ -20,7 +20,8 @@ from nestbench.reports.measures.draws import Bools, Draws
 from nestbench.reports.measures.in_parts import in_cell
 from nestbench.reports.measures.performance import FIT
 from nestbench.reports.measures.totals import Gathered, Ordered
-from nestbench.reports.words.wording import condition, plural, several
+from nestbench.reports.words.conditions import condition_of
+from nestbench.reports.words.wording import plural, several
 from nestbench.sim.batch import Floats
 
 COVERAGE_MCSE = 0.01
@@ -53,7 +54,7 @@ def table_remarks(table: pd.DataFrame, experiment: Experiment) -> list[Remark]:
 
 def remarks_of_cell(experiment: Experiment, index: int, rows: CellRows) -> Iterator[Remark]:
     """Yield the remarks of the rules over the stored rows of one cell."""
-    where = condition(experiment.levels[index])
+    where = condition_of(experiment, index)
     for label in rows.labels:
         for rule in ROW_RULES:
             yield from rule(label, rows, where)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 from xml.etree import ElementTree
 
@@ -150,6 +151,16 @@ class Picture:
         return [t for t in found if t.x < panel.left and _within(t.y, top, bottom)]
 
 
+def overprinted(texts: list[Text]) -> list[tuple[str, str]]:
+    """Return the pairs of texts whose boxes overlap by more than a pixel."""
+    found = []
+    for one, other in combinations(texts, 2):
+        (a, b, c, d), (e, f, g, h) = one.box, other.box
+        if min(c, g) - max(a, e) > 1 and min(d, h) - max(b, f) > 1:
+            found.append((one.words, other.words))
+    return found
+
+
 def read(spec: dict[str, Any]) -> Picture:
     """Render a Vega-Lite specification and read the picture."""
     return read_svg(vl_convert.vegalite_to_svg(spec))
@@ -160,7 +171,7 @@ def read_svg(text: str) -> Picture:
     root = ElementTree.fromstring(text)
     picture = Picture(float(root.get("width", 0)), float(root.get("height", 0)), [], [], [], [], [], [])
     for element, role, group, x, y, angle in _placed(root):
-        if "role-legend" not in group:
+        if "role-legend" not in group or element.tag == f"{SVG}text":
             _take(picture, element, role, x, y, angle)
     unique = {(p.left, p.top, p.right, p.bottom): p for p in picture.panels}
     return replace(picture, panels=list(unique.values()))

@@ -32,6 +32,7 @@ LEVELS: dict[str, tuple[Any, ...]] = {
     "design": ("small & balanced", "population.icc=0.1, layout.schools=8", "WWWWWWWWWWWWWWWWWWWWWWWWWWWWWW"),
 }
 METHODS = ("ols", "ols-cr1s-t", "reml-satt", "a-method-with-a-rather-long-name")
+LONG = "a-method-whose-name-is-as-long-as-the-options-that-make-it-what-it-is"
 TERMS = ("resources", "age")
 SHARES = ("coverage", "rejection")
 MEASURES = (*SHARES, "bias", "se_error")
@@ -88,8 +89,13 @@ def study(factors: dict[str, list[Any]], methods: tuple[str, ...] = METHODS, see
     return FakeResults(experiment, [{} for _ in cells])
 
 
-def table_of(made: FakeResults, rng: np.random.Generator, missing: float = 0.0) -> pd.DataFrame:
-    """A performance table with random numbers; conditions, methods in them, and single rows may be missing."""
+def table_of(
+    made: FakeResults, rng: np.random.Generator, missing: float = 0.0, unit: float = 1.0
+) -> pd.DataFrame:
+    """A performance table with random numbers; conditions, methods in them, and single rows may be missing.
+
+    `unit`: of the estimates, so of the bias.
+    """
     experiment, rows = made.experiment, []
     labels = [e.label for e in experiment.estimators]
     whole = [cell for cell in range(len(experiment.cells)) if rng.random() >= missing]
@@ -99,6 +105,7 @@ def table_of(made: FakeResults, rng: np.random.Generator, missing: float = 0.0) 
                 n = int(rng.integers(20, 400))
                 value = rng.integers(n // 2, n + 1) / n if measure in SHARES else rng.normal(0, 3)
                 mcse = np.sqrt(value * (1 - value) / n) if measure in SHARES else rng.uniform(0.01, 1)
+                value, mcse = (value * unit, mcse * unit) if measure == "bias" else (value, mcse)
                 if rng.random() >= missing / 4:
                     rows.append((cell, label, term, measure, float(value), float(mcse), n, n))
             rows.append((cell, label, FIT, "share_ok", 0.5, 0.01, 400, 400))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,7 @@ from nestbench.estimators.estimates import FitStatus
 from nestbench.reports.measures.performance import (
     FIT,
     factors_of,
+    parquet_bytes,
     performance_of_cell,
     performance_table,
     write_performance,
@@ -144,3 +147,23 @@ def test_mcse_of_a_constant_method_is_zero_and_nothing_warns() -> None:
     found = performance_of_cell({"m": estimates_of(same, same, ["x0"])}, TRUTH, MODEL)
     bias = found[found["measure"] == "bias"].iloc[0]
     assert (bias.value, bias.mcse) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("levels", "kept"),
+    [
+        ([6, "5, 5, 60"], ["6", "5, 5, 60"]),
+        ([6, [5, 5, 60]], ["6", "[5, 5, 60]"]),
+        ([1, 2.5], [1.0, 2.5]),
+        ([3, 5], [3, 5]),
+        ([False, True], [False, True]),
+        ([False, "x"], ["False", "x"]),
+        (["a", "b"], ["a", "b"]),
+    ],
+)
+def test_parquet_keeps_levels_of_every_kind(levels: list[Any], kept: list[Any]) -> None:
+    frames = [performance_of_cell({"ols": simple_estimates(reps=5)}, TRUTH, MODEL) for _ in levels]
+    for frame, level in zip(frames, levels, strict=True):
+        frame.insert(0, "layout.students", [level] * len(frame))
+    back = pd.read_parquet(io.BytesIO(parquet_bytes(pd.concat(frames, ignore_index=True))))
+    assert list(dict.fromkeys(back["layout.students"].tolist())) == kept

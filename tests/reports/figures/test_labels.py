@@ -1,0 +1,108 @@
+"""No two labels of a rendered figure overprint each other, and its size is that of something that can be printed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nestbench.reports.figures.faceting import arranged, broken
+from nestbench.reports.figures.kinds import KINDS, TERM, Wish, figure
+from nestbench.reports.figures.theme import dressed
+from tests.reports.figures.reading import Picture, overprinted, plain, read
+from tests.reports.figures.studies import LEVELS, LONG, METHODS, study, table_of
+
+ACROSS = ("coverage", "bias", "failures", "lollipop", "nested-loop", "power", "rejection", "se-error")
+
+SETS: dict[str, dict[str, list[Any]]] = {
+    "four factors": {
+        "layout.schools": [6, 30],
+        "population.icc": [0.0, 0.2],
+        "layout.treated_schools": [1, 3],
+        "population.effects.treated": [0, 3],
+    },
+    "3 formulas x 2 ICC": {"model.formula": list(LEVELS["model.formula"][1:]), "population.icc": [0.0, 0.2]},
+    "32 levels": {"layout.schools": list(range(4, 36))},
+    "long words": {"design": list(LEVELS["design"]), "model.level": [0.8, 0.95]},
+}
+
+
+def drawn(
+    kind: str, factors: dict[str, list[Any]], methods: tuple[str, ...], seed: int, unit: float
+) -> Picture:
+    made = study(factors, methods, seed)
+    table = table_of(made, np.random.default_rng(seed), 0.2, unit)
+    wish = Wish("resources") if TERM in KINDS[kind].uses else Wish()
+    return read(dressed(figure(made, kind, wish, table)))
+
+
+def check(picture: Picture) -> None:
+    texts = [t for t in picture.texts if t.words not in "()"]
+    assert overprinted(texts) == []
+    for text in texts:
+        left, top, right, bottom = text.box
+        assert left >= -2, text
+        assert right <= picture.width + 2, text
+        assert top >= -2, text
+        assert bottom <= picture.height + 2, text
+    longer, shorter = max(picture.width, picture.height), min(picture.width, picture.height)
+    assert longer <= 1500 or longer <= 2.5 * shorter, (picture.width, picture.height)
+    assert longer <= 6000
+
+
+@pytest.mark.parametrize("name", list(SETS))
+@pytest.mark.parametrize("kind", ["coverage", "nested-loop"])
+def test_labels_stand_apart(kind: str, name: str) -> None:
+    check(drawn(kind, SETS[name], (*METHODS[:2], LONG), 1, 1.0))
+
+
+@st.composite
+def factor_sets(draw: Any, most: int = 40) -> dict[str, list[Any]]:
+    chosen: dict[str, list[Any]] = {}
+    room = most
+    for name in draw(st.lists(st.sampled_from(list(LEVELS)), min_size=1, max_size=4, unique=True)):
+        if room > 1:
+            levels = st.lists(st.sampled_from(LEVELS[name]), min_size=1, max_size=room, unique_by=repr)
+            chosen[name] = draw(levels)
+            room //= len(chosen[name])
+    return chosen
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ACROSS)
+@given(
+    factors=factor_sets(),
+    methods=st.integers(1, 24),
+    unit=st.sampled_from([1e-5, 1.0, 1e6]),
+    seed=st.integers(0, 999),
+)
+@settings(max_examples=25)
+def test_labels_stand_apart_in_many_studies(
+    kind: str, factors: dict[str, list[Any]], methods: int, unit: float, seed: int
+) -> None:
+    if kind == "power":
+        factors = {"layout.schools": [5, 10, 30], **{f: levels[:2] for f, levels in factors.items()}}
+    names = tuple(f"{METHODS[i % 4]}-{i}" for i in range(methods))
+    check(drawn(kind, factors, (*names, LONG), seed, unit))
+
+
+@given(
+    st.text("abW ~+,\n", max_size=120).map(lambda t: "\n".join(" ".join(x.split()) for x in t.split("\n"))),
+    st.integers(40, 300),
+)
+def test_breaking_loses_no_letter(title: str, width: int) -> None:
+    lines = broken(title, width)
+    assert plain(lines) == plain(title)
+    words = title.split()
+    assert lines.split() == words or max(len(w) for w in words) > width / 12
+
+
+@given(st.lists(st.integers(1, 6), max_size=5), st.integers(20, 700))
+def test_every_panel_has_its_place(sizes: list[int], height: int) -> None:
+    n = int(np.prod(sizes)) if sizes else 7
+    grid = arranged([f"panel {i}" for i in range(n)], [size for size in sizes if size > 1], height)
+    assert sorted(grid.titles) == sorted(f"panel {i}" for i in range(n))
+    assert 1 <= grid.columns <= n
