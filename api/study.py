@@ -134,7 +134,8 @@ class Study:
         k = estimates.terms.index(term)
         distance = np.abs(estimates.estimate[:, k] - self.cell.truth[term])
         with np.errstate(divide="ignore", invalid="ignore"):
-            distance = distance / estimates.std_error[:, k] if in_errors else distance
+            errors = estimates.std_error[:, k]
+            distance = distance / errors if in_errors and np.isfinite(errors).any() else distance
         return int(estimates.replications[int(np.argmax(np.nan_to_num(distance, nan=-1.0)))])
 
 

@@ -79,9 +79,12 @@ class Estimates:
 
     @property
     def usable(self) -> npt.NDArray[np.bool_]:
-        """Whether each fit and term gave a usable answer [R, K]: status OK or BOUNDARY, estimate and SE finite."""
+        """Whether each fit and term gave a usable answer [R, K]: status OK or BOUNDARY, estimate finite, and with it a
+        finite SE or, of methods that have none, an interval or a p-value."""
         good = (self.status <= FitStatus.BOUNDARY)[:, None]
-        return good & np.isfinite(self.estimate) & np.isfinite(self.std_error)
+        interval = ~np.isnan(self.lower) & ~np.isnan(self.upper)
+        instead = np.isnan(self.std_error) & (interval | ~np.isnan(self.p_value))
+        return good & np.isfinite(self.estimate) & (np.isfinite(self.std_error) | instead)
 
     def texts(self) -> list[str]:
         """Return the message of each fit [R]."""

@@ -65,7 +65,7 @@ class Kept:
         return {
             "bias": np.sinh(found["error"]),
             "model_se": found["std_error"],
-            "interval_width": found["std_error"] + found["width"],
+            "interval_width": np.nan_to_num(found["std_error"]) + found["width"],
             "coverage": found["covers"] * STEPS,
             "rejection": found["rejects"] * STEPS,
         }
@@ -105,7 +105,7 @@ def _by_term(estimates: Estimates, cell: Cell) -> Iterator[tuple[str, dict[str, 
     columns: dict[str, dict[str, Floats]] = {}
     for name, value, needs in (
         ("error", _error, frozenset[str]()),
-        ("std_error", lambda d: d.std_error, frozenset[str]()),
+        ("std_error", lambda d: d.std_error, measure_named("model_se").columns),
         ("width", width, measure_named("interval_width").columns),
         ("covers", covers, measure_named("coverage").columns),
         ("rejects", rejects, measure_named("rejection").columns),
@@ -144,11 +144,13 @@ def _grid(columns: Mapping[str, Floats]) -> Grid:
 
 
 def _encoded(columns: Mapping[str, Floats], grid: Grid) -> dict[str, Codes]:
+    # the width of an interval without a standard error is on the grid itself
+    unit = np.where(np.isnan(columns["std_error"]), grid.std_error, columns["std_error"])
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         return {
             "error": _code(np.arcsinh((columns["error"] - grid.centre) / grid.scale)),
             "std_error": _code(np.log(columns["std_error"] / grid.std_error)),
-            "width": _code(np.log(columns["width"] / columns["std_error"])),
+            "width": _code(np.log(columns["width"] / unit)),
             "covers": _code(columns["covers"] / STEPS),
             "rejects": _code(columns["rejects"] / STEPS),
         }

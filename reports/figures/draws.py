@@ -140,7 +140,7 @@ def se_against_estimate(
     results: Results, cell: int = 0, term: str | None = None, methods: Sequence[str] = ()
 ) -> Chart:
     """Standard error against estimate; the dashed line is the empirical standard error."""
-    chosen = _chosen(results, cell, term, methods)
+    chosen = _chosen(results, cell, term, methods, frozenset({"std_error"}))
     made: list[Record] = []
     for label, draws, k in chosen:
         spread = float(draws.estimate[k].std(ddof=1)) if draws.n > 1 else None
@@ -153,7 +153,6 @@ def se_against_estimate(
                 "empirical": spread,
             }
             for i in _thinned(draws.n)
-            if np.isfinite(draws.std_error[k, i])
         ]
     points = (
         alt.Chart()

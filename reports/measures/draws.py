@@ -83,9 +83,8 @@ def draws_of(
 ) -> Iterator[Draws]:
     """Yield the terms of an estimator in groups that share their usable replications.
 
-    A replication is usable for a term when its status is OK or BOUNDARY, estimate and standard error are
-    finite, and none of the columns in `needs` (``"lower"``, ``"upper"``, ``"p_value"``) is NaN: each measure
-    has its own n.
+    A replication is usable for a term when its answer is (`Estimates.usable`) and none of the columns in `needs`
+    (``"std_error"``, ``"lower"``, ``"upper"``, ``"p_value"``, ``"df"``) is NaN: each measure has its own n.
     """
     mask = usable_for(estimates, needs)
     long = {name: np.ascontiguousarray(getattr(estimates, name).T) for name in COLUMNS}
@@ -95,7 +94,7 @@ def draws_of(
 def usable_for(estimates: Estimates, needs: frozenset[str]) -> Bools:
     """Return which replications are usable for each term [R, K], as in `draws_of`."""
     mask = estimates.usable
-    for name in needs & {"lower", "upper", "p_value", "df"}:
+    for name in needs & {"std_error", "lower", "upper", "p_value", "df"}:
         mask = mask & ~np.isnan(getattr(estimates, name))
     return mask
 

@@ -199,7 +199,7 @@ class Part:
         return self._estimates[label]
 
 
-USED = (NONE, frozenset({"lower", "upper"}), frozenset({"p_value"}))
+USED = (NONE, frozenset({"std_error"}), frozenset({"lower", "upper"}), frozenset({"p_value"}))
 """Sets of columns that measures ask for: their replications are counted beforehand."""
 
 

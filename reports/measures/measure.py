@@ -73,7 +73,7 @@ class Measure:
     def columns(self) -> frozenset[str]:
         """Columns that must not be NaN for a replication to count."""
         interval = {"lower", "upper"} if INTERVAL in self.needs else set()
-        return frozenset(interval | ({"p_value"} & self.needs))
+        return frozenset(interval | ({"p_value", "std_error"} & self.needs))
 
     @property
     def over_attempts(self) -> bool:
