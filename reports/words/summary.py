@@ -88,6 +88,9 @@ def methods_table(table: pd.DataFrame, graded: pd.DataFrame, experiment: Experim
     usable = usable_shares(table).groupby("estimator").min()
     seconds = table[table["measure"] == "seconds_median"].groupby("estimator")["value"].median()
     silent = bool(counts["none"].any())
+    promised = graded["cell"].map(lambda cell: experiment.cells[cell].model.level)
+    graded = graded.assign(level=promised)
+    several_levels = promised.nunique() > 1
     made = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
     made.add_column("method", overflow="fold", min_width=8)
     made.add_column("worst for", overflow="fold", min_width=5)
@@ -100,7 +103,8 @@ def methods_table(table: pd.DataFrame, graded: pd.DataFrame, experiment: Experim
         made.add_row(
             escape(label),
             escape(worst.term),
-            f"{_percent(worst.low)}{'*' if worst.partial else ''}",
+            f"{_percent(worst.low)}{'*' if worst.partial else ''}"
+            + (f"/{100 * worst.level:g}" if several_levels and worst.term else ""),
             Text(
                 (f"{worst.fails}/{asked_in}" if asked_in else "-") + (f" +{further}" if further else ""),
                 style="red" if worst.fails else "",
@@ -109,15 +113,16 @@ def methods_table(table: pd.DataFrame, graded: pd.DataFrame, experiment: Experim
             _percent(float(usable.get(label, np.nan))),
             _milliseconds(float(seconds.get(label, np.nan))),
         )
-    made.caption = _caption(graded, silent)
+    made.caption = _caption(graded, silent, several_levels)
     made.caption_justify = "left"
     return made
 
 
-def _caption(graded: pd.DataFrame, silent: bool) -> str:
-    words = (
-        "low: lowest coverage for that term, in %; fails: conditions where it falls short, + for other terms."
-    )
+def _caption(graded: pd.DataFrame, silent: bool, several_levels: bool) -> str:
+    low = "lowest coverage for that term, in %"
+    if several_levels:
+        low = "coverage for that term / the level promised there, in %, where it falls furthest short"
+    words = f"low: {low}; fails: conditions where it falls short, + for other terms."
     words += " none: situations without an answer." if silent else ""
     if graded["partial"].any():
         bound = graded.loc[graded["partial"], "bound"].min()
@@ -130,10 +135,11 @@ def _caption(graded: pd.DataFrame, silent: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Worst:
-    """A method's worst term: the one that fails most often, then the one with the lowest coverage."""
+    """A method's worst term: the one that fails most often, then the one with the lowest coverage for its level."""
 
     term: str = ""
     low: float = np.nan
+    level: float = np.nan
     fails: int = 0
     partial: bool = False
 
@@ -143,13 +149,21 @@ def worst_term(own: pd.DataFrame) -> Worst:
     found = [
         Worst(
             str(term),
-            float(rows["coverage"].min()),
+            *_lowest(rows),
             int((rows["grade"] == Grade.FAILS).sum()),
             bool(rows["partial"].any()),
         )
         for term, rows in own.groupby("term", sort=False)
     ]
-    return min(found, key=lambda worst: (-worst.fails, worst.low), default=Worst())
+    return min(
+        found, key=lambda worst: (-worst.fails, -(1.0 - worst.low) / (1.0 - worst.level)), default=Worst()
+    )
+
+
+def _lowest(rows: pd.DataFrame) -> tuple[float, float]:
+    """Return the coverage whose share of misses is the largest multiple of the one allowed there, and its level."""
+    row = rows.loc[((1.0 - rows["coverage"]) / (1.0 - rows["level"])).idxmax()]
+    return float(row["coverage"]), float(row["level"])
 
 
 def _in_order(experiment: Experiment, present: Iterable[str]) -> list[str]:
