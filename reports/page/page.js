@@ -333,11 +333,11 @@
 
   // --- what the page shows ------------------------------------------------------------------------------------------
   function select() {
-    document.querySelectorAll(".scroll[data-term]").forEach((node) => { node.hidden = node.dataset.term !== state.term; });
+    document.querySelectorAll("[data-term]").forEach((node) => { node.hidden = node.dataset.term !== state.term; });
     document.querySelectorAll(".glance td").forEach((node) => {
       node.classList.toggle("off", state.cell !== "" && node.dataset.cell !== state.cell);
     });
-    document.querySelectorAll(".failed tbody tr").forEach((node) => {
+    document.querySelectorAll(".failed tbody").forEach((node) => {
       node.hidden = state.cell !== "" && node.dataset.cell !== state.cell;
     });
     fillTable();

@@ -20,6 +20,7 @@ from nestbench.reports.measures.totals import Gathered
 from nestbench.reports.words.conditions import condition_of, level_parts
 from nestbench.reports.words.conditions import conditions as conditions_of
 from nestbench.reports.words.missing import data_sets, missing_of, missing_sentence
+from nestbench.reports.words.untold import reason_of
 from nestbench.reports.words.wording import plural
 
 EXAMPLES = 3
@@ -48,11 +49,18 @@ def glance(table: pd.DataFrame, experiment: Experiment) -> dict[str, Any]:
         )
     }
     heads = [list(parts.values()) or ["all data"] for parts in level_parts(experiment)]
+    fitted = set(zip(table["cell"], table["estimator"], strict=True))
     return {
         "heads": _spans(heads),
         "terms": {
             term: [
-                (label, [_entry(entries.get((term, label, cell))) for cell in range(len(heads))])
+                (
+                    label,
+                    [
+                        _entry(entries.get((term, label, cell)), (cell, label) in fitted)
+                        for cell in range(len(heads))
+                    ],
+                )
                 for label in labels
             ]
             for term in dict.fromkeys(graded["term"])
@@ -60,9 +68,15 @@ def glance(table: pd.DataFrame, experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def _entry(row: Any) -> dict[str, str]:
+def _entry(row: Any, fitted: bool) -> dict[str, str]:
     if row is None:
-        return {"text": "–", "grade": "none", "title": "this method has no answer here", "said": ""}
+        title = "this method has no answer here" if fitted else "not run yet"
+        return {
+            "text": "–" if fitted else "",
+            "grade": "none",
+            "title": title,
+            "said": "" if fitted else title,
+        }
     return {
         "text": f"{100 * row.coverage:.1f}",
         "grade": MARKS[Grade(row.grade)],
@@ -100,7 +114,7 @@ def failures_of_cell(experiment: Experiment, cell: int, rows: CellRows) -> list[
             "status": FitStatus(status).name.lower().replace("_", " "),
             "message": message or "no message",
             "count": count,
-            "share": f"{100 * count / rows.attempted(label):.2g} %",
+            "attempted": rows.attempted(label),
             "examples": examples,
         }
         for label in rows.labels
@@ -152,12 +166,32 @@ class _Tally:
 UNUSABLE = _Unusable()
 
 
-def with_commands(failures: list[dict[str, Any]], run: str) -> list[dict[str, Any]]:
-    """Return failures with the commands that replay their examples."""
-    return [
-        {**one, "commands": [replay(run, one["cell"], r, one["estimator"]) for r in one["examples"]]}
-        for one in failures
-    ]
+CAUSE = 110
+"""Letters of a cause that stand in the table; the whole message is folded below."""
+
+
+def grouped(failures: list[dict[str, Any]], run: str) -> list[dict[str, Any]]:
+    """Return failures by condition, method, status and cause, the most frequent first.
+
+    A cause is what a message begins with; `messages` are the whole ones, each with its number of fits and the commands
+    that replay some of them.
+    """
+    groups: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for one in failures:
+        cause = cause_of(one["message"])
+        key = (one["cell"], one["estimator"], one["status"], cause)
+        group = groups.setdefault(key, {**one, "cause": cause, "count": 0, "messages": []})
+        group["count"] += one["count"]
+        commands = [replay(run, one["cell"], r, one["estimator"]) for r in one["examples"]]
+        group["messages"].append({"text": one["message"], "count": one["count"], "commands": commands})
+    made = sorted(groups.values(), key=lambda group: -group["count"])
+    return [group | {"share": f"{100 * group['count'] / group['attempted']:.2g} %"} for group in made]
+
+
+def cause_of(message: str) -> str:
+    """Return what a message begins with, before what else was said: short enough for a table."""
+    first = message.strip().split("; ")[0].split("\n")[0].strip()
+    return first if len(first) <= CAUSE else f"{first[: CAUSE - 1].rstrip()}…"
 
 
 def replay(run: str, cell: int, replication: int, label: str) -> str:
@@ -218,6 +252,15 @@ def flat(provenance: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str
         else:
             rows.append((name, "" if value is None else str(value)))
     return rows
+
+
+def without_table(term: str, experiment: Experiment) -> str:
+    """Return why a section has no table for a term that can be chosen."""
+    if reason := reason_of(term, experiment):
+        return f"Nothing to show for {term}: {reason}."
+    if term == "Intercept":
+        return "The intercept is left out of the verdict and of this table."
+    return f"Nothing to show for {term}: no method answers for it with a known true value."
 
 
 def origin(results: Results) -> list[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -59,23 +59,32 @@ def _levels(experiment: Experiment, factor: str) -> list[str]:
 
 
 def parameters(experiment: Experiment) -> Table | None:
-    """Return the first condition's parameters; the factors vary as said."""
+    """Return the parameters: values that are the same in all conditions, and what the others vary over.
+
+    Read from the conditions themselves, so that it doesn't matter how a factor is written: a dotted key, an entry of a
+    table, a whole table, keys that change together.
+    """
     if not experiment.cells:
         return None
-    cell = experiment.cells[0]
-    varied = set(experiment.levels[0])
     rows = []
-    for owner, value in (("population", cell.population), ("layout", cell.layout), ("model", cell.model)):
-        for item in fields(value):  # type: ignore[arg-type]
-            key = f"{owner}.{item.name}"
-            rows.append((key, "varied" if key in varied else _parameter(getattr(value, item.name))))
+    for owner in ("population", "layout", "model"):
+        values = [getattr(cell, owner) for cell in experiment.cells]
+        names = dict.fromkeys(item.name for value in values for item in fields(value))
+        for name in names:
+            found = [getattr(value, name) for value in values if hasattr(value, name)]
+            rows.append((f"{owner}.{name}", parameter_words(found)))
     return ("parameter", "value"), rows
 
 
-def _parameter(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {value_words(v)}" for key, v in value.items())
-    return value_words(value)
+def parameter_words(values: Sequence[Any]) -> str:
+    """Return a parameter's values over the conditions: one, ``varied: 0 and 3``, or entry by entry of a table."""
+    if all(isinstance(value, Mapping) for value in values):
+        keys = dict.fromkeys(key for value in values for key in value)
+        return ", ".join(f"{key} {parameter_words([value.get(key) for value in values])}" for key in keys)
+    texts = list(dict.fromkeys("none" if value is None else value_words(value) for value in values))
+    return (
+        texts[0] if len(texts) == 1 else f"varied ({'; '.join(texts[:6])}{'; ...' if len(texts) > 6 else ''})"
+    )
 
 
 def estimand_words(experiment: Experiment) -> str:

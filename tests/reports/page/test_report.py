@@ -13,7 +13,7 @@ import pytest
 
 from nestbench.estimators.agreement import SUBJECT
 from nestbench.reports.page.cells import survey
-from nestbench.reports.page.parts import audit_line
+from nestbench.reports.page.parts import audit_line, grouped
 from nestbench.reports.page.report import in_code, render, script_json, write_report
 from tests.reports.synthetic import FakeResults, estimator, school_study
 
@@ -185,3 +185,54 @@ def test_files_beside_the_page(study: FakeResults, tmp_path: Path) -> None:
     assert path.stat().st_size < 3_000_000
     assert (path.parent / "performance.csv").exists()
     assert (path.parent / "performance.parquet").exists()
+
+
+def test_failures_stand_by_cause_with_their_messages_folded() -> None:
+    """Optimisers say the same at length in many ways: one row a cause, every message and every command below it."""
+    said = ["flag; retried with cg; |grad| = #", "flag; retried with bfgs", "x" * 500, ""]
+    failures = [
+        {
+            "cell": cell,
+            "words": f"condition {cell}",
+            "estimator": "mixedlm",
+            "status": "not converged",
+            "message": message,
+            "count": 2 + i,
+            "attempted": 40,
+            "examples": [i],
+        }
+        for cell in (0, 1)
+        for i, message in enumerate(said)
+    ]
+    made = grouped(failures, "run")
+    assert [(one["cell"], one["cause"], one["count"], one["share"]) for one in made if one["cell"] == 0] == [
+        (0, "flag", 5, "12 %"),
+        (0, "", 5, "12 %"),
+        (0, "x" * 109 + "…", 4, "10 %"),
+    ]
+    assert [m["text"] for one in made if one["cell"] == 1 for m in one["messages"]] == [
+        *said[:2],
+        "",
+        said[2],
+    ]
+    commands = [command for one in made for m in one["messages"] for command in m["commands"]]
+    assert len(set(commands)) == len(commands) == 8
+
+
+def test_every_term_that_can_be_chosen_has_a_table_or_a_reason(page: str) -> None:
+    terms = re.findall(r'<option value="([^"]*)">', page.split('<select id="term">')[1].split("</select>")[0])
+    assert "Intercept" in terms
+    sections = re.findall(
+        r'<section aria-labelledby="(glance|ranking|paired|why)-head">(.*?)</section>', page, re.S
+    )
+    assert len(sections) == 4
+    for _, section in sections:
+        assert sorted(re.findall(r'data-term="([^"]*)"', section)) == sorted(terms)
+        assert "The intercept is left out" in section
+
+
+def test_conditions_that_were_not_run_say_so(study: FakeResults) -> None:
+    half = FakeResults(study.experiment, [study.cells[0], {}])
+    page = render(half, survey(half), "run")
+    assert page.count('title="not run yet"') == page.count('data-cell="1" title=')
+    assert 'data-cell="0" title="not run yet"' not in page
