@@ -162,8 +162,9 @@ def worst_term(own: pd.DataFrame) -> Worst:
 
 def _lowest(rows: pd.DataFrame) -> tuple[float, float]:
     """Return the coverage whose share of misses is the largest multiple of the one allowed there, and its level."""
-    row = rows.loc[((1.0 - rows["coverage"]) / (1.0 - rows["level"])).idxmax()]
-    return float(row["coverage"]), float(row["level"])
+    coverage, level = (rows[name].to_numpy(dtype=np.float64) for name in ("coverage", "level"))
+    i = int(np.argmax((1.0 - coverage) / (1.0 - level)))
+    return float(coverage[i]), float(level[i])
 
 
 def _in_order(experiment: Experiment, present: Iterable[str]) -> list[str]:
