@@ -9,6 +9,8 @@ from typing import Any
 from nestbench.sim.errors import InvalidInput, did_you_mean
 
 INFINITY = math.inf
+LARGEST = 1e30
+"""Bound on the size of a parameter: products of a few such numbers are finite still."""
 
 
 def number(
@@ -20,13 +22,17 @@ def number(
     open_low: bool = False,
     open_high: bool = False,
 ) -> float:
-    """Return `value` if it is a finite number in the interval from `low` to `high`.
+    """Return `value` if it is a finite number of at most `LARGEST` in the interval from `low` to `high`.
 
     Raises
     ------
     InvalidInput
-        Not a number, not finite, or outside; the message shows the interval.
+        Not a number, not finite, too large, or outside; the message shows the interval.
     """
+    if isinstance(value, (int, float)) and LARGEST < abs(value) < INFINITY:
+        raise InvalidInput(
+            f"expected {name} of at most {LARGEST:g} in size, got about 1e{math.log10(abs(value)):.0f}"
+        )
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise InvalidInput(
             f"expected {name} to be a finite number, got {value!r}; {_allowed(low, high, open_low, open_high)}"

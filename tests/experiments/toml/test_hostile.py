@@ -36,7 +36,7 @@ BASE["factors"]["exclude"] = [{"layout.schools": 6, "population.icc": [0.0, 0.05
 BASE["experiment"]["estimators"] = ["ols", {"name": "means", "weights": "size"}]
 
 HOSTILE: tuple[Any, ...] = (
-    [], {}, "", "0", "x" * 300, "\0", "~", "../../x", True, False, 0, -1, 1, 2.5, 10**11, 10**23, -(10**23), 1e308,
+    [], {}, "", "0", "x" * 300, "\0", "~", "../../x", True, False, 0, -1, 1, 2.5, 10**11, 10**23, 10**400, 1e308, 1e29,
     float("nan"), float("inf"), [[]], [{}], [[], {}], ["ols", "ols"], [None], {"name": []}, {"": {}}, [1, True, 1.0],
     datetime.date(2026, 1, 1), [10**11, 3], "1 | 2", "grade ~ ", "[", "é" * 50, list(range(300)),
 )  # fmt: skip
@@ -128,6 +128,8 @@ def test_every_hostile_value_in_every_place(place: tuple[Any, ...]) -> None:
         ("experiment", "replications", 10**12, "less than or equal to 100000000"),
         ("experiment", "replications", 10**23, "less than or equal to 100000000"),
         ("experiment", "estimators", [{"name": []}], "unknown estimator '[]'"),
+        ("population", "total_sd", 1e308, "population.total_sd of at most 1e+30 in size"),
+        ("population", "effects", {"age": 10**400}, "population.effects.age"),
         ("experiment", "plugins", ["x" * 300 + ".py"], "there is no such file"),
     ],
 )
@@ -179,3 +181,12 @@ def test_a_pipe_as_data_is_refused(tmp_path: Path, tables: dict[str, Any]) -> No
     }
     with pytest.raises(NestbenchError, match="no file"):
         experiment_from(tables)
+
+
+@pytest.mark.parametrize(
+    "text", [b"x = " + b"9" * 5000, b"x = " + b"[" * 5000, b"\xff\xfe", b"\0", b"x = 1\nx = 2"]
+)
+def test_texts_that_are_no_toml(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "x.toml").write_bytes(text)
+    with pytest.raises(InvalidInput, match="which can't be read"):
+        read_experiment(tmp_path / "x.toml")
