@@ -116,7 +116,8 @@ class FixedDesign:
         known = {"design_effect": theory.design_effect((schools**2).sum() / schools.sum(), self.icc)}
         normal = self.residual_shape == self.school_errors == "normal"
         covariance = self.covariance(layout, drawn, slice(0, drawn.rows))
-        return known | theory.ols_tables(drawn, x, covariance, chosen, found, int(normal))
+        averages = theory.averages(drawn, x, covariance, chosen, int(normal))
+        return known | theory.tables(averages, found)
 
     def covariance(self, layout: Layout, batch: Batch, rows: slice) -> tuple[Floats, Floats]:
         """Return B' [1, n] and the diagonal of D [n]: errors have covariance D + B B' within schools."""

@@ -51,8 +51,8 @@ def in_model(effects: Sequence[Effect], x: Standardised, design: Design) -> InMo
         else:
             beta += effect.value * coefficients
     named = beta @ x.contrasts.T
-    scale = np.abs(beta) @ np.abs(x.contrasts).T
-    same = np.ptp(named, axis=0) <= 1e-7 * scale.max(axis=0)
+    rounding = 1e-9 * np.abs(beta).max() * np.abs(x.contrasts).sum(axis=1)
+    same = np.ptp(named, axis=0) <= rounding
     means = named.mean(axis=0)
     return InModel({t: float(means[j]) for j, t in enumerate(design.terms) if same[j]}, tuple(left_out))
 

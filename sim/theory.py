@@ -8,6 +8,7 @@ error; one with an error above `PRECISION` hangs on X so much that it isn't give
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -107,7 +108,7 @@ def _theory_of(law: RandomIntercept, layout: Layout, model: Model) -> dict[str, 
     if not explains(design, "grade") or reshapes(mean, design):
         return {}
     known = _design_effect(law, layout, mean)
-    bias = bias_of(law, layout, model, mean, design.terms)
+    bias = bias_of(law, layout, model, mean, design.terms) if x.full_rank else {}
     return known | ({"bias": bias} if bias else _ols_tests(law, layout, model, drawn.batch, x, mean, few))
 
 
@@ -149,62 +150,89 @@ def _ols_tests(
     covariance = law.covariance(layout, batch, slice(0, batch.rows))
     if extra is None or covariance is None:
         return {}
-    return ols_tables(
-        batch, x, (np.concatenate([covariance[0], extra]), covariance[1]), model, mean, few * gaussian(law)
-    )
+    # the columns and the errors don't depend on the effects that the model holds: neither do the tests
+    errors = replace(law, effects={effect.term: effect.value for effect in mean.left_out})
+    key = repr((errors, layout, model, X_SEED))
+    if key not in _AVERAGED:
+        if len(_AVERAGED) > 500:
+            _AVERAGED.clear()
+        whole = np.concatenate([covariance[0], extra]), covariance[1]
+        _AVERAGED[key] = averages(batch, x, whole, model, few * gaussian(law))
+    return tables(_AVERAGED[key], mean)
 
 
-def ols_tables(
-    batch: Batch, x: Standardised, covariance: tuple[Floats, Floats], model: Model, mean: InModel, few: int
-) -> dict[str, Any]:
-    """Return the tables of `theory_of` for OLS, from draws of X and the errors' covariance B' [q, N], D [N];
-    coverages are averaged over the first `few` draws (0: not known)."""
+Averages = dict[str, dict[str, dict[str, tuple[float, float]]]]
+"""``se_ratio``, ``coverage``, and the same under ``naive_`` -> estimator -> term -> average over draws of X and its
+Monte Carlo error."""
+
+_AVERAGED: dict[str, Averages] = {}
+
+
+def averages(
+    batch: Batch, x: Standardised, covariance: tuple[Floats, Floats], model: Model, few: int
+) -> Averages:
+    """Return averages for OLS over draws of X, given the errors' covariance B' [q, N], D [N]; coverages are over the
+    first `few` draws (0: not known)."""
     if np.diff(batch.replication_offsets).min() < 3 or not x.full_rank:
         return {}
-    design = batch.once(design_of, model)
-    terms = [j for j, term in enumerate(design.terms) if term in mean.coefficients]
-    found = {"se_ratio": _se_ratios(expected_of(batch, x, *covariance), design.terms, terms)}
+    terms = batch.once(design_of, model).terms
+    found = {"se_ratio": _se_ratios(expected_of(batch, x, *covariance), terms)}
     if few:
         tests = [_tests_of_draw(batch, r, x, *covariance, model.level) for r in range(few)]
-        found["coverage"] = _coverages(tests, design.terms, terms)
-    constant = [t for t, row in zip(design.terms, x.rows, strict=True) if _constant_in_schools(row, batch)]
-    tables: dict[str, Any] = {"coefficients": dict(mean.coefficients)}
+        found["coverage"] = _coverages(tests, terms)
+    constant = [t for t, row in zip(terms, x.rows, strict=True) if _constant_in_schools(row, batch)]
+    for key, of in list(found.items()):
+        found[f"naive_{key}"] = {"ols": {t: v for t, v in of.get("ols", {}).items() if t in constant}}
+    return found
+
+
+def tables(found: Averages, mean: InModel) -> dict[str, Any]:
+    """Return the tables of `theory_of`: what is precise, for coefficients that are the same in every data set."""
+    if not found:
+        return {}
+    known: dict[str, Any] = {"coefficients": dict(mean.coefficients)}
     for key, values in found.items():
-        kept = {n: {t: v for t, v in of.items() if _precise(key, *v)} for n, of in values.items()}
-        tables[key] = {n: {t: v[0] for t, v in of.items()} for n, of in kept.items() if of}
-        tables[f"{key}_mcse"] = {n: {t: v[1] for t, v in of.items()} for n, of in kept.items() if of}
-        tables[f"naive_{key}"] = {t: v for t, v in tables[key].get("ols", {}).items() if t in constant}
-    return tables
+        scaled = key.endswith("se_ratio")
+        kept = {
+            name: {t: v for t, v in of.items() if t in mean.coefficients and _precise(scaled, *v)}
+            for name, of in values.items()
+        }
+        table = {name: {t: v[0] for t, v in of.items()} for name, of in kept.items() if of}
+        if key.startswith("naive_"):
+            known[key] = table.get("ols", {})
+        else:
+            known[key] = table
+            known[f"{key}_mcse"] = {name: {t: v[1] for t, v in of.items()} for name, of in kept.items() if of}
+    return known
 
 
-Averages = dict[str, dict[str, tuple[float, float]]]
-"""Estimator -> term -> average over draws of X and its Monte Carlo error."""
-
-
-def _se_ratios(expected: Expected, names: tuple[str, ...], terms: list[int]) -> Averages:
+def _se_ratios(expected: Expected, names: tuple[str, ...]) -> dict[str, dict[str, tuple[float, float]]]:
     return {
-        name: {names[j]: mean_ratio(expected.estimates[kind][:, j], expected.variance[:, j]) for j in terms}
+        name: {
+            t: mean_ratio(expected.estimates[kind][:, j], expected.variance[:, j])
+            for j, t in enumerate(names)
+        }
         for name, (kind, _) in TESTS.items()
         if kind in expected.estimates
     }
 
 
 def _coverages(
-    draws: list[dict[str, list[exact.Exact]]], names: tuple[str, ...], terms: list[int]
-) -> Averages:
-    found: Averages = {}
+    draws: list[dict[str, list[exact.Exact]]], names: tuple[str, ...]
+) -> dict[str, dict[str, tuple[float, float]]]:
+    found = {}
     for name in [n for n in TESTS if all(n in draw for draw in draws)]:
-        sizes = np.array([[draw[name][j].size for j in terms] for draw in draws])
-        spread = sizes.std(axis=0, ddof=1) / np.sqrt(len(sizes)) if len(sizes) > 1 else np.zeros(len(terms))
+        sizes = np.array([[test.size for test in draw[name]] for draw in draws])
+        spread = sizes.std(axis=0, ddof=1) / np.sqrt(len(sizes)) if len(sizes) > 1 else np.zeros(len(names))
         means = 1.0 - sizes.mean(axis=0)
-        found[name] = {names[j]: (float(means[i]), float(spread[i])) for i, j in enumerate(terms)}
+        found[name] = {t: (float(means[j]), float(spread[j])) for j, t in enumerate(names)}
     return found
 
 
-def _precise(key: str, value: float, error: float) -> bool:
+def _precise(relative: bool, value: float, error: float) -> bool:
     """Whether a value is finite and its Monte Carlo error within `PRECISION`."""
-    scale = value if key == "se_ratio" else 1.0
-    return bool(np.isfinite(value)) and error <= PRECISION[key] * scale
+    allowed = PRECISION["se_ratio"] * value if relative else PRECISION["coverage"]
+    return bool(np.isfinite(value)) and error <= allowed
 
 
 def _tests_of_draw(

@@ -313,3 +313,42 @@ def test_design_effects_count_what_the_model_leaves_out(
 def test_no_design_effect_where_it_differs_between_columns(law: dict[str, Any]) -> None:
     layout = Layout(treated_schools=5, size_cv=0.5)
     assert "design_effect" not in RandomIntercept(**law).theory(layout)
+
+
+def test_effects_of_zero_have_numbers_too() -> None:
+    """Type I errors are of coefficients of 0, found by least squares as 0 but for rounding."""
+    for law in (RandomIntercept(effects={"Intercept": 50.0, "age": 2.0}), RandomIntercept(effects={})):
+        known = law.theory(Layout(treated_schools=5))
+        assert set(known["coefficients"]) == {"Intercept", "age", "gender[T.male]", "resources", "treated"}
+        assert known["coefficients"]["treated"] == pytest.approx(0.0, abs=1e-12)
+        assert "treated" in known["naive_coverage"]
+
+
+def test_laws_that_differ_in_effects_share_their_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Effects that the model holds don't touch the tests, which are computed once; one that is left out does."""
+    layout, model = Layout(schools=6, students=8), Model(formula="grade ~ age + gender")
+    laws = [
+        RandomIntercept(effects=e) for e in ({"age": 2.0}, {"age": 0.3, "gender": 1.0}, {"resources": 1.0})
+    ]
+    apart = []
+    for law in laws:
+        monkeypatch.setattr(theory, "_AVERAGED", {})
+        monkeypatch.setattr(theory, "_KNOWN", {})
+        apart.append(law.theory(layout, model))
+    monkeypatch.setattr(theory, "_AVERAGED", {})
+    monkeypatch.setattr(theory, "_KNOWN", {})
+    assert [law.theory(layout, model) for law in laws] == apart
+    assert len(theory._AVERAGED) == 2
+    assert apart[0]["coverage"] == apart[1]["coverage"]
+    assert apart[0]["coefficients"] != apart[1]["coefficients"]
+    assert apart[0]["coverage"] != apart[2]["coverage"]
+
+
+def test_no_bias_of_a_design_that_is_always_deficient() -> None:
+    law = RandomIntercept(size_correlation=0.5)
+    layout, model = (
+        Layout(schools=8, size_cv=0.5),
+        Model(formula="grade ~ age + gender + resources + treated"),
+    )
+    assert "bias" not in law.theory(layout, model)
+    assert "bias" in law.theory(layout)

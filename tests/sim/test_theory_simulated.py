@@ -88,6 +88,7 @@ def test_a_wrong_number_is_seen(planted: str, monkeypatch: pytest.MonkeyPatch) -
         other = replace(law, effects={"age": 0.5, "resources": 0.6})
         monkeypatch.setattr(RandomIntercept, "theory", lambda _, *more: right(other, *more))
     monkeypatch.setattr("nestbench.sim.theory._KNOWN", {})
+    monkeypatch.setattr("nestbench.sim.theory._AVERAGED", {})
     assert wrong(case, 1500)
 
 
