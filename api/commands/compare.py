@@ -34,8 +34,8 @@ def compare(
     beyond = int(table["beyond"].sum())
     kind = "the same data sets (paired)" if table["paired"].any() else "different data sets"
     console.print(
-        f"{beyond} of {plural(len(table), 'comparison')} beyond Monte Carlo error, on {kind}; about "
-        f"{round(0.05 * len(table))} would be by chance where sampling differs.",
+        f"{beyond} of {plural(len(table), 'comparison')} beyond Monte Carlo error, on {kind} (Holm's method: by chance "
+        "any at all in 5 % of such comparisons of runs).",
         highlight=False,
     )
     shown = table if every else table[table["beyond"]]

@@ -16,6 +16,7 @@ import pandas as pd
 
 from nestbench.estimators.estimates import Estimates
 from nestbench.experiments.results import Results
+from nestbench.reports.comparing.holm import t_quantile
 from nestbench.reports.measures import statistics as st
 from nestbench.reports.measures.cell_rows import CellRows, Whole
 from nestbench.reports.measures.draws import Paired, Truth
@@ -157,8 +158,9 @@ def contrast_table(results: Results, reference: str) -> pd.DataFrame:
     """Return paired contrasts of every estimator with a reference, over all cells.
 
     Columns: ``cell``, factors, ``estimator, reference, term, contrast, value, mcse, n, outcome``; outcome is
-    ``win`` or ``loss`` where the value is beyond 1.96 MCSE on the better or worse side, ``differs`` where no
-    side is better, else ``tie``.
+    ``win`` or ``loss`` where the value is beyond Monte Carlo error on the better or worse side, ``differs`` where no
+    side is better, else ``tie``: the 95 % interval by t with n - 1 degrees of freedom, each row by itself (of many
+    rows one in twenty differs by chance; the page holds them by Holm's method).
     """
     labels = [estimator.label for estimator in results.experiment.estimators]
     if reference not in labels:
@@ -226,14 +228,14 @@ def _values(contrast: Contrast, pair: Paired) -> Iterator[dict[str, Any]]:
             "value": float(value[k]),
             "mcse": float(mcse[k]),
             "n": pair.n,
-            "outcome": outcome_of(contrast, float(value[k]), float(mcse[k])),
+            "outcome": outcome_of(contrast, float(value[k]), float(mcse[k]), pair.n),
         }
 
 
-def outcome_of(contrast: Contrast, value: float, mcse: float) -> str:
-    """Return win, tie, loss or differs: is the value beyond 1.96 MCSE of equality, and on which side."""
+def outcome_of(contrast: Contrast, value: float, mcse: float, n: int) -> str:
+    """Return win, tie, loss or differs: is the value's 95 % interval (t) off equality, and on which side."""
     away = value - _NEUTRAL.get(contrast.name, 0.0)
-    if not abs(away) > st.Z95 * mcse:
+    if not abs(away) > float(t_quantile(n)) * mcse:
         return "tie"
     if contrast.better == 0:
         return "differs"

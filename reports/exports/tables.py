@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
-from nestbench.reports.comparing.grades import fixed_terms
+from nestbench.reports.comparing.grades import USABLE_ENOUGH, fixed_terms
+from nestbench.reports.frames import rows_of
 from nestbench.reports.measures.declared import measure_named
 from nestbench.reports.measures.measure import Measure, Unit
+from nestbench.reports.measures.printed import printed_mcse
 from nestbench.reports.words.conditions import conditions
 from nestbench.reports.words.wording import rounded
 
@@ -39,21 +42,38 @@ def text_tables(
 def _one(table: pd.DataFrame, experiment: Experiment, measure: Measure, term: str) -> TextTable:
     rows = table[(table["measure"] == measure.name) & (table["term"] == term)]
     scale = 100.0 if measure.unit is Unit.SHARE else 1.0
+    columns = (rows["cell"], rows["estimator"], rows["value"], printed_mcse(rows))
     texts = {
         (cell, label): rounded(scale * value, scale * mcse)
-        for cell, label, value, mcse in zip(
-            rows["cell"], rows["estimator"], rows["value"], rows["mcse"], strict=True
-        )
+        for cell, label, value, mcse in zip(*columns, strict=True)
     }
+    partial = rows["n"] < USABLE_ENOUGH * rows["n_attempted"]
+    for row in rows_of(rows[partial], ("cell", "estimator", "value", "n", "n_attempted")):
+        texts[row.cell, row.estimator] += _partial(measure, row)
     labels = [e.label for e in experiment.estimators if e.label in set(rows["estimator"])]
     cells = sorted(set(rows["cell"]))
     unit = {Unit.SHARE: ", %", Unit.PERCENT: ", %"}.get(measure.unit, "")
     where = conditions(experiment)
     return TextTable(
-        f"{measure.label}{unit} for {term}: {measure.formula} (Monte Carlo standard error)",
+        f"{measure.label}{unit} for {term}: {measure.formula} (Monte Carlo standard error)"
+        + (f"; {PARTIAL}" if partial.any() else ""),
         ("Condition", *labels),
         tuple((where[c], *(texts.get((c, label), "") for label in labels)) for c in cells),
     )
+
+
+PARTIAL = (
+    "in brackets, where under 95 % of the fits are usable: how many, and the share if the others are misses"
+)
+
+
+def _partial(measure: Measure, row: Any) -> str:
+    """Return what marks a number of too few usable fits: how many of how many, and a share's bound."""
+    bound = f"; {100.0 * row.value * row.n / row.n_attempted:.1f}" if measure.name in BOUNDED else ""
+    return f" [{row.n} of {row.n_attempted}{bound}]"
+
+
+BOUNDED = frozenset({"coverage", "rejection"})
 
 
 def to_markdown(tables: Sequence[TextTable]) -> str:

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
-from nestbench.reports.comparing import grades
+from nestbench.reports.comparing import grades, holm
 from nestbench.reports.comparing.grades import Grade
 from nestbench.reports.figures.theme import SHARE
+from nestbench.reports.measures.printed import printed_mcse
 from nestbench.reports.measures.proportions import wilson
-from nestbench.reports.measures.statistics import Z95
 from nestbench.reports.words.conditions import conditions, panel_titles
 from nestbench.sim.cell import Cell
 from nestbench.sim.errors import unknown_name
@@ -36,7 +36,9 @@ def headline_term(table: pd.DataFrame) -> str:
 def records(table: pd.DataFrame, experiment: Experiment, measure: str) -> list[Record]:
     """Return one record per row of a measure: value, interval, n, its condition and its panel's title.
 
-    Intervals are Wilson's for shares and value -+ 1.96 MCSE for the others.
+    Intervals are Wilson's for shares and value -+ t MCSE for the others, t with n - 1 degrees of freedom. ``partial``
+    says that fewer than 95 % of the fits are usable; then coverage and rejection have a ``bound``, with the others as
+    misses.
     """
     rows = table[(table["measure"] == measure) & np.isfinite(table["value"])]
     share = measure in SHARES
@@ -44,9 +46,13 @@ def records(table: pd.DataFrame, experiment: Experiment, measure: str) -> list[R
     stands = places(experiment)
     made = []
     columns = ("cell", "estimator", "term", "value", "mcse", "n", "n_attempted")
+    rows = rows.assign(mcse=printed_mcse(rows))
     for row, lo, hi in zip(rows[list(columns)].itertuples(index=False), low, high, strict=True):
         record = dict(zip(columns, row, strict=True))
         record["mcse"] = None if np.isnan(record["mcse"]) else record["mcse"]
+        record["partial"] = bool(record["n"] < grades.USABLE_ENOUGH * record["n_attempted"])
+        if record["partial"] and measure in ("coverage", "rejection"):
+            record["bound"] = record["value"] * record["n"] / record["n_attempted"]
         made.append({**record, "low": float(lo), "high": float(hi), **stands[record["cell"]]})
     return made
 
@@ -105,7 +111,8 @@ def interval(rows: pd.DataFrame, share: bool) -> tuple[Any, Any]:
     value = rows["value"].to_numpy(dtype=np.float64)
     if share:
         return wilson(value, rows["n"].to_numpy(dtype=np.float64))
-    half = Z95 * np.nan_to_num(rows["mcse"].to_numpy(dtype=np.float64))
+    mcse = np.nan_to_num(rows["mcse"].to_numpy(dtype=np.float64))
+    half = np.where(mcse > 0, holm.t_quantile(np.maximum(rows["n"], 2)) * mcse, 0.0)
     return value - half, value + half
 
 
@@ -143,33 +150,58 @@ def with_holes(
 
 
 def graded(made: list[Record], experiment: Experiment) -> list[Record]:
-    """Return coverage records with their grade, their nominal level and its tolerated band."""
+    """Return coverage records with their grade (as `grades.situations`), their nominal level and its tolerated band."""
+    levels = [experiment.cells[record["cell"]].model.level for record in made]
+    limit = _limit(made, [record["value"] for record in made], levels)
     for record in made:
         level = experiment.cells[record["cell"]].model.level
         low, high = grades.band(level)
         record |= {"ideal": level, "band_low": low, "band_high": high}
-        record["state"] = str(grades.grade(record["value"], record["n"], level))
+        record["state"] = str(grades.grade(record["value"], record["n"], level, limit))
     return made
 
 
+def _limit(made: list[Record], coverage: list[float], levels: list[float]) -> float:
+    """Return the p-value at which Holm's method calls a coverage outside its band, over all records judged."""
+    n = [record["n"] for record in made]
+    p = grades.outside_p(coverage, n, levels)
+    return holm.limit(p[_judged(made)])
+
+
+def _judged(made: list[Record]) -> list[int]:
+    """Return which records are of situations: fixed effects without the intercept, unless it stands alone."""
+    effects = [i for i, record in enumerate(made) if not record["term"].startswith("(")]
+    return [i for i in effects if made[i]["term"] != "Intercept"] or effects
+
+
 def against(made: list[Record], ideal: float) -> list[Record]:
-    """Return records that say whether their interval holds an ideal value."""
-    for record in made:
+    """Return records that say whether they differ from an ideal value beyond Monte Carlo error.
+
+    t tests with n - 1 degrees of freedom, by Holm's method at 5 % over all situations drawn.
+    """
+    errors = [np.nan if record["mcse"] is None else record["mcse"] for record in made]
+    away = [record["value"] - ideal for record in made]
+    p = holm.t_p_values(away, errors, [record["n"] for record in made])
+    limit = holm.limit(p[_judged(made)])
+    for record, single in zip(made, p, strict=True):
         record["ideal"] = ideal
-        record["state"] = WITHIN if record["low"] <= ideal <= record["high"] else OFF
+        record["state"] = OFF if single <= limit else WITHIN
     return made
 
 
 def sized(made: list[Record], experiment: Experiment) -> list[Record]:
     """Return rejection records: type I errors graded like coverage, power left plain."""
     truths = {cell: experiment.cells[cell].truth for cell in {record["cell"] for record in made}}
+    nulls = [r for r in made if truths[r["cell"]].get(r["term"]) == 0]
+    levels = [experiment.cells[r["cell"]].model.level for r in nulls]
+    limit = _limit(nulls, [1.0 - r["value"] for r in nulls], levels)
     for record in made:
         truth = truths[record["cell"]].get(record["term"])
         level = experiment.cells[record["cell"]].model.level
         null = truth == 0
         record["kind"] = "type I error" if null else "power"
         if null:
-            found = grades.grade(1.0 - record["value"], record["n"], level)
+            found = grades.grade(1.0 - record["value"], record["n"], level, limit)
             record["state"] = str(found)
             record["ideal"] = round(1.0 - level, 10)
         else:

@@ -14,8 +14,10 @@ from nestbench.estimators.estimates import FitStatus
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.results import Results
 from nestbench.reports.comparing.grades import Grade, situations
+from nestbench.reports.frames import rows_of
 from nestbench.reports.measures.cell_rows import CellRows, Fits
 from nestbench.reports.measures.performance import factors_of
+from nestbench.reports.measures.printed import printed_mcse
 from nestbench.reports.measures.totals import Gathered
 from nestbench.reports.words.conditions import condition_of, level_parts
 from nestbench.reports.words.conditions import conditions as conditions_of
@@ -24,6 +26,7 @@ from nestbench.reports.words.untold import reason_of
 from nestbench.reports.words.wording import plural
 
 EXAMPLES = 3
+ENTRY = ("term", "estimator", "cell", "coverage", "error", "n", "n_attempted", "grade", "partial", "bound")
 MARKS = {
     Grade.HOLDS: "holds",
     Grade.LIKELY: "likely",
@@ -42,12 +45,7 @@ def glance(table: pd.DataFrame, experiment: Experiment) -> dict[str, Any]:
     """Return the coverage of every method in every condition, by term, with its grade: the table read first."""
     graded = situations(table, experiment)
     labels = [e.label for e in experiment.estimators if e.label in set(table["estimator"])]
-    entries = {
-        (row.term, row.estimator, row.cell): row
-        for row in graded[["term", "estimator", "cell", "coverage", "mcse", "n", "grade"]].itertuples(
-            index=False
-        )
-    }
+    entries = {(row.term, row.estimator, row.cell): row for row in rows_of(graded, ENTRY)}
     heads = [list(parts.values()) or ["all data"] for parts in level_parts(experiment)]
     fitted = set(zip(table["cell"], table["estimator"], strict=True))
     return {
@@ -77,12 +75,14 @@ def _entry(row: Any, fitted: bool) -> dict[str, str]:
             "title": title,
             "said": "" if fitted else title,
         }
-    return {
-        "text": f"{100 * row.coverage:.1f}",
-        "grade": MARKS[Grade(row.grade)],
-        "said": str(row.grade),
-        "title": f"{row.grade}: coverage {100 * row.coverage:.1f} %, MCSE {100 * row.mcse:.1f}, n {row.n}",
-    }
+    text = f"{100 * row.coverage:.1f}"
+    title = f"{row.grade}: coverage {text} %, MCSE {100 * row.error:.1f}, n {row.n}"
+    said = str(row.grade)
+    if row.partial:
+        text += f" [{100 * row.bound:.1f}]"
+        title += f" of {row.n_attempted} fits; {100 * row.bound:.1f} % if the unusable ones count as misses"
+        said += f", only {row.n / row.n_attempted:.0%} of the fits usable"
+    return {"text": text, "grade": MARKS[Grade(row.grade)], "said": said, "title": title}
 
 
 def _spans(heads: list[list[str]]) -> list[list[tuple[str, int]]]:
@@ -288,7 +288,7 @@ def data_of(table: pd.DataFrame, experiment: Experiment) -> dict[str, Any]:
     for name in ("estimator", "term", "measure"):
         codes, values = pd.factorize(table[name])
         coded[name] = {"codes": codes.tolist(), "values": [str(v) for v in values]}
-    numbers = {name: _short(table[name]) for name in ("value", "mcse")}
+    numbers = {"value": _short(table["value"]), "mcse": _short(pd.Series(printed_mcse(table)))}
     counts = {name: table[name].tolist() for name in ("cell", "n", "n_attempted")}
     levels = [{f: str(v) for f, v in level.items()} for level in experiment.levels]
     return {

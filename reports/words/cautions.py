@@ -14,8 +14,9 @@ from nestbench.reports.comparing import grades
 from nestbench.reports.comparing.choice import Evidence
 from nestbench.reports.comparing.grades import USABLE_ENOUGH, Grade
 from nestbench.reports.frames import items_of
+from nestbench.reports.words.conditions import condition_of
 from nestbench.reports.words.sentence import Verdict
-from nestbench.reports.words.wording import condition, percent, plural, rounded, several
+from nestbench.reports.words.wording import percent, plural, rounded, several
 
 
 def coverage_words(row: Any) -> str:
@@ -35,7 +36,7 @@ def shortfalls(evidence: Evidence, counts: pd.DataFrame) -> Iterator[Verdict]:
     row = failing.iloc[0]
     level, name = experiment.cells[row["cell"]].model.level, row["estimator"]
     sentence = (
-        f"Don't trust `{name}` for `{row['term']}`: with {condition(experiment.levels[row['cell']])} it covers "
+        f"Don't trust `{name}` for `{row['term']}`: with {condition_of(experiment, row['cell'])} it covers "
         f"{coverage_words(row)}, where {percent(level)} was promised; it falls short in {_share(counts, name)}."
     )
     yield Verdict(
@@ -61,7 +62,7 @@ def too_wide(evidence: Evidence, counts: pd.DataFrame) -> Iterator[Verdict]:
     parts = []
     for label in sorted(wide["estimator"].unique()):
         row = wide[wide["estimator"] == label].iloc[0]
-        where = condition(experiment.levels[row["cell"]])
+        where = condition_of(experiment, row["cell"])
         parts.append(
             f"`{label}` in {grades.count(counts, label, Grade.WIDE)} of "
             f"{plural(int(counts.loc[label, 'situations']), 'situation')} "
@@ -76,7 +77,7 @@ def too_wide(evidence: Evidence, counts: pd.DataFrame) -> Iterator[Verdict]:
         if share > 0
     }
     worst = [
-        f"`{label}` in {_small_percent(share)} of data sets for `{term}` with {condition(experiment.levels[cell])}"
+        f"`{label}` in {_small_percent(share)} of data sets for `{term}` with {condition_of(experiment, cell)}"
         for label, (share, (cell, term)) in sorted(endless.items(), key=lambda item: (-item[1][0], item[0]))
     ]
     if worst:
@@ -99,7 +100,7 @@ def bias(evidence: Evidence) -> Iterator[Verdict]:
     yield Verdict(
         "avoid",
         f"`{row['estimator']}` is biased for `{row['term']}` by {_errors(row)} with "
-        f"{condition(experiment.levels[row['cell']])}."
+        f"{condition_of(experiment, row['cell'])}."
         + (f" Also biased somewhere: {several(others, 8)}." if others else ""),
         bias_rule.RULE,
     )
@@ -124,7 +125,7 @@ def _excluded(found: pd.DataFrame, experiment: Experiment) -> str:
         return "No bias is shown, but there are too few replications to exclude any."
     return (
         f"No bias is shown, which doesn't say that there is none: biases of up to {_up(bound)} standard errors can't "
-        f"be excluded (`{row['estimator']}` for `{row['term']}` with {condition(experiment.levels[row['cell']])}: "
+        f"be excluded (`{row['estimator']}` for `{row['term']}` with {condition_of(experiment, row['cell'])}: "
         f"{rounded(float(row['value']), float(row['mcse']))})."
     )
 
@@ -159,7 +160,7 @@ def _failing(label: str, places: list[tuple[int, float]], asked_in: int, experim
     if alike > 1:
         words = f"`{label}` in {of_fits} in {alike} of {plural(asked_in, 'condition')}"
     else:
-        words = f"`{label}` in {of_fits} with {condition(experiment.levels[cell])}"
+        words = f"`{label}` in {of_fits} with {condition_of(experiment, cell)}"
     rest = len(places) - alike
     return words + (f" (and in fewer in {plural(rest, 'other condition')})" if rest else "")
 
@@ -176,7 +177,7 @@ def left_out(evidence: Evidence) -> Iterator[Verdict]:
     parts = []
     for label, places in sorted(found.items()):
         _, answered, of, cell, term = min(places, key=lambda place: (place[0], place[3], place[4]))
-        where = condition(evidence.experiment.levels[cell])
+        where = condition_of(evidence.experiment, cell)
         parts.append(f"`{label}` ({answered:,} of {of:,} data sets for `{term}` with {where})")
     rule = (
         f"Scores are compared on the data sets that all compared methods answer; a method is compared where it answers "

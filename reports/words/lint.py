@@ -76,13 +76,14 @@ def replications_needed(share: float, mcse: float) -> int:
 def too_few_replications(table: pd.DataFrame, experiment: Experiment) -> Iterator[Remark]:
     """Coverage with an MCSE above one percentage point can't show whole per cents."""
     rows = table[(table["measure"] == "coverage") & table["term"].isin(fixed_terms(table))]
-    coarse = rows[rows["mcse"] > COVERAGE_MCSE]
+    levels = np.array([experiment.cells[cell].model.level for cell in rows["cell"]])
+    coarse = rows[np.sqrt(levels * (1.0 - levels) / rows["n"]) > COVERAGE_MCSE]  # its own is 0 at 20 of 20
     if len(coarse):
         n = int(coarse["n"].min())
         yield Remark(
             "too few replications",
-            f"coverage has a Monte Carlo error above 1 percentage point in {len(coarse)} of {len(rows)} places "
-            f"(n down to {n})",
+            f"a coverage at its level has a Monte Carlo error above 1 percentage point in {len(coarse)} of {len(rows)} "
+            f"places (n down to {n})",
             f"{replications_needed(0.95, 0.007):,} replications put the error of a coverage of 95 % at 0.7 points",
         )
 

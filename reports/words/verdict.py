@@ -142,14 +142,18 @@ def _facts(evidence: Evidence, counts: pd.DataFrame, label: str, alone: bool) ->
     total, holds, wide, likely, doubtful = (
         int(row[name]) for name in ("situations", Grade.HOLDS, Grade.WIDE, Grade.LIKELY, Grade.DOUBTFUL)
     )
-    parts = [f"in order beyond Monte Carlo error in {holds} of {total}"]
+    parts = [f"in order beyond Monte Carlo error in {holds} of {total}"] if alone else []
     parts += [f"too wide in {wide}"] if wide else []
-    parts += [f"likely in order in {likely}"] if likely else []
+    parts += [f"likely in order in {likely}"] if likely and alone else []
     parts += [f"doubtful in {doubtful}"] if doubtful else []
-    state = ", ".join(parts) if holds < total else "in order beyond Monte Carlo error everywhere"
-    whose = "Its lowest coverage is" if alone else f"`{label}`: lowest coverage"
-    bound = excluded_below(evidence.graded[evidence.graded["estimator"] == label])
-    return f"{whose} {_lowest(evidence, label)}, and {percent(bound)} can't be excluded; coverage is {state}."
+    if holds == total:
+        parts = ["in order beyond Monte Carlo error everywhere"]
+    bound = percent(excluded_below(evidence.graded[evidence.graded["estimator"] == label]))
+    if alone:
+        opening = f"Its lowest coverage is {_lowest(evidence, label)}, and {bound} can't be excluded"
+        return f"{opening}; coverage is {', '.join(parts)}."
+    facts = [f"lowest coverage {_lowest(evidence, label)}", f"{bound} can't be excluded", *parts]
+    return f"`{label}`: {', '.join(facts)}."
 
 
 def _lowest(evidence: Evidence, label: str) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import assume, given, settings
+from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
 from nestbench.experiments.experiment import Experiment
@@ -83,7 +84,8 @@ def limits(row: Any) -> tuple[float, float]:
     if row.measure in SHARES:
         low, high = proportion_confint(round(row.value * row.n), row.n, method="wilson")
         return float(low), float(high)
-    return row.value - 1.96 * row.mcse, row.value + 1.96 * row.mcse
+    half = stats.t(row.n - 1).ppf(0.975) * row.mcse if row.mcse > 0 else 0.0
+    return row.value - half, row.value + half
 
 
 def check_dots(made: Study, kind: str, measure: str) -> Picture:
