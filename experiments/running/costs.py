@@ -101,7 +101,7 @@ class Costs:
         self.unusable += outcome.unusable
         if self._heard > (self.workers or 1):
             _add(self._guessed, guess)
-            _add(self._taken, _taken(outcome))
+            _add(self._taken, _taken(outcome, guess))
         return self.standing()
 
     def standing(self) -> Standing:
@@ -138,12 +138,20 @@ class Costs:
         return {AUDIT: sum(fits.values())} if task.audit else fits | {DRAWING: n * drawing_seconds(cell)}
 
 
-def _taken(outcome: Outcome) -> Parts:
-    """Seconds a task took by part; what no method claims is drawing, storing and what they share."""
+def _taken(outcome: Outcome, guess: Parts) -> Parts:
+    """Seconds a task took by part: they add up to the task's.
+
+    What no method claims is drawing and storing; where methods claim more, each has what they share in full; where none
+    claims anything (fits in child processes aren't timed) the guess shares out.
+    """
     if outcome.task.audit:
         return {AUDIT: outcome.seconds}
-    fits = dict(zip(outcome.task.estimators, outcome.spent, strict=True))
-    return fits | {DRAWING: max(0.0, outcome.seconds - sum(outcome.spent))}
+    claimed = sum(outcome.spent)
+    if claimed <= 0:
+        return {part: seconds * outcome.seconds / sum(guess.values()) for part, seconds in guess.items()}
+    part_of = min(1.0, outcome.seconds / claimed)
+    fits = {i: part_of * s for i, s in zip(outcome.task.estimators, outcome.spent, strict=True)}
+    return fits | {DRAWING: max(0.0, outcome.seconds - claimed)}
 
 
 def _add(total: Parts, more: Parts, sign: float = 1.0) -> None:

@@ -92,7 +92,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a task; `spent` are the seconds of each of its methods, nothing for audits."""
+    """What became of a task; `spent`: seconds of each method, what they share in each; nothing for audits."""
 
     task: Task
     files: tuple[File, ...]
@@ -142,8 +142,14 @@ def perform(work: Work) -> Outcome:
     ]
     if optima:
         files.append(File.of(f"optima{name}", encoding.encode_audit(optima)))
-    spent = tuple(float(np.nansum(found[e.label].seconds)) for e in estimators)
+    spent = tuple(_all_seconds(found[e.label]) for e in estimators)
     return Outcome(work.task, tuple(files), work.task.fits, unusable, time.perf_counter() - started, spent)
+
+
+def _all_seconds(found: Estimates) -> float:
+    """Return the seconds of all fits, those that weren't timed at the mean of the others; 0 if none was."""
+    timed = found.seconds[np.isfinite(found.seconds)]
+    return float(timed.mean()) * found.size if timed.size else 0.0
 
 
 def fit_all(

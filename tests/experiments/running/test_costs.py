@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from nestbench.estimators.estimator import Agreement, Estimator
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import FIRST_CUTS, Task, plan
-from nestbench.experiments.running.costs import Costs, Standing
+from nestbench.experiments.running.costs import DRAWING, Costs, Standing
+from nestbench.experiments.running.costs import _taken as costs_of
 from nestbench.experiments.running.progress import Lines
 from nestbench.experiments.running.work import Outcome
 from tests.experiments.conftest import TABLES
@@ -89,6 +90,19 @@ def test_no_time_while_most_of_what_is_left_is_a_guess() -> None:
     for standing, rest in found[first:-1]:
         assert standing.left == pytest.approx(rest, rel=0.1)
     assert len(found) - first > 6
+
+
+@given(
+    spent=st.lists(st.floats(0.0, 5.0), min_size=2, max_size=2),
+    seconds=st.floats(1e-3, 5.0),
+    guess=st.lists(st.floats(1e-5, 1.0), min_size=3, max_size=3),
+)
+def test_parts_add_up_to_what_a_task_took(spent: list[float], seconds: float, guess: list[float]) -> None:
+    """Whatever methods claim: nothing (not timed), less than the task took, or more (what they share, each in full)."""
+    outcome = Outcome(Task(0, 0, 5, (0, 1)), (), 10, 0, seconds, tuple(spent))
+    found = costs_of(outcome, dict(zip((0, 1, DRAWING), guess, strict=True)))
+    assert sum(found.values()) == pytest.approx(seconds)
+    assert min(found.values()) >= 0.0
 
 
 def test_the_first_slow_tasks_are_small_and_the_others_as_large() -> None:
