@@ -140,6 +140,7 @@ def slope_fits(
         columns_of(moments),
         moments.z,
         *part.arrays,
+        int(np.flatnonzero(moments.z == 0)[0]) if part.raw and 0 in moments.z else -1,
         restricted,
         np.full((reps, m), np.nan) if theta is None else theta,
         fits,

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
-from scipy import optimize
+from scipy import ndimage, optimize
 
-from nestbench.estimators.mixed_textbook import Textbook, TextbookFit, fit_at
+from nestbench.estimators.mixed_textbook import Textbook, TextbookFit, criterion_at, fit_at
 from nestbench.estimators.reference import CannotFit, DataSet
 from nestbench.sim.batch import Floats, Ints
 
 GRID = tuple(10.0 ** (0.5 * k) for k in range(-4, 7))
 """Where the score of a single theta is looked at, in units of 1/(root mean square of Z, sqrt of the school size)."""
-STARTS = (1.0, 0.3, 0.05)
+LEVELS = tuple(10.0 ** (0.5 * k) for k in range(-3, 4))
+"""Entries of Lambda where a search over several thetas looks first, for columns of Z of unit root mean square."""
+CORRELATIONS = (-0.8, 0.0, 0.8)
+"""Of a pair of random effects, where the search looks first."""
 VANISHED = 1e-5
 """A diagonal entry of Lambda below this, for columns of Z of unit root mean square, may be a zero."""
 
@@ -108,12 +112,12 @@ def _left_of_root(slope: Callable[[float], float], right: float) -> float:
 
 
 def several(model: Textbook, free: list[tuple[int, int]]) -> TextbookFit:
-    """Minimise over several thetas by a trust region with exact derivatives, from a few starts.
+    """Minimise over several thetas by a trust region with exact derivatives, from every low point of a coarse grid.
 
     Parameters
     ----------
     free : list of (row, column)
-        Which entry of Lambda each theta is, for columns of Z of unit spread.
+        Which entry of Lambda each theta is, for columns of Z of unit root mean square.
     """
 
     def evaluate(theta: Floats) -> tuple[float, Floats]:
@@ -124,14 +128,45 @@ def several(model: Textbook, free: list[tuple[int, int]]) -> TextbookFit:
         return fit_at(model, theta).hessian
 
     ends = []
-    for start in STARTS:
-        first = np.array([start if i == j else 0.1 * start for i, j in free])
+    for first in low_points(model, free):
         found = optimize.minimize(
             evaluate, first, jac=True, hess=hessian, method="trust-exact", options={"gtol": 1e-7}
         )
         ends.append(found.x)
+    if not ends:
+        raise CannotFit(EXACT)
     best = min(ends, key=lambda theta: evaluate(theta)[0])
     return fit_at(model, _finish(best, evaluate, hessian, free))
+
+
+def low_points(model: Textbook, free: list[tuple[int, int]]) -> list[Floats]:
+    """Return the points of a grid of SDs (of a pair, correlations too) that have no lower neighbour.
+
+    Where a column of Z varies little beside its mean the grid is wider: its SD matters on both scales.
+    """
+    levels = [*LEVELS]
+    while levels[-1] < LEVELS[-1] / least_variation(model):
+        levels.append(10.0**0.5 * levels[-1])
+    diagonal = [a for a, (i, j) in enumerate(free) if i == j]
+    correlations = CORRELATIONS if free == [(0, 0), (1, 0), (1, 1)] else (0.0,)
+    axes = [*(levels for _ in diagonal), correlations]
+    points = []
+    for point in itertools.product(*axes):
+        theta = np.zeros(len(free))
+        theta[diagonal] = point[:-1]
+        if len(correlations) > 1:
+            theta[1:] = theta[2] * np.array([point[-1], np.sqrt(1.0 - point[-1] ** 2)])
+        points.append(theta)
+    values = np.array([criterion_at(model, theta) for theta in points]).reshape([len(a) for a in axes])
+    lowest = (values == ndimage.minimum_filter(values, size=3, mode="nearest")) & np.isfinite(values)
+    return [points[k] for k in np.flatnonzero(lowest)]
+
+
+def least_variation(model: Textbook) -> float:
+    """Return the least ratio of a column's SD to its root mean square, among columns of Z that vary."""
+    z = np.concatenate([s.z.reshape(-1, model.q) for s in model.stacks])
+    ratios = z.std(axis=0) / np.sqrt((z**2).mean(axis=0))
+    return float(ratios[ratios > 1e-6].min(initial=1.0))
 
 
 def _finish(

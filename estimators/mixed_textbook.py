@@ -141,6 +141,26 @@ def effects(z: Floats, intercept: int | None) -> tuple[Floats, Floats]:
     return (z - centre) / spread, back
 
 
+def criterion_at(model: Textbook, theta: Floats) -> float:
+    """Return -2l, but for a constant, at theta; inf where V or X'V^-1X can't be inverted or nothing is left of RSS."""
+    psi = 0.5 * np.einsum("a,aij->ij", theta, model.first(theta))
+    p = model.l.shape[0]
+    log_v, precision, right, total = 0.0, np.zeros((p, p)), np.zeros(p), 0.0
+    for s in model.stacks:
+        v = np.eye(s.z.shape[1]) + s.z @ psi @ transposed(s.z)
+        both = np.concatenate([s.x, s.y[:, :, None]], axis=2)
+        cross = np.sum(transposed(both) @ np.linalg.solve(v, both), axis=0)
+        precision += cross[:p, :p]
+        right += cross[:p, p]
+        total += cross[p, p]
+        log_v += float(np.linalg.slogdet(v)[1].sum())
+    rss = total - float(right @ np.linalg.solve(precision, right))
+    if not rss > 0.0:
+        return float("inf")
+    value = model.nu * (1.0 + float(np.log(2.0 * np.pi * rss / model.nu))) + log_v
+    return value + float(np.linalg.slogdet(precision)[1]) if model.restricted else value
+
+
 def fit_at(model: Textbook, theta: Floats, with_hessian: bool = True) -> TextbookFit:
     """Evaluate at theta."""
     psi = 0.5 * np.einsum("a,aij->ij", theta, model.first(theta))

@@ -95,7 +95,7 @@ def mundlak(inner: Estimator, suffix: str, what: str) -> Estimator:
     """Return the Mundlak version ``mundlak-<suffix>`` of a method."""
     return Estimator(
         name=f"mundlak-{suffix}",
-        version=1,
+        version=inner.version,
         info=Info(
             label=f"Mundlak {what}",
             summary=f"school means of student-level columns added, then {inner.name}",

@@ -181,7 +181,7 @@ def textbook_fit(batch: Batch, index: int, model: Model) -> TextbookFit:
 def method(name: str, info: Info, inference: Inference, textbook: TextbookInference) -> Estimator:
     """Return an estimator with both engines."""
     reference = textbook_engine(textbook)
-    return Estimator(name, 1, info, reference, batched_engine(inference, reference), Agreement.DIRECT)
+    return Estimator(name, 2, info, reference, batched_engine(inference, reference), Agreement.DIRECT)
 
 
 NESTED_Z = method(

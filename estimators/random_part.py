@@ -23,6 +23,8 @@ class RandomPart:
     offset, unit : float64 [R, q]
     back : float64 [R, q, q]
     rows, cols : int64 [m]
+    raw : bool
+        Whether the pivot is undone.
     """
 
     offset: Floats
@@ -30,6 +32,7 @@ class RandomPart:
     back: Floats
     rows: Ints
     cols: Ints
+    raw: bool
 
     @property
     def arrays(self) -> tuple[Floats, Floats, Ints, Ints]:
@@ -94,4 +97,4 @@ def random_part_of(moments: SchoolMoments, diagonal: bool) -> RandomPart:
         back[:, at] -= pivot * scale
         back[:, at, at] = 1.0
     free = np.array(free_entries(q, diagonal), dtype=np.int64)
-    return RandomPart(offset, unit, back, free[:, 0].copy(), free[:, 1].copy())
+    return RandomPart(offset, unit, back, free[:, 0].copy(), free[:, 1].copy(), raw)

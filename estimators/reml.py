@@ -149,7 +149,7 @@ def method(
 ) -> Estimator:
     """Return an estimator with both engines."""
     fast = batched_engine(inference, reference, restricted)
-    return Estimator(name, 1, info, reference, fast, agreement, OPTIONS)
+    return Estimator(name, 2, info, reference, fast, agreement, OPTIONS)
 
 
 NORMAL = "normal school effects and errors of equal variance, schools independent of the covariates"

@@ -36,9 +36,13 @@ from nestbench.estimators.kernels.mixed import (
 )
 from nestbench.estimators.kernels.random_intercept import EXACT_FIT, whiten
 from nestbench.estimators.kernels.slopes_likelihood import products
+from nestbench.estimators.kernels.slopes_survey import least_around
 from nestbench.estimators.kernels.trust_region import SMALL, STEPS, VANISHED, radius_of, trust_step
 from nestbench.sim.batch import Floats, Ints
 from nestbench.sim.compiled import kernel
+
+LOWEST, RATIO, GRID = 0.03, 3.0, 7
+"""The survey: relative SDs from LOWEST by factors of RATIO, GRID of each."""
 
 
 @kernel
@@ -200,54 +204,76 @@ def maximise(
 ) -> tuple[int, int]:  # fmt: skip
     """Write the optimum to `theta`; return the evaluations it took and a code.
 
-    theta = 0 to see what is identified, a grid of starts from .03 to 22 (small data can have several
-    maxima), then a trust-region Newton method; one call of `profile` serves them all.
+    theta = 0 shows what is identified. Then -2l is surveyed on a grid of SDs from .03 to 22, and climbed down from every
+    point without a lower neighbour, for there may be several maxima; the best of the ends is the answer.
     """
+    theta[0] = theta[1] = 0.0
+    profile(theta, a, first, last, schools, sums, sizes, nu, restricted, mats, whitened, slope, hessian)
+    if not tells_schools_apart(first, last, schools, sizes, whitened):
+        return 0, NO_SCHOOL_DF
+    values, here, best, steps, code = np.empty(GRID * GRID), np.empty(2), math.inf, 0, NO_VARIATION
+    for k in range(GRID * GRID):
+        here[0], here[1] = LOWEST * RATIO ** (k % GRID), LOWEST * RATIO ** (k // GRID)
+        values[k] = profile(
+            here, a, first, last, schools, sums, sizes, nu, restricted, mats, whitened, slope, hessian
+        )
+    least = least_around(values, np.full(2, GRID))
+    for k in range(GRID * GRID):
+        if values[k] > least[k] or not math.isfinite(values[k]):
+            continue
+        here[0], here[1] = LOWEST * RATIO ** (k % GRID), LOWEST * RATIO ** (k // GRID)
+        taken, outcome, value = climb(
+            here, a, first, last, schools, sums, sizes, nu, restricted, mats, whitened, slope, hessian
+        )
+        steps += taken
+        if outcome != OK:  # of two ends within rounding the one that converged
+            value += 1e-9 * (1.0 + abs(value))
+        if value < best:
+            best, code = value, outcome
+            put_vector(here, theta)
+    return steps, code
+
+
+@kernel
+def climb(
+    theta: Floats, a: Floats, first: int, last: int, schools: Ints, sums: Floats, sizes: Floats, nu: float,
+    restricted: bool, mats: Floats, whitened: Floats, slope: Floats, hessian: Floats,
+) -> tuple[int, int, float]:  # fmt: skip
+    """Follow -2l from `theta` down to a minimum, written to `theta`; return evaluations, a code and -2l."""
     values, vectors, step, trial = np.empty(2), np.empty((2, 2)), np.zeros(2), np.empty(2)
     new_slope, new_hessian = np.empty(2), np.empty((2, 2))
-    now, radius, predicted, starts = math.inf, 1.0, 0.0, 50
+    now, radius, predicted, convex = math.inf, 1.0, 0.0, True
+    put_vector(theta, trial)
     for count in range(STEPS):
-        searching = count >= starts
-        if searching:
-            predicted = trust_step(slope, hessian, radius, values, vectors, step)
-            length = max(abs(step[0]), abs(step[1]))
-            least, largest = min(values[0], values[1]), max(abs(values[0]), abs(values[1]))
-            convex = least > -1e-9 * largest
-            for i in range(2):
-                trial[i] = theta[i] + step[i]
-            if length <= SMALL * radius_of(theta):
-                if convex:
-                    put_vector(trial, theta)
-                    return count, OK
-                for i in range(2):
-                    trial[i] = theta[i] + 0.1 * (vectors[i, 0] if values[0] == least else vectors[i, 1])
-        else:
-            trial[0], trial[1] = 0.03 * 3.0 ** ((count - 1) % 7), 0.03 * 3.0 ** ((count - 1) // 7)
-            if count == 0:
-                trial[0] = trial[1] = 0.0
         after = profile(
             trial, a, first, last, schools, sums, sizes, nu, restricted, mats, whitened, new_slope, new_hessian
         )  # fmt: skip
-        if count == 0 and not tells_schools_apart(first, last, schools, sizes, whitened):
-            return count, NO_SCHOOL_DF
-        better = after < now and count > 0
-        if searching:
-            noise = 1e-11 * (1.0 + abs(now))
-            better = now - after >= 0.1 * predicted or (convex and predicted < noise and after - now < noise)
-            if now - after >= 0.75 * predicted:
-                radius = min(2.0 * radius, 1e6)
-            if not better:
-                radius *= 0.25
+        noise = 1e-11 * (1.0 + abs(now)) if count > 0 else 0.0
+        gain = now - after
+        better = count == 0 or gain >= 0.1 * predicted or (convex and predicted < noise and -gain < noise)
+        if count > 0 and gain >= 0.75 * predicted:
+            radius = min(2.0 * radius, 1e6)
         if better:
             now = after
             put_vector(trial, theta)
             put_vector(new_slope, slope)
             put(new_hessian, hessian)
+        else:
+            radius *= 0.25
         if radius < 1e-14:
-            return count, NOT_CONVERGED
-        if count == starts - 1 and not math.isfinite(now):
-            return count, NO_VARIATION
-    return STEPS, NOT_CONVERGED
+            return count, NOT_CONVERGED, now
+        predicted = trust_step(slope, hessian, radius, values, vectors, step)
+        least, largest = min(values[0], values[1]), max(abs(values[0]), abs(values[1]))
+        convex = least > -1e-9 * largest
+        for i in range(2):
+            trial[i] = theta[i] + step[i]
+        if max(abs(step[0]), abs(step[1])) <= SMALL * radius_of(theta):
+            if convex:
+                put_vector(trial, theta)
+                return count, OK, now
+            for i in range(2):
+                trial[i] = theta[i] + 0.1 * (vectors[i, 0] if values[0] == least else vectors[i, 1])
+    return STEPS, NOT_CONVERGED, now
 
 
 @kernel

@@ -1,6 +1,6 @@
 r"""Gaussian random intercepts and slopes, exactly: the maximum of `slopes_likelihood` over theta.
 
--2l is minimised by a trust-region Newton method from the best of a few diagonal starts. Entries Lambda_jj that vanish
+-2l is minimised by a trust-region Newton method from every low point of a coarse grid. Entries Lambda_jj that vanish
 are a boundary: there -2l is even in them, so that it is an ordinary stationary point in theta.
 Sources: Bates et al. (2015); Nocedal & Wright (2006), ch. 4.
 """
@@ -31,58 +31,66 @@ from nestbench.estimators.kernels.random_intercept import EXACT_FIT
 from nestbench.estimators.kernels.slopes_likelihood import (
     criterion,
     derivatives,
-    fill,
+    fill_sheared,
     gather,
 )
+from nestbench.estimators.kernels.slopes_survey import axes, ladder, least_around, place, survey
 from nestbench.estimators.kernels.trust_region import SMALL, STEPS, VANISHED, radius_of, trust_step
 from nestbench.sim.batch import Floats, Ints
 from nestbench.sim.compiled import kernel
 
 
 @kernel
-def start(
-    rows: Ints, cols: Ints, schools: int, a: Floats, cz: Floats, zz: Floats, nu: float, restricted: bool, theta: Floats,
-    lam: Floats, b: Floats, kk: Floats, work: Floats,
-) -> float:  # fmt: skip
-    """Write the best diagonal start (one SD for the intercept, one for slopes) to `theta`; return its criterion."""
-    best, first, rest = math.inf, math.nan, math.nan
-    for i in range(-2, 2):
-        for j in range(-2, 2):
-            if len(theta) == 1 and i != j:
-                continue
-            for k in range(len(theta)):
-                level = i if rows[k] == 0 else j
-                theta[k] = 0.5 * 3.0**level if rows[k] == cols[k] else 0.0
-            fill(theta, rows, cols, lam)
-            value = criterion(lam, schools, a, cz, zz, nu, restricted, b, kk, work)
-            if value < best:
-                best, first, rest = value, 0.5 * 3.0**i, 0.5 * 3.0**j
-    for k in range(len(theta)):
-        theta[k] = (first if rows[k] == 0 else rest) if rows[k] == cols[k] else 0.0
-    return best
-
-
-@kernel
 def maximise(
-    rows: Ints, cols: Ints, schools: int, a: Floats, cz: Floats, zz: Floats, nu: float, restricted: bool, theta: Floats,
-    slope: Floats, hessian: Floats, db: Floats, whitened: Floats, b: Floats, kk: Floats,
+    rows: Ints, cols: Ints, schools: int, a: Floats, cz: Floats, zz: Floats, nu: float, restricted: bool, unit: Floats,
+    shear: Floats, theta: Floats, slope: Floats, hessian: Floats, db: Floats, whitened: Floats, b: Floats, kk: Floats,
 ) -> tuple[int, int]:  # fmt: skip
     """Write the optimum to `theta`; return the evaluations it took and a code.
 
-    A step is taken if it reduces the criterion as predicted, or if what it predicts is below rounding.
+    The criterion is surveyed on a coarse grid; from every point without a lower neighbour a climb starts, for there may be several maxima, and the best of their ends is the answer.
     """
     q, m = cz.shape[2], len(theta)
-    lam, work = np.empty((q, q)), np.empty((2, q, q))
+    levels, lam, work = ladder(unit), np.empty((q, q)), np.empty((2, q, q))
+    sizes = axes(levels, m, q)
+    here, best, steps, code = np.empty(m), math.inf, 0, NO_VARIATION
+    values = survey(sizes, rows, cols, shear, schools, a, cz, zz, nu, restricted, levels, here, lam, b)
+    least = least_around(values, sizes)
+    for k in range(len(values)):
+        if values[k] == least[k] and math.isfinite(values[k]):
+            place(k, sizes, rows, cols, levels, here)
+            taken, outcome, value = climb(
+                rows, cols, shear, schools, a, cz, zz, nu, restricted, here, slope, hessian, db, whitened, b, kk, lam,
+                work
+            )  # fmt: skip
+            steps += taken
+            if outcome != OK:  # of two ends within rounding the one that converged
+                value += 1e-9 * (1.0 + abs(value))
+            if value < best:
+                best, code = value, outcome
+                put_vector(here, theta)
+    return steps, code
+
+
+@kernel
+def climb(
+    rows: Ints, cols: Ints, shear: Floats, schools: int, a: Floats, cz: Floats, zz: Floats, nu: float, restricted: bool,
+    theta: Floats, slope: Floats, hessian: Floats, db: Floats, whitened: Floats, b: Floats, kk: Floats, lam: Floats,
+    work: Floats,
+) -> tuple[int, int, float]:  # fmt: skip
+    """Follow -2l from `theta` down to a minimum, written to `theta`; return evaluations, a code and -2l.
+
+    A step is taken if it reduces the criterion as predicted, or if what it predicts is below rounding.
+    """
+    m = len(theta)
     values, vectors, step, trial = np.empty(m), np.empty((m, m)), np.empty(m), np.empty(m)
-    now = start(rows, cols, schools, a, cz, zz, nu, restricted, theta, lam, b, kk, work)
-    radius, fresh = 1.0, True
-    if not math.isfinite(now):
-        return 0, NO_VARIATION
+    radius, fresh, now = 1.0, True, math.inf
     for count in range(STEPS):
         if fresh:
-            fill(theta, rows, cols, lam)
-            criterion(lam, schools, a, cz, zz, nu, restricted, b, kk, work)
-            derivatives(lam, rows, cols, schools, cz, zz, kk, b, nu, restricted, slope, hessian, db, whitened)
+            fill_sheared(theta, rows, cols, shear, lam)
+            now = criterion(lam, schools, a, cz, zz, nu, restricted, b, kk, work)
+            derivatives(
+                lam, shear, rows, cols, schools, cz, zz, kk, b, nu, restricted, slope, hessian, db, whitened
+            )
         predicted = trust_step(slope, hessian, radius, values, vectors, step)
         length, largest, least = 0.0, 0.0, math.inf
         for i in range(m):
@@ -92,14 +100,14 @@ def maximise(
         convex = least > -1e-9 * largest
         if convex and length <= SMALL * radius_of(theta):
             put_vector(trial, theta)
-            return count + 1, OK
+            return count + 1, OK, now
         if not convex and length <= SMALL * radius_of(theta):
             for i in range(m):
                 trial[i] = theta[i]
                 for j in range(m):
                     if values[j] == least:
                         trial[i] += 0.1 * vectors[i, j]
-        fill(trial, rows, cols, lam)
+        fill_sheared(trial, rows, cols, shear, lam)
         after = criterion(lam, schools, a, cz, zz, nu, restricted, b, kk, work)
         noise = 1e-11 * (1.0 + abs(now))
         fresh = now - after >= 0.1 * predicted or (convex and predicted < noise and after - now < noise)
@@ -111,8 +119,8 @@ def maximise(
         else:
             radius *= 0.25
             if radius < 1e-14:
-                return count + 1, NOT_CONVERGED
-    return STEPS, NOT_CONVERGED
+                return count + 1, NOT_CONVERGED, now
+    return STEPS, NOT_CONVERGED, now
 
 
 @kernel
@@ -159,12 +167,13 @@ def identified(schools: int, a: Floats, cz: Floats, zz: Floats, b: Floats) -> bo
 @kernel
 def fit(
     cross: Floats, offsets: Ints, columns: Ints, z: Ints, offset: Floats, unit: Floats, rows: Ints, cols: Ints,
-    restricted: bool, given: Floats, fits: MixedFits,
+    intercept: int, restricted: bool, given: Floats, fits: MixedFits,
 ) -> None:  # fmt: skip
     """Fit every replication; theta is estimated, or taken from `given` [R, m] where that is not NaN.
 
     `cross` [S, d, d], `offsets` [R + 1]; `columns` [p + 1] of W are [X y], `z` [q] those of Z; Z is
-    (column + `offset` [R, q]) * `unit` [R, q]; theta_a is Lambda's entry `rows`[a], `cols`[a].
+    (column + `offset` [R, q]) * `unit` [R, q]; theta_a is Lambda's entry `rows`[a], `cols`[a]. Where column `intercept`
+    of Z is one (else -1), offsets and units go into T and Z is used as it is.
     """
     d, q, m = len(columns), len(z), len(rows)
     most = 1
@@ -174,7 +183,7 @@ def fit(
     kk, lam, work = np.empty((most, q, q)), np.empty((q, q)), np.empty((2, q, q))
     slope, hessian = np.empty(m), np.empty((m, m))
     db, whitened = np.empty((m, d, d)), np.empty((m, d, d))
-    theta = np.empty(m)
+    theta, shear, nothing, ones = np.empty(m), np.eye(q), np.zeros(q), np.ones(q)
     for r in range(len(offsets) - 1):
         schools = offsets[r + 1] - offsets[r]
         gather(cross, offsets[r], offsets[r + 1], columns, z, offset[r], unit[r], a, cz, zz)
@@ -196,21 +205,30 @@ def fit(
             fits.code[r] = OK
         if fits.code[r] != OK:
             continue
+        if intercept >= 0:
+            gather(cross, offsets[r], offsets[r + 1], columns, z, nothing, ones, a, cz, zz)
+            for j in range(q):
+                shear[j, j] = unit[r, j]
+                if j != intercept:
+                    shear[intercept, j] = offset[r, j] * unit[r, j]
         put_vector(given[r], theta)
         if math.isnan(theta[0]):
             fits.steps[r], fits.code[r] = maximise(
-                rows, cols, schools, a, cz, zz, nu, restricted, theta, slope, hessian, db, whitened, b, kk
-            )
+                rows, cols, schools, a, cz, zz, nu, restricted, unit[r], shear, theta, slope, hessian, db, whitened, b,
+                kk
+            )  # fmt: skip
             if fits.code[r] != OK:
                 continue
             if settle(theta, rows, cols):
                 fits.code[r] = BOUNDARY
-        fill(theta, rows, cols, lam)
+        fill_sheared(theta, rows, cols, shear, lam)
         fits.criterion[r] = criterion(lam, schools, a, cz, zz, nu, restricted, b, kk, work)
         if not b[d - 1, d - 1] ** 2 > EXACT_FIT * total:
             fits.code[r] = NO_WITHIN
             continue
-        derivatives(lam, rows, cols, schools, cz, zz, kk, b, nu, restricted, slope, hessian, db, whitened)
+        derivatives(
+            lam, shear, rows, cols, schools, cz, zz, kk, b, nu, restricted, slope, hessian, db, whitened
+        )
         record(r, theta, b, slope, hessian, db, whitened, fits)
 
 

@@ -1,7 +1,8 @@
 r"""The likelihood of random intercepts and slopes, and its derivatives, from school cross-products.
 
-y_g = X_g beta + Z_g u_g + e_g, Var(u_g) = sigma^2 Psi, Psi = Lambda Lambda', theta the free entries of Lambda. With
-W = [X y], C_g = W_g'Z_g, A = sum W_g'W_g and K_g = Lambda (I + Lambda'Z_g'Z_g Lambda)^-1 Lambda',
+y_g = X_g beta + Z_g u_g + e_g, Var(u_g) = sigma^2 Psi, Psi = (T Lambda)(T Lambda)', theta the free entries of Lambda. T is
+the identity, or takes a Lambda that is diagonal for columns of Z far from zero to centred ones, in which nothing cancels.
+With W = [X y], C_g = W_g'Z_g, A = sum W_g'W_g and K_g = T Lambda (I + Lambda'T'Z_g'Z_g T Lambda)^-1 Lambda'T',
 
     B = sigma^2 W'V^-1W = A - sum C_g K_g C_g',   F_g = sigma^2 W_g'V^-1Z_g = C_g (I - K_g Z_g'Z_g),
     N_g = sigma^2 Z_g'V^-1Z_g = Z_g'Z_g (I - K_g Z_g'Z_g).
@@ -170,19 +171,18 @@ def accumulate_schools(
 
 
 @kernel
-def direction(lam: Floats, row: int, col: int, out: Floats) -> None:
-    """Write D_a = dPsi/dLambda_row,col = e_row Lambda_col' + Lambda_col e_row'."""
+def direction(lam: Floats, shear: Floats, row: int, col: int, out: Floats) -> None:
+    """Write D_a = T e_row (T Lambda)_col' + (T Lambda)_col (T e_row)'; `lam` is T Lambda, `shear` T."""
     q = lam.shape[0]
-    out[:] = 0.0
     for k in range(q):
-        out[row, k] += lam[k, col]
-        out[k, row] += lam[k, col]
+        for h in range(q):
+            out[k, h] = shear[k, row] * lam[h, col] + lam[k, col] * shear[h, row]
 
 
 @kernel
 def derivatives(
-    lam: Floats, rows: Ints, cols: Ints, schools: int, cz: Floats, zz: Floats, kk: Floats, b: Floats, nu: float,
-    restricted: bool, slope: Floats, hessian: Floats, db: Floats, whitened: Floats,
+    lam: Floats, shear: Floats, rows: Ints, cols: Ints, schools: int, cz: Floats, zz: Floats, kk: Floats, b: Floats,
+    nu: float, restricted: bool, slope: Floats, hessian: Floats, db: Floats, whitened: Floats,
 ) -> None:  # fmt: skip
     """Write the first derivatives [m] and the Hessian [m, m] of -2l; dB/dtheta to `db`, M to `whitened` [m, D, D].
 
@@ -202,7 +202,7 @@ def derivatives(
             omega[i, j] = total
     accumulate_schools(schools, cz, zz, kk, omega, e, gradient, tensor)
     for a in range(m):
-        direction(lam, rows[a], cols[a], dd[a])
+        direction(lam, shear, rows[a], cols[a], dd[a])
         slope[a] = 0.0
         db[a, :, :] = 0.0
         for i in range(q):
@@ -221,7 +221,9 @@ def derivatives(
                         for h in range(q):
                             total += tensor[i, j, k, h] * dd[a, j, k] * dd[c, h, i]
             if cols[a] == cols[c]:
-                total += 2.0 * gradient[rows[a], rows[c]]
+                for i in range(q):
+                    for j in range(q):
+                        total += 2.0 * shear[i, rows[a]] * gradient[i, j] * shear[j, rows[c]]
             hessian[a, c] = hessian[c, a] = total - products(whitened[a], whitened[c], nu, restricted)
 
 
@@ -244,3 +246,12 @@ def fill(theta: Floats, rows: Ints, cols: Ints, lam: Floats) -> None:
     lam[:] = 0.0
     for a in range(len(theta)):
         lam[rows[a], cols[a]] = theta[a]
+
+
+@kernel
+def fill_sheared(theta: Floats, rows: Ints, cols: Ints, shear: Floats, lam: Floats) -> None:
+    """Write T Lambda from the free entries of Lambda."""
+    lam[:] = 0.0
+    for a in range(len(theta)):
+        for k in range(len(lam)):
+            lam[k, cols[a]] += shear[k, rows[a]] * theta[a]
