@@ -1,4 +1,4 @@
-"""No point of a grid of variance parameters has a higher likelihood than the fit: random data, and a law with two maxima."""
+"""No point of a grid of variance parameters has a higher likelihood than the fit, on random data and a known trap."""
 
 from __future__ import annotations
 
