@@ -69,6 +69,7 @@ class Costs:
     working: float = field(default_factory=time.monotonic)
     fits: int = 0
     unusable: int = 0
+    _kinds: dict[tuple[int, tuple[int, ...], bool], Parts] = field(default_factory=dict)
     _done: Parts = field(default_factory=dict)
     _left: Parts = field(default_factory=dict)
     _guessed: Parts = field(default_factory=dict)
@@ -132,10 +133,18 @@ class Costs:
         return max(0.0, sum(seconds * factors.get(part, common) for part, seconds in guesses.items()))
 
     def _guess(self, task: Task) -> Parts:
-        cell, n = self.experiment.cells[task.cell], task.stop - task.start
-        engine = "reference" if task.audit else self.experiment.engine
-        fits = {i: n * fit_seconds(cell, self.experiment.estimators[i], engine) for i in task.estimators}
-        return {AUDIT: sum(fits.values())} if task.audit else fits | {DRAWING: n * drawing_seconds(cell)}
+        kind = (task.cell, task.estimators, task.audit)
+        if kind not in self._kinds:
+            self._kinds[kind] = _guess_of_one(self.experiment, task)
+        return {part: (task.stop - task.start) * seconds for part, seconds in self._kinds[kind].items()}
+
+
+def _guess_of_one(experiment: Experiment, task: Task) -> Parts:
+    """Return the rough seconds of one replication of a task, by part."""
+    cell = experiment.cells[task.cell]
+    engine = "reference" if task.audit else experiment.engine
+    fits = {i: fit_seconds(cell, experiment.estimators[i], engine) for i in task.estimators}
+    return {AUDIT: sum(fits.values())} if task.audit else fits | {DRAWING: drawing_seconds(cell)}
 
 
 def _taken(outcome: Outcome, guess: Parts) -> Parts:

@@ -17,6 +17,7 @@ from nestbench.experiments.toml.factors import check, cross
 from nestbench.experiments.toml.fields import Problems
 from nestbench.experiments.toml.plain import from_plain, to_plain
 from nestbench.experiments.toml.reading import experiment_from, read_experiment
+from nestbench.experiments.toml.template import TEMPLATE
 from nestbench.experiments.toml.writing import to_toml
 from nestbench.sim.errors import InvalidInput
 
@@ -202,3 +203,16 @@ def test_published_rows_name_combinations_that_are_made(tables: dict[str, Any]) 
     }  # fmt: skip
     said = message_of({**tables, "published": [table]}, {TOGETHER: [[4, 9], [9, 4]]})
     assert "a combination that no cell has" in said
+
+
+def test_what_the_template_offers_can_be_used(tmp_path: Path) -> None:
+    """The commented lines of `nestbench new`, uncommented in place of the crossed factor they replace."""
+    text = TEMPLATE.replace("NAME", "mine").replace('"layout.schools" = [6, 10, 30]\n', "")
+    for line in ('"layout.schools, ', "exclude"):
+        assert f"# {line}" in text
+        text = text.replace(f"# {line}", line)
+    (tmp_path / "mine.toml").write_text(text)
+    found = read_experiment(tmp_path / "mine.toml")
+    assert [tuple(levels.values()) for levels in found.levels] == [
+        (0.0, 30, 20), (0.05, 30, 20), (0.2, 6, 100), (0.2, 30, 20),
+    ]  # fmt: skip
