@@ -16,7 +16,7 @@ from nestbench.reports.measures.declared import measure_named
 from nestbench.reports.measures.measure import Measure, Unit
 from nestbench.reports.measures.printed import printed_mcse
 from nestbench.reports.words.conditions import conditions
-from nestbench.reports.words.wording import rounded
+from nestbench.reports.words.wording import decimals, rounded
 
 STANDARD = ("bias", "empirical_se", "se_error", "coverage", "rejection")
 
@@ -33,33 +33,46 @@ class TextTable:
 def text_tables(
     table: pd.DataFrame, experiment: Experiment, measures: Sequence[str] = STANDARD
 ) -> list[TextTable]:
-    """Return one table per measure and fixed effect: conditions by methods, ``value (MCSE)``."""
+    """Return one table per measure and fixed effect: conditions by methods, ``value (MCSE)``, then each one's n."""
     chosen = [measure_named(name) for name in measures]
     made = [_one(table, experiment, measure, term) for measure in chosen for term in fixed_terms(table)]
     return [one for one in made if one.rows]
+
+
+TABLE_NOTE = (
+    "Numbers in parentheses are Monte Carlo standard errors; n is the number of fits with a usable answer, of those "
+    "attempted where some had none. In square brackets: the number with fits without a usable answer counted as "
+    "misses or non-rejections. An empty entry was not run yet or has no answer."
+)
+BOUNDS = {"coverage": "coverage_bound", "rejection": "rejection_bound"}
+"""Measures that are also given with failed fits counted against the method."""
 
 
 def _one(table: pd.DataFrame, experiment: Experiment, measure: Measure, term: str) -> TextTable:
     rows = table[(table["measure"] == measure.name) & (table["term"] == term)]
     scale = 100.0 if measure.unit is Unit.SHARE else 1.0
     columns = (rows["cell"], rows["estimator"], rows["value"], printed_mcse(rows))
+    bounds = _bounds(table, measure, term)
     texts = {
         (cell, label): rounded(scale * value, scale * mcse)
         for cell, label, value, mcse in zip(*columns, strict=True)
     }
     partial = rows["n"] < USABLE_ENOUGH * rows["n_attempted"]
+    for place, bound in bounds.items():
+        texts[place] = texts.get(place, "none usable") + bound
     for row in rows_of(rows[partial], ("cell", "estimator", "value", "n", "n_attempted")):
-        texts[row.cell, row.estimator] += _partial(measure, row)
+        told = texts[row.cell, row.estimator].partition(" [")[0]
+        texts[row.cell, row.estimator] = told + _partial(measure, row)
     labels = [e.label for e in experiment.estimators if e.label in set(rows["estimator"])]
-    cells = sorted(set(rows["cell"]))
-    unit = {Unit.SHARE: ", %", Unit.PERCENT: ", %"}.get(measure.unit, "")
-    where = conditions(experiment)
-    return TextTable(
-        f"{measure.label}{unit} for {term}: {measure.formula} (Monte Carlo standard error)"
-        + (f"; {PARTIAL}" if partial.any() else ""),
-        ("Condition", *labels),
-        tuple((where[c], *(texts.get((c, label), "") for label in labels)) for c in cells),
-    )
+    unit = {Unit.SHARE: " (%)", Unit.PERCENT: " (%)"}.get(measure.unit, "")
+    body = [
+        (where, *(texts.get((cell, label), "") for label in labels))
+        for cell, where in enumerate(conditions(experiment))
+    ]
+    counts = ("n", *(_count(rows[rows["estimator"] == label]) for label in labels))
+    heads = ("Condition", *labels)
+    noted = f"; {PARTIAL}" if partial.any() else ""
+    return TextTable(f"{measure.label}{unit} for {term}{noted}", heads, (*body, counts) if labels else ())
 
 
 PARTIAL = (
@@ -74,6 +87,28 @@ def _partial(measure: Measure, row: Any) -> str:
 
 
 BOUNDED = frozenset({"coverage", "rejection"})
+
+
+def _bounds(table: pd.DataFrame, measure: Measure, term: str) -> dict[tuple[int, str], str]:
+    """Return `` [64.0]`` by cell and method where there are failed fits to count against it."""
+    rows = table[(table["measure"] == BOUNDS.get(measure.name)) & (table["term"] == term)]
+    return {
+        (row.cell, row.estimator): f" [{100 * row.value:.{decimals(100 * row.mcse)}f}]"
+        for row in rows_of(rows, ("cell", "estimator", "value", "mcse"))
+    }
+
+
+def _count(rows: pd.DataFrame) -> str:
+    """Return the usable fits of a method over the conditions: ``60``, ``8 to 12 of 12``."""
+    usable = _range(rows["n"])
+    return (
+        usable if (rows["n"] == rows["n_attempted"]).all() else f"{usable} of {_range(rows['n_attempted'])}"
+    )
+
+
+def _range(counts: pd.Series[int]) -> str:
+    low, high = int(counts.min()), int(counts.max())
+    return f"{high:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def to_markdown(tables: Sequence[TextTable]) -> str:
@@ -119,7 +154,7 @@ def _latex(table: TextTable) -> str:
 def _block(table: TextTable, columns: Sequence[int]) -> str:
     def line(entries: Sequence[str]) -> str:
         texts = [_escaped(entries[k], _LATEX) for k in (0, *columns)]
-        return " & ".join(re.sub(r"^-(?=\d)", "--", text) for text in texts) + r" \\"
+        return " & ".join(re.sub(r"^-(?=\d)", "$-$", text) for text in texts) + r" \\"
 
     return "\n".join(
         [
@@ -146,6 +181,11 @@ def _blocks(table: TextTable) -> list[list[int]]:
     return [[k] for k in columns]
 
 
+def in_latex(text: str) -> str:
+    """Return words as LaTeX: every special character escaped."""
+    return _escaped(text, _LATEX)
+
+
 def latex_document(body: str) -> str:
     """Return a document that compiles on its own around tables."""
     return "\n".join(
@@ -162,7 +202,15 @@ def latex_document(body: str) -> str:
     )
 
 
-_MARKDOWN = {"|": r"\|", "*": r"\*", "_": r"\_", "<": "&lt;", "\n": " "}
+def in_markdown(text: str) -> str:
+    """Return words as Markdown: what stands in backticks is code, everything else is escaped."""
+    parts = text.split("`")
+    return "`".join(
+        part if i % 2 else _escaped(part, _MARKDOWN).replace("](", r"]\(") for i, part in enumerate(parts)
+    )
+
+
+_MARKDOWN = {"|": r"\|", "*": r"\*", "_": r"\_", "<": r"\<", "\n": " "}
 _LATEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -178,6 +226,10 @@ _LATEX = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     "\n": " ",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "≠": r"$\neq$",
+    "θ": r"$\theta$",
 }
 
 

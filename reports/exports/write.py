@@ -11,13 +11,25 @@ import pandas as pd
 from nestbench.experiments.results import Results
 from nestbench.experiments.storing.files import write_atomically
 from nestbench.reports.comparing.shared import Shared, shared_of_run
-from nestbench.reports.exports.tables import latex_document, text_tables, to_latex, to_markdown
-from nestbench.reports.exports.words import bibtex, methods_paragraph
+from nestbench.reports.exports.methods import methods_paragraph
+from nestbench.reports.exports.tables import (
+    STANDARD,
+    TABLE_NOTE,
+    in_latex,
+    in_markdown,
+    latex_document,
+    text_tables,
+    to_latex,
+    to_markdown,
+)
+from nestbench.reports.exports.words import bibtex
+from nestbench.reports.measures.declared import measure_named
 from nestbench.reports.measures.performance import parquet_bytes, performance_table
 from nestbench.reports.page.cells import survey
 from nestbench.reports.page.figures import write_figures
 from nestbench.reports.page.report import render
 from nestbench.reports.words.missing import missing_sentence
+from nestbench.reports.words.symbols import EXPLAINED, formula_words
 from nestbench.reports.words.verdict import verdicts
 from nestbench.sim.errors import unknown_name
 
@@ -69,18 +81,26 @@ def _files(
     tables = text_tables(table, experiment)
     if name == "latex":
         return {
-            "tables.tex": latex_document(to_latex(tables)).encode(),
+            "tables.tex": latex_document(f"{in_latex(notes(table))}\n\n{to_latex(tables)}").encode(),
             "references.bib": bibtex(experiment).encode(),
         }
     return {"report.md": markdown(results, table, shared, to_markdown(tables)).encode()}
 
 
 def markdown(results: Results, table: pd.DataFrame, shared: Sequence[Sequence[Shared]], tables: str) -> str:
-    """Return the Markdown report: verdict, methods paragraph, tables."""
+    """Return the Markdown report: verdict, methods paragraph, tables with what their numbers are."""
     experiment = results.experiment
     lacking = missing_sentence(results)
-    sentences = "\n".join(f"- {verdict.sentence}" for verdict in verdicts(table, experiment, shared))
-    sentences = f"**{lacking}**\n\n{sentences}" if lacking else sentences
-    words = methods_paragraph(experiment, table, results.provenance)
-    title = experiment.title or experiment.name
-    return f"# {title}\n\n{sentences}\n\n## Methods\n\n{words}\n\n## Results\n\n{tables}"
+    sentences = "\n".join(f"- {in_markdown(v.sentence)}" for v in verdicts(table, experiment, shared))
+    sentences = f"**{in_markdown(lacking)}**\n\n{sentences}" if lacking else sentences
+    words = in_markdown(methods_paragraph(results, table))
+    title = in_markdown(experiment.title or experiment.name)
+    parts = [f"# {title}", sentences, f"## Methods\n\n{words}", f"## Results\n\n{in_markdown(notes(table))}"]
+    return "\n\n".join([*parts, tables.strip()]) + "\n"
+
+
+def notes(table: pd.DataFrame) -> str:
+    """Return what the tables' numbers are: brackets and n, the measures' definitions, the symbols in them."""
+    measures = [m for m in map(measure_named, STANDARD) if (table["measure"] == m.name).any()]
+    defined = "; ".join(f"{m.label}: {formula_words(m.formula)}" for m in measures)
+    return f"{TABLE_NOTE} Measures are {defined}. Here {EXPLAINED}" if measures else TABLE_NOTE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -11,9 +12,10 @@ import pandas as pd
 from nestbench.experiments.experiment import Experiment
 from nestbench.reports.comparing.grades import fixed_terms
 from nestbench.reports.measures.declared import MEASURES
-from nestbench.reports.words.conditions import level_texts
+from nestbench.reports.words.conditions import level_texts, varying
+from nestbench.reports.words.symbols import EXPLAINED, formula_words
 from nestbench.reports.words.untold import reason_of
-from nestbench.reports.words.wording import plural, several, value_words
+from nestbench.reports.words.wording import named, plural, several, value_words
 
 Table = tuple[tuple[str, ...], Sequence[tuple[str, ...]]]
 """Column heads and rows, as text."""
@@ -42,20 +44,24 @@ def ademp(experiment: Experiment, table: pd.DataFrame) -> list[Section]:
 def mechanisms(experiment: Experiment) -> list[str]:
     """Return how data are drawn, in words."""
     laws = list(dict.fromkeys(cell.population.name for cell in experiment.cells))
-    crossed = {factor: None for levels in experiment.levels for factor in levels}
-    parts = [f"{factor} ({several(_levels(experiment, factor), 12)})" for factor in crossed]
     words = [
-        f"Law: {several(laws)}. {plural(len(experiment.cells), 'condition')}"
-        + (f", {several(parts)} fully crossed." if parts else ".")
-        + f" {plural(experiment.replications, 'data set')} a condition, seed {experiment.seed}; "
-        "every method sees the same data sets, and a data set depends on seed, condition and replication number alone."
+        f"Law: {several(laws)}. {plural(len(experiment.cells), 'condition')}{crossing(experiment)}. "
+        f"Up to {plural(experiment.replications, 'data set')} a condition, seed {experiment.seed}; all methods see the "
+        "same data sets (one that is fitted to fewer, the first of them), and a data set depends on seed, condition "
+        "and replication number alone."
     ]
     doc = (type(experiment.cells[0].population).__doc__ or "").strip() if experiment.cells else ""
     return words + ([" ".join(doc.split("\n\n")[0].split())] if doc else [])
 
 
-def _levels(experiment: Experiment, factor: str) -> list[str]:
-    return list(level_texts(experiment)[factor].values())
+def crossing(experiment: Experiment) -> str:
+    """Return what varies over the conditions: ``, crossing ICC (0 and 0.2) and ...``; nothing without factors."""
+    texts = level_texts(experiment)
+    factors = varying(experiment)
+    full = math.prod(len(texts[factor]) for factor in factors) == len(experiment.cells)
+    how = "crossing" if full and len(factors) > 1 else "varying"
+    words = [f"{named(factor)} ({several(list(texts[factor].values()), 12)})" for factor in factors]
+    return f", {how} {several(words, 12)}" if words else ""
 
 
 def parameters(experiment: Experiment) -> Table | None:
@@ -124,12 +130,13 @@ def measure_words() -> str:
     return (
         "Every measure is taken over the usable fits (its n), with its Monte Carlo standard error (MCSE): the standard "
         "deviation of its influence values over the root of n. Coverage and rejection are also given with failed fits "
-        "counted as misses and non-rejections, where fits failed. Differences between methods are paired."
+        "counted as misses and non-rejections, where fits failed. Differences between methods are paired. "
+        f"Symbols: {EXPLAINED}"
     )
 
 
 def measures_used(table: pd.DataFrame) -> Table:
     """Return the measures that occur, with their definitions."""
     present = set(table["measure"])
-    rows = [(m.label, m.name, m.formula) for m in MEASURES if m.name in present]
+    rows = [(m.label, m.name, formula_words(m.formula)) for m in MEASURES if m.name in present]
     return ("measure", "name", "definition"), rows

@@ -14,8 +14,17 @@ _WORDS = {
 }
 
 
+_NAMES = {
+    "layout.schools": "number of schools",
+    "layout.students": "students a school",
+    "layout.treated_schools": "number of treated schools",
+    "population.icc": "ICC",
+    "model.level": "level of the intervals",
+}
+
+
 def level_words(factor: str, level: Any) -> str:
-    """Return a factor's level in words: ``10 schools``, ``ICC 0.2``, ``slope_sd 0.5``."""
+    """Return a factor's level in words: ``10 schools``, ``ICC 0.2``, ``slope SD 0.5``."""
     return named_level(factor, value_words(level), factor.rsplit(".", 1)[-1])
 
 
@@ -24,7 +33,7 @@ def named_level(factor: str, text: str, name: str) -> str:
     if factor in _WORDS:
         words = _WORDS[factor].format(text)
         return words.removesuffix("s") if text == "1" else words
-    return f"{name} {text}"
+    return f"{spaced(name)} {text}"
 
 
 def value_words(value: Any) -> str:
@@ -33,6 +42,8 @@ def value_words(value: Any) -> str:
         if len(value) > 3 and all(isinstance(v, (int, float)) for v in value):
             return f"{min(value)}-{max(value)}"
         return ", ".join(value_words(v) for v in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:g}"
     return str(value)
@@ -54,6 +65,20 @@ def factor_words(factor: str) -> str:
     """Return a factor's name for an axis: ``Schools``, ``ICC``, ``Slope sd``."""
     name = factor.rsplit(".", 1)[-1].replace("_", " ")
     return "ICC" if name == "icc" else name[:1].upper() + name[1:]
+
+
+def spaced(name: str) -> str:
+    """Return a key as words: ``slope SD`` for ``slope_sd``."""
+    return " ".join({"sd": "SD", "icc": "ICC", "cv": "CV"}.get(part, part) for part in name.split("_"))
+
+
+def named(factor: str) -> str:
+    """Return a factor's name in a sentence: ``number of schools``, ``ICC``, ``effect of treated``."""
+    if factor in _NAMES:
+        return _NAMES[factor]
+    if factor.startswith("population.effects."):
+        return f"effect of {factor.removeprefix('population.effects.')}"
+    return spaced(factor.rsplit(".", 1)[-1])
 
 
 def percent(share: float, mcse: float | None = None) -> str:
@@ -78,11 +103,16 @@ def rounded(value: float, mcse: float) -> str:
     if not math.isfinite(value):
         return "" if math.isnan(value) else ("inf" if value > 0 else "-inf")
     if not math.isfinite(mcse):
-        return f"{value:.3g}"
+        return unsigned(f"{value:.3g}")
     if mcse == 0:
-        return f"{value:.4g} (0)"
+        return f"{unsigned(f'{value:.4g}')} (0)"
     digits = decimals(mcse)
-    return f"{value:.{digits}f} ({mcse:.{digits}f})"
+    return f"{unsigned(f'{value:.{digits}f}')} ({mcse:.{digits}f})"
+
+
+def unsigned(text: str) -> str:
+    """Return a number's text without the minus of a zero."""
+    return text.removeprefix("-") if not text.strip("-0.") else text
 
 
 def plural(n: int, singular: str, several: str | None = None) -> str:

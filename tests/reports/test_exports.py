@@ -10,15 +10,20 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import given
 
 from nestbench.estimators.registry import known
+from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.results import Extent
+from nestbench.reports.exports.methods import methods_paragraph, methods_sentence, samples_sentence
 from nestbench.reports.exports.tables import TextTable, latex_document, text_tables, to_latex, to_markdown
-from nestbench.reports.exports.words import bibtex, citation_keys, methods_paragraph, references
+from nestbench.reports.exports.words import bibtex, citation_keys, references
 from nestbench.reports.exports.write import write_exports
 from nestbench.reports.measures.performance import performance_table
 from nestbench.reports.words.wording import decimals, rounded
 from nestbench.sim.errors import InvalidInput
 from tests.reports.synthetic import FakeResults, school_study
+from tests.reports.words.test_missing import STUDY, extents
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +42,9 @@ def table(study: FakeResults) -> pd.DataFrame:
         (0.94812, 0.0071, "0.948 (0.007)"),
         (94.812, 0.71, "94.8 (0.7)"),
         (123.4, 12.0, "123 (12)"),
-        (-0.00002, 0.0005, "-0.0000 (0.0005)"),
+        (-0.00002, 0.0005, "0.0000 (0.0005)"),
+        (-0.0, 0.0, "0 (0)"),
+        (-0.2, 0.1, "-0.2 (0.1)"),
         (1.0, 0.0, "1 (0)"),
         (0.5, float("nan"), "0.5"),
         (float("nan"), 0.1, ""),
@@ -73,7 +80,7 @@ def test_latex_escapes_and_balances(study: FakeResults, table: pd.DataFrame) -> 
     assert bare.count("{") == bare.count("}")
     for body in re.findall(r"\\midrule\n(.*?)\\bottomrule", text, re.S):
         for line in body.strip().splitlines():
-            assert not re.search(r"(?<!\\)[%#$]", line)
+            assert not re.search(r"(?<!\\)[%#$]", line.replace("$-$", "-"))
     spec = re.findall(r"\\begin\{tabular\}\{(l r*|lr*)\}\n\\toprule\n(.*?) \\\\", text)
     assert all(len(columns) == len(re.findall(r"(?<!\\)&", heads)) + 1 for columns, heads in spec)
 
@@ -108,17 +115,93 @@ def test_latex_keeps_every_method_where_tables_are_split() -> None:
 
 
 def test_methods_paragraph_says_what_was_run(study: FakeResults, table: pd.DataFrame) -> None:
-    text = methods_paragraph(study.experiment, table, {"packages": {"nestbench": "9.9", "numpy": "2.0"}})
+    study.provenance = {"packages": {"nestbench": "9.9", "numpy": "2.0"}}
+    text = methods_paragraph(study, table)
     for words in (
-        "100 replications",
-        "seed 20261122",
-        "layout.schools (6 and 30)",
-        "6 methods",
+        "100 data sets a condition; the seed was 20261122",
+        "varying number of schools (6 and 30)",
+        "6 or 30 schools of 20 students",
+        "The intraclass correlation was 0.2",
+        "age (true value 2)",
+        "The 6 methods were compared on the same data sets",
         "nestbench 9.9",
     ):
         assert words in text
-    assert re.search(r"Of 1,200 fits \d+ gave no usable answer", text)
-    assert "95 % intervals" in text
+    failed = round(sum((found["mixedlm"].status > 1).sum() for found in study.cells))
+    assert f"Of 1,200 fits {failed} gave no usable answer (mixedlm {failed} of 200)" in text
+    assert "95 % intervals and the rejection rate of two-sided tests at the 5 % level" in text
+
+
+@given(extents())
+def test_equal_data_are_claimed_only_where_they_are(extent: Extent) -> None:
+    text = methods_sentence(STUDY.experiment, extent)
+    counts = {label: [cell[label] for cell in extent.fitted] for label in extent.fitted[0]}
+    alike = len({tuple(n) for n in counts.values()}) == 1
+    assert ("compared on the same data sets" in text) == alike
+    for label, found in counts.items():
+        assert label in text
+        assert alike or re.search(rf"{min(found):,}( to {max(found):,})?", text)
+
+
+LAYOUTS = {
+    "fixed": (
+        {"schools": 8, "students": 15, "treated_schools": 2},
+        "8 schools of 15 students, 2 of 8 schools (25 %)",
+    ),
+    "list": ({"schools": 3, "students": [5, 5, 60]}, "3 schools of 5 to 60 (mean 23.3) students."),
+    "spread": ({"schools": 4, "students": 10, "size_spread": 0.5}, "4 schools of 5 to 15 (drawn) students."),
+    "share": ({"schools": 8, "students": 4, "treated_share": 0.25}, "2 of 8 schools (25 %) treated."),
+    "within": (
+        {"schools": 8, "students": 4, "treated_share": 0.5, "assignment": "students"},
+        "50 % of the students of every school treated.",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(LAYOUTS))
+def test_samples_are_described(name: str) -> None:
+    layout, words = LAYOUTS[name]
+    tables = {
+        "experiment": {"name": "x", "estimators": ["ols"], "replications": 5},
+        "population": {"effects": {"Intercept": 1.0, "age": 1.0}},
+        "layout": layout,
+        "model": {"formula": "grade ~ age"},
+    }
+    assert words in samples_sentence(Experiment.from_dict(tables).cells)
+
+
+def test_papers_get_no_raw_keys_signs_or_undefined_symbols(study: FakeResults, tmp_path: Path) -> None:
+    """What a statistician would strike out: entities, negative zeros, keys, n that isn't told."""
+    levels = tuple({"layout.shuffle_sizes": bool(i), "population.slope_sd": 0.5} for i in range(2))
+    odd = FakeResults(replace(study.experiment, levels=levels), study.cells)
+    write_exports(odd, tmp_path, ["md", "latex"], "run")
+    text, latex = (tmp_path / "report.md").read_text(), (tmp_path / "tables.tex").read_text()
+    for found in (text, latex):
+        assert not re.search(r"&lt;|-0\.0* |shuffle_sizes|shuffle\\_sizes|True|False|<=", found)
+        assert not re.search(r"(^|& |\| )--\d", found)
+        assert "shuffle sizes yes" in found
+    assert re.search(r"& \$-\$\d", latex)
+    assert "mean (l ≤ θ ≤ u)" in text
+    assert r"mean (l $\leq$ $\theta$ $\leq$ u)" in latex
+    for symbol in ("t, s, [l, u] and p are", "θ is the true value", "d = t - θ", "S = sd t"):
+        assert symbol in text
+    rows = [line for line in text.splitlines() if line.startswith("| n |")]
+    assert len(rows) == text.count("**") // 2
+    ok = [int((found["mixedlm"].status <= 1).sum()) for found in study.cells]
+    counts = f"{min(ok)} to {max(ok)}" if min(ok) < max(ok) else f"{ok[0]}"
+    assert all(row.endswith(f"| 100 | {counts} of 100 |") for row in rows)
+
+
+def test_bounds_stand_beside_the_coverage_of_methods_that_fail(
+    study: FakeResults, table: pd.DataFrame
+) -> None:
+    (age, *_) = text_tables(table, study.experiment, ("coverage",))
+    bounds = table[(table["measure"] == "coverage_bound") & (table["term"] == "age")]
+    assert set(bounds["estimator"]) == {"mixedlm"}
+    for cell, value in zip(bounds["cell"], bounds["value"], strict=True):
+        entry = age.rows[cell][age.heads.index("mixedlm")]
+        assert abs(float(re.findall(r"([\d.]+)\]", entry)[0]) - 100 * value) <= 0.5
+    assert not any("[" in entry for row in age.rows for entry in row[1:-1])
 
 
 def test_every_source_of_a_built_in_method_is_in_the_bibliography() -> None:

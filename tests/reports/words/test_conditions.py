@@ -49,7 +49,7 @@ def test_words_are_short_where_they_can_be() -> None:
     assert distinct_texts([0.123456, 0.1234561, 0.2]) == ["0.123456", "0.1234561", "0.2"]
     assert distinct_texts([6, [5, 5, 60, 7]]) == ["6", "5-60"]
     assert distinct_texts([[5, 5, 60, 7], [5, 6, 60, 7]]) == ["5, 5, 60, 7", "5, 6, 60, 7"]
-    assert distinct_texts([False, True]) == ["False", "True"]
+    assert distinct_texts([False, True]) == ["no", "yes"]
     assert numbered(["a", "b", "a", "a (2)", "a"]) == ["a", "b", "a (3)", "a (2)", "a (4)"]
     long = "grade ~ " + " + ".join(f"variable_{i}" for i in range(30))
     assert len(shortened(long)) <= MOST

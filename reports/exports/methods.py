@@ -1,0 +1,188 @@
+"""The methods section of a paper, from what was run and stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.results import Extent, Results
+from nestbench.reports.comparing.grades import fixed_terms
+from nestbench.reports.frames import items_of
+from nestbench.reports.measures.performance import FIT
+from nestbench.reports.words.ademp import crossing
+from nestbench.reports.words.missing import data_sets, missing_sentence
+from nestbench.reports.words.wording import plural, several, value_words
+from nestbench.sim.cell import Cell
+
+
+def methods_paragraph(results: Results, table: pd.DataFrame) -> str:
+    """Return the methods section of a paper, in ADEMP order."""
+    experiment = results.experiment
+    parts = [
+        missing_sentence(results),
+        experiment.aims.strip(),
+        conditions_sentence(results),
+        samples_sentence(experiment.cells),
+        law_sentence(experiment.cells),
+        estimands_sentence(experiment, table),
+        methods_sentence(experiment, results.extent()),
+        measures_sentence(experiment),
+        failures_sentence(table),
+        f"The study was run with {_software(results.provenance)}.",
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def conditions_sentence(results: Results) -> str:
+    """Return the law, the conditions and the factors, and how many data sets each condition has."""
+    experiment = results.experiment
+    laws = list(dict.fromkeys(cell.population.name for cell in experiment.cells))
+    return (
+        f"Data were drawn from the {several(laws)} law in {plural(len(experiment.cells), 'condition')}"
+        f"{crossing(experiment)}, with {data_sets(results)}; the seed was {experiment.seed}."
+    )
+
+
+def samples_sentence(cells: Iterable[Cell]) -> str:
+    """Return the schools, their sizes and the share that is treated, over the conditions."""
+    layouts = [cell.layout for cell in cells]
+    schools = _list(layout.schools for layout in layouts)
+    sizes = _list(_size_words(layout) for layout in layouts)
+    text = f"A data set had {schools} schools of {sizes} students"
+    treated = [words for layout in layouts if (words := _treated_words(layout))]
+    return f"{text}, {_list(treated)}." if treated else f"{text}."
+
+
+def _size_words(layout: Any) -> str:
+    """Return the students per school: a number, a range, or how they are drawn."""
+    if layout.size_range is not None:
+        return f"{layout.size_range[0]} to {layout.size_range[1]} (drawn)"
+    if layout.size_cv:
+        return f"on average {value_words(layout.students)} (coefficient of variation {layout.size_cv:g})"
+    if layout.size_spread:
+        spread = layout.size_spread
+        return f"{round(layout.students * (1 - spread))} to {round(layout.students * (1 + spread))} (drawn)"
+    sizes = layout.sizes()
+    low, high = int(sizes.min()), int(sizes.max())
+    return f"{low}" if low == high else f"{low} to {high} (mean {sizes.mean():.3g})"
+
+
+def _treated_words(layout: Any) -> str:
+    if layout.assignment == "students" and layout.treated_share:
+        return f"{100 * layout.treated_share:g} % of the students of every school treated"
+    count = layout.treated_schools or round((layout.treated_share or 0.0) * layout.schools)
+    if layout.assignment == "pairs":
+        return "one school of each pair treated"
+    return (
+        f"{count} of {layout.schools} schools ({100 * count / layout.schools:.0f} %) treated" if count else ""
+    )
+
+
+SPREADS = {
+    "icc": "intraclass correlation",
+    "total_sd": "SD of the outcome given the covariates",
+    "slope_sd": "SD of the random slopes",
+    "treatment_sd": "SD of the treatment effect between schools",
+    "class_icc": "share of the variance between classes",
+}
+
+
+def law_sentence(cells: Iterable[Cell]) -> str:
+    """Return the spreads of the law that aren't 0, over the conditions."""
+    populations = [cell.population for cell in cells]
+    parts = []
+    for name, words in SPREADS.items():
+        values = [getattr(population, name) for population in populations if hasattr(population, name)]
+        if values and (any(values) or name == "icc"):
+            parts.append(f"the {words} was {_list(value_words(value) for value in values)}")
+    text = several(parts, 8)
+    return f"{text[0].upper()}{text[1:]}." if parts else ""
+
+
+def estimands_sentence(experiment: Experiment, table: pd.DataFrame) -> str:
+    """Return the coefficients of the fitted formulas with their true values, where they have some."""
+    formulas = list(dict.fromkeys(cell.model.formula for cell in experiment.cells))
+    parts = []
+    for term in fixed_terms(table):
+        values = [cell.truth[term] for cell in experiment.cells if term in cell.truth]
+        known = f"true value {_list(f'{value:.4g}' for value in values)}" if values else "no true value"
+        parts.append(f"{term} ({known})")
+    fitted = f"the fitted {'formula' if len(formulas) == 1 else 'formulas'} {several(formulas)}"
+    return (
+        f"The estimands were coefficients of {fitted}: {several(parts, 12)}."
+        if parts
+        else f"Fitted was {fitted}."
+    )
+
+
+def methods_sentence(experiment: Experiment, extent: Extent) -> str:
+    """Return the methods with their numbers of data sets; equal data are claimed only where they are equal."""
+    groups: dict[tuple[int, ...], list[str]] = {}
+    for estimator in experiment.estimators:
+        counts = tuple(cell.get(estimator.label, 0) for cell in extent.fitted)
+        groups.setdefault(counts, []).append(estimator.label)
+    methods = plural(len(experiment.estimators), "method")
+    if len(groups) == 1:
+        labels = several(next(iter(groups.values())), 40)
+        if len(experiment.estimators) == 1:
+            return f"One method was fitted: {labels}."
+        return f"The {methods} were compared on the same data sets: {labels}."
+    ordered = sorted(groups.items(), key=lambda item: -sum(item[0]))
+    parts = [f"{several(labels, 40)} to {_counts(counts)}" for counts, labels in ordered]
+    return (
+        f"The {methods} were not all fitted to the same number of data sets of a condition: {'; '.join(parts)}; "
+        "a method with fewer was fitted to the first ones."
+    )
+
+
+def _counts(counts: tuple[int, ...]) -> str:
+    low, high = min(counts), max(counts)
+    return f"{high:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def measures_sentence(experiment: Experiment) -> str:
+    """Return the measures and the levels of intervals and tests."""
+    levels = sorted({cell.model.level for cell in experiment.cells})
+    intervals = several([f"{100 * level:g}" for level in levels])
+    tests = several([f"{100 * (1 - level):.4g}" for level in reversed(levels)])
+    return (
+        "Performance was measured by bias, the empirical and the model-based standard error, the coverage of "
+        f"{intervals} % intervals and the rejection rate of two-sided tests at the {tests} % level, each over the "
+        "fits with a usable answer and with its Monte Carlo standard error."
+    )
+
+
+def failures_sentence(table: pd.DataFrame) -> str:
+    """Return how many fits gave no usable answer, of which methods, and how they were treated."""
+    rows = table[(table["term"] == FIT) & table["measure"].str.startswith("share_")]
+    attempted = rows[rows["measure"] == "share_ok"].groupby("estimator", sort=False)["n"].sum()
+    bad = rows[~rows["measure"].isin(["share_ok", "share_boundary"])]
+    failed = (bad["value"] * bad["n"]).groupby(bad["estimator"], sort=False).sum().round().astype(int)
+    total, lost = int(attempted.sum()), int(failed.sum())
+    if not total:
+        return ""
+    if not lost:
+        return f"All {total:,} fits gave a usable answer."
+    whose = [f"{label} {count:,} of {attempted[label]:,}" for label, count in items_of(failed) if count]
+    return (
+        f"Of {total:,} fits {lost:,} gave no usable answer ({several(whose, 6)}); they were left out of the measures. "
+        "Where there are some, coverage and rejection rate are also given with them counted as misses and as "
+        "non-rejections."
+    )
+
+
+def _list(values: Iterable[Any]) -> str:
+    """Return the values that differ, ``2, 5 or 9``."""
+    *first, last = [str(value) for value in dict.fromkeys(values)]
+    return f"{', '.join(first[:8])}{', ...' if len(first) > 8 else ''} or {last}" if first else last
+
+
+def _software(provenance: Mapping[str, Any]) -> str:
+    packages = provenance.get("packages", provenance)
+    known = [
+        f"{name} {packages[name]}" for name in ("nestbench", "statsmodels", "numpy") if packages.get(name)
+    ]
+    return several(known) if known else "nestbench"
