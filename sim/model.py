@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
+from nestbench.sim.batch import Floats
 from nestbench.sim.errors import InvalidInput
 
 
@@ -43,5 +47,22 @@ class Model:
 
     @property
     def alpha(self) -> float:
-        """Nominal size of the tests, 1 - level."""
-        return 1.0 - self.level
+        """Nominal size of the tests; see `alpha_of`."""
+        return alpha_of(self.level)
+
+
+TIE = 1e-12
+"""Relative difference within which a p-value equals alpha."""
+
+
+def alpha_of(level: float) -> float:
+    """Return 1 - level, exactly the decimal that is meant: 1.0 - 0.9 is 0.09999999999999998."""
+    return round(1.0 - level, 12)
+
+
+def rejected(p_value: Floats, level: float) -> npt.NDArray[np.bool_]:
+    """Return where tests of size alpha = 1 - level reject: p <= alpha, ties included; NaN rejects nothing.
+
+    Discrete p-values (permutation, bootstrap: k/B) often equal alpha; a comparison with ``1.0 - level`` missed them.
+    """
+    return np.asarray(p_value <= alpha_of(level) * (1.0 + TIE))

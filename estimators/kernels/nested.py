@@ -204,8 +204,8 @@ def maximise(
 ) -> tuple[int, int]:  # fmt: skip
     """Write the optimum to `theta`; return the evaluations it took and a code.
 
-    theta = 0 shows what is identified. Then -2l is surveyed on a grid of SDs from .03 to 22, and climbed down from every
-    point without a lower neighbour, for there may be several maxima; the best of the ends is the answer.
+    theta = 0 shows what is identified. Then -2l is surveyed on a grid of SDs from .03 to 22, and climbed down from
+    every point without a lower neighbour, for there may be several maxima; the best of the ends is the answer.
     """
     theta[0] = theta[1] = 0.0
     profile(theta, a, first, last, schools, sums, sizes, nu, restricted, mats, whitened, slope, hessian)

@@ -47,7 +47,8 @@ def maximise(
 ) -> tuple[int, int]:  # fmt: skip
     """Write the optimum to `theta`; return the evaluations it took and a code.
 
-    The criterion is surveyed on a coarse grid; from every point without a lower neighbour a climb starts, for there may be several maxima, and the best of their ends is the answer.
+    The criterion is surveyed on a coarse grid; from every point without a lower neighbour a climb starts, for there may
+    be several maxima, and the best of their ends is the answer.
     """
     q, m = cz.shape[2], len(theta)
     levels, lam, work = ladder(unit), np.empty((q, q)), np.empty((2, q, q))

@@ -1,8 +1,8 @@
 r"""The likelihood of random intercepts and slopes, and its derivatives, from school cross-products.
 
-y_g = X_g beta + Z_g u_g + e_g, Var(u_g) = sigma^2 Psi, Psi = (T Lambda)(T Lambda)', theta the free entries of Lambda. T is
-the identity, or takes a Lambda that is diagonal for columns of Z far from 0 to centred ones, in which nothing cancels.
-With W = [X y], C_g = W_g'Z_g, A = sum W_g'W_g and K_g = T Lambda (I + Lambda'T'Z_g'Z_g T Lambda)^-1 Lambda'T',
+y_g = X_g beta + Z_g u_g + e_g, Var(u_g) = sigma^2 Psi, Psi = (T Lambda)(T Lambda)', theta the free entries of Lambda.
+T is the identity, or takes a Lambda that is diagonal for columns of Z far from 0 to centred ones, in which nothing
+cancels. With W = [X y], C_g = W_g'Z_g, A = sum W_g'W_g and K_g = T Lambda (I + Lambda'T'Z_g'Z_g T Lambda)^-1 Lambda'T',
 
     B = sigma^2 W'V^-1W = A - sum C_g K_g C_g',   F_g = sigma^2 W_g'V^-1Z_g = C_g (I - K_g Z_g'Z_g),
     N_g = sigma^2 Z_g'V^-1Z_g = Z_g'Z_g (I - K_g Z_g'Z_g).

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.reports.measures.totals import Sample, Totals
 from nestbench.sim.batch import Floats, Ints
+from nestbench.sim.model import alpha_of
 
 Bools = npt.NDArray[np.bool_]
 Truth = Mapping[str, "float | Floats"]
@@ -74,8 +75,8 @@ class Draws(Sample):
 
     @property
     def alpha(self) -> float:
-        """Nominal size of the tests."""
-        return 1.0 - self.level
+        """Nominal size of the tests; see `alpha_of`."""
+        return alpha_of(self.level)
 
 
 def draws_of(

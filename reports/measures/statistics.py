@@ -14,6 +14,7 @@ import numpy as np
 from nestbench.reports.measures.draws import Bools, Draws
 from nestbench.reports.measures.totals import Ordered
 from nestbench.sim.batch import Floats, Ints
+from nestbench.sim.model import rejected
 
 Z95 = 1.959963984540054
 FEWEST = 6
@@ -97,8 +98,8 @@ def covers_mean(d: Draws) -> Bools:
 
 
 def rejects(d: Draws) -> Bools:
-    """p_i <= alpha."""
-    return d.p_value <= d.alpha
+    """p_i <= alpha, ties included."""
+    return rejected(d.p_value, d.level)
 
 
 def width(d: Draws) -> Floats:

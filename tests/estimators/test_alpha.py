@@ -1,0 +1,63 @@
+"""Tests exactly at alpha: p = k/B often equals it, and then test and interval must say the same."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nestbench.estimators.registry import get
+from nestbench.reports.measures.draws import Draws, draws_of
+from nestbench.reports.measures.statistics import rejects
+from nestbench.sim.batch import Batch
+from nestbench.sim.cell import Cell
+from nestbench.sim.layout import Layout
+from nestbench.sim.model import Model, alpha_of, rejected
+from nestbench.sim.random_intercept import RandomIntercept
+
+LEVELS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999)
+
+
+@given(st.integers(1, 999), st.integers(1, 10_000))
+def test_a_p_value_of_alpha_rejects_and_the_next_one_does_not(thousandths: int, draws: int) -> None:
+    level = thousandths / 1000
+    k = int((1 - Fraction(thousandths, 1000)) * draws)
+    assert rejected(np.array([k / draws]), level)[0]
+    assert not rejected(np.array([(k + 1) / draws]), level)[0]
+    assert alpha_of(level) == (1000 - thousandths) / 1000
+
+
+def drawn(level: float) -> tuple[Batch, Model]:
+    model = Model("grade ~ treated", level=level)
+    law = RandomIntercept(icc=0.2, effects={"Intercept": 50.0})
+    return Cell(law, Layout(6, 5, 3, assignment="random"), model).draw(1, range(400)), model
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("engine", ["batched", "reference"])
+def test_permutation_and_exact_wild_reject_when_the_interval_leaves_out_zero(
+    level: float, engine: str
+) -> None:
+    batch, model = drawn(level)
+    if engine == "reference":
+        batch = batch.take(list(range(40)))
+    for choice in ("permutation", {"name": "ols-wild", "draws": 99}, {"name": "ols-wild", "draws": 9}):
+        got = get(choice).fit(batch, model, engine)
+        k = got.terms.index("treated")
+        outside = (got.lower[:, k] > 0) | (got.upper[:, k] < 0)
+        at_alpha = np.abs(got.p_value[:, k] - model.alpha) < 1e-9
+        np.testing.assert_array_equal(outside, rejected(got.p_value[:, k], level))
+        assert not at_alpha.any() or outside[at_alpha].all()
+
+
+def test_the_share_of_rejections_is_the_size_of_an_exact_test() -> None:
+    """20 assignments of 3 of 6 schools: p is a multiple of .1, the size at level .9 is .1 (false alarm 1e-6)."""
+    batch, model = drawn(0.9)
+    got = get("permutation").fit(batch, model)
+    (draws,) = (d for d in draws_of(got, {"treated": 0.0}, model.level) if "treated" in d.terms)
+    assert isinstance(draws, Draws)
+    share = rejects(draws)[draws.terms.index("treated")].mean()
+    assert abs(share - 0.1) < 4.9 * np.sqrt(0.09 / 400)
