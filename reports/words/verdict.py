@@ -122,7 +122,11 @@ def _named(evidence: Evidence, choice: Choice, counts: pd.DataFrame) -> str:
     total = plural(grades.count(counts, labels[0], "situations"), "situation")
     promised = _promised(evidence)
     if len(labels) == 1:
-        opening = f"Use `{labels[0]}`: its {promised} intervals are shown to fall short in none of {total}."
+        wide = grades.count(counts, labels[0], Grade.WIDE)
+        though = f", though it is too wide in {wide} of {total}" if wide else ""
+        opening = (
+            f"Use `{labels[0]}`{though}: its {promised} intervals are shown to fall short in none of {total}."
+        )
     else:
         names = several([f"`{label}`" for label in labels], 6)
         which = "neither" if len(labels) == 2 else "none"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from nestbench.reports.measures.performance import performance_table
 from nestbench.reports.words.sentence import Verdict
 from nestbench.reports.words.summary import print_summary
 from nestbench.reports.words.verdict import verdicts
-from tests.reports.synthetic import FakeResults, estimates_of, school_study
+from tests.reports.synthetic import FakeResults, estimates_of, estimator, school_study
 
 
 @pytest.fixture(scope="module")
@@ -146,3 +147,55 @@ def test_summary_prints_markup_of_users_as_it_is() -> None:
     stream = io.StringIO()
     print_summary(study, Console(file=stream, width=80))
     assert "[red]x[/red]" in stream.getvalue()
+
+
+def two_cells(**methods: tuple[float, float, float]) -> FakeResults:
+    """A term in two conditions; a method is (SE over the true one, share failing, share endless) in the first."""
+    base = school_study(reps=2, schools=(6,), icc=(0.0, 0.2))
+    rng, reps = np.random.default_rng(4), 600
+    cells = []
+    for k in range(2):
+        error = rng.normal(0, 1, (reps, 1))
+        cell = {}
+        for label, (scale, failing, endless) in methods.items():
+            status = np.where(rng.random(reps) < (0 if k else failing), FitStatus.FAILED, FitStatus.OK)
+            cell[label] = estimates_of(0.5 + error, np.full((reps, 1), scale), ["resources"], status=status)
+            open_ended = rng.random(reps) < (0 if k else endless)
+            cell[label].lower[open_ended], cell[label].upper[open_ended] = -np.inf, np.inf
+        cells.append(cell)
+    experiment = replace(base.experiment, estimators=tuple(map(estimator, methods)), replications=reps)
+    return FakeResults(experiment, cells)
+
+
+def test_endless_intervals_are_never_recommended_nor_as_good() -> None:
+    found = verdicts_of(two_cells(endless=(1.0, 0.0, 1.0), plain=(1.0, 0.0, 0.0)))
+    assert found[0].sentence.startswith("Use `plain`")
+    assert "endless" not in found[0].sentence
+    assert any(v.sentence.startswith("Intervals without an end: `endless` in 100 %") for v in found)
+
+
+def test_what_is_too_wide_is_said_and_never_sure_everywhere() -> None:
+    found = verdicts_of(two_cells(wide=(3.0, 0.0, 0.0), short=(0.5, 0.0, 0.0)))
+    assert found[0].sentence.startswith("Use `wide`, though it is too wide in 2 of 2 situations")
+    assert "everywhere" not in found[0].sentence
+    assert any(v.sentence.startswith("Too wide, at the cost of power: `wide` in 2 of 2") for v in found)
+
+
+def test_conditions_without_an_answer_stay_in_the_denominator() -> None:
+    found = verdicts_of(two_cells(silent=(0.5, 1.0, 0.0), short=(0.5, 0.0, 0.0)))
+    assert found[0].sentence.startswith("No method keeps its promise everywhere.")
+    told = " ".join(v.sentence for v in found)
+    assert "`silent` (1 of 2 situations, no answer in 1)" in told
+    assert "`silent` in all fits with 6 schools and ICC 0" in told
+    assert "`silent` (0 of 600 data sets for `resources` with 6 schools and ICC 0)" in told
+
+
+def test_the_terminal_names_the_term_a_method_fails_for(study: FakeResults) -> None:
+    """OLS fails for `resources` alone: the median over all terms would be in order."""
+    stream = io.StringIO()
+    print_summary(study, Console(file=stream, width=100))
+    (line,) = [line for line in stream.getvalue().splitlines() if line.startswith("ols ")]
+    assert line.split()[1] == "resources"
+    assert line.split()[3] == "3/6"
+    (mixedlm,) = [line for line in stream.getvalue().splitlines() if line.startswith("mixedlm ")]
+    assert "*" in mixedlm

@@ -1,0 +1,57 @@
+"""Whose own model the laws of a study are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from nestbench.reports.words.ground import ground, least_squares_own, mixed_models_own
+from nestbench.sim.cell import Cell
+from nestbench.sim.layout import Layout
+from nestbench.sim.model import Model
+from nestbench.sim.random_intercept import RandomIntercept
+from tests.reports.synthetic import estimator, school_study
+
+WHOLE = "grade ~ age + gender + resources"
+
+
+def cell(formula: str = WHOLE, random: str = "1", **parameters: Any) -> Cell:
+    return Cell(RandomIntercept(**parameters), Layout(10, 20), Model(formula, random=random))
+
+
+@pytest.mark.parametrize(
+    ("made", "mixed", "ols"),
+    [
+        (cell(), True, False),
+        (cell(icc=0.0), True, True),
+        (cell("grade ~ age + gender"), False, False),
+        (cell(residual_shape="lognormal(1)"), False, False),
+        (cell(resources_confounding=0.3), False, False),
+        (cell(slope_sd=0.5), False, False),
+        (cell(slope_sd=0.5, random="1 + age"), True, False),
+        (cell(slope_sd=0.5, icc=0.0, random="1 + age"), True, False),
+        (cell(effects={"age": 2.0, "school_age": 1.0}, formula="grade ~ age"), False, False),
+        (cell(effects={"age": 2.0, "school_age": 1.0}, formula="grade ~ age + group_mean(age)"), True, False),
+        (cell(missing=0.2, age_icc=0.1), True, False),
+    ],
+)
+def test_a_law_is_a_methods_own_or_not(made: Cell, mixed: bool, ols: bool) -> None:
+    assert mixed_models_own(made) is mixed
+    assert least_squares_own(made) is ols
+
+
+def test_the_ground_is_named_with_the_methods_it_favours() -> None:
+    methods = (
+        estimator("reml", assumes="normal school effects and errors of equal variance"),
+        estimator("robust", assumes="many schools"),
+    )
+    base = replace(school_study(reps=2, schools=(6,), icc=(0.0, 0.2)).experiment, estimators=methods)
+    own = ground(replace(base, cells=(cell(), cell(icc=0.1))))
+    assert "`random-intercept` in 2 conditions" in own
+    assert "In all of them it is the model that `reml` assumes" in own
+    assert "can't be seen here" in own
+    mixed = ground(replace(base, cells=(cell(), cell(residual_cv=0.5))))
+    assert "In 1 of them it is the model that `reml` assumes" in mixed
+    assert "`reml`" not in ground(replace(base, cells=(cell(residual_cv=0.5), cell(residual_cv=0.9))))
