@@ -21,8 +21,9 @@ from nestbench.reports.figures.rows import headline_term
 from nestbench.reports.figures.theme import CATEGORIES, LIGHT, dressed
 from nestbench.reports.measures.performance import FIT
 from nestbench.reports.words.conditions import panel_titles
+from nestbench.sim.errors import InvalidInput
 from tests.reports.figures.reading import Picture, Shape, plain, read
-from tests.reports.figures.studies import SHARES, studies
+from tests.reports.figures.studies import SHARES, studies, study, table_of
 from tests.reports.synthetic import FakeResults
 
 FEW, MANY = 4, 40
@@ -295,3 +296,37 @@ def test_marks_stand_where_the_table_says(kind: str, made: Study) -> None:
 @settings(max_examples=MANY)
 def test_marks_stand_where_the_table_says_in_many_studies(kind: str, made: Study) -> None:
     CHECKS[kind](made)
+
+
+def test_true_and_false_are_no_numbers_on_an_axis() -> None:
+    only = study({"layout.shuffle_sizes": [False, True]})
+    with pytest.raises(InvalidInput, match="expected a factor with several numbers"):
+        drawn(only, table_of(only, np.random.default_rng(1)), "power")
+    both = study(
+        {"layout.shuffle_sizes": [False, True], "layout.students": [6, 30, "5, 5"], "layout.schools": [6, 30]}
+    )
+    picture = drawn(both, table_of(both, np.random.default_rng(1)), "power")
+    assert {t.words for t in picture.texts} & {"Schools", "Students", "Shuffle sizes"} == {"Schools"}
+
+
+def test_one_condition_chosen_is_named() -> None:
+    made = study({"layout.schools": [6, 30], "population.icc": [0.0, 0.2]})
+    table = table_of(made, np.random.default_rng(1))
+    for kind in ("coverage", "bias", "se-error", "rejection", "lollipop", "failures"):
+        term = "resources" if TERM in KINDS[kind].uses else None
+        picture = read(dressed(figure(made, kind, Wish(term, 2), table)))
+        assert title_at(picture, picture.panels[0]) == plain("30 schools, ICC 0")
+
+
+def test_no_line_runs_through_a_level_without_a_number() -> None:
+    made = study({"layout.schools": [6, 10, 30]}, ("ols", "reml-satt"))
+    table = table_of(made, np.random.default_rng(1))
+    table = table[(table["cell"] != 1) | (table["estimator"] != "ols")]
+    power, nested = drawn(made, table, "power"), drawn(made, table, "nested-loop")
+    assert [(colour, len(corners)) for colour, corners in power.paths if len(corners) > 1] == [
+        (CATEGORIES[1], 3)
+    ]
+    left, right = nested.panels[0].left, nested.panels[0].right
+    thirds = [(right - left) / 3 * k + left for k in range(4)]
+    ols = sorted([x for x, _ in corners] for colour, corners in nested.paths if colour == CATEGORIES[0])
+    assert ols == [pytest.approx(thirds[:2], abs=0.01), pytest.approx(thirds[2:], abs=0.01)]
