@@ -44,8 +44,7 @@ def resolve(source: Source, changes: Mapping[str, Any] | None = None) -> Experim
             raise InvalidInput(f"expected each method once, got {got}; name each method once")
     if not 1 <= asked.get("replications", 1) <= MOST_REPLICATIONS:
         raise InvalidInput(
-            f"expected replications from 1 to {MOST_REPLICATIONS}, got {asked['replications']}; errors shrink with "
-            "their root"
+            f"expected replications >= 1 and at most {MOST_REPLICATIONS}, got {asked['replications']}"
         )
     changed = replace(source, **asked)
     for estimator in changed.estimators:
