@@ -57,7 +57,8 @@ def says(title: str, level: Any) -> bool:
     if isinstance(level, (int, float)) and not isinstance(level, bool):
         numbers = [float(found) for found in re.findall(r"\d+(?:\.\d+)?(?:e-?\d+)?", title)]
         return any(found == pytest.approx(level, rel=1e-5) for found in numbers)
-    return plain(str(level)[:40]) in title
+    words = {True: "yes", False: "no"}[level] if isinstance(level, bool) else str(level)[:40]
+    return plain(words) in title
 
 
 def title_at(picture: Picture, panel: Shape) -> str:
