@@ -38,7 +38,9 @@
   function drawable(inner, rows) {
     if (!inner.layer) return inner;
     const known = (field) => !field || rows.some((row) => row[field] !== undefined && row[field] !== null);
-    return { ...inner, layer: inner.layer.filter((layer) => layer.data || known(layer.encoding?.x?.field)) };
+    const layer = inner.layer.filter((one) => one.data || known(one.encoding?.x?.field));
+    const height = layer.some((one) => one.encoding?.y?.field) ? inner.height : 60; // a step needs methods to count
+    return { ...inner, layer, height };
   }
 
   const pen = document.createElement("canvas").getContext("2d");
