@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.estimator import Agreement, Estimator
+from nestbench.estimators.likelihood_grid import highest_on_grid
 from nestbench.estimators.mixed_fit import fit_given, fit_of, plain_errors
 from nestbench.estimators.mixed_reference import sd_name
 from nestbench.estimators.mundlak import widened
@@ -46,6 +47,8 @@ SUBJECT = "subject"
 """The agreement class of a method that is compared with the REML maximum, and not blamed for missing it."""
 SUBJECTS = ("mixedlm", "mixedlm-guarded")
 """Methods without a fast engine whose optimiser is what is studied."""
+NONE_BELOW: Mapping[str, Any] = {"below_grid": 0, "worst_below_grid": 0.0}
+"""What an audit says of a method whose likelihood no point of the grid exceeds, or that has none."""
 SCORE = 1e-6
 """Largest score (derivative of the log-likelihood by the variance ratio) that counts as zero, per student."""
 
@@ -76,7 +79,9 @@ def compare(estimator: Estimator, batch: Batch, model: Model) -> dict[str, Any]:
     dict
         ``agreement`` (the class), ``fits`` (compared), ``worst`` (largest relative difference), ``disagreements``
         (fits), ``stopped_short`` (fits in which the reference missed the maximum or gave no answer where there is
-        one), ``worst_shortfall`` (in units of the log-likelihood, of those that gave one).
+        one), ``worst_shortfall`` (in units of the log-likelihood, of those that gave one), ``below_grid`` (fits whose
+        log-likelihood is below another point of a coarse grid of variance parameters: no maximum, whatever the
+        engines agree on) and ``worst_below_grid`` (by how much at most).
 
     Raises
     ------
@@ -85,7 +90,21 @@ def compare(estimator: Estimator, batch: Batch, model: Model) -> dict[str, Any]:
     """
     if estimator.name in SUBJECTS:
         return reached(estimator.fit(batch, model, "reference"), batch, model)
-    return _row(str(estimator.agreement), judge(estimator, batch, model))
+    return _row(str(estimator.agreement), judge(estimator, batch, model)) | below_grid(
+        estimator, batch, model
+    )
+
+
+def below_grid(estimator: Estimator, batch: Batch, model: Model) -> dict[str, Any]:
+    """Return how many fits another point of `likelihood_grid` is better than by more than `SHORT`, and by how much."""
+    best = highest_on_grid(estimator, batch, model)
+    if not np.isfinite(best).any():
+        return dict(NONE_BELOW)
+    found = estimator.fit(batch, model, "batched")
+    loglik = np.where(_answers(found), found.quantities["(loglik)"], np.inf)
+    by = np.where(np.isfinite(best), best, -np.inf) - loglik
+    below = by > SHORT + 1e-10 * np.abs(np.nan_to_num(best, neginf=0.0))
+    return {"below_grid": int(below.sum()), "worst_below_grid": float(by[below].max(initial=0.0))}
 
 
 def _row(agreement: str, verdict: Verdict) -> dict[str, Any]:
@@ -96,6 +115,7 @@ def _row(agreement: str, verdict: Verdict) -> dict[str, Any]:
         "disagreements": int(verdict.disagrees.sum()),
         "stopped_short": int((verdict.shortfall > SHORT).sum()),
         "worst_shortfall": float(verdict.shortfall[np.isfinite(verdict.shortfall)].max(initial=0.0)),
+        **NONE_BELOW,
     }
 
 

@@ -142,7 +142,7 @@ def effects(z: Floats, intercept: int | None) -> tuple[Floats, Floats]:
 
 
 def criterion_at(model: Textbook, theta: Floats) -> float:
-    """Return -2l, but for a constant, at theta; inf where V or X'V^-1X can't be inverted or nothing is left of RSS."""
+    """Return -2l at theta alone; inf where V or X'V^-1X can't be inverted or nothing is left of RSS."""
     psi = 0.5 * np.einsum("a,aij->ij", theta, model.first(theta))
     p = model.l.shape[0]
     log_v, precision, right, total = 0.0, np.zeros((p, p)), np.zeros(p), 0.0
@@ -158,7 +158,9 @@ def criterion_at(model: Textbook, theta: Floats) -> float:
     if not rss > 0.0:
         return float("inf")
     value = model.nu * (1.0 + float(np.log(2.0 * np.pi * rss / model.nu))) + log_v
-    return value + float(np.linalg.slogdet(precision)[1]) if model.restricted else value
+    if model.restricted:
+        value += float(np.linalg.slogdet(precision)[1] - 2.0 * np.linalg.slogdet(model.l)[1])
+    return value
 
 
 def fit_at(model: Textbook, theta: Floats, with_hessian: bool = True) -> TextbookFit:

@@ -18,7 +18,7 @@ from nestbench.estimators.kernels.mixed import as_named, empty_fits
 from nestbench.estimators.mixed_fit import BatchFit, columns_of, estimates_of, evidence
 from nestbench.estimators.mixed_reference import Inference as TextbookInference
 from nestbench.estimators.mixed_search import CONFOUNDED, check, check_within, several
-from nestbench.estimators.mixed_textbook import TextbookFit, textbook_of
+from nestbench.estimators.mixed_textbook import Textbook, TextbookFit, textbook_of
 from nestbench.estimators.random_part import random_part_of
 from nestbench.estimators.reference import (
     Answer,
@@ -162,7 +162,12 @@ def textbook_engine(inference: TextbookInference) -> Engine:
 
 
 def textbook_fit(batch: Batch, index: int, model: Model) -> TextbookFit:
-    """Return the fit of one data set with Z_g = [1, class indicators], Psi = diag(theta_s^2, theta_c^2, ...)."""
+    """Return the fit of one data set."""
+    return several(textbook_of_classes(batch, index, model), [(0, 0), (1, 1)])
+
+
+def textbook_of_classes(batch: Batch, index: int, model: Model) -> Textbook:
+    """Return the model of one data set with Z_g = [1, class indicators], Psi = diag(theta_s^2, theta_c^2, ...)."""
     whole = batch.once(matrices_of, model).of(batch.replication(index), {})
     data = whole.keep(full_rank(whole).columns)
     check(data)
@@ -175,7 +180,7 @@ def textbook_fit(batch: Batch, index: int, model: Model) -> TextbookFit:
     second = np.zeros((2, 2, z.shape[1], z.shape[1]))
     second[1, 1, 0, 0] = 2.0
     second[0, 0, 1:, 1:] = 2.0 * np.eye(z.shape[1] - 1)
-    return several(textbook_of(data, second, True, z), [(0, 0), (1, 1)])
+    return textbook_of(data, second, True, z)
 
 
 def method(name: str, info: Info, inference: Inference, textbook: TextbookInference) -> Estimator:

@@ -51,4 +51,4 @@ class Results(Protocol):
 
     def audits(self) -> pd.DataFrame:
         """One row per audited cell x estimator: columns cell, estimator, agreement, fits, worst, disagreements,
-        stopped_short, worst_shortfall (log-likelihood units)."""
+        stopped_short, worst_shortfall, below_grid, worst_below_grid (log-likelihood units)."""

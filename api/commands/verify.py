@@ -56,8 +56,13 @@ def check_engines(store: Store, replications: int) -> bool:
         typer.echo("no method of this run has two engines; nothing to compare")
         return False
     typer.echo(table.to_string(index=False, float_format="{:.3g}".format))
-    wrong = int(table["disagreements"].sum())
+    wrong, below = int(table["disagreements"].sum()), int(table["below_grid"].sum())
     typer.echo(
         f"{int(table['fits'].sum())} fits compared, {wrong} disagree, worst {table['worst'].max():.2g}"
     )
-    return wrong > 0
+    if below:
+        worst = table["worst_below_grid"].max()
+        typer.echo(
+            f"{below} fits are below another point of a grid of variance parameters, by up to {worst:.2g}"
+        )
+    return wrong + below > 0

@@ -66,4 +66,6 @@ def gather(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
         disagreements=("disagreements", "sum"),
         stopped_short=("stopped_short", "sum"),
         worst_shortfall=("worst_shortfall", "max"),
+        below_grid=("below_grid", "sum"),
+        worst_below_grid=("worst_below_grid", "max"),
     )

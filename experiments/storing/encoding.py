@@ -36,6 +36,8 @@ AUDIT_COLUMNS = (
     "disagreements",
     "stopped_short",
     "worst_shortfall",
+    "below_grid",
+    "worst_below_grid",
 )
 
 
@@ -86,9 +88,9 @@ def encode_audit(rows: Sequence[Mapping[str, Any]]) -> bytes:
 
 
 def decode_audit(data: bytes) -> pd.DataFrame:
-    """Return an audit task's rows."""
+    """Return an audit task's rows; what earlier versions did not look at is 0."""
     found: pd.DataFrame = pq.read_table(io.BytesIO(data)).to_pandas()
-    return found
+    return found.assign(**{name: 0 for name in AUDIT_COLUMNS if name not in found})
 
 
 def _parquet(

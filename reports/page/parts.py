@@ -219,7 +219,7 @@ def audit_line(audits: pd.DataFrame) -> dict[str, str] | None:
     pairs = audits[audits["agreement"] != SUBJECT]
     parts = [_engines(pairs)] if len(pairs) else []
     parts += [_missed(label, part) for label, part in subjects.groupby("estimator", sort=False)]
-    off = int(audits["disagreements"].sum())
+    off = int(audits["disagreements"].sum() + audits["below_grid"].sum())
     return {"state": "bad" if off else "good", "words": f"{'; '.join(parts)}."}
 
 
@@ -231,6 +231,11 @@ def _engines(audits: pd.DataFrame) -> str:
     line += f", worst relative difference {audits['worst'].max():.1g}"
     if short:
         line += f"; in {short} the reference engine stopped short of the optimum"
+    below = int(audits["below_grid"].sum())
+    if below:
+        worst = audits["worst_below_grid"].max()
+        line += f"; {plural(below, 'fit')} below another point of a grid of variance parameters, by up to {worst:.2g} "
+        line += "log-likelihood units"
     return line
 
 

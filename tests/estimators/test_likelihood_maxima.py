@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from nestbench.estimators.estimates import FitStatus
+from nestbench.estimators.agreement import below_grid
+from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.mixed_fit import BatchFit, fit_given, fit_of
 from nestbench.estimators.registry import get
 from nestbench.sim.batch import Batch, Floats, offsets_of
@@ -111,3 +113,26 @@ def test_a_random_intercept_has_no_better_theta_on_a_fine_grid() -> None:
         for theta in [0.0, *np.geomspace(1e-3, 1e3, 121)]:
             at = fit_given(batch, model, restricted, np.full(batch.size, theta)).quantities["(loglik)"]
             assert not (at > found + SHORT).any(), (seed, theta)
+
+
+@pytest.mark.parametrize(
+    "choice", [{"name": "reml-satt", "covariance": "diagonal"}, "reml-z", "ml-z", "mundlak-z", "nested-z"]
+)
+def test_an_audit_finds_fits_below_its_grid(choice: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None as fitted; all when the likelihood that a method reports is lowered by 5."""
+    chosen = get(choice)  # type: ignore[arg-type]
+    batch = drawn(1, 4)
+    model = MODEL
+    if chosen.name == "nested-z":
+        klass = np.arange(batch.rows) // 2 % 2 * 1.0
+        batch = replace(batch, columns={**batch.columns, "class": klass}, _memo={})
+        model = Model(MODEL.formula, subgroup="class")
+    assert below_grid(chosen, batch, model) == {"below_grid": 0, "worst_below_grid": 0.0}
+
+    def lower(batch: Batch, model: Model, options: object) -> Estimates:
+        found = chosen.fit(batch, model, "batched")
+        return replace(found, quantities={"(loglik)": found.quantities["(loglik)"] - 5.0})
+
+    row = below_grid(replace(chosen, batched=lower), batch, model)
+    assert row["below_grid"] >= 3
+    assert 1.0 < row["worst_below_grid"] <= 5.0 + 1e-6

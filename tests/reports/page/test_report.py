@@ -33,6 +33,8 @@ def study() -> FakeResults:
             "disagreements": [0],
             "stopped_short": [0],
             "worst_shortfall": [0.0],
+            "below_grid": [0],
+            "worst_below_grid": [0.0],
         }
     )
     return found
@@ -112,6 +114,13 @@ def test_disagreements_are_not_hidden(study: FakeResults) -> None:
     off = study.audit.assign(disagreements=3)
     page = render(replace(study, audit=off), survey(study), "run")
     assert "3 fits disagree" in page
+
+
+def test_fits_below_a_point_of_the_grid_are_not_hidden(study: FakeResults) -> None:
+    line = audit_line(study.audit.assign(below_grid=2, worst_below_grid=42.4))
+    assert line is not None
+    assert line["state"] == "bad"
+    assert "2 fits below another point of a grid of variance parameters, by up to 42" in line["words"]
 
 
 def test_the_audit_says_how_often_statsmodels_missed_the_maximum(study: FakeResults) -> None:
