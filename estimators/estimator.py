@@ -10,6 +10,7 @@ from typing import Any
 
 from nestbench.estimators.estimates import Estimates
 from nestbench.sim.batch import Batch
+from nestbench.sim.checks import plain
 from nestbench.sim.errors import InvalidInput, did_you_mean, unknown_name
 from nestbench.sim.model import Model
 
@@ -89,6 +90,7 @@ class Estimator:
         InvalidInput
             An option the estimator does not have.
         """
+        options = {key: plain(value) for key, value in options.items()}
         for key in options:
             if key not in self.options:
                 known = ", ".join(self.options) or "none"

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from nestbench.sim import checks
 from nestbench.sim.at_truth import at_truth
 from nestbench.sim.batch import Batch
@@ -26,8 +28,9 @@ class Cell:
 
     Two keys: `law_key` names what is drawn (population x layout) and seeds the streams, so that two models of one law
     see the same data sets; `key` names the whole cell. Both hash canonical JSON of primitives that differ from their
-    defaults, so a parameter added later, with a default that changes nothing, changes no key. A field whose
-    metadata say ``key=False`` (a path) is no part of them.
+    defaults, so a parameter added later, with a default that changes nothing, changes no key; a law is written in one
+    way whichever way its parameters were given (`spelled`: effects of 0). A field whose metadata say ``key=False`` (a
+    path) is no part of them.
 
     Attributes
     ----------
@@ -56,12 +59,12 @@ class Cell:
         for term, value in self.stated.items():
             if term not in self.stateable:
                 raise unknown_name("term in [truth]", term, self.stateable)
-            checks.number(f"truth.{term}", value)
+            checks.number(f"truth.{term}", checks.plain(value))
 
     @property
     def law_key(self) -> str:
         """Hash of population and layout."""
-        return _hash({"population": _law(self.population), "layout": primitives(self.layout)})
+        return _hash({"population": _law(self.population, self.layout), "layout": primitives(self.layout)})
 
     @property
     def key(self) -> str:
@@ -70,7 +73,7 @@ class Cell:
 
     def _parts(self) -> dict[str, Any]:
         return {
-            "population": _law(self.population),
+            "population": _law(self.population, self.layout),
             "layout": primitives(self.layout),
             "model": primitives(self.model),
         }
@@ -137,8 +140,10 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
-def _law(population: Population) -> dict[str, Any]:
-    return {"law": population.name, **primitives(population)}
+def _law(population: Population, layout: Layout) -> dict[str, Any]:
+    """A law's name and parameters; where it can be written in several ways, as its `spelled` writes it."""
+    spelled = getattr(population, "spelled", None)
+    return {"law": population.name, **primitives(population if spelled is None else spelled(layout))}
 
 
 def _primitive(value: Any) -> Any:
@@ -150,7 +155,7 @@ def _primitive(value: Any) -> Any:
         return [_primitive(v) for v in value]
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return value
-    return float(value) if isinstance(value, (float, int)) else str(value)
+    return float(value) if isinstance(value, (float, int, np.number)) else str(value)
 
 
 def _hash(value: Any) -> str:

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+import numpy as np
 
 from nestbench.sim.errors import InvalidInput, did_you_mean
 
 INFINITY = math.inf
 LARGEST = 1e30
 """Bound on the size of a parameter: products of a few such numbers are finite still."""
+
+
+def plain(value: Any) -> Any:
+    """Return numbers of NumPy's as Python's, in lists and tuples too; anything else as it is."""
+    if isinstance(value, np.generic):
+        return value.item()
+    return type(value)(map(plain, value)) if type(value) in (list, tuple) else value
+
+
+def make_plain(fields: Any) -> None:
+    """Make the numbers of a frozen dataclass plain, in place: what is checked, hashed and stored are Python's."""
+    for each in dataclasses.fields(fields):
+        value = getattr(fields, each.name, None)
+        if isinstance(value, (np.generic, list, tuple)):
+            object.__setattr__(fields, each.name, plain(value))
 
 
 def number(
@@ -79,7 +97,7 @@ def coefficients(name: str, values: Any, allowed: Iterable[str]) -> dict[str, fl
             raise InvalidInput(
                 f"{name} has no '{key}'.{did_you_mean(str(key), names)} It may have {', '.join(names)}"
             )
-    return {str(key): number(f"{name}.{key}", value) for key, value in values.items()}
+    return {str(key): number(f"{name}.{key}", plain(value)) for key, value in values.items()}
 
 
 def clash(first: str, second: str, why: str, todo: str) -> InvalidInput:

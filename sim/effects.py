@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,16 @@ def mean_of(
         if law.effect(name)
     ]
     return Mean(seen, "grade", tuple(effects), tuple(variables.values()))
+
+
+def spelled(effects: Mapping[str, float], layout: Layout) -> dict[str, float]:
+    """Return effects written in one way: those that aren't 0, and `treated` where somebody is treated to no effect.
+
+    Laws are keyed by it. (The treatment's 0 stays because experiments on treatments have always written theirs.)
+    """
+    written = {name: value for name, value in effects.items() if value}
+    treats = layout.treated_part > 0 and not any("treated" in name.split(":") for name in written)
+    return written | ({"treated": 0.0} if treats else {})
 
 
 def replace_columns(batch: Batch, changes: dict[str, Floats | None]) -> Batch:

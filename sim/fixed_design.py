@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -73,6 +73,7 @@ class FixedDesign:
     digest: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
+        checks.make_plain(self)
         checks.number("population.icc", self.icc, 0.0, 1.0, open_high=True)
         checks.number("population.total_sd", self.total_sd, 0.0, open_low=True)
         shock("population.residual_shape", self.residual_shape)
@@ -88,6 +89,11 @@ class FixedDesign:
             why = "the schools and their students come from the file"
             todo = "leave [layout] out"
             raise checks.clash('population.law = "fixed-design"', f"layout.{changed[0]}", why, todo)
+
+    def spelled(self, layout: Layout) -> FixedDesign:
+        """Return the same law without effects of 0: the one way that keys are made of."""
+        written = {term: value for term, value in self.effects.items() if value}
+        return self if written == self.effects else replace(self, effects=written)
 
     @property
     def truth(self) -> dict[str, float]:

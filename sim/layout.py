@@ -65,6 +65,7 @@ class Layout:
     classes: int = 0
 
     def __post_init__(self) -> None:
+        checks.make_plain(self)
         checks.count("layout.schools", self.schools, low=1)
         _check_students(self)
         _check_sizes(self)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from nestbench.sim import checks
 from nestbench.sim.batch import Floats
 from nestbench.sim.errors import InvalidInput
 
@@ -36,6 +37,7 @@ class Model:
     subgroup: str | None = None
 
     def __post_init__(self) -> None:
+        checks.make_plain(self)
         if "~" not in self.formula:
             raise InvalidInput(
                 f"expected a formula like 'grade ~ age + gender', got '{self.formula}'; put the outcome before '~'"

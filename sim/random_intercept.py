@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import ndtri
 
-from nestbench.sim import effects, theory
+from nestbench.sim import checks, effects, theory
 from nestbench.sim.batch import Batch, Floats
 from nestbench.sim.covariance import covariance_of
 from nestbench.sim.draw import Piece, Schools, batch_of_columns, draw_columns
@@ -180,6 +180,7 @@ class RandomIntercept:
     missing_resources: float = 0.0
 
     def __post_init__(self) -> None:
+        checks.make_plain(self)
         object.__setattr__(self, "effects", check_parameters(self, TERMS))
 
     def check(self, layout: Layout) -> None:
@@ -191,6 +192,12 @@ class RandomIntercept:
             Names both and says why.
         """
         check_combination(self, layout)
+
+    def spelled(self, layout: Layout) -> RandomIntercept:
+        """Return the same law with its effects written in the one way that keys are made of; see
+        `nestbench.sim.effects`."""
+        written = effects.spelled(self.effects, layout)
+        return self if written == self.effects else replace(self, effects=written)
 
     def effect(self, name: str) -> float:
         """Return an effect by its name in `effects`."""

@@ -31,7 +31,7 @@ from nestbench.reports.measures.measure import (
     evaluate,
     root,
 )
-from nestbench.reports.measures.statistics import FEWEST, Z95, quantile_ranks
+from nestbench.reports.measures.statistics import quantile_mcse, quantile_ranks
 from nestbench.reports.measures.totals import Ordered
 from nestbench.sim.batch import Floats, Ints
 from nestbench.sim.model import Model
@@ -173,7 +173,7 @@ def runtime_rows(rows: CellRows) -> Iterator[Rows]:
                 low, high = column.total(beside)[0]
                 value = low + (high - low) * ((n - 1) * q - np.floor((n - 1) * q))
                 first, last = column.total(around)[0]
-                mcse = (last - first) / (2.0 * Z95) if n >= FEWEST else np.nan
+                mcse = quantile_mcse(first, last, n, q)
                 yield _single(label, name, float(value), float(mcse), n)
 
 

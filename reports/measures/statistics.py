@@ -17,6 +17,9 @@ from nestbench.sim.batch import Floats, Ints
 from nestbench.sim.model import rejected
 
 Z95 = 1.959963984540054
+APART = 1.3
+"""How far from a quantile its error is read, in standard deviations of its rank: farther, the density changes in
+between; nearer, the two values say little."""
 FEWEST = 6
 """Replications from which on order statistics say something of a quantile's error."""
 
@@ -162,9 +165,26 @@ def binomial(share: Floats, n: Ints | int) -> Floats:
 
 
 def quantile_ranks(n: int, q: float = 0.5) -> tuple[int, int]:
-    """Return the ranks qK -+ 1.96 sqrt(K q (1-q)), from 0, whose values lie 2 * 1.96 MCSE of a quantile apart."""
-    half = Z95 * np.sqrt(n * q * (1.0 - q))
-    return max(int(np.floor(q * n - half)) - 1, 0), min(int(np.ceil(q * n + half)), n - 1)
+    """Return the ranks, from 0, of two values some `APART` standard deviations of a rank below and above a quantile's.
+
+    A sample quantile's rank among n has SD sqrt(n q (1 - q)).
+    """
+    centre, half = q * (n - 1), APART * np.sqrt(n * q * (1.0 - q))
+    return max(int(np.floor(centre - half + 0.5)), 0), min(int(np.ceil(centre + half - 0.5)), n - 1)
+
+
+def quantile_mcse(low: Floats, high: Floats, n: int, q: float = 0.5) -> Floats:
+    """Return the MCSE of a quantile from the values at `quantile_ranks`: (x_hi - x_lo) sqrt(q (1-q) (n+1) / (m (m+1))).
+
+    With m = hi - lo and values uniform nearby, x_hi - x_lo is beta distributed with mean square proportional to
+    m (m + 1) / ((n + 1) (n + 2)), and the quantile has variance q (1 - q) / (n + 2): the mean square of the MCSE is the
+    variance. NaN for fewer than `FEWEST`.
+    """
+    if n < FEWEST:
+        return np.full(np.shape(low), np.nan)
+    first, last = quantile_ranks(n, q)
+    m = last - first
+    return np.asarray((high - low) * np.sqrt(q * (1.0 - q) * (n + 1) / (m * (m + 1))))
 
 
 def middle_ranks(n: int) -> tuple[int, int]:
@@ -173,13 +193,11 @@ def middle_ranks(n: int) -> tuple[int, int]:
 
 
 def order_statistic_mcse(values: Floats, q: float = 0.5) -> Floats:
-    """Return (x_(hi) - x_(lo)) / (2 * 1.96), ranks qK -+ 1.96 sqrt(K q (1-q)): MCSE of a quantile."""
+    """Return the MCSE of a quantile of values [..., n]; see `quantile_mcse`."""
     n = values.shape[-1]
-    if n < FEWEST:
-        return np.full(values.shape[:-1], np.nan)
     low, high = quantile_ranks(n, q)
     ordered = np.partition(values, (low, high), axis=-1)
-    return np.asarray((ordered[..., high] - ordered[..., low]) / (2.0 * Z95))
+    return quantile_mcse(ordered[..., low], ordered[..., high], n, q)
 
 
 @cache
@@ -196,7 +214,7 @@ def median_mcse(values: Callable[[Draws], Floats]) -> Callable[[Draws], Floats]:
 
     def mcse(d: Draws) -> Floats:
         low, high = d.total(around).T
-        return (high - low) / (2.0 * Z95) if d.n >= FEWEST else np.full(len(d.terms), np.nan)
+        return quantile_mcse(low, high, d.n)
 
     return mcse
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,3 +67,13 @@ def test_anything_typed_is_read_or_refused(text: str) -> None:
     assert choices
     for choice in choices:
         assert isinstance(choice, str) or set(choice) > {"name"}
+
+
+@pytest.mark.parametrize("number", [np.int64(99), np.int32(99), np.array(99)[()]])
+@pytest.mark.parametrize("name", ["ols-wild", "permutation", "pairs-bootstrap"])
+def test_options_may_be_numbers_of_numpy(name: str, number: object) -> None:
+    """They mean, are called and are stored as Python's."""
+    chosen = registry.get({"name": name, "draws": number})
+    assert chosen == registry.get({"name": name, "draws": 99})
+    assert type(chosen.options["draws"]) is int
+    assert chosen.label == f"{name}(draws=99)"

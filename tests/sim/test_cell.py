@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nestbench.sim.cell import Cell, canonical_json, primitives
 from nestbench.sim.layout import Layout
@@ -18,15 +21,15 @@ DRIFTED = "keys seed the streams and name stored files: a drift breaks every sto
 @pytest.mark.parametrize(
     ("cell", "law_key", "key"),
     [
-        (Cell(RandomIntercept(), Layout(), Model()), "9eaa45ae5525754e", "cf4a86177d5902d1"),
+        (Cell(RandomIntercept(), Layout(), Model()), "7adb7b0f15398c2a", "4b4abc133fe3d05b"),
         (
             Cell(
                 RandomIntercept(icc=0.05, effects={"age": 2.0, "resources": 0.5}),
                 Layout(schools=6, students=(3, 4, 5, 6, 7, 8), treated_schools=2),
                 Model(formula="grade ~ age + resources", random="1 + age", level=0.9),
             ),
-            "d0c745e3e7b1e6c2",
-            "5e4a9e20b2b9d759",
+            "c17b10a139c7c17c",
+            "be50249499f8eef1",
         ),
     ],
 )
@@ -43,6 +46,58 @@ def test_spelling_does_not_matter() -> None:
         Model(),
     )
     assert a.key == b.key
+
+
+ZEROS = ("gender", "resources", "treated", "school_age", "age:treated", "size", "treated:size")
+NUMBERS = st.sampled_from([0.0, 0.5, -2.0])
+
+
+@given(
+    effects=st.dictionaries(st.sampled_from(("Intercept", "age", *ZEROS)), NUMBERS),
+    zeros=st.dictionaries(st.sampled_from(ZEROS), st.sampled_from([0.0, -0.0, 0])),
+    treated=st.sampled_from([0, 3]),
+)
+def test_effects_of_zero_written_out_change_no_key(
+    effects: dict[str, float], zeros: dict[str, float], treated: int
+) -> None:
+    """One law, one key, and the same data, however its zeros are written; another effect is another law."""
+    layout = Layout(6, 4, treated_schools=treated)
+    plain = Cell(RandomIntercept(effects=effects), layout, Model())
+    written = Cell(RandomIntercept(effects={**zeros, **effects}), layout, Model())
+    assert written.law_key == plain.law_key
+    assert written.key == plain.key
+    again = written.draw(1, range(2)).columns["grade"]
+    assert np.array_equal(again, plain.draw(1, range(2)).columns["grade"])  # type: ignore[arg-type]
+    other = Cell(RandomIntercept(effects={**effects, "age": 7.0}), layout, Model())
+    assert other.law_key != plain.law_key
+
+
+def test_the_default_law_written_out_is_the_default_law() -> None:
+    """With and without the treatment's 0, in layouts with and without treatment."""
+    explicit = {"Intercept": 50.0, "age": 2.0, "gender": 1.0, "resources": 0.5}
+    for layout in (Layout(), Layout(treated_schools=3)):
+        keys = {
+            Cell(law, layout, Model()).law_key
+            for law in (
+                RandomIntercept(),
+                RandomIntercept(effects=explicit),
+                RandomIntercept(effects=explicit | {"treated": 0.0, "size": 0.0}),
+            )
+        }
+        assert len(keys) == 1
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    """In laws, layouts and models, whole or not, in lists too: the same fields and keys as Python's."""
+    plain = Cell(RandomIntercept(icc=0.25, effects={"age": 2}), Layout(3, (4, 5, 6)), Model(level=0.5))
+    numpy = Cell(
+        RandomIntercept(icc=np.float32(0.25), effects={"age": np.int64(2)}),  # type: ignore[arg-type]
+        Layout(np.int64(3), tuple(np.array([4, 5, 6]))),  # type: ignore[arg-type]
+        Model(level=np.float64(0.5)),
+    )
+    assert numpy == plain
+    assert type(numpy.layout.schools) is int
+    assert numpy.key == plain.key
 
 
 def test_models_share_a_law_but_not_a_key() -> None:

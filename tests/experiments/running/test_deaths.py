@@ -36,6 +36,7 @@ def killer(frame, model):
 EXPERIMENT = """
 [experiment]
 name = "killer"
+seed = 1
 estimators = ["killer"]
 plugins = ["killer.py"]
 replications = 12

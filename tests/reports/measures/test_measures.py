@@ -143,15 +143,14 @@ def test_normal_theory_forms_hold_for_normal_estimates() -> None:
     assert relative[0] == pytest.approx(expected, rel=0.03)
 
 
-def test_median_mcse_is_half_the_order_statistics_interval() -> None:
+def test_median_mcse_is_a_scaled_gap_of_order_statistics() -> None:
+    """With 401 values: those 13 ranks beside the middle (1.3 SDs of 10.0), 26 apart."""
     rng = np.random.default_rng(2)
-    reps = 400
+    reps = 401
     t = rng.standard_normal((reps, 1))
     d = draws(estimates_of(t, np.ones_like(t), ["x0"]), {"x0": 0.0})
     ordered = np.sort(t[:, 0])
-    half = 1.959963984540054 * np.sqrt(reps) / 2
-    low, high = int(np.floor(reps / 2 - half)), int(np.ceil(reps / 2 + half)) + 1
-    expected = (ordered[high - 1] - ordered[low - 1]) / (2 * 1.959963984540054)
+    expected = (ordered[200 + 13] - ordered[200 - 13]) * np.sqrt(0.25 * 402 / (26 * 27))
     assert evaluate(measure_named("median_bias"), d)[1][0] == pytest.approx(expected, rel=1e-12)
 
 
