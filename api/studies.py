@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,9 +109,19 @@ def differences(
     )
 
 
+def name_of(test: str) -> str:
+    """Return a test's name as a name of files."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", test.split("::")[-1] or "study").strip("-")[:60] or "study"
+
+
+def simulate(file: Path, replication: int) -> str:
+    """Return the command that writes one data set of a study file."""
+    return f"nestbench simulate {shlex.quote(str(file))} --replication {replication} --csv data.csv"
+
+
 def study_file(estimator: Estimator, cell: Cell, seed: int, folder: Path, test: str) -> Path:
     """Write the cell of a failed assertion as an experiment, for `nestbench simulate`, and return its path."""
-    name = re.sub(r"[^A-Za-z0-9]+", "-", test.split("::")[-1] or "study").strip("-")[:60] or "study"
+    name = name_of(test)
     known = estimator.name if estimator.name in registry.known() else "ols"
     tables = {
         "experiment": {"name": name, "seed": seed, "estimators": [known]},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,12 @@ from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus
 from nestbench.estimators.estimator import Estimator
 from nestbench.experiments.running.work import fit_all
 from nestbench.experiments.storing.joining import join
-from nestbench.reports.accuracy.baseline import Value, measures_of
-from nestbench.reports.accuracy.evidence import Finding, Gate
+from nestbench.reports.accuracy.baseline import measures_of
+from nestbench.reports.accuracy.claims import Claim, Evidence
+from nestbench.reports.accuracy.evidence import Finding
 from nestbench.sim.cell import Cell
 from nestbench.sim.errors import InvalidInput
-from nestbench.studies import study_file
-
-Measures = Mapping[str, Mapping[str, Value]]
+from nestbench.studies import simulate, study_file
 
 
 @dataclass(slots=True)
@@ -55,7 +54,7 @@ class Study:
     scratch: Path | None
     test: str
     terms: tuple[str, ...] = ()
-    asked: bool = False
+    asked: int | None = None
 
     @property
     def name(self) -> str:
@@ -84,8 +83,18 @@ class Study:
         """Return the estimates on the first `count` data sets."""
         return self.fits.first(self.estimator, self.cell, self.seed, count)
 
-    def measures(self, count: int) -> Measures:
-        """Return the measures by term, once unusable fits are as few as allowed."""
+    def findings(self, claim: Claim, reference: Study | None = None) -> list[Finding]:
+        """Return the findings of a claim, on as many data sets as asked for or as its power needs."""
+        __tracebackhide__ = True
+        count = self.asked or claim.replications
+        evidence = self.evidence(count, reference)
+        grown = count if self.asked else claim.grown(self.terms, evidence)
+        if grown > count:
+            evidence = self.evidence(grown, reference)
+        return claim.findings(self.terms, evidence)
+
+    def evidence(self, count: int, reference: Study | None = None) -> Evidence:
+        """Return what the method answered, once unusable fits are as few as allowed."""
         __tracebackhide__ = True
         estimates = self.fitted(count)
         unusable = ~estimates.usable[:, [estimates.terms.index(t) for t in self.terms]].all(axis=1)
@@ -98,14 +107,16 @@ class Study:
                 f"allowed {self.max_unusable:g} of them\n  first in replication {number}: {status.name} "
                 f"{estimates.texts()[where] or 'without estimate or standard error of a term'}\n{self.ways(number)}"
             )
-        return measures_of(estimates, self.cell)
+        other = None if reference is None else reference.fitted(count)
+        return Evidence(estimates, measures_of(estimates, self.cell), other)
 
-    def judge(self, what: str, findings: Sequence[Finding], claim: str, gate: Gate) -> None:
+    def judge(self, claim: Claim, findings: Sequence[Finding]) -> None:
         """Raise AssertionError with everything to know, if a finding is outside its bounds."""
         __tracebackhide__ = True
         bad = [f for f in findings if not f.held]
         if not bad:
             return
+        gate = claim.gate
         numbers = [
             f"  {f.term}: estimate {f.value:.5g} (MCSE {f.mcse:.2g}, n {f.n}), bounds {f.low:.5g} to {f.high:.5g}"
             for f in bad
@@ -113,12 +124,9 @@ class Study:
         sure = f"  false-alarm rate {gate.false_alarm:g} over {gate.terms} terms"
         if not self.asked:
             sure += f"; a departure of {gate.detect:g} is found with probability {gate.power:g}"
-        claimed = f"{self.name}: {what} should be {claim}"
-        raise AssertionError(
-            "\n".join(
-                [claimed, *numbers, sure, self.ways(self._telling(bad[0].term, in_errors=what != "bias"))]
-            )
-        )
+        claimed = f"{self.name}: {claim.what} should be {claim.wanted}"
+        where = self._telling(bad[0].term, claim.in_errors)
+        raise AssertionError("\n".join([claimed, *numbers, sure, self.ways(where)]))
 
     def ways(self, replication: int) -> str:
         """Return how to see a data set, and how to run the test again."""
@@ -126,7 +134,7 @@ class Study:
             return f"  see it: replication {replication} of seed {self.seed}"
         file = study_file(self.estimator, self.cell, self.seed, self.scratch, self.test)
         again = f"\n  again: pytest '{self.test}'" if self.test else ""
-        return f"  replay: nestbench simulate {file} --replication {replication} --csv data.csv{again}"
+        return f"  replay: {simulate(file, replication)}{again}"
 
     def _telling(self, term: str, in_errors: bool) -> int:
         """Return the replication whose estimate is farthest from the truth, perhaps in its own standard errors."""

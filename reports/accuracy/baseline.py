@@ -23,7 +23,8 @@ from nestbench.experiments.toml.plain import to_plain
 from nestbench.reports.accuracy import fingerprint
 from nestbench.reports.accuracy.fingerprint import Codes, Scales
 from nestbench.reports.accuracy.kept import Kept, kept_of
-from nestbench.reports.measures.performance import performance_of_cell
+from nestbench.reports.measures.cell_rows import Whole
+from nestbench.reports.measures.performance import rows_of_cell
 from nestbench.sim.batch import Ints
 from nestbench.sim.cell import Cell
 
@@ -241,12 +242,12 @@ def record_of(
 
 def measures_of(estimates: Estimates, cell: Cell) -> dict[str, dict[str, Value]]:
     """Return term -> measure -> (value, MCSE, n) of the measures a baseline keeps."""
-    table = performance_of_cell({"": estimates}, cell.truth, cell.model)
-    table = table[table["measure"].isin(KEPT)]
     found: dict[str, dict[str, Value]] = {}
-    columns = (table[name].tolist() for name in ("term", "measure", "value", "mcse", "n"))
-    for term, measure, value, mcse, n in zip(*columns, strict=True):
-        found.setdefault(term, {})[measure] = (value, mcse, n)
+    for rows in rows_of_cell(Whole({"": estimates}, cell.truth, cell.model.level)):
+        if rows.measure in KEPT:
+            columns = (rows.value.tolist(), rows.mcse.tolist(), rows.n.tolist())
+            for term, value, mcse, n in zip(rows.terms, *columns, strict=True):
+                found.setdefault(term, {})[rows.measure] = (value, mcse, n)
     return found
 
 

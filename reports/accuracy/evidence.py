@@ -74,6 +74,13 @@ class Finding:
         """Whether the number is within its bounds."""
         return self.low <= self.value <= self.high
 
+    @property
+    def closeness(self) -> float:
+        """How near the number is to a bound: 0 in the middle of them, 1 at one, more outside; inf without a number."""
+        middle, reach = (self.low + self.high) / 2.0, (self.high - self.low) / 2.0
+        found = abs(self.value - middle) / reach if reach > 0 else float(self.value != middle)
+        return math.inf if math.isnan(found) else found
+
 
 def mean_replications(gate: Gate, spread: float = 1.0) -> int:
     """Return the replications at which a mean departing by `detect` is found: ``((z_a + z_p) spread / gap)^2``.
@@ -99,7 +106,7 @@ def share_replications(gate: Gate, low: float, high: float, share: float) -> int
 def bias_finding(term: str, value: Value, empirical_se: float, gate: Gate) -> Finding:
     """Return whether a bias is 0, within `tolerance` empirical SEs."""
     bias, mcse, n = value
-    reach = gate.tolerance * empirical_se + _critical(gate, n) * mcse
+    reach = gate.tolerance * empirical_se + critical(gate, n) * mcse
     return Finding(term, bias, mcse, n, -reach, reach)
 
 
@@ -108,7 +115,7 @@ def ratio_finding(term: str, se_error: Value, gate: Gate) -> Finding:
     percent, mcse, n = se_error
     ratio = 1.0 + percent / 100.0
     spread = mcse / 100.0
-    factor = (1.0 + gate.tolerance) * math.exp(_critical(gate, n) * spread / ratio) if ratio > 0 else math.nan
+    factor = (1.0 + gate.tolerance) * math.exp(critical(gate, n) * spread / ratio) if ratio > 0 else math.nan
     return Finding(term, ratio, spread, n, 1.0 / factor, factor)
 
 
@@ -127,7 +134,8 @@ def disagreement_replications(gate: Gate) -> int:
     return math.ceil(math.log(1.0 - gate.power) / math.log(1.0 - gate.detect))
 
 
-def _critical(gate: Gate, n: int) -> float:
+def critical(gate: Gate, n: int) -> float:
+    """Return the critical value of a two-sided t test of one term with n replications."""
     return float(stats.t.isf(gate.size / 2.0, max(n - 1, 1)))
 
 

@@ -53,7 +53,8 @@ class Panel:
     after : bool [N]
         Which rows are the run's.
     strata : tuple of int64 arrays
-        Rows among which labels are exchangeable; paired, an even number of them: the first half before.
+        Rows among which labels are exchangeable, each row in one of them; paired, an even number of them: the first
+        half before.
     paired : bool
         Whether the two runs are of the same data sets.
     """
@@ -66,14 +67,14 @@ class Panel:
 
     def assigned(self, rng: np.random.Generator, count: int) -> Floats:
         """Return `count` random assignments of the label *after*, 1.0 or 0.0 [count, N]."""
-        marks = np.tile(self.after.astype(np.float64), (count, 1))
+        marks = np.empty((count, len(self.after)))
         for rows in self.strata:
             if self.paired:
                 half = len(rows) // 2
                 swapped = rng.integers(0, 2, (count, half)).astype(np.float64)
                 marks[:, rows[:half]], marks[:, rows[half:]] = swapped, 1.0 - swapped
             else:
-                marks[:, rows] = rng.permuted(marks[:, rows], axis=1)
+                marks[:, rows] = _chosen(rng, count, len(rows), int(self.after[rows].sum()))
         return marks
 
 
@@ -197,6 +198,14 @@ def least_replications(alpha: float) -> int:
     while not can_show(n, n, alpha):
         n += 1
     return n
+
+
+def _chosen(rng: np.random.Generator, count: int, rows: int, wanted: int) -> Floats:
+    """Return random subsets of `wanted` rows, 1.0 or 0.0 [count, rows]: those with the smallest of random keys."""
+    if wanted in (0, rows):
+        return np.full((count, rows), float(wanted > 0))
+    keys = rng.random((count, rows))
+    return (keys <= np.partition(keys, wanted - 1, axis=1)[:, wanted - 1, None]).astype(np.float64)
 
 
 def _part(panel: Panel) -> _Part:

@@ -266,26 +266,26 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def pytest_run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def project_run(folder: Path, *arguments: str, quiet: bool = True) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "COV_"))}
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", *arguments],
+        [sys.executable, "-m", "pytest", *(["-q"] if quiet else []), "-p", "no:randomly", *arguments],
         capture_output=True, text=True, cwd=folder, env=environment, check=False,
     )  # fmt: skip
 
 
 def test_inert_beside_the_users_own_folders(project: Path) -> None:
-    done = pytest_run(project, "test_folders.py")
+    done = project_run(project, "test_folders.py")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 passed" in done.stdout
 
 
 @pytest.mark.slow
 def test_update_then_compare_on_two_workers(project: Path) -> None:
-    update = pytest_run(project, "test_method.py::test_baseline", "--nestbench-update")
+    update = project_run(project, "test_method.py::test_baseline", "--nestbench-update")
     assert update.returncode == 0, update.stdout
     assert (project / "accuracy.json").is_file()
-    second = pytest_run(project, "test_method.py", "-n", "2")
+    second = project_run(project, "test_method.py", "-n", "2")
     assert "1 failed, 2 passed" in second.stdout, second.stdout + second.stderr
     assert "bias should be 0" in second.stdout
     assert "replay: nestbench simulate" in second.stdout

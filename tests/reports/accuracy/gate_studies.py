@@ -157,9 +157,14 @@ def rebuilt(old: Estimates, estimate: np.ndarray, std_error: np.ndarray, df: flo
     return replace(made, replications=old.replications, status=old.status)
 
 
+def scaled_se(factor: float) -> Callable[[Estimates], Estimates]:
+    """Standard errors wrong by a factor."""
+    return lambda old: rebuilt(old, old.estimate, factor * old.std_error)
+
+
 def small_se(old: Estimates) -> Estimates:
     """Standard errors 5 % too small."""
-    return rebuilt(old, old.estimate, 0.95 * old.std_error)
+    return scaled_se(0.95)(old)
 
 
 def wrong_df(old: Estimates) -> Estimates:
@@ -172,9 +177,20 @@ def flipped_sign(old: Estimates) -> Estimates:
     return rebuilt(old, old.estimate * np.array([1, 1, -1, 1]), old.std_error)
 
 
+def shifted(old: Estimates) -> Estimates:
+    """A bias of a quarter of the empirical SE in one term."""
+    return rebuilt(old, old.estimate + SD * np.array([0, 0, 0.25, 0]), old.std_error)
+
+
+def narrow(old: Estimates) -> Estimates:
+    """Intervals of a 90 % level that are said to have 95 %; tests and standard errors as they were."""
+    half = stats.t.ppf(0.95, DF) * old.std_error
+    return replace(old, lower=old.estimate - half, upper=old.estimate + half)
+
+
 def failing(old: Estimates) -> Estimates:
     """One fit in a hundred fails."""
-    bad = np.random.default_rng(99).random(old.size) < 0.01
+    bad = _chosen(old, 0.01, 99)
     values = {name: np.where(bad[:, None], np.nan, getattr(old, name)) for name in
               ("estimate", "std_error", "df", "lower", "upper", "p_value")}  # fmt: skip
     status = np.where(bad, FitStatus.FAILED, old.status).astype(np.int8)
@@ -183,18 +199,43 @@ def failing(old: Estimates) -> Estimates:
 
 def silent_zero(old: Estimates) -> Estimates:
     """In one fit of fifty a term comes back as exactly 0 with an absurd SE and status OK."""
-    bad = np.random.default_rng(98).random(old.size) < 0.02
+    bad = _chosen(old, 0.02, 98)
     estimate, std_error = old.estimate.copy(), old.std_error.copy()
     estimate[bad, 0], std_error[bad, 0] = 0.0, 1e7
     return rebuilt(old, estimate, std_error)
 
 
+def small_zero(old: Estimates) -> Estimates:
+    """In one fit of a hundred a term with a small effect comes back as exactly 0, nothing else."""
+    bad = _chosen(old, 0.01, 97)
+    estimate = old.estimate.copy()
+    estimate[bad, 2] = 0.0
+    return rebuilt(old, estimate, old.std_error)
+
+
+def fewer_schools(old: Estimates) -> Estimates:
+    """One school in twenty left out: estimates and standard errors as of 5 % fewer data, the df as they were."""
+    noise = np.random.default_rng(int(1e6 * abs(old.estimate[0, 0]))).standard_normal(old.estimate.shape)
+    return rebuilt(old, old.estimate + SD * np.sqrt(1 / 19) * noise, old.std_error * np.sqrt(20 / 19))
+
+
+def _chosen(old: Estimates, share: float, salt: int) -> np.ndarray:
+    """A share of the data sets, others in each run."""
+    return np.random.default_rng([salt, int(1e6 * abs(old.estimate[0, 0]))]).random(old.size) < share
+
+
 DEFECTS: dict[str, Callable[[Estimates], Estimates]] = {
+    "SE 3 % too large": scaled_se(1.03),
+    "SE 5 % too large": scaled_se(1.05),
     "SE 5 % too small": small_se,
     "df wrong by one": wrong_df,
     "sign of one term flipped": flipped_sign,
+    "a bias of a quarter of the empirical SE": shifted,
+    "90 % intervals for 95 %": narrow,
     "1 % of fits fail": failing,
     "a silent zero in 2 % of fits": silent_zero,
+    "a silent zero in 1 % of fits, small effect": small_zero,
+    "a school in twenty dropped": fewer_schools,
 }
 
 
