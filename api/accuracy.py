@@ -357,7 +357,9 @@ class Accuracy:
             )
         own = on is None
         experiment = (
-            experiment_of(read_baseline(file), file.parent) if own else resolve(_local(on, self.folder))
+            experiment_of(read_baseline(file), file.parent, trust=True)
+            if own
+            else resolve(_local(on, self.folder))
         )
         if estimators is not None:
             experiment = replace(experiment, estimators=tuple(as_estimator(e) for e in estimators))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import Annotated
@@ -82,12 +83,29 @@ app.command("test")(conformance.conform)
 def main() -> None:
     """Run the command; errors made on purpose become one message on stderr and their exit code."""
     from nestbench.sim.errors import NestbenchError
+    from nestbench.sim.visible import visible
 
+    _with_streams()
     try:
         app()
+        sys.stdout.flush()
     except NestbenchError as error:
-        typer.echo(f"nestbench: {error}", err=True)
+        typer.echo(f"nestbench: {visible(str(error))}", err=True)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    except OSError as error:
+        _say_unwritten(error)
+        sys.exit(1)
+
+
+def _with_streams() -> None:
+    """Stand in for a stream that the caller closed: what is said there goes nowhere, the work is done all the same."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+
+
+def _say_unwritten(error: OSError) -> None:
+    """Say that the output could not be written; a reader who wanted no more ends in click, with exit code 1."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python says it again at its end
+        typer.echo(f"nestbench: expected to write the output, got '{error.strerror}'", err=True)

@@ -59,11 +59,17 @@ class Run:
         write_report(self.store, Path(path))
         return Path(path)
 
-    def replay(self, cell: int, replication: int, estimator: str | None = None) -> list[Replay]:
-        """Draw one data set again and fit it again; each `Replay` says whether the stored numbers are the same."""
-        from nestbench.experiments.replaying import replay
+    def replay(
+        self, cell: int, replication: int, estimator: str | None = None, trust: bool = False
+    ) -> list[Replay]:
+        """Draw one data set again and fit it again; each `Replay` says whether the stored numbers are the same.
 
-        return replay(self.store, cell, replication, estimator)
+        `trust` lets plugins of the run directory run that this user never named.
+        """
+        from nestbench.experiments.replaying import replay
+        from nestbench.experiments.trusting import open_with_code
+
+        return replay(open_with_code(self.directory, trust), cell, replication, estimator)
 
     def __repr__(self) -> str:
         return f"Run({str(self.directory)!r})"

@@ -54,18 +54,22 @@ class SideBySide:
 
 
 def fit_all(
-    frame: pd.DataFrame, model: Model, names: Sequence[Choice] | None = None, engine: str = "auto"
+    frame: pd.DataFrame,
+    model: Model,
+    names: Sequence[Choice] | None = None,
+    engine: str = "auto",
+    messages: Mapping[str, str] | None = None,
 ) -> SideBySide:
     """Fit the methods named (or given as tables with options, or as they are), or every one there is, to one data set.
 
     Of every method, one that does not apply (it needs a subgroup, an option or a package that isn't there) is left out
-    with its reason; a method that was named must apply.
+    with its reason; a method that was named must apply. `messages` tell how the table was read.
     """
     chosen = [chosen_estimator(name, {}) for name in (registry.runnable() if names is None else names)]
     _refuse_twice([estimator.label for estimator in chosen])
     if engine not in ENGINES:
         raise unknown_name("engine", engine, ENGINES)
-    data = prepare(frame, model)
+    data = prepare(frame, model, messages)
     fits, left_out = [], {}
     for estimator in chosen:
         try:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
-from formulaic import Formula
-from formulaic.errors import FormulaicError
 
 from nestbench.sim.batch import Batch, batch_of_frame
 from nestbench.sim.design import design_of
 from nestbench.sim.errors import InvalidInput, did_you_mean
-from nestbench.sim.formula import GROUP_CENTRED, GROUP_MEAN
 from nestbench.sim.model import Model
+from nestbench.sim.parsing import QUOTED, Parsed, parse
+from nestbench.sim.tables import columns_text
 
-_QUOTED = re.compile(r"`([^`]+)`")
-_WORD = re.compile(r"[^\W\d]\w*")
+EXACT = 2.0**53
+"""From here on not every whole number is a float: an id may have become its neighbour's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,8 @@ class UserData:
     groups: int
 
 
-def prepare(frame: pd.DataFrame, model: Model) -> UserData:
-    """Return the complete rows of the columns a model uses, as a batch.
+def prepare(frame: pd.DataFrame, model: Model, messages: Mapping[str, str] | None = None) -> UserData:
+    """Return the complete rows of the columns a model uses, as a batch; `messages` tell how each column was read.
 
     Raises
     ------
@@ -55,37 +55,71 @@ def prepare(frame: pd.DataFrame, model: Model) -> UserData:
             f"expected a pandas DataFrame, got {type(frame).__name__}; e.g. pandas.read_csv('student_data.csv')"
         )
     named = frame.set_axis([str(name) for name in frame.columns], axis="columns")
-    chosen = [model.group] if model.subgroup is None else [model.group, model.subgroup]
+    groups = groups_of(model)
     names = list(named.columns)
-    for option, column in zip(("group", "subgroup"), chosen, strict=False):
-        _require_column(column, names, option)
-    _require_variables(model, names)
-    used = _used_columns(model, names)
-    _refuse_twice([*used, *chosen], names)
-    complete = named[[*used, *chosen]].dropna()
-    messages = _dropped(len(named), len(complete), named[[*used, *chosen]])
+    _require_groups_named(model, names)
+    parts = _parsed(model, tuple(names))
+    used = _used_columns(parts, model, names)
+    _refuse_twice([*used, *groups], names)
+    chosen = named[[*used, *groups]]
+    read = {name: _labels(chosen[name], name) for name in groups}
+    said = [words for name, words in (messages or {}).items() if name in ("", *used, *groups)]
+    for name in used:
+        read[name], word = _values(chosen[name], name)
+        said += [word] if word else []
+    clean = pd.DataFrame(read, index=chosen.index)[list(chosen.columns)]
+    complete = clean.dropna()
+    said += _dropped(len(clean), len(complete), clean)
     complete = complete.assign(**{name: _plain(complete[name]) for name in used})
-    if model.subgroup is not None:
-        complete = complete.assign(**{model.subgroup: complete[model.subgroup].astype(str)})
-    _require_groups(complete[model.group], model.group)
+    _require_two(complete[model.group], model.group)
+    _require_numeric_outcome(parts[0].outcome, complete)
     batch = batch_of_frame(complete, model.group)
-    _require_numeric_outcome(model, complete)
     batch.once(design_of, model)
-    return UserData(batch, messages, len(complete), len(batch.school_offsets) - 1)
+    return UserData(batch, tuple(said), len(complete), len(batch.school_offsets) - 1)
 
 
-def _require_column(name: str, columns: Sequence[str], option: str) -> None:
-    if name not in columns:
-        whose = "the school column" if option == "group" else "the column of groups in groups"
+def groups_of(model: Model) -> list[str]:
+    """Return the columns of labels that a model needs beside its formula's."""
+    return [model.group] if model.subgroup is None else [model.group, model.subgroup]
+
+
+def _require_groups_named(model: Model, columns: Sequence[str]) -> None:
+    options = {"--group (group=...)": model.group, "--subgroup (subgroup=...)": model.subgroup}
+    for option, name in options.items():
+        if name is not None and name not in columns:
+            whose = "the school column" if name == model.group else "the column of groups in groups"
+            raise InvalidInput(
+                f"expected a column '{name}', got the columns {columns_text(columns)}.{did_you_mean(name, columns)} "
+                f"Name {whose} with {option}"
+            )
+    if model.subgroup == model.group:
         raise InvalidInput(
-            f"expected a column '{name}', got the columns {', '.join(columns)}.{did_you_mean(name, columns)} "
-            f"Name {whose} with --{option} ({option}=...)"
+            f"expected a column of groups within '{model.group}', got '{model.subgroup}' itself; leave --subgroup out "
+            "(subgroup=None), or name the column of the classes"
         )
+
+
+def _parsed(model: Model, columns: tuple[str, ...]) -> tuple[Parsed, Parsed]:
+    own = tuple(groups_of(model))
+    try:
+        parts = (parse(model.formula, columns, own), parse(f"~ {model.random}", columns, own))
+    except InvalidInput:
+        _require_backticks(model.formula, columns)
+        raise
+    for part in parts:
+        for name in part.names:
+            if name not in columns:
+                _require_backticks(part.text, columns)
+                raise InvalidInput(
+                    f"the formula '{part.text}' names '{name}', which is not a column."
+                    f"{did_you_mean(name, columns)} Columns: {columns_text(columns)}"
+                )
+    return parts
 
 
 def _require_backticks(formula: str, columns: Sequence[str]) -> None:
     """Refuse a formula that names a column whose name is no word without backticks."""
-    text = _QUOTED.sub(" ", formula)
+    text = QUOTED.sub(" ", formula)
     for name in sorted((c for c in columns if not c.isidentifier() and c.strip()), key=len, reverse=True):
         if re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", text):
             raise InvalidInput(
@@ -94,36 +128,16 @@ def _require_backticks(formula: str, columns: Sequence[str]) -> None:
             )
 
 
-def _require_variables(model: Model, columns: Sequence[str]) -> None:
-    """Refuse a formula whose variables are not all columns; what formulaic can't parse is left to the design."""
-    for formula in (model.formula, f"~ {model.random}"):
-        try:
-            needed = {str(name) for name in Formula(formula).required_variables}
-            needed -= {quoted.partition(".")[0] for quoted in _QUOTED.findall(formula) if quoted in columns}
-        except FormulaicError:
-            _require_backticks(formula, columns)
-            continue
-        if needed - set(columns):
-            _require_backticks(formula, columns)
-        for name in sorted(needed - set(columns) - {GROUP_MEAN, GROUP_CENTRED}):
-            raise InvalidInput(
-                f"the formula '{formula}' names '{name}', which is not a column.{did_you_mean(name, columns)} "
-                f"Columns: {', '.join(columns)}"
-            )
-
-
-def _used_columns(model: Model, columns: Sequence[str]) -> list[str]:
+def _used_columns(parts: Sequence[Parsed], model: Model, columns: Sequence[str]) -> list[str]:
     """Return the columns that the formulas name, in the frame's order."""
-    text = f"{model.formula} {model.random}"
-    names = {*_QUOTED.findall(text), *_WORD.findall(_QUOTED.sub(" ", text))}
-    own = {model.group, model.subgroup}
-    used = [name for name in columns if name in names and name not in own]
+    names = {name for part in parts for name in part.names}
     if model.group in names:
         raise InvalidInput(
             f"expected a formula without the group column, got '{model.formula}' with group '{model.group}'; "
-            "for school dummies leave it out and use the estimator 'dummies'"
+            "for school dummies leave it out and use the estimator 'dummies', for a random part write "
+            f"(1 | {model.group})"
         )
-    return used
+    return list(dict.fromkeys(name for name in columns if name in names and name != model.subgroup))
 
 
 def _refuse_twice(names: Sequence[str], columns: Sequence[str]) -> None:
@@ -132,9 +146,52 @@ def _refuse_twice(names: Sequence[str], columns: Sequence[str]) -> None:
             raise InvalidInput(f"expected one column '{name}', got several of that name; rename or drop one")
 
 
-def _dropped(before: int, after: int, frame: pd.DataFrame) -> tuple[str, ...]:
+def _labels(column: pd.Series[Any], name: str) -> pd.Series[Any]:
+    """Return labels as text, blanks trimmed, None where missing; whole numbers without a decimal point.
+
+    Raises
+    ------
+    InvalidInput
+        Numbers so large that different ids may have been rounded to one.
+    """
+    if pd.api.types.is_float_dtype(column.dtype):
+        known = column.dropna()
+        if (known.abs() >= EXACT).any():
+            raise InvalidInput(
+                f"expected labels in '{name}', got numbers of 16 digits and more, which a missing value or a "
+                "spreadsheet has rounded; read that column as text (pandas.read_csv(..., dtype={...: str}))"
+            )
+        if len(known) and (known == np.floor(known)).all():
+            column = column.astype("Int64")
+    text = column.astype("object")
+    present = text.notna()
+    trimmed = text[present].map(lambda value: str(value).strip())
+    return trimmed[trimmed != ""].reindex(text.index).astype("object")
+
+
+def _values(column: pd.Series[Any], name: str) -> tuple[pd.Series[Any], str]:
+    """Return a column as numbers or categories, and what is to be said of it.
+
+    Numbers among objects are numbers (pandas keeps them so when a table is put together by hand).
+    """
+    if not pd.api.types.is_object_dtype(column.dtype):
+        return column, ""
+    known = column.dropna()
+    numeric = known.map(lambda value: isinstance(value, (bool, int, float, np.number)))
+    if len(known) and numeric.all():
+        return pd.to_numeric(column.where(column.notna(), np.nan)).astype(np.float64), ""
+    wrong = known[~numeric]
+    if numeric.any():
+        return column, (
+            f"'{name}' is text, not numbers, because of {len(wrong)} of {len(known)} values: {wrong.iloc[0]!r} in row "
+            f"{wrong.index[0]}"
+        )
+    return column.where(column.isna(), column.astype(str).str.strip()), ""
+
+
+def _dropped(before: int, after: int, frame: pd.DataFrame) -> list[str]:
     if before == after and after > 0:
-        return ()
+        return []
     where = frame.isna().sum()
     counts = ", ".join(f"{name} {count}" for name, count in where.items() if count)
     if not after:
@@ -142,7 +199,7 @@ def _dropped(before: int, after: int, frame: pd.DataFrame) -> tuple[str, ...]:
             f"expected at least one complete row, got none of {before} (missing values: {counts or 'no rows at all'}); "
             "leave out columns with many missing values"
         )
-    return (f"dropped {before - after} of {before} rows with missing values ({counts})",)
+    return [f"dropped {before - after} of {before} rows with missing values ({counts})"]
 
 
 def _plain(column: pd.Series[Any]) -> pd.Series[Any]:
@@ -152,8 +209,8 @@ def _plain(column: pd.Series[Any]) -> pd.Series[Any]:
     return column
 
 
-def _require_groups(labels: pd.Series[Any], group: str) -> None:
-    values = labels.astype(str).unique()
+def _require_two(labels: pd.Series[Any], group: str) -> None:
+    values = labels.unique()
     if len(values) < 2:
         raise InvalidInput(
             f"expected at least two different values in the group column '{group}', got only {values[0]!r}; "
@@ -161,8 +218,7 @@ def _require_groups(labels: pd.Series[Any], group: str) -> None:
         )
 
 
-def _require_numeric_outcome(model: Model, frame: pd.DataFrame) -> None:
-    outcome = model.formula.split("~")[0].strip().strip("`")
+def _require_numeric_outcome(outcome: str | None, frame: pd.DataFrame) -> None:
     if outcome in frame.columns and not pd.api.types.is_numeric_dtype(frame[outcome].dtype):
         example = frame[outcome].iloc[0]
         raise InvalidInput(

@@ -82,6 +82,11 @@ def known() -> dict[str, Estimator]:
     return {estimator.name: estimator for estimator in (*ESTIMATORS, *ADAPTERS)} | _ADDED
 
 
+def built_in(name: str) -> bool:
+    """Whether an estimator comes with this package, adapters included."""
+    return any(name == estimator.name for estimator in (*ESTIMATORS, *ADAPTERS))
+
+
 def runnable() -> dict[str, Estimator]:
     """Return the estimators by name without the adapters whose package is not installed."""
     missing = {name for name, package in adapters.PACKAGES.items() if not adapters.installed(package)}
@@ -91,7 +96,7 @@ def runnable() -> dict[str, Estimator]:
 
 def add(estimator: Estimator) -> None:
     """Add an estimator of the user's to this process; adding the same one again is harmless."""
-    if any(estimator.name == own.name for own in (*ESTIMATORS, *ADAPTERS)):
+    if built_in(estimator.name):
         raise InvalidInput(
             f"the name '{estimator.name}' is taken by a built-in estimator; choose another name"
         )

@@ -17,6 +17,8 @@ from nestbench.estimators.inference import wald
 from nestbench.sim.batch import Batch, Sample
 from nestbench.sim.design import design_of
 from nestbench.sim.model import Model
+from nestbench.sim.user_code import user_code
+from nestbench.sim.visible import visible
 
 Method = Callable[[pd.DataFrame, Model], Any]
 COLUMNS = ("estimate", "std_error", "df", "lower", "upper", "p_value")
@@ -77,16 +79,18 @@ def _fit(function: Method, sample: Sample, model: Model) -> Fitted:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            terms = _terms(function(frame, model), model.level)
+            with user_code():
+                result = function(frame, model)
+            terms = _terms(result, model.level)
             status, message = FitStatus.OK, ""
         except Exception as error:
             terms, status = {}, FitStatus.FAILED
-            message = f"{type(error).__name__}: {error}"[:300]
+            message = visible(f"{type(error).__name__}: {error}"[:300])
     seconds = time.perf_counter() - started
     if status is FitStatus.OK and not any(np.isfinite(row[0]) for row in terms.values()):
         status, message = FitStatus.FAILED, "the method returned no finite estimate"
     if not message and caught:
-        message = f"{caught[0].category.__name__}: {caught[0].message}"[:300]
+        message = visible(f"{caught[0].category.__name__}: {caught[0].message}"[:300])
     return Fitted(terms, status, message, seconds)
 
 

@@ -8,6 +8,7 @@ edited file is another module.
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,10 @@ from nestbench.experiments.experiment import Plugin
 from nestbench.experiments.frame_engine import FrameEngine, Method
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.laws import add_law
+from nestbench.sim.user_code import user_code
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}"
+"""What a method may be called: names stand in files, tables, pages and on command lines."""
 
 M = TypeVar("M", bound=Method)
 L = TypeVar("L", bound=type)
@@ -45,6 +50,11 @@ def estimator(
     estimate alone. Exceptions become fits with status FAILED, warnings become messages. The function is returned
     unchanged.
     """
+
+    if re.fullmatch(NAME, name) is None:
+        raise InvalidInput(
+            f"expected a method's name of letters, digits, '.', '_', '+' and '-', got {name!r}; choose another"
+        )
 
     def register(function: M) -> M:
         text = summary or (function.__doc__ or "").strip().split("\n")[0] or name
@@ -108,7 +118,8 @@ def load_plugin(plugin: Plugin) -> None:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        with user_code():
+            spec.loader.exec_module(module)
     except InvalidInput:
         del sys.modules[name]
         raise

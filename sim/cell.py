@@ -15,6 +15,7 @@ from nestbench.sim import checks
 from nestbench.sim.at_truth import at_truth
 from nestbench.sim.batch import Batch
 from nestbench.sim.errors import unknown_name
+from nestbench.sim.kept_law import KeptLaw
 from nestbench.sim.layout import Layout
 from nestbench.sim.model import Model
 from nestbench.sim.population import Population
@@ -86,19 +87,23 @@ class Cell:
         terms of the law that aren't the model's are, for methods that add terms to it.
         """
         stated = {term: float(value) for term, value in self.stated.items()}
-        return {**self._found().values, **stated}
+        return {**self.found.values, **stated}
 
     @property
     def truth_reasons(self) -> Mapping[str, str]:
         """Term of the model (or variance component) -> why it has no true value."""
-        return {term: why for term, why in self._found().reasons.items() if term not in self.stated}
+        return {term: why for term, why in self.found.reasons.items() if term not in self.stated}
 
     @property
     def stateable(self) -> tuple[str, ...]:
         """What may have a value in `stated`: the model's terms, the law's others, the variance components."""
-        return self._found().names
+        return self.found.names
 
-    def _found(self) -> Truth:
+    @property
+    def found(self) -> Truth:
+        """What `nestbench.sim.truth` finds of the law and the model, stated values apart."""
+        if isinstance(self.population, KeptLaw):
+            return self.population.found
         key = (type(self.population), _hash(self._parts()))
         if key not in _KNOWN:
             if len(_KNOWN) > 2000:
@@ -141,9 +146,16 @@ def canonical_json(value: Any) -> str:
 
 
 def _law(population: Population, layout: Layout) -> dict[str, Any]:
-    """A law's name and parameters; where it can be written in several ways, as its `spelled` writes it."""
+    return {"law": population.name, **identity_of(population, layout)}
+
+
+def identity_of(population: Population, layout: Layout) -> Mapping[str, Any]:
+    """Return a law's parameters as keys hash them; where it can be written in several ways, as its `spelled` writes
+    it."""
+    if isinstance(population, KeptLaw):
+        return population.identity
     spelled = getattr(population, "spelled", None)
-    return {"law": population.name, **primitives(population if spelled is None else spelled(layout))}
+    return primitives(population if spelled is None else spelled(layout))
 
 
 def _primitive(value: Any) -> Any:

@@ -20,8 +20,9 @@ import numpy as np
 
 from nestbench.sim.batch import Batch, Category, Column, Floats, offsets_of
 from nestbench.sim.errors import InvalidInput
-from nestbench.sim.formula import GROUP_CENTRED, GROUP_MEAN, matrix_of, spread_means
+from nestbench.sim.formula import matrix_of, spread_means
 from nestbench.sim.model import Model
+from nestbench.sim.parsing import GROUP_CENTRED, GROUP_MEAN
 from nestbench.sim.streams import StreamSource
 
 
@@ -126,6 +127,11 @@ def design_of(batch: Batch, model: Model) -> Design:
         raise InvalidInput(
             f"expected a formula with at least one term, got '{model.formula}'; e.g. 'grade ~ 1'"
         )
+    if not random_terms:
+        raise InvalidInput(
+            f"expected a random part with an intercept or a slope, got random = '{model.random}'; leave it out "
+            '(random = "1"), or choose a method without random effects'
+        )
     return Design(model, response[0], terms, random_terms, lhs, rhs, z)
 
 
@@ -214,8 +220,9 @@ def _known_factors(signature: Signature) -> dict[str, Factor]:
                 known[f"{label}[T.{value}]"] = known[f"{label}[{value}]"] = equal
         if levels is None:
             known[name] = Factor(FactorKind.NUMBER, name)
-            known[f"{GROUP_MEAN}({name})"] = Factor(FactorKind.GROUP_MEAN, name)
-            known[f"{GROUP_CENTRED}({name})"] = Factor(FactorKind.GROUP_CENTRED, name)
+            for quoted in (name, f"`{name}`"):
+                known[f"{GROUP_MEAN}({quoted})"] = Factor(FactorKind.GROUP_MEAN, name)
+                known[f"{GROUP_CENTRED}({quoted})"] = Factor(FactorKind.GROUP_CENTRED, name)
         for k, level in enumerate(levels or ()):
             indicator = Factor(FactorKind.INDICATOR, name, k)
             for label in (name, f"C({name})", f"C(`{name}`)"):

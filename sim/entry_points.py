@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from nestbench.sim.user_code import user_code
+
 _LOADED: set[str] = set()
 
 
@@ -20,7 +22,8 @@ def load(group: str, add: Callable[[Any], object]) -> None:
     _LOADED.add(group)
     for point in importlib.metadata.entry_points(group=group):
         try:
-            add(point.load())
+            with user_code():
+                add(point.load())
         except Exception as error:
             package = point.dist.name if point.dist else point.value
             warnings.warn(

@@ -15,14 +15,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from formulaic import Formula
 from formulaic.errors import FormulaicError
 
 from nestbench.sim.batch import Batch, Category, Column, Floats, Ints
 from nestbench.sim.errors import InvalidInput, did_you_mean
-
-GROUP_MEAN = "group_mean"
-GROUP_CENTRED = "group_centred"
+from nestbench.sim.parsing import GROUP_CENTRED, GROUP_MEAN, Unreadable, aliases, formula_of, parse, unaliased
 
 
 def matrix_of(formula: str, side: str, batch: Batch, r: int) -> tuple[tuple[str, ...], Floats]:
@@ -38,8 +35,10 @@ def matrix_of(formula: str, side: str, batch: Batch, r: int) -> tuple[tuple[str,
     """
     sample = batch.replication(r)
     frame = pd.DataFrame({name: _values(column, sample.rows) for name, column in batch.columns.items()})
+    for alias, name in aliases(tuple(batch.columns)).items():
+        frame[alias] = frame[name]
     try:
-        part = _side(formula, side)
+        part = _side(formula, side, batch)
         matrix = part.get_model_matrix(
             frame, context=group_functions(sample.school_sizes), na_action="ignore"
         )
@@ -49,12 +48,15 @@ def matrix_of(formula: str, side: str, batch: Batch, r: int) -> tuple[tuple[str,
         ArithmeticError,
         AttributeError,
         LookupError,
+        MemoryError,
         NameError,
+        RecursionError,
+        SyntaxError,
         TypeError,
         ValueError,
     ) as error:
         raise _unreadable(formula, batch, error) from error
-    return tuple(str(name) for name in matrix.columns), np.ascontiguousarray(values.T)
+    return tuple(unaliased(str(name)) for name in matrix.columns), np.ascontiguousarray(values.T)
 
 
 def group_functions(sizes: Ints) -> dict[str, Callable[[Any], pd.Series[float]]]:
@@ -80,8 +82,12 @@ def spread_means(values: Floats, offsets: Ints) -> Floats:
     return means
 
 
-def _side(formula: str, side: str) -> Any:
-    parsed = Formula(formula)
+def _side(formula: str, side: str, batch: Batch) -> Any:
+    columns = tuple(batch.columns)
+    try:
+        parsed = formula_of(parse(formula, columns, (batch.group,)))
+    except Unreadable as error:
+        raise error.over(columns) from error
     if side == "rhs" and not hasattr(parsed, "rhs"):
         part = parsed
     elif not hasattr(parsed, side):

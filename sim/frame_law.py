@@ -18,6 +18,7 @@ from nestbench.sim.errors import InvalidInput
 from nestbench.sim.layout import Layout
 from nestbench.sim.model import Model
 from nestbench.sim.streams import StreamSource
+from nestbench.sim.user_code import user_code
 
 
 def complete(law: type[Any]) -> None:
@@ -47,7 +48,8 @@ def _frame(law: Any, layout: Layout, rng: np.random.Generator, group: str) -> pd
         The law raised, or what it returned is no data set; the message names the law and the place.
     """
     try:
-        frame = law.frame(layout, rng)
+        with user_code():
+            frame = law.frame(layout, rng)
     except InvalidInput:
         raise
     except Exception as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any, cast
 
 from nestbench.sim import entry_points
@@ -41,6 +42,10 @@ def add_law(law: type[Any]) -> type[Population]:
         parts = ["frame" if part == "draw" else part for part in missing]
         raise InvalidInput(
             f"expected a law with name, truth and frame, got {law.__name__} without {', '.join(parts)}"
+        )
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}", str(law.name)) is None:
+        raise InvalidInput(
+            f"expected a law's name of letters, digits, '.', '_', '+' and '-', got {law.name!r}; choose another"
         )
     if not dataclasses.is_dataclass(law):
         raise InvalidInput(

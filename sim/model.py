@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
 
 from nestbench.sim import checks
+from nestbench.sim.bars import Bars, split_bars
 from nestbench.sim.batch import Floats
 from nestbench.sim.errors import InvalidInput
 
@@ -19,7 +20,8 @@ class Model:
     Attributes
     ----------
     formula : str
-        Fixed part, as formulaic reads it, e.g. ``"grade ~ age + gender"``. `group_mean(x)` is x's school mean.
+        Fixed part, as formulaic reads it, e.g. ``"grade ~ age + gender"``. `group_mean(x)` is x's school mean. A random
+        part in lme4's notation, ``(1 + age | school)`` or ``(1 | school/class)``, moves to the fields it stands for.
     group : str
         Name of the group column (level 2).
     random : str
@@ -38,6 +40,8 @@ class Model:
 
     def __post_init__(self) -> None:
         checks.make_plain(self)
+        if (bars := split_bars(self.formula)) is not None:
+            self._take(bars)
         if "~" not in self.formula:
             raise InvalidInput(
                 f"expected a formula like 'grade ~ age + gender', got '{self.formula}'; put the outcome before '~'"
@@ -46,6 +50,25 @@ class Model:
             raise InvalidInput(
                 f"expected a confidence level between 0 and 1, got {self.level}; e.g. level = 0.95"
             )
+
+    def _take(self, bars: Bars) -> None:
+        """Set what a random part in the formula says; what was also given apart must say the same.
+
+        Raises
+        ------
+        InvalidInput
+            Formula and field contradict one another.
+        """
+        usual = {field.name: field.default for field in fields(self)}
+        for name in ("random", "group", "subgroup"):
+            given, said = getattr(self, name), getattr(bars, name)
+            if given not in (usual[name], said):
+                raise InvalidInput(
+                    f"expected one {name}, got '{said}' in the formula '{self.formula}' and '{given}' beside it; leave "
+                    "one of them out"
+                )
+            object.__setattr__(self, name, said)
+        object.__setattr__(self, "formula", bars.formula)
 
     @property
     def alpha(self) -> float:

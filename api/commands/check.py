@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
+from nestbench.commands.options import Trust
+
 if TYPE_CHECKING:
     from nestbench.experiments.experiment import Experiment
     from nestbench.experiments.storing.store import Store
@@ -72,6 +74,7 @@ def check(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown for a pull request.")] = False,
     junit: Annotated[Path | None, typer.Option(help="Also write JUnit XML to a file.")] = None,
+    trust: Trust = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Compare a run with a baseline: exit code 1 if anything is worse, changed, fails that did not, or has another df.
@@ -101,7 +104,7 @@ def check(
         outcome = compare(before, Store.open(source), margins, alpha)
         where = source
     else:
-        experiment = _experiment(source, before, baseline.parent, seed, replications, out)
+        experiment = _experiment(source, before, baseline.parent, seed, replications, out, trust)
         with _Place(experiment.name, out) as place:
             store = _run(experiment, place.folder, workers, quiet)
             outcome = compare(before, store, margins, alpha)
@@ -134,6 +137,7 @@ def _experiment(
     seed: int | None,
     replications: int | None,
     out: Path | None,
+    trust: bool,
 ) -> Experiment:
     from dataclasses import replace
 
@@ -142,7 +146,8 @@ def _experiment(
     from nestbench.sim.errors import InvalidInput
 
     asked = {"seed": seed, "replications": replications or before.experiment["replications"]}
-    experiment = resolve(source if source is not None else experiment_of(before, folder), asked)
+    wanted = source if source is not None else experiment_of(before, folder, trust)
+    experiment = resolve(wanted, asked, trust)
     if source is not None and replications is None:
         experiment = replace(experiment, reference_replications=before.experiment["reference_replications"])
     if out is not None and is_run(out):

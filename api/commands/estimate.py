@@ -9,7 +9,9 @@ import typer
 
 
 def estimate(
-    data: Annotated[Path, typer.Argument(help="A CSV file (or .parquet) with one row a student.")],
+    data: Annotated[
+        Path, typer.Argument(help="A table with one row a student: CSV, Parquet, .dta, .sav, .xlsx.")
+    ],
     formula: Annotated[str, typer.Option(help="Outcome and terms; names with blanks in `backticks`.")] = (
         "grade ~ age + gender"
     ),
@@ -42,7 +44,8 @@ def estimate(
     from nestbench.side_by_side import fit_all, print_tables, to_csv, to_json
     from nestbench.sim.errors import InvalidInput
     from nestbench.sim.model import Model
-    from nestbench.tables import read_table
+    from nestbench.sim.tables import read_table
+    from nestbench.user_data import groups_of
 
     if as_json and as_csv:
         raise InvalidInput("expected one of --json and --csv, got both; leave one out")
@@ -50,7 +53,8 @@ def estimate(
         load_file(file)
     model = Model(formula=formula, group=group, random=random, level=level, subgroup=subgroup)
     names = None if estimators is None else choices_of(estimators)
-    found = fit_all(read_table(data), model, names, engine)
+    table = read_table(data, groups_of(model))
+    found = fit_all(table.frame, model, names, engine, table.messages)
     if as_json:
         typer.echo(to_json(found))
     elif as_csv:

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from nestbench.commands.options import Trust
+
 
 def plan(
     experiment: Annotated[str, typer.Argument(help="A catalogue name or a TOML file.")] = "school-effects",
@@ -14,6 +16,7 @@ def plan(
     workers: Annotated[int | None, typer.Option(help="Processes (default: one per core).")] = None,
     slurm: Annotated[bool, typer.Option("--slurm", help="Print an array script for SLURM instead.")] = False,
     shards: Annotated[int, typer.Option(help="Parts of the array script.", min=1)] = 100,
+    trust: Trust = False,
 ) -> None:
     """Show cells, tasks, expected time and size, from a short calibration on this machine."""
     from nestbench.experiments.running import warming
@@ -21,17 +24,22 @@ def plan(
     from nestbench.experiments.running.execute import cores
     from nestbench.experiments.running.start import resolve
 
-    study = resolve(experiment, {"replications": replications, "engine": engine})
+    study = resolve(experiment, {"replications": replications, "engine": engine}, trust)
     if warming.needed(study):
         what = ", ".join(warming.uncompiled(study))
         typer.echo(f"compiling {what}: once for this version, up to a minute", err=True)
         warming.compile_kernels(study)
     found = forecast(study)
     if slurm:
+        import shlex
+
         options = f" --replications {replications}" if replications else ""
         options += f" --engine {engine}" if engine else ""
         folder = f"runs/{study.name}-parts"
-        typer.echo(slurm_script(experiment + options, shards, sum(found.seconds) / shards, folder), nl=False)
+        typer.echo(
+            slurm_script(shlex.quote(experiment) + options, shards, sum(found.seconds) / shards, folder),
+            nl=False,
+        )
         return
     for cell, levels in enumerate(study.levels):
         where = ", ".join(f"{name} = {level}" for name, level in levels.items()) or "the only cell"

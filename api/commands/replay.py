@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from nestbench.commands.options import Trust
+
 
 def replay(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
@@ -14,13 +16,14 @@ def replay(
     replication: Annotated[int, typer.Option(help="Replication of the cell.")],
     estimator: Annotated[str | None, typer.Option(help="One method (default: all of the run).")] = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="Also write the data set to a CSV file.")] = None,
+    trust: Trust = False,
 ) -> None:
     """Draw a data set of a run again, fit it again, and compare with what is stored (exit code 1 if different)."""
     from nestbench.commands.output import write_csv
     from nestbench.experiments.replaying import data_of, replay
-    from nestbench.experiments.storing.store import Store
+    from nestbench.experiments.trusting import open_with_code
 
-    store = Store.open(run)
+    store = open_with_code(run, trust)
     found = replay(store, cell, replication, estimator)
     typer.echo(f"cell {cell} {dict(store.experiment.levels[cell])}, replication {replication}")
     for fit in found:

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from nestbench.commands.options import Trust
+
 
 def run(
     experiment: Annotated[
@@ -36,6 +38,7 @@ def run(
     scheduler: Annotated[
         str | None, typer.Option(help="Address of the Dask scheduler: tcp://HOST:PORT.")
     ] = None,
+    trust: Trust = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
 ) -> None:
     """Run an experiment and write its report; a run that was stopped goes on where it was."""
@@ -56,7 +59,7 @@ def run(
     where = Backend(backend, scheduler)
     judge = MeasuredErrors()
     store = run_experiment(
-        experiment, out, workers, progress, changes, shard=shard, judge=judge, backend=where
+        experiment, out, workers, progress, changes, shard=shard, judge=judge, backend=where, trust=trust
     )
     if store.shard is None:
         finish(store, quiet, workers)

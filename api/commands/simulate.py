@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from nestbench.commands.options import Trust
+
 
 def simulate(
     experiment: Annotated[
@@ -22,6 +24,7 @@ def simulate(
     icc: Annotated[float | None, typer.Option(help="Intraclass correlation.")] = None,
     law: Annotated[str | None, typer.Option(help="Population law (nestbench list populations).")] = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="File to write (default: stdout).")] = None,
+    trust: Trust = False,
 ) -> None:
     """Draw one data set and write it as CSV: nestbench simulate > student_data.csv."""
     from nestbench.commands.output import write_csv
@@ -37,7 +40,7 @@ def simulate(
             "its file: choose with --cell"
         )
     if experiment is not None:
-        study = resolve(experiment, {"seed": seed})
+        study = resolve(experiment, {"seed": seed}, trust)
     else:
         from nestbench.experiments.toml.reading import experiment_from
 

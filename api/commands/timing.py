@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nestbench.commands.options import Trust
+
 if TYPE_CHECKING:
     from nestbench.experiments.timing import Timed
 
@@ -29,12 +31,13 @@ def time(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the JSON instead of a table.")] = False,
+    trust: Trust = False,
 ) -> None:
     """Time every method in one process on one thread, warmed up and interleaved."""
     from nestbench.experiments import timing
     from nestbench.experiments.running.start import is_run, resolve
 
-    chosen = resolve(experiment)
+    chosen = resolve(experiment, trust=trust)
     path = out or (Path(experiment) if is_run(experiment) else Path(timing.FILE))
     path = path / timing.FILE if path.is_dir() else path
     timed: list[timing.Timed] = []

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nestbench.commands.options import Trust
+
 if TYPE_CHECKING:
     from nestbench.experiments.storing.store import Store
 
@@ -19,13 +21,13 @@ def verify(
     replications: Annotated[
         int, typer.Option(help="Replications of each cell to fit with both engines.")
     ] = 5,
+    trust: Trust = False,
 ) -> None:
     """Fit some replications with both engines and compare; or, with --store, check the stored files (exit code 1)."""
     from nestbench.experiments.storing.store import Store
+    from nestbench.experiments.trusting import open_with_code
 
-    opened = Store.open(run)
-    wrong = check_store(opened) if store else check_engines(opened, replications)
-    if wrong:
+    if check_store(Store.open(run)) if store else check_engines(open_with_code(run, trust), replications):
         raise typer.Exit(1)
 
 

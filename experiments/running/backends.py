@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
@@ -45,11 +47,35 @@ class Backend:
                 yield -1
         else:
             inner = 1 if workers > 1 else None
-            with joblib.parallel_config(backend="loky", inner_max_num_threads=inner):
+            with joblib.parallel_config(backend="loky", inner_max_num_threads=inner), _safe_path():
                 yield workers
 
 
 LOCAL = Backend()
+
+
+def processes_start() -> bool:
+    """Whether this system lets processes share what a pool of them needs: some containers have no shared memory."""
+    try:
+        multiprocessing.get_context("spawn").Semaphore()
+    except (ImportError, OSError):
+        return False
+    return True
+
+
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """Have workers not look for modules in the current folder, where a user's ``random.py`` would stand in for
+    Python's."""
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = before
 
 
 def _telling(client: object) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -109,6 +110,7 @@ def forecast(experiment: Experiment) -> Forecast:
 
 def slurm_script(source: str, shards: int, wall_seconds: float, folder: str) -> str:
     """Return an array script for SLURM that runs every part of an experiment, and what to type afterwards."""
+    where = shlex.quote(folder)
     minutes = max(10, int(np.ceil(3 * wall_seconds / 60)))
     return f"""\
 #!/bin/sh
@@ -118,8 +120,8 @@ def slurm_script(source: str, shards: int, wall_seconds: float, folder: str) -> 
 #SBATCH --time={minutes // 60:02d}:{minutes % 60:02d}:00
 #SBATCH --mem=2G
 # A part that was killed goes on where it was: submit the script again. When all parts are done:
-#   nestbench merge {folder}/part-* -o {folder}/run
-nestbench run {source} --shard "$SLURM_ARRAY_TASK_ID/{shards}" --workers 1 -o "{folder}/part-$SLURM_ARRAY_TASK_ID"
+#   nestbench merge {where}/part-* -o {where}/run
+nestbench run {source} --shard "$SLURM_ARRAY_TASK_ID/{shards}" --workers 1 -o {where}/part-"$SLURM_ARRAY_TASK_ID"
 """
 
 

@@ -23,7 +23,7 @@ import joblib
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task
 from nestbench.experiments.running import checking, warming
-from nestbench.experiments.running.backends import LOCAL, Backend, GivenUp
+from nestbench.experiments.running.backends import LOCAL, Backend, GivenUp, processes_start
 from nestbench.experiments.running.costs import Costs
 from nestbench.experiments.running.guarding import NO_LIMITS, Lost, in_child
 from nestbench.experiments.running.progress import Progress, Quiet
@@ -64,6 +64,9 @@ def execute(
     if not missing:
         return
     workers = min(workers or cores(), len(missing))
+    if workers > 1 and backend == LOCAL and not processes_start():
+        progress.note("no shared memory here (/dev/shm): one worker does it all")
+        workers = 1
     local = backend.name == LOCAL.name
     costs = Costs(experiment, workers if local else None)
     with _stoppable(store) as stop, progress:

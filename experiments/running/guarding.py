@@ -26,6 +26,7 @@ from nestbench.sim.batch import Batch
 from nestbench.sim.design import design_of
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.model import Model
+from nestbench.sim.user_code import user_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,8 @@ def _answer(function: Callable[[], Any], writing: int, limits: Limits) -> NoRetu
     faulthandler.disable()
     try:
         _limit_memory(limits.megabytes)
-        answer: tuple[bool, Any] = (True, function())
+        with user_code():
+            answer: tuple[bool, Any] = (True, function())
     except Exception as error:
         answer = (False, error)
     try:
@@ -153,7 +155,11 @@ def _limit_memory(megabytes: int | None) -> None:
 
     with open("/proc/self/statm", encoding="ascii") as file:
         now = int(file.read().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (now + megabytes * 2**20, resource.RLIM_INFINITY))
+    wanted, hard = now + megabytes * 2**20, resource.getrlimit(resource.RLIMIT_AS)[1]
+    # Batch systems set a hard limit, which nobody may raise.
+    resource.setrlimit(
+        resource.RLIMIT_AS, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard)
+    )
 
 
 def _cause(code: int) -> str:

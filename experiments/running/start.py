@@ -15,24 +15,26 @@ from nestbench.experiments.running.execute import cores, execute
 from nestbench.experiments.running.precision import Judge, refine
 from nestbench.experiments.running.progress import Progress, Quiet
 from nestbench.experiments.running.shards import Shard
+from nestbench.experiments.storing.manifest import MANIFEST, read_manifest
 from nestbench.experiments.storing.provenance import provenance
-from nestbench.experiments.storing.store import MANIFEST, Store, read_manifest, same_experiment
+from nestbench.experiments.storing.store import Store, same_experiment
 from nestbench.experiments.toml.plain import to_plain
 from nestbench.experiments.toml.reading import is_file, read_experiment
+from nestbench.experiments.trusting import open_with_code
 from nestbench.sim.errors import InvalidInput
 
 Source = Experiment | str | Path
 
 
-def resolve(source: Source, changes: Mapping[str, Any] | None = None) -> Experiment:
+def resolve(source: Source, changes: Mapping[str, Any] | None = None, trust: bool = False) -> Experiment:
     """Return an experiment: as given, of a catalogue name, a TOML file, or a run directory; with changes made.
 
     `changes` are keys of ``[experiment]``: replications, seed, engine, estimators (names or tables); None changes
-    nothing.
+    nothing. `trust` lets plugins of a run directory run that this user never named.
     """
     asked = {key: value for key, value in (changes or {}).items() if value is not None}
     if is_run(source):
-        source = _of_run(Store.open(str(source)))
+        source = _of_run(open_with_code(str(source), trust))
     if not isinstance(source, Experiment):
         return read_experiment(source, asked)
     if "estimators" in asked:
@@ -109,6 +111,7 @@ def run_experiment(
     shard: str | None = None,
     judge: Judge | None = None,
     backend: Backend = LOCAL,
+    trust: bool = False,
 ) -> Store:
     """Run what is missing of an experiment in its directory, and return the finished store.
 
@@ -132,11 +135,13 @@ def run_experiment(
         Knows Monte Carlo errors, for an experiment with ``[precision]``.
     backend : Backend
         Where the work is done.
+    trust : bool
+        Run plugins of a run directory that this user never named, too.
     """
     if workers is not None and workers < 1:
         raise InvalidInput(f"expected workers >= 1, got {workers}; leave it out for one per core")
     progress = progress or Quiet()
-    experiment = resolve(source, changes)
+    experiment = resolve(source, changes, trust)
     folder = folder_for(source, experiment, out)
     if out is None and folder.name != experiment.name and not is_run(source):
         progress.note(_why_elsewhere(folder, experiment))

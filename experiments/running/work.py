@@ -30,6 +30,7 @@ from nestbench.sim.batch import Batch
 from nestbench.sim.cell import Cell
 from nestbench.sim.errors import NestbenchError
 from nestbench.sim.laws import known_laws
+from nestbench.sim.user_code import user_code
 
 BATCH_NUMBERS = 1_000_000
 """Numbers drawn at once (8 MB): what bounds a worker's memory whatever the size of its task."""
@@ -109,9 +110,22 @@ class TaskError(NestbenchError):
 
 
 def leave_interrupts(home: int) -> None:
-    """Ignore Ctrl-C unless this is process `home`, whose it is to handle."""
-    if os.getpid() != home and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """In a worker of process `home`: ignore Ctrl-C, which is its to handle, and end when it has ended."""
+    if os.getpid() == home or threading.current_thread() is not threading.main_thread():
+        return
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN and os.getppid() == home:
+        threading.Thread(target=_end_with, args=(home,), daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent is gone: killed by -9, it tells nobody, and a worker would wait for ever.
+
+    Linux's parent-death signal is no help: it comes when the *thread* that started a worker ends.
+    """
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
 
 
 def perform(work: Work) -> Outcome:
@@ -179,10 +193,11 @@ def batches(cell: Cell, seed: int, replications: range) -> Iterator[Batch]:
 
 def _fit(estimator: Estimator, batch: Batch, cell: Cell, engine: str, limits: Limits | None) -> Estimates:
     try:
-        if limits is None:
-            found = fit_timed(estimator, batch, cell.model, engine)
-        else:
-            found = untimed(fit_guarded(estimator, batch, cell.model, engine, limits))
+        with user_code():
+            if limits is None:
+                found = fit_timed(estimator, batch, cell.model, engine)
+            else:
+                found = untimed(fit_guarded(estimator, batch, cell.model, engine, limits))
     except NestbenchError:
         raise
     except Exception as error:

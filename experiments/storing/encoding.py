@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nestbench.estimators.estimates import STORED_COLUMNS, STORED_SCHEMA, Estimates, from_table, to_table
+from nestbench.sim.visible import visible
 
 DICTIONARIES = ["estimator", "term", "message"]
 ENCODINGS = {
@@ -54,7 +56,11 @@ def encode_estimates(found: Mapping[str, Estimates]) -> bytes:
 def decode_estimates(data: bytes, position: int) -> Estimates:
     """Return the estimates of the method at a position of a task's file."""
     table = pq.ParquetFile(pa.BufferReader(data)).read_row_group(position, use_threads=False)
-    return next(iter(from_table(table).values()))
+    found = next(iter(from_table(table).values()))
+    terms, messages = tuple(map(visible, found.terms)), tuple(map(visible, found.messages))
+    if (terms, messages) == (found.terms, found.messages):
+        return found
+    return replace(found, terms=terms, messages=messages)
 
 
 def encode_times(found: Mapping[str, Estimates], engines: Mapping[str, str]) -> bytes:

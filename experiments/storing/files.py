@@ -1,29 +1,49 @@
-"""Files that are either whole or not there."""
+"""Files that are either whole or not there; neither links nor pipes in a run directory lead a reader or writer away.
+
+A run may come from somebody else. Nothing is ever written through a link: temporary files have names that nobody can
+foresee and are made new, and what is opened to be appended to must be a file of its own.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
+import re
+import secrets
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from nestbench.sim.errors import StoreError
+from nestbench.sim.files import read_file
 
 TEMPORARY = ".part"
+LONGEST = 150
+"""Characters of a file's name that its temporary file repeats: names may have 255 bytes on most systems."""
+
+_OWN = re.compile(r"\..{1,150}\.[0-9a-f]{16}\.part")
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)
+_BINARY = getattr(os, "O_BINARY", 0)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file so that a crash at any moment leaves the old one or the new one: temporary, fsync, rename, fsync.
+
+    A link at `path` is replaced, never followed.
 
     Raises
     ------
     StoreError
         The disk is full, or the folder can't be written.
     """
-    temporary = path.with_name(path.name + TEMPORARY)
+    temporary = path.with_name(f".{path.name[:LONGEST]}.{secrets.token_hex(8)}{TEMPORARY}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as file:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | _BINARY, 0o666)
+        with open(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -35,6 +55,69 @@ def write_atomically(path: Path, data: bytes) -> None:
         if isinstance(error, OSError):
             raise unwritable(path, error) from error
         raise
+
+
+def open_own(path: Path, flags: int) -> int:
+    """Return a handle to a regular file that is no link, made if it isn't there.
+
+    Raises
+    ------
+    StoreError
+        A link, a folder, a pipe, or a file that can't be opened.
+    """
+    try:
+        handle = os.open(path, flags | os.O_CREAT | _NO_LINK | _NO_WAIT | _BINARY, 0o644)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise StoreError(f"expected {path} to be a file of the run, got a link; remove it") from error
+        raise unwritable(path, error) from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise StoreError(f"expected {path} to be a file, got something else of that name; remove it")
+    return handle
+
+
+def checked(path: Path, sha256: str, size: int) -> bytes:
+    """Return the bytes of a stored file.
+
+    Raises
+    ------
+    StoreError
+        It can't be read, or is not what was stored.
+    """
+    try:
+        data = read_file(path)
+    except OSError as error:
+        raise StoreError(f"can't be read ({error.strerror})") from error
+    if len(data) != size:
+        raise StoreError(f"has {len(data)} bytes where {size} were stored")
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise StoreError("has other bytes than were stored")
+    return data
+
+
+def stale(folder: Path) -> Iterator[Path]:
+    """Yield the temporary files that writers killed in the middle left in a folder."""
+    for item in folder.iterdir():
+        if _OWN.fullmatch(item.name) and item.is_file() and not item.is_symlink():
+            yield item
+
+
+def folders_of(run: Path) -> Iterator[Path]:
+    """Yield a run's folder and all folders in it.
+
+    Raises
+    ------
+    StoreError
+        One of those in it is a link: what is written there would land elsewhere.
+    """
+    for place, folders, _ in os.walk(run):
+        yield Path(place)
+        for name in folders:
+            if (inside := Path(place) / name).is_symlink():
+                raise StoreError(
+                    f"expected {inside} to be a folder of the run, got a link to elsewhere; replace it by the folder"
+                )
 
 
 def unwritable(path: Path, error: OSError) -> StoreError:

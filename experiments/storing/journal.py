@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nestbench.experiments.plan import Task
-from nestbench.experiments.storing.files import unwritable
+from nestbench.experiments.storing.files import open_own, unwritable
+from nestbench.sim.errors import StoreError
+from nestbench.sim.files import read_file
 
 NAME = "journal"
 
@@ -46,17 +48,29 @@ class Entry:
 
 
 def read_journal(path: Path) -> dict[str, Entry]:
-    """Return the entries by task key; torn or damaged lines are left out, the last entry of a task counts."""
-    if not path.exists():
+    """Return the entries by task key; torn or damaged lines are left out, the last entry of a task counts.
+
+    Raises
+    ------
+    StoreError
+        There is a journal that can't be read.
+    """
+    try:
+        data = read_file(path)
+    except FileNotFoundError:
         return {}
-    found = (_parse(line) for line in path.read_bytes().split(b"\n"))
+    except OSError as error:
+        raise StoreError(
+            f"expected a readable journal {path}, got '{error.strerror}'; restore it, or run anew with -o"
+        ) from error
+    found = (_parse(line) for line in data.split(b"\n"))
     return {entry.task.key: entry for entry in found if entry is not None}
 
 
 def append(path: Path, entries: Iterable[Entry]) -> None:
     """Append entries and force them to disk; a torn last line is closed first."""
     try:
-        with open(path, "ab+") as file:
+        with open(open_own(path, os.O_RDWR | os.O_APPEND), "ab+") as file:
             if file.tell():
                 file.seek(-1, os.SEEK_END)
                 torn = file.read(1) != b"\n"
@@ -77,6 +91,21 @@ def _parse(line: bytes) -> Entry | None:
         cell, start, stop, estimators, audit = data["task"]
         task = Task(cell, start, stop, tuple(estimators), audit)
         files = tuple((str(p), str(s), int(n)) for p, s, n in data["files"])
-        return Entry(task, files, data["fits"], data["unusable"], data["seconds"])
-    except (ValueError, KeyError, TypeError):
+        entry = Entry(task, files, int(data["fits"]), int(data["unusable"]), float(data["seconds"]))
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
+    return entry if _plausible(entry) else None
+
+
+def _plausible(entry: Entry) -> bool:
+    """Whether an entry is one that a run writes: numbers that count something, and files where its task puts them."""
+    task = entry.task
+    numbers = (task.cell, task.start, task.stop, *task.estimators)
+    counted = all(type(number) is int and number >= 0 for number in numbers) and type(task.audit) is bool
+    return counted and task.start < task.stop and {path for path, _, _ in entry.files} <= set(paths_of(task))
+
+
+def paths_of(task: Task) -> tuple[str, ...]:
+    """Return where a task's files are, within the run directory."""
+    kind, _, name = f"{task.key}.parquet".partition("/")
+    return (f"{kind}/{name}",) if task.audit else tuple(f"{k}/{name}" for k in (kind, "times", "optima"))

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from nestbench.experiments.storing.files import unwritable
+from nestbench.experiments.storing.files import open_own
 from nestbench.sim.errors import StoreError
 
 NAME = "lock"
@@ -21,10 +21,8 @@ class Lock:
 
     def __init__(self, folder: Path) -> None:
         path = folder / NAME
-        try:
-            self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise unwritable(path, error) from error
+        self._path = path
+        self._handle = open_own(path, os.O_RDWR)
         if not _try_lock(self._handle):
             holder = _holder(path)
             os.close(self._handle)
@@ -35,6 +33,24 @@ class Lock:
         text = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": _now()})
         os.ftruncate(self._handle, 0)
         os.pwrite(self._handle, text.encode(), 0)
+
+    def require(self) -> None:
+        """Refuse to go on when the file that is locked is no longer the one in the folder.
+
+        Raises
+        ------
+        StoreError
+            Somebody removed or replaced it, so that a second writer may have come in.
+        """
+        try:
+            there = self._handle >= 0 and os.path.samestat(os.fstat(self._handle), os.stat(self._path))
+        except OSError:
+            there = False
+        if not there:
+            raise StoreError(
+                f"expected to hold the lock {self._path}, but it was removed while this run was writing; what is "
+                "stored is kept: make sure that nothing else writes there, and run the same command again"
+            )
 
     def release(self) -> None:
         """Let others in; harmless when repeated."""
@@ -68,9 +84,9 @@ def _try_lock(handle: int) -> bool:
 
 def _holder(path: Path) -> str:
     try:
-        holder = json.loads(path.read_text())
+        holder = json.loads(path.read_text(encoding="utf-8"))
         return f" (process {holder['pid']} on {holder['host']}, since {holder['since']})"
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ""
 
 

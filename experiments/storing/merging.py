@@ -9,7 +9,7 @@ from typing import Any
 
 from nestbench.experiments.plan import Round
 from nestbench.experiments.storing import journal
-from nestbench.experiments.storing.files import write_atomically
+from nestbench.experiments.storing.files import checked, write_atomically
 from nestbench.experiments.storing.store import Store
 from nestbench.experiments.storing.verifying import damaged
 from nestbench.sim.errors import InvalidInput, StoreError
@@ -98,8 +98,8 @@ def _adopt(joined: Store, store: Store) -> list[str]:
     harmed = {entry.task.key: wrong for entry, wrong in damaged(store.folder, store.entries.values())}
     whole = [entry for key, entry in store.entries.items() if key not in harmed and key not in joined.entries]
     for entry in whole:
-        for path, _, _ in entry.files:
-            write_atomically(joined.folder / path, (store.folder / path).read_bytes())
+        for path, sha256, size in entry.files:
+            write_atomically(joined.folder / path, checked(store.folder / path, sha256, size))
     journal.append(joined.folder / journal.NAME, whole)
     joined.adopt(whole)
     return [f"damaged in {store.folder}: {wrong}" for wrong in harmed.values()]

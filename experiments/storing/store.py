@@ -14,13 +14,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import numpy as np
 import pandas as pd
 
 from nestbench.estimators.estimates import Estimates
@@ -31,19 +29,32 @@ from nestbench.experiments.running import auditing
 from nestbench.experiments.running.shards import Shard
 from nestbench.experiments.running.work import Outcome
 from nestbench.experiments.storing import encoding, journal
+from nestbench.experiments.storing.cell_estimates import CellEstimates, covers, touches
 from nestbench.experiments.storing.extent import extent_of
-from nestbench.experiments.storing.files import TEMPORARY, unwritable, write_atomically
-from nestbench.experiments.storing.joining import join, taken
+from nestbench.experiments.storing.files import (
+    TEMPORARY,
+    checked,
+    folders_of,
+    stale,
+    unwritable,
+    write_atomically,
+)
 from nestbench.experiments.storing.lock import NAME as LOCK
 from nestbench.experiments.storing.lock import Lock
+from nestbench.experiments.storing.manifest import (
+    FORMAT,
+    MANIFEST,
+    read_manifest,
+    round_record,
+    rounds_of,
+    write_manifest,
+)
 from nestbench.experiments.storing.verifying import damaged
 from nestbench.experiments.toml.plain import from_plain, to_plain
 from nestbench.sim.errors import StoreError
 
-FORMAT = 1
-MANIFEST = "manifest.json"
 NAMES = ("estimator", "engine")
-MANIFEST_COPY = "manifest.copy.json"
+T = TypeVar("T")
 
 
 class Store:
@@ -53,15 +64,21 @@ class Store:
         self.folder = folder
         self._experiment = experiment
         self._manifest = dict(manifest)
-        self._entries = journal.read_journal(folder / journal.NAME)
+        self._entries = {
+            key: entry
+            for key, entry in journal.read_journal(folder / journal.NAME).items()
+            if _of_experiment(entry.task, experiment)
+        }
         self._lock: Lock | None = None
         self._by_cell: dict[tuple[int, bool], list[journal.Entry]] = {}
         self._counted = 0
         self._tasks: tuple[Task, ...] | None = None
 
     @classmethod
-    def open(cls, folder: str | Path) -> Store:
-        """Open the run in a directory.
+    def open(cls, folder: str | Path, code: bool = False) -> Store:
+        """Open the run in a directory; its plugins are run only if `code` says so.
+
+        Without them everything stored can be read; methods and laws that only a plugin has can't be fitted or drawn.
 
         Raises
         ------
@@ -74,11 +91,12 @@ class Store:
             raise StoreError(
                 f"expected a run directory (with {MANIFEST}), got '{folder}'; make one with nestbench run"
             )
-        experiment = from_plain(manifest["experiment"], folder / "plugins")
+        experiment = from_plain(manifest["experiment"], folder / "plugins", code)
+        _check_rounds(manifest, experiment, folder)
         if experiment.key != manifest["key"]:
             raise StoreError(
                 f"the run in '{folder}' was made with other versions of its methods or laws; read it with "
-                f"nestbench {manifest['provenance']['packages'].get('nestbench')}, or run the experiment anew"
+                f"nestbench {_version(manifest)}, or run the experiment anew"
             )
         return cls(folder, experiment, manifest)
 
@@ -145,17 +163,19 @@ class Store:
             self._lock.release()
 
     def _begin(self, wanted: Round, provenance: Mapping[str, Any]) -> None:
+        for folder in folders_of(self.folder):
+            for file in stale(folder):
+                file.unlink(missing_ok=True)
         self._manifest.setdefault("provenance", dict(provenance))
         self._manifest["sessions"] = [*self._manifest["sessions"], dict(provenance)]
+        self.extend(wanted)
+        # After the manifest: a run stopped between the two is a run, and the same command completes it.
         for plugin in self._experiment.plugins:
             kept = self.folder / "plugins" / Path(plugin.path).name
             if kept != Path(plugin.path):
                 write_atomically(kept, Path(plugin.path).read_bytes())
         if self._experiment.source:
             write_atomically(self.folder / "experiment.toml", self._experiment.source.encode())
-        for stale in self.folder.rglob(f"*{TEMPORARY}"):
-            stale.unlink()
-        self.extend(wanted)
 
     def extend(self, wanted: Round) -> None:
         """Let the run go as far as a round, too; what is already asked for stays."""
@@ -171,19 +191,14 @@ class Store:
             audit=last.audit,
         )
         self._manifest["experiment"] = to_plain(self._experiment)
-        self._manifest["rounds"] = [_round_plain(r) for r in rounds]
+        self._manifest["rounds"] = [round_record(r) for r in rounds]
         self._tasks = None
-        self._save()
+        write_manifest(self.folder, self._manifest)
 
     def remember_precision(self, lines: list[str]) -> None:
         """Keep what precision was reached, cell by cell, with the provenance."""
         self._manifest["provenance"]["precision"] = {str(i): line for i, line in enumerate(lines)}
-        self._save()
-
-    def _save(self) -> None:
-        text = json.dumps(self._manifest, indent=1, ensure_ascii=False, default=str)
-        for name in (MANIFEST_COPY, MANIFEST):
-            write_atomically(self.folder / name, text.encode())
+        write_manifest(self.folder, self._manifest)
 
     @property
     def experiment(self) -> Experiment:
@@ -199,7 +214,7 @@ class Store:
     @property
     def rounds(self) -> list[Round]:
         """How far the run was asked to go, round by round."""
-        return [Round(tuple(r["replications"]), r["reference"], r["audit"]) for r in self._manifest["rounds"]]
+        return rounds_of(self._manifest)
 
     @property
     def block(self) -> int | None:
@@ -233,6 +248,8 @@ class Store:
 
     def add(self, outcome: Outcome) -> None:
         """Store what a task came to: its files first, then its line in the journal."""
+        if self._lock is not None:
+            self._lock.require()
         for file in outcome.files:
             write_atomically(self.folder / file.path, file.data)
         files = tuple((file.path, file.sha256, len(file.data)) for file in outcome.files)
@@ -257,9 +274,8 @@ class Store:
         `within` are the replications to read: all by default.
         """
         tables = []
-        for entry, data in self._read(cell, "times", within):
-            table = encoding.decode_times(data)
-            if not _covers(within, entry.task):
+        for entry, table in self._read(cell, "times", encoding.decode_times, within):
+            if not covers(within, entry.task):
                 table = table[table["replication"].isin(within or ())]
             tables.append(table)
         if not tables:
@@ -275,10 +291,10 @@ class Store:
         cells = range(len(self._experiment.cells))
         return auditing.gather(
             [
-                encoding.decode_audit(data)
+                rows
                 for cell in cells
                 for folder in ("audit", "optima")
-                for _, data in self._read(cell, folder)
+                for _, rows in self._read(cell, folder, encoding.decode_audit)
             ]
         )
 
@@ -296,96 +312,56 @@ class Store:
         found = self._by_cell.get((cell, audit), [])
         return sorted(found, key=lambda entry: (entry.task.start, entry.task.estimators))
 
-    def read(self, entry: journal.Entry, folder: str) -> bytes:
-        """Return the bytes of a task's file in one of the run's folders."""
-        path = next(path for path, _, _ in entry.files if path.startswith(f"{folder}/"))
+    def read(self, entry: journal.Entry, folder: str, decode: Callable[[bytes], T]) -> T:
+        """Return what a task's file in one of the run's folders holds.
+
+        Raises
+        ------
+        StoreError
+            The file is not what was stored, or can't be read.
+        """
+        path, sha256, size = next(file for file in entry.files if file[0].startswith(f"{folder}/"))
         try:
-            return (self.folder / path).read_bytes()
-        except OSError as error:
-            raise StoreError(
-                f"expected the stored file {path}, got '{error.strerror}'; nestbench verify {self.folder} --store "
-                "says what is damaged, nestbench run makes it again"
-            ) from error
+            return decode(checked(self.folder / path, sha256, size))
+        except StoreError as error:
+            raise self._unreadable(path, str(error)) from error
+        except Exception as error:  # whole, but written by another hand: Arrow may raise anything
+            raise self._unreadable(path, f"is no table of a run ({type(error).__name__})") from error
+
+    def _unreadable(self, path: str, why: str) -> StoreError:
+        return StoreError(
+            f"expected the stored file {path} as it was written, but it {why}; nestbench verify {self.folder} "
+            "--store says what is damaged, nestbench run makes it again"
+        )
 
     def _read(
-        self, cell: int, folder: str, within: range | None = None
-    ) -> Iterator[tuple[journal.Entry, bytes]]:
+        self, cell: int, folder: str, decode: Callable[[bytes], T], within: range | None = None
+    ) -> Iterator[tuple[journal.Entry, T]]:
         for entry in self.finished(cell, audit=folder == "audit"):
-            if _touches(within, entry.task) and any(
+            if touches(within, entry.task) and any(
                 path.startswith(f"{folder}/") for path, _, _ in entry.files
             ):
-                yield entry, self.read(entry, folder)
+                yield entry, self.read(entry, folder, decode)
 
 
-class CellEstimates(Mapping[str, Estimates]):
-    """Estimates of a cell, or of some of its replications, by estimator label, each read when it is asked for."""
-
-    def __init__(self, store: Store, cell: int, within: range | None = None) -> None:
-        self._store = store
-        self._within = within
-        self._entries = [entry for entry in store.finished(cell) if _touches(within, entry.task)]
-        present = sorted({i for entry in self._entries for i in entry.task.estimators})
-        self._positions = {store.experiment.estimators[i].label: i for i in present}
-
-    def __getitem__(self, label: str) -> Estimates:
-        chosen = self._positions[label]
-        return join(
-            [self._decoded(entry, chosen) for entry in self._entries if chosen in entry.task.estimators]
-        )
-
-    def _decoded(self, entry: journal.Entry, chosen: int) -> Estimates:
-        found = encoding.decode_estimates(
-            self._store.read(entry, "fits"), entry.task.estimators.index(chosen)
-        )
-        if self._within is None or _covers(self._within, entry.task):
-            return found
-        return taken(found, np.isin(found.replications, self._within))
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._positions)
-
-    def __len__(self) -> int:
-        return len(self._positions)
+def _of_experiment(task: Task, experiment: Experiment) -> bool:
+    """Whether a task is one of these cells and methods."""
+    methods = range(len(experiment.estimators))
+    return task.cell < len(experiment.cells) and all(i in methods for i in task.estimators)
 
 
-def _touches(within: range | None, task: Task) -> bool:
-    return within is None or (task.start < within.stop and within.start < task.stop)
-
-
-def _covers(within: range | None, task: Task) -> bool:
-    return within is None or (within.start <= task.start and task.stop <= within.stop)
-
-
-def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """Return the manifest of a run directory; None if there is no run in it.
-
-    Raises
-    ------
-    StoreError
-        The manifest can't be read, or is of another format.
-    """
-    manifest = None
-    for name in (MANIFEST, MANIFEST_COPY):
-        try:
-            manifest = json.loads((folder / name).read_text(encoding="utf-8"))
-            break
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except OSError as error:
-            raise StoreError(f"expected a readable {folder / name}, got '{error.strerror}'") from error
-        except ValueError:
-            continue  # damaged: the copy was written before it
-    if manifest is None:
-        if (folder / MANIFEST).is_file():
-            raise StoreError(f"{folder / MANIFEST} and its copy are damaged; restore them from a backup")
-        return None
-    if manifest.get("format") != FORMAT:
+def _check_rounds(manifest: Mapping[str, Any], experiment: Experiment, folder: Path) -> None:
+    wrong = [r for r in manifest["rounds"] if len(r["replications"]) != len(experiment.cells)]
+    if wrong or not manifest["rounds"]:
         raise StoreError(
-            f"expected a run of format {FORMAT} in '{folder}', got {manifest.get('format')}; "
-            "read it with the version of nestbench that wrote it"
+            f"expected rounds of {len(experiment.cells)} cells in {folder / MANIFEST}, got others; restore it from a "
+            "backup"
         )
-    found: dict[str, Any] = manifest
-    return found
+
+
+def _version(manifest: Mapping[str, Any]) -> str:
+    packages = manifest.get("provenance", {}).get("packages")
+    return str(packages.get("nestbench", "") if isinstance(packages, Mapping) else "")
 
 
 def _blank(
@@ -397,7 +373,7 @@ def _blank(
         "key": experiment.key,
         "block": like.block if like else block,
         "shard": list(shard) if shard else None,
-        "rounds": [_round_plain(r) for r in like.rounds] if like else [],
+        "rounds": [round_record(r) for r in like.rounds] if like else [],
         "sessions": [],
     }
 
@@ -417,10 +393,6 @@ def _make(folder: Path) -> None:
             f"expected '{folder}' to be empty, new, or a run, got a directory with {strange[0]} in it; "
             "choose another with -o DIR (out=...)"
         )
-
-
-def _round_plain(reach: Round) -> dict[str, Any]:
-    return {"replications": list(reach.replications), "reference": reach.reference, "audit": reach.audit}
 
 
 def same_experiment(folder: Path, experiment: Experiment) -> bool:

@@ -5,30 +5,86 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from nestbench.estimators import registry
+from nestbench.estimators.estimator import Estimator
 from nestbench.experiments import plugins
 from nestbench.experiments.experiment import Experiment, Plugin, Precision
+from nestbench.experiments.plan import MOST_REPLICATIONS
 from nestbench.experiments.toml.fields import Problems, build, plain
-from nestbench.sim.cell import Cell
+from nestbench.experiments.toml.kept import kept_method
+from nestbench.experiments.toml.reading import NAME
+from nestbench.sim.cell import Cell, identity_of
 from nestbench.sim.errors import StoreError
-from nestbench.sim.laws import law_named
+from nestbench.sim.kept_law import KeptLaw
+from nestbench.sim.laws import LAWS, known_laws
 from nestbench.sim.layout import Layout
 from nestbench.sim.model import Model
+from nestbench.sim.truth import Truth
+from nestbench.sim.visible import visible_in
 
-SCALARS = (
-    "name",
-    "title",
-    "aims",
-    "replications",
-    "seed",
-    "engine",
-    "reference_replications",
-    "audit",
-    "fit_timeout",
-    "fit_memory",
-    "source",
+Count = Annotated[int, Field(ge=1, le=MOST_REPLICATIONS)]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class KeptMethod:
+    """A method as kept; `info` where it isn't built in."""
+
+    name: Annotated[str, Field(pattern=f"^{plugins.NAME}$")]
+    version: int
+    options: dict[str, Any]
+    info: dict[str, str] | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class KeptPlugin:
+    """A plugin as kept: a file of the run's own folder, nowhere else."""
+
+    name: Annotated[str, Field(pattern=r"^[^/\\:\x00]+\.py$")]
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class KeptCell:
+    """A cell as kept; `truth` is what the user stated, `identity` and `found` stand where its law isn't built in."""
+
+    population: dict[str, Any]
+    layout: dict[str, Any]
+    model: dict[str, Any]
+    truth: dict[str, float] = dataclasses.field(default_factory=dict)
+    identity: dict[str, Any] | None = None
+    found: Truth | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class KeptExperiment:
+    """What a run or baseline keeps of an experiment, with the bounds of a TOML's ``[experiment]``."""
+
+    name: Annotated[str, Field(pattern=NAME, max_length=80)]
+    title: str
+    aims: str
+    replications: Count
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
+    engine: Literal["auto", "reference", "batched"]
+    reference_replications: Count
+    audit: Annotated[int, Field(ge=0, le=MOST_REPLICATIONS)]
+    fit_timeout: Annotated[float, Field(gt=0)] | None
+    fit_memory: Annotated[int, Field(ge=1)] | None
+    source: str
+    cells: list[KeptCell]
+    levels: list[dict[str, Any]]
+    estimators: Annotated[list[KeptMethod], Field(min_length=1)]
+    plugins: list[KeptPlugin]
+    precision: Precision | None
+
+
+SCALARS = tuple(
+    f.name
+    for f in dataclasses.fields(KeptExperiment)
+    if f.name not in ("cells", "levels", "estimators", "plugins", "precision")
 )
 
 
@@ -38,65 +94,94 @@ def to_plain(experiment: Experiment) -> dict[str, Any]:
         **{name: getattr(experiment, name) for name in SCALARS},
         "cells": [_cell_plain(cell) for cell in experiment.cells],
         "levels": [plain(levels) for levels in experiment.levels],
-        "estimators": [
-            {
-                "name": e.name,
-                "version": e.version,
-                "options": {key: plain(e.options[key]) for key in e.changed},
-            }
-            for e in experiment.estimators
-        ],
+        "estimators": [_method_plain(estimator) for estimator in experiment.estimators],
         "precision": dataclasses.asdict(experiment.precision) if experiment.precision else None,
         "plugins": [{"name": Path(p.path).name, "sha256": p.sha256} for p in experiment.plugins],
     }
 
 
-def from_plain(table: Mapping[str, Any], plugin_folder: Path) -> Experiment:
-    """Return the experiment of `to_plain`; plugin files are looked for in a folder.
+def from_plain(table: Mapping[str, Any], plugin_folder: Path, code: bool = False) -> Experiment:
+    """Return the experiment of `to_plain`; plugin files are looked for in a folder, and run only if `code` says so.
+
+    Without their code, methods and laws that no installed package has are stood in for by what is kept of them.
 
     Raises
     ------
     InvalidInput, StoreError
-        An estimator or law this installation doesn't have, or has in another version.
+        Not what `to_plain` makes, or an estimator or law this installation doesn't have, or has in another version.
     """
-    absent = [
-        name
-        for name in (*SCALARS, "cells", "levels", "estimators", "plugins", "precision")
-        if name not in table
-    ]
+    absent = [f.name for f in dataclasses.fields(KeptExperiment) if f.name not in table]
     if absent:
         raise StoreError(
             f"expected a stored experiment of this version, got one without {', '.join(absent)}; read it with the "
             "version of nestbench that wrote it, or run the experiment anew"
         )
-    loaded = tuple(Plugin(str(plugin_folder / p["name"]), p["sha256"]) for p in table["plugins"])
-    for plugin in loaded:
+    problems = Problems()
+    kept = build(KeptExperiment, visible_in(table), "experiment", problems)
+    if kept is None:
+        raise StoreError(f"a stored experiment can't be read with this version: {'; '.join(problems.lines)}")
+    if len(kept.levels) != len(kept.cells):
+        raise StoreError(
+            f"expected levels for each of {len(kept.cells)} stored cells, got {len(kept.levels)}"
+        )
+    loaded = tuple(Plugin(str(plugin_folder / p.name), p.sha256) for p in kept.plugins)
+    for plugin in loaded if code else ():
         plugins.load_plugin(plugin)
     return Experiment(
-        **{name: table[name] for name in SCALARS},
-        cells=tuple(_cell(cell) for cell in table["cells"]),
-        levels=tuple(table["levels"]),
-        estimators=tuple(registry.get({"name": e["name"], **e["options"]}) for e in table["estimators"]),
+        **{name: getattr(kept, name) for name in SCALARS},
+        cells=tuple(_cell(cell) for cell in kept.cells),
+        levels=tuple(kept.levels),
+        estimators=tuple(_method(method) for method in kept.estimators),
         plugins=loaded,
-        precision=Precision(**table["precision"]) if table["precision"] else None,
+        precision=kept.precision,
     )
 
 
+def _method_plain(estimator: Estimator) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "name": estimator.name,
+        "version": estimator.version,
+        "options": {key: plain(estimator.options[key]) for key in estimator.changed},
+    }
+    own = not registry.built_in(estimator.name)
+    return found | ({"info": dataclasses.asdict(estimator.info)} if own else {})
+
+
+def _method(kept: KeptMethod) -> Estimator:
+    if kept.info is not None and kept.name not in registry.known():
+        return kept_method(kept.name, kept.version, kept.info, kept.options)
+    return registry.get({**kept.options, "name": kept.name})
+
+
 def _cell_plain(cell: Cell) -> dict[str, Any]:
-    return {
-        "population": {"law": cell.population.name, **plain(cell.population)},
+    law = cell.population
+    found: dict[str, Any] = {
+        "population": {"law": law.name, **(law.parameters if isinstance(law, KeptLaw) else plain(law))},
         "layout": plain(cell.layout),
         "model": plain(cell.model),
         **({"truth": plain(cell.stated)} if cell.stated else {}),
     }
+    if type(law) not in LAWS:
+        found |= {"identity": dict(identity_of(law, cell.layout)), "found": dataclasses.asdict(cell.found)}
+    return found
 
 
-def _cell(table: Mapping[str, Any]) -> Cell:
+def _cell(kept: KeptCell) -> Cell:
     problems = Problems()
-    population = dict(table["population"])
-    law = build(law_named(population.pop("law")), population, "population", problems)
-    layout = build(Layout, table["layout"], "layout", problems)
-    model = build(Model, table["model"], "model", problems)
+    parameters = dict(kept.population)
+    name = str(parameters.pop("law", None))
+    layout = build(Layout, kept.layout, "layout", problems)
+    model = build(Model, kept.model, "model", problems)
+    law: Any = None
+    if (kind := known_laws().get(name)) is not None:
+        law = build(kind, parameters, "population", problems)
+    elif kept.identity is not None and kept.found is not None:
+        law = KeptLaw(name, parameters, kept.identity, kept.found)
+    else:
+        problems.add(f"there is no law '{name}' here")
     if law is None or layout is None or model is None:
         raise StoreError(f"a stored cell can't be read with this version: {'; '.join(problems.lines)}")
-    return Cell(law, layout, model, table.get("truth", {}))
+    try:
+        return Cell(law, layout, model, kept.truth)
+    except ValueError as error:
+        raise StoreError(f"a stored cell can't be read with this version: {error}") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,6 +19,7 @@ from nestbench.experiments.plan import MOST_REPLICATIONS
 from nestbench.experiments.toml import factors
 from nestbench.experiments.toml.combinations import Crossing
 from nestbench.experiments.toml.fields import Problems, build, check_keys, show
+from nestbench.experiments.toml.named import remember
 from nestbench.experiments.toml.published import check_published
 from nestbench.experiments.toml.writing import to_toml
 from nestbench.sim.cell import Cell
@@ -26,6 +27,7 @@ from nestbench.sim.errors import InvalidInput, did_you_mean
 from nestbench.sim.laws import law_named
 from nestbench.sim.layout import Layout
 from nestbench.sim.model import Model
+from nestbench.sim.visible import is_visible, visible
 
 Tables = Mapping[str, Any]
 
@@ -139,6 +141,9 @@ def experiment_from(
         How error messages call the input.
     """
     problems = Problems()
+    for text in _hidden(tables):
+        problems.add(f"a text holds control characters: {visible(text)[:60]!r}; leave them out")
+    problems.refuse(where)
     check_keys(tables, SECTIONS, "", problems)
     if "experiment" not in tables:
         problems.add(
@@ -169,6 +174,19 @@ def experiment_from(
         source=source or to_toml(tables),
     )
     return replace(experiment, title=experiment.title or experiment.name)
+
+
+def _hidden(value: Any) -> Iterator[str]:
+    """Yield the texts in some tables, keys too, that hold what can't be seen."""
+    if isinstance(value, str):
+        yield from () if is_visible(value) else (value,)
+    elif isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from _hidden(str(key))
+            yield from _hidden(part)
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from _hidden(part)
 
 
 def _precision(table: Any, problems: Problems) -> Precision | None:
@@ -210,6 +228,7 @@ def _plugins(paths: Sequence[str], base: Path, problems: Problems) -> tuple[Plug
             continue
         try:
             plugin = Plugin.at(file)
+            remember(plugin)
             plugins.load_plugin(plugin)
             found.append(plugin)
         except InvalidInput as error:

@@ -19,6 +19,7 @@ from nestbench.estimators.estimates import FitStatus
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.storing.files import write_atomically
 from nestbench.experiments.toml.plain import from_plain
+from nestbench.experiments.trusting import require_trust
 from nestbench.reports.accuracy import fingerprint, kept
 from nestbench.reports.accuracy.baseline import Baseline, CellRecord, Method, Record, Value
 from nestbench.reports.accuracy.kept import Grid
@@ -69,8 +70,10 @@ def read_baseline(path: Path) -> Baseline:
         ) from None
 
 
-def experiment_of(baseline: Baseline, folder: Path) -> Experiment:
+def experiment_of(baseline: Baseline, folder: Path, trust: bool = False) -> Experiment:
     """Return the experiment a baseline was made from, to run it again; plugins are looked for in a folder.
+
+    `trust` lets plugins run that this user never named in a TOML file.
 
     Raises
     ------
@@ -78,7 +81,9 @@ def experiment_of(baseline: Baseline, folder: Path) -> Experiment:
         This version can't read it; checks of a named experiment still work.
     """
     try:
-        return from_plain(baseline.experiment, folder)
+        found = from_plain(baseline.experiment, folder)
+        require_trust(found.plugins, f"the baseline '{baseline.name}'", trust)
+        return from_plain(baseline.experiment, folder, code=True) if found.plugins else found
     except (StoreError, KeyError, TypeError) as error:
         raise InvalidInput(
             f"expected an experiment that this version can read in the baseline '{baseline.name}' ({error}); "

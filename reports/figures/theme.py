@@ -12,6 +12,7 @@ import altair as alt
 import vl_convert
 
 from nestbench.experiments.storing.files import write_atomically
+from nestbench.reports.figures.standalone import figure_page
 from nestbench.sim.errors import InvalidInput
 
 Chart = Any
@@ -164,7 +165,7 @@ def write_chart(chart: Chart, path: Path) -> None:
     elif kind == ".png":
         _write(path, vl_convert.vegalite_to_png(spec, scale=2))
     elif kind == ".html":
-        _write(path, vl_convert.vegalite_to_html(spec, bundle=True))
+        _write(path, figure_page(spec))
     elif kind == ".json":
         _write(path, json.dumps(spec, indent=2))
     else:

@@ -15,12 +15,12 @@ from nestbench.reports.cellwise import over_cells
 from nestbench.reports.comparing.grades import fixed_terms
 from nestbench.reports.comparing.shared import Shared, shared_of_pieces
 from nestbench.reports.figures.rows import remember_theory, theory_of
+from nestbench.reports.figures.vega import vega_script
 from nestbench.reports.measures.cell_rows import CellRows
 from nestbench.reports.measures.in_parts import over, pieces_of
 from nestbench.reports.measures.performance import cell_rows_table, joined
 from nestbench.reports.page.matrices import Entries, entries_of_cell, matrices
 from nestbench.reports.page.parts import failures_of_cell
-from nestbench.reports.page.vega import vega_script
 from nestbench.reports.words.lint import Remark, first_of_each, remarks_of_cell, table_remarks
 
 

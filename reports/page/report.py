@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -15,13 +14,13 @@ from nestbench.experiments.results import Results
 from nestbench.experiments.storing.files import write_atomically
 from nestbench.reports.comparing import grades
 from nestbench.reports.comparing.published import published_section
-from nestbench.reports.figures import theme
+from nestbench.reports.figures import standalone, theme
+from nestbench.reports.figures.vega import vega_script
 from nestbench.reports.measures.performance import write_performance
 from nestbench.reports.page import parts as page_parts
 from nestbench.reports.page.cells import Survey, survey
 from nestbench.reports.page.figures import figures, shown_terms
 from nestbench.reports.page.runtime import timing_section
-from nestbench.reports.page.vega import vega_script
 from nestbench.reports.words import ademp
 from nestbench.reports.words.missing import data_sets, missing_sentence
 from nestbench.reports.words.untold import untold
@@ -53,11 +52,8 @@ def in_code(sentence: str) -> markupsafe.Markup:
 
 
 def script_json(value: Any) -> markupsafe.Markup:
-    """Return JSON that is safe inside a script element: no ``<``, ``>``, ``&`` or line separators left raw."""
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False, default=str)
-    for raw in "<>&\u2028\u2029":
-        text = text.replace(raw, f"\\u{ord(raw):04x}")
-    return markupsafe.Markup(text)
+    """Return JSON that is safe inside a script element, not to be escaped again."""
+    return markupsafe.Markup(standalone.script_json(value))
 
 
 def write_report(

@@ -65,7 +65,7 @@ def test_short_runs_start_no_process(store: Store, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_cached_script_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from nestbench.reports.page import vega
+    from nestbench.reports.figures import vega
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(vega, "bundled", lambda: "made once")

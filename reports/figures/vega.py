@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import sys
 from functools import lru_cache
@@ -17,14 +18,23 @@ SNIPPET = "window.vegaEmbed = vegaEmbed;"
 
 @lru_cache(maxsize=1)
 def vega_script() -> str:
-    """Return the script; bundling takes seconds, so it's kept in the user's cache, one file a version."""
+    """Return the script; bundling takes seconds, so it's kept in the user's cache, one file a version.
+
+    The file begins with the digest of the rest: one that was cut or changed is made anew.
+    """
     kept = cache_folder() / f"vega-{version('vl-convert-python')}.js"
     with contextlib.suppress(OSError, UnicodeDecodeError):
-        return kept.read_text(encoding="utf-8")
+        digest, _, script = kept.read_bytes().partition(b"\n")
+        if digest == _digest(script):
+            return script.decode()
     made = bundled()
     with contextlib.suppress(StoreError):
-        write_atomically(kept, made.encode())
+        write_atomically(kept, _digest(made.encode()) + b"\n" + made.encode())
     return made
+
+
+def _digest(script: bytes) -> bytes:
+    return b"// " + hashlib.sha256(script).hexdigest().encode()
 
 
 def bundled() -> str:

@@ -1,0 +1,57 @@
+"""Estimates of a cell as a mapping that reads a method's files when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nestbench.estimators.estimates import Estimates
+from nestbench.experiments.plan import Task
+from nestbench.experiments.storing import encoding, journal
+from nestbench.experiments.storing.joining import join, taken
+
+if TYPE_CHECKING:
+    from nestbench.experiments.storing.store import Store
+
+
+class CellEstimates(Mapping[str, Estimates]):
+    """Estimates of a cell, or of some of its replications, by estimator label, each read when it is asked for."""
+
+    def __init__(self, store: Store, cell: int, within: range | None = None) -> None:
+        self._store = store
+        self._within = within
+        self._entries = [entry for entry in store.finished(cell) if touches(within, entry.task)]
+        present = sorted({i for entry in self._entries for i in entry.task.estimators})
+        self._positions = {store.experiment.estimators[i].label: i for i in present}
+
+    def __getitem__(self, label: str) -> Estimates:
+        chosen = self._positions[label]
+        return join(
+            [self._decoded(entry, chosen) for entry in self._entries if chosen in entry.task.estimators]
+        )
+
+    def _decoded(self, entry: journal.Entry, chosen: int) -> Estimates:
+        position = entry.task.estimators.index(chosen)
+        found = self._store.read(entry, "fits", partial(encoding.decode_estimates, position=position))
+        if self._within is None or covers(self._within, entry.task):
+            return found
+        return taken(found, np.isin(found.replications, self._within))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._positions)
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+
+def touches(within: range | None, task: Task) -> bool:
+    """Whether a task has any of some replications (None: all)."""
+    return within is None or (task.start < within.stop and within.start < task.stop)
+
+
+def covers(within: range | None, task: Task) -> bool:
+    """Whether all of a task's are among some replications (None: all)."""
+    return within is None or (within.start <= task.start and task.stop <= within.stop)

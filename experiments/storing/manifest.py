@@ -1,0 +1,126 @@
+"""The manifest of a run: what was asked for, how far, in which format. Read as a stranger's: nothing is believed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from nestbench.experiments.plan import MOST_REPLICATIONS, Round
+from nestbench.experiments.storing.files import write_atomically
+from nestbench.sim.errors import StoreError
+from nestbench.sim.files import read_file
+
+FORMAT = 2
+MANIFEST = "manifest.json"
+MANIFEST_COPY = "manifest.copy.json"
+
+Count = Annotated[int, Field(ge=0, le=MOST_REPLICATIONS)]
+
+
+@dataclass(frozen=True, slots=True)
+class RoundRecord:
+    """A `Round` as JSON."""
+
+    replications: list[Count]
+    reference: Count
+    audit: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What every manifest holds; the experiment itself is checked where it is read (`toml.plain`)."""
+
+    format: int
+    key: str
+    block: Annotated[int, Field(ge=1)] | None
+    shard: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None
+    rounds: list[RoundRecord]
+    sessions: list[dict[str, Any]]
+    experiment: dict[str, Any]
+    checksum: str
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+
+_MANIFEST: TypeAdapter[Manifest] = TypeAdapter(Manifest)
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """Return the manifest of a run directory; None if there is no run in it.
+
+    Raises
+    ------
+    StoreError
+        The manifest can't be read, is none, or is of another format.
+    """
+    found, unread = None, False
+    for name in (MANIFEST, MANIFEST_COPY):
+        try:
+            read = json.loads(read_file(folder / name))
+            if (
+                isinstance(read, dict)
+                and read.get("format") == FORMAT
+                and read.get("checksum") != _checksum(read)
+            ):
+                unread = True  # a flipped bit may leave other numbers behind
+                continue
+            found = read
+            break
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise StoreError(f"expected a readable {folder / name}, got '{error.strerror}'") from error
+        except (ValueError, RecursionError):
+            unread = True  # the copy was written before it
+    if found is None:
+        if unread:
+            raise StoreError(f"{folder / MANIFEST} and its copy are damaged; restore them from a backup")
+        return None
+    return _checked(found, folder)
+
+
+def _checked(found: Any, folder: Path) -> dict[str, Any]:
+    if isinstance(found, dict) and found.get("format") != FORMAT:
+        raise StoreError(
+            f"expected a run of format {FORMAT} in '{folder}', got {found.get('format')!r}; "
+            "read it with the version of nestbench that wrote it"
+        )
+    try:
+        _MANIFEST.validate_json(json.dumps(found), strict=True)
+        return dict(found)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the whole"
+        raise StoreError(
+            f"expected {folder / MANIFEST} as nestbench writes it, got something else at {place} ({first['msg']}); "
+            "restore it from a backup"
+        ) from None
+
+
+def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Write the manifest and, before it, its copy: one of them is whole at any moment."""
+    plain = json.loads(json.dumps(manifest, default=str))
+    text = json.dumps({**plain, "checksum": _checksum(plain)}, indent=1, ensure_ascii=False)
+    for name in (MANIFEST_COPY, MANIFEST):
+        write_atomically(folder / name, text.encode(errors="backslashreplace"))
+
+
+def _checksum(manifest: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of everything else in the manifest."""
+    rest = {key: value for key, value in manifest.items() if key != "checksum"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def rounds_of(manifest: Mapping[str, Any]) -> list[Round]:
+    """Return how far a run was asked to go, round by round."""
+    return [Round(tuple(r["replications"]), r["reference"], r["audit"]) for r in manifest["rounds"]]
+
+
+def round_record(reach: Round) -> dict[str, Any]:
+    """Return a round as JSON."""
+    return {"replications": list(reach.replications), "reference": reach.reference, "audit": reach.audit}

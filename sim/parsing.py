@@ -1,0 +1,413 @@
+"""Formulas as text: what they name and what they may ask for, before anything is evaluated.
+
+formulaic evaluates whatever stands inside a function call or braces as Python. A formula may come from a stranger's
+TOML, run or baseline, so everything in it must be on a list: columns, numbers, texts as options, arithmetic,
+comparisons, formulaic's transforms and NumPy's functions of numbers. Nothing else has a name here, and nothing in a
+formula of a few words may take the machine (`a ** 9 ** 9`, a product of forty columns).
+"""
+
+from __future__ import annotations
+
+import ast
+import keyword
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+from formulaic import Formula
+from formulaic.errors import FormulaicError
+from formulaic.parser.algos.tokenize import tokenize
+from formulaic.parser.types import Token
+from formulaic.transforms import TRANSFORMS
+
+from nestbench.sim.errors import InvalidInput, did_you_mean
+
+GROUP_MEAN = "group_mean"
+GROUP_CENTRED = "group_centred"
+
+NUMPY_FUNCTIONS = frozenset(
+    name
+    for line in (
+        "abs absolute arccos arccosh arcsin arcsinh arctan arctan2 arctanh cbrt ceil clip cos cosh degrees exp exp2",
+        "expm1 fabs floor fmax fmin fmod hypot isfinite isnan log log10 log1p log2 logaddexp logical_and logical_not",
+        "logical_or max maximum mean median min minimum mod power radians reciprocal remainder rint round sign sin",
+        "sinh sqrt square std sum tan tanh trunc var where",
+    )
+    for name in line.split()
+)
+"""NumPy's functions of numbers that a formula may call, as ``np.log(x)``."""
+
+NUMPY_CONSTANTS = frozenset({"e", "pi", "inf", "nan"})
+
+FUNCTIONS = frozenset(
+    name for name in (*TRANSFORMS, GROUP_MEAN, GROUP_CENTRED) if name not in ("np", "contr", "Q")
+)
+"""Functions that a formula may call by their own name."""
+
+CONTRASTS = frozenset({"treatment", "sum", "helmert", "poly", "diff", "SAS"})
+"""Members of formulaic's ``contr``."""
+
+CODINGS = frozenset({"Treatment", "Sum", "Poly", "Helmert", "Diff"})
+"""Functions that may also stand as they are: ``C(x, Sum)``."""
+
+LONGEST = 4000
+"""Characters of a formula."""
+
+MOST_OPTION = 1000
+"""Largest whole number as an option of a transform (`df`, `degree`, `lag`): each may be a column."""
+
+MOST_TERMS = 2000
+"""Bound on the terms that ``*`` and ``**`` may multiply out to."""
+
+_OPERATORS = (
+    ast.Add,
+    ast.Sub,
+    ast.Mult,
+    ast.Div,
+    ast.FloorDiv,
+    ast.Mod,
+    ast.Pow,
+    ast.UAdd,
+    ast.USub,
+    ast.Invert,
+    ast.BitAnd,
+    ast.BitOr,
+    ast.Lt,
+    ast.LtE,
+    ast.Gt,
+    ast.GtE,
+    ast.Eq,
+    ast.NotEq,
+)
+QUOTED = re.compile(r"`([^`]*)`")
+_STAND_IN = "_quoted{}_"
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A formula that may be evaluated.
+
+    Attributes
+    ----------
+    text : str
+        As formulaic is to read it.
+    names : tuple of str
+        The columns it names, in order; `group_mean` and other functions are none.
+    outcome : str or None
+        The outcome's column where the left side is one column as it is.
+    """
+
+    text: str
+    names: tuple[str, ...]
+    outcome: str | None
+
+
+@lru_cache(maxsize=1024)
+def parse(formula: str, columns: tuple[str, ...] | None = None, own: tuple[str, ...] = ()) -> Parsed:
+    """Return what a formula names, if everything in it is allowed.
+
+    Parameters
+    ----------
+    formula : str
+    columns : tuple of str, optional
+        The data's columns: with them ``.`` is written out, and columns with a Python keyword as name may stand inside
+        functions without backticks.
+    own : tuple of str
+        Columns that ``.`` leaves out: groups.
+
+    Raises
+    ------
+    InvalidInput
+        It can't be read, or holds something that no formula may.
+    """
+    if len(formula) > LONGEST:
+        raise InvalidInput(
+            f"expected a formula of at most {LONGEST} characters, got {len(formula)}; shorten it"
+        )
+    tokens = _tokens(formula)
+    _bound_products(formula, tokens)
+    outcome = _plain_outcome(tokens)
+    pieces, names, end = [], [], 0
+    for token in tokens:
+        start, stop = token.source_start or 0, (token.source_end or 0) + 1
+        stop += formula[start] == "{"  # whose end formulaic doesn't count
+        replaced, named = _piece(token, formula, columns, (outcome, *own))
+        names += named
+        if replaced is not None:
+            pieces += [formula[end:start], replaced]
+            end = stop
+    text = "".join([*pieces, formula[end:]])
+    _formula(text, formula)
+    return Parsed(text, tuple(dict.fromkeys(names)), outcome)
+
+
+def formula_of(parsed: Parsed) -> Any:
+    """Return the formula as formulaic's object."""
+    return _formula(parsed.text, parsed.text)
+
+
+def _formula(text: str, shown: str) -> Any:
+    try:
+        return Formula(text)
+    except (
+        FormulaicError,
+        SyntaxError,
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        RecursionError,
+    ) as error:
+        raise unreadable(shown, error) from error
+
+
+class Unreadable(InvalidInput):
+    """A formula that formulaic or Python can't read, in one sentence."""
+
+    def __init__(self, formula: str, why: str, wanted: str = "like 'grade ~ age + gender'") -> None:
+        self.formula, self.why = formula, why
+        hint = " Random parts are written (1 + x | school), or with --random." if "|" in formula else ""
+        super().__init__(f"expected a formula {wanted}, got '{_short(formula)}' ({why}).{hint}")
+
+    def over(self, columns: Sequence[str]) -> Unreadable:
+        """Return the same error, said of a table's columns."""
+        return Unreadable(self.formula, self.why, f"over the columns {', '.join(columns)}")
+
+
+def unreadable(formula: str, error: Exception) -> Unreadable:
+    """Return the error for what formulaic or Python says of a formula."""
+    marks = re.compile(r"\x1b\[[0-9;]*m|⧛\[[0-9;]*m|⧚")
+    why = marks.sub("", str(error)).strip().split("\n")[0].rstrip(".")[:160] or type(error).__name__
+    return Unreadable(formula, why)
+
+
+def _short(formula: str, limit: int = 160) -> str:
+    return formula if len(formula) <= limit else formula[: limit - 3] + "..."
+
+
+def _tokens(formula: str) -> list[Token]:
+    try:
+        return list(tokenize(formula))
+    except (FormulaicError, SyntaxError, ValueError, LookupError) as error:
+        raise unreadable(formula, error) from error
+
+
+def _bound_products(formula: str, tokens: Sequence[Token]) -> None:
+    """Refuse a formula whose ``*`` and ``**`` could multiply out to more than `MOST_TERMS` terms."""
+    kinds = [(token.token, token.kind) for token in tokens]
+    operators = [text for text, kind in kinds if kind is Token.Kind.OPERATOR]
+    factors = max(1, sum(kind in (Token.Kind.NAME, Token.Kind.PYTHON) for _, kind in kinds))
+    terms = 2.0 ** min(60, operators.count("*"))
+    for (text, _), (power, kind) in pairwise(kinds):
+        if text in ("**", "^"):
+            whole = kind is Token.Kind.VALUE and power.isdecimal() and len(power) < 4
+            terms *= float(min(factors, 60)) ** (min(int(power), 100) if whole else 100)
+    if terms > max(MOST_TERMS, factors):
+        raise InvalidInput(
+            f"expected a formula of at most {MOST_TERMS} terms, got '{_short(formula)}', whose products may have more; "
+            "write out the interactions you want"
+        )
+
+
+def _plain_outcome(tokens: Sequence[Token]) -> str | None:
+    texts = [token.token for token in tokens]
+    if texts[1:2] == ["~"] and tokens[0].kind is Token.Kind.NAME:
+        return _bare(texts[0])
+    return None
+
+
+def _bare(name: str) -> str:
+    return name[1:-1] if len(name) > 1 and name[0] == name[-1] == "`" else name
+
+
+def _piece(
+    token: Token, formula: str, columns: tuple[str, ...] | None, own: Sequence[str | None]
+) -> tuple[str | None, list[str]]:
+    """Return what a token is to be replaced by (None: stays) and the columns it names."""
+    if token.kind is Token.Kind.NAME:
+        return None, [_bare(token.token)]
+    if token.token == "." and columns is not None:
+        rest = [name for name in columns if name not in own]
+        return f"({' + '.join(f'`{name}`' for name in rest) or '0'})", rest
+    if token.kind is not Token.Kind.PYTHON:
+        return None, []
+    code = _with_aliases(token.token, columns or ())
+    names = [unaliased(name) for name in _names_in(code, formula)]
+    if code == token.token:
+        return None, names
+    return f"{{{code}}}" if formula[token.source_start or 0] == "{" else code, names
+
+
+ALIAS = "_column_{}_"
+_ALIASED = re.compile(r"_column_([a-zA-Z]+)_")
+
+
+def unaliased(text: str) -> str:
+    """Return a text with the aliases of columns replaced by their names."""
+    return _ALIASED.sub(lambda found: found[1], text)
+
+
+def aliases(columns: Sequence[str]) -> dict[str, str]:
+    """Return alias -> name of the columns that are called like a word of Python's (``class``, ``lambda``).
+
+    Inside a function such a name can't be read, not even in backticks.
+    """
+    return {ALIAS.format(name): name for name in columns if keyword.iskeyword(name)}
+
+
+def _with_aliases(code: str, columns: Sequence[str]) -> str:
+    for alias, name in aliases(columns).items():
+        parts = QUOTED.split(code.replace(f"`{name}`", alias))  # the odd ones stand in backticks
+        parts[::2] = [re.sub(rf"(?<![\w.]){name}(?!\w)", alias, part) for part in parts[::2]]
+        code = "".join(f"`{part}`" if i % 2 else part for i, part in enumerate(parts))
+    return code
+
+
+def _names_in(code: str, formula: str) -> Iterator[str]:
+    """Yield the columns in a piece of Python, once everything in it is allowed."""
+    quoted: list[str] = []
+
+    def stand_in(found: re.Match[str]) -> str:
+        quoted.append(found[1])
+        return _STAND_IN.format(len(quoted) - 1)
+
+    try:
+        tree = ast.parse(QUOTED.sub(stand_in, code).strip(), mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise unreadable(formula, error if isinstance(error, SyntaxError) else SyntaxError(code)) from error
+    stand_ins = {_STAND_IN.format(i): name for i, name in enumerate(quoted)}
+    for name in _allowed(tree.body, formula):
+        yield stand_ins.get(name, name)
+
+
+def _allowed(node: ast.AST, formula: str) -> Iterator[str]:
+    """Yield the variables of an expression; raise at what isn't on the list."""
+    check = _CHECKS.get(type(node))
+    if check is None:
+        raise _refused(formula, ast.unparse(node))
+    yield from check(node, formula)
+
+
+def _name(node: ast.Name, formula: str) -> Iterator[str]:
+    if node.id.startswith("__") or node.id in FUNCTIONS:
+        raise _refused(formula, node.id)
+    yield node.id
+
+
+def _constant(node: ast.Constant, formula: str) -> Iterator[str]:
+    if not isinstance(node.value, (bool, int, float)) or abs(node.value) > 1e300:
+        raise _refused(formula, ast.unparse(node))
+    yield from ()
+
+
+def _binary(node: ast.BinOp, formula: str) -> Iterator[str]:
+    constants = [n for n in (node.left, node.right) if isinstance(n, ast.Constant)]
+    power = isinstance(node.op, ast.Pow)
+    # Whole numbers grow without bound in Python: an exponent is small, and two constants are no power.
+    small = isinstance(node.right, ast.Constant) and isinstance(node.right.value, (int, float))
+    if power and len(constants) == 1 and small and abs(node.right.value) > 100:  # type: ignore[attr-defined]
+        raise _refused(formula, ast.unparse(node))
+    if (power and _constant_only(node)) or not isinstance(node.op, _OPERATORS):
+        raise _refused(formula, ast.unparse(node))
+    yield from _allowed(node.left, formula)
+    yield from _allowed(node.right, formula)
+
+
+def _constant_only(node: ast.AST) -> bool:
+    return not any(isinstance(part, (ast.Name, ast.Call)) for part in ast.walk(node))
+
+
+def _unary(node: ast.UnaryOp, formula: str) -> Iterator[str]:
+    if not isinstance(node.op, _OPERATORS):
+        raise _refused(formula, ast.unparse(node))
+    yield from _allowed(node.operand, formula)
+
+
+def _compare(node: ast.Compare, formula: str) -> Iterator[str]:
+    if len(node.ops) != 1 or not isinstance(node.ops[0], _OPERATORS):
+        raise _refused(formula, ast.unparse(node))
+    for side in (node.left, node.comparators[0]):
+        if not _is_text(side):
+            yield from _allowed(side, formula)
+
+
+def _call(node: ast.Call, formula: str) -> Iterator[str]:
+    function = ast.unparse(node.func)
+    if function == "Q":
+        yield _quoted_by_function(node, formula)
+        return
+    if not _may_call(node.func):
+        written = f" Write np.{function}." if function in NUMPY_FUNCTIONS else ""
+        raise _refused(formula, f"{function}()", written or did_you_mean(function, FUNCTIONS))
+    for argument in (*node.args, *(word.value for word in node.keywords if word.arg)):
+        yield from _argument(argument, formula)
+    if any(word.arg is None for word in node.keywords):
+        raise _refused(formula, ast.unparse(node))
+
+
+def _quoted_by_function(node: ast.Call, formula: str) -> str:
+    if len(node.args) != 1 or node.keywords or not _is_text(node.args[0]) or "Q" not in TRANSFORMS:
+        raise _refused(formula, ast.unparse(node), " Write the column's name in backticks.")
+    return str(node.args[0].value)  # type: ignore[attr-defined]
+
+
+def _may_call(function: ast.AST) -> bool:
+    if isinstance(function, ast.Name):
+        return function.id in FUNCTIONS
+    if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
+        members = {"np": NUMPY_FUNCTIONS, "contr": CONTRASTS}.get(function.value.id, frozenset())
+        return function.attr in members
+    return False
+
+
+def _argument(node: ast.AST, formula: str) -> Iterator[str]:
+    """What stands inside a call: an expression, a text, or a list of either."""
+    if isinstance(node, (ast.List, ast.Tuple)):
+        for item in node.elts:
+            yield from _argument(item, formula)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, int) and abs(node.value) > MOST_OPTION:
+        raise _refused(formula, ast.unparse(node))
+    elif not _is_text(node) and not _is_option(node):
+        yield from _allowed(node, formula)
+
+
+def _is_option(node: ast.AST) -> bool:
+    """Whether an argument is None or names a coding."""
+    if isinstance(node, ast.Constant):
+        return node.value is None
+    return isinstance(node, ast.Name) and node.id in CODINGS
+
+
+def _attribute(node: ast.Attribute, formula: str) -> Iterator[str]:
+    owner = node.value.id if isinstance(node.value, ast.Name) else ""
+    if not (owner == "np" and node.attr in NUMPY_CONSTANTS) and not (
+        owner == "contr" and node.attr in CONTRASTS
+    ):
+        dotted = ast.unparse(node)
+        raise _refused(formula, dotted, f" Put a column's name in backticks: `{dotted}`.")
+    yield from ()
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+_CHECKS: dict[type[ast.AST], Callable[[Any, str], Iterator[str]]] = {
+    ast.Name: _name,
+    ast.Constant: _constant,
+    ast.BinOp: _binary,
+    ast.UnaryOp: _unary,
+    ast.Compare: _compare,
+    ast.Call: _call,
+    ast.Attribute: _attribute,
+}
+
+
+def _refused(formula: str, part: str, hint: str = "") -> InvalidInput:
+    return InvalidInput(
+        f"expected a formula of columns, numbers, formulaic's functions and NumPy's (np.log), got '{_short(formula)}' "
+        f"with {part[:80]!r}, which no formula may hold.{hint}"
+    )
