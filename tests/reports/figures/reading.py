@@ -199,7 +199,7 @@ def _take(
         lines = tuple(s.text or "" for s in element) or (element.text or "",)
         size = float(str(element.get("font-size")).removesuffix("px"))
         bold = element.get("font-weight") in ("600", "bold")
-        if any(lines):
+        if any(lines) and element.get("opacity") != "0":
             kind = role.split()[-1] if "role-mark" not in role else "role-mark"
             picture.texts.append(Text(x, y, lines, size, str(element.get("text-anchor")), angle, kind, bold))
     elif element.tag == f"{SVG}line" and "role-mark" in role and element.get("opacity") != "0":
