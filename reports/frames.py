@@ -16,3 +16,25 @@ def rows_of(frame: pd.DataFrame, columns: Sequence[str]) -> list[Any]:
 def items_of(series: Any) -> list[tuple[Any, Any]]:
     """Return (index, value) of a series, or (index, row) of a frame."""
     return list(series.iterrows() if isinstance(series, pd.DataFrame) else series.items())
+
+
+def csv_of(frame: pd.DataFrame) -> str:
+    """Return a frame as CSV that a spreadsheet opens as it is: a text that would be a formula there gets an apostrophe.
+
+    Numbers stay as they are, those among texts too.
+    """
+    plain = frame.copy()
+    for name in plain.columns:
+        if not pd.api.types.is_numeric_dtype(plain[name].dtype):
+            plain[name] = plain[name].astype(object).map(_harmless)
+    return plain.rename(columns=_harmless).to_csv(index=False, lineterminator="\n")
+
+
+def _harmless(value: Any) -> Any:
+    if not isinstance(value, str) or value[:1] not in ("=", "+", "-", "@", "\t", "\r"):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value

@@ -12,12 +12,10 @@ if TYPE_CHECKING:
 
 def write_csv(frame: pd.DataFrame, file: Path | None) -> None:
     """Write a frame as CSV to a file, or to stdout; floats as the shortest text that reads back the same."""
-    from nestbench.experiments.storing.files import unwritable
+    from nestbench.experiments.storing.files import write_atomically
+    from nestbench.reports.frames import csv_of
 
     if file is None:
-        frame.to_csv(sys.stdout, index=False, lineterminator="\n")
-        return
-    try:
-        frame.to_csv(file, index=False, lineterminator="\n")
-    except OSError as error:
-        raise unwritable(file, error) from error
+        sys.stdout.write(csv_of(frame))
+    else:
+        write_atomically(file, csv_of(frame).encode())

@@ -20,6 +20,7 @@ from rich.table import Table
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.storing.files import write_atomically
 from nestbench.experiments.toml.published import Published, published_of
+from nestbench.reports.frames import csv_of
 
 LIMIT = 5.0
 """Differences beyond this many Monte Carlo errors are marked."""
@@ -200,5 +201,5 @@ def write_published(table: pd.DataFrame, experiment: Experiment, folder: Path) -
     compared = compare_published(table, experiment)
     if not len(compared):
         return None
-    write_atomically(folder / "published.csv", compared.to_csv(index=False).encode())
+    write_atomically(folder / "published.csv", csv_of(compared).encode())
     return folder / "published.csv"

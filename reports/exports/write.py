@@ -23,6 +23,7 @@ from nestbench.reports.exports.tables import (
     to_markdown,
 )
 from nestbench.reports.exports.words import bibtex
+from nestbench.reports.frames import csv_of
 from nestbench.reports.measures.declared import measure_named
 from nestbench.reports.measures.performance import parquet_bytes, performance_table
 from nestbench.reports.page.cells import survey
@@ -75,7 +76,7 @@ def _files(
 ) -> dict[str, bytes]:
     experiment = results.experiment
     if name == "csv":
-        return {"performance.csv": table.to_csv(index=False).encode()}
+        return {"performance.csv": csv_of(table).encode()}
     if name == "parquet":
         return {"performance.parquet": parquet_bytes(table)}
     tables = text_tables(table, experiment)

@@ -16,6 +16,7 @@ from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.results import Results
 from nestbench.experiments.storing.files import write_atomically
 from nestbench.reports.cellwise import over_cells
+from nestbench.reports.frames import csv_of
 from nestbench.reports.measures.cell_rows import CellRows, Column, Fits, Whole
 from nestbench.reports.measures.declared import MEASURES
 from nestbench.reports.measures.draws import Draws, Truth
@@ -234,7 +235,7 @@ def frame_of(blocks: Iterable[Rows]) -> pd.DataFrame:
 def write_performance(table: pd.DataFrame, directory: Path) -> tuple[Path, Path]:
     """Write ``performance.csv`` and ``performance.parquet`` into a directory; return their paths."""
     csv, parquet = directory / "performance.csv", directory / "performance.parquet"
-    write_atomically(csv, table.to_csv(index=False).encode())
+    write_atomically(csv, csv_of(table).encode())
     write_atomically(parquet, parquet_bytes(table))
     return csv, parquet
 
