@@ -157,6 +157,8 @@ def run_experiment(
             f"{folder} has {reached} replications of each condition already, more than the "
             f"{experiment.replications} asked for: nothing is taken away"
         )
+    for name, versions in store.provenance.get("versions mixed", {}).items():
+        progress.note(f"this run's rows come from several versions of {name}: {versions}")
     try:
         if experiment.precision and judge:
             judge.check(experiment)

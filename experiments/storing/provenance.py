@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,18 @@ def provenance(workers: int) -> dict[str, Any]:
 def packages() -> dict[str, str | None]:
     """Return the versions of the packages that numbers can depend on."""
     return {name: _version(name) for name in PACKAGES}
+
+
+def versions_changed(sessions: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return package -> its versions in order, of those that weren't the same in all sessions of a run."""
+    seen: dict[str, list[str]] = {}
+    for session in sessions:
+        found = session.get("packages")
+        for name, version in (found if isinstance(found, Mapping) else {}).items():
+            versions = seen.setdefault(str(name), [])
+            if str(version) not in versions:
+                versions.append(str(version))
+    return {name: ", then ".join(versions) for name, versions in seen.items() if len(versions) > 1}
 
 
 def _version(name: str) -> str | None:

@@ -49,6 +49,7 @@ from nestbench.experiments.storing.manifest import (
     rounds_of,
     write_manifest,
 )
+from nestbench.experiments.storing.provenance import versions_changed
 from nestbench.experiments.storing.verifying import damaged
 from nestbench.experiments.toml.plain import from_plain, to_plain
 from nestbench.sim.errors import StoreError
@@ -207,9 +208,10 @@ class Store:
 
     @property
     def provenance(self) -> Mapping[str, Any]:
-        """Versions, CPU, commit, start, workers of the first session."""
+        """Versions, CPU, commit, start, workers of the first session, and what later ones had in other versions."""
         found: Mapping[str, Any] = self._manifest["provenance"]
-        return found
+        changed = versions_changed(self._manifest["sessions"])
+        return {**found, "versions mixed": changed} if changed else found
 
     @property
     def rounds(self) -> list[Round]:

@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.running.progress import Quiet
 from nestbench.experiments.running.start import run_experiment
 from nestbench.experiments.storing import files
 from nestbench.experiments.storing.journal import append, read_journal
 from nestbench.experiments.storing.lock import Lock
+from nestbench.experiments.storing.manifest import read_manifest, write_manifest
 from nestbench.experiments.storing.store import Store
 from nestbench.experiments.storing.verifying import damaged
 from nestbench.experiments.toml.plain import from_plain, to_plain
@@ -163,3 +165,21 @@ def test_a_run_of_another_version_is_refused_in_words(tiny: Experiment, tmp_path
     del table["precision"]
     with pytest.raises(StoreError, match="without precision"):
         from_plain(table, tmp_path)
+
+
+def test_versions_that_changed_between_sessions_are_said(store: Store) -> None:
+    """Rows of two versions of a package don't mix without a word."""
+    assert "versions mixed" not in Store.open(store.folder).provenance
+    manifest = read_manifest(store.folder)
+    assert manifest is not None
+    manifest["sessions"][0]["packages"]["numpy"] = "1.0"
+    write_manifest(store.folder, manifest)
+    said: list[str] = []
+
+    class Listener(Quiet):
+        def note(self, text: str) -> None:
+            said.append(text)
+
+    run_experiment(store.folder, workers=1, progress=Listener())
+    assert Store.open(store.folder).provenance["versions mixed"]["numpy"].startswith("1.0, then ")
+    assert any("several versions of numpy: 1.0, then " in text for text in said)
