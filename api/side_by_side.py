@@ -18,6 +18,8 @@ from rich.text import Text
 
 from nestbench.estimators import registry
 from nestbench.estimators.estimates import FitStatus
+from nestbench.estimators.estimator import Estimator
+from nestbench.estimators.honoured import RandomPart, intercept_alone
 from nestbench.fit import COLUMNS, Choice, Fit, chosen_estimator, fit_one
 from nestbench.sim.errors import InvalidInput, unknown_name
 from nestbench.sim.model import Model
@@ -28,12 +30,14 @@ ENGINES = ("auto", "reference", "batched")
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SideBySide:
-    """What many methods say about one data set; `left_out` has the reason for each that could not be asked."""
+    """What many methods say about one data set; `left_out` has the reason for each that could not be asked, `remarks`
+    which methods use what of the model."""
 
     data: UserData
     model: Model
     fits: tuple[Fit, ...]
     left_out: Mapping[str, str]
+    remarks: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> Fit:
         """The fit of one method, by its label."""
@@ -78,7 +82,8 @@ def fit_all(
             if names is not None:
                 raise
             left_out[estimator.name] = str(error)
-    return SideBySide(data, model, tuple(fits), left_out)
+    fitted = [estimator for estimator in chosen if estimator.name not in left_out]
+    return SideBySide(data, model, tuple(fits), left_out, used_by(fitted, model))
 
 
 def _refuse_twice(labels: Sequence[str]) -> None:
@@ -91,6 +96,22 @@ def _refuse_twice(labels: Sequence[str]) -> None:
         )
 
 
+def used_by(fitted: Sequence[Estimator], model: Model) -> tuple[str, ...]:
+    """Say which methods use the model's random slopes and its groups within groups, where it has them."""
+    said = []
+    if not intercept_alone(model.random):
+        users = [method.label for method in fitted if method.random is not RandomPart.NONE]
+        said.append(f"the random part ({model.random}) is used by: {_listed(users)}")
+    if model.subgroup is not None:
+        users = [method.label for method in fitted if method.subgroup]
+        said.append(f"the subgroup ({model.subgroup}) is used by: {_listed(users)}")
+    return tuple(said)
+
+
+def _listed(labels: Sequence[str]) -> str:
+    return ", ".join(labels) or "none of these methods"
+
+
 def to_json(found: SideBySide) -> str:
     """Return everything as JSON: NaN is null, an infinite df the string ``"inf"``."""
     document = {
@@ -100,7 +121,7 @@ def to_json(found: SideBySide) -> str:
         "level": found.model.level,
         "n": found.data.n,
         "groups": found.data.groups,
-        "messages": list(found.data.messages),
+        "messages": [*found.data.messages, *found.remarks],
         "fits": [_fit_entry(fit, found.data) for fit in found.fits],
         "left_out": dict(found.left_out),
     }
@@ -130,7 +151,7 @@ def print_tables(found: SideBySide, console: Console | None = None) -> None:
             f"{found.model.formula}: {found.data.n} rows in {found.data.groups} groups ({found.model.group})"
         )
     )
-    for message in found.data.messages:
+    for message in (*found.data.messages, *found.remarks):
         out.print(Text(message))
     for table in _term_tables(found, out):
         out.print(table)

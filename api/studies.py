@@ -15,7 +15,7 @@ from nestbench.estimators import registry
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Estimator, Info
 from nestbench.experiments.experiment import Experiment
-from nestbench.experiments.frame_engine import FrameEngine
+from nestbench.experiments.frame_engine import FrameEngine, own_method
 from nestbench.experiments.running.start import resolve
 from nestbench.experiments.toml.fields import plain
 from nestbench.experiments.toml.writing import to_toml
@@ -54,9 +54,7 @@ def as_estimator(method: Method) -> Estimator:
         if isinstance(known.reference, FrameEngine) and known.reference.function is method:
             return known
     name = getattr(method, "__name__", type(method).__name__)
-    return Estimator(
-        name, 1, Info(name, name, "not stated", "as returned", "user"), reference=FrameEngine(method)
-    )
+    return own_method(name, 1, Info(name, name, "not stated", "as returned", "user"), method)
 
 
 def friendly_cell() -> Cell:

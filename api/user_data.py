@@ -92,11 +92,6 @@ def _require_groups_named(model: Model, columns: Sequence[str]) -> None:
                 f"expected a column '{name}', got the columns {columns_text(columns)}.{did_you_mean(name, columns)} "
                 f"Name {whose} with {option}"
             )
-    if model.subgroup == model.group:
-        raise InvalidInput(
-            f"expected a column of groups within '{model.group}', got '{model.subgroup}' itself; leave --subgroup out "
-            "(subgroup=None), or name the column of the classes"
-        )
 
 
 def _parsed(model: Model, columns: tuple[str, ...]) -> tuple[Parsed, Parsed]:

@@ -23,6 +23,7 @@ import pandas as pd
 from nestbench.estimators.dummies import student_level
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Engine, Estimator, Info, Options
+from nestbench.estimators.honoured import RandomPart
 from nestbench.estimators.ols_cluster import require_schools
 from nestbench.estimators.reference import Answer, DataSet, Screen, full_rank, reference_engine
 from nestbench.sim.batch import Batch
@@ -122,8 +123,9 @@ def _adapter(
     fit: Fit,
     screen: Screen = full_rank,
     quantities: tuple[str, ...] = (),
+    random: RandomPart = RandomPart.NONE,
 ) -> Estimator:
-    return Estimator(name, 1, info, reference=adapter_engine(package, fit, screen, quantities))
+    return Estimator(name, 1, info, reference=adapter_engine(package, fit, screen, quantities), random=random)
 
 
 PACKAGES = {
@@ -184,5 +186,6 @@ ADAPTERS: tuple[Estimator, ...] = (
         ),
         random_effects,
         quantities=("(school_sd)", "(residual_sd)", "(icc)"),
+        random=RandomPart.INTERCEPT,
     ),
 )

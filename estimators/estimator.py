@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from nestbench.estimators.estimates import Estimates
+from nestbench.estimators.honoured import RandomPart, require_honoured
 from nestbench.sim.batch import Batch
 from nestbench.sim.checks import plain
 from nestbench.sim.errors import InvalidInput, did_you_mean, unknown_name
@@ -71,6 +72,10 @@ class Estimator:
         How the two must agree; None when there is only one.
     options : mapping
         Option values; the keys with their defaults are all there is.
+    random : RandomPart
+        What it does with the model's random part; a model it knows only in part is refused.
+    subgroup : bool
+        Whether it uses the model's groups within groups.
     """
 
     name: str
@@ -81,6 +86,8 @@ class Estimator:
     agreement: Agreement | None = None
     options: Options = field(default_factory=dict)
     changed: tuple[str, ...] = ()
+    random: RandomPart = RandomPart.NONE
+    subgroup: bool = False
 
     def with_options(self, options: Options) -> Estimator:
         """Return the estimator with some options set.
@@ -129,5 +136,12 @@ class Estimator:
         return "batched" if self.engine(policy) is self.batched else "reference"
 
     def fit(self, batch: Batch, model: Model, policy: str = "auto") -> Estimates:
-        """Fit every replication of a batch."""
+        """Fit every replication of a batch.
+
+        Raises
+        ------
+        InvalidInput
+            The method can't honour the model (`require_honoured`), or has no such engine.
+        """
+        require_honoured(self, model)
         return self.engine(policy)(batch, model, self.options)

@@ -13,6 +13,7 @@ import numpy as np
 
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Agreement, Estimator, Info, Options
+from nestbench.estimators.honoured import RandomPart
 from nestbench.estimators.mixed_fit import estimates_of, fit_given, plain_errors
 from nestbench.estimators.mixed_inference import plain_errors as textbook_errors
 from nestbench.estimators.mixed_reference import components, quantity_names
@@ -21,7 +22,6 @@ from nestbench.estimators.mixed_textbook import factor_of, fit_at, textbook_of
 from nestbench.estimators.reference import Answer, DataSet, reference_engine
 from nestbench.estimators.splice import leave_to
 from nestbench.sim.batch import Batch
-from nestbench.sim.design import design_of
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.model import Model
 
@@ -31,7 +31,7 @@ INTERCEPT = ("Intercept",)
 def batched(batch: Batch, model: Model, options: Options) -> Estimates:
     """Solve for every replication from school cross-products."""
     started = perf_counter()
-    theta = known_theta(batch, model, options)
+    theta = known_theta(options)
     fit = fit_given(batch, model, True, np.full(batch.size, theta))
     std_error = plain_errors(fit)
     estimates = estimates_of(batch, model, fit, std_error, np.full_like(std_error, np.inf), started)
@@ -40,7 +40,7 @@ def batched(batch: Batch, model: Model, options: Options) -> Estimates:
 
 def reference(batch: Batch, model: Model, options: Options) -> Estimates:
     """Solve with every V_g written out."""
-    theta = known_theta(batch, model, options)
+    theta = known_theta(options)
 
     def fit_one(data: DataSet) -> Answer:
         check_residuals(data)
@@ -52,13 +52,13 @@ def reference(batch: Batch, model: Model, options: Options) -> Estimates:
     return reference_engine(fit_one, quantities=quantity_names(INTERCEPT))(batch, model, options)
 
 
-def known_theta(batch: Batch, model: Model, options: Options) -> float:
+def known_theta(options: Options) -> float:
     """Return the theta that was given.
 
     Raises
     ------
     InvalidInput
-        There is none, or the model has random slopes.
+        There is none.
     """
     theta = options["theta"]
     number = isinstance(theta, (int, float)) and not isinstance(theta, bool)
@@ -66,10 +66,6 @@ def known_theta(batch: Batch, model: Model, options: Options) -> float:
         raise InvalidInput(
             f"estimator 'gls' expected its option theta (true school SD over residual SD) >= 0, got {theta!r}; "
             "an experiment fills it in from the population; on your own data use reml-satt"
-        )
-    if batch.once(design_of, model).random_terms != INTERCEPT:
-        raise InvalidInput(
-            f"estimator 'gls' expected random = \"1\", got '{model.random}'; it knows one variance ratio, no slopes"
         )
     return float(theta)
 
@@ -88,4 +84,5 @@ GLS = Estimator(
     batched=batched,
     agreement=Agreement.DIRECT,
     options={"theta": None},
+    random=RandomPart.INTERCEPT,
 )

@@ -20,6 +20,7 @@ import pandas as pd
 
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.estimator import Estimator, Info, Options
+from nestbench.estimators.honoured import RandomPart
 from nestbench.estimators.mixedlm import QUANTITIES
 from nestbench.estimators.reference import (
     STATISTICAL,
@@ -148,4 +149,5 @@ LMER = Estimator(
         source="R package lme4; Bates et al. 2015",
     ),
     reference=lmer_engine,
+    random=RandomPart.ANY,
 )

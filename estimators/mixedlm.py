@@ -14,6 +14,7 @@ from statsmodels.regression.mixed_linear_model import MixedLM
 
 from nestbench.estimators.estimates import FitStatus
 from nestbench.estimators.estimator import Estimator, Info
+from nestbench.estimators.honoured import RandomPart
 from nestbench.estimators.ols import least_squares
 from nestbench.estimators.ols_cluster import coefficients
 from nestbench.estimators.reference import Answer, DataSet, names_of, reference_engine
@@ -138,4 +139,5 @@ MIXEDLM = Estimator(
         source="Laird & Ware 1982; statsmodels MixedLM.fit()",
     ),
     reference=reference_engine(fit_mixedlm, quantities=QUANTITIES),
+    random=RandomPart.ANY,
 )

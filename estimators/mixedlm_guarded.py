@@ -18,6 +18,7 @@ from scipy import optimize
 from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
 
 from nestbench.estimators.estimator import Estimator, Info
+from nestbench.estimators.honoured import RandomPart
 from nestbench.estimators.mixedlm import QUANTITIES, MixedFit, judged, random_part
 from nestbench.estimators.ols import least_squares
 from nestbench.estimators.reference import Answer, CannotFit, DataSet, reference_engine
@@ -171,4 +172,5 @@ MIXEDLM_GUARDED = Estimator(
         source="Laird & Ware 1982; statsmodels MixedLM",
     ),
     reference=reference_engine(fit_guarded, quantities=QUANTITIES),
+    random=RandomPart.ANY,
 )

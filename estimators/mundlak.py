@@ -107,4 +107,6 @@ def mundlak(inner: Estimator, suffix: str, what: str) -> Estimator:
         batched=None if inner.batched is None else mundlak_engine(inner.batched),
         agreement=inner.agreement,
         options=inner.options,
+        random=inner.random,
+        subgroup=inner.subgroup,
     )

@@ -13,6 +13,7 @@ import numpy as np
 from nestbench.estimators import mixed_reference
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.estimator import Agreement, Engine, Estimator, Info, Options
+from nestbench.estimators.honoured import RandomPart
 from nestbench.estimators.kernels import nested as kernel
 from nestbench.estimators.kernels.mixed import as_named, empty_fits
 from nestbench.estimators.mixed_fit import BatchFit, columns_of, estimates_of, evidence
@@ -186,7 +187,16 @@ def textbook_of_classes(batch: Batch, index: int, model: Model) -> Textbook:
 def method(name: str, info: Info, inference: Inference, textbook: TextbookInference) -> Estimator:
     """Return an estimator with both engines."""
     reference = textbook_engine(textbook)
-    return Estimator(name, 2, info, reference, batched_engine(inference, reference), Agreement.DIRECT)
+    return Estimator(
+        name,
+        2,
+        info,
+        reference,
+        batched_engine(inference, reference),
+        Agreement.DIRECT,
+        random=RandomPart.INTERCEPT,
+        subgroup=True,
+    )
 
 
 NESTED_Z = method(

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from nestbench.estimators import mixed_reference
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Agreement, Engine, Estimator, Info, Options
+from nestbench.estimators.honoured import RandomPart
 from nestbench.estimators.kernels import cr2_gls, kenward_roger_slopes
 from nestbench.estimators.kernels import kenward_roger as kenward_roger_kernel
 from nestbench.estimators.kernels.satterthwaite import satterthwaite as satterthwaite_kernel
@@ -149,7 +150,7 @@ def method(
 ) -> Estimator:
     """Return an estimator with both engines."""
     fast = batched_engine(inference, reference, restricted)
-    return Estimator(name, 2, info, reference, fast, agreement, OPTIONS)
+    return Estimator(name, 2, info, reference, fast, agreement, OPTIONS, random=RandomPart.ANY)
 
 
 NORMAL = "normal school effects and errors of equal variance, schools independent of the covariates"

@@ -17,7 +17,7 @@ from typing import TypeVar
 from nestbench.estimators import registry
 from nestbench.estimators.estimator import Estimator, Info
 from nestbench.experiments.experiment import Plugin
-from nestbench.experiments.frame_engine import FrameEngine, Method
+from nestbench.experiments.frame_engine import Method, own_method
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.laws import add_law
 from nestbench.sim.user_code import user_code
@@ -59,7 +59,7 @@ def estimator(
     def register(function: M) -> M:
         text = summary or (function.__doc__ or "").strip().split("\n")[0] or name
         info = Info(label or name, text, assumes or "not stated", df or "as returned", source or "user")
-        made = Estimator(name, version, info, reference=FrameEngine(function))
+        made = own_method(name, version, info, function)
         registry.add(made)
         _REGISTERED.setdefault(getattr(function, "__module__", ""), []).append(made)
         return function

@@ -127,11 +127,6 @@ def design_of(batch: Batch, model: Model) -> Design:
         raise InvalidInput(
             f"expected a formula with at least one term, got '{model.formula}'; e.g. 'grade ~ 1'"
         )
-    if not random_terms:
-        raise InvalidInput(
-            f"expected a random part with an intercept or a slope, got random = '{model.random}'; leave it out "
-            '(random = "1"), or choose a method without random effects'
-        )
     return Design(model, response[0], terms, random_terms, lhs, rhs, z)
 
 

@@ -46,6 +46,11 @@ class Model:
             raise InvalidInput(
                 f"expected a formula like 'grade ~ age + gender', got '{self.formula}'; put the outcome before '~'"
             )
+        if self.subgroup is not None and self.subgroup == self.group:
+            raise InvalidInput(
+                f"expected a column of groups within '{self.group}', got subgroup = '{self.subgroup}' itself; leave it "
+                "out, or name the column of the classes"
+            )
         if not 0.0 < self.level < 1.0:
             raise InvalidInput(
                 f"expected a confidence level between 0 and 1, got {self.level}; e.g. level = 0.95"

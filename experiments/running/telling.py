@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from nestbench.estimators.estimator import Estimator
+from nestbench.estimators.honoured import require_honoured
 from nestbench.sim.cell import Cell
 from nestbench.sim.errors import InvalidInput
 
@@ -20,8 +21,11 @@ def told(estimators: Iterable[Estimator], cell: Cell) -> tuple[Estimator, ...]:
     Raises
     ------
     InvalidInput
-        A method asks for a ratio that the cell's law doesn't have.
+        A method asks for a ratio that the cell's law doesn't have, or can't honour the cell's model.
     """
+    estimators = tuple(estimators)
+    for estimator in estimators:
+        require_honoured(estimator, cell.model)
     return tuple(_told(e, cell) if e.options.get("theta", 0) is None else e for e in estimators)
 
 
