@@ -1,95 +1,39 @@
-"""The contract of a method, as checks that `nestbench.testing` runs: each raises AssertionError saying why."""
+"""The contract of a method, as checks that `nestbench.testing` runs: each raises `Breach` saying why."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from nestbench.conformance_inference import check_consistency, check_coverage, check_reference, check_size
+from nestbench.contract import (
+    DATA_SETS,
+    SEED,
+    Breach,
+    Case,
+    Part,
+    Skipped,
+    first_difference,
+    require,
+    require_same,
+)
 from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus
-from nestbench.estimators.estimator import Agreement, Estimator
-from nestbench.reports.accuracy import claims
-from nestbench.reports.accuracy.evidence import Gate
 from nestbench.reports.accuracy.fingerprint import digest_of
 from nestbench.sim.batch import Batch, Category, Column, Ints, offsets_of
-from nestbench.sim.cell import Cell
 from nestbench.sim.design import design_of
-from nestbench.studies import Method, as_estimator, differences, friendly_cell
-from nestbench.study import Fits, Study
-
-DATA_SETS = 6
-SEED = 20261122
-RTOL = 1e-6
-LOOSE_RTOL = 1e-4
-
-
-class Skipped(Exception):
-    """A check that has nothing to check; its text says why."""
-
-
-@dataclass(slots=True)
-class Case:
-    """A method under test: the cell, a few data sets drawn from it, and the method's answers."""
-
-    estimator: Estimator
-    cell: Cell
-    replications: int | None
-    batch: Batch
-    fits: Fits = field(default_factory=Fits)
-    kept: list[Estimates] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        """The method's label."""
-        return self.estimator.label
-
-    @property
-    def rtol(self) -> float:
-        """Tolerance of the invariances: looser where an optimiser stops."""
-        return LOOSE_RTOL if self.estimator.agreement in (None, Agreement.IMPLICIT) else RTOL
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Columns that the data decide: without the draws of a random method."""
-        random = self.estimator.agreement is Agreement.RANDOM
-        return ("estimate", "std_error") if random else STORED_COLUMNS
-
-    def fit(self, batch: Batch) -> Estimates:
-        """Return the method's answers on some data sets."""
-        return self.estimator.fit(batch, self.cell.model)
-
-    def answers(self) -> Estimates:
-        """Return its answers on the case's own data sets, computed once."""
-        if not self.kept:
-            self.kept.append(self.fit(self.batch))
-        return self.kept[0]
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One part of the contract: its name, its claim, and the test of it."""
-
-    name: str
-    claim: str
-    test: Callable[[Case], None]
-
-
-def case_of(method: Method, on: Cell | None, replications: int | None = None) -> Case:
-    """Return a method with data to test it on."""
-    cell = on or friendly_cell()
-    return Case(as_estimator(method), cell, replications, cell.draw(SEED, range(DATA_SETS)))
 
 
 def check_schema(case: Case) -> None:
     """Shapes, names, statuses and ranges."""
     found = case.answers()
-    assert isinstance(found, Estimates), f"returned {type(found).__name__}, expected Estimates"
+    require(isinstance(found, Estimates), f"returned {type(found).__name__}, expected Estimates")
     _check_shapes(found, case.batch)
     usable = found.status <= FitStatus.BOUNDARY
-    assert usable.any(), f"no usable fit on easy data: {'; '.join(sorted(set(found.texts())))}"
-    assert np.isfinite(found.estimate[usable]).any(axis=1).all(), "a fit says OK without any estimate"
+    require(usable.any(), f"no usable fit on easy data: {'; '.join(sorted(set(found.texts())))}")
+    require(np.isfinite(found.estimate[usable]).any(axis=1).all(), "a fit says OK without any estimate")
     _check_names(found, case.batch.once(design_of, case.cell.model).terms)
     _check_ranges(found)
 
@@ -98,40 +42,42 @@ def _check_shapes(found: Estimates, batch: Batch) -> None:
     shape = (batch.size, len(found.terms))
     for name in STORED_COLUMNS:
         values = getattr(found, name)
-        assert values.shape == shape, f"{name} has shape {values.shape}, expected {shape}"
-        assert values.dtype == np.float64, f"{name} is {values.dtype}, expected float64"
+        require(values.shape == shape, f"{name} has shape {values.shape}, expected {shape}")
+        require(values.dtype == np.float64, f"{name} is {values.dtype}, expected float64")
     same = np.array_equal(found.replications, batch.replications)
-    assert same, "replications aren't those of the batch"
-    assert found.status.shape == shape[:1], f"status has shape {found.status.shape}, expected {shape[:1]}"
-    assert set(found.status.tolist()) <= {int(s) for s in FitStatus}, "a status is none of FitStatus"
-    assert found.messages[:1] == ("",), "messages[0] must be the empty text"
+    require(same, "replications aren't those of the batch")
+    require(found.status.shape == shape[:1], f"status has shape {found.status.shape}, expected {shape[:1]}")
+    require(set(found.status.tolist()) <= {int(s) for s in FitStatus}, "a status is none of FitStatus")
+    require(found.messages[:1] == ("",), "messages[0] must be the empty text")
 
 
 def _check_names(found: Estimates, known: Sequence[str]) -> None:
-    assert len(set(found.terms)) == len(found.terms), "a term occurs twice"
+    require(len(set(found.terms)) == len(found.terms), "a term occurs twice")
     named = [t for k, t in enumerate(found.terms) if np.isfinite(found.estimate[:, k]).any()]
-    assert set(named) & set(known), (
-        f"no term is named as the formula names it: got {', '.join(named)}, expected {', '.join(known)}"
+    require(
+        set(named) & set(known),
+        f"no term is named as the formula names it: got {', '.join(named)}, expected {', '.join(known)}",
     )
     bare = [name for name in found.quantities if not name.startswith("(")]
-    assert not bare, f"fit-level numbers must be named in parentheses, got {', '.join(bare)}"
+    require(not bare, f"fit-level numbers must be named in parentheses, got {', '.join(bare)}")
 
 
 def _check_ranges(found: Estimates) -> None:
     with np.errstate(invalid="ignore"):
-        assert not (found.std_error < 0).any(), "a standard error is negative"
-        assert not ((found.p_value < 0) | (found.p_value > 1)).any(), "a p-value is outside [0, 1]"
-        assert not (found.lower > found.upper).any(), "an interval's lower limit is above its upper one"
-        assert not (found.df <= 0).any(), "degrees of freedom must be positive (inf: normal)"
+        require(not (found.std_error < 0).any(), "a standard error is negative")
+        require(not ((found.p_value < 0) | (found.p_value > 1)).any(), "a p-value is outside [0, 1]")
+        require(not (found.lower > found.upper).any(), "an interval's lower limit is above its upper one")
+        require(not (found.df <= 0).any(), "degrees of freedom must be positive (inf: normal)")
 
 
 def check_determinism(case: Case) -> None:
     """The same data, the same bytes."""
     again = case.fit(case.cell.draw(SEED, range(DATA_SETS)))
-    assert digest_of(again) == digest_of(case.answers()), (
-        "two fits of the same data differ" + _first_difference(case, case.answers(), again, 0.0)
-        + "; take random numbers from batch.streams only"
-    )  # fmt: skip
+    if digest_of(again) != digest_of(case.answers()):
+        difference = first_difference(case, case.answers(), again, 0.0)
+        raise Breach(
+            f"two fits of the same data differ{difference}; take random numbers from batch.streams only"
+        )
 
 
 def check_alone(case: Case) -> None:
@@ -142,14 +88,17 @@ def check_alone(case: Case) -> None:
         missing = [
             t for k, t in enumerate(whole.terms) if np.isfinite(whole.estimate[i, k]) and t not in one.terms
         ]
-        assert not missing, f"terms {', '.join(missing)} of data set {i} are missing when it is fitted alone"
+        require(
+            not missing, f"terms {', '.join(missing)} of data set {i} are missing when it is fitted alone"
+        )
         for name in STORED_COLUMNS:
             for k, term in enumerate(whole.terms):
                 if term in one.terms:
                     a, b = getattr(whole, name)[i, k], getattr(one, name)[0, one.terms.index(term)]
-                    assert a == b or (np.isnan(a) and np.isnan(b)), (
+                    require(
+                        a == b or (np.isnan(a) and np.isnan(b)),
                         f"{name} of {term} in data set {i} is {a:.17g} among others and {b:.17g} alone; "
-                        "stored numbers must not depend on how runs are cut"
+                        "stored numbers must not depend on how runs are cut",
                     )
 
 
@@ -158,8 +107,9 @@ def check_data(case: Case) -> None:
     fresh = case.cell.draw(SEED, range(DATA_SETS))
     case.answers()
     for name, column in case.batch.columns.items():
-        assert np.array_equal(_numbers(column), _numbers(fresh.columns[name])), (
-            f"the fit changed the column {name}"
+        require(
+            np.array_equal(_numbers(column), _numbers(fresh.columns[name])),
+            f"the fit changed the column {name}",
         )
 
 
@@ -169,14 +119,14 @@ def check_students(case: Case) -> None:
     edges = case.batch.school_offsets
     rows = np.concatenate([rng.permutation(np.arange(a, b)) for a, b in itertools.pairwise(edges)])
     other = _with_rows(case.batch, rows)
-    _assert_same(case, case.answers(), case.fit(other), "the order of students within schools changes")
+    require_same(case, case.answers(), case.fit(other), "the order of students within schools changes")
 
 
 def check_labels(case: Case) -> None:
     """The names of schools don't matter."""
     count = len(case.batch.school_offsets) - 1
     other = replace(case.batch, school_labels=tuple(f"Nr {i:06d} (a, b)" for i in range(count)), _memo={})
-    _assert_same(case, case.answers(), case.fit(other), "renaming the schools changes")
+    require_same(case, case.answers(), case.fit(other), "renaming the schools changes")
 
 
 def check_schools(case: Case) -> None:
@@ -186,7 +136,7 @@ def check_schools(case: Case) -> None:
     order = np.concatenate([np.arange(a, b)[::-1] for a, b in itertools.pairwise(first)])
     rows = np.concatenate([np.arange(edges[s], edges[s + 1]) for s in order])
     other = replace(_with_rows(batch, rows), school_offsets=offsets_of(np.diff(edges)[order]))
-    _assert_same(case, case.answers(), case.fit(other), "the order of schools changes")
+    require_same(case, case.answers(), case.fit(other), "the order of schools changes")
 
 
 def check_scale(case: Case) -> None:
@@ -198,7 +148,7 @@ def check_scale(case: Case) -> None:
     other = replace(case.batch, columns={**case.batch.columns, response: column * 1000.0}, _memo={})
     found = case.fit(other)
     scaled = {n: getattr(found, n) / 1000.0 for n in ("estimate", "std_error", "lower", "upper")}
-    _assert_same(case, case.answers(), replace(found, **scaled), "the unit of the outcome changes")
+    require_same(case, case.answers(), replace(found, **scaled), "the unit of the outcome changes")
 
 
 def check_hopeless(case: Case) -> None:
@@ -207,13 +157,13 @@ def check_hopeless(case: Case) -> None:
         try:
             found = case.fit(batch)
         except Exception as error:
-            raise AssertionError(
+            raise Breach(
                 f"{what}: raised {type(error).__name__}: {error}; return a status instead"
             ) from error
-        assert found.size == batch.size, f"{what}: returned {found.size} fits for {batch.size} data sets"
+        require(found.size == batch.size, f"{what}: returned {found.size} fits for {batch.size} data sets")
         usable = found.status <= FitStatus.BOUNDARY
         infinite = usable[:, None] & np.isinf(found.estimate)
-        assert not infinite.any(), f"{what}: an infinite estimate with a usable status"
+        require(not infinite.any(), f"{what}: an infinite estimate with a usable status")
 
 
 def check_inestimable(case: Case) -> None:
@@ -224,27 +174,11 @@ def check_inestimable(case: Case) -> None:
         return
     k = found.terms.index(name)
     claimed = (found.status <= FitStatus.BOUNDARY) & np.isfinite(found.estimate[:, k])
-    assert not claimed.any(), (
+    require(
+        not claimed.any(),
         f"{name} has the same value for all students, so its coefficient can't be determined, but the method says "
-        f"{found.estimate[int(np.argmax(claimed)), k]:.4g} with status OK; return NaN or a status"
+        f"{found.estimate[int(np.argmax(claimed)), k]:.4g} with status OK; return NaN or a status",
     )
-
-
-def check_coverage(case: Case) -> None:
-    """On a friendly law, 95 % intervals of student-level terms cover at least 90 % of the time, and bias is small."""
-    study = Study(case.estimator, case.cell, SEED, 0.05, case.fits, scratch=None, test="")
-    study.choose(_student_terms(case), only_null=False)
-    if not np.isfinite(case.answers().lower).any():
-        raise Skipped("the method has no intervals")
-    low = case.cell.model.level - 0.05
-    gate = Gate(1e-6, 0.9, 0.15, 0.05, len(study.terms))
-    covers = claims.share("coverage", "coverage", low, 1.0, low - 0.10, gate)
-    covers = replace(covers, wanted=f"at least {low:g}")
-    count = case.replications or covers.replications
-    evidence = study.evidence(count)
-    study.judge(covers, covers.findings(study.terms, evidence))
-    nearly = claims.unbiased(Gate(1e-6, 0.9, 0.5, 0.2, len(study.terms)))
-    study.judge(nearly, nearly.findings(study.terms, evidence))
 
 
 CHECKS: tuple[Part, ...] = (
@@ -258,25 +192,15 @@ CHECKS: tuple[Part, ...] = (
     Part("scale", "the unit of the outcome scales estimates and standard errors", check_scale),
     Part("hopeless", "hopeless data give a status, never an exception", check_hopeless),
     Part("inestimable", "what the data can't determine is missing", check_inestimable),
+    Part(
+        "consistency",
+        "p-values and intervals follow from the df, or agree with each other",
+        check_consistency,
+    ),
+    Part("reference", "estimates, SE, df, limits and p are those of the declared reference", check_reference),
     Part("coverage", "intervals cover on a friendly law (false-alarm rate 1e-6)", check_coverage),
+    Part("size", "true nulls are rejected at most at alpha + .05 (false-alarm rate 1e-6)", check_size),
 )
-
-
-def _assert_same(case: Case, left: Estimates, right: Estimates, what: str) -> None:
-    difference = _first_difference(case, left, right, case.rtol)
-    assert not difference, f"{what} the numbers{difference}"
-    assert np.array_equal(left.status, right.status), f"{what} the statuses"
-
-
-def _first_difference(case: Case, left: Estimates, right: Estimates, rtol: float) -> str:
-    if set(left.terms) != set(right.terms):
-        return f": terms {', '.join(left.terms)} and {', '.join(right.terms)}"
-    worst = differences(left, right, left.terms, case.columns, rtol)
-    if worst.size <= rtol:
-        return ""
-    return (
-        f": {worst.what} is {worst.left:.10g} and {worst.right:.10g} (relative difference {worst.size:.2g})"
-    )
 
 
 def _with_rows(batch: Batch, rows: Ints) -> Batch:
@@ -321,17 +245,3 @@ def _hopeless(case: Case) -> Sequence[tuple[str, Batch]]:
     if _numeric_regressors(case):
         found.append(("a regressor that is the same for all students", _constant_regressor(case)[1]))
     return found
-
-
-def _student_terms(case: Case) -> list[str] | None:
-    """Return the estimated terms that vary within schools; for a method without any, all but the intercept."""
-    design = case.batch.once(design_of, case.cell.model)
-    edges = case.batch.school_offsets[:-1]
-    spans = [np.maximum.reduceat(x, edges) - np.minimum.reduceat(x, edges) for x in design.fixed(case.batch)]
-    within = [t for t, span in zip(design.terms, spans, strict=True) if (span > 0).any()]
-    found, truth = case.answers(), case.cell.truth
-    estimated = [
-        t for k, t in enumerate(found.terms) if t in truth and np.isfinite(found.estimate[:, k]).any()
-    ]
-    # Without its student-level terms a model has another intercept than the law's.
-    return [t for t in within if t in estimated] or [t for t in estimated if t != "Intercept"] or None

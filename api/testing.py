@@ -2,8 +2,9 @@
 
 ``check_estimator(method)`` runs the conformance suite: shapes and schema, the same answer twice and in any batch,
 no change of the data, indifference to the order of students and to the names of schools, equivariance under change
-of units, failures as statuses rather than exceptions, and coverage where every sensible method covers. ``nestbench
-test my_methods.py`` does it for a file.
+of units, failures as statuses rather than exceptions, df that p-values and intervals follow from, equality with a
+declared reference, and coverage and size where every sensible method keeps them. ``nestbench test my_methods.py`` does
+it for a file.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nestbench.conformance import CHECKS, Case, Skipped, case_of
+from nestbench.conformance import CHECKS
+from nestbench.contract import Case, Skipped, case_of
 from nestbench.sim.cell import Cell
 from nestbench.sim.errors import unknown_name
 from nestbench.studies import Method
@@ -40,7 +42,12 @@ class NonConforming(AssertionError):
 
 
 def check_estimator(
-    method: Method, *, on: Cell | None = None, skip: Sequence[str] = (), replications: int | None = None
+    method: Method,
+    *,
+    on: Cell | None = None,
+    skip: Sequence[str] = (),
+    replications: int | None = None,
+    reference: Method | None = None,
 ) -> list[Check]:
     """Run the conformance suite on a method.
 
@@ -54,7 +61,10 @@ def check_estimator(
     skip : sequence of str
         Names of checks that don't apply, such as ``scale`` for a method that isn't meant to be equivariant.
     replications : int, optional
-        Data sets for the coverage check (default: what its power needs).
+        Data sets for the checks of coverage and size (default: what their power needs).
+    reference : str, mapping, Estimator or function, optional
+        A method that this one equals: estimates, standard errors, df, limits and p-values are compared on the same data
+        sets. Without it, df that are wrong but used throughout pass; the check ``reference`` says so.
 
     Returns
     -------
@@ -66,23 +76,28 @@ def check_estimator(
     NonConforming
         A check failed. An `AssertionError`: its text is the list of all checks.
     InvalidInput
-        The method or a check isn't known.
+        The method, its reference or a check isn't known, or the reference has no answer on these data.
     """
-    checks = conformance(method, on=on, skip=skip, replications=replications)
+    checks = conformance(method, on=on, skip=skip, replications=replications, reference=reference)
     if any(check.outcome == "fail" for check in checks):
         raise NonConforming(case_of(method, on).name, checks)
     return checks
 
 
 def conformance(
-    method: Method, *, on: Cell | None = None, skip: Sequence[str] = (), replications: int | None = None
+    method: Method,
+    *,
+    on: Cell | None = None,
+    skip: Sequence[str] = (),
+    replications: int | None = None,
+    reference: Method | None = None,
 ) -> list[Check]:
     """Run the conformance suite and return every check, failed or not."""
     known = {part.name: part for part in CHECKS}
     for name in skip:
         if name not in known:
             raise unknown_name("check", name, known)
-    case = case_of(method, on, replications)
+    case = case_of(method, on, replications, reference)
     done: list[Check] = []
     for part in CHECKS:
         if part.name in skip:
