@@ -24,7 +24,9 @@ from nestbench.estimators.dummies import student_level
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Engine, Estimator, Info, Options
 from nestbench.estimators.honoured import RandomPart
-from nestbench.estimators.ols_cluster import require_schools
+from nestbench.estimators.identified import require_identified
+from nestbench.estimators.ols import least_squares
+from nestbench.estimators.ols_cluster import coefficients, require_schools, sandwich_answer
 from nestbench.estimators.reference import Answer, DataSet, Screen, full_rank, reference_engine
 from nestbench.sim.batch import Batch
 from nestbench.sim.errors import InvalidInput
@@ -73,7 +75,9 @@ def pyfixest(kind: str) -> Fit:
         estimate, std_error = (
             np.asarray(part[names], dtype=np.float64) for part in (result.coef(), result.se())
         )
-        return Answer(estimate, std_error, data.schools - 1.0)
+        inner, back, _ = data.standardised()
+        naive = coefficients(least_squares(inner, data.y), back)[2]
+        return sandwich_answer(data.terms, estimate, std_error, naive, data.schools - 1.0)
 
     return fit
 
@@ -100,6 +104,7 @@ def fixed_effects(package: Any, data: DataSet) -> Answer:
 
 def random_effects(package: Any, data: DataSet) -> Answer:
     """``RandomEffects``, its unadjusted covariance, t(N - p)."""
+    require_identified(data)
     y, x = _panel(data)
     result = package.panel.RandomEffects(y, x).fit()
     between, within = (float(result.variance_decomposition[name]) for name in ("Effects", "Residual"))
@@ -124,8 +129,11 @@ def _adapter(
     screen: Screen = full_rank,
     quantities: tuple[str, ...] = (),
     random: RandomPart = RandomPart.NONE,
+    version: int = 1,
 ) -> Estimator:
-    return Estimator(name, 1, info, reference=adapter_engine(package, fit, screen, quantities), random=random)
+    return Estimator(
+        name, version, info, reference=adapter_engine(package, fit, screen, quantities), random=random
+    )
 
 
 PACKAGES = {
@@ -187,5 +195,6 @@ ADAPTERS: tuple[Estimator, ...] = (
         random_effects,
         quantities=("(school_sd)", "(residual_sd)", "(icc)"),
         random=RandomPart.INTERCEPT,
+        version=2,
     ),
 )

@@ -23,11 +23,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nestbench.estimators.components import sd_name
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.estimator import Agreement, Estimator
 from nestbench.estimators.likelihood_grid import highest_on_grid
 from nestbench.estimators.mixed_fit import fit_given, fit_of, plain_errors
-from nestbench.estimators.mixed_reference import sd_name
 from nestbench.estimators.mundlak import widened
 from nestbench.sim.batch import Batch, Floats
 from nestbench.sim.design import design_of

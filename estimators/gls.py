@@ -11,13 +11,13 @@ from time import perf_counter
 
 import numpy as np
 
+from nestbench.estimators.components import components, quantity_names
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Agreement, Estimator, Info, Options
 from nestbench.estimators.honoured import RandomPart
+from nestbench.estimators.identified import check_residuals
 from nestbench.estimators.mixed_fit import estimates_of, fit_given, plain_errors
 from nestbench.estimators.mixed_inference import plain_errors as textbook_errors
-from nestbench.estimators.mixed_reference import components, quantity_names
-from nestbench.estimators.mixed_search import check_residuals
 from nestbench.estimators.mixed_textbook import factor_of, fit_at, textbook_of
 from nestbench.estimators.reference import Answer, DataSet, reference_engine
 from nestbench.estimators.splice import leave_to

@@ -1,7 +1,7 @@
 # Fit lmer to every data set of a CSV file; called by lmer.py.
 # Input:  replication, school, y, x0 .. (fixed part, full rank), z0 .. (random part)
-# Output: replication, name, estimate, std_error, message; names x0 .., school_sd, residual_sd, loglik, singular, random,
-#         or one row named "error".
+# Output: replication, name, estimate, std_error, message; names x0 .., sd0 .. (of the effects of z0 ..), corr0.1 .. (of
+#         pairs), residual_sd, loglik, singular, or one row named "error".
 suppressPackageStartupMessages(library(lme4))
 paths <- commandArgs(trailingOnly = TRUE)
 data <- read.csv(paths[1])
@@ -22,12 +22,18 @@ fit_one <- function(part) {
     message = function(m) { said <<- c(said, conditionMessage(m)); invokeRestart("muffleMessage") }
   )
   said <- paste(unique(trimws(said)), collapse = "; ")
-  sds <- attr(VarCorr(fit)$school, "stddev")
+  components <- VarCorr(fit)$school
+  sds <- attr(components, "stddev")
+  corr <- attr(components, "correlation")
+  pairs <- which(upper.tri(corr), arr.ind = TRUE)
   rbind(
     row_of(used, fixef(fit)[used], sqrt(diag(as.matrix(vcov(fit))))[used], said),
     row_of(
-      c("school_sd", "residual_sd", "loglik", "singular", "random"),
-      c(sds[1], sigma(fit), logLik(fit), isSingular(fit), length(z)), NA, said
+      c(
+        paste0("sd", seq_along(sds) - 1), if (nrow(pairs)) paste0("corr", pairs[, 1] - 1, ".", pairs[, 2] - 1),
+        "residual_sd", "loglik", "singular"
+      ),
+      c(sds, corr[pairs], sigma(fit), logLik(fit), isSingular(fit)), NA, said
     )
   )
 }

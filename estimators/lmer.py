@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nestbench.estimators.components import fitted_components, fitted_names
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.estimator import Estimator, Info, Options
 from nestbench.estimators.honoured import RandomPart
-from nestbench.estimators.mixedlm import QUANTITIES
+from nestbench.estimators.identified import require_identified
 from nestbench.estimators.reference import (
     STATISTICAL,
     Answer,
@@ -35,6 +36,7 @@ from nestbench.estimators.reference import (
     matrices_of,
 )
 from nestbench.sim.batch import Batch
+from nestbench.sim.design import design_of
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.model import Model
 
@@ -56,19 +58,22 @@ def lmer_engine(batch: Batch, model: Model, options: Options) -> Estimates:
     """
     started = perf_counter()
     data = batch.once(matrices_of, model)
-    rows = Rows(data.terms, batch.replications, QUANTITIES)
+    random_terms = batch.once(design_of, model).random_terms
+    rows = Rows(data.terms, batch.replications, fitted_names(random_terms))
     ready: dict[int, Prepared] = {}
     for r in range(batch.size):
         whole = data.of(batch.replication(r), options)
         try:
             screened = _screened(whole)
-            ready[r] = screened, whole.keep(screened.columns)
+            kept = whole.keep(screened.columns)
+            require_identified(kept)
+            ready[r] = screened, kept
         except STATISTICAL as error:
             nothing = Screened(np.empty(0, dtype=np.int64), np.zeros(len(data.terms), dtype=bool))
             rows.put(r, nothing, failed(0, describe(error)))
     found = _run({r: one for r, (_, one) in ready.items()}) if ready else {}
     for r, (screened, one) in ready.items():
-        rows.put(r, screened, _answer(found.get(r), one.x.shape[1]))
+        rows.put(r, screened, _answer(found.get(r), one.x.shape[1], random_terms))
     rows.seconds[:] = (perf_counter() - started) / max(batch.size, 1)
     return rows.estimates(model.level)
 
@@ -112,7 +117,7 @@ def _table(r: int, data: DataSet) -> pd.DataFrame:
     return pd.DataFrame({"replication": r, "school": data.groups, "y": data.y, **columns})
 
 
-def _answer(fits: pd.DataFrame | None, terms: int) -> Answer:
+def _answer(fits: pd.DataFrame | None, terms: int, random_terms: tuple[str, ...]) -> Answer:
     if fits is None:
         return failed(terms, "R returned nothing for this data set")
     values: Any = fits.set_index("name")
@@ -120,27 +125,34 @@ def _answer(fits: pd.DataFrame | None, terms: int) -> Answer:
     if "error" in values.index:
         return failed(terms, text)
     names = [f"x{k}" for k in range(terms)]
-    tau, sigma = (float(values.loc[name, "estimate"]) for name in ("school_sd", "residual_sd"))
     status = FitStatus.BOUNDARY if float(values.loc["singular", "estimate"]) else FitStatus.OK
-    single = float(values.loc["random", "estimate"]) == 1.0
     return Answer(
         values.loc[names, "estimate"].to_numpy(dtype=np.float64),
         values.loc[names, "std_error"].to_numpy(dtype=np.float64),
         np.inf,
         status,
-        {
-            "(school_sd)": tau,
-            "(residual_sd)": sigma,
-            "(icc)": tau**2 / (tau**2 + sigma**2) if single else np.nan,
-            "(loglik)": float(values.loc["loglik", "estimate"]),
-        },
+        _quantities(values["estimate"], random_terms),
         text,
+    )
+
+
+def _quantities(values: Any, random_terms: tuple[str, ...]) -> dict[str, float]:
+    """Return the variance components by name: R gives sd0, sd1, ..., and corr0.1 for the pair (0, 1)."""
+    q = len(random_terms)
+    sd = np.array([float(values[f"sd{i}"]) for i in range(q)])
+    correlation = np.eye(q)
+    for j in range(q):
+        for i in range(j):
+            correlation[i, j] = correlation[j, i] = float(values[f"corr{i}.{j}"])
+    covariance = np.nan_to_num(correlation) * np.outer(sd, sd)
+    return fitted_components(
+        random_terms, covariance, float(values["residual_sd"]) ** 2, float(values["loglik"])
     )
 
 
 LMER = Estimator(
     name="lmer",
-    version=1,
+    version=2,
     info=Info(
         label="lmer z",
         summary="R's lme4::lmer (REML) with its defaults, Wald z; one R process a batch",

@@ -10,7 +10,8 @@ from time import perf_counter
 import numpy as np
 import numpy.typing as npt
 
-from nestbench.estimators import mixed_reference, mixed_search
+from nestbench.estimators import identified
+from nestbench.estimators.components import sd_name
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.inference import wald
 from nestbench.estimators.kernels import mixed, random_intercept, random_slopes
@@ -28,12 +29,12 @@ OUTCOMES: Mapping[int, tuple[FitStatus, str]] = {
     mixed.BOUNDARY: (FitStatus.BOUNDARY, ""),
     mixed.NOT_CONVERGED: (FitStatus.NOT_CONVERGED, "the likelihood was not maximised"),
     mixed.NOT_FINITE: (FitStatus.FAILED, "the data hold values that are not finite"),
-    mixed.NO_VARIATION: (FitStatus.FAILED, mixed_search.EXACT),
-    mixed.NO_SCHOOL_DF: (FitStatus.FAILED, mixed_search.NO_SCHOOL_DF),
-    mixed.ONE_STUDENT: (FitStatus.FAILED, mixed_search.ONE_STUDENT),
-    mixed.MANY_EFFECTS: (FitStatus.FAILED, mixed_search.MANY_EFFECTS),
-    mixed.CONFOUNDED: (FitStatus.FAILED, mixed_search.CONFOUNDED),
-    mixed.NO_WITHIN: (FitStatus.FAILED, mixed_search.NO_WITHIN),
+    mixed.NO_VARIATION: (FitStatus.FAILED, identified.EXACT),
+    mixed.NO_SCHOOL_DF: (FitStatus.FAILED, identified.NO_SCHOOL_DF),
+    mixed.ONE_STUDENT: (FitStatus.FAILED, identified.ONE_STUDENT),
+    mixed.MANY_EFFECTS: (FitStatus.FAILED, identified.MANY_EFFECTS),
+    mixed.CONFOUNDED: (FitStatus.FAILED, identified.CONFOUNDED),
+    mixed.NO_WITHIN: (FitStatus.FAILED, identified.NO_WITHIN),
     mixed.TOO_FEW: (FitStatus.FAILED, "no residual degrees of freedom"),
 }
 """What a kernel's code means; the same words as the reference engine's."""
@@ -156,7 +157,7 @@ def slope_quantities(
     relative = part.relative(fits.theta)
     q = len(terms)
     sd = [np.sqrt(np.maximum(relative[:, i, i], 0.0)) for i in range(q)]
-    values = {mixed_reference.sd_name(term): sd[i] * residual for i, term in enumerate(terms)}
+    values = {sd_name(term): sd[i] * residual for i, term in enumerate(terms)}
     for j in range(q):
         for i in range(j):
             both = sd[i] * sd[j]

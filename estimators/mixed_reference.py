@@ -8,9 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from nestbench.estimators import mixed_inference
+from nestbench.estimators.components import components, quantity_names
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.estimator import Engine, Options
-from nestbench.estimators.mixed_search import check, several, single
+from nestbench.estimators.identified import require_identified
+from nestbench.estimators.mixed_search import several, single
 from nestbench.estimators.mixed_textbook import TextbookFit, effects, factor_of, free_entries, textbook_of
 from nestbench.estimators.mixedlm_guarded import UNCHECKED, evaluate, optimum
 from nestbench.estimators.ols import least_squares
@@ -21,39 +23,6 @@ from nestbench.sim.model import Model
 
 Inference = Callable[[TextbookFit, DataSet], tuple[Floats, Floats | float]]
 """Standard errors and df [p] after a fit to a data set."""
-
-
-def quantity_names(random_terms: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names of the fit-level quantities of a model, as both engines give them."""
-    if random_terms == ("Intercept",):
-        components = ["(school_sd)", "(residual_sd)", "(icc)"]
-    else:
-        components = [sd_name(term) for term in random_terms]
-        components += [f"(corr[{a},{b}])" for j, b in enumerate(random_terms) for a in random_terms[:j]] + [
-            "(residual_sd)"
-        ]
-    return (*components, "(loglik)", "(score)", "(iterations)")
-
-
-def sd_name(term: str) -> str:
-    """Return the name of a random effect's standard deviation."""
-    return "(school_sd)" if term == "Intercept" else f"(slope_sd[{term}])"
-
-
-def components(
-    random_terms: tuple[str, ...], relative: Floats, sigma2: float, loglik: float, score: float
-) -> dict[str, float]:
-    """Return the quantities of a fit with Var(u) = sigma2 * relative [q, q]."""
-    sd = np.sqrt(sigma2 * np.maximum(np.diag(relative), 0.0))
-    values = [*sd]
-    if random_terms == ("Intercept",):
-        values += [np.sqrt(sigma2), relative[0, 0] / (1.0 + relative[0, 0])]
-    else:
-        both = np.sqrt(np.outer(np.diag(relative), np.diag(relative)))
-        correlation = np.divide(relative, both, out=np.full_like(relative, np.nan), where=both > 0)
-        values += [correlation[i, j] for j in range(len(sd)) for i in range(j)] + [np.sqrt(sigma2)]
-    names = quantity_names(random_terms)
-    return dict(zip(names, [float(v) for v in [*values, loglik, score, np.nan]], strict=True))
 
 
 def textbook_engine(inference: Inference, restricted: bool = True) -> Engine:
@@ -109,7 +78,7 @@ def textbook_fit(batch: Batch, index: int, model: Model, restricted: bool, diago
     """Return the fit of one data set, shared by all methods that rest on it."""
     whole = batch.once(matrices_of, model).of(batch.replication(index), {})
     data = whole.keep(full_rank(whole).columns)
-    check(data)
+    require_identified(data)
     terms = batch.once(design_of, model).random_terms
     q = len(terms)
     z, back = effects(data.z, None if diagonal else intercept_of(terms))
@@ -144,7 +113,7 @@ def statsmodels_engine(restricted: bool) -> Engine:
 
 
 def _by_statsmodels(data: DataSet, terms: tuple[str, ...], restricted: bool) -> Answer:
-    check(data)
+    require_identified(data)
     inner, back, shift = data.standardised()
     unit = float(np.sqrt(least_squares(inner, data.y).scale))
     z, effects_back = effects(data.z, intercept_of(terms))

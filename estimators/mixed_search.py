@@ -8,9 +8,10 @@ from collections.abc import Callable
 import numpy as np
 from scipy import ndimage, optimize
 
+from nestbench.estimators.identified import EXACT, NO_WITHIN
 from nestbench.estimators.mixed_textbook import Textbook, TextbookFit, criterion_at, fit_at
-from nestbench.estimators.reference import CannotFit, DataSet
-from nestbench.sim.batch import Floats, Ints
+from nestbench.estimators.reference import CannotFit
+from nestbench.sim.batch import Floats
 
 GRID = tuple(10.0 ** (0.5 * k) for k in range(-4, 7))
 """Where the score of a single theta is looked at, in units of 1/(root mean square of Z, sqrt of the school size)."""
@@ -20,55 +21,6 @@ CORRELATIONS = (-0.8, 0.0, 0.8)
 """Of a pair of random effects, where the search looks first."""
 VANISHED = 1e-5
 """A diagonal entry of Lambda below this, for columns of Z of unit root mean square, may be a zero."""
-
-NO_SCHOOL_DF = "no degrees of freedom between schools are left: the school variance is not identified"
-ZERO_COLUMN = "a column of the random part is zero for every student: its variance is not identified"
-MANY_EFFECTS = "no more students than random effects: their variances are not identified"
-CONFOUNDED = "every school has one class, or every class one student: the class variance is not identified"
-ONE_STUDENT = "one student per school: school and residual variance can't be told apart"
-NO_WITHIN = "the outcome is fitted exactly within schools: the residual variance is not identified"
-EXACT = "the outcome is fitted exactly: there is no residual variation to judge by"
-
-
-def check_residuals(data: DataSet) -> None:
-    """Raise `CannotFit` where nothing is left to estimate a variance from."""
-    n, p = data.x.shape
-    if n <= p:
-        raise CannotFit(f"no residual degrees of freedom: {n} observations, {p} coefficients")
-    if fitted_exactly(data.standardised()[0].x, data.y, 1e-13):
-        raise CannotFit(EXACT)
-
-
-def fitted_exactly(x: Floats, y: Floats, share: float) -> bool:
-    """Whether least squares leaves residuals below a share of the largest outcome."""
-    residual = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
-    return float(np.sqrt(np.mean(residual**2))) <= share * float(np.abs(y).max(initial=0.0))
-
-
-def check_within(data: DataSet, groups: Ints) -> None:
-    """Raise `CannotFit` where indicators of `groups` fit the outcome exactly though students are left over."""
-    both = np.column_stack([data.standardised()[0].x, groups[:, None] == np.unique(groups)])
-    if len(both) > np.linalg.matrix_rank(both) and fitted_exactly(both, data.y, 1e-12):
-        raise CannotFit(NO_WITHIN)
-
-
-def check(data: DataSet) -> None:
-    """Raise `CannotFit` where a school variance is not identified."""
-    check_residuals(data)
-    n = len(data.y)
-    dummies = (data.groups[:, None] == np.arange(data.schools)).astype(np.float64)
-    x = data.standardised()[0].x
-    left = dummies - x @ np.linalg.lstsq(x, dummies, rcond=None)[0]
-    if data.schools < 2 or float(np.sum(left**2)) <= 1e-8 * n:
-        raise CannotFit(NO_SCHOOL_DF)
-    if data.sizes.max() == 1:
-        raise CannotFit(ONE_STUDENT)
-    if not data.z.any(axis=0).all():
-        raise CannotFit(ZERO_COLUMN)
-    if n <= data.z.shape[1] * data.schools:
-        raise CannotFit(MANY_EFFECTS)
-    if fitted_exactly(np.column_stack([x, dummies]), data.y, 1e-12):
-        raise CannotFit(NO_WITHIN)
 
 
 def single(model: Textbook) -> TextbookFit:

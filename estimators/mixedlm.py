@@ -1,8 +1,9 @@
 """statsmodels' mixed model exactly as users run it: ``MixedLM(y, X, groups).fit()``, its flags and its failures.
 
 The subject of study, not a good fit: REML by BFGS, then L-BFGS, then CG from cov_re = I, Wald z. Its own convergence
-flag becomes the status; but a fit whose log-likelihood is not finite, or whose standard errors are absurd beside those
-of OLS, does not say OK whatever it claims. Its numbers stay in the row, not usable, so that the claim can be studied.
+flag becomes the status; but a fit to data that don't identify the school variance, whose log-likelihood is not finite,
+or whose standard errors are absurd beside those of OLS, does not say OK whatever it claims. Its numbers stay in the
+row, not usable, so that the claim can be studied.
 """
 
 from __future__ import annotations
@@ -12,15 +13,18 @@ from dataclasses import dataclass
 import numpy as np
 from statsmodels.regression.mixed_linear_model import MixedLM
 
-from nestbench.estimators.estimates import FitStatus
-from nestbench.estimators.estimator import Estimator, Info
+from nestbench.estimators.components import fitted_components, fitted_names
+from nestbench.estimators.estimates import Estimates, FitStatus
+from nestbench.estimators.estimator import Engine, Estimator, Info, Options
 from nestbench.estimators.honoured import RandomPart
+from nestbench.estimators.identified import require_identified
 from nestbench.estimators.ols import least_squares
 from nestbench.estimators.ols_cluster import coefficients
-from nestbench.estimators.reference import Answer, DataSet, names_of, reference_engine
-from nestbench.sim.batch import Floats
+from nestbench.estimators.reference import Answer, CannotFit, DataSet, FitOne, names_of, reference_engine
+from nestbench.sim.batch import Batch, Floats
+from nestbench.sim.design import design_of
+from nestbench.sim.model import Model
 
-QUANTITIES = ("(school_sd)", "(residual_sd)", "(icc)", "(loglik)")
 BOUNDARY_RATIO = 1e-6
 """A relative variance (school over residual variance, in units of a column's root mean square) below this is zero."""
 ABSURD = 1e3
@@ -85,13 +89,17 @@ def judged(data: DataSet, fit: MixedFit, unconverged: str) -> Answer:
         status, message = FitStatus.BOUNDARY, ""
     else:
         status, message = FitStatus.OK, ""
-    return Answer(
-        fit.beta, fit.std_error, np.inf, status, quantities_of(fit.cov_re, fit.scale, fit.loglik), message
-    )
+    terms = data.sample.batch.once(design_of, data.model).random_terms
+    quantities = fitted_components(terms, fit.cov_re, fit.scale, fit.loglik)
+    return Answer(fit.beta, fit.std_error, np.inf, status, quantities, message)
 
 
 def defect(data: DataSet, fit: MixedFit) -> str:
-    """Return what no maximum of the likelihood can look like, or an empty string."""
+    """Return why there is no maximum to be found, or what none can look like; an empty string if all is well."""
+    try:
+        require_identified(data)
+    except CannotFit as error:
+        return str(error)
     if not np.isfinite(fit.loglik):
         return "the log-likelihood is not finite"
     if not (np.isfinite(fit.beta).all() and np.isfinite(fit.scale) and np.isfinite(fit.cov_re).all()):
@@ -113,24 +121,19 @@ def on_boundary(z: Floats, fit: MixedFit) -> bool:
     return bool(np.linalg.eigvalsh(relative)[0] < BOUNDARY_RATIO)
 
 
-def quantities_of(cov_re: Floats, scale: float, loglik: float) -> dict[str, float]:
-    """Return school SD, residual SD, ICC and log-likelihood.
+def named_engine(fit_one: FitOne) -> Engine:
+    """Return the engine of a fit whose quantities are named by the model's random terms."""
 
-    With random slopes the school SD is the intercept's, and there is no single ICC.
-    """
-    tau2 = float(cov_re[0, 0])
-    single = len(cov_re) == 1
-    return {
-        "(school_sd)": float(np.sqrt(max(tau2, 0.0))),
-        "(residual_sd)": float(np.sqrt(max(scale, 0.0))),
-        "(icc)": tau2 / (tau2 + scale) if single and tau2 + scale > 0 else np.nan,
-        "(loglik)": loglik,
-    }
+    def engine(batch: Batch, model: Model, options: Options) -> Estimates:
+        terms = batch.once(design_of, model).random_terms
+        return reference_engine(fit_one, quantities=fitted_names(terms))(batch, model, options)
+
+    return engine
 
 
 MIXEDLM = Estimator(
     name="mixedlm",
-    version=1,
+    version=2,
     info=Info(
         label="MixedLM z",
         summary="statsmodels MixedLM with its defaults (REML), Wald z: as users run it",
@@ -138,6 +141,6 @@ MIXEDLM = Estimator(
         df="inf (z)",
         source="Laird & Ware 1982; statsmodels MixedLM.fit()",
     ),
-    reference=reference_engine(fit_mixedlm, quantities=QUANTITIES),
+    reference=named_engine(fit_mixedlm),
     random=RandomPart.ANY,
 )

@@ -19,9 +19,10 @@ from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
 
 from nestbench.estimators.estimator import Estimator, Info
 from nestbench.estimators.honoured import RandomPart
-from nestbench.estimators.mixedlm import QUANTITIES, MixedFit, judged, random_part
+from nestbench.estimators.identified import require_identified
+from nestbench.estimators.mixedlm import MixedFit, judged, named_engine, random_part
 from nestbench.estimators.ols import least_squares
-from nestbench.estimators.reference import Answer, CannotFit, DataSet, reference_engine
+from nestbench.estimators.reference import Answer, DataSet
 from nestbench.sim.batch import Floats
 
 FLOOR = 1e-8
@@ -36,6 +37,7 @@ Objective = Callable[[Floats], float]
 
 def fit_guarded(data: DataSet) -> Answer:
     """REML by statsmodels' formulas at an optimum that is checked."""
+    require_identified(data)
     model, relative, units, score_ok = optimum(data)
     return judged(
         data,
@@ -49,8 +51,6 @@ def optimum(data: DataSet, restricted: bool = True) -> tuple[Any, Floats, Floats
 
     Columns of Z are divided by their units, their root mean squares; `restricted` means REML.
     """
-    if data.schools < 2 or data.schools == len(data.y):
-        raise CannotFit("the school variance needs two schools, and a school of two students")
     z = random_part(data)
     units = np.ones(1) if z is None else np.sqrt((z**2).mean(axis=0))
     model = MixedLM(data.y, data.x, data.groups, exog_re=None if z is None else z / units)
@@ -163,7 +163,7 @@ def _gradient(objective: Objective, at: Floats, step: float = 1e-4) -> Floats:
 
 MIXEDLM_GUARDED = Estimator(
     name="mixedlm-guarded",
-    version=1,
+    version=2,
     info=Info(
         label="MixedLM guarded z",
         summary="statsmodels MixedLM formulas at an optimum found from ANOVA starts and checked by its score, Wald z",
@@ -171,6 +171,6 @@ MIXEDLM_GUARDED = Estimator(
         df="inf (z)",
         source="Laird & Ware 1982; statsmodels MixedLM",
     ),
-    reference=reference_engine(fit_guarded, quantities=QUANTITIES),
+    reference=named_engine(fit_guarded),
     random=RandomPart.ANY,
 )

@@ -14,11 +14,12 @@ from nestbench.estimators import mixed_reference
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.estimator import Agreement, Engine, Estimator, Info, Options
 from nestbench.estimators.honoured import RandomPart
+from nestbench.estimators.identified import CONFOUNDED, check_within, require_identified
 from nestbench.estimators.kernels import nested as kernel
 from nestbench.estimators.kernels.mixed import as_named, empty_fits
 from nestbench.estimators.mixed_fit import BatchFit, columns_of, estimates_of, evidence
 from nestbench.estimators.mixed_reference import Inference as TextbookInference
-from nestbench.estimators.mixed_search import CONFOUNDED, check, check_within, several
+from nestbench.estimators.mixed_search import several
 from nestbench.estimators.mixed_textbook import Textbook, TextbookFit, textbook_of
 from nestbench.estimators.random_part import random_part_of
 from nestbench.estimators.reference import (
@@ -171,7 +172,7 @@ def textbook_of_classes(batch: Batch, index: int, model: Model) -> Textbook:
     """Return the model of one data set with Z_g = [1, class indicators], Psi = diag(theta_s^2, theta_c^2, ...)."""
     whole = batch.once(matrices_of, model).of(batch.replication(index), {})
     data = whole.keep(full_rank(whole).columns)
-    check(data)
+    require_identified(data)
     codes = batch.once(codes_of, model)[data.sample.rows]
     z = np.column_stack([np.ones(len(codes)), codes[:, None] == np.unique(codes)])
     distinct, numbers = np.unique(np.column_stack([data.groups, codes]), axis=0, return_inverse=True)

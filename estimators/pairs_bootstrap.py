@@ -2,7 +2,8 @@
 
 A school drawn k times counts k times, so a draw is the weighted sum of school cross-products,
 ``b* = (sum k_g X_g'X_g)^-1 sum k_g X_g'y_g``. The standard error is the SD of b*, the interval its percentiles, the
-p-value twice the smaller share on one side of 0, counting the estimate itself; a draw at 0 is on both sides. Draws in
+p-value twice the smaller share on one side of 0, counting the estimate itself; a draw at 0 is on both sides. No
+p-value is below one over the number of different draws (`distinct`). Draws in
 which a term is not estimable (a treatment of few schools that none of them holds) have no b* and are left out; that
 alone makes the method fail where treated schools are few.
 """
@@ -14,6 +15,7 @@ from time import perf_counter
 import numpy as np
 import numpy.typing as npt
 
+from nestbench.estimators.distinct import limited
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Agreement, Estimator, Info, Options
 from nestbench.estimators.ols import least_squares
@@ -32,7 +34,7 @@ from nestbench.estimators.reference import (
 )
 from nestbench.estimators.splice import leave_to
 from nestbench.sim.batch import Batch, Floats, Sample
-from nestbench.sim.model import Model
+from nestbench.sim.model import Model, alpha_of
 from nestbench.sim.moments import moments_of
 
 Mask = npt.NDArray[np.bool_]
@@ -54,8 +56,8 @@ def times_drawn(sample: Sample, schools: int, draws: int) -> Floats:
     return counts
 
 
-def answer_of(own: Floats, drawn: Floats, good: Mask, level: float) -> Answer:
-    """Return SE, percentile interval and p-value from the coefficients of the draws [D, p].
+def answer_of(own: Floats, drawn: Floats, counts: Floats, good: Mask, level: float) -> Answer:
+    """Return SE, percentile interval and p-value from the coefficients of the draws [D, p] and their schools [D, G].
 
     Raises
     ------
@@ -72,9 +74,11 @@ def answer_of(own: Floats, drawn: Floats, good: Mask, level: float) -> Answer:
     reach = ZERO * spread
     fewer = np.minimum((kept <= reach).sum(axis=0), (kept >= -reach).sum(axis=0))
     p_value = np.minimum(2.0 * (fewer + 1.0) / (len(kept) + 1.0), 1.0)
-    message = "" if good.all() else LEFT_OUT
+    distinct = len({row.tobytes() for row in counts[good].astype(np.int32)})
+    p_value, interval, few = limited(p_value, (low, high), distinct, alpha_of(level))
+    message = "; ".join(part for part in ("" if good.all() else LEFT_OUT, few) if part)
     none = np.full(len(own), np.nan)
-    return Answer(own, spread, none, message=message, interval=(low, high), p_value=p_value)
+    return Answer(own, spread, none, message=message, interval=interval, p_value=p_value)
 
 
 def estimable_draws(grams: Floats) -> Mask:
@@ -94,7 +98,7 @@ def fit_pairs(data: DataSet) -> Answer:
     size = max(1, BLOCK // inner.x.size)
     parts = [_refitted(inner, counts[i : i + size]) for i in range(0, len(counts), size)]
     drawn, good = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
-    return answer_of(own, drawn @ back.T + shift, good, data.model.level)
+    return answer_of(own, drawn @ back.T + shift, counts, good, data.model.level)
 
 
 def _refitted(data: DataSet, counts: Floats) -> tuple[Floats, Mask]:
@@ -131,7 +135,7 @@ def _from_cross(batch: Batch, model: Model, options: Options, r: int) -> tuple[S
     drawn = solved @ moments.contrasts[r].T + moments.shift[r]
     every = Screened(np.arange(p), np.ones(p, dtype=bool))
     try:
-        return every, answer_of(ols.estimate[r], drawn, good, model.level)
+        return every, answer_of(ols.estimate[r], drawn, counts, good, model.level)
     except CannotFit as error:
         return every, failed(p, str(error))
 
@@ -140,7 +144,7 @@ REFERENCE = reference_engine(fit_pairs)
 
 PAIRS_BOOTSTRAP = Estimator(
     name="pairs-bootstrap",
-    version=1,
+    version=2,
     info=Info(
         label="Pairs bootstrap",
         summary="OLS on schools drawn with replacement: SD of the draws, percentile interval",

@@ -2,7 +2,8 @@
 
 `ols-wild` imposes the null on the residuals (WCR), `ols-wild-u` does not (WCU); both compare CR1 t statistics. When all
 2^G sign vectors are no more than the draws allowed they are enumerated, and nothing is random. Ties count as extreme,
-so the test never rejects more often than its level where it is exact; with random draws the data count as one draw.
+so the test never rejects more often than its level where it is exact; with random draws the data count as one draw. No
+p-value is below one over the number of different weights (`distinct`).
 An interval holds the nulls that are not rejected (p > 1 - level); it is infinite where none is rejected.
 
 Sources: Cameron, Gelbach & Miller 2008; Webb 2023 (six-point weights); MacKinnon, Nielsen & Webb 2023.
@@ -17,6 +18,7 @@ from time import perf_counter
 import numpy as np
 import numpy.typing as npt
 
+from nestbench.estimators.distinct import limited
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Agreement, Engine, Estimator, Info, Options
 from nestbench.estimators.kernels import sandwich, wild
@@ -72,6 +74,11 @@ def codes_of(
     return bits[: schools * draws].reshape(schools, draws), False
 
 
+def distinct_of(schools: int, weights: str) -> float:
+    """Return how many different weights G schools can get."""
+    return float(len(WEIGHTS[weights])) ** schools
+
+
 def batched_engine(restricted: bool, reference: Engine) -> Engine:
     """Return the engine that works from school scores."""
 
@@ -85,6 +92,7 @@ def batched_engine(restricted: bool, reference: Engine) -> Engine:
         plain = fit.plain & (fit.schools > 1) & (variance > VANISHES**2 * fit.naive).all(axis=1)
         p_value, lower, upper = (np.full_like(fit.estimate, np.nan) for _ in range(3))
         p = len(m.x)
+        messages, said = {"": 0}, np.zeros(batch.size, dtype=np.int32)
         for r in np.flatnonzero(plain):
             first, last = m.replication_offsets[r : r + 2]
             codes, exact = codes_of(
@@ -113,6 +121,11 @@ def batched_engine(restricted: bool, reference: Engine) -> Engine:
                 upper[r],
                 p_value[r],
             )
+            distinct = distinct_of(int(last - first), weights)
+            p_value[r], (lower[r], upper[r]), text = limited(
+                p_value[r], (lower[r], upper[r]), distinct, model.alpha
+            )
+            said[r] = messages.setdefault(text, len(messages))
         std_error = np.sqrt(variance * (fit.schools / np.maximum(fit.schools - 1.0, 1.0))[:, None])
         estimates = Estimates(
             batch.once(design_of, model).terms,
@@ -125,8 +138,8 @@ def batched_engine(restricted: bool, reference: Engine) -> Engine:
             p_value,
             np.zeros(batch.size, dtype=np.int8),
             {},
-            np.zeros(batch.size, dtype=np.int32),
-            ("",),
+            said,
+            tuple(messages),
             np.full(batch.size, (perf_counter() - started) / max(batch.size, 1)),
         )
         return leave_to(reference, estimates, np.flatnonzero(~plain), batch, model, options)
@@ -157,9 +170,11 @@ def dense(data: DataSet, restricted: bool) -> Answer:
         p_value[j] = nulls.p_value(estimate[j])
         lower[j] = estimate[j] - nulls.bound(1.0, data.model.alpha)
         upper[j] = estimate[j] + nulls.bound(-1.0, data.model.alpha)
-    return Answer(
-        estimate, answer.std_error, np.nan, message=answer.message, interval=(lower, upper), p_value=p_value
+    p_value, interval, text = limited(
+        p_value, (lower, upper), distinct_of(data.schools, weights), data.model.alpha
     )
+    message = "; ".join(part for part in (answer.message, text) if part)
+    return Answer(estimate, answer.std_error, np.nan, message=message, interval=interval, p_value=p_value)
 
 
 def _weights(data: DataSet, draws: int, weights: str) -> tuple[Floats, bool]:
@@ -243,7 +258,7 @@ def _estimator(name: str, label: str, summary: str, restricted: bool) -> Estimat
     reference = reference_engine(lambda data: dense(data, restricted))
     return Estimator(
         name=name,
-        version=1,
+        version=2,
         info=Info(
             label=label,
             summary=summary,

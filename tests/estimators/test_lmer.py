@@ -42,7 +42,7 @@ for r, part in data.groupby("replication"):
     said = "boundary (singular) fit: see help('isSingular')" if r == 2 else ""
     rows += [(r, n, b, e, said) for n, b, e in zip(names, beta, error)]
     rows += [(r, n, v, None, said) for n, v in
-             {"school_sd": 3.0, "residual_sd": 4.0, "loglik": -7.5, "singular": float(r == 2), "random": 1}.items()]
+             {"sd0": 3.0, "residual_sd": 4.0, "loglik": -7.5, "singular": float(r == 2)}.items()]
 pd.DataFrame(rows, columns=["replication", "name", "estimate", "std_error", "message"]).to_csv(sys.argv[4], index=False)
 """
 

@@ -69,7 +69,8 @@ def test_enumerated_p_values(case: Golden, name: str, kind: str) -> None:
     got = get({"name": name, "draws": 5000}).fit(case.batch(), case.spec())
     for term, stored in case.at("wcb").items():
         j = got.terms.index(named(term))
-        assert got.p_value[0, j] == stored[kind]["p_symmetric_with_ties"]
+        least = 0.5 ** len(case.batch().replication(0).school_sizes)
+        assert got.p_value[0, j] == max(stored[kind]["p_symmetric_with_ties"], least)
         assert got.std_error[0, j] == pytest.approx(stored["se_CR1"], rel=1e-9)
 
 
