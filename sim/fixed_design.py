@@ -1,9 +1,9 @@
-"""The fixed-design law: X and the schools from a CSV, only school effects and residuals drawn."""
+"""The fixed-design law: X and the schools from a file, only school effects and residuals drawn."""
 
 from __future__ import annotations
 
 import hashlib
-import io
+import lzma
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,9 +20,11 @@ from nestbench.sim.layout import Layout
 from nestbench.sim.left_out import in_model
 from nestbench.sim.mean import Effect, Mean, effects_named
 from nestbench.sim.model import Model
+from nestbench.sim.parsing import parse
 from nestbench.sim.shocks import shock
 from nestbench.sim.standardised import standardised
 from nestbench.sim.streams import StreamSource
+from nestbench.sim.tables import columns_text, table_of, unpacked
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class FixedDesign:
     Attributes
     ----------
     data : str
-        A CSV file (relative to the TOML file) without missing values in the columns used.
+        A table (relative to the TOML file), read as by `nestbench estimate`, without missing values in the columns used.
     school : str
         Name of its column of schools.
     formula : str
@@ -177,7 +179,7 @@ def _content(path: str) -> bytes:
     try:
         if Path(path).exists() and not Path(path).is_file():
             raise InvalidInput(
-                f"expected population.data to be a readable CSV file, got '{path}', which is no file"
+                f"expected population.data to be a readable table, got '{path}', which is no file"
             )
         return Path(path).read_bytes()
     except (OSError, ValueError) as error:
@@ -185,7 +187,7 @@ def _content(path: str) -> bytes:
             raise
         why = error.strerror if isinstance(error, OSError) else error
         raise InvalidInput(
-            f"expected population.data to be a readable CSV file, got '{path}' ({why})"
+            f"expected population.data to be a readable table, got '{path}' ({why})"
         ) from error
 
 
@@ -205,23 +207,39 @@ def _design(law: FixedDesign) -> tuple[Batch, tuple[str, ...], Floats]:
 
 
 def _frame(law: FixedDesign, content: bytes) -> pd.DataFrame:
-    try:
-        frame = pd.read_csv(io.BytesIO(content))
-    except (ValueError, pd.errors.ParserError) as error:
-        raise InvalidInput(f"expected population.data to be a CSV file, got '{law.data}': {error}") from error
-    if law.school not in frame.columns:
+    """Return the columns of labels as text and all others, without gaps in those that are used.
+
+    Columns with gaps that nothing uses are left out: a model that names one is told that there is no such column.
+    """
+    frame = _table(law, content, (law.school,))
+    columns = tuple(map(str, frame.columns))
+    if law.school not in columns:
         raise InvalidInput(
-            f"expected a column '{law.school}' of schools in '{law.data}', got {', '.join(map(str, frame.columns))}."
-            f"{did_you_mean(law.school, map(str, frame.columns))} Name it with population.school"
+            f"expected a column '{law.school}' of schools in '{law.data}', got {columns_text(columns)}."
+            f"{did_you_mean(law.school, columns)} Name it with population.school"
         )
     frame[law.outcome] = 0.0
-    gaps = frame.columns[frame.isna().any()]
-    if len(gaps):
+    used = {law.school, *parse(f"~ {law.formula}", columns, (law.school, law.outcome)).names}
+    twice = next((name for name in columns if name in used and columns.count(name) > 1), None)
+    if twice is not None:
+        raise InvalidInput(f"expected one column '{twice}' in '{law.data}', got several; rename or drop one")
+    frame = frame.loc[:, ~frame.columns.duplicated()]
+    gaps = [name for name in map(str, frame.columns) if frame[name].isna().any()]
+    if wrong := [name for name in gaps if name in used]:
         raise InvalidInput(
-            f"expected no missing values in '{law.data}', got some in {', '.join(map(str, gaps))}; "
-            "drop those rows or columns"
+            f"expected no missing values in the columns used of '{law.data}', got some in {', '.join(wrong)}; "
+            "drop those rows"
         )
-    return frame
+    return frame.drop(columns=gaps)
+
+
+def _table(law: FixedDesign, content: bytes, labels: tuple[str, ...]) -> pd.DataFrame:
+    try:
+        return table_of(Path(law.data), unpacked(content), labels).frame.copy()
+    except InvalidInput as error:
+        raise InvalidInput(f"population.data: {error}") from error
+    except (OSError, EOFError, ValueError, lzma.LZMAError) as error:
+        raise InvalidInput(f"expected population.data to be a table, got '{law.data}' ({error})") from error
 
 
 def _repeated(column: Column, times: int) -> Column:

@@ -66,12 +66,17 @@ def read_table(path: Path, labels: Collection[str] = ()) -> TableFile:
         There is no such file, it can't be read as a table, or rows don't fit the header: with the line.
     """
     try:
-        data = _unpacked(read_file(path))
+        data = unpacked(read_file(path))
     except (OSError, EOFError, ValueError, lzma.LZMAError) as error:
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise InvalidInput(
             f"expected a table in a file, could not read {path} ({why}); check the path"
         ) from error
+    return table_of(path, data, labels)
+
+
+def table_of(path: Path, data: bytes, labels: Collection[str] = ()) -> TableFile:
+    """Return the table in the unpacked bytes of a file, as `read_table` does."""
     suffix = next((s for s in reversed(path.suffixes) if s not in (".gz", ".bz2", ".xz")), "").lower()
     found = _binary(path, data, suffix) if suffix in _READERS else _text(path, data, labels)
     if found.frame.empty:
@@ -79,7 +84,8 @@ def read_table(path: Path, labels: Collection[str] = ()) -> TableFile:
     return found
 
 
-def _unpacked(data: bytes) -> bytes:
+def unpacked(data: bytes) -> bytes:
+    """Return bytes as they were before gzip, bzip2 or xz."""
     unpack: Callable[[bytes], bytes]
     for mark, unpack in (
         (b"\x1f\x8b", gzip.decompress),

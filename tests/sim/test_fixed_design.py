@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import pickle
 from pathlib import Path
 from typing import Any
@@ -131,7 +132,7 @@ def test_errors_name_what_is_wrong(file: Path, parameters: dict[str, Any], words
 
 
 def test_files_that_cannot_be_used(file: Path, tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match=r"readable CSV file, got '.*nowhere.csv'"):
+    with pytest.raises(InvalidInput, match=r"readable table, got '.*nowhere.csv'"):
         law(tmp_path / "nowhere.csv")
     gaps = tmp_path / "gaps.csv"
     gaps.write_text("hours,kind,house\n1,a,\n2,b,3\n")
@@ -139,3 +140,39 @@ def test_files_that_cannot_be_used(file: Path, tmp_path: Path) -> None:
         law(gaps)
     with pytest.raises(InvalidInput, match=r"layout.schools can't be combined"):
         Cell(law(file), Layout(schools=5), Model())
+
+
+WRITTEN = {
+    "semicolons": lambda text: text.replace(",", ";").encode(),
+    "utf-16": lambda text: text.encode("utf-16"),
+    "packed": lambda text: gzip.compress(text.encode()),
+    "a gap in a column that nothing uses": lambda text: text.replace(",3.0\n", ",\n", 2).encode(),
+    "a trailing comma": lambda text: text.replace("\n", ",\n").encode(),
+}
+
+
+@pytest.mark.parametrize("kind", WRITTEN)
+def test_the_same_table_however_it_is_written(kind: str, file: Path) -> None:
+    usual = law(file).draw(Layout(), StreamSource(1, "k"), range(2))
+    file.write_bytes(WRITTEN[kind](file.read_text()))
+    again = law(file).draw(Layout(), StreamSource(1, "k"), range(2))
+    for r in range(2):
+        pd.testing.assert_frame_equal(again.replication(r).frame(), usual.replication(r).frame())
+
+
+def test_labels_are_text(tmp_path: Path) -> None:
+    ids = ["1", "01", "1.0", "100000000000000001", "100000000000000002"]
+    rows = "\n".join(f"{school},{i}" for school in ids for i in range(3))
+    (tmp_path / "ids.csv").write_text(f"school,x\n{rows}\n")
+    batch = FixedDesign(str(tmp_path / "ids.csv"), "x").draw(Layout(), StreamSource(1, "k"), range(1))
+    assert batch.replication(0).labels == sorted(ids)
+
+
+def test_a_gap_matters_where_it_is_used(tmp_path: Path) -> None:
+    (tmp_path / "gap.csv").write_text("school,x,note\n1,0.5,\n1,,a\n2,1.5,b\n2,2.5,c\n")
+    FixedDesign(str(tmp_path / "gap.csv"), "1")
+    with pytest.raises(InvalidInput, match=r"missing values in the columns used .* in x;"):
+        FixedDesign(str(tmp_path / "gap.csv"), "x")
+    (tmp_path / "rows.csv").write_text("school,x\n1,0.5\n1,2,3,4\n")
+    with pytest.raises(InvalidInput, match=r"population.data: .* got 4 in line 3"):
+        FixedDesign(str(tmp_path / "rows.csv"), "x")
