@@ -18,12 +18,12 @@ def open_with_code(folder: str | Path, trust: bool = False) -> Store:
     InvalidInput
         It brings code that this user never named, and `trust` is not given.
     """
-    require_trust(Store.open(folder).experiment.plugins, str(folder), trust)
+    require_trust(Store.open(folder).experiment.plugins, f"'{folder}'", trust)
     return Store.open(folder, code=True)
 
 
 def require_trust(plugins: tuple[Plugin, ...], where: str, trust: bool) -> None:
-    """Refuse plugins that the user neither named nor trusts.
+    """Refuse plugins of a place (in words) that the user neither named nor trusts.
 
     Raises
     ------
@@ -34,6 +34,6 @@ def require_trust(plugins: tuple[Plugin, ...], where: str, trust: bool) -> None:
     if unknown and not trust:
         files = ", ".join(plugin.path for plugin in unknown)
         raise InvalidInput(
-            f"'{where}' brings code of its own that you never named in a TOML file: {files}. Read it; if it may run on "
+            f"{where} brings code of its own that you never named in a TOML file: {files}. Read it; if it may run on "
             "this computer, repeat the command with --trust (trust=True)"
         )

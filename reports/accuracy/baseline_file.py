@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from nestbench.estimators.estimates import FitStatus
-from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.experiment import Experiment, Plugin
 from nestbench.experiments.storing.files import write_atomically
 from nestbench.experiments.toml.plain import from_plain
 from nestbench.experiments.trusting import require_trust
@@ -26,7 +26,7 @@ from nestbench.reports.accuracy.kept import Grid
 from nestbench.sim.batch import Ints
 from nestbench.sim.errors import InvalidInput, StoreError
 
-FORMAT, VERSION = "nestbench-accuracy", 2
+FORMAT, VERSION = "nestbench-accuracy", 3
 _WIDTH = 150
 
 
@@ -78,17 +78,34 @@ def experiment_of(baseline: Baseline, folder: Path, trust: bool = False) -> Expe
     Raises
     ------
     InvalidInput
-        This version can't read it; checks of a named experiment still work.
+        This version can't read it, or a plugin file isn't as it was then; checks of a named experiment still work.
     """
     try:
         found = from_plain(baseline.experiment, folder)
-        require_trust(found.plugins, f"the baseline '{baseline.name}'", trust)
+        _require_same_files(baseline, found.plugins)
+        require_trust(found.plugins, f"the baseline of '{baseline.name}'", trust)
         return from_plain(baseline.experiment, folder, code=True) if found.plugins else found
     except (StoreError, KeyError, TypeError) as error:
         raise InvalidInput(
             f"expected an experiment that this version can read in the baseline '{baseline.name}' ({error}); "
             "name the experiment instead (its TOML file or run)"
         ) from None
+
+
+def _require_same_files(baseline: Baseline, plugins: tuple[Plugin, ...]) -> None:
+    """Refuse plugin files other than those of the baseline: what it says it trusts is their content."""
+    for plugin in plugins:
+        if not Path(plugin.path).is_file():
+            raise InvalidInput(
+                f"expected the plugin file {plugin.path} of the baseline of '{baseline.name}', found none; name the "
+                "experiment to check: nestbench check EXPERIMENT.toml --baseline FILE"
+            )
+        if Plugin.at(Path(plugin.path)).sha256 != plugin.sha256:
+            raise InvalidInput(
+                f"the plugin file {plugin.path} isn't as it was when the baseline of '{baseline.name}' was made; to "
+                "check it as it is now, name the experiment: nestbench check EXPERIMENT.toml --baseline FILE "
+                "(assert_no_regression(..., on=...))"
+            )
 
 
 def to_json(baseline: Baseline) -> str:

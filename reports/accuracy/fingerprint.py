@@ -1,9 +1,12 @@
 """Two bytes a replication that tell whether its numbers moved: how a small file remembers a large run.
 
 For one estimator in one cell the numbers of replication r are put on a common scale, x_j = value_j / scale_j,
-and summed with fixed weights w_j in [1/2, 1] drawn from the names of term and column:
+and summed with fixed weights of size 1/2 to 1 drawn from the names of term and column:
 
-    f_r = sum_j w_j asinh(x_j),      code_r = floor(f_r / (rtol sum_j w_j)) mod 65536.
+    f_r = sum_j w_j asinh(x_j),      code_r = floor(f_r / (rtol sum_j |w_j|)) mod 65536.
+
+The weights of lower limits and of df are negative: when standard errors or df change, all that follows from them
+moves f the same way (with positive ones alone, limits that move apart cancel in some fits).
 
 Since ``|asinh(x) - asinh(x')| <= |x - x'| / max(1, |x|, |x'|)`` up to second order, numbers that all agree
 within ``rtol * max(|value|, scale)`` move f by at most one step, so codes that differ by more than one
@@ -38,6 +41,9 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "standard errors": ("std_error",),
     "df, intervals, p-values": ("df", "lower", "upper", "p_value"),
 }
+
+_FALLING = ("lower", "df")
+"""Columns that fall where intervals get wider and p-values larger."""
 
 _MODULUS = 1 << 16
 _NAN, _PLUS, _MINUS = 3.0, 5.0, 7.0
@@ -109,7 +115,7 @@ class _Sum:
     def add(self, name: str, column: str, values: Floats, scale: float) -> None:
         weight = 0.5 + int.from_bytes(hashlib.sha256(f"{name}|{column}".encode()).digest()[:4], "big") / 2**33
         with np.errstate(over="ignore"):
-            self.values += weight * _compressed(values / scale)
+            self.values += (-weight if column in _FALLING else weight) * _compressed(values / scale)
         self.weights += weight
 
 

@@ -17,6 +17,7 @@ from nestbench.sim.batch import Ints
 
 _ROUNDING = 1e-4
 """Share of its Monte Carlo error by which rounding in single replications may move a measure."""
+_FOLLOWING = ("lower", "upper", "p_value")
 _SHOWN = 1e-8
 """Sampled numbers have 9 digits in the file."""
 
@@ -123,17 +124,23 @@ def _usable(record: Record) -> npt.NDArray[np.bool_]:
 
 
 def _examples(pair: Pair, most: int = 3) -> str:
-    """Return the largest relative moves among the sampled numbers, as text."""
-    found: list[tuple[float, str]] = []
+    """Return the largest relative moves among the sampled numbers, as text: first of what the others follow from."""
+    found: list[tuple[bool, float, str]] = []
     for term, columns in pair.before.sample.items():
         for column, before in columns.items():
             after = pair.after.sample.get(term, {}).get(column, [])
             for r, old, new in zip(pair.before.replications, before, after, strict=False):
                 size = _relative(old, new)
                 if size > max(pair.rtol, _SHOWN):
-                    found.append((size, f"{term} {column} {old:.6g} -> {new:.6g} in replication {r}"))
-    found.sort(key=lambda item: -item[0])
-    return "; e.g. " + ", ".join(text for _, text in found[:most]) if found else ""
+                    found.append(
+                        (
+                            column in _FOLLOWING,
+                            -size,
+                            f"{term} {column} {old:.6g} -> {new:.6g} in replication {r}",
+                        )
+                    )
+    found.sort()
+    return "; e.g. " + ", ".join(text for _, _, text in found[:most]) if found else ""
 
 
 def _relative(old: float, new: float) -> float:

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from nestbench.cli import app
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.running.start import resolve, run_experiment
+from nestbench.experiments.toml import named as named_plugins
 from nestbench.sim.errors import InvalidInput
 
 STUDY = """
@@ -145,3 +146,57 @@ def test_forms(folder: Path) -> None:
 def test_wrong_input_is_said(arguments: tuple[object, ...], message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         typed("check", *arguments)
+
+
+PLUGIN = '''
+import nestbench
+
+FACTOR = 1.0
+
+@nestbench.estimator("slope-by-hand")
+def slope(frame, model):
+    """The slope of grade on age."""
+    x = frame["age"] - frame["age"].mean()
+    b = (x * frame["grade"]).sum() / (x**2).sum()
+    r = frame["grade"] - frame["grade"].mean() - b * x
+    error = ((r**2).sum() / (len(r) - 2) / (x**2).sum()) ** 0.5
+    return {"age": {"estimate": b, "std_error": FACTOR * error, "df": len(r) - 2}}
+'''
+
+
+@pytest.mark.slow
+def test_a_plugin_is_checked_as_it_is_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    plugin, toml = tmp_path / "own.py", tmp_path / "own.toml"
+    plugin.write_text(PLUGIN)
+    named = STUDY.replace('"ols-hc1"', '"slope-by-hand"').replace('"tiny"', '"own"')
+    toml.write_text(named.replace("audit = 0", 'plugins = ["own.py"]'))
+    run_experiment(resolve(toml), tmp_path / "run", workers=1)
+    typed("baseline", "run", "-o", "accuracy.json")
+    some = ("-b", "accuracy.json", "-q", "--workers", 1)
+    assert typed("check", "own.toml", *some).exit_code == typed("check", *some).exit_code == 0
+
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "elsewhere"))
+    monkeypatch.setattr(named_plugins, "_NAMED", set())
+    with pytest.raises(
+        InvalidInput, match=r"^the baseline of 'own' brings code .*: .*own\.py\. Read it.*--trust"
+    ):
+        typed("check", *some)
+    assert typed("check", *some, "--trust").exit_code == 0
+    assert typed("check", "own.toml", *some).exit_code == 0
+
+    plugin.write_text(PLUGIN.replace("FACTOR = 1.0", "FACTOR = 1.03"))
+    with pytest.raises(
+        InvalidInput, match=r"own\.py isn't as it was when the baseline .*name the experiment"
+    ):
+        typed("check", *some, "--trust")
+    spoilt = typed("check", "own.toml", *some)
+    assert spoilt.exit_code == 1
+    assert (
+        "moved: standard errors in 12 of 12; df, intervals, p-values in 12 of 12; e.g. age std_error"
+        in spoilt.output
+    )
+    plugin.unlink()
+    with pytest.raises(InvalidInput, match=r"own\.py of the baseline of 'own', found none"):
+        typed("check", *some)

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus
+from nestbench.estimators.inference import wald
 from nestbench.reports.accuracy import fingerprint as fp
 from nestbench.reports.accuracy.baseline import baseline_of, df_ranges, measures_of
 from nestbench.reports.accuracy.baseline_file import (
@@ -24,7 +25,7 @@ from nestbench.reports.accuracy.baseline_file import (
 )
 from nestbench.reports.measures.performance import performance_of_cell
 from nestbench.sim.errors import InvalidInput, StoreError
-from tests.reports.accuracy.gate_studies import changed, gate_study
+from tests.reports.accuracy.gate_studies import changed, drawn, gate_study
 
 RTOL = 1e-9
 
@@ -175,8 +176,8 @@ def test_infinite_df_survives(tmp_path: Path) -> None:
         (None, "No such file"),
         ("{", "written by 'nestbench baseline'"),
         ("[]", "written by 'nestbench baseline'"),
-        ('{"format": "nestbench-accuracy", "version": 99}', "of format 2, got 99"),
-        ('{"format": "nestbench-accuracy", "version": 2, "key": "x"}', "damaged"),
+        ('{"format": "nestbench-accuracy", "version": 99}', "of format 3, got 99"),
+        ('{"format": "nestbench-accuracy", "version": 3, "key": "x"}', "damaged"),
     ],
 )
 def test_what_is_no_baseline_is_refused(tmp_path: Path, content: str | None, message: str) -> None:
@@ -197,3 +198,23 @@ def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="expected to write"):
         write_baseline(baseline_of(gate_study(reps=5)), tmp_path / "file" / "accuracy.json")
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    factor=some.floats(0.5, 2.0).filter(lambda f: abs(f - 1.0) >= 0.03),
+    off=some.sampled_from([0.0, -1.0, 1.0]),
+    seed=some.integers(0, 1000),
+)
+def test_other_errors_or_df_move_the_inference_of_every_replication(
+    factor: float, off: float, seed: int
+) -> None:
+    """Limits move apart, which must not cancel; a code is hit by chance in 3 of 65 536 replications."""
+    before = drawn(np.random.default_rng(seed), 60)
+    for errors, df in ((before.std_error * factor, before.df), (before.std_error, before.df + off)):
+        lower, upper, p_value = wald(before.estimate, errors, df, 0.95)
+        after = replace(before, std_error=errors, df=df, lower=lower, upper=upper, p_value=p_value)
+        scales = fp.scales_of(before)
+        old, new = (fp.codes_of(e, scales, 1e-4)["df, intervals, p-values"] for e in (before, after))
+        changed_at_all = bool(off) or errors is not before.std_error
+        assert fp.moved(old, new).sum() >= 59 if changed_at_all else not fp.moved(old, new).any()
