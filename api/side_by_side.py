@@ -21,8 +21,10 @@ from nestbench.estimators.estimates import FitStatus
 from nestbench.estimators.estimator import Estimator
 from nestbench.estimators.honoured import RandomPart, intercept_alone
 from nestbench.fit import COLUMNS, Choice, Fit, chosen_estimator, fit_one
+from nestbench.fitting import Step, silent
 from nestbench.sim.errors import InvalidInput, unknown_name
 from nestbench.sim.model import Model
+from nestbench.trials import too_long
 from nestbench.user_data import UserData, prepare
 
 ENGINES = ("auto", "reference", "batched")
@@ -63,21 +65,28 @@ def fit_all(
     names: Sequence[Choice] | None = None,
     engine: str = "auto",
     messages: Mapping[str, str] | None = None,
+    step: Step = silent,
 ) -> SideBySide:
     """Fit the methods named (or given as tables with options, or as they are), or every one there is, to one data set.
 
-    Of every method, one that does not apply (it needs a subgroup, an option or a package that isn't there) is left out
-    with its reason; a method that was named must apply. `messages` tell how the table was read.
+    Of every method, one that does not apply (it needs a subgroup, an option or a package that isn't there), or that
+    would take too long on data of many schools (`trials.too_long`), is left out with its reason; a method that was
+    named must apply. `messages` tell how the table was read, `step` hears which method runs.
     """
     chosen = [chosen_estimator(name, {}) for name in (registry.runnable() if names is None else names)]
     _refuse_twice([estimator.label for estimator in chosen])
     if engine not in ENGINES:
         raise unknown_name("engine", engine, ENGINES)
     data = prepare(frame, model, messages)
-    fits, left_out = [], {}
-    for estimator in chosen:
+    fits: list[Fit] = []
+    left_out: dict[str, str] = {}
+    for done, estimator in enumerate(chosen):
+        step(done, len(chosen), estimator.label)
         try:
-            fits.append(fit_one(data, estimator, model, engine))
+            if names is None and (reason := too_long(data.batch, estimator, model, engine)):
+                left_out[estimator.name] = reason
+            else:
+                fits.append(fit_one(data, estimator, model, engine))
         except InvalidInput as error:
             if names is not None:
                 raise

@@ -75,8 +75,8 @@ def codes_of(
 
 
 def distinct_of(schools: int, weights: str) -> float:
-    """Return how many different weights G schools can get."""
-    return float(len(WEIGHTS[weights])) ** schools
+    """Return how many different weights G schools can get; of more than 50 schools, those of 50."""
+    return float(len(WEIGHTS[weights])) ** min(schools, 50)
 
 
 def batched_engine(restricted: bool, reference: Engine) -> Engine:

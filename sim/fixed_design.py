@@ -42,7 +42,7 @@ class FixedDesign:
     Attributes
     ----------
     data : str
-        A table (relative to the TOML file), read as by `nestbench estimate`, without missing values in the columns used.
+        A table (relative to the TOML file), read as `estimate` reads it, without missing values in the columns used.
     school : str
         Name of its column of schools.
     formula : str

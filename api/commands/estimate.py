@@ -38,9 +38,14 @@ def estimate(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one row a method and term.")] = False,
 ) -> None:
-    """Fit methods to your own data and show them side by side."""
+    """Fit methods to your own data and show them side by side.
+
+    Without --estimators every method is fitted that applies; from 5000 groups on without those that a trial on some
+    groups expects to take more than a minute.
+    """
     from nestbench.estimators.choices import choices_of
     from nestbench.experiments.plugins import load_file
+    from nestbench.fitting import shown
     from nestbench.side_by_side import fit_all, print_tables, to_csv, to_json
     from nestbench.sim.errors import InvalidInput
     from nestbench.sim.model import Model
@@ -54,7 +59,8 @@ def estimate(
     model = Model(formula=formula, group=group, random=random, level=level, subgroup=subgroup)
     names = None if estimators is None else choices_of(estimators)
     table = read_table(data, groups_of(model))
-    found = fit_all(table.frame, model, names, engine, table.messages)
+    with shown(len(table.frame)) as step:
+        found = fit_all(table.frame, model, names, engine, table.messages, step)
     if as_json:
         typer.echo(to_json(found))
     elif as_csv:

@@ -65,6 +65,13 @@ def test_no_family_answers_what_the_data_cannot_tell(design: tuple[list[int], li
     assert usable["reml-z"] or not usable["mixedlm"]
 
 
+def test_the_weights_of_many_schools_can_be_counted() -> None:
+    batch = batch_of([2] * 1100, [0, 1] * 550, 1)
+    for weights in ("rademacher", "webb"):
+        found = get({"name": "ols-wild-u", "draws": 49, "weights": weights}).fit(batch, MODEL)
+        assert found.usable.all()
+
+
 @pytest.mark.parametrize("engine", ["reference", "batched"])
 @pytest.mark.parametrize("schools", [2, 3, 4, 7])
 @pytest.mark.parametrize(
