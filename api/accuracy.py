@@ -151,8 +151,8 @@ class Accuracy:
     ) -> None:
         """Claim that true null hypotheses are rejected no more often than alpha (the model's ``1 - level``).
 
-        Only terms whose true value is 0 are tested. With `two_sided`, rejecting too rarely is a fault too. The test is
-        exact.
+        Only terms whose true value is the model's null value (0 unless stated) are tested. With `two_sided`, rejecting
+        too rarely is a fault too. The test is exact.
         """
         __tracebackhide__ = True
 

@@ -13,6 +13,7 @@ import pandas as pd
 from nestbench.estimators import registry
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.estimator import Estimator
+from nestbench.estimators.null import null_words
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.model import Model
 from nestbench.user_data import UserData, prepare
@@ -68,6 +69,7 @@ class Fit:
 
     def __repr__(self) -> str:
         head = f"{self.estimator}: {self.status.name}, {self.n} rows in {self.groups} groups, {self.model.formula}"
+        head += "" if (tested := null_words([self.model])) == "0" else f"; tests of {tested}"
         table = self.terms.to_string(float_format=lambda value: f"{value:.5g}", na_rep="-")
         extra = [f"{name} {value:.5g}" for name, value in self.variance.items()]
         if self.loglik is not None:
@@ -86,6 +88,7 @@ def estimate(
     level: float = ...,
     engine: str = ...,
     subgroup: str | None = ...,
+    null: Mapping[str, float] | None = ...,
     **options: Any,
 ) -> Fit: ...
 
@@ -101,6 +104,7 @@ def estimate(
     level: float = ...,
     engine: str = ...,
     subgroup: str | None = ...,
+    null: Mapping[str, float] | None = ...,
 ) -> SideBySide: ...
 
 
@@ -114,6 +118,7 @@ def estimate(
     level: float = 0.95,
     engine: str = "auto",
     subgroup: str | None = None,
+    null: Mapping[str, float] | None = None,
     **options: Any,
 ) -> Fit | SideBySide:
     """Fit one method to a table of data, or several side by side.
@@ -137,6 +142,8 @@ def estimate(
         ``auto``, ``reference`` or ``batched``.
     subgroup : str, optional
         Name of a column of groups within groups, for the three-level methods.
+    null : mapping of str to float, optional
+        Term -> the value that its p-value and statistic test instead of 0: ``{"treated": 0.3}``.
     **options
         Options of the estimator.
 
@@ -155,7 +162,7 @@ def estimate(
     >>> float(round(fit.terms.loc["x", "estimate"], 3))
     2.25
     """
-    model = Model(formula=formula, group=group, random=random, level=level, subgroup=subgroup)
+    model = Model(formula, group, random, level, subgroup, null or {})
     if isinstance(estimator, (list, tuple)):
         return _side_by_side(frame, estimator, model, engine, options)
     chosen = chosen_estimator(estimator, options)
@@ -191,7 +198,7 @@ def fit_one(data: UserData, estimator: Estimator, model: Model, engine: str = "a
         estimator.label,
         estimator.engine_name(engine),
         model,
-        terms_of(estimates),
+        terms_of(estimates, model),
         {name.strip("()"): value for name, value in values.items() if math.isfinite(value)},
         loglik if math.isfinite(loglik) else None,
         FitStatus(int(estimates.status[0])),
@@ -201,10 +208,11 @@ def fit_one(data: UserData, estimator: Estimator, model: Model, engine: str = "a
     )
 
 
-def terms_of(estimates: Estimates) -> pd.DataFrame:
-    """Return the terms of a single fit as a table."""
+def terms_of(estimates: Estimates, model: Model) -> pd.DataFrame:
+    """Return the terms of a single fit as a table; statistics are distances from the values tested."""
+    null = np.array([model.null_of(term) for term in estimates.terms])
     with np.errstate(divide="ignore", invalid="ignore"):
-        statistic = estimates.estimate[0] / estimates.std_error[0]
+        statistic = (estimates.estimate[0] - null) / estimates.std_error[0]
     columns = {name: getattr(estimates, name)[0] for name in COLUMNS if name != "statistic"}
     table = pd.DataFrame({**columns, "statistic": statistic}, index=pd.Index(estimates.terms, name="term"))
     return table[list(COLUMNS)]

@@ -20,6 +20,7 @@ from nestbench.estimators import registry
 from nestbench.estimators.estimates import FitStatus
 from nestbench.estimators.estimator import Estimator
 from nestbench.estimators.honoured import RandomPart, intercept_alone
+from nestbench.estimators.null import null_words
 from nestbench.fit import COLUMNS, Choice, Fit, chosen_estimator, fit_one
 from nestbench.fitting import Step, silent
 from nestbench.sim.errors import InvalidInput, unknown_name
@@ -128,6 +129,7 @@ def to_json(found: SideBySide) -> str:
         "group": found.model.group,
         "random": found.model.random,
         "level": found.model.level,
+        **({"null": dict(found.model.null)} if found.model.null else {}),
         "n": found.data.n,
         "groups": found.data.groups,
         "messages": [*found.data.messages, *found.remarks],
@@ -160,6 +162,8 @@ def print_tables(found: SideBySide, console: Console | None = None) -> None:
             f"{found.model.formula}: {found.data.n} rows in {found.data.groups} groups ({found.model.group})"
         )
     )
+    if (tested := null_words([found.model])) != "0":
+        out.print(Text(f"p: tests of {tested}"))
     for message in (*found.data.messages, *found.remarks):
         out.print(Text(message))
     for table in _term_tables(found, out):

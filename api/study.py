@@ -62,17 +62,19 @@ class Study:
         return self.estimator.label
 
     def choose(self, terms: Sequence[str] | None, only_null: bool) -> None:
-        """Choose the terms: those asked for, or all that are estimated and whose truth is known (and 0)."""
+        """Choose the terms: those asked for, or all that are estimated and whose truth is known (and tested)."""
         first = self.fitted(30)
         truth = self.cell.truth
         able = [
             t for k, t in enumerate(first.terms) if t in truth and np.isfinite(first.estimate[:, k]).any()
         ]
-        wanted = [t for t in able if truth[t] == 0.0] if only_null and terms is None else list(terms or able)
+        null = [t for t in able if self.cell.is_null(t)]
+        wanted = null if only_null and terms is None else list(terms or able)
         unknown = [t for t in wanted if t not in able]
-        false = [t for t in wanted if only_null and t in able and truth[t] != 0.0]
+        false = [t for t in wanted if only_null and t in able and t not in null]
         if unknown or false or not wanted:
-            kind = "terms whose true value is 0" if only_null else "terms with a known truth"
+            of_null = "terms whose true value is 0 (or the model's null value)"
+            kind = of_null if only_null else "terms with a known truth"
             raise InvalidInput(
                 f"expected {kind} that {self.name} estimates, got {', '.join([*unknown, *false]) or 'none'}; "
                 f"{self.name} estimates {', '.join(able) or 'nothing here: ' + str(set(first.texts()))}"

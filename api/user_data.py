@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,32 @@ class UserData:
     messages: tuple[str, ...]
     n: int
     groups: int
+
+
+def null_values(given: Sequence[str]) -> dict[str, float]:
+    """Return null values by term from texts ``TERM=VALUE``; a term may hold ``=`` itself.
+
+    Raises
+    ------
+    InvalidInput
+        Not of this form, no number, or a term twice.
+    """
+    found: dict[str, float] = {}
+    for text in given:
+        term, _, value = text.rpartition("=")
+        term = term.strip()
+        try:
+            number = float(value)
+        except ValueError:
+            number = float("nan")
+        if not term or not math.isfinite(number):
+            raise InvalidInput(
+                f"expected --null as TERM=VALUE with a number, got '{text}'; e.g. --null treated=0.3"
+            )
+        if term in found:
+            raise InvalidInput(f"expected one null value a term, got two for '{term}'; leave one out")
+        found[term] = number
+    return found
 
 
 def prepare(frame: pd.DataFrame, model: Model, messages: Mapping[str, str] | None = None) -> UserData:

@@ -11,7 +11,8 @@
 Differences are relative to the number or to its standard error, whichever is larger: an estimate that happens to be
 near zero has no relative precision. A p-value p of statistic t moves by (1 + t^2) p times the relative change of t. On
 data sets whose columns are nearly collinear (`SchoolMoments.refined`) the references, which square the condition
-number, are themselves only good to `COLLINEAR`.
+number, are themselves only good to `COLLINEAR`. Tests of other values than 0 are compared where they are tests of 0
+(`nestbench.estimators.null`).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from nestbench.estimators.estimator import Agreement, Estimator
 from nestbench.estimators.likelihood_grid import highest_on_grid
 from nestbench.estimators.mixed_fit import fit_given, fit_of, plain_errors
 from nestbench.estimators.mundlak import widened
+from nestbench.estimators.null import under_null
 from nestbench.sim.batch import Batch, Floats
 from nestbench.sim.design import design_of
 from nestbench.sim.errors import InvalidInput
@@ -88,6 +90,7 @@ def compare(estimator: Estimator, batch: Batch, model: Model) -> dict[str, Any]:
     InvalidInput
         The method has only one engine.
     """
+    batch, model = under_null(batch, model, estimator.regressed)
     if estimator.name in SUBJECTS:
         return reached(estimator.fit(batch, model, "reference"), batch, model)
     return _row(str(estimator.agreement), judge(estimator, batch, model)) | below_grid(
@@ -125,6 +128,7 @@ def judge(estimator: Estimator, batch: Batch, model: Model) -> Verdict:
         raise InvalidInput(
             f"expected an estimator with two engines, got '{estimator.name}', which has one: nothing to compare"
         )
+    batch, model = under_null(batch, model, estimator.regressed)
     reference = estimator.fit(batch, model, "reference")
     batched = estimator.fit(batch, model, "batched")
     if estimator.agreement == Agreement.IMPLICIT:

@@ -10,6 +10,7 @@ from typing import Any
 
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.honoured import RandomPart, require_honoured
+from nestbench.estimators.null import Regressed, from_null, under_null
 from nestbench.sim.batch import Batch
 from nestbench.sim.checks import plain
 from nestbench.sim.errors import InvalidInput, did_you_mean, unknown_name
@@ -76,6 +77,11 @@ class Estimator:
         What it does with the model's random part; a model it knows only in part is refused.
     subgroup : bool
         Whether it uses the model's groups within groups.
+    reads_null : bool
+        Its engine sees the data as they are and tests `Model.null` itself; that of others never sees a null value.
+    regressed : callable or None
+        Batch, model -> which terms are in its regression, bool [R, K], where that aren't all: null values of the others
+        can't be tested.
     """
 
     name: str
@@ -88,6 +94,8 @@ class Estimator:
     changed: tuple[str, ...] = ()
     random: RandomPart = RandomPart.NONE
     subgroup: bool = False
+    reads_null: bool = False
+    regressed: Regressed | None = None
 
     def with_options(self, options: Options) -> Estimator:
         """Return the estimator with some options set.
@@ -136,12 +144,15 @@ class Estimator:
         return "batched" if self.engine(policy) is self.batched else "reference"
 
     def fit(self, batch: Batch, model: Model, policy: str = "auto") -> Estimates:
-        """Fit every replication of a batch.
+        """Fit every replication of a batch, with tests of the model's null values.
 
         Raises
         ------
         InvalidInput
-            The method can't honour the model (`require_honoured`), or has no such engine.
+            The method can't honour the model (`require_honoured`), or has no such engine; a null value of no term.
         """
         require_honoured(self, model)
-        return self.engine(policy)(batch, model, self.options)
+        engine = self.engine(policy)
+        if self.reads_null or not any(model.null.values()):
+            return engine(batch, model, self.options)
+        return from_null(engine(*under_null(batch, model, self.regressed), self.options), model)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from statsmodels.regression.linear_model import WLS
 
-from nestbench.estimators import ols_batched
+from nestbench.estimators import mixed_fit, ols_batched
 from nestbench.estimators.estimable import estimable
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.estimator import Agreement, Estimator, Info, Options
@@ -143,4 +143,5 @@ MEANS = Estimator(
     batched=fit_means_batched,
     agreement=Agreement.DIRECT,
     options={name: choices[0] for name, choices in CHOICES.items()},
+    regressed=mixed_fit.school_level,
 )

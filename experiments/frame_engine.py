@@ -51,8 +51,9 @@ class FrameEngine:
 
 def own_method(name: str, version: int, info: Info, function: Method) -> Estimator:
     """Return a user's function as an estimator; it gets the whole model, and is trusted to honour it."""
+    engine = FrameEngine(function)
     return Estimator(
-        name, version, info, reference=FrameEngine(function), random=RandomPart.ANY, subgroup=True
+        name, version, info, reference=engine, random=RandomPart.ANY, subgroup=True, reads_null=True
     )
 
 
@@ -89,7 +90,7 @@ def _fit(function: Method, sample: Sample, model: Model) -> Fitted:
         try:
             with user_code():
                 result = function(frame, model)
-            terms = _terms(result, model.level)
+            terms = _terms(result, model)
             status, message = FitStatus.OK, ""
         except Exception as error:
             terms, status = {}, FitStatus.FAILED
@@ -102,7 +103,7 @@ def _fit(function: Method, sample: Sample, model: Model) -> Fitted:
     return Fitted(terms, status, message, seconds)
 
 
-def _terms(result: Any, level: float) -> dict[str, tuple[float, ...]]:
+def _terms(result: Any, model: Model) -> dict[str, tuple[float, ...]]:
     if isinstance(result, pd.DataFrame):
         indexed = result.set_index("term") if "term" in result.columns else result
         result = {str(name): row.to_dict() for name, row in indexed.iterrows()}
@@ -110,10 +111,10 @@ def _terms(result: Any, level: float) -> dict[str, tuple[float, ...]]:
         raise TypeError(
             f"expected a table of terms (DataFrame or mapping of term to numbers), got {type(result).__name__}"
         )
-    return {str(name): _row(row, level) for name, row in result.items()}
+    return {str(name): _row(row, model.level, model.null_of(str(name))) for name, row in result.items()}
 
 
-def _row(row: Any, level: float) -> tuple[float, ...]:
+def _row(row: Any, level: float, null: float) -> tuple[float, ...]:
     if not isinstance(row, Mapping):
         row = {"estimate": row}
     unknown = [str(key) for key in row if key not in (*COLUMNS, "statistic")]
@@ -121,7 +122,7 @@ def _row(row: Any, level: float) -> tuple[float, ...]:
         raise TypeError(f"expected the columns {', '.join(COLUMNS)}, got {', '.join(map(str, row))}")
     estimate, error = float(row["estimate"]), float(row.get("std_error", np.nan))
     df = float(row.get("df", np.inf if np.isfinite(error) else np.nan))
-    made = wald(np.array([estimate]), np.array([error]), np.array([df]), level)
-    lower, upper, p_value = (float(value[0]) for value in made)
+    made = wald(np.array([estimate, estimate - null]), np.array([error]), np.array([df]), level)
+    lower, upper, p_value = float(made[0][0]), float(made[1][0]), float(made[2][1])
     own = (float(row.get(k, v)) for k, v in (("lower", lower), ("upper", upper), ("p_value", p_value)))
     return (estimate, error, df, *own)

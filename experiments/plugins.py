@@ -47,8 +47,9 @@ def estimator(
     The function gets one data set as a DataFrame and the `Model`; it returns a DataFrame (terms as index, or in a
     column ``term``) or a mapping of term to mapping, with ``estimate`` and ``std_error`` and, if it has them, ``df``,
     ``p_value``, ``lower``, ``upper`` (made from ``df`` otherwise; normal without it). A number instead of a table is an
-    estimate alone. Exceptions become fits with status FAILED, warnings become messages. The function is returned
-    unchanged.
+    estimate alone. A p-value made here is that of the test of `model.null`; one that is returned is taken as it is, so
+    a function with tests of its own reads `model.null_of(term)`. Exceptions become fits with status FAILED, warnings
+    become messages. The function is returned unchanged.
     """
 
     if re.fullmatch(NAME, name) is None:

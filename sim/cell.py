@@ -45,7 +45,7 @@ class Cell:
     ------
     InvalidInput
         From the population's `check`, where it has one: a parameter that can't be combined with the layout; or `stated`
-        names something the model doesn't estimate.
+        or the model's `null` names something the model doesn't estimate.
     """
 
     population: Population
@@ -61,6 +61,9 @@ class Cell:
             if term not in self.stateable:
                 raise unknown_name("term in [truth]", term, self.stateable)
             checks.number(f"truth.{term}", checks.plain(value))
+        for term in self.model.null:
+            if term not in self.found.terms:
+                raise unknown_name("term in model.null", term, self.found.terms)
 
     @property
     def law_key(self) -> str:
@@ -76,7 +79,7 @@ class Cell:
         return {
             "population": _law(self.population, self.layout),
             "layout": primitives(self.layout),
-            "model": primitives(self.model),
+            "model": primitives(self.model.spelled),
         }
 
     @property
@@ -88,6 +91,14 @@ class Cell:
         """
         stated = {term: float(value) for term, value in self.stated.items()}
         return {**self.found.values, **stated}
+
+    def null_of(self, term: str) -> float:
+        """Return the value that tests of a term are of."""
+        return self.model.null_of(term)
+
+    def is_null(self, term: str) -> bool:
+        """Whether the tests of a term are of its true value: what they reject are then type I errors."""
+        return is_null(self.truth.get(term, np.nan), self.null_of(term))
 
     @property
     def truth_reasons(self) -> Mapping[str, str]:
@@ -120,6 +131,14 @@ class Cell:
         """Draw the observed data sets of some replications."""
         return self.population.draw(self.layout, StreamSource(seed, self.law_key), replications)
 
+
+def is_null(truth: Any, null: float) -> bool:
+    """Whether a true value is the null value, up to the rounding of a truth that was computed; not if it varies."""
+    return bool(np.ndim(truth) == 0 and abs(truth - null) <= SAME * abs(null))
+
+
+SAME = 1e-9
+"""Relative difference within which a true value is the null value; of a null value of 0 there is none."""
 
 _KNOWN: dict[tuple[type, str], Truth] = {}
 

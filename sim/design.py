@@ -19,7 +19,7 @@ from functools import lru_cache
 import numpy as np
 
 from nestbench.sim.batch import Batch, Category, Column, Floats, offsets_of
-from nestbench.sim.errors import InvalidInput
+from nestbench.sim.errors import InvalidInput, unknown_name
 from nestbench.sim.formula import matrix_of, spread_means
 from nestbench.sim.model import Model
 from nestbench.sim.parsing import GROUP_CENTRED, GROUP_MEAN
@@ -107,7 +107,8 @@ def design_of(batch: Batch, model: Model) -> Design:
     Raises
     ------
     InvalidInput
-        The formula can't be read, names a column that isn't there, or has no single numeric outcome.
+        The formula can't be read, names a column that isn't there, or has no single numeric outcome; or a null value is
+        of no term.
     """
     signature = signature_of(batch, f"{model.formula} {model.random}")
     random = f"~ {model.random}"
@@ -127,6 +128,9 @@ def design_of(batch: Batch, model: Model) -> Design:
         raise InvalidInput(
             f"expected a formula with at least one term, got '{model.formula}'; e.g. 'grade ~ 1'"
         )
+    for term in model.null:
+        if term not in terms:
+            raise unknown_name("term in null", term, terms)
     return Design(model, response[0], terms, random_terms, lhs, rhs, z)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ from nestbench.sim import checks
 from nestbench.sim.bars import Bars, split_bars
 from nestbench.sim.batch import Floats
 from nestbench.sim.errors import InvalidInput
+from nestbench.sim.frozen import FrozenTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,9 @@ class Model:
         Confidence level of intervals; 1 - level is the size of the tests.
     subgroup : str or None
         Name of a column of groups within groups (classes in schools), for the three-level methods.
+    null : mapping of str to float
+        Term -> the value that its test is of; terms that aren't named are tested for 0. p-values depend on it;
+        estimates, standard errors and intervals don't.
     """
 
     formula: str = "grade ~ age + gender"
@@ -37,9 +42,11 @@ class Model:
     random: str = "1"
     level: float = 0.95
     subgroup: str | None = None
+    null: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         checks.make_plain(self)
+        object.__setattr__(self, "null", _values_of(self.null))
         if (bars := split_bars(self.formula)) is not None:
             self._take(bars)
         if "~" not in self.formula:
@@ -79,6 +86,25 @@ class Model:
     def alpha(self) -> float:
         """Nominal size of the tests; see `alpha_of`."""
         return alpha_of(self.level)
+
+    @property
+    def spelled(self) -> Model:
+        """The model as its key is made from it: a null value of 0 written out is none."""
+        if all(self.null.values()):
+            return self
+        return replace(self, null={term: value for term, value in self.null.items() if value})
+
+    def null_of(self, term: str) -> float:
+        """Return the value that a term's test is of."""
+        return self.null.get(term, 0.0)
+
+
+def _values_of(null: Mapping[str, float]) -> FrozenTable:
+    if not isinstance(null, Mapping):
+        raise InvalidInput(
+            f"expected null to be a table of terms and values such as {{ treated = 0.3 }}, got {null!r}"
+        )
+    return FrozenTable({str(t): checks.number(f"null.{t}", checks.plain(v)) for t, v in null.items()})
 
 
 TIE = 1e-12

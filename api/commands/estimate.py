@@ -28,6 +28,13 @@ def estimate(
         str | None, typer.Option(help="Column of groups in groups (classes).", show_default=False)
     ] = None,
     level: Annotated[float, typer.Option(help="Confidence level.")] = 0.95,
+    null: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Value that a term is tested for instead of 0: treated=0.3; may be given several times.",
+            show_default=False,
+        ),
+    ] = None,
     engine: Annotated[str, typer.Option(help="auto, reference or batched.")] = "auto",
     plugin: Annotated[
         list[Path] | None,
@@ -50,13 +57,13 @@ def estimate(
     from nestbench.sim.errors import InvalidInput
     from nestbench.sim.model import Model
     from nestbench.sim.tables import read_table
-    from nestbench.user_data import groups_of
+    from nestbench.user_data import groups_of, null_values
 
     if as_json and as_csv:
         raise InvalidInput("expected one of --json and --csv, got both; leave one out")
     for file in plugin or ():
         load_file(file)
-    model = Model(formula=formula, group=group, random=random, level=level, subgroup=subgroup)
+    model = Model(formula, group, random, level, subgroup, null_values(null or ()))
     names = None if estimators is None else choices_of(estimators)
     table = read_table(data, groups_of(model))
     with shown(len(table.frame)) as step:

@@ -24,6 +24,7 @@ from nestbench.estimators import kernels
 from nestbench.estimators.agreement import SUBJECTS
 from nestbench.estimators.estimator import Estimator
 from nestbench.estimators.inference import wald
+from nestbench.estimators.null import under_null
 from nestbench.estimators.registry import get
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task
@@ -79,10 +80,11 @@ def compile_part(work: Work) -> None:
             wald(np.ones((1, 1)), np.ones((1, 1)), 1.0, 0.95)
             batch.once(moments_of, cell.model)
             return
-        batch.put(raw_moments(batch, cell.model), moments_of, cell.model)
+        batch, model = under_null(batch, cell.model)
+        batch.put(raw_moments(batch, model), moments_of, model)
         for estimator in estimators:
             with contextlib.suppress(Exception):
-                estimator.fit(batch, cell.model, "batched")
+                estimator.fit(batch, model, "batched")
 
 
 def compile_kernels(experiment: Experiment) -> None:

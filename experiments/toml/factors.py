@@ -143,8 +143,9 @@ def _apply(tables: Tables, name: str, level: Any) -> None:
     if name in SECTIONS:
         tables[name] = {**tables[name], **{k: v for k, v in level.items() if k != "label"}}
         return
-    # a term of [truth] may hold dots itself: truth.np.log(age)
-    *path, last = name.split(".", 1) if name.startswith("truth.") else name.split(".")
+    # a term may hold dots itself: truth.np.log(age), model.null.np.log(age)
+    depth = 1 if name.startswith("truth.") else 2 if name.startswith("model.null.") else -1
+    *path, last = name.split(".", depth)
     table = tables
     for part in path:
         inner = table.get(part)

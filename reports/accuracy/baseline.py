@@ -9,7 +9,7 @@ whether a comparison is fair: keys of cells, seed, versions of estimators and pa
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -119,7 +119,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CellRecord:
-    """One cell: number, key, factor levels, size of its tests, true values, and its estimators by label."""
+    """One cell: number, key, factor levels, size of its tests, true values, its estimators by label, null values."""
 
     number: int
     key: str
@@ -127,6 +127,7 @@ class CellRecord:
     alpha: float
     truth: Mapping[str, float]
     estimators: Mapping[str, Record]
+    null: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -206,9 +207,8 @@ def cell_record(experiment: Experiment, number: int, records: Mapping[str, Recor
     """Return a cell with its estimators' records."""
     cell = experiment.cells[number]
     truth = {term: float(value) for term, value in cell.truth.items() if np.ndim(value) == 0}
-    return CellRecord(
-        number, cell.key, dict(experiment.levels[number]), round(cell.model.alpha, 12), truth, records
-    )
+    levels, alpha = dict(experiment.levels[number]), round(cell.model.alpha, 12)
+    return CellRecord(number, cell.key, levels, alpha, truth, records, dict(cell.model.null))
 
 
 def record_of(
@@ -243,7 +243,7 @@ def record_of(
 def measures_of(estimates: Estimates, cell: Cell) -> dict[str, dict[str, Value]]:
     """Return term -> measure -> (value, MCSE, n) of the measures a baseline keeps."""
     found: dict[str, dict[str, Value]] = {}
-    for rows in rows_of_cell(Whole({"": estimates}, cell.truth, cell.model.level)):
+    for rows in rows_of_cell(Whole({"": estimates}, cell.truth, cell.model.level, null=cell.model.null)):
         if rows.measure in KEPT:
             columns = (rows.value.tolist(), rows.mcse.tolist(), rows.n.tolist())
             for term, value, mcse, n in zip(rows.terms, *columns, strict=True):

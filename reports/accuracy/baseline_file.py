@@ -150,6 +150,7 @@ def _cell_content(cell: CellRecord) -> dict[str, Any]:
         "factors": dict(cell.factors),
         "alpha": cell.alpha,
         "truth": dict(cell.truth),
+        **({"null": dict(cell.null)} if cell.null else {}),
         "estimators": {label: _record_content(record) for label, record in cell.estimators.items()},
     }
 
@@ -195,6 +196,7 @@ def _cell(content: Mapping[str, Any]) -> CellRecord:
         alpha=content["alpha"],
         truth=content["truth"],
         estimators={label: _record(part) for label, part in content["estimators"].items()},
+        null=content.get("null", {}),
     )
 
 

@@ -112,8 +112,10 @@ class Context:
 
     Attributes
     ----------
-    truth, alpha : float
-        True value; size of the tests.
+    null : bool
+        Whether the tests are of the true value: rejections are type I errors.
+    alpha : float
+        Size of the tests.
     spread : float
         Empirical SE: the baseline's, or on other data the root mean square of both.
     ratio_before, ratio_after : Value
@@ -122,7 +124,7 @@ class Context:
         Whether both runs saw the same data sets, so that their Monte Carlo errors are nearly the same error.
     """
 
-    truth: float
+    null: bool
     alpha: float
     spread: float
     ratio_before: Value
@@ -166,7 +168,7 @@ def move_of(measure: str, before: Value, after: Value, context: Context) -> Move
         pairs = [(v / context.spread, m / context.spread) for v, m, _ in (before, after)]
     elif measure == "model_se":
         pairs = [_log_ratio(value) for value in (context.ratio_before, context.ratio_after)]
-    elif measure == "coverage" or (measure == "rejection" and context.truth == 0):
+    elif measure == "coverage" or (measure == "rejection" and context.null):
         target = context.alpha if measure == "rejection" else 1.0 - context.alpha
         pairs = [(v - target, _share_error(v, n)) for v, _, n in (before, after)]
     else:

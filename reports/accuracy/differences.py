@@ -23,6 +23,7 @@ from nestbench.reports.accuracy.changes import (
 from nestbench.reports.accuracy.permuting import Panel, adjusted_p, family_of
 from nestbench.reports.measures.performance import FIT
 from nestbench.sim.batch import Floats, Ints
+from nestbench.sim.cell import is_null
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,9 +143,8 @@ def context_of(pair: Pair, term: str) -> Context:
     spreads = [r.measures.get(term, {}).get("empirical_se", nothing)[0] for r in records]
     ratios = [r.measures.get(term, {}).get("se_error", nothing) for r in records]
     spread = spreads[0] if pair.exact else float(np.sqrt(0.5 * (spreads[0] ** 2 + spreads[1] ** 2)))
-    return Context(
-        pair.cell.truth.get(term, np.nan), pair.cell.alpha, spread, ratios[0], ratios[1], pair.same_data
-    )
+    null = is_null(pair.cell.truth.get(term, np.nan), pair.cell.null.get(term, 0.0))
+    return Context(null, pair.cell.alpha, spread, ratios[0], ratios[1], pair.same_data)
 
 
 def usable_value(record: Record) -> Value:
@@ -155,7 +155,7 @@ def usable_value(record: Record) -> Value:
 
 def _usable_hypothesis(pair: Pair) -> Hypothesis:
     nothing = (np.nan, np.nan, 0)
-    context = Context(np.nan, pair.cell.alpha, np.nan, nothing, nothing, pair.same_data)
+    context = Context(False, pair.cell.alpha, np.nan, nothing, nothing, pair.same_data)
     return Hypothesis(pair, FIT, "usable_share", usable_value(pair.before), usable_value(pair.after), context)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from nestbench.estimators.null import null_words
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.results import Extent, Results
 from nestbench.reports.comparing.grades import fixed_terms
@@ -148,9 +149,11 @@ def measures_sentence(experiment: Experiment) -> str:
     levels = sorted({cell.model.level for cell in experiment.cells})
     intervals = several([f"{100 * level:g}" for level in levels])
     tests = several([f"{100 * (1 - level):.4g}" for level in reversed(levels)])
+    tested = null_words([cell.model for cell in experiment.cells])
+    of = "" if tested == "0" else f" of {tested}"
     return (
         "Performance was measured by bias, the empirical and the model-based standard error, the coverage of "
-        f"{intervals} % intervals and the rejection rate of two-sided tests at the {tests} % level, each over the "
+        f"{intervals} % intervals and the rejection rate of two-sided tests{of} at the {tests} % level, each over the "
         "fits with a usable answer and with its Monte Carlo standard error."
     )
 

@@ -190,15 +190,15 @@ def against(made: list[Record], ideal: float) -> list[Record]:
 
 
 def sized(made: list[Record], experiment: Experiment) -> list[Record]:
-    """Return rejection records: type I errors graded like coverage, power left plain."""
-    truths = {cell: experiment.cells[cell].truth for cell in {record["cell"] for record in made}}
-    nulls = [r for r in made if truths[r["cell"]].get(r["term"]) == 0]
+    """Return rejection records: type I errors (of tests of the true value) graded like coverage, power left plain."""
+    places = {(record["cell"], record["term"]) for record in made}
+    true = {place for place in places if experiment.cells[place[0]].is_null(place[1])}
+    nulls = [r for r in made if (r["cell"], r["term"]) in true]
     levels = [experiment.cells[r["cell"]].model.level for r in nulls]
     limit = _limit(nulls, [1.0 - r["value"] for r in nulls], levels)
     for record in made:
-        truth = truths[record["cell"]].get(record["term"])
         level = experiment.cells[record["cell"]].model.level
-        null = truth == 0
+        null = (record["cell"], record["term"]) in true
         record["kind"] = "type I error" if null else "power"
         if null:
             found = grades.grade(1.0 - record["value"], record["n"], level, limit)

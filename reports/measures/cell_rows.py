@@ -11,7 +11,9 @@ from typing import Any, Protocol, TypeVar
 
 from nestbench.estimators.estimates import Estimates
 from nestbench.reports.measures.draws import (
+    NO_NULL,
     Draws,
+    Null,
     Paired,
     Truth,
     draws_of,
@@ -117,8 +119,9 @@ class Whole:
         truth: Truth,
         level: float,
         seconds: Callable[[], Mapping[str, Floats]] = dict,
+        null: Null = NO_NULL,
     ) -> None:
-        self.estimates, self.truth, self.level = estimates, truth, level
+        self.estimates, self.truth, self.level, self.null = estimates, truth, level, null
         self._seconds = seconds
         self._draws: dict[tuple[str, Columns], list[Draws]] = {}
         self._reference: dict[tuple[str, Columns], list[Draws]] = {}
@@ -135,7 +138,7 @@ class Whole:
             if any(other != label for other, _ in self._draws):
                 self._draws.clear()  # with what was computed of them: one estimator's at a time
             known = {(d.terms, d.n): d for d in self._draws.get((label, NONE), [])}
-            fresh = draws_of(self.estimates[label], self.truth, self.level, columns)
+            fresh = draws_of(self.estimates[label], self.truth, self.level, columns, self.null)
             self._draws[label, columns] = [known.get((d.terms, d.n), d) for d in fresh]
         return self._draws[label, columns]
 
@@ -144,9 +147,9 @@ class Whole:
 
     def paired(self, first: str, second: str, columns: Columns = NONE) -> Sequence[Paired]:
         if (first, columns) not in self._reference:
-            found = draws_of(self.estimates[first], self.truth, self.level, columns)
+            found = draws_of(self.estimates[first], self.truth, self.level, columns, self.null)
             self._reference = {(first, columns): list(found)}
-        others = list(draws_of(self.estimates[second], self.truth, self.level, columns))
+        others = list(draws_of(self.estimates[second], self.truth, self.level, columns, self.null))
         return list(matched(self._reference[first, columns], others))
 
     def fits(self, label: str) -> Fits:

@@ -17,6 +17,7 @@ from nestbench.reports.measures.measure import (
     FAILURES,
     INTERVAL,
     NONZERO,
+    NOT_NULL,
     P_VALUE,
     STD_ERROR,
     TRUTH,
@@ -106,7 +107,7 @@ def above(d: Draws) -> Bools:
 
 
 def wrongly_rejects(d: Draws) -> Bools:
-    """p_i <= alpha and sign t_i != sign th_i."""
+    """p_i <= alpha and sign (t_i - b0) != sign (th_i - b0)."""
     return d.once(st.rejects) & d.once(st.wrong_sign)
 
 
@@ -122,30 +123,30 @@ def type_s_influence(d: Draws) -> Floats:
 
 
 def significant_magnitude(d: Draws) -> Floats:
-    """abs(t_i / th_i) where p_i <= alpha, else 0."""
+    """abs((t_i - b0) / (th_i - b0)) where p_i <= alpha, else 0."""
     return d.once(st.rejects) * _magnitude(d)
 
 
 def exaggeration(d: Draws) -> Floats:
-    """Mean abs t_i given significance, over abs th_i."""
+    """Mean abs(t_i - b0) given significance, over abs(th_i - b0)."""
     return d.total(st.mean(significant_magnitude)) * d.n / st.significant(d)
 
 
 def exaggeration_influence(d: Draws) -> Floats:
-    """(K / n_sig) sig_i (abs(t_i / th_i) - value)."""
+    """(K / n_sig) sig_i (abs((t_i - b0) / (th_i - b0)) - value)."""
     chosen = d.once(st.rejects) * (d.n / st.significant(d))[:, None]
     return chosen * (_magnitude(d) - exaggeration(d)[:, None])
 
 
 def exaggeration_mcse(d: Draws) -> Floats:
-    """Sd of abs(t_i / th_i) among the significant, over sqrt n_sig; NaN for fewer than two."""
+    """Sd of abs((t_i - b0) / (th_i - b0)) among the significant, over sqrt n_sig; NaN for fewer than two."""
     n = st.significant(d)
     squares = d.total(st.mean(significant_spread)) * d.n
     return np.where(n > 1, np.sqrt(squares / ((n - 1.0) * n)), np.nan)
 
 
 def significant_spread(d: Draws) -> Floats:
-    """(abs(t_i / th_i) - value)^2 where p_i <= alpha, else 0."""
+    """(abs((t_i - b0) / (th_i - b0)) - value)^2 where p_i <= alpha, else 0."""
     apart: Floats = d.once(st.rejects) * (_magnitude(d) - exaggeration(d)[:, None])
     return apart**2
 
@@ -166,7 +167,7 @@ def usable_share(d: Draws) -> Floats:
 
 
 def _magnitude(d: Draws) -> Floats:
-    return np.abs(d.estimate / d.truth)
+    return np.abs((d.estimate - d.null) / (d.truth - d.null))
 
 
 def _needs(*names: str) -> frozenset[str]:
@@ -347,7 +348,7 @@ MEASURES: tuple[Measure, ...] = (
     Measure(
         "rejection",
         "Rejection rate",
-        "mean (p <= alpha): type I error where th = 0, else power",
+        "mean (p <= alpha): type I error where th = b0 (the null value, 0 unless stated), else power",
         Unit.SHARE,
         _needs(P_VALUE),
         st.average(st.rejects),
@@ -367,9 +368,9 @@ MEASURES: tuple[Measure, ...] = (
     Measure(
         "type_s",
         "Type S error",
-        "mean (sign t != sign th) given p <= alpha",
+        "mean (sign (t - b0) != sign (th - b0)) given p <= alpha",
         Unit.SHARE,
-        _needs(P_VALUE, TRUTH, NONZERO),
+        _needs(P_VALUE, TRUTH, NOT_NULL),
         type_s,
         type_s_influence,
         ddof=0,
@@ -378,9 +379,9 @@ MEASURES: tuple[Measure, ...] = (
     Measure(
         "exaggeration",
         "Exaggeration (type M)",
-        "mean |t| given p <= alpha, / |th|",
+        "mean |t - b0| given p <= alpha, / |th - b0|",
         Unit.RATIO,
-        _needs(P_VALUE, TRUTH, NONZERO),
+        _needs(P_VALUE, TRUTH, NOT_NULL),
         exaggeration,
         exaggeration_influence,
         mcse=exaggeration_mcse,

@@ -22,6 +22,9 @@ from nestbench.sim.model import alpha_of
 Bools = npt.NDArray[np.bool_]
 Truth = Mapping[str, "float | Floats"]
 """Term -> true value; an array is indexed by replication number, for truths that vary by replication."""
+Null = Mapping[str, float]
+"""Term -> value that its tests are of; 0 for terms that aren't there."""
+NO_NULL: Null = {}
 T = TypeVar("T")
 
 COLUMNS = ("estimate", "std_error", "lower", "upper", "p_value", "df")
@@ -45,6 +48,8 @@ class Draws(Sample):
         Nominal level of the intervals.
     attempted : int
         Number of fits N, usable or not.
+    null : float64 [k, 1]
+        Values that the tests are of.
     totals : Totals or None
         Numbers over all n where the replications here are a part of them.
     """
@@ -60,6 +65,7 @@ class Draws(Sample):
     df: Floats
     level: float
     attempted: int
+    null: Floats
     totals: Totals | None = None
     _memo: dict[Any, Any] = field(default_factory=dict, repr=False)
 
@@ -80,7 +86,11 @@ class Draws(Sample):
 
 
 def draws_of(
-    estimates: Estimates, truth: Truth, level: float, needs: frozenset[str] = frozenset()
+    estimates: Estimates,
+    truth: Truth,
+    level: float,
+    needs: frozenset[str] = frozenset(),
+    null: Null = NO_NULL,
 ) -> Iterator[Draws]:
     """Yield the terms of an estimator in groups that share their usable replications.
 
@@ -89,7 +99,7 @@ def draws_of(
     """
     mask = usable_for(estimates, needs)
     long = {name: np.ascontiguousarray(getattr(estimates, name).T) for name in COLUMNS}
-    yield from _groups(estimates, estimates.terms, mask.T, long, truth, level)
+    yield from _groups(estimates, estimates.terms, mask.T, long, truth, level, null)
 
 
 def usable_for(estimates: Estimates, needs: frozenset[str]) -> Bools:
@@ -119,6 +129,7 @@ def _groups(
     long: Mapping[str, Floats],
     truth: Truth,
     level: float,
+    null: Null = NO_NULL,
 ) -> Iterator[Draws]:
     alike: dict[bytes, list[int]] = {}
     for k, row in enumerate(mask):
@@ -137,8 +148,14 @@ def _groups(
             truth=truth_of(names, truth, numbers),
             level=level,
             attempted=estimates.size,
+            null=null_of(names, null),
             **columns,
         )
+
+
+def null_of(terms: tuple[str, ...], null: Null) -> Floats:
+    """Return the values that tests are of [k, 1]."""
+    return np.array([null.get(term, 0.0) for term in terms], dtype=np.float64).reshape(-1, 1)
 
 
 def truth_of(terms: tuple[str, ...], truth: Truth, replications: Ints) -> Floats:
@@ -201,4 +218,12 @@ def _pick(draws: Draws, terms: tuple[str, ...], numbers: Ints, where: Ints) -> D
     columns: dict[str, Any] = {
         name: np.ascontiguousarray(getattr(draws, name)[rows][:, where]) for name in COLUMNS
     }
-    return Draws(terms, numbers, truth, level=draws.level, attempted=draws.attempted, **columns)
+    return Draws(
+        terms,
+        numbers,
+        truth,
+        level=draws.level,
+        attempted=draws.attempted,
+        null=draws.null[rows],
+        **columns,
+    )

@@ -23,15 +23,18 @@ from nestbench.reports.measures.cell_rows import NONE, CellRows, Column, Columns
 from nestbench.reports.measures.draws import (
     COLUMNS,
     Draws,
+    Null,
     Paired,
     Truth,
     draws_of,
+    null_of,
     quantity_draws,
     shared,
     usable_for,
 )
 from nestbench.reports.measures.totals import COUNT, Key, Ledger, Totals, resolve
 from nestbench.sim.batch import Floats
+from nestbench.sim.model import Model
 
 PART = 50_000
 """Most replications of a cell that are read at once."""
@@ -57,9 +60,9 @@ class Parted:
     """Rows of which nothing is at hand but statistics, by a ledger; every term is a group of its own."""
 
     def __init__(
-        self, extents: Mapping[str, Extent], timed: Sequence[str], truth: Truth, level: float
+        self, extents: Mapping[str, Extent], timed: Sequence[str], truth: Truth, level: float, null: Null
     ) -> None:
-        self.extents, self.timed, self.truth, self.level = extents, timed, truth, level
+        self.extents, self.timed, self.truth, self.level, self.null = extents, timed, truth, level, null
         self.ledger = Ledger()
 
     @property
@@ -112,6 +115,7 @@ class Parted:
             truth=true,
             level=self.level,
             attempted=attempted,
+            null=null_of((term,), self.null),
             totals=Totals(self.ledger, key),
             **dict.fromkeys(COLUMNS, none),  # type: ignore[arg-type]
         )
@@ -152,7 +156,7 @@ class Part:
     def _draws(self, label: str, columns: Columns, term: str) -> Draws | None:
         """Return the group that has a term, None if the part has none."""
         if (label, columns) not in self._groups:
-            found = draws_of(self._of(label), self._rows.truth, self._rows.level, columns)
+            found = draws_of(self._of(label), self._rows.truth, self._rows.level, columns, self._rows.null)
             self._groups[label, columns] = list(found)
         return next((d for d in self._groups[label, columns] if term in d.terms), None)
 
@@ -168,6 +172,7 @@ class Part:
             truth=group.truth[k : k + 1],
             level=group.level,
             attempted=self._rows.attempted(label),
+            null=group.null[k : k + 1],
             totals=totals,
             **columns,
         )
@@ -227,20 +232,22 @@ def pieces_of(results: Results, index: int) -> list[Whole]:
     Each is read when it is asked for; where only later replications are stored, the first pieces are empty.
     """
     cell = results.experiment.cells[index]
-    truth, level = cell.truth, cell.model.level
+    truth, model = cell.truth, cell.model
     if isinstance(results, Store):
         stop = max((entry.task.stop for entry in results.finished(index)), default=0)
         if stop > PART:
             spans = [range(start, min(start + PART, stop)) for start in range(0, stop, PART)]
-            return [_stored(results, index, truth, level, span) for span in spans]
-    return [Whole(dict(results.estimates(index)), truth, level, lambda: seconds_of(results.timings(index)))]
+            return [_stored(results, index, truth, model, span) for span in spans]
+    found = dict(results.estimates(index))
+    return [Whole(found, truth, model.level, lambda: seconds_of(results.timings(index)), model.null)]
 
 
 def merged(pieces: Mapping[str, Whole | None]) -> Whole:
     """Return pieces of several runs of a cell as one, each run's labels with the run's own beginning."""
     there = {start: piece for start, piece in pieces.items() if piece is not None}
     one = next(iter(there.values()))
-    return Whole(_Merged({start: piece.estimates for start, piece in there.items()}), one.truth, one.level)
+    estimates = _Merged({start: piece.estimates for start, piece in there.items()})
+    return Whole(estimates, one.truth, one.level, null=one.null)
 
 
 class _Merged(Mapping[str, Estimates]):
@@ -266,8 +273,9 @@ def first_piece(results: Results, index: int) -> Whole:
     return next((piece for piece in pieces if piece.labels), pieces[0])
 
 
-def _stored(store: Store, index: int, truth: Truth, level: float, span: range) -> Whole:
-    return Whole(store.estimates(index, span), truth, level, lambda: seconds_of(store.timings(index, span)))
+def _stored(store: Store, index: int, truth: Truth, model: Model, span: range) -> Whole:
+    estimates = store.estimates(index, span)
+    return Whole(estimates, truth, model.level, lambda: seconds_of(store.timings(index, span)), model.null)
 
 
 def seconds_of(timings: pd.DataFrame) -> dict[str, Floats]:
@@ -296,6 +304,6 @@ def survey_of(pieces: Sequence[Whole]) -> Parted:
                     usable[key_of(label, "draws", term, columns)] += int(there.sum())
         timed |= dict.fromkeys(piece.seconds())
     extents = {label: Extent(tuple(terms[label]), tuple(names[label]), attempted[label]) for label in terms}
-    rows = Parted(extents, list(timed), truth, pieces[0].level)
+    rows = Parted(extents, list(timed), truth, pieces[0].level, pieces[0].null)
     rows.ledger.known.update({(key, COUNT): n for key, n in usable.items()})
     return rows

@@ -21,6 +21,7 @@ from nestbench.reports.measures.draws import Draws
 from nestbench.sim.batch import Floats, Ints
 
 TRUTH, NONZERO, STD_ERROR, INTERVAL, P_VALUE = "truth", "nonzero truth", "std_error", "interval", "p_value"
+NOT_NULL = "truth other than the null value"
 FAILURES = "failures"
 
 
@@ -45,7 +46,8 @@ class Measure:
         Column value, words for people, and definition.
     unit : Unit
     needs : frozenset of str
-        What must exist: ``truth``, ``nonzero truth``, ``std_error``, ``interval``, ``p_value``, ``failures``.
+        What must exist: ``truth``, ``nonzero truth``, ``truth other than the null value``, ``std_error``,
+        ``interval``, ``p_value``, ``failures``.
     value : callable
         Draws -> float64 [k], made of statistics (`Draws.total`) alone.
     influence : callable or None

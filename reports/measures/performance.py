@@ -25,6 +25,7 @@ from nestbench.reports.measures.measure import (
     FAILURES,
     INTERVAL,
     NONZERO,
+    NOT_NULL,
     P_VALUE,
     STD_ERROR,
     TRUTH,
@@ -35,6 +36,7 @@ from nestbench.reports.measures.measure import (
 from nestbench.reports.measures.statistics import quantile_mcse, quantile_ranks
 from nestbench.reports.measures.totals import Ordered
 from nestbench.sim.batch import Floats, Ints
+from nestbench.sim.cell import SAME
 from nestbench.sim.model import Model
 
 FIT = "(fit)"
@@ -95,7 +97,7 @@ def performance_of_cell(estimates: Mapping[str, Estimates], truth: Truth, model:
     `truth` maps terms to true values; an array is indexed by replication number. Terms without a truth get
     the measures that need none.
     """
-    return frame_of(rows_of_cell(Whole(estimates, truth, model.level)))
+    return frame_of(rows_of_cell(Whole(estimates, truth, model.level, null=model.null)))
 
 
 def rows_of_cell(rows: CellRows) -> Iterator[Rows]:
@@ -142,8 +144,10 @@ def _defined(measure: Measure, draws: Draws, fits_exist: bool) -> Any:
     fits were usable (a school-constant term beside school dummies) is not a failure and has none.
     """
     keep = np.ones(len(draws.terms), dtype=bool)
-    if measure.needs & {TRUTH, NONZERO}:
+    if measure.needs & {TRUTH, NONZERO, NOT_NULL}:
         keep &= np.isfinite(draws.truth).all(axis=1)
+    if NOT_NULL in measure.needs:
+        keep &= (np.abs(draws.truth - draws.null) > SAME * np.abs(draws.null)).all(axis=1)
     if NONZERO in measure.needs:
         keep &= (draws.truth != 0).all(axis=1)
     if FAILURES in measure.needs and (draws.n == draws.attempted or (draws.n == 0 and fits_exist)):

@@ -117,8 +117,8 @@ def interval_score(d: Draws) -> Floats:
 
 
 def wrong_sign(d: Draws) -> Bools:
-    """sign t_i != sign th_i."""
-    found: Bools = np.sign(d.estimate) != np.sign(d.truth)
+    """sign (t_i - b0) != sign (th_i - b0)."""
+    found: Bools = np.sign(d.estimate - d.null) != np.sign(d.truth - d.null)
     return found
 
 

@@ -40,8 +40,9 @@ FIGURES: tuple[tuple[str, str, str, Callable[..., Any]], ...] = (
     (
         "rejection",
         "Rejection rate",
-        "Share of tests with p at most alpha: the type I error where the true effect is 0 (dashed: the "
-        "condition's nominal size), else power. Power of a method whose coverage fails is no merit.",
+        "Share of tests with p at most alpha: the type I error where the true effect is 0 or the null "
+        "value stated (dashed: the condition's nominal size), else power. Power of a method whose coverage fails is no "
+        "merit.",
         panels.rejection,
     ),
 )

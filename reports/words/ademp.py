@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from nestbench.estimators.null import null_words
 from nestbench.experiments.experiment import Experiment
 from nestbench.reports.comparing.grades import fixed_terms
 from nestbench.reports.measures.declared import MEASURES
@@ -98,7 +99,8 @@ def estimand_words(experiment: Experiment) -> str:
     formulas = list(dict.fromkeys(cell.model.formula for cell in experiment.cells))
     levels = sorted({f"{100 * cell.model.level:g} %" for cell in experiment.cells})
     return (
-        f"The coefficients of {several(formulas)}, with {several(levels)} intervals and two-sided tests of 0; "
+        f"The coefficients of {several(formulas)}, with {several(levels)} intervals and two-sided tests of "
+        f"{null_words([cell.model for cell in experiment.cells])}; "
         "variance components where the method has them."
     )
 

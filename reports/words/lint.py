@@ -89,13 +89,15 @@ def too_few_replications(table: pd.DataFrame, experiment: Experiment) -> Iterato
 
 
 def no_null(table: pd.DataFrame, experiment: Experiment) -> Iterator[Remark]:
-    """Without a true effect of 0 there is no type I error rate to be seen."""
+    """Without a test of the true value there is no type I error rate to be seen."""
     terms = fixed_terms(table)
-    if terms and not any(cell.truth.get(term) == 0 for cell in experiment.cells for term in terms):
+    if terms and not any(cell.is_null(term) for cell in experiment.cells for term in terms):
         yield Remark(
             "no null effect",
-            f"no condition has a true effect of 0 among {several(terms)}: rejection rates are all power",
-            "set one effect to 0 to see type I errors",
+            f"no condition has a true effect of 0 among {several(terms)}: rejection rates are all power"
+            if not any(cell.model.null for cell in experiment.cells)
+            else f"no condition tests the true value of any of {several(terms)}: rejection rates are all power",
+            "set one effect to 0 to see type I errors, or test the true value (null in [model])",
         )
 
 

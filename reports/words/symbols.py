@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 EXPLAINED = (
-    "t, s, [l, u] and p are the estimate, standard error, interval and p-value of one fit, θ is the true value and "
-    "d = t - θ the error; means, medians and standard deviations (sd) are over the K usable of N fits; S = sd t is "
-    "the empirical SE, sqrt(mean s^2) the model SE; alpha is 1 minus the level of the intervals; (x)+ is x where "
-    "positive, else 0."
+    "t, s, [l, u] and p are the estimate, standard error, interval and p-value of one fit, θ is the true value, "
+    "d = t - θ the error and b0 the value tested (0 unless the model states another); means, medians and standard "
+    "deviations (sd) are over the K usable of N fits; S = sd t is the empirical SE, sqrt(mean s^2) the model SE; alpha "
+    "is 1 minus the level of the intervals; (x)+ is x where positive, else 0."
 )
 
 _SIGNS = {"<=": "≤", ">=": "≥", "!=": "≠"}

@@ -23,9 +23,13 @@ _NAMES = {
 }
 
 
+NULL = "model.null."
+"""Factors whose levels are null values, not effects."""
+
+
 def level_words(factor: str, level: Any) -> str:
     """Return a factor's level in words: ``10 schools``, ``ICC 0.2``, ``slope SD 0.5``."""
-    return named_level(factor, value_words(level), factor.rsplit(".", 1)[-1])
+    return named_level(factor, value_words(level), last_part(factor))
 
 
 def named_level(factor: str, text: str, name: str) -> str:
@@ -33,6 +37,8 @@ def named_level(factor: str, text: str, name: str) -> str:
     if factor in _WORDS:
         words = _WORDS[factor].format(text)
         return words.removesuffix("s") if text == "1" else words
+    if factor.startswith(NULL):
+        return f"test of {factor.removeprefix(NULL)} = {text}"
     return f"{spaced(name)} {text}"
 
 
@@ -63,6 +69,8 @@ def joined_words(parts: list[str]) -> str:
 
 def factor_words(factor: str) -> str:
     """Return a factor's name for an axis: ``Schools``, ``ICC``, ``Slope sd``."""
+    if factor.startswith(NULL):
+        return f"Null value of {factor.removeprefix(NULL)}"
     name = factor.rsplit(".", 1)[-1].replace("_", " ")
     return "ICC" if name == "icc" else name[:1].upper() + name[1:]
 
@@ -72,12 +80,19 @@ def spaced(name: str) -> str:
     return " ".join({"sd": "SD", "icc": "ICC", "cv": "CV"}.get(part, part) for part in name.split("_"))
 
 
+def last_part(factor: str) -> str:
+    """Return the last part of a dotted key, a term whole."""
+    return factor.removeprefix(NULL) if factor.startswith(NULL) else factor.rsplit(".", 1)[-1]
+
+
 def named(factor: str) -> str:
     """Return a factor's name in a sentence: ``number of schools``, ``ICC``, ``effect of treated``."""
     if factor in _NAMES:
         return _NAMES[factor]
     if factor.startswith("population.effects."):
         return f"effect of {factor.removeprefix('population.effects.')}"
+    if factor.startswith(NULL):
+        return f"null value of {factor.removeprefix(NULL)}"
     return spaced(factor.rsplit(".", 1)[-1])
 
 

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from nestbench.estimators.estimates import FitStatus
+from nestbench.estimators.estimator import Info
 from nestbench.experiments.experiment import Experiment
-from nestbench.experiments.frame_engine import FrameEngine
+from nestbench.experiments.frame_engine import FrameEngine, own_method
 from nestbench.experiments.running.start import run_experiment
 from nestbench.experiments.storing.store import Store
 from nestbench.sim.batch import batch_of_frame
@@ -257,3 +259,29 @@ def test_a_broken_package_is_left_out_with_a_warning(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "ols-cr2-satt" in done.stdout
     assert "'middle' of the package offering (nestbench.estimators) is left out" in done.stderr
+
+
+def test_own_methods_see_the_data_and_are_tested_for_the_null_value() -> None:
+    frame = pd.DataFrame({"grade": [1.0, 2.0, 4.0, 3.0], "age": [1.0, 2.0, 3.0, 5.0], "school": list("aabb")})
+    model = Model(formula="grade ~ age", null={"age": 0.5})
+    batch = batch_of_frame(frame, "school")
+    seen = []
+
+    def method(data: pd.DataFrame, stated: Model) -> dict[str, Any]:
+        seen.append(data["grade"].tolist())
+        own = {"estimate": 2.0, "std_error": 1.0, "p_value": 0.25}
+        return {
+            "age": {"estimate": 1.0, "std_error": 0.25, "df": 3},
+            "own": own,
+            "Intercept": stated.null_of("age"),
+        }
+
+    found = own_method("mine", 1, Info("", "", "", "", ""), method).fit(batch, model)
+    assert seen == [frame["grade"].tolist()]
+    assert found.terms == ("Intercept", "age", "own")
+    _, p, own = found.p_value[0]
+    assert p == pytest.approx(2 * stats.t.sf(2.0, 3))
+    assert own == 0.25
+    half = stats.t.ppf(0.975, 3) * 0.25
+    np.testing.assert_allclose([found.lower[0, 1], found.upper[0, 1]], [1.0 - half, 1.0 + half])
+    np.testing.assert_array_equal(found.estimate[0], [0.5, 1.0, 2.0])

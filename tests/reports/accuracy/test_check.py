@@ -179,7 +179,7 @@ def test_a_direction_is_claimed_only_beyond_monte_carlo_error() -> None:
         return share, float(np.sqrt(share * (1 - share) / n)), n
 
     nothing = (np.nan, np.nan, 0)
-    context = Context(0.0, 0.05, 1.0, nothing, nothing, same_data=True)
+    context = Context(True, 0.05, 1.0, nothing, nothing, same_data=True)
     # The review's case: .94 to .97 at an MCSE of .024 says nothing of a direction; a hundred times the n does.
     small = move_of("coverage", value(0.94, 100), value(0.97, 100), context)
     assert judged("coverage", [small]) is Mark.CHANGED

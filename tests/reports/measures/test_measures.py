@@ -95,6 +95,7 @@ def test_mcse_agrees_with_the_jackknife_of_the_same_function(name: str) -> None:
             whole.df[:, keep],
             level=whole.level,
             attempted=whole.attempted,
+            null=whole.null,
         )
         left_out.append(evaluate(measure, part)[0])
     values, k = np.array(left_out), estimates.size
