@@ -100,7 +100,8 @@ def print_list(kind: str, console: Console | None = None, search: str = "") -> N
 
 
 def _all_text(entry: dict[str, Any]) -> str:
-    return json.dumps([entry, _family(entry["name"])], ensure_ascii=False, default=str).casefold()
+    what_it_is = {key: value for key, value in entry.items() if key != "choices"}
+    return json.dumps([what_it_is, _family(entry["name"])], ensure_ascii=False, default=str).casefold()
 
 
 def _family(name: str) -> str:
@@ -135,6 +136,7 @@ def _estimator(one: Estimator) -> dict[str, Any]:
         "engines": engines,
         "source": one.info.source,
         "options": dict(one.options),
+        "choices": {key: list(among) for key, among in one.choices.items()},
         "version": one.version,
     }
 
@@ -215,12 +217,17 @@ def _details(entry: dict[str, Any]) -> list[str]:
     if "parameters" in entry:
         alike = itertools.groupby(entry["parameters"], key=lambda parameter: parameter["meaning"])
         return [f"{', '.join(map(_setting, several))}: {meaning}" for meaning, several in alike]
-    options = ", ".join(f"{key} = {_shown(value)}" for key, value in entry["options"].items())
+    options = ", ".join(_option(key, value, entry) for key, value in entry["options"].items())
     return [
         f"assumes {entry['assumes']}",
         f"df {entry['df']}; engines {', '.join(entry['engines'])}; {entry['source']}",
         *([f"options {options}"] if options else []),
     ]
+
+
+def _option(key: str, value: Any, entry: dict[str, Any]) -> str:
+    others = [_shown(other) for other in entry["choices"].get(key, []) if other != value]
+    return f"{key} = {_shown(value)}" + (f" (or {', '.join(others)})" if others else "")
 
 
 def _setting(parameter: dict[str, Any]) -> str:

@@ -12,6 +12,14 @@ import numpy as np
 from statsmodels.regression.linear_model import OLS
 
 from nestbench.estimators import ols_batched
+from nestbench.estimators.distributions import (
+    BESIDE_DUMMIES,
+    batched_engine,
+    dense_df,
+    df_of,
+    with_reference,
+    working,
+)
 from nestbench.estimators.estimable import estimable
 from nestbench.estimators.estimates import FitStatus
 from nestbench.estimators.estimator import Agreement, Estimator, Info
@@ -69,7 +77,7 @@ def with_dummies(data: DataSet) -> tuple[DataSet, Floats]:
 
 
 def fit_dummies(robust: bool) -> FitOne:
-    """Return LSDV with iid errors, t(N - G - p), or with the CR1S cluster sandwich (N - p counts the dummies) and z."""
+    """Return LSDV with iid errors, t(N - G - p), or with the CR1S cluster sandwich (N - p counts the dummies)."""
 
     def fit(data: DataSet) -> Answer:
         n, slopes, g = len(data.y), data.x.shape[1], data.schools
@@ -79,10 +87,11 @@ def fit_dummies(robust: bool) -> FitOne:
         kinds = {"cov_type": "cluster", "cov_kwds": {"groups": data.groups}, "use_t": False} if robust else {}
         result = OLS(inner.y, inner.x, hasconst=True).fit(method="qr", **kinds)
         require_residuals(result.resid, data.y)
+        df = df_of(data, lambda: dense_df(inner, back, 0.0)) if robust else n - slopes - g
         return sandwich_answer(
             data.terms,
             *coefficients(result, back),
-            np.inf if robust else n - slopes - g,
+            df,
             residual_sd=float(np.sqrt(result.scale)),
         )
 
@@ -108,17 +117,25 @@ DUMMIES = Estimator(
     batched=ols_batched.within_engine(ols_batched.iid, _IID),
     agreement=Agreement.DIRECT,
 )
-DUMMIES_CR1S_Z = Estimator(
-    name="dummies-cr1s-z",
-    version=1,
-    info=Info(
-        label="School dummies CR1S z",
-        summary="school dummies with statsmodels' default cluster sandwich: the tutorial recipe, normal reference",
-        assumes="many schools; says nothing on school-level terms",
-        df="inf (z)",
-        source="statsmodels cov_type='cluster'; (N - 1)/(N - p) counts the dummies",
+_CR1S = ols_batched.cr0("CR1S")
+
+DUMMIES_CR1S_Z = with_reference(
+    Estimator(
+        name="dummies-cr1s-z",
+        version=1,
+        info=Info(
+            label="School dummies CR1S z",
+            summary="school dummies with statsmodels' default cluster sandwich: the tutorial recipe, normal reference",
+            assumes="many schools; says nothing on school-level terms",
+            df="inf (z)",
+            source="statsmodels cov_type='cluster'; (N - 1)/(N - p) counts the dummies",
+        ),
+        reference=_ROBUST,
+        batched=batched_engine(ols_batched.within_engine, _CR1S, working(_CR1S), _ROBUST),
+        agreement=Agreement.DIRECT,
     ),
-    reference=_ROBUST,
-    batched=ols_batched.within_engine(ols_batched.cr0(correction=True, use_t=False), _ROBUST),
-    agreement=Agreement.DIRECT,
+    "z",
+    "School dummies CR1S",
+    "school dummies with the CR1S cluster sandwich",
+    BESIDE_DUMMIES,
 )

@@ -82,6 +82,12 @@ class Estimator:
     regressed : callable or None
         Batch, model -> which terms are in its regression, bool [R, K], where that aren't all: null values of the others
         can't be tested.
+    changed : tuple of str
+        Options that differ from their defaults.
+    choices : mapping
+        The values that an option may have, where they are a few words.
+    described : options -> Info, or None
+        What the method is under other options; None where `info` holds for all.
     """
 
     name: str
@@ -96,6 +102,8 @@ class Estimator:
     subgroup: bool = False
     reads_null: bool = False
     regressed: Regressed | None = None
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    described: Callable[[Options], Info] | None = None
 
     def with_options(self, options: Options) -> Estimator:
         """Return the estimator with some options set.
@@ -103,7 +111,7 @@ class Estimator:
         Raises
         ------
         InvalidInput
-            An option the estimator does not have.
+            An option the estimator does not have, or a value that isn't one of its choices.
         """
         options = {key: plain(value) for key, value in options.items()}
         for key in options:
@@ -112,9 +120,19 @@ class Estimator:
                 raise InvalidInput(
                     f"estimator '{self.name}' has no option '{key}'.{did_you_mean(key, self.options)} Options: {known}"
                 )
+            self._check_choice(key, options[key])
         merged = {**self.options, **options}
         changed = tuple(sorted({*self.changed, *(k for k in options if options[k] != self.options[k])}))
-        return dataclasses.replace(self, options=merged, changed=changed)
+        info = self.described(merged) if self.described and changed else self.info
+        return dataclasses.replace(self, options=merged, changed=changed, info=info)
+
+    def _check_choice(self, key: str, value: Any) -> None:
+        among = self.choices.get(key)
+        if among is not None and value not in among:
+            raise InvalidInput(
+                f"expected {self.name}.{key} to be one of {', '.join(among)}, got '{value}'."
+                f"{did_you_mean(str(value), among)}"
+            )
 
     @property
     def label(self) -> str:

@@ -27,7 +27,6 @@ from nestbench.estimators.reference import (
     reference_engine,
 )
 from nestbench.sim.batch import Batch, Floats
-from nestbench.sim.errors import InvalidInput, did_you_mean
 from nestbench.sim.model import Model
 
 CHOICES = {"weights": ("none", "size"), "variance": ("pooled", "hc2")}
@@ -57,25 +56,8 @@ def school_level(data: DataSet) -> Screened:
     return Screened(columns[kept], answer, status, "; ".join(parts))
 
 
-def check_options(options: Options) -> None:
-    """Refuse a value that an option can't have.
-
-    Raises
-    ------
-    InvalidInput
-        It is none of `CHOICES`.
-    """
-    for name, choices in CHOICES.items():
-        if options[name] not in choices:
-            raise InvalidInput(
-                f"expected means.{name} to be one of {', '.join(choices)}, got '{options[name]}'."
-                f"{did_you_mean(str(options[name]), choices)}"
-            )
-
-
 def fit_means(data: DataSet) -> Answer:
     """(Weighted) least squares on school means, pooled or HC2 variance, t(G - p), p school-level terms."""
-    check_options(data.options)
     g, p = data.schools, data.x.shape[1]
     if not p:
         raise CannotFit("no term is constant within schools")
@@ -125,7 +107,6 @@ _BATCHED = {
 
 def fit_means_batched(batch: Batch, model: Model, options: Options) -> Estimates:
     """Fit from school cross-products."""
-    check_options(options)
     return _BATCHED[options["variance"]](batch, model, options)
 
 
@@ -144,4 +125,5 @@ MEANS = Estimator(
     agreement=Agreement.DIRECT,
     options={name: choices[0] for name, choices in CHOICES.items()},
     regressed=mixed_fit.school_level,
+    choices=CHOICES,
 )

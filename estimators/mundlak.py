@@ -92,21 +92,29 @@ def _together(batch: Batch, parts: list[Ints], fits: list[Estimates]) -> Estimat
 
 
 def mundlak(inner: Estimator, suffix: str, what: str) -> Estimator:
-    """Return the Mundlak version ``mundlak-<suffix>`` of a method."""
+    """Return the Mundlak version ``mundlak-<suffix>`` of a method, with its options."""
+    described = inner.described
     return Estimator(
         name=f"mundlak-{suffix}",
         version=inner.version,
-        info=Info(
-            label=f"Mundlak {what}",
-            summary=f"school means of student-level columns added, then {inner.name}",
-            assumes=f"{inner.info.assumes}; student-level covariates may be confounded with schools",
-            df=inner.info.df,
-            source=f"Mundlak 1978; {inner.info.source}",
-        ),
+        info=_about(inner, inner.info, what),
         reference=None if inner.reference is None else mundlak_engine(inner.reference),
         batched=None if inner.batched is None else mundlak_engine(inner.batched),
         agreement=inner.agreement,
         options=inner.options,
         random=inner.random,
         subgroup=inner.subgroup,
+        choices=inner.choices,
+        described=None if described is None else lambda options: _about(inner, described(options), what),
+    )
+
+
+def _about(inner: Estimator, info: Info, what: str) -> Info:
+    changed = info.df != inner.info.df
+    return Info(
+        label=f"Mundlak {info.label.removeprefix('OLS ') if changed else what}",
+        summary=f"school means of student-level columns added, then {info.summary if changed else inner.name}",
+        assumes=f"{info.assumes}; student-level covariates may be confounded with schools",
+        df=info.df,
+        source=f"Mundlak 1978; {info.source}",
     )

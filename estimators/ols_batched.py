@@ -162,19 +162,26 @@ def iid(fit: BatchOls) -> tuple[Floats, Floats, Mask]:
     return fit.naive, fit.residual_df[:, None], fit.plain
 
 
-def cr0(correction: bool, use_t: bool) -> Variance:
-    """CR0, or CR1S: times ``G/(G-1) (N-1)/(N-p)``; z or t(G - 1)."""
+def cr0(scaling: str = "") -> Variance:
+    """CR0, CR1: times ``G/(G-1)``, or CR1S: times ``G/(G-1) (N-1)/(N-p)``; t(G - 1)."""
 
     def variance(fit: BatchOls) -> tuple[Floats, Floats, Mask]:
         values = np.empty_like(fit.estimate)
         sandwich.cr0(fit.moments.replication_offsets, fit.influence, fit.scores, values)
-        if correction:
-            between_schools = fit.schools / np.maximum(fit.schools - 1.0, 1.0)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                values *= (between_schools * ((fit.observations - 1.0) / fit.residual_df))[:, None]
-        return values, _reference(fit, use_t), fit.plain & (fit.schools > 1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            values *= _scale(fit, scaling)[:, None]
+        return values, fit.schools[:, None] - 1.0, fit.plain & (fit.schools > 1)
 
     return variance
+
+
+def _scale(fit: BatchOls, scaling: str) -> Floats:
+    if not scaling:
+        return np.ones_like(fit.schools)
+    between_schools = fit.schools / np.maximum(fit.schools - 1.0, 1.0)
+    if scaling == "CR1":
+        return np.asarray(between_schools)
+    return np.asarray(between_schools * ((fit.observations - 1.0) / fit.residual_df))
 
 
 def cr2(fit: BatchOls) -> tuple[Floats, Floats, Mask]:
@@ -194,13 +201,9 @@ def leave_one_out(centred: bool) -> Variance:
         sandwich.leave_one_out(
             fit.cross, m.replication_offsets, m.x, m.contrasts, fit.scores, centred, values, plain
         )
-        return values, _reference(fit, True), plain
+        return values, fit.schools[:, None] - 1.0, plain
 
     return variance
-
-
-def _reference(fit: BatchOls, use_t: bool) -> Floats:
-    return fit.schools[:, None] - 1.0 if use_t else np.full((1, 1), np.inf)
 
 
 def pooled_engine(variance: Variance, reference: Engine) -> Engine:

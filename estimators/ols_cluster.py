@@ -1,6 +1,6 @@
 """OLS with cluster-robust standard errors, schools as clusters.
 
-With ``s_g = X_g'e_g`` and ``M = (X'X)^-1``, CR0 is ``M [sum_g s_g s_g'] M``. CR1S multiplies it by
+With ``s_g = X_g'e_g`` and ``M = (X'X)^-1``, CR0 is ``M [sum_g s_g s_g'] M``. CR1 multiplies it by ``G/(G-1)``, CR1S by
 ``G/(G-1) (N-1)/(N-p)``, statsmodels' and Stata's default. CR3 uses ``(I - H_gg)^-1 e_g`` for ``e_g``: it equals
 ``sum_g (b_(g) - b)(b_(g) - b)'`` over the leave-one-school-out estimates. statsmodels' ``cluster-crv3`` is
 ``(G-1)/G`` of that, so its variance is multiplied by ``G/(G-1)`` here. CRV3J, the jackknife, keeps ``(G-1)/G`` and is
@@ -10,7 +10,8 @@ and of each leave-one-out X'X in absolute terms.
 Where a term is not estimable without some school (one treated school; I - H_gg is singular) neither exists for it: the
 fit is SINGULAR and that term has no standard error. statsmodels notices by rounding, hence only sometimes.
 
-The same variance with a normal and with a t(G - 1) reference is two methods, and two names.
+The same variance with a normal and with a t(G - 1) reference has two names; any other is the option `reference`
+(`distributions`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nestbench.estimators import ols_batched
+from nestbench.estimators.distributions import batched_engine, dense_df, df_of, with_reference, working
 from nestbench.estimators.estimable import estimable
 from nestbench.estimators.estimates import FitStatus
 from nestbench.estimators.estimator import Agreement, Estimator, Info
@@ -36,7 +38,7 @@ NEEDED = 1e-6
 """A term with a larger share than this in a direction that only one school identifies needs that school."""
 
 
-def fit_cluster(cov_type: str, *, correction: bool = True, factor: str = "", use_t: bool = True) -> FitOne:
+def fit_cluster(cov_type: str, *, correction: bool = True, factor: str = "") -> FitOne:
     """Return the method for one of statsmodels' cluster covariances.
 
     Parameters
@@ -47,23 +49,21 @@ def fit_cluster(cov_type: str, *, correction: bool = True, factor: str = "", use
         statsmodels' `use_correction`.
     factor : str
         ``"G/(G-1)"`` multiplies the variance by that, else empty.
-    use_t : bool
-        t(G - 1) rather than the normal distribution.
     """
+    power, centred = 0.0 if cov_type == "cluster" else 1.0, cov_type == "cluster-jk"
 
     def fit(data: DataSet) -> Answer:
         require_schools(data)
         inner, back, shift = data.standardised()
         groups = {"groups": data.groups, "use_correction": correction}
         g = data.schools
-        if cov_type != "cluster" and (blocks := blocks_of(inner)).needs_a_school.any():
-            return without_a_school(data, inner, back, shift, blocks, centred=cov_type == "cluster-jk")
-        result = least_squares(inner, data.y, cov_type=cov_type, cov_kwds=groups, use_t=use_t)
+        df = df_of(data, lambda: dense_df(inner, back, power, centred=centred))
+        if power and (blocks := blocks_of(inner)).needs_a_school.any():
+            return without_a_school(data, inner, back, shift, blocks, centred, df)
+        result = least_squares(inner, data.y, cov_type=cov_type, cov_kwds=groups)
         beta, std_error, naive = coefficients(result, back)
         scale = np.sqrt(g / (g - 1)) if factor else 1.0
-        return sandwich_answer(
-            data.terms, beta + shift, std_error * scale, naive, g - 1.0 if use_t else np.inf
-        )
+        return sandwich_answer(data.terms, beta + shift, std_error * scale, naive, df)
 
     return fit
 
@@ -107,7 +107,13 @@ def blocks_of(data: DataSet) -> Blocks:
 
 
 def without_a_school(
-    data: DataSet, inner: DataSet, back: Floats, shift: Floats, blocks: Blocks, centred: bool
+    data: DataSet,
+    inner: DataSet,
+    back: Floats,
+    shift: Floats,
+    blocks: Blocks,
+    centred: bool,
+    df: float | Floats,
 ) -> Answer:
     """Return CR3, or CRV3J when centred, where leaving out some school leaves X without full rank: status SINGULAR.
 
@@ -126,7 +132,7 @@ def without_a_school(
     variance = (
         ((moves - moves.mean(axis=0)) ** 2).sum(axis=0) * (g - 1) / g if centred else (moves**2).sum(axis=0)
     )
-    answer = sandwich_answer(data.terms, beta + shift, np.sqrt(variance), naive, g - 1.0)
+    answer = sandwich_answer(data.terms, beta + shift, np.sqrt(variance), naive, df)
     return unidentified(answer, data.terms, blocks.needed_by(back) | dwarfed(data, blocks))
 
 
@@ -140,11 +146,15 @@ def dwarfed(data: DataSet, blocks: Blocks) -> bool:
 
 
 def unidentified(answer: Answer, terms: Sequence[str], needed: npt.NDArray[np.bool_]) -> Answer:
-    """Return the answer without standard errors of the terms that one of the schools alone identifies: SINGULAR."""
+    """Return the answer without standard errors of the terms that one of the schools alone identifies: SINGULAR.
+
+    Nor have these terms degrees of freedom, where each term has its own.
+    """
     missing = f"no standard error, not estimable without one of the schools: {names_of(terms, needed)}"
     return replace(
         answer,
         std_error=np.where(needed, np.nan, answer.std_error),
+        df=np.where(needed, np.nan, answer.df) if isinstance(answer.df, np.ndarray) else answer.df,
         status=FitStatus.SINGULAR,
         message="; ".join(part for part in (missing, answer.message) if part),
     )
@@ -192,75 +202,89 @@ def sandwich_answer(
     return Answer(estimate, np.where(vanishes, np.nan, std_error), df, quantities=named, message=message)
 
 
+Variances = tuple[ols_batched.Variance, ols_batched.Variance]
+"""The batched variance with any df, and with its Satterthwaite df."""
+
+_CR0, _CR1, _CR1S = ((cr0, working(cr0)) for cr0 in map(ols_batched.cr0, ("", "CR1", "CR1S")))
+_CR3, _JACKKNIFE = (
+    (out, working(out, inverted=True, centred=centred))
+    for centred, out in ((centred, ols_batched.leave_one_out(centred)) for centred in (False, True))
+)
+_WORDS = {
+    "CR0": "cluster sandwich without a correction",
+    "CR1": "cluster sandwich times G/(G-1)",
+    "CR1S": "cluster sandwich times G/(G-1) (N-1)/(N-p)",
+    "CR3": "cluster sandwich on (I - H_gg)^-1 residuals",
+    "jackknife": "leave-one-school-out jackknife CRV3J, centred at its mean",
+}
+
+
 def _estimator(
-    name: str,
-    label: str,
-    summary: str,
-    df: str,
+    kind: str,
+    default: str,
     source: str,
     fit: FitOne,
-    variance: ols_batched.Variance,
+    variances: Variances,
+    *,
     assumes: str = "many schools",
+    note: str = "",
 ) -> Estimator:
-    info = Info(label, summary, f"schools independent of each other; {assumes}", df, source)
+    short = "z" if default == "z" else "t"
+    words = _WORDS[kind]
+    info = Info(
+        f"OLS {kind} {short}",
+        f"{words}, {'normal reference' if default == 'z' else 't(G - 1)'}{note}",
+        f"schools independent of each other; {assumes}",
+        "inf (z)" if default == "z" else "G - 1",
+        source,
+    )
     reference = reference_engine(fit)
-    batched = ols_batched.pooled_engine(variance, reference)
-    return Estimator(name, 1, info, reference, batched, Agreement.DIRECT)
+    batched = batched_engine(ols_batched.pooled_engine, *variances, reference)
+    name = f"ols-{kind.lower()}-{short}"
+    plain = Estimator(name, 1, info, reference, batched, Agreement.DIRECT)
+    return with_reference(plain, default, f"OLS {kind}", words)
 
 
-CR0_Z = _estimator(
-    "ols-cr0-z",
-    "OLS CR0 z",
-    "cluster sandwich without a correction, normal reference",
-    "inf (z)",
-    "Liang & Zeger 1986",
-    fit_cluster("cluster", correction=False, use_t=False),
-    ols_batched.cr0(correction=False, use_t=False),
+CR0_Z, CR0_T = (
+    _estimator("CR0", default, "Liang & Zeger 1986", fit_cluster("cluster", correction=False), _CR0)
+    for default in ("z", "t(G-1)")
 )
-CR0_T = _estimator(
-    "ols-cr0-t",
-    "OLS CR0 t",
-    "cluster sandwich without a correction, t(G - 1)",
-    "G - 1",
-    "Liang & Zeger 1986",
-    fit_cluster("cluster", correction=False),
-    ols_batched.cr0(correction=False, use_t=True),
+CR1_T = _estimator(
+    "CR1",
+    "t(G-1)",
+    "Cameron & Miller 2015",
+    fit_cluster("cluster", correction=False, factor="G/(G-1)"),
+    _CR1,
 )
 CR1S_Z = _estimator(
-    "ols-cr1s-z",
-    "OLS CR1S z",
-    "cluster sandwich times G/(G-1) (N-1)/(N-p), normal reference: statsmodels' default",
-    "inf (z)",
+    "CR1S",
+    "z",
     "Liang & Zeger 1986; statsmodels cov_type='cluster'",
-    fit_cluster("cluster", use_t=False),
-    ols_batched.cr0(correction=True, use_t=False),
+    fit_cluster("cluster"),
+    _CR1S,
+    note=": statsmodels' default",
 )
 CR1S_T = _estimator(
-    "ols-cr1s-t",
-    "OLS CR1S t",
-    "cluster sandwich times G/(G-1) (N-1)/(N-p), t(G - 1): Stata's default",
-    "G - 1",
+    "CR1S",
+    "t(G-1)",
     "Cameron & Miller 2015",
     fit_cluster("cluster"),
-    ols_batched.cr0(correction=True, use_t=True),
+    _CR1S,
+    note=": Stata's default",
 )
 CR3_T = _estimator(
-    "ols-cr3-t",
-    "OLS CR3 t",
-    "cluster sandwich on (I - H_gg)^-1 residuals, t(G - 1)",
-    "G - 1",
+    "CR3",
+    "t(G-1)",
     "Bell & McCaffrey 2002; G/(G-1) times statsmodels' cluster-crv3",
     fit_cluster("cluster-crv3", factor="G/(G-1)"),
-    ols_batched.leave_one_out(centred=False),
-    "every term identified without any one school",
+    _CR3,
+    assumes="every term identified without any one school",
 )
 JACKKNIFE_T = _estimator(
-    "ols-jackknife-t",
-    "OLS jackknife t",
-    "leave-one-school-out jackknife CRV3J, centred at its mean, t(G - 1)",
-    "G - 1",
+    "jackknife",
+    "t(G-1)",
     "MacKinnon, Nielsen & Webb 2023; statsmodels cluster-jk",
     fit_cluster("cluster-jk"),
-    ols_batched.leave_one_out(centred=True),
-    "every term identified without any one school",
+    _JACKKNIFE,
+    assumes="every term identified without any one school",
 )

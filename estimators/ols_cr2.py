@@ -13,6 +13,14 @@ from __future__ import annotations
 import numpy as np
 
 from nestbench.estimators import ols_batched
+from nestbench.estimators.distributions import (
+    BESIDE_DUMMIES,
+    batched_engine,
+    df_of,
+    influence,
+    satterthwaite_df,
+    with_reference,
+)
 from nestbench.estimators.dummies import student_level, with_dummies
 from nestbench.estimators.estimator import Agreement, Estimator, Info
 from nestbench.estimators.ols import require_residuals
@@ -20,24 +28,21 @@ from nestbench.estimators.ols_cluster import require_schools, sandwich_answer
 from nestbench.estimators.reference import Answer, CannotFit, DataSet, reference_engine
 from nestbench.sim.batch import Floats
 
-SINGULAR = 1e-9
-"""Eigenvalues of I - H_gg below this are zeros."""
-
 
 def fit_cr2(data: DataSet) -> Answer:
-    """Pooled OLS with CR2 and Satterthwaite degrees of freedom per term."""
+    """Pooled OLS with CR2, Satterthwaite degrees of freedom per term unless asked otherwise."""
     require_schools(data)
     inner, back, shift = data.standardised()
     estimate, std_error, naive, df, _ = dense_cr2(inner, data.y, back)
-    return sandwich_answer(data.terms, estimate + shift, std_error, naive, df)
+    return sandwich_answer(data.terms, estimate + shift, std_error, naive, df_of(data, lambda: df))
 
 
 def fit_dummies_cr2(data: DataSet) -> Answer:
-    """Least squares with school dummies, CR2 and Satterthwaite degrees of freedom per term."""
+    """Least squares with school dummies and CR2, Satterthwaite degrees of freedom unless asked otherwise."""
     require_schools(data)
     inner, back = with_dummies(data)
     estimate, std_error, naive, df, sigma = dense_cr2(inner, data.y, back)
-    return sandwich_answer(data.terms, estimate, std_error, naive, df, residual_sd=sigma)
+    return sandwich_answer(data.terms, estimate, std_error, naive, df_of(data, lambda: df), residual_sd=sigma)
 
 
 def dense_cr2(data: DataSet, outcome: Floats, back: Floats) -> tuple[Floats, Floats, Floats, Floats, float]:
@@ -53,58 +58,53 @@ def dense_cr2(data: DataSet, outcome: Floats, back: Floats) -> tuple[Floats, Flo
     beta = np.linalg.solve(r, q.T @ data.y)
     residuals = data.y - x @ beta
     require_residuals(residuals, outcome)
-    annihilator = np.eye(n) - q @ q.T
-    inverse_r = np.linalg.solve(r, np.eye(p))
-    weights = back @ inverse_r @ q.T
-    rows = np.zeros((data.schools, *weights.shape))
-    for g in range(data.schools):
-        own = data.groups == g
-        root = inverse_root(annihilator[np.ix_(own, own)])
-        rows[g] = weights[:, own] @ root @ annihilator[own]
+    rows = influence(data, back, 0.5)
     psi = rows @ data.y
-    omega = np.einsum("gki,hki->kgh", rows, rows)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        df = np.einsum("kgg->k", omega) ** 2 / np.einsum("kgh,kgh->k", omega, omega)
     sigma = float(np.sqrt(residuals @ residuals / (n - p)))
-    naive = sigma * np.sqrt(((back @ inverse_r) ** 2).sum(axis=1))
-    return back @ beta, np.sqrt((psi**2).sum(axis=0)), naive, df, sigma
-
-
-def inverse_root(a: Floats) -> Floats:
-    """Return the symmetric Moore-Penrose root a^(-1/2) of a positive semidefinite matrix with eigenvalues <= 1."""
-    values, vectors = np.linalg.eigh(a)
-    kept = values > SINGULAR
-    return np.asarray((vectors[:, kept] / np.sqrt(values[kept])) @ vectors[:, kept].T)
+    naive = sigma * np.sqrt(((back @ np.linalg.solve(r, np.eye(p))) ** 2).sum(axis=1))
+    return back @ beta, np.sqrt((psi**2).sum(axis=0)), naive, satterthwaite_df(rows), sigma
 
 
 _POOLED = reference_engine(fit_cr2)
 _DUMMIES = reference_engine(fit_dummies_cr2, quantities=("(residual_sd)",), screen=student_level)
 
-CR2_SATT = Estimator(
-    name="ols-cr2-satt",
-    version=1,
-    info=Info(
-        label="OLS CR2 Satterthwaite",
-        summary="Bell-McCaffrey bias-reduced cluster sandwich, Satterthwaite degrees of freedom for every term",
-        assumes="schools independent of each other; holds with few schools, conservative with very few treated",
-        df="per term (Satterthwaite)",
-        source="Bell & McCaffrey 2002; Imbens & Kolesar 2016; Pustejovsky & Tipton 2018",
+CR2_SATT = with_reference(
+    Estimator(
+        name="ols-cr2-satt",
+        version=1,
+        info=Info(
+            label="OLS CR2 Satterthwaite",
+            summary="Bell-McCaffrey bias-reduced cluster sandwich, Satterthwaite degrees of freedom for every term",
+            assumes="schools independent of each other; holds with few schools, conservative with very few treated",
+            df="per term (Satterthwaite)",
+            source="Bell & McCaffrey 2002; Imbens & Kolesar 2016; Pustejovsky & Tipton 2018",
+        ),
+        reference=_POOLED,
+        batched=batched_engine(ols_batched.pooled_engine, ols_batched.cr2, ols_batched.cr2, _POOLED),
+        agreement=Agreement.DIRECT,
     ),
-    reference=_POOLED,
-    batched=ols_batched.pooled_engine(ols_batched.cr2, _POOLED),
-    agreement=Agreement.DIRECT,
+    "satterthwaite",
+    "OLS CR2",
+    "Bell-McCaffrey bias-reduced cluster sandwich",
+    assumes="schools independent of each other; many schools",
 )
-DUMMIES_CR2_SATT = Estimator(
-    name="dummies-cr2-satt",
-    version=1,
-    info=Info(
-        label="School dummies CR2 Satterthwaite",
-        summary="school dummies with the bias-reduced cluster sandwich and Satterthwaite degrees of freedom",
-        assumes="schools independent of each other; says nothing on school-level terms",
-        df="per term (Satterthwaite)",
-        source="Pustejovsky & Tipton 2018",
+DUMMIES_CR2_SATT = with_reference(
+    Estimator(
+        name="dummies-cr2-satt",
+        version=1,
+        info=Info(
+            label="School dummies CR2 Satterthwaite",
+            summary="school dummies with the bias-reduced cluster sandwich and Satterthwaite degrees of freedom",
+            assumes="schools independent of each other; says nothing on school-level terms",
+            df="per term (Satterthwaite)",
+            source="Pustejovsky & Tipton 2018",
+        ),
+        reference=_DUMMIES,
+        batched=batched_engine(ols_batched.within_engine, ols_batched.cr2, ols_batched.cr2, _DUMMIES),
+        agreement=Agreement.DIRECT,
     ),
-    reference=_DUMMIES,
-    batched=ols_batched.within_engine(ols_batched.cr2, _DUMMIES),
-    agreement=Agreement.DIRECT,
+    "satterthwaite",
+    "School dummies CR2",
+    "school dummies with the bias-reduced cluster sandwich",
+    BESIDE_DUMMIES,
 )

@@ -37,6 +37,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
     ols_hc.HC3,
     diagnosed(ols_cluster.CR0_Z),
     diagnosed(ols_cluster.CR0_T),
+    diagnosed(ols_cluster.CR1_T),
     diagnosed(ols_cluster.CR1S_Z),
     diagnosed(ols_cluster.CR1S_T),
     diagnosed(ols_cr2.CR2_SATT),

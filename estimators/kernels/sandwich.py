@@ -160,7 +160,7 @@ def cr2(
                     u[i, j] += inverse[i, h] * contrasts[r, j, h]
         _clear(variance[r], sums, outer)
         for g in range(offsets[r], offsets[r + 1]):
-            norm = _leverage(cross[g], x, inverse, k, spare)
+            norm = leverage(cross[g], x, inverse, k, spare)
             if norm < SERIES:
                 _root_by_series(k, norm, powers, root, spare)
             elif _root_by_eigen(k, root, powers[0], powers[1]) < NEARLY_SINGULAR:
@@ -185,7 +185,7 @@ def _clear(variance: Floats, sums: Floats, outer: Floats) -> None:
 
 
 @kernel
-def _leverage(c: Floats, x: Ints, inverse: Floats, k: Floats, spare: Floats) -> float:
+def leverage(c: Floats, x: Ints, inverse: Floats, k: Floats, spare: Floats) -> float:
     """Write K_g = L^-1 C_g L^-T; return its Frobenius norm, which no eigenvalue exceeds."""
     p = len(x)
     for i in range(p):

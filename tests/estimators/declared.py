@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from nestbench.estimators.estimator import Estimator
 from nestbench.estimators.registry import ESTIMATORS, get
 
@@ -13,7 +15,23 @@ def ready(estimator: Estimator) -> Estimator:
     return estimator.with_options(DECLARED.get(estimator.name, {}))
 
 
-OPTIONS = ({"name": "means", "variance": "hc2"},)
+def referred() -> Iterator[dict[str, str]]:
+    """Every variance that has the option `reference`, once with every reference distribution that has no own name."""
+    seen = {estimator.info.label for estimator in ESTIMATORS}
+    for estimator in ESTIMATORS:
+        for reference in estimator.choices.get("reference", ()):
+            choice = {"name": estimator.name, "reference": reference}
+            if (label := get(choice).info.label) not in seen:
+                seen.add(label)
+                yield choice
+
+
+def looked_up(estimator: Estimator) -> bool:
+    """Whether only the t distribution that the same numbers are looked up in is another one than the name's."""
+    return "reference" in estimator.changed and estimator.options["reference"] != "satterthwaite"
+
+
+OPTIONS = ({"name": "means", "variance": "hc2"}, *referred())
 """Options that change the computation so far that they are suites' cases of their own."""
 
 READY = (*(ready(estimator) for estimator in ESTIMATORS), *(get(choice) for choice in OPTIONS))

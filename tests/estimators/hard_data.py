@@ -13,6 +13,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from nestbench.estimators.choices import choices_of
+from nestbench.estimators.estimator import Estimator
+from nestbench.estimators.registry import get
 from nestbench.sim.batch import Batch, Category, offsets_of
 from nestbench.sim.model import Model
 from nestbench.sim.streams import StreamSource
@@ -159,6 +162,16 @@ def normal(fit: Callable[..., Fit]) -> Callable[..., Fit]:
     return changed
 
 
+def working(fit: Callable[..., Fit], kind: str) -> Callable[..., Fit]:
+    """Return a fit with the df of the whole quadratic form of `kind`."""
+
+    def changed(y: Floats, x: Floats, schools: Ints, contrasts: Floats) -> Fit:
+        df = least_squares.working_df(kind, x, schools, contrasts)
+        return fit(y, x, schools, contrasts)._replace(df=df)
+
+    return changed
+
+
 def gee(corrected: bool) -> Callable[..., Fit]:
     """Return the GEE oracle."""
 
@@ -181,8 +194,21 @@ LEAST_SQUARES: dict[str, Oracle] = {
     "dummies": dummies(least_squares.iid),
     "dummies-cr1s-z": dummies(normal(sandwich("CR1S"))),
     "dummies-cr2-satt": dummies(least_squares.cr2),
+    "ols-cr1-t": pooled(sandwich("CR1")),
+    "ols-cr0-z(reference=satterthwaite)": pooled(working(sandwich("CR0"), "CR0")),
+    "ols-cr1-t(reference=satterthwaite)": pooled(working(sandwich("CR1"), "CR0")),
+    "ols-cr1s-t(reference=satterthwaite)": pooled(working(sandwich("CR1S"), "CR0")),
+    "ols-cr3-t(reference=satterthwaite)": pooled(working(sandwich("CR3"), "CR3")),
+    "ols-jackknife-t(reference=satterthwaite)": pooled(working(least_squares.jackknife, "jackknife")),
+    "dummies-cr1s-z(reference=satterthwaite)": dummies(working(sandwich("CR1S"), "CR0")),
 }
-"""The least-squares methods and their dense definitions."""
+"""The least-squares methods, by label, and their dense definitions."""
+
+
+def labelled(label: str) -> Estimator:
+    """Return the method of a label."""
+    (choice,) = choices_of(label)
+    return get(choice)
 
 
 def covariance(case: Case, quantities: Mapping[str, Floats]) -> tuple[Floats, list[Floats]]:

@@ -20,7 +20,7 @@ from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus
 from nestbench.estimators.estimator import Estimator
 from nestbench.estimators.registry import get
 from tests.estimators.declared import READY
-from tests.estimators.hard_data import LEAST_SQUARES, Case, covariance, drawn
+from tests.estimators.hard_data import LEAST_SQUARES, Case, covariance, drawn, labelled
 from tests.oracles import mixed_dense
 from tests.oracles.conditioned import Conditioned
 
@@ -189,7 +189,7 @@ def rounded(case: Case, well: Conditioned, estimate: np.ndarray) -> np.ndarray:
 def check_numbers(seed: int, sizes: tuple[int, ...], kind: str, name: str) -> None:
     """Every number of a least-squares method that is given is the dense definition's."""
     case = KINDS[kind](drawn(seed, sizes))
-    got = fitted(case, (get(name), "1"))
+    got = fitted(case, (labelled(name), "1"))
     if got.status[0] not in (FitStatus.OK, FitStatus.SINGULAR):
         return
     with np.errstate(all="ignore"):

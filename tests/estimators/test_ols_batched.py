@@ -19,8 +19,9 @@ from nestbench.sim.streams import StreamSource
 from tests.golden.reference import Golden, models_with
 
 SANDWICHES = {
-    "CR0": ols_batched.cr0(correction=False, use_t=False),
-    "CR1S": ols_batched.cr0(correction=True, use_t=True),
+    "CR0": ols_batched.cr0(),
+    "CR1": ols_batched.cr0("CR1"),
+    "CR1S": ols_batched.cr0("CR1S"),
     "CR2": ols_batched.cr2,
     "CR3": ols_batched.leave_one_out(centred=False),
     "CRV3J": ols_batched.leave_one_out(centred=True),
@@ -29,6 +30,7 @@ FAMILY = (
     "ols",
     "ols-cr0-z",
     "ols-cr0-t",
+    "ols-cr1-t",
     "ols-cr1s-t",
     "ols-cr2-satt",
     "ols-cr3-t",

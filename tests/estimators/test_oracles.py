@@ -5,6 +5,7 @@ ols.fit                                 least_squares.iid
 ols.within                              least_squares.* with a column a school
 ols.between                             weighted lstsq on school means (here)
 sandwich.cr0, leave_one_out, cr2        least_squares.sandwich, jackknife, cr2 (n x n hat matrix; refits)
+working_df                              least_squares.working_df (the whole quadratic form; refits)
 wild                                    resampling.wild_p_value (every draw refitted)
 gee.exchangeable                        least_squares.gee (R_g written out)
 random_intercept.fit                    mixed_dense.profiled, gls at its own theta; no theta on a grid is better
@@ -34,6 +35,7 @@ from tests.estimators.hard_data import (
     Case,
     covariance,
     drawn,
+    labelled,
     slopes,
 )
 from tests.oracles import mixed_dense, resampling
@@ -71,7 +73,7 @@ def close(
 @given(cases)
 def test_least_squares_and_gee(case: Case) -> None:
     for name, oracle in LEAST_SQUARES.items():
-        got = fitted(case, name)
+        got = labelled(name).fit(case.batch(), case.model, "batched")
         terms, expected, _ = oracle(case)
         if not usable(got):
             continue

@@ -44,7 +44,7 @@ def iid(y: Floats, x: Floats, schools: Ints, contrasts: Floats) -> Fit:
 
 
 def sandwich(kind: str, y: Floats, x: Floats, schools: Ints, contrasts: Floats) -> Fit:
-    """M [sum_g X_g'A_g e_g e_g'A_g X_g] M; A_g = I (CR0, CR1S), (I - H_gg)^(-1/2) (CR2), (I - H_gg)^-1 (CR3)."""
+    """M [sum_g X_g'A_g e_g e_g'A_g X_g] M; A_g = I (CR0, CR1, CR1S), (I - H_gg)^(-1/2) (CR2), (I - H_gg)^-1 (CR3)."""
     n, p = x.shape
     g = len(np.unique(schools))
     residual = (np.eye(n) - hat(x)) @ y
@@ -53,7 +53,7 @@ def sandwich(kind: str, y: Floats, x: Floats, schools: Ints, contrasts: Floats) 
     psi = np.array(
         [weights[:, own] @ adjustment(x, own, power) @ residual[own] for own in members(schools)]
     ).reshape(g, len(contrasts))
-    factor = g / (g - 1) * (n - 1) / (n - p) if kind == "CR1S" else 1.0
+    factor = {"CR1": g / (g - 1), "CR1S": g / (g - 1) * (n - 1) / (n - p)}.get(kind, 1.0)
     return _fit(y, x, contrasts, factor * (psi**2).sum(axis=0), np.full(len(contrasts), g - 1.0))
 
 
@@ -78,6 +78,31 @@ def jackknife(y: Floats, x: Floats, schools: Ints, contrasts: Floats) -> Fit:
     g = len(left)
     variance = (g - 1) / g * ((left - left.mean(axis=0)) ** 2).sum(axis=0)
     return _fit(y, x, contrasts, variance, np.full(len(contrasts), g - 1.0))
+
+
+def quadratic(kind: str, x: Floats, schools: Ints, contrast: Floats) -> Floats:
+    """Q [n, n] of V = y'Qy, up to a factor: CR0 (and CR1) and CR2 from residuals, CR3 and the jackknife from refits."""
+    weights, annihilator = contrast @ np.linalg.pinv(x), np.eye(len(x)) - hat(x)
+    rows = np.zeros((len(members(schools)), len(x)))
+    for g, own in enumerate(members(schools)):
+        if kind in ("CR0", "CR2"):
+            rows[g] = weights[own] @ adjustment(x, own, -0.5 if kind == "CR2" else 0.0) @ annihilator[own]
+        else:
+            rows[g, ~own] = contrast @ np.linalg.pinv(x[~own])
+            rows[g] -= weights
+    if kind == "jackknife":
+        rows -= rows.mean(axis=0)
+    return np.asarray(rows.T @ rows)
+
+
+def working_df(kind: str, x: Floats, schools: Ints, contrasts: Floats) -> Floats:
+    """2 (E V)^2 / Var V [K] for y ~ N(X beta, I): E V = tr(Q), Var V = 2 tr(Q^2)."""
+    df = np.empty(len(contrasts))
+    for k, contrast in enumerate(contrasts):
+        q = quadratic(kind, x, schools, contrast)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            df[k] = 2.0 * np.trace(q) ** 2 / (2.0 * np.trace(q @ q))
+    return df
 
 
 def needed(x: Floats, schools: Ints, contrasts: Floats) -> npt.NDArray[np.bool_]:
