@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +23,8 @@ from nestbench.sim.model import Model
 from nestbench.sim.user_code import user_code
 from nestbench.sim.visible import visible
 
-Method = Callable[[pd.DataFrame, Model], Any]
+Method = Callable[..., Any]
+"""``(frame, model)`` or ``(frame, model, rng)`` -> table of terms."""
 COLUMNS = ("estimate", "std_error", "df", "lower", "upper", "p_value")
 
 
@@ -37,21 +40,43 @@ class Fitted:
 
 @dataclass(frozen=True, slots=True)
 class FrameEngine:
-    """An engine that gives a function one data set after the other."""
+    """An engine that gives a function one data set after the other, and random numbers if it has a parameter `rng`.
+
+    The numbers of a data set are its replication's own, whatever was fitted before it; methods of different names have
+    different ones.
+    """
 
     function: Method
+    name: str = "method"
+    random: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "random", takes_rng(self.function))
 
     def __call__(self, batch: Batch, model: Model, options: Options) -> Estimates:
         """Fit every replication of a batch."""
         terms = batch.once(design_of, model).terms
-        return collect(
-            [_fit(self.function, batch.replication(r), model) for r in range(batch.size)], batch, terms
-        )
+        samples = [batch.replication(r) for r in range(batch.size)]
+        return collect([_fit(self._with_numbers(one), one, model) for one in samples], batch, terms)
+
+    def _with_numbers(self, sample: Sample) -> Method:
+        if not self.random:
+            return self.function
+        rng = sample.batch.streams.new(sample.number, f"method {self.name}")
+        return partial(self.function, rng=rng)
+
+
+def takes_rng(function: Method) -> bool:
+    """Whether a function has a parameter ``rng``."""
+    try:
+        return "rng" in inspect.signature(function).parameters
+    except (TypeError, ValueError):  # some functions written in C have no signature
+        return False
 
 
 def own_method(name: str, version: int, info: Info, function: Method) -> Estimator:
     """Return a user's function as an estimator; it gets the whole model, and is trusted to honour it."""
-    engine = FrameEngine(function)
+    engine = FrameEngine(function, name)
     return Estimator(
         name, version, info, reference=engine, random=RandomPart.ANY, subgroup=True, reads_null=True
     )

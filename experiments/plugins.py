@@ -44,7 +44,8 @@ def estimator(
 ) -> Callable[[M], M]:
     """Return a decorator that makes a method of a function ``(frame, model) -> table of terms``.
 
-    The function gets one data set as a DataFrame and the `Model`; it returns a DataFrame (terms as index, or in a
+    The function gets one data set as a DataFrame and the `Model`, and, if it has a parameter ``rng``, the replication's
+    own generator of random numbers; it returns a DataFrame (terms as index, or in a
     column ``term``) or a mapping of term to mapping, with ``estimate`` and ``std_error`` and, if it has them, ``df``,
     ``p_value``, ``lower``, ``upper`` (made from ``df`` otherwise; normal without it). A number instead of a table is an
     estimate alone. A p-value made here is that of the test of `model.null`; one that is returned is taken as it is, so

@@ -153,6 +153,8 @@ def _work_off(
     costs.work_begins()
     for outcome in outcomes(experiment, missing, workers, progress, backend):
         store.add(outcome)
+        for text in outcome.notes:
+            progress.note(text)
         progress.advance(costs.hear(outcome))
         if stop.is_set():
             raise KeyboardInterrupt

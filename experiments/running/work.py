@@ -22,6 +22,7 @@ from nestbench.experiments.experiment import Experiment, Plugin
 from nestbench.experiments.plan import Task
 from nestbench.experiments.running import auditing
 from nestbench.experiments.running.guarding import NO_LIMITS, Limits, fit_guarded
+from nestbench.experiments.running.repeating import differing, to_repeat
 from nestbench.experiments.running.telling import told
 from nestbench.experiments.running.timekeeping import fit_timed, untimed
 from nestbench.experiments.storing import encoding
@@ -93,7 +94,8 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a task; `spent`: seconds of each method, what they share in each; nothing for audits."""
+    """What became of a task; `spent`: seconds of each method, what they share in each; nothing for audits. `notes`
+    are to be said."""
 
     task: Task
     files: tuple[File, ...]
@@ -101,6 +103,7 @@ class Outcome:
     unusable: int
     seconds: float
     spent: tuple[float, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class TaskError(NestbenchError):
@@ -147,6 +150,10 @@ def perform(work: Work) -> Outcome:
             if work.engine == "reference"
             else auditing.subjects(cell, work.seed, work.task, estimators, found)
         )
+        seconds = time.perf_counter() - started
+        repeated = to_repeat(work.task, estimators, found)
+        first = range(work.task.start, work.task.start + 1)
+        again = fit_all(cell, work.seed, first, repeated, work.engine, limits) if repeated else {}
     engines = {e.label: e.engine_name(work.engine) for e in estimators}
     unusable = sum(int((e.status > FitStatus.BOUNDARY).sum()) for e in found.values())
     name = f"{work.task.key.removeprefix('fits')}.parquet"
@@ -157,7 +164,8 @@ def perform(work: Work) -> Outcome:
     if optima:
         files.append(File.of(f"optima{name}", encoding.encode_audit(optima)))
     spent = tuple(_all_seconds(found[e.label]) for e in estimators)
-    return Outcome(work.task, tuple(files), work.task.fits, unusable, time.perf_counter() - started, spent)
+    notes = differing(repeated, found, again)
+    return Outcome(work.task, tuple(files), work.task.fits, unusable, seconds, spent, notes)
 
 
 def _all_seconds(found: Estimates) -> float:

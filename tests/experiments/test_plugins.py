@@ -17,6 +17,7 @@ from nestbench.estimators.estimates import FitStatus
 from nestbench.estimators.estimator import Info
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.frame_engine import FrameEngine, own_method
+from nestbench.experiments.running.progress import Quiet
 from nestbench.experiments.running.start import run_experiment
 from nestbench.experiments.storing.store import Store
 from nestbench.sim.batch import batch_of_frame
@@ -127,6 +128,69 @@ def fit(result: Any) -> Any:
         return result(frame) if callable(result) else result
 
     return FrameEngine(method)(batch_of_frame(frame, "school"), Model("y ~ x"), {})
+
+
+RANDOM = '''
+import numpy as np
+import nestbench
+
+
+@nestbench.estimator("half")
+def half(frame, model, rng):
+    """The mean of a random half."""
+    return {"Intercept": frame["grade"].iloc[rng.permutation(len(frame))[: len(frame) // 2]].mean()}
+
+
+@nestbench.estimator("other-half")
+def other_half(frame, model, *, rng=None):
+    """The same with numbers of its own."""
+    return half(frame, model, rng)
+
+
+@nestbench.estimator("chance")
+def chance(frame, model):
+    """The mean and noise from nowhere."""
+    return {"Intercept": frame["grade"].mean() + np.random.default_rng().normal()}
+'''
+
+
+class Heard(Quiet):
+    """Remembers what a run says."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
+
+
+def test_random_numbers_are_the_replications_own(tables: dict[str, Any], tmp_path: Path) -> None:
+    write(tmp_path, RANDOM)
+    names = ["half", "other-half", "chance", "ols"]
+    tables["experiment"] |= {"estimators": names, "plugins": ["my_methods.py"], "engine": "reference"}
+    del tables["factors"]
+    experiment = Experiment.from_dict(tables, base=tmp_path)
+    heard, runs = [Heard(), Heard()], []
+    for i, block in enumerate((12, 5)):
+        store = run_experiment(experiment, tmp_path / f"run{i}", workers=1, block=block, progress=heard[i])
+        runs.append(store.estimates(0))
+    for name in ("half", "other-half"):
+        np.testing.assert_array_equal(runs[0][name].estimate, runs[1][name].estimate)
+    assert not np.isclose(runs[0]["half"].estimate[:, 0], runs[0]["other-half"].estimate[:, 0]).all()
+    assert len(set(runs[0]["half"].estimate[:, 0])) == 12
+    for each in heard:
+        assert [text.split(" gives")[0] for text in each.said if "reproducible" in text] == [
+            "not reproducible: the method 'chance'"
+        ]
+
+
+def test_a_parameter_rng_is_seen_once() -> None:
+    def with_rng(frame: pd.DataFrame, model: Model, rng: np.random.Generator) -> float:
+        return 0.0
+
+    assert FrameEngine(with_rng).random
+    assert not FrameEngine(lambda frame, model: 0.0).random
+    assert not FrameEngine(max).random, "no signature at all"
 
 
 def test_what_a_method_may_return() -> None:
