@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -111,9 +112,13 @@ TIE = 1e-12
 """Relative difference within which a p-value equals alpha."""
 
 
-def alpha_of(level: float) -> float:
+@overload
+def alpha_of(level: float) -> float: ...
+@overload
+def alpha_of(level: Floats) -> Floats: ...
+def alpha_of(level: float | Floats) -> float | Floats:
     """Return 1 - level, exactly the decimal that is meant: 1.0 - 0.9 is 0.09999999999999998."""
-    return round(1.0 - level, 12)
+    return np.asarray(np.round(1.0 - level, 12)) if isinstance(level, np.ndarray) else round(1.0 - level, 12)
 
 
 def rejected(p_value: Floats, level: float) -> npt.NDArray[np.bool_]:

@@ -16,6 +16,7 @@ from nestbench.reports.comparing import holm
 from nestbench.reports.measures.performance import FIT
 from nestbench.reports.measures.proportions import shown_error, wilson
 from nestbench.sim.batch import Floats
+from nestbench.sim.model import alpha_of
 
 RULE = (
     "Coverage is in order between 1 - 1.5 alpha and 1 - 0.5 alpha (Bradley's 1978 liberal criterion: 92.5 % to 97.5 % "
@@ -40,7 +41,7 @@ class Grade(StrEnum):
 
 def band(level: float) -> tuple[float, float]:
     """Return Bradley's liberal band around a nominal level: (1 - 1.5 alpha, 1 - 0.5 alpha)."""
-    alpha = 1.0 - level
+    alpha = alpha_of(level)
     return 1.0 - 1.5 * alpha, 1.0 - 0.5 * alpha
 
 

@@ -26,6 +26,7 @@ from nestbench.reports.measures.cell_rows import Whole
 from nestbench.reports.measures.draws import Bools, Draws
 from nestbench.reports.measures.in_parts import pieces_of
 from nestbench.sim.batch import Floats, Ints
+from nestbench.sim.model import alpha_of
 
 LOTS = 500
 LEAST = 30
@@ -91,7 +92,7 @@ def shared_of_cell(results: Results, index: int) -> list[Shared]:
 
 def shared_of_pieces(pieces: Sequence[Whole]) -> list[Shared]:
     """Return `shared_of_cell` from the pieces of the cell: terms with a known truth, in order."""
-    factor = 1.0 + 1.0 / (1.0 - pieces[0].level)
+    factor = 1.0 + 1.0 / alpha_of(pieces[0].level)
     sums = {}
     for term, known in _surveyed(pieces).items():
         kept, rest, width = _chosen(known)

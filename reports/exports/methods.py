@@ -17,6 +17,7 @@ from nestbench.reports.words.ademp import crossing
 from nestbench.reports.words.missing import data_sets, missing_sentence
 from nestbench.reports.words.wording import plural, several, value_words
 from nestbench.sim.cell import Cell
+from nestbench.sim.model import alpha_of
 
 
 def methods_paragraph(results: Results, table: pd.DataFrame) -> str:
@@ -148,7 +149,7 @@ def measures_sentence(experiment: Experiment) -> str:
     """Return the measures and the levels of intervals and tests."""
     levels = sorted({cell.model.level for cell in experiment.cells})
     intervals = several([f"{100 * level:g}" for level in levels])
-    tests = several([f"{100 * (1 - level):.4g}" for level in reversed(levels)])
+    tests = several([f"{100 * alpha_of(level):.4g}" for level in reversed(levels)])
     tested = null_words([cell.model for cell in experiment.cells])
     of = "" if tested == "0" else f" of {tested}"
     return (

@@ -18,6 +18,7 @@ from nestbench.reports.measures.proportions import wilson
 from nestbench.reports.words.conditions import conditions, panel_titles
 from nestbench.sim.cell import Cell
 from nestbench.sim.errors import unknown_name
+from nestbench.sim.model import alpha_of
 
 Record = dict[str, Any]
 
@@ -203,7 +204,7 @@ def sized(made: list[Record], experiment: Experiment) -> list[Record]:
         if null:
             found = grades.grade(1.0 - record["value"], record["n"], level, limit)
             record["state"] = str(found)
-            record["ideal"] = round(1.0 - level, 10)
+            record["ideal"] = alpha_of(level)
         else:
             record["state"] = "power"
     return made

@@ -30,6 +30,7 @@ from nestbench.reports.words.missing import data_sets, missing_sentence
 from nestbench.reports.words.sentence import Verdict
 from nestbench.reports.words.verdict import verdicts
 from nestbench.reports.words.wording import plural
+from nestbench.sim.model import alpha_of
 
 _MARKS = {"use": ("+", "bold green"), "avoid": ("!", "bold red"), "note": ("-", "dim")}
 
@@ -156,14 +157,14 @@ def worst_term(own: pd.DataFrame) -> Worst:
         for term, rows in own.groupby("term", sort=False)
     ]
     return min(
-        found, key=lambda worst: (-worst.fails, -(1.0 - worst.low) / (1.0 - worst.level)), default=Worst()
+        found, key=lambda worst: (-worst.fails, -(1.0 - worst.low) / alpha_of(worst.level)), default=Worst()
     )
 
 
 def _lowest(rows: pd.DataFrame) -> tuple[float, float]:
     """Return the coverage whose share of misses is the largest multiple of the one allowed there, and its level."""
     coverage, level = (rows[name].to_numpy(dtype=np.float64) for name in ("coverage", "level"))
-    i = int(np.argmax((1.0 - coverage) / (1.0 - level)))
+    i = int(np.argmax((1.0 - coverage) / alpha_of(level)))
     return float(coverage[i]), float(level[i])
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -61,3 +65,43 @@ def test_the_share_of_rejections_is_the_size_of_an_exact_test() -> None:
     assert isinstance(draws, Draws)
     share = rejects(draws)[draws.terms.index("treated")].mean()
     assert abs(share - 0.1) < 4.9 * np.sqrt(0.09 / 400)
+
+
+ROOT = Path(__file__).parents[2]
+QUANTILES = {
+    ("sim/model.py", "alpha_of"),
+    ("estimators/inference.py", "_quantiles"),
+    ("estimators/pairs_bootstrap.py", "answer_of"),
+    ("reports/comparing/decomposition.py", "_critical"),
+    ("reports/measures/proportions.py", "clopper_pearson"),
+}
+"""Where 1 - level is the tail of a quantile, which nothing is compared with, and where alpha is made."""
+
+
+def levels_subtracted(source: str) -> Iterator[tuple[str, str]]:
+    """Yield function and expression of every ``1 - level``, but in level (1 - level), the variance of a share."""
+    for function in ast.walk(ast.parse(source)):
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        nodes = list(ast.walk(function))
+        spread = {id(n.right) for n in nodes if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Mult)}
+        for node in nodes:
+            if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) and id(node) not in spread:
+                of = ast.unparse(node.right)
+                one = isinstance(node.left, ast.Constant) and node.left.value == 1
+                if one and re.search(r"\blevels?(\[.*\])?$", of):
+                    yield function.name, ast.unparse(node)
+
+
+def test_alpha_is_made_in_one_place() -> None:
+    """``1.0 - 0.9`` is below .1: what is compared with alpha, or shows it, takes it from `alpha_of`."""
+    assert list(levels_subtracted("def f(pieces): return 1 / (1.0 - pieces[0].level)"))
+    assert not list(levels_subtracted("def f(level): return level * (1.0 - level)"))
+    found = {
+        (path.relative_to(ROOT).as_posix(), name)
+        for room in ("sim", "estimators", "experiments", "reports", "api")
+        for path in sorted((ROOT / room).rglob("*.py"))
+        for name, _ in levels_subtracted(path.read_text(encoding="utf-8"))
+    }
+    assert found <= QUANTILES
+    assert ("estimators/inference.py", "_quantiles") in found
