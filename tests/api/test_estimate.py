@@ -216,7 +216,7 @@ def run(*arguments: str, columns: int = 100) -> str:
         app, ["estimate", *arguments], env={"COLUMNS": str(columns)}, catch_exceptions=False
     )
     assert result.exit_code == 0, result.output
-    return result.output
+    return result.stdout
 
 
 class TestCommand:

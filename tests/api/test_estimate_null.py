@@ -28,7 +28,7 @@ def frame() -> pd.DataFrame:
 def run(*arguments: str) -> str:
     result = CliRunner().invoke(app, [*COMMAND, *arguments], env={"COLUMNS": "100"}, catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    return result.output
+    return result.stdout
 
 
 def test_statistic_and_p_are_of_the_value_stated(frame: pd.DataFrame) -> None:
