@@ -16,11 +16,15 @@ import pandas as pd
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.storing.files import write_atomically
 from nestbench.experiments.toml.published import Published, published_of
 from nestbench.reports.frames import csv_of
+from nestbench.reports.measures.performance import FIT
+from nestbench.reports.measures.printed import printed_mcse
+from nestbench.reports.words.wording import condition, head_words, several
 
 LIMIT = 5.0
 """Differences beyond this many Monte Carlo errors are marked."""
@@ -37,6 +41,7 @@ def compare_published(table: pd.DataFrame, experiment: Experiment) -> pd.DataFra
     Columns: one per factor, ``estimator, term, measure, published, replications, published_mcse, ours, mcse, n,
     difference, errors`` (difference over the root of both squared errors), ``source, note``.
     """
+    table = table.assign(mcse=printed_mcse(table))
     factors = list(experiment.levels[0]) if experiment.levels else []
     index = table.set_index(["estimator", "term", "measure"]).sort_index() if len(table) else table
     rows = [row for number in published_of(experiment) for row in _matches(index, number, factors)]
@@ -114,13 +119,13 @@ def published_sentence(compared: pd.DataFrame) -> str:
     """Return how many published numbers are reproduced, in one sentence."""
     worst = compared.iloc[int(np.argmax(compared["errors"].abs()))]
     off = int((compared["errors"].abs() > LIMIT).sum())
-    beyond = "all" if not off else f"{len(compared) - off}"
-    where = ", ".join(f"{name.split('.')[-1]} {worst[name]}" for name in _factors(compared))
+    within = f"All {len(compared)}" if not off else f"{len(compared) - off} of {len(compared)}"
+    where = condition({name: worst[name] for name in _factors(compared)}) if _factors(compared) else ""
     return (
-        f"{beyond} of {len(compared)} published numbers lie within {LIMIT:g} Monte Carlo errors of ours; "
+        f"{within} published numbers lie within {LIMIT:g} Monte Carlo errors of ours; "
         "the furthest is "
-        f"`{worst['estimator']}` ({worst['measure']} of `{worst['term']}`{', ' + where if where else ''}): published "
-        f"{worst['published']:g}, ours {worst['ours']:.4f}, {worst['errors']:+.1f} errors."
+        f"`{worst['estimator']}` ({worst['measure']} of `{worst['term']}`{' with ' + where if where else ''}): "
+        f"published {worst['published']:g}, ours {worst['ours']:.4f}, {worst['errors']:+.1f} errors."
     )
 
 
@@ -134,27 +139,40 @@ def print_published(table: pd.DataFrame, experiment: Experiment, console: Consol
         furthest = compared["errors"].abs().sort_values(ascending=False).index[:SHOWN]
         shown = compared.loc[furthest.sort_values()]
     console.print()
-    console.print("Published numbers beside ours (* exact)", style="bold")
+    console.print(Text(f"Published numbers beside ours: {_about(compared)} (* exact)", style="bold"))
     console.print(published_lines(shown))
     if len(shown) < len(compared):
         console.print(f"the {SHOWN} furthest of {len(compared)}; all are in published.csv", style="dim")
     console.print(published_sentence(compared).replace("`", ""), markup=False, highlight=False)
 
 
+def _about(compared: pd.DataFrame) -> str:
+    """Return which measures of which terms are compared."""
+    measures, terms = (list(compared[name].unique()) for name in ("measure", "term"))
+    coefficients = [str(term) for term in terms if term != FIT]
+    return several([str(m) for m in measures]) + (f" of {several(coefficients)}" if coefficients else "")
+
+
 def published_lines(compared: pd.DataFrame) -> Table:
-    """Return the comparison as a table for the terminal; differences beyond `LIMIT` are red."""
-    made = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
+    """Return the comparison as a table for the terminal; differences beyond `LIMIT` are red.
+
+    The measure has a column only where there are several.
+    """
+    made = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
     factors = _factors(compared)
-    for name in (f.split(".")[-1] for f in factors):
-        made.add_column(name, overflow="fold")
-    for name in ("method", "measure"):
-        made.add_column(name, no_wrap=True)
+    for factor in factors:
+        made.add_column(head_words(factor), overflow="fold")
+    made.add_column("method", overflow="fold")
+    many = compared["measure"].nunique() > 1
+    if many:
+        made.add_column("measure", overflow="fold")
     for name in ("published", "ours", "(mcse)", "errors"):
         made.add_column(name, justify="right", no_wrap=True)
     for row in compared.to_dict("records"):
         errors = float(row["errors"])
         exact = "*" if row["replications"] == "exact" else " "
-        cells = [*(escape(str(row[f])) for f in factors), escape(str(row["estimator"])), str(row["measure"])]
+        cells = [*(escape(str(row[f])) for f in factors), escape(str(row["estimator"]))]
+        cells += [str(row["measure"])] if many else []
         numbers = [
             f"{row['published']:.4f}{exact}",
             f"{row['ours']:.4f}",
@@ -173,7 +191,7 @@ def published_section(table: pd.DataFrame, experiment: Experiment) -> dict[str, 
     factors = _factors(compared)
     return {
         "sentence": published_sentence(compared),
-        "heads": [*(f.split(".")[-1] for f in factors), "method", "term", "measure", *_HEADS],
+        "heads": [*map(head_words, factors), "method", "term", "measure", *_HEADS],
         "rows": [_page_row(row, factors) for row in compared.to_dict("records")],
         "words": "Errors: the difference over the Monte Carlo errors of both sides; exact values have none. "
         + " ".join(f"{source}." for source in dict.fromkeys(compared["source"]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from nestbench.reports.comparing import holm
@@ -25,6 +26,14 @@ COLUMNS = (
 TINY = np.finfo(np.float64).tiny
 
 
+def multiples(values: npt.ArrayLike, best: float) -> Floats:
+    """Return values >= 0 as multiples of the best: where that is 0 (intervals without width), 1 or infinite."""
+    found = np.asarray(values, dtype=np.float64)
+    if best <= TINY:
+        return np.where(found <= TINY, 1.0, np.inf)
+    return np.asarray(found / best, dtype=np.float64)
+
+
 def ranking(shared: Shared, limit: float | None = None) -> pd.DataFrame:
     """Rank the methods of one condition and term by their mean interval score, each score capped (`shared`).
 
@@ -39,7 +48,7 @@ def ranking(shared: Shared, limit: float | None = None) -> pd.DataFrame:
     value = shared.scores.sum(axis=0) / shared.n
     order = sorted(range(len(value)), key=lambda m: (value[m], shared.labels[m]))
     first = order[0]
-    behind, ratio = value - value[first], np.maximum(value, TINY) / max(value[first], TINY)
+    behind, ratio = value - value[first], multiples(value, value[first])
     apart = shared.scores - shared.scores[:, [first]]
     behind_mcse = lot_error(apart, shared.counts)
     relative = shared.scores / np.maximum(value, TINY)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
-from nestbench.reports.comparing.grades import USABLE_ENOUGH, fixed_terms
+from nestbench.reports.comparing.grades import fixed_terms
 from nestbench.reports.frames import rows_of
 from nestbench.reports.measures.declared import measure_named
 from nestbench.reports.measures.measure import Measure, Unit
 from nestbench.reports.measures.printed import printed_mcse
 from nestbench.reports.words.conditions import conditions
-from nestbench.reports.words.wording import decimals, rounded
+from nestbench.reports.words.usable import CAPTION, bracket
+from nestbench.reports.words.wording import rounded
 
 STANDARD = ("bias", "empirical_se", "se_error", "coverage", "rejection")
 
@@ -41,28 +41,22 @@ def text_tables(
 
 TABLE_NOTE = (
     "Numbers in parentheses are Monte Carlo standard errors; n is the number of fits with a usable answer, of those "
-    "attempted where some had none. In square brackets: the number with fits without a usable answer counted as "
-    "misses or non-rejections. An empty entry was not run yet or has no answer."
+    f"attempted where some had none. {CAPTION[0].upper()}{CAPTION[1:]}. An empty entry was not run yet or has no "
+    "answer."
 )
-BOUNDS = {"coverage": "coverage_bound", "rejection": "rejection_bound"}
-"""Measures that are also given with failed fits counted against the method."""
 
 
 def _one(table: pd.DataFrame, experiment: Experiment, measure: Measure, term: str) -> TextTable:
     rows = table[(table["measure"] == measure.name) & (table["term"] == term)]
     scale = 100.0 if measure.unit is Unit.SHARE else 1.0
     columns = (rows["cell"], rows["estimator"], rows["value"], printed_mcse(rows))
-    bounds = _bounds(table, measure, term)
     texts = {
         (cell, label): rounded(scale * value, scale * mcse)
         for cell, label, value, mcse in zip(*columns, strict=True)
     }
-    partial = rows["n"] < USABLE_ENOUGH * rows["n_attempted"]
-    for place, bound in bounds.items():
-        texts[place] = texts.get(place, "none usable") + bound
-    for row in rows_of(rows[partial], ("cell", "estimator", "value", "n", "n_attempted")):
-        told = texts[row.cell, row.estimator].partition(" [")[0]
-        texts[row.cell, row.estimator] = told + _partial(measure, row)
+    texts = _unusable(table, term, rows) | texts
+    for row in rows_of(rows, ("cell", "estimator", "value", "n", "n_attempted")):
+        texts[row.cell, row.estimator] += bracket(measure.name, row.value, row.n, row.n_attempted)
     labels = [e.label for e in experiment.estimators if e.label in set(rows["estimator"])]
     unit = {Unit.SHARE: " (%)", Unit.PERCENT: " (%)"}.get(measure.unit, "")
     body = [
@@ -71,30 +65,17 @@ def _one(table: pd.DataFrame, experiment: Experiment, measure: Measure, term: st
     ]
     counts = ("n", *(_count(rows[rows["estimator"] == label]) for label in labels))
     heads = ("Condition", *labels)
-    noted = f"; {PARTIAL}" if partial.any() else ""
-    return TextTable(f"{measure.label}{unit} for {term}{noted}", heads, (*body, counts) if labels else ())
+    return TextTable(f"{measure.label}{unit} for {term}", heads, (*body, counts) if labels else ())
 
 
-PARTIAL = (
-    "in brackets, where under 95 % of the fits are usable: how many, and the share if the others are misses"
-)
-
-
-def _partial(measure: Measure, row: Any) -> str:
-    """Return what marks a number of too few usable fits: how many of how many, and a share's bound."""
-    bound = f"; {100.0 * row.value * row.n / row.n_attempted:.1f}" if measure.name in BOUNDED else ""
-    return f" [{row.n} of {row.n_attempted}{bound}]"
-
-
-BOUNDED = frozenset({"coverage", "rejection"})
-
-
-def _bounds(table: pd.DataFrame, measure: Measure, term: str) -> dict[tuple[int, str], str]:
-    """Return `` [64.0]`` by cell and method where there are failed fits to count against it."""
-    rows = table[(table["measure"] == BOUNDS.get(measure.name)) & (table["term"] == term)]
+def _unusable(table: pd.DataFrame, term: str, rows: pd.DataFrame) -> dict[tuple[int, str], str]:
+    """Return what stands where a method that is asked for the term has no usable fit at all."""
+    asked = table[(table["measure"] == "usable_share") & (table["term"] == term) & (table["value"] == 0.0)]
+    there = set(rows["estimator"])
     return {
-        (row.cell, row.estimator): f" [{100 * row.value:.{decimals(100 * row.mcse)}f}]"
-        for row in rows_of(rows, ("cell", "estimator", "value", "mcse"))
+        (row.cell, row.estimator): f"none usable [0 of {row.n_attempted:,}]"
+        for row in rows_of(asked, ("cell", "estimator", "n_attempted"))
+        if row.estimator in there
     }
 
 

@@ -39,7 +39,7 @@ def _tooltip() -> list[alt.Tooltip]:
         alt.Tooltip("condition:N"),
         alt.Tooltip("value:Q", format=".4~r"),
         alt.Tooltip("mcse:Q", title="MCSE", format=".2~r"),
-        alt.Tooltip("n:Q", title="usable fits"),
+        alt.Tooltip("usable:N", title="usable fits"),
     ]
 
 

@@ -55,7 +55,7 @@ def _lines(made: list[Record], experiment: Experiment, measure: str) -> Chart:
         alt.Tooltip("condition:N"),
         alt.Tooltip("value:Q", format=".4~r"),
         alt.Tooltip("mcse:Q", title="MCSE", format=".2~r"),
-        alt.Tooltip("n:Q", title="usable fits"),
+        alt.Tooltip("usable:N", title="usable fits"),
     ]
     conditions = inline([{**r, "x": r["cell"], "until": r["cell"] + 1} for r in made])
     layers = [

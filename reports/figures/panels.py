@@ -84,6 +84,8 @@ def panels(made: list[Record], experiment: Experiment, axis: Axis) -> Chart:
         layers.insert(0, _ideal(axis))
     if any("band_low" in record for record in made):
         layers.insert(0, _band(axis))
+    if any("opened" in record for record in made):
+        layers += brackets(experiment, axis)
     if any("theory" in record for record in made):
         layers.append(_theory(experiment))
     records = data.with_holes(made, experiment)
@@ -116,8 +118,7 @@ def _tooltip(axis: Axis) -> list[alt.Tooltip]:
         alt.Tooltip("condition:N"),
         alt.Tooltip("value:Q", title=axis.title, format=exact),
         alt.Tooltip("mcse:Q", title="MCSE", format=error),
-        alt.Tooltip("n:Q", title="usable fits"),
-        alt.Tooltip("n_attempted:Q", title="attempted"),
+        alt.Tooltip("usable:N", title="usable fits"),
         alt.Tooltip("state:N", title="verdict"),
     ]
 
@@ -145,6 +146,23 @@ def _dots(experiment: Experiment, axis: Axis) -> Chart:
         .mark_point(size=46, filled=True, opacity=1)
         .encode(x=_x(axis), y=_y(experiment), color=colour, shape=shape, tooltip=_tooltip(axis))
     )
+
+
+BRACKET = 7
+"""Between a dot and the bracket beside it, px."""
+
+
+def brackets(experiment: Experiment, axis: Axis) -> list[Chart]:
+    """Square brackets where too few fits are usable: from the bound, where there is one, to behind the dot."""
+    base = alt.Chart().transform_filter("isValid(datum.opened)")
+    shift = 0 if axis.share else -BRACKET
+    return [
+        mark.encode(x=_x(axis, field), y=_y(experiment), tooltip=_tooltip(axis))
+        for mark, field in (
+            (base.mark_text(text="[", dx=shift, color=LIGHT["ink"], fontSize=13), "opened"),
+            (base.mark_text(text="]", dx=BRACKET, color=LIGHT["ink"], fontSize=13), "value"),
+        )
+    ]
 
 
 def _theory(experiment: Experiment) -> Chart:

@@ -16,6 +16,7 @@ from nestbench.reports.figures.theme import SHARE
 from nestbench.reports.measures.printed import printed_mcse
 from nestbench.reports.measures.proportions import wilson
 from nestbench.reports.words.conditions import conditions, panel_titles
+from nestbench.reports.words.usable import BOUNDED, too_few, usable_words
 from nestbench.sim.cell import Cell
 from nestbench.sim.errors import unknown_name
 from nestbench.sim.model import alpha_of
@@ -37,9 +38,9 @@ def headline_term(table: pd.DataFrame) -> str:
 def records(table: pd.DataFrame, experiment: Experiment, measure: str) -> list[Record]:
     """Return one record per row of a measure: value, interval, n, its condition and its panel's title.
 
-    Intervals are Wilson's for shares and value -+ t MCSE for the others, t with n - 1 degrees of freedom. ``partial``
-    says that fewer than 95 % of the fits are usable; then coverage and rejection have a ``bound``, with the others as
-    misses.
+    Intervals are Wilson's for shares and value -+ t MCSE for the others, t with n - 1 degrees of freedom. ``usable``
+    says how many fits are usable. ``partial`` says that fewer than 95 % are; then coverage and rejection have a
+    ``bound``, with the others as misses or non-rejections, and ``opened`` is where a figure's bracket opens.
     """
     rows = table[(table["measure"] == measure) & np.isfinite(table["value"])]
     share = measure in SHARES
@@ -51,9 +52,13 @@ def records(table: pd.DataFrame, experiment: Experiment, measure: str) -> list[R
     for row, lo, hi in zip(rows[list(columns)].itertuples(index=False), low, high, strict=True):
         record = dict(zip(columns, row, strict=True))
         record["mcse"] = None if np.isnan(record["mcse"]) else record["mcse"]
-        record["partial"] = bool(record["n"] < grades.USABLE_ENOUGH * record["n_attempted"])
-        if record["partial"] and measure in ("coverage", "rejection"):
-            record["bound"] = record["value"] * record["n"] / record["n_attempted"]
+        fits = record["n"], record["n_attempted"]
+        record["usable"] = usable_words(measure, record["value"], *fits)
+        record["partial"] = bool(too_few(*fits))
+        if record["partial"]:
+            record["opened"] = record["value"]
+            if measure in BOUNDED:
+                record["opened"] = record["bound"] = record["value"] * record["n"] / record["n_attempted"]
         made.append({**record, "low": float(lo), "high": float(hi), **stands[record["cell"]]})
     return made
 
@@ -125,15 +130,16 @@ def places(experiment: Experiment) -> list[Record]:
     ]
 
 
-NO_DATA = "no data"
+NO_DATA, NOT_ITS = "no data", "not in its formula"
 
 
 def with_holes(
-    made: list[Record], experiment: Experiment, words: Callable[[int], str] = lambda cell: NO_DATA
+    made: list[Record], experiment: Experiment, words: Callable[[int], str] | None = None
 ) -> list[Record]:
     """Return records and, for each term and each cell without any, one that says so in the cell's panel.
 
-    It names a method of the term, because an empty name would become a method of the axis.
+    It names a method of the term, because an empty name would become a method of the axis. `words` says what is
+    missing from a cell, by default that it has no data or that the term isn't in its formula.
     """
     stands = places(experiment)
     methods: dict[Any, str] = {}
@@ -147,7 +153,17 @@ def with_holes(
         for cell in range(len(stands))
         if cell not in there
     ]
-    return made + [{**hole, "missing": words(hole["cell"])} for hole in holes]
+    formulas = [set(cell.found.terms) for cell in experiment.cells] if words is None else []
+    for hole in holes:
+        hole["missing"] = _lacking(hole, formulas) if words is None else words(hole["cell"])
+    return made + holes
+
+
+def _lacking(hole: Record, formulas: list[set[str]]) -> str:
+    """Return why a cell has no records of a term: its formula (its terms, a cell each) may not have it."""
+    term = hole.get("term")
+    foreign = term not in formulas[hole["cell"]] and any(term in terms for terms in formulas)
+    return NOT_ITS if foreign else NO_DATA
 
 
 def graded(made: list[Record], experiment: Experiment) -> list[Record]:

@@ -21,20 +21,23 @@ FIGURES: tuple[tuple[str, str, str, Callable[..., Any]], ...] = (
         "Coverage",
         "Share of intervals that hold the true value; a panel a condition, a line a method, no dot where it has no "
         "answer. Dashed: the condition's promised level; shaded: the tolerated band around it; the line through a dot "
-        "is its 95 % Monte Carlo interval; an upright bar is what theory expects, where it knows.",
+        "is its 95 % Monte Carlo interval; an upright bar is what theory expects, where it knows. In square "
+        "brackets: under 95 % of the fits are usable; the bracket opens at the coverage with the others as misses.",
         panels.coverage,
     ),
     (
         "bias",
         "Bias",
-        "Mean error of the estimates, with its 95 % Monte Carlo interval. Dashed: no bias.",
+        "Mean error of the estimates, with its 95 % Monte Carlo interval. Dashed: no bias; in square brackets: under "
+        "95 % of the fits are usable.",
         panels.bias,
     ),
     (
         "se_error",
         "Standard errors",
         "How far the average standard error lies from the true spread of the estimates; below 0 it promises too much. "
-        "Dashed: no error; an upright bar is what theory expects, where it knows.",
+        "Dashed: no error; an upright bar is what theory expects, where it knows; in square brackets: under 95 % of "
+        "the fits are usable.",
         panels.se_error,
     ),
     (
@@ -42,7 +45,8 @@ FIGURES: tuple[tuple[str, str, str, Callable[..., Any]], ...] = (
         "Rejection rate",
         "Share of tests with p at most alpha: the type I error where the true effect is 0 or the null "
         "value stated (dashed: the condition's nominal size), else power. Power of a method whose coverage fails is no "
-        "merit.",
+        "merit. In square brackets: under 95 % of the fits are usable; the bracket opens at the rate with the others "
+        "as non-rejections.",
         panels.rejection,
     ),
 )

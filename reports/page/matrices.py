@@ -14,7 +14,7 @@ from nestbench.reports.comparing import holm
 from nestbench.reports.comparing.contrasts import CONTRASTS, contrasts_of_rows
 from nestbench.reports.comparing.decomposition import decomposition_of_rows
 from nestbench.reports.comparing.grades import USABLE_ENOUGH
-from nestbench.reports.comparing.ranking import TINY, ranking
+from nestbench.reports.comparing.ranking import multiples, ranking
 from nestbench.reports.comparing.shared import LEAST, Shared
 from nestbench.reports.measures.cell_rows import CellRows
 
@@ -48,7 +48,7 @@ KINDS = (
         "that all compared methods answer; a score counts at most as much as a miss by half the usual width, so that "
         "no single interval decides; in brackets without that limit, where it says otherwise. Shaded: can't be told "
         "from the best (paired t tests, Holm's method at 5 % over this table), with the multiple that can't be "
-        f"excluded (95 %). 'n of N': answers too few data sets (under {USABLE_ENOUGH:.0%}) to be compared.",
+        f"excluded (95 %). 'n of N': answers too few data sets (under {100 * USABLE_ENOUGH:.0f} %) to be compared.",
     ),
     Kind(
         "paired",
@@ -129,8 +129,8 @@ def _rank(shared: Shared) -> Entries:
     made: Entries = {}
     for row in ranking(shared).itertuples(index=False):
         ratio, high, p = float(row.ratio), float(row.ratio_high), float(row.p)  # type: ignore[arg-type]
-        mean = float(row.mean) / max(float(shared.mean_score.min()), TINY)  # type: ignore[arg-type]
-        note = "" if abs(mean - ratio) <= 0.05 * ratio else f" [{_multiple(mean)}]"
+        mean = float(multiples(row.mean, float(shared.mean_score.min())))  # type: ignore[arg-type]
+        note = "" if mean == ratio or abs(mean - ratio) <= 0.05 * ratio else f" [{_multiple(mean)}]"
         title = (
             f"rank {row.rank}; behind the best by {row.behind:.3g}, MCSE {row.behind_mcse:.2g}, n {row.n}"
             f"{f'; mean without limit {_multiple(mean)}' if note else ''}"

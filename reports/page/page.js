@@ -98,7 +98,7 @@
     const order = own ? facet.sort.filter((title) => there.has(title))
       : [...new Set([...rows].sort((a, b) => a.cell - b.cell).map((row) => row.panel))];
     const plain = new Map(facet.sort.map((title, i) => [title, spec.usermeta.titles[i]]));
-    const { values, sort } = titled(rows, order, plain, panel + spacing.column / 2);
+    const { values, sort } = titled(rows, order, plain, panel - 4);
     return {
       ...rest, data: { values }, facet: { ...facet, sort }, columns: across, spacing, spec: { ...inner, width: panel },
     };

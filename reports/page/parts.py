@@ -23,6 +23,7 @@ from nestbench.reports.words.conditions import condition_of, level_parts
 from nestbench.reports.words.conditions import conditions as conditions_of
 from nestbench.reports.words.missing import data_sets, missing_of, missing_sentence
 from nestbench.reports.words.untold import reason_of
+from nestbench.reports.words.usable import bracket
 from nestbench.reports.words.wording import plural
 
 EXAMPLES = 3
@@ -79,9 +80,9 @@ def _entry(row: Any, fitted: bool) -> dict[str, str]:
     title = f"{row.grade}: coverage {text} %, MCSE {100 * row.error:.1f}, n {row.n}"
     said = str(row.grade)
     if row.partial:
-        text += f" [{100 * row.bound:.1f}]"
-        title += f" of {row.n_attempted} fits; {100 * row.bound:.1f} % if the unusable ones count as misses"
-        said += f", only {row.n / row.n_attempted:.0%} of the fits usable"
+        text += bracket("coverage", row.coverage, row.n, row.n_attempted)
+        title += f" of {row.n_attempted} fits; {100 * row.bound:.1f} % with the others as misses"
+        said += f", only {100 * row.n / row.n_attempted:.0f} % of the fits usable"
     return {"text": text, "grade": MARKS[Grade(row.grade)], "said": said, "title": title}
 
 

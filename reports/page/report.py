@@ -24,6 +24,7 @@ from nestbench.reports.page.runtime import timing_section
 from nestbench.reports.words import ademp
 from nestbench.reports.words.missing import data_sets, missing_sentence
 from nestbench.reports.words.untold import untold
+from nestbench.reports.words.usable import FEW
 from nestbench.reports.words.verdict import verdicts
 from nestbench.reports.words.wording import plural
 
@@ -86,6 +87,7 @@ def render(results: Results, seen: Survey, run: str) -> str:
         conditions=page_parts.conditions(experiment),
         glance=page_parts.glance(table, experiment),
         grade_rule=grades.RULE,
+        few=FEW,
         untold=untold(table, experiment),
         figures=[{**one, "spec": script_json(one["spec"])} for one in figures(table, experiment)],
         matrices=seen.matrices,

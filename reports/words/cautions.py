@@ -14,7 +14,7 @@ from nestbench.reports.comparing import grades
 from nestbench.reports.comparing.choice import Evidence
 from nestbench.reports.comparing.grades import USABLE_ENOUGH, Grade
 from nestbench.reports.frames import items_of
-from nestbench.reports.words.conditions import condition_of
+from nestbench.reports.words.conditions import where
 from nestbench.reports.words.sentence import Verdict
 from nestbench.reports.words.wording import percent, plural, rounded, several
 
@@ -36,7 +36,7 @@ def shortfalls(evidence: Evidence, counts: pd.DataFrame) -> Iterator[Verdict]:
     row = failing.iloc[0]
     level, name = experiment.cells[row["cell"]].model.level, row["estimator"]
     sentence = (
-        f"Don't trust `{name}` for `{row['term']}`: with {condition_of(experiment, row['cell'])} it covers "
+        f"Don't trust `{name}` for `{row['term']}`:{where(experiment, row['cell'])} it covers "
         f"{coverage_words(row)}, where {percent(level)} was promised; it falls short in {_share(counts, name)}."
     )
     yield Verdict(
@@ -62,11 +62,10 @@ def too_wide(evidence: Evidence, counts: pd.DataFrame) -> Iterator[Verdict]:
     parts = []
     for label in sorted(wide["estimator"].unique()):
         row = wide[wide["estimator"] == label].iloc[0]
-        where = condition_of(experiment, row["cell"])
         parts.append(
             f"`{label}` in {grades.count(counts, label, Grade.WIDE)} of "
             f"{plural(int(counts.loc[label, 'situations']), 'situation')} "
-            f"(up to {percent(row['coverage'], row['error'])}: `{row['term']}` with {where})"
+            f"(up to {percent(row['coverage'], row['error'])}: `{row['term']}`{where(experiment, row['cell'])})"
         )
     if parts:
         yield Verdict("note", f"Too wide, at the cost of power: {several(parts, 3)}.", grades.RULE)
@@ -77,7 +76,7 @@ def too_wide(evidence: Evidence, counts: pd.DataFrame) -> Iterator[Verdict]:
         if share > 0
     }
     worst = [
-        f"`{label}` in {_small_percent(share)} of data sets for `{term}` with {condition_of(experiment, cell)}"
+        f"`{label}` in {_small_percent(share)} of data sets for `{term}`{where(experiment, cell)}"
         for label, (share, (cell, term)) in sorted(endless.items(), key=lambda item: (-item[1][0], item[0]))
     ]
     if worst:
@@ -99,8 +98,8 @@ def bias(evidence: Evidence) -> Iterator[Verdict]:
     others = [f"`{label}`" for label in sorted(shown["estimator"].unique()) if label != row["estimator"]]
     yield Verdict(
         "avoid",
-        f"`{row['estimator']}` is biased for `{row['term']}` by {_errors(row)} with "
-        f"{condition_of(experiment, row['cell'])}."
+        f"`{row['estimator']}` is biased for `{row['term']}` by {_errors(row)}"
+        f"{where(experiment, row['cell'])}."
         + (f" Also biased somewhere: {several(others, 8)}." if others else ""),
         bias_rule.RULE,
     )
@@ -125,8 +124,8 @@ def _excluded(found: pd.DataFrame, experiment: Experiment) -> str:
         return "No bias is shown, but there are too few replications to exclude any."
     return (
         f"No bias is shown, which doesn't say that there is none: biases of up to {_up(bound)} standard errors can't "
-        f"be excluded (`{row['estimator']}` for `{row['term']}` with {condition_of(experiment, row['cell'])}: "
-        f"{rounded(float(row['value']), float(row['mcse']))})."
+        f"be excluded (`{row['estimator']}` for `{row['term']}`{where(experiment, row['cell'])}: "
+        f"{rounded(float(row['value']), float(row['mcse']))} over {plural(int(row['n']), 'data set')})."
     )
 
 
@@ -160,7 +159,7 @@ def _failing(label: str, places: list[tuple[int, float]], asked_in: int, experim
     if alike > 1:
         words = f"`{label}` in {of_fits} in {alike} of {plural(asked_in, 'condition')}"
     else:
-        words = f"`{label}` in {of_fits} with {condition_of(experiment, cell)}"
+        words = f"`{label}` in {of_fits}{where(experiment, cell)}"
     rest = len(places) - alike
     return words + (f" (and in fewer in {plural(rest, 'other condition')})" if rest else "")
 
@@ -177,8 +176,8 @@ def left_out(evidence: Evidence) -> Iterator[Verdict]:
     parts = []
     for label, places in sorted(found.items()):
         _, answered, of, cell, term = min(places, key=lambda place: (place[0], place[3], place[4]))
-        where = condition_of(evidence.experiment, cell)
-        parts.append(f"`{label}` ({answered:,} of {of:,} data sets for `{term}` with {where})")
+        there = where(evidence.experiment, cell)
+        parts.append(f"`{label}` ({answered:,} of {of:,} data sets for `{term}`{there})")
     rule = (
         f"Scores are compared on the data sets that all compared methods answer; a method is compared where it answers "
         f"at least {percent(USABLE_ENOUGH)} of the condition's data sets. Named is the situation with fewest answers."

@@ -26,6 +26,11 @@ def condition_of(experiment: Experiment, cell: int) -> str:
     return conditions(experiment)[cell]
 
 
+def where(experiment: Experiment, cell: int) -> str:
+    """Return one cell for a sentence, `` with 10 schools and ICC 0.2``; nothing where there is no other cell."""
+    return f" with {condition_of(experiment, cell)}" if len(experiment.cells) > 1 else ""
+
+
 def panel_titles(experiment: Experiment, without: str | None = None) -> list[str]:
     """Return what stands above each cell's panel: a line a factor that varies; equal only where all levels are.
 

@@ -7,11 +7,12 @@ method would also do well under another, and the reader should hear so.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from nestbench.experiments.experiment import Experiment
 from nestbench.reports.words.wording import plural, several
 from nestbench.sim.cell import Cell, primitives
+from nestbench.sim.truth import CHANGES, UNSEEN
 
 PLAIN: dict[str, frozenset[str]] = {
     "random-intercept": frozenset(
@@ -24,6 +25,19 @@ PLAIN: dict[str, frozenset[str]] = {
 }
 """Parameters of the laws known here that leave the errors normal, alike, and independent of the covariates."""
 SLOPES = frozenset({"slope_sd", "slope_correlation"})
+OTHER = frozenset(
+    {
+        "age_confounding",
+        "resources_confounding",
+        "size_correlation",
+        "class_icc",
+        "treatment_sd",
+        "residual_shape",
+    }
+    | {"school_errors", "residual_cv", "residual_age", "residual_proportional", "school_sd_resources"}
+    | {"slope_sd_resources", "treated_variance_ratio", "treated_school_variance_ratio"}
+)
+"""Parameters that make errors other than those: a new one belongs here or into `PLAIN`."""
 
 
 def plain_errors(cell: Cell) -> bool:
@@ -40,14 +54,24 @@ def plain_errors(cell: Cell) -> bool:
     return set(primitives(cell.population)) <= allowed
 
 
+_PARTS = r"\bgroup_{}\(\s*(\w+)\s*\)"
+
+
 def whole_mean(cell: Cell) -> bool:
-    """Return whether the formula has every effect of the law that isn't 0."""
+    """Return whether the formula has every effect of the law that isn't 0, in the law's shape."""
+    if any(why not in (CHANGES, UNSEEN) for term, why in cell.found.reasons.items() if term[0] != "("):
+        return False
     effects = {name for name, value in getattr(cell.population, "effects", {}).items() if value}
+    return all(_variables(name) <= _whole(cell) for name in effects - {"Intercept", "1"})
+
+
+def _whole(cell: Cell) -> set[str]:
+    """Return the columns that a formula has whole: schools' means and deviations from them are one only together."""
     right = cell.model.formula.split("~", 1)[1]
-    found = set(re.findall(r"[A-Za-z_]\w*", right))
-    if "group_mean" in found:
-        found.add("school_age")
-    return all(_variables(name) <= found for name in effects - {"Intercept", "1"})
+    means, centred = (set(re.findall(_PARTS.format(part), right)) for part in ("mean", "centred"))
+    rest = re.sub(_PARTS.format("(?:mean|centred)"), "", right)
+    found = set(re.findall(r"[A-Za-z_]\w*", rest)) | (means & centred)
+    return found | {f"school_{name}" for name in means & found}
 
 
 def _variables(effect: str) -> set[str]:
@@ -81,17 +105,18 @@ OWN: tuple[tuple[str, str, Callable[[Cell], bool]], ...] = (
 """What a method says it assumes, the words for that law, and whether a cell's law is it."""
 
 
-def ground(experiment: Experiment) -> str:
-    """Return what a recommendation rests on, in one to three sentences."""
-    laws = list(dict.fromkeys(f"`{cell.population.name}`" for cell in experiment.cells))
-    total = len(experiment.cells)
+def ground(experiment: Experiment, answered: Iterable[int]) -> str:
+    """Return what a recommendation rests on, in one to three sentences; `answered` are the cells with data."""
+    cells = [experiment.cells[i] for i in sorted(set(answered))]
+    laws = list(dict.fromkeys(f"`{cell.population.name}`" for cell in cells))
+    total = len(cells)
     name, was = ("law", "was") if len(laws) == 1 else ("laws", "were")
     said = [
         f"This holds under the {name} that {was} simulated: {several(laws)} in {plural(total, 'condition')}."
     ]
     for assumed, words, own in OWN:
         labels = [f"`{e.label}`" for e in experiment.estimators if assumed in e.info.assumes]
-        count = sum(own(cell) for cell in experiment.cells)
+        count = sum(own(cell) for cell in cells)
         if labels and count:
             they, do, have = ("it", "does", "has") if len(labels) == 1 else ("they", "do", "have")
             assume = "assumes" if len(labels) == 1 else "assume"

@@ -128,8 +128,8 @@ def _caption(graded: pd.DataFrame, silent: bool, several_levels: bool) -> str:
     if graded["partial"].any():
         bound = graded.loc[graded["partial"], "bound"].min()
         words += (
-            f" * of the usable fits, fewer than {USABLE_ENOUGH:.0%} somewhere; coverage is down to {100 * bound:.1f} "
-            "if the others count as misses."
+            f" * of the usable fits, fewer than {100 * USABLE_ENOUGH:.0f} % somewhere; coverage is down to "
+            f"{100 * bound:.1f} with the others as misses."
         )
     return words
 

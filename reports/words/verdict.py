@@ -96,7 +96,7 @@ def recommendation(evidence: Evidence, choice: Choice, counts: pd.DataFrame) -> 
     return [
         Verdict("use", _named(evidence, choice, counts), RULE),
         *sure,
-        Verdict("note", ground(evidence.experiment), ground_rule),
+        Verdict("note", ground(evidence.experiment, evidence.places["cell"]), ground_rule),
     ]
 
 

@@ -14,6 +14,8 @@ _WORDS = {
 }
 
 
+_EFFECTS = "population.effects."
+
 _NAMES = {
     "layout.schools": "number of schools",
     "layout.students": "students a school",
@@ -37,6 +39,8 @@ def named_level(factor: str, text: str, name: str) -> str:
     if factor in _WORDS:
         words = _WORDS[factor].format(text)
         return words.removesuffix("s") if text == "1" else words
+    if factor.startswith(_EFFECTS):
+        return f"effect of {name.removeprefix('effects.')} {text}"
     if factor.startswith(NULL):
         return f"test of {factor.removeprefix(NULL)} = {text}"
     return f"{spaced(name)} {text}"
@@ -67,12 +71,15 @@ def joined_words(parts: list[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
+def head_words(factor: str) -> str:
+    """Return a factor's name at the head of a column: ``schools``, ``ICC``, ``effect of treated``."""
+    return named(factor) if factor.startswith((_EFFECTS, NULL)) else spaced(factor.rsplit(".", 1)[-1])
+
+
 def factor_words(factor: str) -> str:
-    """Return a factor's name for an axis: ``Schools``, ``ICC``, ``Slope sd``."""
-    if factor.startswith(NULL):
-        return f"Null value of {factor.removeprefix(NULL)}"
-    name = factor.rsplit(".", 1)[-1].replace("_", " ")
-    return "ICC" if name == "icc" else name[:1].upper() + name[1:]
+    """Return a factor's name for an axis: ``Schools``, ``ICC``, ``Slope SD``."""
+    name = head_words(factor)
+    return name[:1].upper() + name[1:]
 
 
 def spaced(name: str) -> str:
@@ -89,8 +96,8 @@ def named(factor: str) -> str:
     """Return a factor's name in a sentence: ``number of schools``, ``ICC``, ``effect of treated``."""
     if factor in _NAMES:
         return _NAMES[factor]
-    if factor.startswith("population.effects."):
-        return f"effect of {factor.removeprefix('population.effects.')}"
+    if factor.startswith(_EFFECTS):
+        return f"effect of {factor.removeprefix(_EFFECTS)}"
     if factor.startswith(NULL):
         return f"null value of {factor.removeprefix(NULL)}"
     return spaced(factor.rsplit(".", 1)[-1])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +75,7 @@ def test_errors_of_both_sides() -> None:
 def test_a_rate_of_one_keeps_an_error() -> None:
     """.95 of 2 500 against 10 000 of 10 000: 0 on our side doesn't make the difference infinite."""
     row = compare_published(OURS, experiment(COVERAGE)).iloc[1]
-    assert row["mcse"] == 0.0
+    assert row["mcse"] == pytest.approx(1.92 / 10_000 / 1.96, rel=1e-3)  # Wilson: z / (n + z^2) / 2
     assert row["errors"] == pytest.approx(0.05 / np.sqrt(0.05 * 0.95 * (1 / 2500 + 1 / 10_000)), rel=0.02)
 
 
@@ -92,7 +94,7 @@ def test_numbers_without_a_counterpart_are_left_out() -> None:
 def test_rows_beyond_the_limit_are_counted_and_the_furthest_named() -> None:
     sentence = published_sentence(compare_published(OURS, experiment(COVERAGE, EXACT)))
     assert sentence.startswith("3 of 4 published numbers lie within 5 Monte Carlo errors")
-    assert "`ols-cr1s-t` (coverage of `age`, schools 6): published 0.95, ours 1.0000, +10" in sentence
+    assert "`ols-cr1s-t` (coverage of `age` with 6 schools): published 0.95, ours 1.0000, +10" in sentence
 
 
 def test_the_comparison_is_printed_and_written(tmp_path: Path) -> None:
@@ -116,3 +118,28 @@ def test_the_page_has_the_comparison_escaped() -> None:
     assert any(row[-1].endswith(" !") for row in section["rows"])
     assert "A <paper>." in section["words"]
     assert published_section(OURS, experiment()) is None
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_published_numbers_are_whole_at_any_width(width: int) -> None:
+    made = experiment_from(
+        {
+            "experiment": {"name": "x", "estimators": ["ols", "ols-cr1s-t"]},
+            "factors": {"layout.schools": [6, 10], "layout.students": [20], "population.effects.age": [0.5]},
+            "published": [
+                {**COVERAGE, "factors": ["layout.schools", "layout.students"], "rows": [[6, 20, 0.9, 0.95]]}
+            ],
+        }
+    )
+    console = Console(width=width, record=True, file=io.StringIO())
+    ours = OURS.assign(**{"layout.students": 20, "population.effects.age": 0.5})
+    print_published(ours, made, console)
+    lines = console.export_text().splitlines()
+    assert lines[1].startswith("Published numbers beside ours: coverage of age")
+    numbers = [line for line in lines if line.startswith("6 ")]
+    assert [line.split()[0:3] for line in numbers] == [["6", "20", "0.5"]] * 2
+    assert all(
+        re.search(r"0\.9\d00 +[01]\.\d{4} \(0\.0\d{3}\) +[+-]\d+\.\d$", line.rstrip()) for line in numbers
+    )
+    if width == 80:
+        assert lines[2].split()[:6] == ["schools", "students", "effect", "of", "age", "method"]

@@ -81,6 +81,7 @@ def opened(browser: Any, page: Path) -> Iterator[Any]:
     for kind in ("browser", "performance"):
         browser.get_log(kind)
     browser.get(page.as_uri())
+    browser.execute_script("document.querySelector('.figure').scrollIntoView({behavior: 'instant'})")
     wait(browser, f"{DONE} > 0")
     yield browser
     assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
@@ -237,6 +238,54 @@ def test_no_sideways_scrolling_at_any_width(opened: Any, page: Path, width: int)
         ".map(p => p.parentElement.id + ' ' + p.scrollWidth)"
     )
     assert wide == []
+
+
+@pytest.fixture(scope="module")
+def long_words(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Conditions with long names, published numbers, a method with few usable fits: whatever could be too wide."""
+    whole = school_study(reps=60, schools=(6, 10), icc=(0.0, 0.2))
+    formulas = [
+        "grade ~ age + gender + resources",
+        "grade ~ center(age) + gender + resources + age:resources",
+    ]
+    levels = tuple(
+        {
+            "model.formula": formulas[i // 2],
+            "model.level": (0.8, 0.95)[i % 2],
+            "population.effects.treated": 0.25,
+        }
+        for i in range(4)
+    )
+    experiment = replace(whole.experiment, levels=levels)
+    return write_report(
+        replace(whole, experiment=experiment), tmp_path_factory.mktemp("long") / "report.html"
+    )
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_nothing_on_the_whole_page_is_cut_off(browser: Any, long_words: Path, width: int) -> None:
+    """Every section drawn and opened: what is wider than its place scrolls there, and a figure isn't wider."""
+    size(browser, width, 900)
+    browser.get(long_words.as_uri())
+    browser.execute_script(
+        "document.querySelectorAll('main > section').forEach(s => { s.style.contentVisibility = 'visible'; });"
+        "document.querySelectorAll('details').forEach(d => { d.open = true; });"
+    )
+    show_all(browser)
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    cut = browser.execute_script(
+        "const scrolls = (n) => { for (let p = n; p; p = p.parentElement)"
+        " if (p !== document.body && getComputedStyle(p).overflowX === 'auto') return true; return false; };"
+        "return [...document.querySelectorAll('main *')].filter(n => !n.closest('.hidden') && !scrolls(n)"
+        " && n.getBoundingClientRect().right > arguments[0] + 1).map(n => n.tagName + ' ' + n.id + n.className)",
+        width,
+    )
+    assert cut == []
+    plots = browser.execute_script(
+        "return [...document.querySelectorAll('.plot')].filter(p => p.scrollWidth > p.clientWidth + 1)"
+        ".map(p => p.parentElement.id + ' ' + p.scrollWidth)"
+    )
+    assert plots == []
 
 
 def test_opens_quickly(opened: Any) -> None:

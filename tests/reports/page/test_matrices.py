@@ -76,9 +76,10 @@ def test_few_usable_fits_are_marked_beside_the_coverage(study: FakeResults) -> N
     for cell, entry in enumerate(rows["mixedlm"]):
         usable = float((study.cells[cell]["mixedlm"].status <= 1).mean())
         if usable < 0.95:
-            said = re.fullmatch(r"([\d.]+) \[([\d.]+)\]", entry["text"])
+            said = re.fullmatch(r"([\d.]+) \[(\d+) of (\d+); ([\d.]+)\]", entry["text"])
             assert said is not None
-            assert float(said[2]) == pytest.approx(usable * float(said[1]), abs=0.11)
+            assert float(said[4]) == pytest.approx(usable * float(said[1]), abs=0.11)
+            assert int(said[2]) / int(said[3]) == usable
         else:
             assert "[" not in entry["text"]
 

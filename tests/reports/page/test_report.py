@@ -8,6 +8,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -15,7 +16,7 @@ from nestbench.estimators.agreement import SUBJECT
 from nestbench.reports.page.cells import survey
 from nestbench.reports.page.parts import audit_line, grouped
 from nestbench.reports.page.report import in_code, render, script_json, write_report
-from tests.reports.synthetic import FakeResults, estimator, school_study
+from tests.reports.synthetic import FakeResults, estimates_of, estimator, school_study
 
 NASTY = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&`{{7*7}}"
 
@@ -245,3 +246,25 @@ def test_conditions_that_were_not_run_say_so(study: FakeResults) -> None:
     page = render(half, survey(half), "run")
     assert page.count('title="not run yet"') == page.count('data-cell="1" title=')
     assert 'data-cell="0" title="not run yet"' not in page
+
+
+@pytest.mark.parametrize("others", [0.0, 0.2])
+def test_a_method_of_exact_and_endless_certainty_is_reported(others: float) -> None:
+    """Penalised fits drop an effect: estimate 0, standard error 0, an interval without width around the true 0."""
+    made = school_study(reps=60, schools=(10,), icc=(0.2,))
+    base = made.experiment
+    terms = made.cells[0]["ols"].terms
+    truth, zeros = np.tile([50.0, 2.0, 1.0, 0.5], (60, 1)), np.zeros((60, 4))
+    noise = np.random.default_rng(5).standard_normal((60, 4))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        certain = estimates_of(truth, zeros, terms)
+    made.cells[0] = {
+        "dropped": certain,
+        "ols": estimates_of(truth + others * noise, zeros + others, terms) if others else certain,
+    }
+    methods = (estimator("dropped"), estimator("ols"))
+    made = replace(made, experiment=replace(base, estimators=methods))
+    page = render(made, survey(made), "run")
+    assert ">∞<" in page if others else ">1.00<" in page
+    assert max(map(len, re.findall(r">[\d,.]+<", page))) < 20
+    assert "the one condition" not in page

@@ -60,7 +60,7 @@ def test_words_are_short_where_they_can_be() -> None:
 def test_factors_that_share_a_name_are_told_apart() -> None:
     factors = {"population.effects.treated": [0, 3], "layout.treated": [0, 3], "layout.schools": [10]}
     titles = panel_titles(study(factors).experiment)
-    assert titles[1] == "effects.treated 0,\nlayout.treated 3"
+    assert titles[1] == "effect of treated 0,\nlayout.treated 3"
 
 
 def test_a_panel_without_a_factor_is_shared() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 
-from nestbench.reports.words.ground import ground, least_squares_own, mixed_models_own
+from nestbench.reports.words.ground import OTHER, PLAIN, SLOPES, ground, least_squares_own, mixed_models_own
 from nestbench.sim.cell import Cell
+from nestbench.sim.laws import LAWS
 from nestbench.sim.layout import Layout
 from nestbench.sim.model import Model
 from nestbench.sim.random_intercept import RandomIntercept
@@ -35,11 +36,29 @@ def cell(formula: str = WHOLE, random: str = "1", **parameters: Any) -> Cell:
         (cell(effects={"age": 2.0, "school_age": 1.0}, formula="grade ~ age"), False, False),
         (cell(effects={"age": 2.0, "school_age": 1.0}, formula="grade ~ age + group_mean(age)"), True, False),
         (cell(missing=0.2, age_icc=0.1), True, False),
+        (cell("np.log(grade) ~ age + gender + resources"), False, False),
+        (cell("grade ~ np.log(age) + gender + resources"), False, False),
+        (cell("grade ~ I(age / 10) + gender + resources"), True, False),
+        (cell("grade ~ center(age) + gender + resources"), True, False),
+        (cell("grade ~ group_mean(age) + gender + resources"), False, False),
+        (cell("grade ~ group_centred(age) + gender + resources"), False, False),
+        (cell("grade ~ group_centred(age) + group_mean(age) + gender + resources"), True, False),
+        (cell(residual_proportional=0.5), False, False),
+        (cell(school_sd_resources=0.5), False, False),
+        (cell(slope_sd=0.5, slope_sd_resources=0.5, random="1 + age"), False, False),
     ],
 )
 def test_a_law_is_a_methods_own_or_not(made: Cell, mixed: bool, ols: bool) -> None:
     assert mixed_models_own(made) is mixed
     assert least_squares_own(made) is ols
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)
+def test_every_parameter_of_a_law_is_known_to_leave_the_errors_plain_or_not(law: Any) -> None:
+    names = {item.name for item in fields(law)}
+    assert names - PLAIN[law.name] - SLOPES <= OTHER
+    assert not PLAIN[law.name] & (OTHER | SLOPES)
+    assert PLAIN[law.name] <= names
 
 
 def test_the_ground_is_named_with_the_methods_it_favours() -> None:
@@ -48,10 +67,13 @@ def test_the_ground_is_named_with_the_methods_it_favours() -> None:
         estimator("robust", assumes="many schools"),
     )
     base = replace(school_study(reps=2, schools=(6,), icc=(0.0, 0.2)).experiment, estimators=methods)
-    own = ground(replace(base, cells=(cell(), cell(icc=0.1))))
+    own = ground(replace(base, cells=(cell(), cell(icc=0.1))), [0, 1])
     assert "`random-intercept` in 2 conditions" in own
     assert "In all of them it is the model that `reml` assumes" in own
     assert "can't be seen here" in own
-    mixed = ground(replace(base, cells=(cell(), cell(residual_cv=0.5))))
+    unfinished = ground(replace(base, cells=(cell(), cell(residual_cv=0.5))), [0])
+    assert "`random-intercept` in 1 condition." in unfinished
+    assert "There it is the model that `reml` assumes" in unfinished
+    mixed = ground(replace(base, cells=(cell(), cell(residual_cv=0.5))), [0, 1])
     assert "In 1 of them it is the model that `reml` assumes" in mixed
-    assert "`reml`" not in ground(replace(base, cells=(cell(residual_cv=0.5), cell(residual_cv=0.9))))
+    assert "`reml`" not in ground(replace(base, cells=(cell(residual_cv=0.5), cell(residual_cv=0.9))), [0, 1])

@@ -1,0 +1,33 @@
+"""How a number of too few usable fits is marked wherever it stands: ``96.0 [50 of 60; 80.0]``."""
+
+from __future__ import annotations
+
+from nestbench.reports.comparing.grades import USABLE_ENOUGH
+
+BOUNDED = {"coverage": "misses", "rejection": "non-rejections"}
+"""Measures that are also given with unusable fits counted against the method, and what those then are."""
+
+BRACKETS = "how many are, of how many, and the share with the others as misses (coverage) or non-rejections (rejection)"
+CAPTION = f"in square brackets, where not all fits are usable: {BRACKETS}"
+FEW = f"in square brackets, where under {100 * USABLE_ENOUGH:.0f} % of the fits are usable: {BRACKETS}"
+
+
+def too_few(n: int, attempted: int) -> bool:
+    """Return whether so few of the fits are usable that their number is marked."""
+    return n < USABLE_ENOUGH * attempted
+
+
+def bracket(measure: str, value: float, n: int, attempted: int) -> str:
+    """Return the mark of a number with unusable fits: `` [50 of 60; 80.0]``, the bound in per cent for shares."""
+    if n >= attempted:
+        return ""
+    bound = f"; {100.0 * value * n / attempted:.1f}" if measure in BOUNDED else ""
+    return f" [{n:,} of {attempted:,}{bound}]"
+
+
+def usable_words(measure: str, value: float, n: int, attempted: int) -> str:
+    """Return what a hover says of a number's fits: ``60 of 60``; ``50 of 60; 80.0 % with the others as misses``."""
+    words = f"{n:,} of {attempted:,}"
+    if too_few(n, attempted) and measure in BOUNDED:
+        words += f"; {100.0 * value * n / attempted:.1f} % with the others as {BOUNDED[measure]}"
+    return words
