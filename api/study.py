@@ -123,7 +123,9 @@ class Study:
             f"  {f.term}: estimate {f.value:.5g} (MCSE {f.mcse:.2g}, n {f.n}), bounds {f.low:.5g} to {f.high:.5g}"
             for f in bad
         ]
-        sure = f"  false-alarm rate {gate.false_alarm:g} over {gate.terms} terms"
+        sure = (
+            f"  false-alarm rate {gate.false_alarm:g} over {gate.terms} term{'' if gate.terms == 1 else 's'}"
+        )
         if not self.asked:
             sure += f"; a departure of {gate.detect:g} is found with probability {gate.power:g}"
         claimed = f"{self.name}: {claim.what} should be {claim.wanted}"

@@ -107,7 +107,8 @@ def share(measure: str, what: str, low: float, high: float, departed: float, gat
         return ev.share_finding(term, seen.measures[term][measure], low, high, gate)
 
     count = ev.share_replications(gate, low, high, departed)
-    return Claim(what, f"{low:g} to {high:g}", gate, count, find)
+    wanted = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+    return Claim(what, wanted, gate, count, find)
 
 
 def covering(gate: Gate, nominal: float, at_least: bool = False) -> Claim:

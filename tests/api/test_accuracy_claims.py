@@ -43,6 +43,7 @@ def test_df_off_by_one(claims: Accuracy) -> None:
         claims.assert_df(one_df_less, equals="ols", on=SMALL)
 
 
+@pytest.mark.slow
 def test_df_by_the_law(claims: Accuracy) -> None:
     claims.assert_df("ols", on=SMALL, terms=["treated"], detect=0.3)
     with pytest.raises(
@@ -51,6 +52,7 @@ def test_df_by_the_law(claims: Accuracy) -> None:
         claims.assert_df(half_df, on=SMALL, terms=["treated"], detect=0.3)
 
 
+@pytest.mark.slow
 def test_a_school_dropped(claims: Accuracy) -> None:
     claims.assert_same_answer(exact, "ols", on=SMALL)
     with pytest.raises(AssertionError, match="dropping and ols differ in estimate of"):

@@ -113,7 +113,7 @@ def clean_family(rng: np.random.Generator, draw: Draw, reps: int, cell: Cell) ->
 
 def promised() -> dict[str, int]:
     """Return what a check of this kind says it sees, in the order of `sight`, and with how many replications."""
-    (found,) = fresh_checks(200, range(1), "")
+    (found,) = fresh_checks(500, range(1), "")
     return {sight.departure: math.ceil(sight.everywhere) for sight in found.sights}
 
 
