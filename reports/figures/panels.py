@@ -101,12 +101,20 @@ def _y(experiment: Experiment) -> alt.Y:
     return alt.Y("estimator:N", title=None, sort=order)
 
 
+SHORT = (
+    "abs(datum.value) >= 1e4 || (datum.value != 0 && abs(datum.value) < 1e-3) "
+    "? format(datum.value, '.2~e') : datum.label"
+)
+"""Labels of an axis: long numbers by their exponent, or those of neighbouring panels would run into one another."""
+
+
 def _x(axis: Axis, field: str = "value") -> alt.X:
+    labels = {"format": SHARE} if axis.share else {"labelExpr": SHORT}
     return alt.X(
         f"{field}:Q",
         title=axis.title,
         scale=alt.Scale(zero=axis.zero, nice=True),
-        axis=alt.Axis(tickCount=5, labelOverlap=True, format=SHARE if axis.share else alt.Undefined),
+        axis=alt.Axis(tickCount=5, labelOverlap=True, **labels),
     )
 
 

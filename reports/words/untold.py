@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
-from nestbench.reports.words.wording import condition, several
+from nestbench.reports.words.conditions import condition_of
+from nestbench.reports.words.wording import several
 
 RULE = (
     "The true value of a term is the coefficient that the law's mean has in the fitted formula, the same in every "
@@ -21,7 +22,7 @@ def untold(table: pd.DataFrame, experiment: Experiment) -> list[str]:
     for i, cell in enumerate(experiment.cells):
         for term, why in cell.truth_reasons.items():
             if term in shown:
-                found.setdefault((term, why), []).append(condition(experiment.levels[i]))
+                found.setdefault((term, why), []).append(condition_of(experiment, i))
     grouped: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for (term, why), cells in found.items():
         grouped.setdefault((why, tuple(cells)), []).append(term)
