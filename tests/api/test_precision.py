@@ -91,7 +91,7 @@ def test_time_stops_between_rounds(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("precision", "said"),
     [
-        ({"coverag": 0.1}, "Did you mean 'coverage'?"),
+        ({"coverag": 0.1}, "Did you mean 'coverage' or"),
         ({"coverage": -0.1}, "precision.coverage should be a Monte Carlo error greater than 0"),
         ({"max_replications": 100}, "at least one measure"),
         (

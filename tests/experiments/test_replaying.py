@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +16,9 @@ from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.replaying import data_of, replay
 from nestbench.experiments.running.start import run_experiment
 from nestbench.experiments.storing import encoding
+from nestbench.experiments.storing.journal import append
 from nestbench.experiments.storing.store import Store
-from nestbench.sim.errors import InvalidInput
+from nestbench.sim.errors import InvalidInput, StoreError
 
 
 @pytest.fixture
@@ -39,10 +43,18 @@ def test_data_of_a_replay_are_those_of_the_batch(store: Store) -> None:
 def test_a_stored_row_that_differs_is_called_different(store: Store) -> None:
     entry = store.finished(0)[0]
     labels = [store.experiment.estimators[i].label for i in entry.task.estimators]
-    found = {label: encoding.decode_estimates(store.read(entry, "fits"), i) for i, label in enumerate(labels)}
+    found = {
+        label: store.read(entry, "fits", partial(encoding.decode_estimates, position=i))
+        for i, label in enumerate(labels)
+    }
     found["ols"].estimate[2, 0] *= 1 + 1e-6
-    (store.folder / entry.files[0][0]).write_bytes(encoding.encode_estimates(found))
-    verdicts = {fit.label: fit.verdict for fit in replay(store, 0, 2)}
+    data = encoding.encode_estimates(found)
+    (store.folder / entry.files[0][0]).write_bytes(data)
+    with pytest.raises(StoreError, match="other bytes than were stored"):
+        replay(store, 0, 2)
+    sealed = (entry.files[0][0], hashlib.sha256(data).hexdigest(), len(data))
+    append(store.folder / "journal", [replace(entry, files=(sealed, *entry.files[1:]))])
+    verdicts = {fit.label: fit.verdict for fit in replay(Store.open(store.folder), 0, 2)}
     assert verdicts == {"ols": "different", "ols-cr1s-t": "identical", "means": "identical"}
 
 
