@@ -13,15 +13,22 @@ from typing import Any, TypeVar, cast
 
 from numba import njit
 
+from nestbench.sim.compile_cache import cache_of
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def kernel(function: F) -> F:
     """Compile a scalar-loop kernel."""
-    return cast(F, njit(cache=True, nogil=True, error_model="numpy")(function))
+    return _compiled(function, False)
 
 
 def accumulate(function: F) -> F:
     """Compile a kernel whose sums may be reassociated."""
-    rules = {"reassoc", "contract", "nsz"}
-    return cast(F, njit(cache=True, nogil=True, error_model="numpy", fastmath=rules)(function))
+    return _compiled(function, {"reassoc", "contract", "nsz"})
+
+
+def _compiled(function: F, fastmath: bool | set[str]) -> F:
+    made: Any = njit(nogil=True, error_model="numpy", fastmath=fastmath)(function)
+    made._cache = cache_of(function)  # what cache=True does, with our cache in place of numba's
+    return cast(F, made)

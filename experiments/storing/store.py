@@ -96,8 +96,8 @@ class Store:
         _check_rounds(manifest, experiment, folder)
         if experiment.key != manifest["key"]:
             raise StoreError(
-                f"the run in '{folder}' was made with other versions of its methods or laws; read it with "
-                f"nestbench {_version(manifest)}, or run the experiment anew"
+                f"the run in '{folder}' was made with other versions of its methods or laws, by nestbench "
+                f"{_version(manifest)} as it was then; read it with that, or run the experiment anew"
             )
         return cls(folder, experiment, manifest)
 

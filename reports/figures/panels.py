@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import altair as alt
 import pandas as pd
@@ -109,7 +110,7 @@ SHORT = (
 
 
 def _x(axis: Axis, field: str = "value") -> alt.X:
-    labels = {"format": SHARE} if axis.share else {"labelExpr": SHORT}
+    labels: dict[str, Any] = {"format": SHARE} if axis.share else {"labelExpr": SHORT}
     return alt.X(
         f"{field}:Q",
         title=axis.title,

@@ -1,0 +1,143 @@
+"""Where compiled kernels are kept: numba's cache, made so that no state of the disk can stop or change a computation.
+
+numba loads what it finds: a truncated file ends in a traceback or, inside LLVM, in an abort of the process, and a
+machine without a writable place refuses to import. Here every file carries a digest that is checked before a byte of it
+is read further; whatever can't be read is compiled anew, and what can't be saved is not saved.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib
+import os
+import pickle
+import stat
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+caching: Any = importlib.import_module("numba.core.caching")
+"""Typed in some versions of numba, and not in others."""
+
+DIGEST = hashlib.sha256
+
+
+class _SealedFiles(caching.IndexDataCacheFile):  # type: ignore[misc]
+    """The index and the code of one kernel, each file behind the digest of its content.
+
+    Their names are others than numba's, which can't read them.
+    """
+
+    def __init__(self, cache_path: str, filename_base: str, source_stamp: Any) -> None:
+        super().__init__(cache_path, f"sealed-{filename_base}", source_stamp)
+
+    def _load_index(self) -> dict[Any, str]:
+        content = _unsealed(Path(self._index_path))
+        if content is None:
+            return {}
+        version, stamp, overloads = pickle.loads(content)
+        # Overloads are pickled apart: those of another numba need not be readable here.
+        fresh = (version, stamp) == (self._version, self._source_stamp)
+        return dict(pickle.loads(overloads)) if fresh else {}
+
+    def _save_index(self, overloads: dict[Any, str]) -> None:
+        content = pickle.dumps((self._version, self._source_stamp, self._dump(overloads)))
+        self._seal(self._index_path, content)
+
+    def _load_data(self, name: str) -> Any:
+        content = _unsealed(Path(self._data_path(name)))
+        if content is None:
+            raise FileNotFoundError(name)  # numba's word for: compile it
+        return pickle.loads(content)
+
+    def _save_data(self, name: str, data: Any) -> None:
+        self._seal(self._data_path(name), self._dump(data))
+
+    def _seal(self, path: str, content: bytes) -> None:
+        with self._open_for_write(path) as file:
+            file.write(DIGEST(content).digest() + content)
+
+
+def _unsealed(path: Path) -> bytes | None:
+    """Return what was sealed in a file, or None where it is absent or not as it was written."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    size = DIGEST().digest_size
+    content = data[size:]
+    return content if DIGEST(content).digest() == data[:size] else None
+
+
+class _OwnFolder(caching.UserProvidedCacheLocator):  # type: ignore[misc]
+    """The last resort: a folder of this user's in the folder for temporary files."""
+
+    def __init__(self, py_func: Callable[..., Any], py_file: str) -> None:
+        self._py_file = py_file
+        self._lineno = py_func.__code__.co_firstlineno
+        self._cache_path = str(own_folder() / self.get_suitable_cache_subpath(py_file))
+
+    @classmethod
+    def from_function(cls, py_func: Callable[..., Any], py_file: str) -> Any:
+        try:
+            made = cls(py_func, py_file)
+            made.ensure_cache_path()
+        except OSError:
+            return None
+        return made
+
+
+def own_folder() -> Path:
+    """Return a folder that nobody else can write to: what is read from it is run.
+
+    Raises
+    ------
+    PermissionError
+        A folder of that name belongs to somebody else.
+    """
+    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
+    folder = Path(tempfile.gettempdir()) / f"nestbench-kernels-{user}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    foreign = hasattr(os, "getuid") and (found.st_uid != os.getuid() or found.st_mode & 0o022)
+    if not stat.S_ISDIR(found.st_mode) or foreign:
+        raise PermissionError(f"{folder} belongs to somebody else")
+    return folder
+
+
+class _Results(caching.CompileResultCacheImpl):  # type: ignore[misc]
+    _locator_classes: ClassVar[list[Any]] = [*caching.CompileResultCacheImpl._locator_classes, _OwnFolder]
+
+
+class _KernelCache(caching.FunctionCache):  # type: ignore[misc]
+    """numba's cache of one function, over sealed files; nothing that happens to them reaches the caller."""
+
+    _impl_class = _Results
+
+    def __init__(self, py_func: Callable[..., Any]) -> None:
+        super().__init__(py_func)
+        self._cache_file = _SealedFiles(
+            cache_path=self._cache_path,
+            filename_base=self._impl.filename_base,
+            source_stamp=self._impl.locator.get_source_stamp(),
+        )
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # a damaged pickle raises anything
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        with contextlib.suppress(Exception):
+            super().save_overload(sig, data)
+
+
+def cache_of(function: Callable[..., Any]) -> Any:
+    """Return the cache of a function's compiled code; one that keeps nothing where there is no place for it."""
+    try:
+        return _KernelCache(function)
+    except (RuntimeError, OSError):
+        return caching.NullCache()

@@ -1,0 +1,130 @@
+"""Compiled kernels on a damaged disk, a full one, and none: compiled anew, never another number."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numba.core import caching
+
+from nestbench.sim import compile_cache
+from nestbench.sim.compile_cache import cache_of, own_folder
+
+KERNEL = """
+import sys
+from nestbench.sim.compiled import accumulate, kernel
+
+@kernel
+def half(x):
+    return x / 2.0
+
+@accumulate
+def total(x):
+    s = 0.0
+    for v in x:
+        s += half(v)
+    return s
+
+if __name__ == "__main__":
+    import numpy as np
+    print(total(np.arange(5.0)), sum(total.stats.cache_hits.values()))
+"""
+
+
+def run(script: Path, folder: Path) -> tuple[float, int]:
+    """Return the kernel's value and how often it came from the cache, in a process of its own."""
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(folder)}
+    done = subprocess.run(
+        [sys.executable, str(script)], env=environment, capture_output=True, text=True, check=True
+    )
+    value, hits = done.stdout.split()
+    return float(value), int(hits)
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("kernel") / "halves.py"
+    path.write_text(KERNEL, encoding="utf-8")
+    return path
+
+
+def harm(data: bytes, how: str, rng: random.Random) -> bytes:
+    """Return a file's bytes as a power cut, a full disk or a failing one leaves them."""
+    if how == "flipped":
+        place = rng.randrange(len(data))
+        return data[:place] + bytes([data[place] ^ (1 << rng.randrange(8))]) + data[place + 1 :]
+    return {"empty": b"", "cut": data[: rng.randrange(len(data))], "foreign": b"\x80\x04garbage."}[how]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["empty", "cut", "flipped", "foreign"])
+def test_damaged_files_are_compiled_anew(script: Path, tmp_path: Path, how: str) -> None:
+    """Any file of the cache, damaged in any way, costs a compilation and nothing else."""
+    rng = random.Random(how)
+    assert run(script, tmp_path) == (5.0, 0)
+    assert run(script, tmp_path) == (5.0, 1)
+    for file in sorted(tmp_path.rglob("*.nb?")):
+        file.write_bytes(harm(file.read_bytes(), how, rng))
+        assert run(script, tmp_path)[0] == 5.0
+    assert run(script, tmp_path) == (5.0, 1)
+
+
+def test_sealed_files_are_not_read_when_one_bit_differs(tmp_path: Path) -> None:
+    """Every byte of a file is under its digest."""
+    files = compile_cache._SealedFiles(str(tmp_path), "f", "stamp")
+    files.save("key", {"code": np.arange(50)})
+    data_file, index_file = tmp_path / "sealed-f.1.nbc", tmp_path / "sealed-f.nbi"
+    for file in (data_file, index_file):
+        whole = file.read_bytes()
+        for place in range(len(whole)):
+            file.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+            assert files.load("key") is None
+        file.write_bytes(whole)
+    assert (files.load("key")["code"] == np.arange(50)).all()
+
+
+def test_another_source_or_version_is_no_hit(tmp_path: Path) -> None:
+    """Code of another source isn't taken for this one's."""
+    compile_cache._SealedFiles(str(tmp_path), "f", "stamp").save("key", 1)
+    assert compile_cache._SealedFiles(str(tmp_path), "f", "stamp").load("key") == 1
+    assert compile_cache._SealedFiles(str(tmp_path), "f", "other").load("key") is None
+
+
+def test_no_place_for_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a writable folder kernels compile without a cache."""
+    monkeypatch.setattr(compile_cache._Results, "_locator_classes", [])
+    assert isinstance(cache_of(harm), caching.NullCache)
+
+
+def test_own_folder_belongs_to_this_user_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A folder that others can write to, or a link, is not used: what lies in it is run."""
+    monkeypatch.setattr(compile_cache.tempfile, "gettempdir", lambda: str(tmp_path))
+    folder = own_folder()
+    assert folder.stat().st_mode & 0o077 == 0
+    folder.chmod(0o777)
+    with pytest.raises(PermissionError):
+        own_folder()
+    folder.rmdir()
+    folder.symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere").mkdir()
+    with pytest.raises(PermissionError):
+        own_folder()
+    monkeypatch.setattr(compile_cache._Results, "_locator_classes", [compile_cache._OwnFolder])
+    assert isinstance(cache_of(harm), caching.NullCache)
+
+
+def test_a_full_disk_saves_nothing_and_says_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An error while saving reaches nobody."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    made = cache_of(harm)
+    monkeypatch.setattr(made, "_save_overload", full)
+    made.save_overload(None, None)
