@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -141,6 +142,7 @@ def experiment_from(
         How error messages call the input.
     """
     problems = Problems()
+    _require_ends(tables, where)
     for text in _hidden(tables):
         problems.add(f"a text holds control characters: {visible(text)[:60]!r}; leave them out")
     problems.refuse(where)
@@ -176,17 +178,26 @@ def experiment_from(
     return replace(experiment, title=experiment.title or experiment.name)
 
 
-def _hidden(value: Any) -> Iterator[str]:
-    """Yield the texts in some tables, keys too, that hold what can't be seen."""
-    if isinstance(value, str):
-        yield from () if is_visible(value) else (value,)
-    elif isinstance(value, Mapping):
-        for key, part in value.items():
-            yield from _hidden(str(key))
-            yield from _hidden(part)
-    elif isinstance(value, (list, tuple)):
-        for part in value:
-            yield from _hidden(part)
+def _require_ends(tables: Tables, where: str) -> None:
+    """Refuse tables that hold themselves, or are nested without measure: dictionaries from Python may."""
+    try:
+        json.dumps(tables, default=str, skipkeys=True)
+    except (ValueError, RecursionError):
+        raise InvalidInput(
+            f"{where}: expected tables of keys and values, got tables within themselves"
+        ) from None
+
+
+def _hidden(tables: Any) -> Iterator[str]:
+    """Yield the texts in some tables, keys too, that hold what can't be seen; lists may be nested to any depth."""
+    left, seen = [tables], set[int]()
+    while left:
+        value = left.pop()
+        if isinstance(value, str):
+            yield from () if is_visible(value) else (value,)
+        elif isinstance(value, (Mapping, list, tuple)) and id(value) not in seen:
+            seen.add(id(value))
+            left += [*map(str, value), *value.values()] if isinstance(value, Mapping) else value
 
 
 def _precision(table: Any, problems: Problems) -> Precision | None:
