@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +14,12 @@ if TYPE_CHECKING:
 
 def write_csv(frame: pd.DataFrame, file: Path | None) -> None:
     """Write a frame as CSV to a file, or to stdout; floats as the shortest text that reads back the same."""
-    from nestbench.experiments.storing.files import write_atomically
+    from nestbench.experiments.storing.files import unwritable, write_atomically
     from nestbench.reports.frames import csv_of
 
     if file is None:
         sys.stdout.write(csv_of(frame))
-    else:
-        write_atomically(file, csv_of(frame).encode())
+        return
+    if not file.parent.is_dir():
+        raise unwritable(file, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
+    write_atomically(file, csv_of(frame).encode())

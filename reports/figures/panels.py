@@ -163,14 +163,18 @@ BRACKET = 7
 
 def brackets(experiment: Experiment, axis: Axis) -> list[Chart]:
     """Square brackets where too few fits are usable: from the bound, where there is one, to behind the dot."""
-    base = alt.Chart().transform_filter("isValid(datum.opened)")
     shift = 0 if axis.share else -BRACKET
+    # Rows without brackets stay, with empty words: a layer that a term's choice empties has no extent, and Vega warns.
+    base = alt.Chart().transform_calculate(
+        first="isValid(datum.opened) ? '[' : ''",
+        last="isValid(datum.opened) ? ']' : ''",
+        opens="isValid(datum.opened) ? datum.opened : datum.value",
+    )
     return [
-        mark.encode(x=_x(axis, field), y=_y(experiment), tooltip=_tooltip(axis))
-        for mark, field in (
-            (base.mark_text(text="[", dx=shift, color=LIGHT["ink"], fontSize=13), "opened"),
-            (base.mark_text(text="]", dx=BRACKET, color=LIGHT["ink"], fontSize=13), "value"),
+        base.mark_text(dx=dx, color=LIGHT["ink"], fontSize=13).encode(
+            x=_x(axis, field), y=_y(experiment), text=alt.Text(f"{text}:N"), tooltip=_tooltip(axis)
         )
+        for text, field, dx in (("first", "opens", shift), ("last", "value", BRACKET))
     ]
 
 

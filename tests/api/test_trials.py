@@ -113,4 +113,4 @@ def test_nothing_is_divided_by_zero_numbers() -> None:
     assert "y ~ x" in repr(found)
     zero = get("ols").fit(prepare(table(40), MODEL).batch, MODEL)
     nothing = replace(zero, estimate=np.zeros_like(zero.estimate), std_error=np.zeros_like(zero.std_error))
-    assert np.isnan(terms_of(nothing)["statistic"]).all()
+    assert np.isnan(terms_of(nothing, MODEL)["statistic"]).all()

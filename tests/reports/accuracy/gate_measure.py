@@ -44,7 +44,7 @@ from tests.reports.accuracy.gate_studies import (
 SIZES = (100, 300, 1000)
 
 
-def caught_on_the_same_data(defect: str, seeds: range, replications: int = 500) -> int:
+def caught_on_the_same_data(defect: str, seeds: range, replications: int = 250) -> int:
     """Return how many of some baselines' checks fail, by default, on their own data sets."""
     method = planted.DEFECTS[defect]
     return sum(
