@@ -135,6 +135,7 @@ def _estimator(one: Estimator) -> dict[str, Any]:
         "df": one.info.df,
         "engines": engines,
         "source": one.info.source,
+        "formula": list(one.info.formula),
         "options": dict(one.options),
         "choices": {key: list(among) for key, among in one.choices.items()},
         "version": one.version,

@@ -20,13 +20,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nestbench.estimators.dummies import student_level
+from nestbench.estimators.dummies import DUMMIES, student_level
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Engine, Estimator, Info, Options
 from nestbench.estimators.honoured import RandomPart
 from nestbench.estimators.identified import require_identified
-from nestbench.estimators.ols import least_squares
-from nestbench.estimators.ols_cluster import coefficients, require_schools, sandwich_answer
+from nestbench.estimators.ols import LEAST_SQUARES, least_squares
+from nestbench.estimators.ols_cluster import (
+    CR1S_T,
+    FORMULAS,
+    coefficients,
+    require_schools,
+    sandwich_answer,
+)
 from nestbench.estimators.reference import Answer, DataSet, Screen, full_rank, reference_engine
 from nestbench.sim.batch import Batch
 from nestbench.sim.errors import InvalidInput
@@ -154,6 +160,7 @@ ADAPTERS: tuple[Estimator, ...] = (
             "many schools; schools independent of each other",
             "G - 1",
             "package pyfixest; equals ols-cr1s-t",
+            CR1S_T.info.formula,
         ),
         pyfixest("CRV1"),
     ),
@@ -166,6 +173,11 @@ ADAPTERS: tuple[Estimator, ...] = (
             "schools independent of each other; every term identified without any one school",
             "G - 1",
             "package pyfixest; ols-cr3-t times G/(G-1) (N-1)/(N-p)",
+            (
+                LEAST_SQUARES,
+                FORMULAS["CR3"][0].replace("= ", r"= \frac{G}{G - 1}\, \frac{N - 1}{N - p}\, ", 1),
+                r"\nu = G - 1",
+            ),
         ),
         pyfixest("CRV3"),
     ),
@@ -178,6 +190,7 @@ ADAPTERS: tuple[Estimator, ...] = (
             "independent errors of equal variance within schools; says nothing on school-level terms",
             "N - G - p",
             "package linearmodels; equals dummies",
+            DUMMIES.info.formula,
         ),
         fixed_effects,
         student_level,
@@ -191,6 +204,14 @@ ADAPTERS: tuple[Estimator, ...] = (
             "school effects independent of the covariates; many schools",
             "N - p",
             "package linearmodels; Swamy & Arora 1972",
+            (
+                r"\lambda_g = 1 - \frac{\hat\sigma}{\sqrt{\hat\sigma^2 + n_g \hat\tau^2}}, "
+                r"\quad \tilde x_{gi} = x_{gi} - \lambda_g \bar x_g, \quad \tilde y_{gi} = y_{gi} - \lambda_g \bar y_g",
+                r"\hat\beta = (\tilde X^\top \tilde X)^{-1} \tilde X^\top \tilde y, "
+                r"\quad \operatorname{Var}(\hat\beta) = s^2 (\tilde X^\top \tilde X)^{-1}, "
+                r"\quad s^2 = \frac{\tilde e^\top \tilde e}{N - p}",
+                r"\nu = N - p",
+            ),
         ),
         random_effects,
         quantities=("(school_sd)", "(residual_sd)", "(icc)"),

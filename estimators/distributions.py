@@ -49,6 +49,15 @@ _WORDS = {
 }
 """Of each choice the end of a label, words for a summary, and the degrees of freedom."""
 
+DF = {
+    "z": r"\nu = \infty",
+    "t(G-1)": r"\nu = G - 1",
+    "t(G-p)": r"\nu = G - p",
+    "satterthwaite": r"\nu_j = \frac{(\operatorname{tr}\Omega)^2}{\operatorname{tr}(\Omega^2)}, \quad "
+    r"\Omega_{gh} = L_g L_h^\top, \quad L_g = c_j^\top M X_g^\top A_g (I - H)_g",
+}
+"""Degrees of freedom of each choice in LaTeX, the last line of a method's formula."""
+
 SINGULAR = 1e-9
 """Eigenvalues of I - H_gg below this are zeros."""
 
@@ -199,7 +208,8 @@ def with_reference(
             return info
         end, summary, df = _WORDS[chosen]
         source = f"{info.source}; Pustejovsky & Tipton 2018" if chosen == "satterthwaite" else info.source
-        return Info(f"{label} {end}", f"{words}, {summary}", assumes or info.assumes, df, source)
+        formula = tuple(DF[chosen] if line == DF[default] else line for line in info.formula)
+        return Info(f"{label} {end}", f"{words}, {summary}", assumes or info.assumes, df, source, formula)
 
     return replace(
         estimator,

@@ -14,6 +14,7 @@ from statsmodels.regression.linear_model import OLS
 from nestbench.estimators import ols_batched
 from nestbench.estimators.distributions import (
     BESIDE_DUMMIES,
+    DF,
     batched_engine,
     dense_df,
     df_of,
@@ -24,7 +25,7 @@ from nestbench.estimators.estimable import estimable
 from nestbench.estimators.estimates import FitStatus
 from nestbench.estimators.estimator import Agreement, Estimator, Info
 from nestbench.estimators.ols import require_residuals
-from nestbench.estimators.ols_cluster import coefficients, require_schools, sandwich_answer
+from nestbench.estimators.ols_cluster import MEAT, coefficients, require_schools, sandwich_answer
 from nestbench.estimators.reference import (
     Answer,
     CannotFit,
@@ -103,6 +104,12 @@ _IID, _ROBUST = (
     for robust in (False, True)
 )
 
+ABSORBED = (
+    r"y = X\beta + D\alpha + \varepsilon, \quad D \text{ a column a school}",
+    r"\hat\beta = (\ddot X^\top \ddot X)^{-1} \ddot X^\top \ddot y, \quad \ddot x_{gi} = x_{gi} - \bar x_g",
+)
+"""In the lines that follow, M, H, X_g and e are those of the regression on [X D]; p counts the columns of X alone."""
+
 DUMMIES = Estimator(
     name="dummies",
     version=1,
@@ -112,6 +119,11 @@ DUMMIES = Estimator(
         assumes="independent errors of equal variance within schools; says nothing on school-level terms",
         df="N - G - p",
         source="statsmodels OLS with school dummies; the within estimator",
+        formula=(
+            *ABSORBED,
+            r"\operatorname{Var}(\hat\beta) = s^2 (\ddot X^\top \ddot X)^{-1}, \quad s^2 = \frac{e^\top e}{N - G - p}",
+            r"\nu = N - G - p",
+        ),
     ),
     reference=_IID,
     batched=ols_batched.within_engine(ols_batched.iid, _IID),
@@ -129,6 +141,11 @@ DUMMIES_CR1S_Z = with_reference(
             assumes="many schools; says nothing on school-level terms",
             df="inf (z)",
             source="statsmodels cov_type='cluster'; (N - 1)/(N - p) counts the dummies",
+            formula=(
+                *ABSORBED,
+                rf"\operatorname{{Var}}(\hat\beta) = \frac{{G}}{{G - 1}}\, \frac{{N - 1}}{{N - G - p}}\, {MEAT}",
+                DF["z"],
+            ),
         ),
         reference=_ROBUST,
         batched=batched_engine(ols_batched.within_engine, _CR1S, working(_CR1S), _ROBUST),

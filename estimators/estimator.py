@@ -45,6 +45,9 @@ class Info:
         Its degrees of freedom in words: ``"inf (z)"``, ``"G - 1"``, ``"per term (Satterthwaite)"``.
     source : str
         Where it is defined: author and year.
+    formula : tuple of str
+        What is computed, in LaTeX, a formula each: the estimate, its variance, the reference distribution. Symbols are
+        those of docs/methods.md. Empty for a method that doesn't say.
     """
 
     label: str
@@ -52,6 +55,7 @@ class Info:
     assumes: str
     df: str
     source: str
+    formula: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

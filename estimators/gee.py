@@ -152,6 +152,16 @@ def require_correlation(alpha: float, data: DataSet) -> None:
 REFERENCE_Z = reference_engine(fit_gee("robust"), quantities=("(icc)",))
 REFERENCE_MD_Z = reference_engine(fit_gee("bias_reduced"), quantities=("(icc)",))
 
+EQUATIONS = (
+    r"\sum_g X_g^\top R_g^{-1} (y_g - X_g\hat\beta) = 0, \quad R_g = (1 - \alpha) I + \alpha\, 1 1^\top",
+    r"\alpha = \frac{\sum_g \sum_{i < k} e_{gi} e_{gk}}{\phi \left(\sum_g n_g (n_g - 1) / 2 - p\right)}, "
+    r"\quad \phi = \frac{e^\top e}{N - p}",
+)
+SANDWICH = (
+    r"\operatorname{Var}(\hat\beta) = B \left[\sum_g X_g^\top R_g^{-1} r_g r_g^\top R_g^{-1} X_g\right] B, "
+    r"\quad B = \left(\sum_g X_g^\top R_g^{-1} X_g\right)^{-1}"
+)
+
 GEE_Z = Estimator(
     name="gee-z",
     version=1,
@@ -161,6 +171,7 @@ GEE_Z = Estimator(
         assumes="many schools; schools independent of each other",
         df="inf (z)",
         source="Liang & Zeger 1986; statsmodels GEE",
+        formula=(*EQUATIONS, SANDWICH, r"r_g = e_g", r"\nu = \infty"),
     ),
     reference=REFERENCE_Z,
     batched=gee_engine(corrected=False, reference=REFERENCE_Z),
@@ -175,6 +186,12 @@ GEE_MD_Z = Estimator(
         assumes="schools independent of each other",
         df="inf (z)",
         source="Mancl & DeRouen 2001; statsmodels cov_type='bias_reduced'",
+        formula=(
+            *EQUATIONS,
+            SANDWICH,
+            r"r_g = (I - H_{gg})^{-1} e_g, \quad H_{gg} = X_g B X_g^\top R_g^{-1}",
+            r"\nu = \infty",
+        ),
     ),
     reference=REFERENCE_MD_Z,
     batched=gee_engine(corrected=True, reference=REFERENCE_MD_Z),

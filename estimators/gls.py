@@ -18,7 +18,8 @@ from nestbench.estimators.honoured import RandomPart
 from nestbench.estimators.identified import check_residuals
 from nestbench.estimators.mixed_fit import estimates_of, fit_given, plain_errors
 from nestbench.estimators.mixed_inference import plain_errors as textbook_errors
-from nestbench.estimators.mixed_textbook import factor_of, fit_at, textbook_of
+from nestbench.estimators.mixed_textbook import GLS as GLS_FORMULA
+from nestbench.estimators.mixed_textbook import MODEL_BASED, factor_of, fit_at, textbook_of
 from nestbench.estimators.reference import Answer, DataSet, reference_engine
 from nestbench.estimators.splice import leave_to
 from nestbench.sim.batch import Batch
@@ -79,6 +80,12 @@ GLS = Estimator(
         assumes="normal or not, schools independent of the covariates; nobody has it outside a simulation",
         df="inf (z)",
         source="Aitken 1935",
+        formula=(
+            *GLS_FORMULA,
+            r"V_g = I + \theta^2\, 1 1^\top, \quad \theta = \frac{\text{school SD}}{\text{residual SD}} \text{ (true)}",
+            MODEL_BASED + r", \quad \hat\sigma^2 = \frac{\mathrm{RSS}(\theta)}{N - p}",
+            r"\nu = \infty",
+        ),
     ),
     reference=reference,
     batched=batched,

@@ -23,6 +23,7 @@ from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.estimator import Estimator, Info, Options
 from nestbench.estimators.honoured import RandomPart
 from nestbench.estimators.identified import require_identified
+from nestbench.estimators.mixed_textbook import GLS, MODEL_BASED, REML
 from nestbench.estimators.reference import (
     STATISTICAL,
     Answer,
@@ -159,6 +160,7 @@ LMER = Estimator(
         assumes="normal school effects and errors, many schools",
         df="inf (z)",
         source="R package lme4; Bates et al. 2015",
+        formula=(*GLS, REML, MODEL_BASED, r"\nu = \infty"),
     ),
     reference=lmer_engine,
     random=RandomPart.ANY,

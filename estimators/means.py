@@ -110,6 +110,16 @@ def fit_means_batched(batch: Batch, model: Model, options: Options) -> Estimates
     return _BATCHED[options["variance"]](batch, model, options)
 
 
+FORMULA = (
+    r"\bar y_g = x_g^\top\beta + v_g, \quad x_g \text{ constant within schools}",
+    r"\hat\beta = M \sum_g w_g x_g \bar y_g, \quad M = \left(\sum_g w_g x_g x_g^\top\right)^{-1}, "
+    r"\quad w_g = 1 \text{ or } n_g",
+    r"\operatorname{Var}(\hat\beta) = s^2 M, \quad s^2 = \frac{\sum_g w_g e_g^2}{G - p} \quad \text{(pooled)}",
+    r"\operatorname{Var}(\hat\beta) = M \left[\sum_g \frac{w_g^2 e_g^2}{1 - h_g}\, x_g x_g^\top\right] M, "
+    r"\quad h_g = w_g x_g^\top M x_g \quad \text{(hc2)}",
+    r"\nu = G - p",
+)
+
 MEANS = Estimator(
     name="means",
     version=1,
@@ -119,6 +129,7 @@ MEANS = Estimator(
         assumes="equal variance of school means (equal sizes, or little residual variance); not with variance = hc2",
         df="G - p",
         source="summary-measures analysis; Donner & Klar 2000",
+        formula=FORMULA,
     ),
     reference=_REFERENCE,
     batched=fit_means_batched,

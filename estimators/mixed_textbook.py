@@ -21,6 +21,23 @@ import numpy as np
 from nestbench.estimators.reference import DataSet
 from nestbench.sim.batch import Floats
 
+GLS = (
+    r"y_g = X_g\beta + Z_g u_g + \varepsilon_g, \quad \operatorname{Var}(y_g) = \sigma^2 V_g(\theta), "
+    r"\quad V_g = I + Z_g \Psi(\theta) Z_g^\top",
+    r"\hat\beta = C \sum_g X_g^\top V_g^{-1} y_g, \quad C = \left(\sum_g X_g^\top V_g^{-1} X_g\right)^{-1}",
+)
+"""In LaTeX."""
+REML = (
+    r"\hat\theta = \arg\min_\theta \left\{(N - p) \log\mathrm{RSS}(\theta) + \sum_g \log\det V_g "
+    r"+ \log\det C^{-1}\right\}, \quad \hat\sigma^2 = \frac{\mathrm{RSS}(\hat\theta)}{N - p}"
+)
+ML = (
+    r"\hat\theta = \arg\min_\theta \left\{N \log\mathrm{RSS}(\theta) + \sum_g \log\det V_g\right\}, "
+    r"\quad \hat\sigma^2 = \frac{\mathrm{RSS}(\hat\theta)}{N}"
+)
+"""RSS is the sum over schools of r_g'V_g^-1 r_g, r_g = y_g - X_g beta."""
+MODEL_BASED = r"\operatorname{Var}(\hat\beta) = \hat\sigma^2 C"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stack:

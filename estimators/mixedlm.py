@@ -18,6 +18,7 @@ from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.estimator import Engine, Estimator, Info, Options
 from nestbench.estimators.honoured import RandomPart
 from nestbench.estimators.identified import require_identified
+from nestbench.estimators.mixed_textbook import GLS, MODEL_BASED, REML
 from nestbench.estimators.ols import least_squares
 from nestbench.estimators.ols_cluster import coefficients
 from nestbench.estimators.reference import Answer, CannotFit, DataSet, FitOne, names_of, reference_engine
@@ -140,6 +141,7 @@ MIXEDLM = Estimator(
         assumes="normal school effects and errors, many schools, and that the optimiser arrives",
         df="inf (z)",
         source="Laird & Ware 1982; statsmodels MixedLM.fit()",
+        formula=(*GLS, REML, MODEL_BASED, r"\nu = \infty"),
     ),
     reference=named_engine(fit_mixedlm),
     random=RandomPart.ANY,

@@ -20,6 +20,7 @@ from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
 from nestbench.estimators.estimator import Estimator, Info
 from nestbench.estimators.honoured import RandomPart
 from nestbench.estimators.identified import require_identified
+from nestbench.estimators.mixed_textbook import GLS, MODEL_BASED, REML
 from nestbench.estimators.mixedlm import MixedFit, judged, named_engine, random_part
 from nestbench.estimators.ols import least_squares
 from nestbench.estimators.reference import Answer, DataSet
@@ -170,6 +171,7 @@ MIXEDLM_GUARDED = Estimator(
         assumes="normal school effects and errors, many schools",
         df="inf (z)",
         source="Laird & Ware 1982; statsmodels MixedLM",
+        formula=(*GLS, REML, MODEL_BASED, r"\nu = \infty"),
     ),
     reference=named_engine(fit_guarded),
     random=RandomPart.ANY,

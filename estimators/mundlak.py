@@ -117,4 +117,9 @@ def _about(inner: Estimator, info: Info, what: str) -> Info:
         assumes=f"{info.assumes}; student-level covariates may be confounded with schools",
         df=info.df,
         source=f"Mundlak 1978; {info.source}",
+        formula=(
+            r"y_g = X_g\beta + \bar X_g\gamma + \ldots, \quad \bar X_g \text{ school means of varying columns}",
+            r"\text{then, with } [X\; \bar X] \text{ for } X:",
+            *info.formula,
+        ),
     )

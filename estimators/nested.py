@@ -20,7 +20,7 @@ from nestbench.estimators.kernels.mixed import as_named, empty_fits
 from nestbench.estimators.mixed_fit import BatchFit, columns_of, estimates_of, evidence
 from nestbench.estimators.mixed_reference import Inference as TextbookInference
 from nestbench.estimators.mixed_search import several
-from nestbench.estimators.mixed_textbook import Textbook, TextbookFit, textbook_of
+from nestbench.estimators.mixed_textbook import GLS, MODEL_BASED, REML, Textbook, TextbookFit, textbook_of
 from nestbench.estimators.random_part import random_part_of
 from nestbench.estimators.reference import (
     Answer,
@@ -30,7 +30,7 @@ from nestbench.estimators.reference import (
     matrices_of,
     reference_engine,
 )
-from nestbench.estimators.reml import NORMAL, Inference, satterthwaite, wald_z
+from nestbench.estimators.reml import NORMAL, SATTERTHWAITE, WALD, Inference, satterthwaite, wald_z
 from nestbench.estimators.splice import leave_to
 from nestbench.sim.batch import Batch, Category, Floats, Ints
 from nestbench.sim.design import design_of
@@ -200,6 +200,12 @@ def method(name: str, info: Info, inference: Inference, textbook: TextbookInfere
     )
 
 
+CLASSES = (
+    r"V_g = I + \theta_s^2\, 1 1^\top + \theta_c^2 \sum_k 1_k 1_k^\top, "
+    r"\quad 1_k \text{ the students of class } k"
+)
+
+
 NESTED_Z = method(
     "nested-z",
     Info(
@@ -208,6 +214,7 @@ NESTED_Z = method(
         assumes=f"{NORMAL}, and classes likewise; many schools",
         df="inf (z)",
         source="Pinheiro & Bates 2000",
+        formula=(*GLS, CLASSES, REML, MODEL_BASED, WALD),
     ),
     wald_z,
     mixed_reference.wald_z,
@@ -220,6 +227,7 @@ NESTED_SATT = method(
         assumes=f"{NORMAL}, and classes likewise",
         df="per term (Satterthwaite)",
         source="Giesbrecht & Burns 1985; Kuznetsova et al. 2017",
+        formula=(*GLS, CLASSES, REML, MODEL_BASED, SATTERTHWAITE),
     ),
     satterthwaite,
     mixed_reference.satterthwaite,

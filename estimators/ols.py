@@ -44,6 +44,9 @@ def require_residuals(residuals: Floats, y: Floats) -> None:
         raise CannotFit("the outcome is fitted exactly: there is no residual variation to judge by")
 
 
+LEAST_SQUARES = r"\hat\beta = M X^\top y, \quad M = (X^\top X)^{-1}, \quad e = y - X\hat\beta"
+IID = r"\operatorname{Var}(\hat\beta) = s^2 M, \quad s^2 = \frac{e^\top e}{N - p}"
+
 _REFERENCE = reference_engine(fit_ols)
 
 OLS_IID = Estimator(
@@ -55,6 +58,7 @@ OLS_IID = Estimator(
         assumes="independent errors of equal variance; false as soon as schools differ",
         df="N - p",
         source="Gauss-Markov; statsmodels OLS",
+        formula=(LEAST_SQUARES, IID, r"\nu = N - p"),
     ),
     reference=_REFERENCE,
     batched=ols_batched.pooled_engine(ols_batched.iid, _REFERENCE),

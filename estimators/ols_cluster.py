@@ -24,11 +24,18 @@ import numpy as np
 import numpy.typing as npt
 
 from nestbench.estimators import ols_batched
-from nestbench.estimators.distributions import batched_engine, dense_df, df_of, with_reference, working
+from nestbench.estimators.distributions import (
+    DF,
+    batched_engine,
+    dense_df,
+    df_of,
+    with_reference,
+    working,
+)
 from nestbench.estimators.estimable import estimable
 from nestbench.estimators.estimates import FitStatus
 from nestbench.estimators.estimator import Agreement, Estimator, Info
-from nestbench.estimators.ols import least_squares
+from nestbench.estimators.ols import LEAST_SQUARES, least_squares
 from nestbench.estimators.reference import Answer, CannotFit, DataSet, FitOne, names_of, reference_engine
 from nestbench.sim.batch import Floats
 
@@ -218,6 +225,24 @@ _WORDS = {
     "jackknife": "leave-one-school-out jackknife CRV3J, centred at its mean",
 }
 
+MEAT = r"M \left[\sum_g s_g s_g^\top\right] M, \quad s_g = X_g^\top e_g"
+_WITHOUT = r"\quad b_{(g)} \text{ the estimate without school } g"
+FORMULAS = {
+    "CR0": (rf"\operatorname{{Var}}(\hat\beta) = {MEAT}",),
+    "CR1": (rf"\operatorname{{Var}}(\hat\beta) = \frac{{G}}{{G - 1}}\, {MEAT}",),
+    "CR1S": (rf"\operatorname{{Var}}(\hat\beta) = \frac{{G}}{{G - 1}}\, \frac{{N - 1}}{{N - p}}\, {MEAT}",),
+    "CR3": (
+        r"\operatorname{Var}(\hat\beta) = M \left[\sum_g X_g^\top A_g e_g e_g^\top A_g X_g\right] M, "
+        r"\quad A_g = (I - H_{gg})^{-1}",
+        r"\operatorname{Var}(\hat\beta) = \sum_g (b_{(g)} - \hat\beta)(b_{(g)} - \hat\beta)^\top, "
+        + _WITHOUT,
+    ),
+    "jackknife": (
+        r"\operatorname{Var}(\hat\beta) = \frac{G - 1}{G} \sum_g (b_{(g)} - \bar b)(b_{(g)} - \bar b)^\top, "
+        + _WITHOUT,
+    ),
+}
+
 
 def _estimator(
     kind: str,
@@ -237,6 +262,7 @@ def _estimator(
         f"schools independent of each other; {assumes}",
         "inf (z)" if default == "z" else "G - 1",
         source,
+        (LEAST_SQUARES, *FORMULAS[kind], DF[default]),
     )
     reference = reference_engine(fit)
     batched = batched_engine(ols_batched.pooled_engine, *variances, reference)

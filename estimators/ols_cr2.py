@@ -15,15 +15,16 @@ import numpy as np
 from nestbench.estimators import ols_batched
 from nestbench.estimators.distributions import (
     BESIDE_DUMMIES,
+    DF,
     batched_engine,
     df_of,
     influence,
     satterthwaite_df,
     with_reference,
 )
-from nestbench.estimators.dummies import student_level, with_dummies
+from nestbench.estimators.dummies import ABSORBED, student_level, with_dummies
 from nestbench.estimators.estimator import Agreement, Estimator, Info
-from nestbench.estimators.ols import require_residuals
+from nestbench.estimators.ols import LEAST_SQUARES, require_residuals
 from nestbench.estimators.ols_cluster import require_schools, sandwich_answer
 from nestbench.estimators.reference import Answer, CannotFit, DataSet, reference_engine
 from nestbench.sim.batch import Floats
@@ -65,6 +66,11 @@ def dense_cr2(data: DataSet, outcome: Floats, back: Floats) -> tuple[Floats, Flo
     return back @ beta, np.sqrt((psi**2).sum(axis=0)), naive, satterthwaite_df(rows), sigma
 
 
+ADJUSTED = (
+    r"\operatorname{Var}(\hat\beta) = M \left[\sum_g X_g^\top A_g e_g e_g^\top A_g X_g\right] M, "
+    r"\quad A_g = (I - H_{gg})^{-1/2}"
+)
+
 _POOLED = reference_engine(fit_cr2)
 _DUMMIES = reference_engine(fit_dummies_cr2, quantities=("(residual_sd)",), screen=student_level)
 
@@ -78,6 +84,7 @@ CR2_SATT = with_reference(
             assumes="schools independent of each other; holds with few schools, conservative with very few treated",
             df="per term (Satterthwaite)",
             source="Bell & McCaffrey 2002; Imbens & Kolesar 2016; Pustejovsky & Tipton 2018",
+            formula=(LEAST_SQUARES, ADJUSTED, DF["satterthwaite"]),
         ),
         reference=_POOLED,
         batched=batched_engine(ols_batched.pooled_engine, ols_batched.cr2, ols_batched.cr2, _POOLED),
@@ -98,6 +105,7 @@ DUMMIES_CR2_SATT = with_reference(
             assumes="schools independent of each other; says nothing on school-level terms",
             df="per term (Satterthwaite)",
             source="Pustejovsky & Tipton 2018",
+            formula=(*ABSORBED, ADJUSTED, DF["satterthwaite"]),
         ),
         reference=_DUMMIES,
         batched=batched_engine(ols_batched.within_engine, ols_batched.cr2, ols_batched.cr2, _DUMMIES),

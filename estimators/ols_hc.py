@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from nestbench.estimators.estimator import Estimator, Info
-from nestbench.estimators.ols import least_squares
+from nestbench.estimators.ols import LEAST_SQUARES, least_squares
 from nestbench.estimators.reference import Answer, CannotFit, DataSet, FitOne, reference_engine
 
 
@@ -28,6 +28,14 @@ def fit_hc(kind: str) -> FitOne:
     return fit
 
 
+SANDWICH = r"\operatorname{Var}(\hat\beta) = M \left[\sum_{i=1}^{N} w_i\, e_i^2\, x_i x_i^\top\right] M"
+WEIGHTS = {
+    "HC1": r"w_i = \frac{N}{N - p}",
+    "HC2": r"w_i = \frac{1}{1 - h_i}, \quad h_i = x_i^\top M x_i",
+    "HC3": r"w_i = \frac{1}{(1 - h_i)^2}, \quad h_i = x_i^\top M x_i",
+}
+
+
 def _estimator(kind: str, summary: str, source: str) -> Estimator:
     return Estimator(
         name=f"ols-{kind.lower()}",
@@ -38,6 +46,7 @@ def _estimator(kind: str, summary: str, source: str) -> Estimator:
             assumes="independent errors; unequal variances allowed",
             df="N - p",
             source=source,
+            formula=(LEAST_SQUARES, SANDWICH, WEIGHTS[kind], r"\nu = N - p"),
         ),
         reference=reference_engine(fit_hc(kind)),
     )

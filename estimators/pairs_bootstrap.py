@@ -151,6 +151,13 @@ PAIRS_BOOTSTRAP = Estimator(
         assumes="many schools; schools independent of each other, each term held by many of them",
         df="none",
         source="Cameron, Gelbach & Miller 2008",
+        formula=(
+            r"b^* = \left(\sum_g k_g X_g^\top X_g\right)^{-1} \sum_g k_g X_g^\top y_g, "
+            r"\quad k_g = \text{times that school } g \text{ is drawn}",
+            r"\operatorname{SE} = \operatorname{SD}(b^*_j), "
+            r"\quad \text{interval} = \text{the } \alpha/2 \text{ and } 1 - \alpha/2 \text{ quantiles of } b^*_j",
+            r"p = \min\left[1, \frac{2 (1 + \min[\#\{b^*_j \le 0\}, \#\{b^*_j \ge 0\}])}{1 + B}\right]",
+        ),
     ),
     reference=REFERENCE,
     batched=pairs_engine,

@@ -341,6 +341,13 @@ PERMUTATION = Estimator(
         assumes="schools were assigned at random; for the interval, the same effect in every school",
         df="none",
         source="Fisher 1935; Gail et al. 1996; MacKinnon & Webb 2020 (RI-beta)",
+        formula=(
+            r"b^* = \text{the OLS coefficient of a reassigned treatment } d^* \text{ beside the other terms}",
+            r"p = \frac{\#\{|b^*| \ge |b|\}}{\text{all assignments}}, \text{ or } "
+            r"\frac{1 + \#\{|b^*| \ge |b|\}}{1 + B} \text{ over } B \text{ random ones}",
+            r"\text{interval} = \{\delta : p > \alpha \text{ with } y - \delta d \text{ as outcome}\}",
+            r"\operatorname{SE}^2 = \text{the mean of } (b^*)^2 \text{ with } y - b d \text{ as outcome}",
+        ),
     ),
     reference=REFERENCE,
     batched=permutation_engine,

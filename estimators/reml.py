@@ -28,6 +28,7 @@ from nestbench.estimators.mixed_fit import (
     school_level,
 )
 from nestbench.estimators.mixed_reference import statsmodels_engine, textbook_engine
+from nestbench.estimators.mixed_textbook import GLS, ML, MODEL_BASED, REML
 from nestbench.estimators.splice import leave_to
 from nestbench.sim.batch import Batch, Floats
 from nestbench.sim.model import Model
@@ -153,6 +154,28 @@ def method(
     return Estimator(name, 2, info, reference, fast, agreement, OPTIONS, random=RandomPart.ANY)
 
 
+SATTERTHWAITE = (
+    r"\nu_j = \frac{2 v_j^2}{g_j^\top A\, g_j}, \quad v_j = \hat\sigma^2 C_{jj}, \quad "
+    r"g_j = \frac{\partial v_j}{\partial(\theta, \sigma)}, \quad A = 2 \left[\frac{\partial^2 (-2\ell)}"
+    r"{\partial(\theta, \sigma)\, \partial(\theta, \sigma)^\top}\right]^{-1}"
+)
+KENWARD_ROGER = (
+    r"\operatorname{Var}(\hat\beta) = \hat\sigma^2 \left(C + 2 C \left[\sum_{ik} W_{ik} (Q_{ik} - P_i C P_k)\right] "
+    r"C\right)",
+    r"P_i = -X^\top V^{-1} G_i V^{-1} X, \quad Q_{ik} = X^\top V^{-1} G_i V^{-1} G_k V^{-1} X, "
+    r"\quad V = \sum_i \gamma_i G_i",
+    r"(W^{-1})_{ik} = \frac{1}{2} \operatorname{tr}(V^{-1} G_i V^{-1} G_k) - \operatorname{tr}(C Q_{ik}) "
+    r"+ \frac{1}{2} \operatorname{tr}(C P_i C P_k)",
+    r"\nu_j = \frac{2}{a^\top W a}, \quad a_i = \frac{c_j^\top C P_i C c_j}{c_j^\top C c_j}",
+)
+CR2 = (
+    r"\operatorname{Var}(\hat\beta) = C \left[\sum_g X_g^\top V_g^{-1} A_g e_g e_g^\top A_g V_g^{-1} X_g\right] C",
+    r"A_g R_g A_g = V_g, \quad R_g = V_g - X_g C X_g^\top",
+    r"\nu_j = \frac{(\operatorname{tr}P)^2}{\operatorname{tr}(P^2)}, \quad P_{gh} = [g = h]\, m_g^\top V_g m_g "
+    r"- m_g^\top X_g C X_h^\top m_h, \quad m_g^\top = c_j^\top C X_g^\top V_g^{-1} A_g",
+)
+WALD = r"\nu = \infty"
+
 NORMAL = "normal school effects and errors of equal variance, schools independent of the covariates"
 
 REML_Z = method(
@@ -163,6 +186,7 @@ REML_Z = method(
         assumes=f"{NORMAL}; many schools",
         df="inf (z)",
         source="Patterson & Thompson 1971; Pinheiro & Bates 2000",
+        formula=(*GLS, REML, MODEL_BASED, WALD),
     ),
     wald_z,
     statsmodels_engine(True),
@@ -176,6 +200,7 @@ ML_Z = method(
         assumes=f"{NORMAL}; many schools",
         df="inf (z)",
         source="Pinheiro & Bates 2000",
+        formula=(*GLS, ML, MODEL_BASED, WALD),
     ),
     wald_z,
     statsmodels_engine(False),
@@ -190,6 +215,13 @@ REML_BW = method(
         assumes=f"{NORMAL}; about equal schools",
         df="G - p_school or N - G - p_student, per term",
         source="Schluchter & Elashoff 1990; Pinheiro & Bates 2000",
+        formula=(
+            *GLS,
+            REML,
+            MODEL_BASED,
+            r"\nu_j = G - p_{\text{school}} \text{ for columns constant within schools}",
+            r"\nu_j = N - G - p_{\text{student}} \text{ for the others}",
+        ),
     ),
     between_within,
     textbook_engine(mixed_reference.between_within),
@@ -203,6 +235,7 @@ REML_SATT = method(
         assumes=f"{NORMAL}",
         df="per term (Satterthwaite); N - p where the school variance is estimated at 0",
         source="Giesbrecht & Burns 1985; Kuznetsova et al. 2017",
+        formula=(*GLS, REML, MODEL_BASED, SATTERTHWAITE),
     ),
     satterthwaite,
     textbook_engine(mixed_reference.satterthwaite),
@@ -216,6 +249,7 @@ REML_KR = method(
         assumes=f"{NORMAL}",
         df="per term (Kenward-Roger)",
         source="Kenward & Roger 1997; Halekoh & Hojsgaard 2014",
+        formula=(*GLS, REML, *KENWARD_ROGER),
     ),
     kenward_roger,
     textbook_engine(mixed_reference.kenward_roger),
@@ -229,6 +263,7 @@ REML_CR2 = method(
         assumes="independent schools, independent of the covariates; V need not be right",
         df="per term (Satterthwaite)",
         source="Bell & McCaffrey 2002; Pustejovsky & Tipton 2018",
+        formula=(*GLS, REML, *CR2),
     ),
     cr2,
     textbook_engine(mixed_reference.cr2),

@@ -254,6 +254,20 @@ class _Nulls:
         return inside * self.unit
 
 
+def formula(restricted: bool) -> tuple[str, ...]:
+    """Return the method in LaTeX."""
+    centre = r" - M c_j\, \frac{c_j^\top\hat\beta - b_0}{c_j^\top M c_j}" if restricted else ""
+    return (
+        r"\hat\beta = M X^\top y, \quad t = \frac{c_j^\top\hat\beta - b_0}{\operatorname{SE}}",
+        r"y_g^* = X_g\tilde\beta + v_g (y_g - X_g\tilde\beta), \quad v_g \text{ random signs or Webb's six values}",
+        rf"\tilde\beta = \hat\beta{centre}",
+        r"t^* = \frac{c_j^\top(\hat\beta^* - \tilde\beta)}{\operatorname{SE}^*}",
+        r"p = \frac{1 + \#\{|t^*| \ge |t|\}}{1 + B}, \text{ or } \frac{\#\{|t^*| \ge |t|\}}{2^G} "
+        r"\text{ where all } 2^G \text{ sign vectors are tried}",
+        r"\text{interval} = \{b_0 : p(b_0) > \alpha\}",
+    )
+
+
 def _estimator(name: str, label: str, summary: str, restricted: bool) -> Estimator:
     reference = reference_engine(lambda data: dense(data, restricted))
     return Estimator(
@@ -265,6 +279,7 @@ def _estimator(name: str, label: str, summary: str, restricted: bool) -> Estimat
             assumes="schools independent of each other, effects of schools symmetric; few treated schools defeat it",
             df="none (bootstrap)",
             source="Cameron, Gelbach & Miller 2008; MacKinnon, Nielsen & Webb 2023",
+            formula=formula(restricted),
         ),
         reference=reference,
         batched=batched_engine(restricted, reference),

@@ -18,11 +18,13 @@ def kept_method(name: str, version: int, info: Mapping[str, str], options: Optio
     def refuse(batch: Batch, model: Model, chosen: Options) -> Estimates:
         raise InvalidInput(f"expected the code of the method '{name}', got none loaded; {TRUST}")
 
-    words = {key: str(info.get(key, "")) for key in ("label", "summary", "assumes", "df", "source")}
+    label, summary, assumes, df, source = (
+        str(info.get(key, "")) for key in ("label", "summary", "assumes", "df", "source")
+    )
     return Estimator(
         name,
         version,
-        Info(**words),
+        Info(label, summary, assumes, df, source),
         reference=refuse,
         options=dict(options),
         changed=tuple(sorted(options)),

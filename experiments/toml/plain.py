@@ -144,7 +144,8 @@ def _method_plain(estimator: Estimator) -> dict[str, Any]:
         "options": {key: plain(estimator.options[key]) for key in estimator.changed},
     }
     own = not registry.built_in(estimator.name)
-    return found | ({"info": dataclasses.asdict(estimator.info)} if own else {})
+    words = {key: text for key, text in dataclasses.asdict(estimator.info).items() if isinstance(text, str)}
+    return found | ({"info": words} if own else {})
 
 
 def _method(kept: KeptMethod) -> Estimator:

@@ -34,7 +34,18 @@ def test_estimators_come_from_the_registry() -> None:
         assert estimator.info.source.split(";")[0] in " ".join(text.split())
     found = json.loads(printed("estimators", "--json"))
     assert [entry["name"] for entry in found] == list(registry.known())
-    told = {"name", "summary", "assumes", "df", "engines", "source", "options", "choices", "version"}
+    told = {
+        "name",
+        "summary",
+        "assumes",
+        "df",
+        "engines",
+        "source",
+        "formula",
+        "options",
+        "choices",
+        "version",
+    }
     assert told == set(found[0])
     assert 'reference = "t(G-1)" (or "z", "t(G-p)", "satterthwaite")' in " ".join(text.split())
     assert all(entry["engines"] for entry in found)

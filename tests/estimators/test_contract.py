@@ -358,7 +358,9 @@ def test_describes_itself(estimator: Estimator) -> None:
     assert estimator.name == estimator.name.lower()
     assert " " not in estimator.name
     assert estimator.version >= 1
-    assert all(getattr(estimator.info, field) for field in ("label", "summary", "assumes", "df", "source"))
+    assert all(
+        getattr(estimator.info, field) for field in ("label", "summary", "assumes", "df", "source", "formula")
+    )
     assert "\n" not in estimator.info.summary
     assert engines_of(estimator)
     if len(engines_of(estimator)) == 2:
