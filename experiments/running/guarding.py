@@ -140,12 +140,13 @@ def _receive(reading: int, seconds: float | None) -> bytes | None:
     parts: list[bytes] = []
     while True:
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
-        if not select.select([reading], [], [], left)[0]:
+        if select.select([reading], [], [], left)[0]:
+            part = os.read(reading, 1 << 20)
+            if not part:
+                return b"".join(parts)
+            parts.append(part)
+        elif deadline is not None and time.monotonic() >= deadline:
             return None
-        part = os.read(reading, 1 << 20)
-        if not part:
-            return b"".join(parts)
-        parts.append(part)
 
 
 def _limit_memory(megabytes: int | None) -> None:

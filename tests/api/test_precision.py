@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 
 import nestbench
 from nestbench.experiments.experiment import Precision
+from nestbench.experiments.running import precision
 from nestbench.experiments.running.precision import judged, remember
 from nestbench.experiments.running.start import run_experiment
 from nestbench.experiments.storing.merging import merge
@@ -83,9 +86,15 @@ def test_parts_refine_cells_of_their_own(tmp_path: Path) -> None:
     assert bytes_of_fits(resumed.folder) == bytes_of_fits(whole.folder)
 
 
-def test_time_stops_between_rounds(tmp_path: Path) -> None:
-    run = nestbench.run(experiment(max_time=1e-9), tmp_path / "run", workers=1)
-    assert run.store.estimates(2)["ols"].size == 10
+@pytest.mark.parametrize(("each", "expected"), [(10.0, 10), (4.0, 20), (2.0, 40)])
+def test_time_stops_between_rounds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, each: float, expected: int
+) -> None:
+    """By a clock that each look moves: rounds go on until more than 5 seconds have passed since the start."""
+    looks = itertools.count()
+    monkeypatch.setattr(precision, "time", SimpleNamespace(monotonic=lambda: each * next(looks)))
+    run = nestbench.run(experiment(max_time=5.0), tmp_path / "run", workers=1)
+    assert run.store.estimates(2)["ols"].size == expected
 
 
 @pytest.mark.parametrize(

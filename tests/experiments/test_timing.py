@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import time
 from pathlib import Path
 
 import pytest
@@ -45,20 +44,38 @@ def test_every_method_and_engine_is_timed_at_every_size(experiment: Experiment) 
     assert all(t.cpu_seconds >= 0 for t in timed)
 
 
-def test_waiting_takes_time_but_no_processor() -> None:
-    wall, cpu = timing._clock(lambda fits, _: time.sleep(0.01 * fits), timing._no_data, 5)
-    assert wall >= 0.01
-    assert cpu < wall / 2
+class Clocks:
+    """A wall clock and a processor's, both of which move only where a test says so."""
+
+    def __init__(self) -> None:
+        self.wall, self.cpu = 100.0, 7.0
+
+    def wait(self, seconds: float) -> None:
+        self.wall += seconds
+
+    def compute(self, seconds: float) -> None:
+        self.wall += seconds
+        self.cpu += seconds
 
 
-def test_computing_takes_processor_time() -> None:
-    def spin(fits: int, _: object) -> None:
-        end = time.process_time() + 0.02 * fits
-        while time.process_time() < end:
-            pass
+@pytest.fixture
+def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
+    made = Clocks()
+    monkeypatch.setattr(timing, "perf_counter", lambda: made.wall)
+    monkeypatch.setattr(timing, "process_time", lambda: made.cpu)
+    return made
 
-    wall, cpu = timing._clock(spin, timing._no_data, 3)
-    assert 0.02 <= cpu <= wall * 1.01
+
+@pytest.mark.parametrize(("waits", "computes"), [(0.25, 0.0), (0.0, 0.5), (0.125, 0.0625)])
+def test_waiting_takes_time_but_no_processor(clocks: Clocks, waits: float, computes: float) -> None:
+    """Per fit, whatever their number; what prepares the data costs nothing."""
+
+    def work(fits: int, _: object) -> None:
+        clocks.wait(waits * fits)
+        clocks.compute(computes * fits)
+
+    for fits in (1, 4):
+        assert timing._clock(work, clocks.compute, fits) == (waits + computes, computes)
 
 
 def test_resizing_keeps_the_share_of_treated_schools(experiment: Experiment) -> None:
