@@ -29,6 +29,7 @@ from nestbench.commands import (  # noqa: E402  # noqa: E402
     replay,
     report,
     run,
+    schema,
     simulate,
     timing,
     verify,
@@ -71,6 +72,7 @@ app.command("compare")(compare.compare)
 app.command("query")(query.query)
 app.command("replay")(replay.replay)
 app.command("new")(new.new)
+app.command("schema")(schema.schema)
 app.command("verify")(verify.verify)
 app.command("time")(timing.time)
 app.command("merge")(merge.merge)

@@ -55,13 +55,23 @@ def number(
         raise InvalidInput(
             f"expected {name} to be a finite number, got {value!r}; {_allowed(low, high, open_low, open_high)}"
         )
-    below = value < low or (open_low and value == low)
-    above = value > high or (open_high and value == high)
-    if below or above:
+    if not inside(value, low, high, open_low=open_low, open_high=open_high):
         raise InvalidInput(
             f"expected {name} {_interval(low, high, open_low, open_high)}, got {value}; change {name}"
         )
     return float(value)
+
+
+def inside(
+    value: float,
+    low: float = -INFINITY,
+    high: float = INFINITY,
+    *,
+    open_low: bool = False,
+    open_high: bool = False,
+) -> bool:
+    """Whether `value` is in the interval from `low` to `high`; NaN is in none."""
+    return (low < value if open_low else low <= value) and (value < high if open_high else value <= high)
 
 
 def count(name: str, value: Any, low: int = 0, high: float = INFINITY) -> int:

@@ -20,6 +20,7 @@ from nestbench.sim.layout import Layout
 from nestbench.sim.left_out import in_model
 from nestbench.sim.mean import Effect, Mean, effects_named
 from nestbench.sim.model import Model
+from nestbench.sim.parameters import RANGES
 from nestbench.sim.parsing import parse
 from nestbench.sim.shocks import shock
 from nestbench.sim.standardised import standardised
@@ -63,6 +64,7 @@ class FixedDesign:
     """
 
     name: ClassVar[str] = "fixed-design"
+    ranges: ClassVar = {name: RANGES[name] for name in ("icc", "total_sd")}
     data: str = field(metadata={"key": False, "path": True})
     formula: str = "1"
     school: str = "school"
@@ -76,8 +78,8 @@ class FixedDesign:
 
     def __post_init__(self) -> None:
         checks.make_plain(self)
-        checks.number("population.icc", self.icc, 0.0, 1.0, open_high=True)
-        checks.number("population.total_sd", self.total_sd, 0.0, open_low=True)
+        for name, allowed in self.ranges.items():
+            checks.number(f"population.{name}", getattr(self, name), **allowed)
         shock("population.residual_shape", self.residual_shape)
         shock("population.school_errors", self.school_errors)
         object.__setattr__(self, "digest", hashlib.sha256(_content(self.data)).hexdigest()[:16])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -11,6 +12,20 @@ from nestbench.sim.batch import Ints
 from nestbench.sim.errors import InvalidInput
 
 ASSIGNMENTS = ("first", "random", "pairs", "students")
+
+RANGES: dict[str, dict[str, Any]] = {
+    "schools": {"low": 1},
+    "students": {"low": 1},
+    "treated_schools": {"low": 0},
+    "treated_share": {"low": 0.0, "high": 1.0},
+    "size_spread": {"low": 0.0, "high": 1.0, "open_high": True},
+    "size_range": {"low": 1},
+    "size_cv": {"low": 0.0, "high": 5.0},
+    "giant_school": {"low": 0},
+    "one_student_schools": {"low": 0},
+    "classes": {"low": 0},
+}
+"""What a field may be by itself: each number of a list, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +66,8 @@ class Layout:
         A value outside its range, or values that contradict each other; the message names them.
     """
 
+    ranges: ClassVar = RANGES
+    choices: ClassVar = {"assignment": ASSIGNMENTS}
     schools: int = 10
     students: int | tuple[int, ...] = 20
     treated_schools: int = 0
@@ -66,11 +83,11 @@ class Layout:
 
     def __post_init__(self) -> None:
         checks.make_plain(self)
-        checks.count("layout.schools", self.schools, low=1)
+        checks.count("layout.schools", self.schools, **RANGES["schools"])
         _check_students(self)
         _check_sizes(self)
         _check_treatment(self)
-        checks.count("layout.classes", self.classes)
+        checks.count("layout.classes", self.classes, **RANGES["classes"])
 
     def sizes(self) -> Ints:
         """Return the students per school [G]: those of `students`, `giant_school` and `one_student_schools`."""
@@ -117,21 +134,22 @@ def _check_students(layout: Layout) -> None:
     if isinstance(layout.students, (list, tuple)):
         object.__setattr__(layout, "students", tuple(layout.students))
         for size in layout.students:
-            checks.count("each size in layout.students", size, low=1)
+            checks.count("each size in layout.students", size, **RANGES["students"])
         if len(layout.students) != layout.schools:
             raise InvalidInput(
                 f"expected layout.students to list one size for each of layout.schools = {layout.schools}, got "
                 f"{len(layout.students)} sizes; set layout.schools = {len(layout.students)} or change the list"
             )
     else:
-        checks.count("layout.students", layout.students, low=1)
+        checks.count("layout.students", layout.students, **RANGES["students"])
 
 
 def _check_sizes(layout: Layout) -> None:
-    checks.number("layout.size_spread", layout.size_spread, 0.0, 1.0, open_high=True)
-    checks.number("layout.size_cv", layout.size_cv, 0.0, 5.0)
-    checks.count("layout.giant_school", layout.giant_school)
-    checks.count("layout.one_student_schools", layout.one_student_schools, high=layout.schools)
+    for name in ("size_spread", "size_cv"):
+        checks.number(f"layout.{name}", getattr(layout, name), **RANGES[name])
+    checks.count("layout.giant_school", layout.giant_school, **RANGES["giant_school"])
+    few = RANGES["one_student_schools"] | {"high": layout.schools}
+    checks.count("layout.one_student_schools", layout.one_student_schools, **few)
     if layout.size_range is not None:
         _check_range(layout)
     drawn = [name for name in ("size_spread", "size_range", "size_cv") if getattr(layout, name)]
@@ -157,16 +175,16 @@ def _check_range(layout: Layout) -> None:
     wanted = layout.size_range
     if not isinstance(wanted, (list, tuple)) or len(wanted) != 2:
         raise InvalidInput(f"expected layout.size_range = [smallest, largest], got {wanted!r}")
-    low = checks.count("the smallest size in layout.size_range", wanted[0], low=1)
+    low = checks.count("the smallest size in layout.size_range", wanted[0], **RANGES["size_range"])
     checks.count("the largest size in layout.size_range", wanted[1], low=low)
     object.__setattr__(layout, "size_range", tuple(wanted))
 
 
 def _check_treatment(layout: Layout) -> None:
-    checks.count("layout.treated_schools", layout.treated_schools)
+    checks.count("layout.treated_schools", layout.treated_schools, **RANGES["treated_schools"])
     checks.choice("layout.assignment", layout.assignment, ASSIGNMENTS)
     if layout.treated_share is not None:
-        checks.number("layout.treated_share", layout.treated_share, 0.0, 1.0)
+        checks.number("layout.treated_share", layout.treated_share, **RANGES["treated_share"])
     if layout.treated_share is not None and layout.treated_schools:
         why = "each says how many are treated"
         raise checks.clash("layout.treated_schools", "layout.treated_share", why, "keep one")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import overload
+from typing import Any, ClassVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,9 @@ class Model:
         estimates, standard errors and intervals don't.
     """
 
+    ranges: ClassVar[dict[str, dict[str, Any]]] = {
+        "level": {"low": 0.0, "high": 1.0, "open_low": True, "open_high": True}
+    }
     formula: str = "grade ~ age + gender"
     group: str = "school"
     random: str = "1"
@@ -59,7 +62,7 @@ class Model:
                 f"expected a column of groups within '{self.group}', got subgroup = '{self.subgroup}' itself; leave it "
                 "out, or name the column of the classes"
             )
-        if not 0.0 < self.level < 1.0:
+        if not checks.inside(self.level, **self.ranges["level"]):
             raise InvalidInput(
                 f"expected a confidence level between 0 and 1, got {self.level}; e.g. level = 0.95"
             )

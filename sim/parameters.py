@@ -37,7 +37,9 @@ RANGES: dict[str, dict[str, Any]] = {
     "missing": {"low": 0.0, "high": 1.0, "open_high": True},
     "missing_age": {"low": -20.0, "high": 20.0},
     "missing_resources": {"low": -20.0, "high": 20.0},
+    "missing_schools": {"low": 0},
 }
+"""What a parameter may be by itself."""
 
 
 def check_parameters(law: RandomIntercept, effects: Iterable[str]) -> dict[str, float]:
@@ -49,8 +51,8 @@ def check_parameters(law: RandomIntercept, effects: Iterable[str]) -> dict[str, 
         Names the parameter, its value and what is allowed.
     """
     for name, allowed in RANGES.items():
-        checks.number(f"population.{name}", getattr(law, name), **allowed)
-    checks.count("population.missing_schools", law.missing_schools)
+        check = checks.count if name == "missing_schools" else checks.number
+        check(f"population.{name}", getattr(law, name), **allowed)
     for name in ("residual_shape", "school_errors", "resources_shape"):
         shock(f"population.{name}", getattr(law, name))
     _check_shares(law)

@@ -17,7 +17,7 @@ from nestbench.sim.layout import Layout
 from nestbench.sim.mean import Effect, Mean
 from nestbench.sim.missing import observed
 from nestbench.sim.model import Model
-from nestbench.sim.parameters import check_combination, check_parameters
+from nestbench.sim.parameters import RANGES, check_combination, check_parameters
 from nestbench.sim.schools import school_values
 from nestbench.sim.sizes import draw_sizes
 from nestbench.sim.streams import StreamSource
@@ -149,6 +149,8 @@ class RandomIntercept:
     """
 
     name: ClassVar[str] = "random-intercept"
+    ranges: ClassVar = RANGES
+    choices: ClassVar = {"effects": TERMS}
     icc: float = 0.2
     total_sd: float = 1.0
     effects: Mapping[str, float] = field(default_factory=_default_effects)

@@ -12,8 +12,10 @@ def new(
     name: Annotated[str, typer.Argument(help="Name of the experiment; NAME.toml is written.")],
     folder: Annotated[Path, typer.Option("--folder", help="Where to write it.")] = Path(),
 ) -> None:
-    """Write a commented experiment file to start from."""
+    """Write a commented experiment file to start from, and beside it the schema that editors check it by."""
+    from nestbench.commands.schema import refresh_schema
     from nestbench.experiments.toml.template import write_template
 
     file = write_template(name, folder)
+    refresh_schema(file.parent)
     typer.echo(f"wrote {file}; run it with: nestbench run {file}")

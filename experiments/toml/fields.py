@@ -64,13 +64,13 @@ def build(kind: type[T], table: Any, where: str, problems: Problems) -> T | None
         problems.add(f"{where} should be a table of keys, got {show(table)}")
         return None
     before = problems.times
-    adapters = _adapters(cast(Any, kind))
+    adapters = adapters_of(cast(Any, kind))
     check_keys(table, adapters, where, problems)
     values = {}
     for name, value in table.items():
         if name in adapters:
             values[name] = _validated(adapters[name], value, f"{where}.{name}", problems)
-    for name in sorted(_required(kind) - set(table)):
+    for name in sorted(required(kind) - set(table)):
         problems.add(f"{where}.{name} is missing; it has no default")
     if problems.times > before:
         return None
@@ -108,12 +108,14 @@ def show(value: Any, limit: int = 60) -> str:
 
 
 @lru_cache(maxsize=256)
-def _adapters(kind: Any) -> dict[str, TypeAdapter[Any]]:
+def adapters_of(kind: Any) -> dict[str, TypeAdapter[Any]]:
+    """Return, for each field of a dataclass that a table may set, what validates its value."""
     hints = get_type_hints(kind, include_extras=True)
     return {f.name: TypeAdapter(hints[f.name]) for f in dataclasses.fields(kind) if f.init}
 
 
-def _required(kind: Any) -> set[str]:
+def required(kind: Any) -> set[str]:
+    """Return the fields of a dataclass that have no default."""
     missing = dataclasses.MISSING
     return {
         f.name

@@ -18,7 +18,7 @@ from nestbench.experiments import catalog, plugins
 from nestbench.experiments.experiment import Experiment, Plugin, Precision
 from nestbench.experiments.plan import MOST_REPLICATIONS
 from nestbench.experiments.toml import factors
-from nestbench.experiments.toml.combinations import Crossing
+from nestbench.experiments.toml.combinations import Crossing, identity
 from nestbench.experiments.toml.fields import Problems, build, check_keys, show
 from nestbench.experiments.toml.named import remember
 from nestbench.experiments.toml.published import check_published
@@ -39,7 +39,33 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The ``[experiment]`` table."""
+    """The ``[experiment]`` table.
+
+    Attributes
+    ----------
+    name : str
+        The run goes to ``runs/NAME``.
+    estimators : list
+        Names of methods, or tables with ``name`` and options.
+    title, aims : str
+        What the report is headed with.
+    replications : int
+        Of each condition.
+    seed : int
+        Of the random streams.
+    engine : str
+        ``auto`` takes the fast engine where a method has one; ``reference``; ``batched``.
+    reference_replications : int
+        Bound on the replications of methods without a fast engine, under ``auto``.
+    audit : int
+        Replications of each condition refitted with the other engine.
+    fit_timeout : float
+        Seconds a fit may take.
+    fit_memory : int
+        Megabytes a fit may need beyond the data.
+    plugins : list of str
+        Python files with methods and laws of your own, relative to this file.
+    """
 
     name: Annotated[str, Field(pattern=NAME, max_length=80)]
     estimators: Annotated[list[Choice], Field(min_length=1)]
@@ -57,7 +83,15 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class PrecisionLimits:
-    """The keys of ``[precision]`` that are no measures."""
+    """The keys of ``[precision]`` that are no measures.
+
+    Attributes
+    ----------
+    max_replications : int
+        Of a condition.
+    max_time : float
+        Seconds after which no new round starts.
+    """
 
     max_replications: Count = 100_000
     max_time: Annotated[float, Field(gt=0)] | None = None
@@ -294,7 +328,7 @@ def _check_replaced(base: Tables, cells: Sequence[Tables], problems: Problems) -
     """
     for section, table in ((name, table) for name, table in base.items() if name != "truth"):
         for key, value in table.items():
-            if any(key in cell[section] and cell[section][key] == value for cell in cells):
+            if any(identity(cell[section].get(key)) == identity(value) for cell in cells):
                 continue
             alone: Tables = {}
             tried = []

@@ -9,7 +9,11 @@ from nestbench.experiments.storing.files import unwritable
 from nestbench.experiments.toml.reading import NAME
 from nestbench.sim.errors import InvalidInput
 
+SCHEMA = "nestbench.schema.json"
+"""The schema's file beside an experiment's; editors look for it where the first line says."""
+
 TEMPLATE = """\
+#:schema ./SCHEMA
 # An experiment of nestbench. Run it:  nestbench run NAME.toml
 
 [experiment]
@@ -59,7 +63,7 @@ def write_template(name: str, folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with open(file, "x", encoding="utf-8") as handle:
-            handle.write(TEMPLATE.replace("NAME", name))
+            handle.write(TEMPLATE.replace("SCHEMA", SCHEMA).replace("NAME", name))
     except FileExistsError as error:
         raise InvalidInput(f"{file} is there already; choose another name, or delete it first") from error
     except OSError as error:
