@@ -9,11 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nestbench.estimating import estimate as estimate
     from nestbench.estimators.estimates import Estimates as Estimates
     from nestbench.estimators.estimates import FitStatus as FitStatus
     from nestbench.experiments.experiment import Experiment as Experiment
     from nestbench.fit import Fit as Fit
-    from nestbench.fit import estimate as estimate
     from nestbench.plugins import estimator as estimator
     from nestbench.plugins import population as population
     from nestbench.runs import Run as Run
@@ -37,7 +37,7 @@ _PUBLIC = {
     "NestbenchError": "nestbench.sim.errors",
     "Run": "nestbench.runs",
     "StoreError": "nestbench.sim.errors",
-    "estimate": "nestbench.fit",
+    "estimate": "nestbench.estimating",
     "estimator": "nestbench.plugins",
     "load": "nestbench.runs",
     "population": "nestbench.plugins",

@@ -12,7 +12,7 @@ from nestbench.experiments.running.in_memory import InMemory
 from nestbench.experiments.running.start import run_experiment
 from nestbench.reports.accuracy.check import Check
 from nestbench.reports.accuracy.check_formats import Replayed
-from nestbench.studies import name_of, simulate, study_file
+from nestbench.study_files import name_of, simulate, study_file
 
 
 def kept_run(results: InMemory, folder: Path, test: str, outcome: Check) -> Replayed:

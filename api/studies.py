@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +14,6 @@ from nestbench.estimators.estimator import Estimator, Info
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.frame_engine import FrameEngine, own_method
 from nestbench.experiments.running.start import resolve
-from nestbench.experiments.toml.fields import plain
-from nestbench.experiments.toml.writing import to_toml
 from nestbench.sim.cell import Cell
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.layout import Layout
@@ -105,32 +100,6 @@ def differences(
     return Difference(
         worst.size, worst.what, worst.replication, worst.left, worst.right, int(differing.sum())
     )
-
-
-def name_of(test: str) -> str:
-    """Return a test's name as a name of files."""
-    return re.sub(r"[^A-Za-z0-9]+", "-", test.split("::")[-1] or "study").strip("-")[:60] or "study"
-
-
-def simulate(file: Path, replication: int) -> str:
-    """Return the command that writes one data set of a study file."""
-    return f"nestbench simulate {shlex.quote(str(file))} --replication {replication} --csv data.csv"
-
-
-def study_file(estimator: Estimator, cell: Cell, seed: int, folder: Path, test: str) -> Path:
-    """Write the cell of a failed assertion as an experiment, for `nestbench simulate`, and return its path."""
-    name = name_of(test)
-    known = estimator.name if estimator.name in registry.known() else "ols"
-    tables = {
-        "experiment": {"name": name, "seed": seed, "estimators": [known]},
-        "population": {"law": cell.population.name, **plain(cell.population)},
-        "layout": plain(cell.layout),
-        "model": plain(cell.model),
-    }
-    file = folder / f"{name}-{cell.key[:6]}.toml"
-    folder.mkdir(parents=True, exist_ok=True)
-    file.write_text(to_toml(tables), encoding="utf-8")
-    return file
 
 
 def _relative(a: Any, b: Any, floor: Any) -> Any:

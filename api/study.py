@@ -18,7 +18,7 @@ from nestbench.reports.accuracy.claims import Claim, Evidence
 from nestbench.reports.accuracy.evidence import Finding
 from nestbench.sim.cell import Cell
 from nestbench.sim.errors import InvalidInput
-from nestbench.studies import simulate, study_file
+from nestbench.study_files import simulate, study_file
 
 
 @dataclass(slots=True)

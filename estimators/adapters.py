@@ -20,19 +20,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nestbench.estimators.cluster_robust import coefficients, require_schools, sandwich_answer
 from nestbench.estimators.dummies import DUMMIES, student_level
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Engine, Estimator, Info, Options
 from nestbench.estimators.honoured import RandomPart
 from nestbench.estimators.identified import require_identified
-from nestbench.estimators.ols import LEAST_SQUARES, least_squares
-from nestbench.estimators.ols_cluster import (
-    CR1S_T,
-    FORMULAS,
-    coefficients,
-    require_schools,
-    sandwich_answer,
-)
+from nestbench.estimators.least_squares import LEAST_SQUARES, least_squares
+from nestbench.estimators.ols_cluster import CR1S_T, FORMULAS
 from nestbench.estimators.reference import Answer, DataSet, Screen, full_rank, reference_engine
 from nestbench.sim.batch import Batch
 from nestbench.sim.errors import InvalidInput

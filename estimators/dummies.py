@@ -12,6 +12,7 @@ import numpy as np
 from statsmodels.regression.linear_model import OLS
 
 from nestbench.estimators import ols_batched
+from nestbench.estimators.cluster_robust import MEAT, coefficients, require_schools, sandwich_answer
 from nestbench.estimators.distributions import (
     BESIDE_DUMMIES,
     DF,
@@ -24,8 +25,7 @@ from nestbench.estimators.distributions import (
 from nestbench.estimators.estimable import estimable
 from nestbench.estimators.estimates import FitStatus
 from nestbench.estimators.estimator import Agreement, Estimator, Info
-from nestbench.estimators.ols import require_residuals
-from nestbench.estimators.ols_cluster import MEAT, coefficients, require_schools, sandwich_answer
+from nestbench.estimators.least_squares import require_residuals
 from nestbench.estimators.reference import (
     Answer,
     CannotFit,

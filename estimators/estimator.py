@@ -173,7 +173,7 @@ class Estimator:
         InvalidInput
             The method can't honour the model (`require_honoured`), or has no such engine; a null value of no term.
         """
-        require_honoured(self, model)
+        require_honoured(self.name, self.random, model)
         engine = self.engine(policy)
         if self.reads_null or not any(model.null.values()):
             return engine(batch, model, self.options)

@@ -15,13 +15,7 @@ import numpy as np
 from statsmodels.genmod.cov_struct import Exchangeable
 from statsmodels.genmod.generalized_estimating_equations import GEE
 
-from nestbench.estimators.estimates import Estimates, FitStatus
-from nestbench.estimators.estimator import Agreement, Engine, Estimator, Info, Options
-from nestbench.estimators.inference import wald
-from nestbench.estimators.kernels.gee import exchangeable
-from nestbench.estimators.ols import least_squares
-from nestbench.estimators.ols_batched import VANISHES, pooled
-from nestbench.estimators.ols_cluster import (
+from nestbench.estimators.cluster_robust import (
     SINGULAR,
     blocks_of,
     coefficients,
@@ -30,6 +24,12 @@ from nestbench.estimators.ols_cluster import (
     sandwich_answer,
     unidentified,
 )
+from nestbench.estimators.estimates import Estimates, FitStatus
+from nestbench.estimators.estimator import Agreement, Engine, Estimator, Info, Options
+from nestbench.estimators.inference import wald
+from nestbench.estimators.kernels.gee import exchangeable
+from nestbench.estimators.least_squares import least_squares
+from nestbench.estimators.ols_batched import VANISHES, pooled
 from nestbench.estimators.reference import Answer, CannotFit, DataSet, FitOne, reference_engine
 from nestbench.estimators.splice import leave_to
 from nestbench.sim.batch import Batch, Floats

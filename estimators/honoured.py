@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.model import Model
 from nestbench.sim.parsing import formula_of, parse
-
-if TYPE_CHECKING:
-    from nestbench.estimators.estimator import Estimator
 
 
 class RandomPart(StrEnum):
@@ -24,17 +20,17 @@ class RandomPart(StrEnum):
     ANY = "any"
 
 
-def require_honoured(estimator: Estimator, model: Model) -> None:
-    """Refuse a model whose random part the method knows only in part.
+def require_honoured(name: str, known: RandomPart, model: Model) -> None:
+    """Refuse a model whose random part the method of a name knows only in part.
 
     Raises
     ------
     InvalidInput
         The model has more than a random intercept, or none, and the method knows that alone.
     """
-    if estimator.random is RandomPart.INTERCEPT and not intercept_alone(model.random):
+    if known is RandomPart.INTERCEPT and not intercept_alone(model.random):
         raise InvalidInput(
-            f"estimator '{estimator.name}' expected random = \"1\", got '{model.random}'; it knows a random "
+            f"estimator '{name}' expected random = \"1\", got '{model.random}'; it knows a random "
             "intercept, no random slopes: use reml-satt, or leave the method out"
         )
 

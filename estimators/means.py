@@ -17,7 +17,7 @@ from nestbench.estimators import mixed_fit, ols_batched
 from nestbench.estimators.estimable import estimable
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.estimator import Agreement, Estimator, Info, Options
-from nestbench.estimators.ols import require_residuals
+from nestbench.estimators.least_squares import require_residuals
 from nestbench.estimators.reference import (
     Answer,
     CannotFit,

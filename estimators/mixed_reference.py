@@ -12,10 +12,10 @@ from nestbench.estimators.components import components, quantity_names
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.estimator import Engine, Options
 from nestbench.estimators.identified import require_identified
+from nestbench.estimators.least_squares import least_squares
+from nestbench.estimators.mixed_optimum import UNCHECKED, evaluate, optimum
 from nestbench.estimators.mixed_search import several, single
 from nestbench.estimators.mixed_textbook import TextbookFit, effects, factor_of, free_entries, textbook_of
-from nestbench.estimators.mixedlm_guarded import UNCHECKED, evaluate, optimum
-from nestbench.estimators.ols import least_squares
 from nestbench.estimators.reference import Answer, DataSet, full_rank, matrices_of, reference_engine
 from nestbench.sim.batch import Batch, Floats
 from nestbench.sim.design import design_of

@@ -8,19 +8,18 @@ row, not usable, so that the claim can be studied.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from statsmodels.regression.mixed_linear_model import MixedLM
 
+from nestbench.estimators.cluster_robust import coefficients
 from nestbench.estimators.components import fitted_components, fitted_names
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.estimator import Engine, Estimator, Info, Options
 from nestbench.estimators.honoured import RandomPart
 from nestbench.estimators.identified import require_identified
+from nestbench.estimators.least_squares import least_squares
+from nestbench.estimators.mixed_optimum import MixedFit, random_part
 from nestbench.estimators.mixed_textbook import GLS, MODEL_BASED, REML
-from nestbench.estimators.ols import least_squares
-from nestbench.estimators.ols_cluster import coefficients
 from nestbench.estimators.reference import Answer, CannotFit, DataSet, FitOne, names_of, reference_engine
 from nestbench.sim.batch import Batch, Floats
 from nestbench.sim.design import design_of
@@ -30,33 +29,6 @@ BOUNDARY_RATIO = 1e-6
 """A relative variance (school over residual variance, in units of a column's root mean square) below this is zero."""
 ABSURD = 1e3
 """A standard error this many times the iid one is an optimiser's: sqrt(largest school) bounds an honest one."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class MixedFit:
-    """Numbers of one mixed-model fit.
-
-    Attributes
-    ----------
-    beta, std_error : float64 [p]
-    cov_re : float64 [q, q]
-        Covariance of the random effects, in the units of y.
-    scale : float
-        Residual variance.
-    loglik : float
-    """
-
-    beta: Floats
-    std_error: Floats
-    cov_re: Floats
-    scale: float
-    loglik: float
-
-
-def random_part(data: DataSet) -> Floats | None:
-    """Return the columns of the random part, None for a random intercept (what users leave out)."""
-    only_intercept = data.z.shape[1] == 1 and bool((data.z == 1.0).all())
-    return None if only_intercept else np.ascontiguousarray(data.z)
 
 
 def fit_mixedlm(data: DataSet) -> Answer:

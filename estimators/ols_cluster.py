@@ -16,14 +16,20 @@ The same variance with a normal and with a t(G - 1) reference has two names; any
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
 from nestbench.estimators import ols_batched
+from nestbench.estimators.cluster_robust import (
+    MEAT,
+    SINGULAR,
+    Blocks,
+    blocks_of,
+    coefficients,
+    dwarfed,
+    require_schools,
+    sandwich_answer,
+    unidentified,
+)
 from nestbench.estimators.distributions import (
     DF,
     batched_engine,
@@ -32,17 +38,10 @@ from nestbench.estimators.distributions import (
     with_reference,
     working,
 )
-from nestbench.estimators.estimable import estimable
-from nestbench.estimators.estimates import FitStatus
 from nestbench.estimators.estimator import Agreement, Estimator, Info
-from nestbench.estimators.ols import LEAST_SQUARES, least_squares
-from nestbench.estimators.reference import Answer, CannotFit, DataSet, FitOne, names_of, reference_engine
+from nestbench.estimators.least_squares import LEAST_SQUARES, least_squares
+from nestbench.estimators.reference import Answer, DataSet, FitOne, reference_engine
 from nestbench.sim.batch import Floats
-
-SINGULAR = 1e-9
-"""Eigenvalues of I - H_gg below this are zeros, as in `kernels.sandwich`."""
-NEEDED = 1e-6
-"""A term with a larger share than this in a direction that only one school identifies needs that school."""
 
 
 def fit_cluster(cov_type: str, *, correction: bool = True, factor: str = "") -> FitOne:
@@ -75,44 +74,6 @@ def fit_cluster(cov_type: str, *, correction: bool = True, factor: str = "") -> 
     return fit
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Blocks:
-    """K_g = Q_g'Q_g of X = Q R, with which I - H_gg shares the eigenvalues that can vanish.
-
-    Attributes
-    ----------
-    q : float64 [n, p]
-    r : float64 [p, p]
-    left : float64 [G, p]
-        Eigenvalues of I - K_g; zero where school g alone identifies a direction of X.
-    vectors : float64 [G, p, p]
-    """
-
-    q: Floats
-    r: Floats
-    left: Floats
-    vectors: Floats
-
-    @property
-    def needs_a_school(self) -> npt.NDArray[np.bool_]:
-        """Whether X loses rank without a school [G]."""
-        return np.asarray((self.left <= SINGULAR).any(axis=1))
-
-    def needed_by(self, back: Floats) -> npt.NDArray[np.bool_]:
-        """Return which contrasts [K, p] of the coefficients are not estimable without some school [K]."""
-        rows = back @ np.linalg.inv(self.r)
-        share = np.abs(np.einsum("jk,gki->gji", rows, self.vectors)) * (self.left <= SINGULAR)[:, None, :]
-        return np.asarray(share.max(axis=(0, 2)) > NEEDED * np.sqrt((rows**2).sum(axis=1)))
-
-
-def blocks_of(data: DataSet) -> Blocks:
-    """Return the schools' shares of X, whatever the units of its columns."""
-    q, r = np.linalg.qr(data.x)
-    k = np.add.reduceat(q[:, :, None] * q[:, None, :], data.starts, axis=0)
-    values, vectors = np.linalg.eigh(k)
-    return Blocks(q, r, 1.0 - values, vectors)
-
-
 def without_a_school(
     data: DataSet,
     inner: DataSet,
@@ -143,72 +104,6 @@ def without_a_school(
     return unidentified(answer, data.terms, blocks.needed_by(back) | dwarfed(data, blocks))
 
 
-def dwarfed(data: DataSet, blocks: Blocks) -> bool:
-    """Whether a school makes the others' numbers look lost beside its own: without it X has a higher rank after all."""
-    left = (blocks.left > SINGULAR).sum(axis=1)
-    schools = np.flatnonzero(blocks.needs_a_school)
-    return any(
-        len(estimable(data.x[data.groups != school], data.intercept)[1]) > left[school] for school in schools
-    )
-
-
-def unidentified(answer: Answer, terms: Sequence[str], needed: npt.NDArray[np.bool_]) -> Answer:
-    """Return the answer without standard errors of the terms that one of the schools alone identifies: SINGULAR.
-
-    Nor have these terms degrees of freedom, where each term has its own.
-    """
-    missing = f"no standard error, not estimable without one of the schools: {names_of(terms, needed)}"
-    return replace(
-        answer,
-        std_error=np.where(needed, np.nan, answer.std_error),
-        df=np.where(needed, np.nan, answer.df) if isinstance(answer.df, np.ndarray) else answer.df,
-        status=FitStatus.SINGULAR,
-        message="; ".join(part for part in (missing, answer.message) if part),
-    )
-
-
-def require_schools(data: DataSet) -> None:
-    """Raise `CannotFit` unless there are at least two schools."""
-    if data.schools < 2:
-        raise CannotFit("cluster-robust standard errors need at least two schools, got 1")
-
-
-def naive_se(result: Any) -> Floats:
-    """Return the iid standard errors of a statsmodels least-squares result."""
-    return np.asarray(np.sqrt(np.diag(result.normalized_cov_params) * result.scale))
-
-
-def coefficients(result: Any, back: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return (beta, robust SE, iid SE) of a statsmodels result, mapped by beta = back b."""
-
-    def errors(covariance: Floats) -> Floats:
-        return np.asarray(np.sqrt(np.diag(back @ covariance @ back.T)))
-
-    iid = result.normalized_cov_params * result.scale
-    return back @ result.params, errors(result.cov_params()), errors(iid)
-
-
-def sandwich_answer(
-    terms: Sequence[str],
-    estimate: Floats,
-    std_error: Floats,
-    naive: Floats,
-    df: float | Floats,
-    **quantities: float,
-) -> Answer:
-    """Return an answer in which standard errors that vanish beside the iid ones are missing.
-
-    Where a term is fitted to the school totals exactly (as many school-level terms as schools) the scores are rounding
-    errors, and so would be the standard error.
-    """
-    named = {f"({name})": value for name, value in quantities.items()}
-    vanishes = ~(std_error > ols_batched.VANISHES * naive)
-    if not vanishes.any():
-        return Answer(estimate, std_error, df, quantities=named)
-    message = f"no standard error, the school scores vanish: {names_of(terms, vanishes)}"
-    return Answer(estimate, np.where(vanishes, np.nan, std_error), df, quantities=named, message=message)
-
-
 Variances = tuple[ols_batched.Variance, ols_batched.Variance]
 """The batched variance with any df, and with its Satterthwaite df."""
 
@@ -225,7 +120,6 @@ _WORDS = {
     "jackknife": "leave-one-school-out jackknife CRV3J, centred at its mean",
 }
 
-MEAT = r"M \left[\sum_g s_g s_g^\top\right] M, \quad s_g = X_g^\top e_g"
 _WITHOUT = r"\quad b_{(g)} \text{ the estimate without school } g"
 FORMULAS = {
     "CR0": (rf"\operatorname{{Var}}(\hat\beta) = {MEAT}",),

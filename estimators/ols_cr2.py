@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from nestbench.estimators import ols_batched
+from nestbench.estimators.cluster_robust import require_schools, sandwich_answer
 from nestbench.estimators.distributions import (
     BESIDE_DUMMIES,
     DF,
@@ -24,8 +25,7 @@ from nestbench.estimators.distributions import (
 )
 from nestbench.estimators.dummies import ABSORBED, student_level, with_dummies
 from nestbench.estimators.estimator import Agreement, Estimator, Info
-from nestbench.estimators.ols import LEAST_SQUARES, require_residuals
-from nestbench.estimators.ols_cluster import require_schools, sandwich_answer
+from nestbench.estimators.least_squares import LEAST_SQUARES, require_residuals
 from nestbench.estimators.reference import Answer, CannotFit, DataSet, reference_engine
 from nestbench.sim.batch import Floats
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from nestbench.estimators.estimator import Estimator, Info
-from nestbench.estimators.ols import LEAST_SQUARES, least_squares
+from nestbench.estimators.least_squares import LEAST_SQUARES, least_squares
 from nestbench.estimators.reference import Answer, CannotFit, DataSet, FitOne, reference_engine
 
 

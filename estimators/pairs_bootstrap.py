@@ -15,12 +15,12 @@ from time import perf_counter
 import numpy as np
 import numpy.typing as npt
 
+from nestbench.estimators.cluster_robust import require_schools
 from nestbench.estimators.distinct import limited
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Agreement, Estimator, Info, Options
-from nestbench.estimators.ols import least_squares
+from nestbench.estimators.least_squares import least_squares
 from nestbench.estimators.ols_batched import pooled
-from nestbench.estimators.ols_cluster import require_schools
 from nestbench.estimators.permutation import draws_of
 from nestbench.estimators.reference import (
     Answer,

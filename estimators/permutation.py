@@ -24,8 +24,8 @@ import numpy.typing as npt
 
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Agreement, Estimator, Info, Options
+from nestbench.estimators.least_squares import require_residuals
 from nestbench.estimators.mixed_fit import school_level
-from nestbench.estimators.ols import require_residuals
 from nestbench.estimators.reference import (
     Answer,
     CannotFit,

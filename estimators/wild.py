@@ -18,13 +18,13 @@ from time import perf_counter
 import numpy as np
 import numpy.typing as npt
 
+from nestbench.estimators.cluster_robust import require_schools, sandwich_answer
 from nestbench.estimators.distinct import limited
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Agreement, Engine, Estimator, Info, Options
 from nestbench.estimators.kernels import sandwich, wild
-from nestbench.estimators.ols import require_residuals
+from nestbench.estimators.least_squares import require_residuals
 from nestbench.estimators.ols_batched import VANISHES, pooled
-from nestbench.estimators.ols_cluster import require_schools, sandwich_answer
 from nestbench.estimators.reference import Answer, CannotFit, DataSet, reference_engine
 from nestbench.estimators.splice import leave_to
 from nestbench.sim.batch import Batch, Floats

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -30,7 +30,7 @@ class Extent:
 
 
 class Results(Protocol):
-    """A finished or unfinished run, read-only. `experiments.store.Store` is one; tests make small ones by hand."""
+    """A finished or unfinished run, read-only. A `Store` is one; tests make small ones by hand."""
 
     @property
     def experiment(self) -> Experiment:
@@ -43,11 +43,18 @@ class Results(Protocol):
     def extent(self) -> Extent:
         """How many data sets of each cell every method has, and should have."""
 
-    def estimates(self, cell: int) -> Mapping[str, Estimates]:
-        """Estimates of one cell by estimator label (`Estimator.label`), whatever is stored so far."""
+    def estimates(self, cell: int, within: range | None = None) -> Mapping[str, Estimates]:
+        """Estimates of one cell by estimator label (`Estimator.label`), whatever is stored so far, or what is of the
+        replications `within`."""
 
-    def timings(self, cell: int) -> pd.DataFrame:
+    def timings(self, cell: int, within: range | None = None) -> pd.DataFrame:
         """Columns estimator, engine, replication, seconds: made under load, never reported as a benchmark."""
+
+    def stop(self, cell: int) -> int:
+        """One past the last replication of a cell that can be read `within` others; 0 where a cell is read whole."""
+
+    def opener(self) -> Callable[[], Results] | None:
+        """What opens these results in another process; None where they are in the memory of this one."""
 
     def audits(self) -> pd.DataFrame:
         """One row per audited cell x estimator: columns cell, estimator, agreement, fits, worst, disagreements,

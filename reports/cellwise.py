@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
-from pathlib import Path
 from typing import TypeVar
 
 import joblib
@@ -12,7 +11,6 @@ import joblib
 from nestbench.experiments.results import Results
 from nestbench.experiments.running.backends import LOCAL
 from nestbench.experiments.running.execute import cores
-from nestbench.experiments.storing.store import Store
 
 T = TypeVar("T")
 
@@ -30,20 +28,23 @@ def over_cells(
     """
     cells = range(len(results.experiment.cells))
     jobs = min(workers or cores(), len(cells))
-    if jobs < 2 or not isinstance(results, Store) or _fits(results) < LONG:
+    opener = results.opener()
+    if jobs < 2 or opener is None or _fits(results) < LONG:
         return (work(results, cell) for cell in cells)
     step = max(1, len(cells) // (8 * jobs))
     chunks = [cells[i : i + step] for i in range(0, len(cells), step)]
     with LOCAL.open(jobs) as n_jobs:
         parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator", batch_size=1)
-        answers = parallel(joblib.delayed(_in_store)(results.folder, work, chunk) for chunk in chunks)
+        answers = parallel(joblib.delayed(_in_process)(opener, work, chunk) for chunk in chunks)
     return chain.from_iterable(answers)
 
 
-def _in_store(folder: Path, work: Callable[[Results, int], T], cells: Sequence[int]) -> list[T]:
-    store = Store.open(folder)
-    return [work(store, cell) for cell in cells]
+def _in_process(
+    opener: Callable[[], Results], work: Callable[[Results, int], T], cells: Sequence[int]
+) -> list[T]:
+    results = opener()
+    return [work(results, cell) for cell in cells]
 
 
-def _fits(store: Store) -> int:
-    return sum(entry.fits for entry in store.entries.values())
+def _fits(results: Results) -> int:
+    return sum(sum(fitted.values()) for fitted in results.extent().fitted)

@@ -16,7 +16,7 @@ from nestbench.estimators.estimator import Estimator
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task
 from nestbench.experiments.running.telling import told
-from nestbench.experiments.storing.encoding import AUDIT_COLUMNS
+from nestbench.experiments.storing.audits import gather
 from nestbench.sim.cell import Cell
 
 
@@ -52,20 +52,3 @@ def audit_run(experiment: Experiment, replications: int) -> pd.DataFrame:
         )
     ]
     return gather([pd.DataFrame(rows)]) if rows else gather([])
-
-
-def gather(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Return the audits of a run, one row per cell and method: counts added, the worst kept."""
-    if not parts:
-        return pd.DataFrame({name: [] for name in AUDIT_COLUMNS})
-    rows = pd.concat(parts, ignore_index=True)
-    together = rows.groupby(["cell", "estimator", "agreement"], sort=False, as_index=False)
-    return together.agg(
-        fits=("fits", "sum"),
-        worst=("worst", "max"),
-        disagreements=("disagreements", "sum"),
-        stopped_short=("stopped_short", "sum"),
-        worst_shortfall=("worst_shortfall", "max"),
-        below_grid=("below_grid", "sum"),
-        worst_below_grid=("worst_below_grid", "max"),
-    )

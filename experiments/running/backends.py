@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Iterator
-from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +14,6 @@ import joblib
 from nestbench.sim.errors import InvalidInput
 
 NAMES = ("loky", "dask")
-
-
-class GivenUp(BrokenExecutor):
-    """A cluster tried a task several times, and each time its worker died."""
 
 
 @dataclass(frozen=True, slots=True)

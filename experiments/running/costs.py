@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task, drawing_seconds, fit_seconds
-from nestbench.experiments.running.work import Outcome
+from nestbench.experiments.storing.outcome import Outcome
 
 GUESSED = 0.1
 """Largest share of the time left that may be a guess, for a time to be told."""

@@ -15,7 +15,7 @@ from typing import Any
 from distributed.scheduler import KilledWorker
 from joblib._dask import DaskDistributedBackend
 
-from nestbench.experiments.running.backends import GivenUp
+from nestbench.experiments.running.given_up import GivenUp
 from nestbench.sim.errors import WorkersLost
 
 PATIENCE = 60.0

@@ -23,11 +23,13 @@ import joblib
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task
 from nestbench.experiments.running import checking, warming
-from nestbench.experiments.running.backends import LOCAL, Backend, GivenUp, processes_start
+from nestbench.experiments.running.backends import LOCAL, Backend, processes_start
 from nestbench.experiments.running.costs import Costs
+from nestbench.experiments.running.given_up import GivenUp
 from nestbench.experiments.running.guarding import NO_LIMITS, Lost, in_child
 from nestbench.experiments.running.progress import Progress, Quiet
-from nestbench.experiments.running.work import Outcome, Work, leave_interrupts, perform
+from nestbench.experiments.running.work import Work, leave_interrupts, perform
+from nestbench.experiments.storing.outcome import Outcome
 from nestbench.experiments.storing.store import Store
 from nestbench.sim.errors import Interrupted, WorkersLost
 

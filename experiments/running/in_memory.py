@@ -30,13 +30,20 @@ class InMemory:
         cells = (counts,) * len(self.experiment.cells)
         return Extent(cells, cells)
 
-    def estimates(self, cell: int) -> Mapping[str, Estimates]:
+    def estimates(self, cell: int, within: range | None = None) -> Mapping[str, Estimates]:
         """Estimates of one cell by estimator label; each method on as many replications as a stored run gives it."""
         if cell not in self._cells:
             self._cells[cell] = _fitted(self.experiment, cell)
         return self._cells[cell]
 
-    def timings(self, cell: int) -> pd.DataFrame:
+    def stop(self, cell: int) -> int:
+        """Cells are read whole."""
+        return 0
+
+    def opener(self) -> None:
+        """Nothing: they are in this process alone."""
+
+    def timings(self, cell: int, within: range | None = None) -> pd.DataFrame:
         """No times are kept."""
         return pd.DataFrame(columns=["estimator", "engine", "replication", "seconds"])
 

@@ -14,7 +14,7 @@ from nestbench.experiments.running.backends import LOCAL, Backend
 from nestbench.experiments.running.execute import cores, execute
 from nestbench.experiments.running.precision import Judge, refine
 from nestbench.experiments.running.progress import Progress, Quiet
-from nestbench.experiments.running.shards import Shard
+from nestbench.experiments.shards import Shard
 from nestbench.experiments.storing.manifest import MANIFEST, read_manifest
 from nestbench.experiments.storing.provenance import provenance
 from nestbench.experiments.storing.store import Store, same_experiment

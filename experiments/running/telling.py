@@ -25,7 +25,7 @@ def told(estimators: Iterable[Estimator], cell: Cell) -> tuple[Estimator, ...]:
     """
     estimators = tuple(estimators)
     for estimator in estimators:
-        require_honoured(estimator, cell.model)
+        require_honoured(estimator.name, estimator.random, cell.model)
     return tuple(_told(e, cell) if e.options.get("theta", 0) is None else e for e in estimators)
 
 

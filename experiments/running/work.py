@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pickle
 import signal
@@ -27,6 +26,7 @@ from nestbench.experiments.running.telling import told
 from nestbench.experiments.running.timekeeping import fit_timed, untimed
 from nestbench.experiments.storing import encoding
 from nestbench.experiments.storing.joining import join
+from nestbench.experiments.storing.outcome import File, Outcome
 from nestbench.sim.batch import Batch
 from nestbench.sim.cell import Cell
 from nestbench.sim.errors import NestbenchError
@@ -76,34 +76,6 @@ class Work:
             plugins.load_plugin(plugin)
         cell, estimators = pickle.loads(self.blob)
         return cell, estimators
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """A file to be stored: path within the run directory, bytes, their SHA-256."""
-
-    path: str
-    data: bytes
-    sha256: str
-
-    @classmethod
-    def of(cls, path: str, data: bytes) -> File:
-        """Return a file with its checksum."""
-        return cls(path, data, hashlib.sha256(data).hexdigest())
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a task; `spent`: seconds of each method, what they share in each; nothing for audits. `notes`
-    are to be said."""
-
-    task: Task
-    files: tuple[File, ...]
-    fits: int
-    unusable: int
-    seconds: float
-    spent: tuple[float, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 class TaskError(NestbenchError):

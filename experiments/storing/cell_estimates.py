@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Protocol, TypeVar
 
 import numpy as np
 
 from nestbench.estimators.estimates import Estimates
+from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task
 from nestbench.experiments.storing import encoding, journal
 from nestbench.experiments.storing.joining import join, taken
 
-if TYPE_CHECKING:
-    from nestbench.experiments.storing.store import Store
+T = TypeVar("T")
+
+
+class Shelf(Protocol):
+    """What is asked of a store: its methods, a cell's finished tasks, and what their files hold."""
+
+    @property
+    def experiment(self) -> Experiment:
+        """The experiment as run."""
+
+    def finished(self, cell: int) -> list[journal.Entry]:
+        """Finished tasks of a cell, by replication."""
+
+    def read(self, entry: journal.Entry, folder: str, decode: Callable[[bytes], T]) -> T:
+        """What a task's file in one of the run's folders holds."""
 
 
 class CellEstimates(Mapping[str, Estimates]):
     """Estimates of a cell, or of some of its replications, by estimator label, each read when it is asked for."""
 
-    def __init__(self, store: Store, cell: int, within: range | None = None) -> None:
+    def __init__(self, store: Shelf, cell: int, within: range | None = None) -> None:
         self._store = store
         self._within = within
         self._entries = [entry for entry in store.finished(cell) if touches(within, entry.task)]

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import MOST_REPLICATIONS, Round
 from nestbench.experiments.storing.files import write_atomically
 from nestbench.sim.errors import StoreError
@@ -124,3 +125,19 @@ def rounds_of(manifest: Mapping[str, Any]) -> list[Round]:
 def round_record(reach: Round) -> dict[str, Any]:
     """Return a round as JSON."""
     return {"replications": list(reach.replications), "reference": reach.reference, "audit": reach.audit}
+
+
+def check_rounds(manifest: Mapping[str, Any], experiment: Experiment, folder: Path) -> None:
+    """Refuse rounds of another number of cells."""
+    wrong = [r for r in manifest["rounds"] if len(r["replications"]) != len(experiment.cells)]
+    if wrong or not manifest["rounds"]:
+        raise StoreError(
+            f"expected rounds of {len(experiment.cells)} cells in {folder / MANIFEST}, got others; restore it from a "
+            "backup"
+        )
+
+
+def version_of(manifest: Mapping[str, Any]) -> str:
+    """Return the nestbench that wrote a run; empty where it doesn't say."""
+    packages = manifest.get("provenance", {}).get("packages")
+    return str(packages.get("nestbench", "") if isinstance(packages, Mapping) else "")

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,10 +26,8 @@ from nestbench.estimators.estimates import Estimates
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Round, Task, plan
 from nestbench.experiments.results import Extent
-from nestbench.experiments.running import auditing
-from nestbench.experiments.running.shards import Shard
-from nestbench.experiments.running.work import Outcome
-from nestbench.experiments.storing import encoding, journal
+from nestbench.experiments.shards import Shard
+from nestbench.experiments.storing import audits, encoding, journal
 from nestbench.experiments.storing.cell_estimates import CellEstimates, covers, touches
 from nestbench.experiments.storing.extent import extent_of
 from nestbench.experiments.storing.files import (
@@ -44,11 +43,14 @@ from nestbench.experiments.storing.lock import Lock
 from nestbench.experiments.storing.manifest import (
     FORMAT,
     MANIFEST,
+    check_rounds,
     read_manifest,
     round_record,
     rounds_of,
+    version_of,
     write_manifest,
 )
+from nestbench.experiments.storing.outcome import Outcome
 from nestbench.experiments.storing.provenance import versions_changed
 from nestbench.experiments.storing.verifying import damaged
 from nestbench.experiments.toml.plain import from_plain, to_plain
@@ -93,11 +95,11 @@ class Store:
                 f"expected a run directory (with {MANIFEST}), got '{folder}'; make one with nestbench run"
             )
         experiment = from_plain(manifest["experiment"], folder / "plugins", code)
-        _check_rounds(manifest, experiment, folder)
+        check_rounds(manifest, experiment, folder)
         if experiment.key != manifest["key"]:
             raise StoreError(
                 f"the run in '{folder}' was made with other versions of its methods or laws, by nestbench "
-                f"{_version(manifest)} as it was then; read it with that, or run the experiment anew"
+                f"{version_of(manifest)} as it was then; read it with that, or run the experiment anew"
             )
         return cls(folder, experiment, manifest)
 
@@ -291,7 +293,7 @@ class Store:
     def audits(self) -> pd.DataFrame:
         """One row per audited cell x estimator; see `Results.audits`."""
         cells = range(len(self._experiment.cells))
-        return auditing.gather(
+        return audits.gather(
             [
                 rows
                 for cell in cells
@@ -299,6 +301,14 @@ class Store:
                 for _, rows in self._read(cell, folder, encoding.decode_audit)
             ]
         )
+
+    def stop(self, cell: int) -> int:
+        """One past the last replication stored of a cell; see `Results.stop`."""
+        return max((entry.task.stop for entry in self.finished(cell)), default=0)
+
+    def opener(self) -> Callable[[], Store]:
+        """What opens this run in another process, without its code; see `Results.opener`."""
+        return partial(Store.open, self.folder)
 
     def extent(self) -> Extent:
         """How many data sets of each cell every method has, and should have; see `Results.extent`."""
@@ -350,20 +360,6 @@ def _of_experiment(task: Task, experiment: Experiment) -> bool:
     """Whether a task is one of these cells and methods."""
     methods = range(len(experiment.estimators))
     return task.cell < len(experiment.cells) and all(i in methods for i in task.estimators)
-
-
-def _check_rounds(manifest: Mapping[str, Any], experiment: Experiment, folder: Path) -> None:
-    wrong = [r for r in manifest["rounds"] if len(r["replications"]) != len(experiment.cells)]
-    if wrong or not manifest["rounds"]:
-        raise StoreError(
-            f"expected rounds of {len(experiment.cells)} cells in {folder / MANIFEST}, got others; restore it from a "
-            "backup"
-        )
-
-
-def _version(manifest: Mapping[str, Any]) -> str:
-    packages = manifest.get("provenance", {}).get("packages")
-    return str(packages.get("nestbench", "") if isinstance(packages, Mapping) else "")
 
 
 def _blank(

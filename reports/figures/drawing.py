@@ -11,10 +11,10 @@ import pandas as pd
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.results import Results
 from nestbench.reports.figures import curves, draws, fits, nested, panels
-from nestbench.reports.figures.kinds import KINDS, TERM, Wish
 from nestbench.reports.figures.rows import headline_term
 from nestbench.reports.figures.theme import Chart
 from nestbench.reports.figures.titles import titled
+from nestbench.reports.figures.wishes import TERM, Kind, Wish
 from nestbench.reports.measures.performance import FIT, performance_table
 from nestbench.sim.errors import InvalidInput, unknown_name
 
@@ -49,9 +49,9 @@ FROM_REPLICATIONS: Mapping[str, Callable[[Results, int, str | None, Sequence[str
 }
 
 
-def draw(results: Results, kind: str, wish: Wish, table: pd.DataFrame | None) -> Chart:
+def draw(results: Results, kind: str, declared: Kind, wish: Wish, table: pd.DataFrame | None) -> Chart:
     """Return the chart of a kind, of choices that `kinds.check` let pass."""
-    declared, methods = KINDS[kind], tuple(dict.fromkeys(wish.methods))
+    methods = tuple(dict.fromkeys(wish.methods))
     if declared.replications:
         cell = first_stored(results) if wish.cell is None else wish.cell
         return FROM_REPLICATIONS[kind](results, cell, wish.term, methods)

@@ -6,10 +6,15 @@ is made from this.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from nestbench.reports.figures.wishes import CELL as CELL
+from nestbench.reports.figures.wishes import MEASURE as MEASURE
+from nestbench.reports.figures.wishes import METHODS as METHODS
+from nestbench.reports.figures.wishes import TERM as TERM
+from nestbench.reports.figures.wishes import Kind
+from nestbench.reports.figures.wishes import Wish as Wish
 from nestbench.sim.errors import InvalidInput, unknown_name
 
 if TYPE_CHECKING:
@@ -18,46 +23,6 @@ if TYPE_CHECKING:
     from nestbench.experiments.experiment import Experiment
     from nestbench.experiments.results import Results
     from nestbench.reports.figures.theme import Chart
-
-TERM, CELL, METHODS, MEASURE = "term", "condition", "methods", "measure"
-"""What can be chosen of a figure."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What is asked of a figure: a term, a condition's number, methods, a measure; each may be left open."""
-
-    term: str | None = None
-    cell: int | None = None
-    methods: Sequence[str] = ()
-    measure: str | None = None
-
-    def asked(self) -> dict[str, object]:
-        """Return what isn't left open."""
-        every = {TERM: self.term, CELL: self.cell, METHODS: self.methods or None, MEASURE: self.measure}
-        return {name: value for name, value in every.items() if value is not None}
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One kind of figure.
-
-    Attributes
-    ----------
-    says : str
-        What it shows.
-    uses : frozenset of str
-        What can be chosen of it: `TERM`, `CELL`, `METHODS`, `MEASURE`.
-    measure : str
-        The measure it shows, by default where one can be chosen; ``share_`` and ``seconds_`` are those of whole fits.
-    replications : bool
-        Whether it shows single replications of one condition instead of the performance table.
-    """
-
-    says: str
-    uses: frozenset[str]
-    measure: str = ""
-    replications: bool = False
 
 
 _PANELS = frozenset({TERM, CELL, METHODS})
@@ -102,7 +67,7 @@ def figure(results: Results, kind: str, wish: Wish | None = None, table: pd.Data
         raise unknown_name("kind of figure", kind, KINDS)
     wish = wish or Wish()
     check(kind, wish, results.experiment)
-    return draw(results, kind, wish, table)
+    return draw(results, kind, KINDS[kind], wish, table)
 
 
 def check(kind: str, wish: Wish, experiment: Experiment) -> None:

@@ -18,7 +18,6 @@ import pandas as pd
 from nestbench.estimators.estimates import Estimates
 from nestbench.experiments.results import Results
 from nestbench.experiments.storing.joining import empty, with_terms
-from nestbench.experiments.storing.store import Store
 from nestbench.reports.measures.cell_rows import NONE, CellRows, Column, Columns, Fits, Whole
 from nestbench.reports.measures.draws import (
     COLUMNS,
@@ -233,11 +232,10 @@ def pieces_of(results: Results, index: int) -> list[Whole]:
     """
     cell = results.experiment.cells[index]
     truth, model = cell.truth, cell.model
-    if isinstance(results, Store):
-        stop = max((entry.task.stop for entry in results.finished(index)), default=0)
-        if stop > PART:
-            spans = [range(start, min(start + PART, stop)) for start in range(0, stop, PART)]
-            return [_stored(results, index, truth, model, span) for span in spans]
+    stop = results.stop(index)
+    if stop > PART:
+        spans = [range(start, min(start + PART, stop)) for start in range(0, stop, PART)]
+        return [_spanned(results, index, truth, model, span) for span in spans]
     found = dict(results.estimates(index))
     return [Whole(found, truth, model.level, lambda: seconds_of(results.timings(index)), model.null)]
 
@@ -273,9 +271,9 @@ def first_piece(results: Results, index: int) -> Whole:
     return next((piece for piece in pieces if piece.labels), pieces[0])
 
 
-def _stored(store: Store, index: int, truth: Truth, model: Model, span: range) -> Whole:
-    estimates = store.estimates(index, span)
-    return Whole(estimates, truth, model.level, lambda: seconds_of(store.timings(index, span)), model.null)
+def _spanned(results: Results, index: int, truth: Truth, model: Model, span: range) -> Whole:
+    estimates = results.estimates(index, span)
+    return Whole(estimates, truth, model.level, lambda: seconds_of(results.timings(index, span)), model.null)
 
 
 def seconds_of(timings: pd.DataFrame) -> dict[str, Floats]:

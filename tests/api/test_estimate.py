@@ -17,8 +17,9 @@ from typer.testing import CliRunner
 import nestbench
 from nestbench import side_by_side
 from nestbench.cli import app
+from nestbench.estimating import estimate
 from nestbench.estimators.estimates import FitStatus
-from nestbench.fit import COLUMNS, estimate
+from nestbench.fit import COLUMNS
 from nestbench.side_by_side import fit_all, print_tables
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.model import Model

@@ -47,10 +47,10 @@ def long_run(reps: int) -> FakeResults:
 
 
 class Untimed(FakeResults):
-    def timings(self, cell: int) -> pd.DataFrame:
+    def timings(self, cell: int, within: range | None = None) -> pd.DataFrame:
         return pd.DataFrame()
 
-    def estimates(self, cell: int) -> Mapping[str, Estimates]:
+    def estimates(self, cell: int, within: range | None = None) -> Mapping[str, Estimates]:
         return self.cells[cell]
 
 

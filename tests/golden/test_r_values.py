@@ -15,7 +15,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from nestbench.fit import Fit, estimate
+from nestbench.estimating import estimate
+from nestbench.fit import Fit
 
 HERE = Path(__file__).parent / "r"
 VALUES: dict[str, Any] = json.loads((HERE / "values.json").read_text(encoding="utf-8"))

@@ -15,7 +15,7 @@ from nestbench.experiments.plan import FIRST_CUTS, Task, plan
 from nestbench.experiments.running.costs import DRAWING, Costs, Standing
 from nestbench.experiments.running.costs import _taken as costs_of
 from nestbench.experiments.running.progress import Lines
-from nestbench.experiments.running.work import Outcome
+from nestbench.experiments.storing.outcome import Outcome
 from tests.experiments.conftest import TABLES
 from tests.experiments.test_plan import INFO, engine
 

@@ -10,10 +10,11 @@ import pytest
 
 from nestbench.estimators.estimates import FitStatus
 from nestbench.experiments.running import execute
-from nestbench.experiments.running.backends import Backend, GivenUp
+from nestbench.experiments.running.backends import Backend
+from nestbench.experiments.running.given_up import GivenUp
 from nestbench.experiments.running.progress import Quiet
 from nestbench.experiments.running.start import resolve, run_experiment
-from nestbench.experiments.running.work import Outcome
+from nestbench.experiments.storing.outcome import Outcome
 from nestbench.experiments.storing.store import Store
 from nestbench.sim.errors import WorkersLost
 from tests.experiments.running.test_start import bytes_of_fits

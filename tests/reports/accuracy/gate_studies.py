@@ -39,10 +39,16 @@ class Memory:
         fitted = [{name: cell[name].size if name in cell else 0 for name in asked} for cell in self.cells]
         return Extent((asked,) * len(fitted), tuple(fitted))
 
-    def estimates(self, cell: int) -> Mapping[str, Estimates]:
+    def estimates(self, cell: int, within: range | None = None) -> Mapping[str, Estimates]:
         return self.cells[cell]
 
-    def timings(self, cell: int) -> pd.DataFrame:
+    def stop(self, cell: int) -> int:
+        return 0
+
+    def opener(self) -> None:
+        return None
+
+    def timings(self, cell: int, within: range | None = None) -> pd.DataFrame:
         return pd.DataFrame()
 
     def audits(self) -> pd.DataFrame:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from nestbench.experiments.experiment import Experiment
-from nestbench.experiments.running.shards import Shard
 from nestbench.experiments.running.start import run_experiment
+from nestbench.experiments.shards import Shard
 from nestbench.experiments.storing.merging import merge
 from nestbench.experiments.storing.store import Store
 from nestbench.sim.errors import InvalidInput, StoreError

@@ -1,0 +1,36 @@
+"""What became of a task, as the store takes it: files with their checksums, and counts."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from nestbench.experiments.plan import Task
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file to be stored: path within the run directory, bytes, their SHA-256."""
+
+    path: str
+    data: bytes
+    sha256: str
+
+    @classmethod
+    def of(cls, path: str, data: bytes) -> File:
+        """Return a file with its checksum."""
+        return cls(path, data, hashlib.sha256(data).hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a task; `spent`: seconds of each method, what they share in each; nothing for audits. `notes`
+    are to be said."""
+
+    task: Task
+    files: tuple[File, ...]
+    fits: int
+    unusable: int
+    seconds: float
+    spent: tuple[float, ...] = ()
+    notes: tuple[str, ...] = ()
