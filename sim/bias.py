@@ -14,7 +14,6 @@ out: a fixed point. School dummies have m = 0: no bias.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,11 +21,9 @@ from nestbench.sim.batch import Floats
 from nestbench.sim.layout import Layout
 from nestbench.sim.left_out import InModel
 from nestbench.sim.model import Model
+from nestbench.sim.parameters import Parameters
 from nestbench.sim.second_moments import COLUMNS, Second, of_columns, of_errors, with_school_effect
 from nestbench.sim.size_moments import mean_over_sizes
-
-if TYPE_CHECKING:
-    from nestbench.sim.random_intercept import RandomIntercept
 
 Biases = dict[str, dict[str, float]]
 
@@ -39,9 +36,7 @@ CENTRED = {"resources", "teacher"}
 """Terms that don't move the intercept where they are left out."""
 
 
-def bias_of(
-    law: RandomIntercept, layout: Layout, model: Model, mean: InModel, terms: tuple[str, ...]
-) -> Biases:
+def bias_of(law: Parameters, layout: Layout, model: Model, mean: InModel, terms: tuple[str, ...]) -> Biases:
     """Return estimator -> term -> bias where it is known and something is biased; `terms` are the model's.
 
     Nothing is given where students or schools are missing, for terms beyond the plain columns with an intercept, or
@@ -59,7 +54,7 @@ def bias_of(
     return known
 
 
-def informative_size_bias(law: RandomIntercept, layout: Layout) -> float:
+def informative_size_bias(law: Parameters, layout: Layout) -> float:
     """Return E[n u] / E[n], the mean of u over students less that over schools: size_correlation school_sd times
     E[n z] / E[n], z the normal behind the size (sqrt(log(1 + cv^2)) but for rounding)."""
     drawn = mean_over_sizes(layout, lambda n, z: n * z) / mean_over_sizes(layout, lambda n, _: n)
@@ -73,7 +68,7 @@ def mean_relative_size(layout: Layout) -> float:
     return drawn / mean
 
 
-def _informative_sizes(law: RandomIntercept, layout: Layout, mean: InModel) -> Biases:
+def _informative_sizes(law: Parameters, layout: Layout, mean: InModel) -> Biases:
     related = law.slope_correlation or law.treated_school_variance_ratio != 1.0 or law.school_sd_resources
     if related or mean.terms_left_out - CENTRED:
         return {}
@@ -86,7 +81,7 @@ def _sizes_unrelated(layout: Layout) -> bool:
 
 
 def _confounding(
-    law: RandomIntercept, layout: Layout, model: Model, mean: InModel, terms: tuple[str, ...]
+    law: Parameters, layout: Layout, model: Model, mean: InModel, terms: tuple[str, ...]
 ) -> Biases:
     names = [name for name in ("age", "resources") if name in terms]
     if not names or mean.terms_left_out - PLAIN - CENTRED or law.slope_sd or not layout.balanced:

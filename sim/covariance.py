@@ -7,27 +7,21 @@ where a scale is random, there is no such covariance, and none is returned.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from nestbench.sim.batch import Batch, Category, Floats
 from nestbench.sim.layout import Layout
+from nestbench.sim.parameters import Parameters
 from nestbench.sim.schools import arm_variances, spread_by_resources
 from nestbench.sim.students import proportional_variance
 
-if TYPE_CHECKING:
-    from nestbench.sim.random_intercept import RandomIntercept
 
-
-def gaussian(law: RandomIntercept) -> bool:
+def gaussian(law: Parameters) -> bool:
     """Whether all errors are normal given the columns."""
     return law.residual_shape == "normal" and law.school_errors == "normal" and not law.residual_cv
 
 
-def covariance_of(
-    law: RandomIntercept, layout: Layout, batch: Batch, rows: slice
-) -> tuple[Floats, Floats] | None:
+def covariance_of(law: Parameters, layout: Layout, batch: Batch, rows: slice) -> tuple[Floats, Floats] | None:
     """Return B' [q, n] and the diagonal of D [n] for one data set's rows, or None where they aren't known."""
     if law.age_confounding or law.resources_confounding or law.size_correlation:
         return None

@@ -4,41 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nestbench.sim.batch import Batch, Floats
+from nestbench.sim.data_sets import draw_data
 from nestbench.sim.layout import Layout
 from nestbench.sim.mean import Effect, Mean, Variable, numbers, school_mean
 from nestbench.sim.missing import observed
+from nestbench.sim.parameters import TERMS, Parameters
 from nestbench.sim.streams import StreamSource
-
-if TYPE_CHECKING:
-    from nestbench.sim.random_intercept import RandomIntercept
 
 SCHOOL_AGE = "school_age"
 
 
 def mean_of(
-    law: RandomIntercept,
-    terms: dict[str, str],
+    law: Parameters,
     layout: Layout,
     streams: StreamSource,
     replications: range,
 ) -> Mean:
-    """Draw some data sets and return their mean; `terms` names the term of each effect.
+    """Draw some data sets and return their mean.
 
     A school's mean age is that of all its students, seen or not.
     """
-    everyone = replace(law, missing=0.0, missing_schools=0).draw(layout, streams, replications)
+    everyone = draw_data(replace(law, missing=0.0, missing_schools=0), layout, streams, replications)
     hidden = replace_columns(everyone, {SCHOOL_AGE: school_mean("age", everyone)})
     batch = observed(law, hidden)
     variables = _variables(law, layout, batch)
     seen = replace_columns(batch, {SCHOOL_AGE: None})
     effects = [
         Effect(term, law.effect(name), _parts(name, variables))
-        for name, term in terms.items()
+        for name, term in TERMS.items()
         if law.effect(name)
     ]
     return Mean(seen, "grade", tuple(effects), tuple(variables.values()))
@@ -60,7 +57,7 @@ def replace_columns(batch: Batch, changes: dict[str, Floats | None]) -> Batch:
     return replace(batch, columns=kept | {n: c for n, c in changes.items() if c is not None}, _memo={})
 
 
-def random_part(law: RandomIntercept, batch: Batch) -> tuple[tuple[Effect, ...], Floats]:
+def random_part(law: Parameters, batch: Batch) -> tuple[tuple[Effect, ...], Floats]:
     """Return what the schools' random effects act on, 1, age and treatment, and their covariance [q, q].
 
     The slope acts on age about its mean, so that the effect on 1 is u - slope age_mean. What is 0 is left out.
@@ -79,13 +76,13 @@ def random_part(law: RandomIntercept, batch: Batch) -> tuple[tuple[Effect, ...],
     return tuple(effects[k] for k in used), (about @ covariance @ about.T)[np.ix_(used, used)]
 
 
-def _mean_product(law: RandomIntercept) -> float:
+def _mean_product(law: Parameters) -> float:
     """Return the factor on the mean product of school and slope SDs that depend on resources r by h and k:
     E exp((h + k) r / 2 - (h^2 + k^2) / 4)."""
     return float(np.exp(-((law.school_sd_resources - law.slope_sd_resources) ** 2) / 8.0))
 
 
-def _variables(law: RandomIntercept, layout: Layout, batch: Batch) -> dict[str, Variable]:
+def _variables(law: Parameters, layout: Layout, batch: Batch) -> dict[str, Variable]:
     """Every column an effect may act on, by the effect's name."""
     expected = {
         "age": law.age_mean,

@@ -7,17 +7,13 @@ number of schools that carry the inference.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
 from scipy import optimize
 from scipy.special import expit
 
 from nestbench.sim.batch import Batch, Category, Column, Floats, offsets_of
-
-if TYPE_CHECKING:
-    from nestbench.sim.random_intercept import RandomIntercept
+from nestbench.sim.parameters import Parameters
 
 Mask = npt.NDArray[np.bool_]
 
@@ -31,7 +27,7 @@ def missing_intercept(share: float, slope: float) -> float:
     return float(optimize.brentq(excess, -60.0 - 10 * abs(slope), 60.0 + 10 * abs(slope), xtol=1e-12))
 
 
-def observed(law: RandomIntercept, batch: Batch) -> Batch:
+def observed(law: Parameters, batch: Batch) -> Batch:
     """Return the batch without what is missing; schools left without students are gone too, with their labels.
 
     Where nothing at all would be left of a replication, its first student stays.
@@ -66,7 +62,7 @@ def kept_rows(batch: Batch, keep: Mask) -> Batch:
     )
 
 
-def _seen(law: RandomIntercept, batch: Batch, index: int, base: float) -> Mask:
+def _seen(law: Parameters, batch: Batch, index: int, base: float) -> Mask:
     sample, streams = batch.replication(index), batch.streams
     keep = np.ones(sample.rows.stop - sample.rows.start, dtype=np.bool_)
     if law.missing:

@@ -1,16 +1,37 @@
-"""What the parameters of a random-intercept law may be, alone and together."""
+"""The parameters of a random-intercept law, and what they may be, alone and together."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
 
 from nestbench.sim import checks
 from nestbench.sim.layout import Layout
 from nestbench.sim.shocks import shock
 
-if TYPE_CHECKING:
-    from nestbench.sim.random_intercept import RandomIntercept
+TERMS = {
+    "Intercept": "Intercept",
+    "age": "age",
+    "gender": "gender[T.male]",
+    "resources": "resources",
+    "treated": "treated",
+    "school_age": "group_mean(age)",
+    "age:resources": "age:resources",
+    "age:treated": "age:treated",
+    "gender:treated": "gender[T.male]:treated",
+    "size": "size",
+    "treated:size": "treated:size",
+    "teacher": "teacher",
+}
+"""Name of an effect in TOML -> name of its term in a fitted model."""
+
+
+def _default_effects() -> dict[str, float]:
+    return {"Intercept": 50.0, "age": 2.0, "gender": 1.0, "resources": 0.5, "treated": 0.0}
+
 
 RANGES: dict[str, dict[str, Any]] = {
     "icc": {"low": 0.0, "high": 1.0, "open_high": True},
@@ -42,7 +63,65 @@ RANGES: dict[str, dict[str, Any]] = {
 """What a parameter may be by itself."""
 
 
-def check_parameters(law: RandomIntercept, effects: Iterable[str]) -> dict[str, float]:
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """What `RandomIntercept` says of its parameters, apart from the law: its parts take these."""
+
+    icc: float = 0.2
+    total_sd: float = 1.0
+    effects: Mapping[str, float] = field(default_factory=_default_effects)
+    age_mean: float = 15.0
+    age_sd: float = 1.0
+    male_share: float = 0.5
+    resources_sd: float = 1.0
+    resources_shape: str = "normal"
+    age_icc: float = 0.0
+    age_confounding: float = 0.0
+    resources_confounding: float = 0.0
+    slope_sd: float = 0.0
+    slope_correlation: float = 0.0
+    treatment_sd: float = 0.0
+    size_correlation: float = 0.0
+    residual_shape: str = "normal"
+    school_errors: str = "normal"
+    residual_cv: float = 0.0
+    residual_age: float = 0.0
+    residual_proportional: float = 0.0
+    school_sd_resources: float = 0.0
+    slope_sd_resources: float = 0.0
+    treated_variance_ratio: float = 1.0
+    treated_school_variance_ratio: float = 1.0
+    class_icc: float = 0.0
+    missing: float = 0.0
+    missing_age: float = 0.0
+    missing_schools: int = 0
+    missing_resources: float = 0.0
+
+    def __post_init__(self) -> None:
+        checks.make_plain(self)
+        object.__setattr__(self, "effects", check_parameters(self, TERMS))
+
+    def effect(self, name: str) -> float:
+        """Return an effect by its name in `effects`."""
+        return self.effects.get(name, 0.0)
+
+    @property
+    def school_sd(self) -> float:
+        """SD of the school effects."""
+        return self.total_sd * float(np.sqrt(self.icc))
+
+    @property
+    def class_sd(self) -> float:
+        """SD of the class effects."""
+        return self.total_sd * float(np.sqrt(self.class_icc))
+
+    @property
+    def residual_sd(self) -> float:
+        """SD of the residuals."""
+        return self.total_sd * float(np.sqrt(1.0 - self.icc - self.class_icc))
+
+
+def check_parameters(law: Parameters, effects: Iterable[str]) -> dict[str, float]:
     """Check every parameter and return the effects as floats.
 
     Raises
@@ -60,7 +139,7 @@ def check_parameters(law: RandomIntercept, effects: Iterable[str]) -> dict[str, 
     return checks.coefficients("population.effects", law.effects, effects)
 
 
-def check_combination(law: RandomIntercept, layout: Layout) -> None:
+def check_combination(law: Parameters, layout: Layout) -> None:
     """Check a law with a layout.
 
     Raises
@@ -89,7 +168,7 @@ def check_combination(law: RandomIntercept, layout: Layout) -> None:
         raise checks.clash(*names, "no school would be left", "let fewer schools drop out")
 
 
-def _check_shares(law: RandomIntercept) -> None:
+def _check_shares(law: Parameters) -> None:
     if law.icc + law.class_icc >= 1.0:
         names = (f"population.icc = {law.icc}", f"population.class_icc = {law.class_icc}")
         raise checks.clash(
@@ -111,7 +190,7 @@ def _check_shares(law: RandomIntercept) -> None:
         )
 
 
-def _check_spreads(law: RandomIntercept) -> None:
+def _check_spreads(law: Parameters) -> None:
     """What keeps a mean variance, and a mean of 0, in spreads that depend on a column."""
     if law.residual_proportional and law.residual_age:
         why = "both make the residual variance depend on age, and together its mean would change"

@@ -2,51 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-import numpy as np
-from scipy.special import ndtri
-
-from nestbench.sim import checks, effects, theory
+from nestbench.sim import effects, known
 from nestbench.sim.batch import Batch, Floats
 from nestbench.sim.covariance import covariance_of
-from nestbench.sim.draw import Piece, Schools, batch_of_columns, draw_columns
+from nestbench.sim.data_sets import draw_data
 from nestbench.sim.layout import Layout
 from nestbench.sim.mean import Effect, Mean
-from nestbench.sim.missing import observed
 from nestbench.sim.model import Model
-from nestbench.sim.parameters import RANGES, check_combination, check_parameters
-from nestbench.sim.schools import school_values
-from nestbench.sim.sizes import draw_sizes
+from nestbench.sim.parameters import RANGES, Parameters, check_combination
+from nestbench.sim.parameters import TERMS as TERMS
 from nestbench.sim.streams import StreamSource
-from nestbench.sim.students import finish_columns, proportion_residuals, shape_residuals
-from nestbench.sim.treatment import treated_students
-
-TERMS = {
-    "Intercept": "Intercept",
-    "age": "age",
-    "gender": "gender[T.male]",
-    "resources": "resources",
-    "treated": "treated",
-    "school_age": "group_mean(age)",
-    "age:resources": "age:resources",
-    "age:treated": "age:treated",
-    "gender:treated": "gender[T.male]:treated",
-    "size": "size",
-    "treated:size": "treated:size",
-    "teacher": "teacher",
-}
-"""Name of an effect in TOML -> name of its term in a fitted model."""
-
-
-def _default_effects() -> dict[str, float]:
-    return {"Intercept": 50.0, "age": 2.0, "gender": 1.0, "resources": 0.5, "treated": 0.0}
 
 
 @dataclass(frozen=True, slots=True)
-class RandomIntercept:
+class RandomIntercept(Parameters):
     """Students in schools that share a random intercept.
 
     For student i of school j, with all parameters at their defaults::
@@ -151,39 +123,6 @@ class RandomIntercept:
     name: ClassVar[str] = "random-intercept"
     ranges: ClassVar = RANGES
     choices: ClassVar = {"effects": TERMS}
-    icc: float = 0.2
-    total_sd: float = 1.0
-    effects: Mapping[str, float] = field(default_factory=_default_effects)
-    age_mean: float = 15.0
-    age_sd: float = 1.0
-    male_share: float = 0.5
-    resources_sd: float = 1.0
-    resources_shape: str = "normal"
-    age_icc: float = 0.0
-    age_confounding: float = 0.0
-    resources_confounding: float = 0.0
-    slope_sd: float = 0.0
-    slope_correlation: float = 0.0
-    treatment_sd: float = 0.0
-    size_correlation: float = 0.0
-    residual_shape: str = "normal"
-    school_errors: str = "normal"
-    residual_cv: float = 0.0
-    residual_age: float = 0.0
-    residual_proportional: float = 0.0
-    school_sd_resources: float = 0.0
-    slope_sd_resources: float = 0.0
-    treated_variance_ratio: float = 1.0
-    treated_school_variance_ratio: float = 1.0
-    class_icc: float = 0.0
-    missing: float = 0.0
-    missing_age: float = 0.0
-    missing_schools: int = 0
-    missing_resources: float = 0.0
-
-    def __post_init__(self) -> None:
-        checks.make_plain(self)
-        object.__setattr__(self, "effects", check_parameters(self, TERMS))
 
     def check(self, layout: Layout) -> None:
         """Refuse a layout that a parameter can't be combined with.
@@ -201,25 +140,6 @@ class RandomIntercept:
         written = effects.spelled(self.effects, layout)
         return self if written == self.effects else replace(self, effects=written)
 
-    def effect(self, name: str) -> float:
-        """Return an effect by its name in `effects`."""
-        return self.effects.get(name, 0.0)
-
-    @property
-    def school_sd(self) -> float:
-        """SD of the school effects."""
-        return self.total_sd * float(np.sqrt(self.icc))
-
-    @property
-    def class_sd(self) -> float:
-        """SD of the class effects."""
-        return self.total_sd * float(np.sqrt(self.class_icc))
-
-    @property
-    def residual_sd(self) -> float:
-        """SD of the residuals."""
-        return self.total_sd * float(np.sqrt(1.0 - self.icc - self.class_icc))
-
     @property
     def truth(self) -> dict[str, float]:
         """Term -> true value, with the variance components in parentheses."""
@@ -235,8 +155,8 @@ class RandomIntercept:
         )
 
     def theory(self, layout: Layout, model: Model | None = None) -> dict[str, Any]:
-        """Return what is known without simulation; see `nestbench.sim.theory.theory_of`."""
-        return theory.theory_of(self, layout, model)
+        """Return what is known without simulation; see `nestbench.sim.known.theory_of`."""
+        return known.theory_of(self, layout, model)
 
     def covariance(self, layout: Layout, batch: Batch, rows: slice) -> tuple[Floats, Floats] | None:
         """Return the errors' covariance given the columns; see `nestbench.sim.covariance`."""
@@ -244,7 +164,7 @@ class RandomIntercept:
 
     def mean_of(self, layout: Layout, streams: StreamSource, replications: range) -> Mean:
         """Draw some data sets and return their mean, effect by effect."""
-        return effects.mean_of(self, TERMS, layout, streams, replications)
+        return effects.mean_of(self, layout, streams, replications)
 
     def random_part(self, batch: Batch) -> tuple[tuple[Effect, ...], Floats]:
         """Return what the random effects act on, and their covariance; see `nestbench.sim.effects`."""
@@ -252,23 +172,4 @@ class RandomIntercept:
 
     def draw(self, layout: Layout, streams: StreamSource, replications: range) -> Batch:
         """Draw the observed data of some replications."""
-        self.check(layout)
-        sizes, size_z = draw_sizes(layout, streams, replications)
-        students = layout.assignment == "students"
-        treated = treated_students(layout, streams, replications, sizes) if students else None
-
-        def build(piece: Piece, first: int, rows: slice) -> Schools:
-            shape_residuals(self, layout, streams, piece, None if treated is None else treated[rows])
-            part = None if size_z is None else size_z[first : first + len(piece.sizes)]
-            schools = school_values(self, layout, streams, piece, part)
-            if self.residual_proportional:
-                proportion_residuals(self, piece, schools)
-            return schools
-
-        columns = draw_columns(sizes, streams, replications, self._gender_cut, build)
-        finish_columns(self, layout, streams, replications, columns, sizes, treated)
-        return observed(self, batch_of_columns(columns, sizes, streams, replications))
-
-    @property
-    def _gender_cut(self) -> float:
-        return float(ndtri(1.0 - self.male_share))
+        return draw_data(self, layout, streams, replications)

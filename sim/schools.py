@@ -7,23 +7,19 @@ drawn together.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from nestbench.sim.batch import Floats, Ints
 from nestbench.sim.draw import Piece, Schools, constant
 from nestbench.sim.layout import Layout
+from nestbench.sim.parameters import Parameters
 from nestbench.sim.shocks import shock
 from nestbench.sim.streams import StreamSource
 from nestbench.sim.treatment import treated_schools
 
-if TYPE_CHECKING:
-    from nestbench.sim.random_intercept import RandomIntercept
-
 
 def school_values(
-    law: RandomIntercept, layout: Layout, streams: StreamSource, piece: Piece, size_z: Floats | None
+    law: Parameters, layout: Layout, streams: StreamSource, piece: Piece, size_z: Floats | None
 ) -> Schools:
     """Return the schools' values of some replications; `size_z` [R, G] are the normals behind lognormal sizes."""
     school_z, resources_z = piece.of_schools()
@@ -55,7 +51,7 @@ def relative_sizes(layout: Layout, sizes: Ints) -> Floats:
     return np.asarray((sizes - layout.mean_size) / layout.mean_size, dtype=np.float64)
 
 
-def treatment_effects(law: RandomIntercept, layout: Layout, streams: StreamSource, piece: Piece) -> Floats:
+def treatment_effects(law: Parameters, layout: Layout, streams: StreamSource, piece: Piece) -> Floats:
     """Return the effect of treatment in each school: mean, its part by relative size, and random deviations."""
     effect = constant(law.effect("treated"), piece.sizes.size)
     if law.effect("treated:size"):
@@ -72,7 +68,7 @@ def arm_variances(variance: float, ratio: float, share: float) -> tuple[float, f
     return control, ratio * control
 
 
-def spread_by_resources(law: RandomIntercept, h: float, resources: Floats) -> Floats:
+def spread_by_resources(law: Parameters, h: float, resources: Floats) -> Floats:
     """Return exp(h r / 2 - h^2 / 4), r the resources in SDs: the factor on an SD that keeps the mean variance."""
     return np.asarray(np.exp(0.5 * h * resources / law.resources_sd - 0.25 * h * h))
 
@@ -98,20 +94,20 @@ def _mixed(correlation: float, with_: Floats | None, own: Floats) -> Floats:
 
 
 def _school_effects(
-    law: RandomIntercept, streams: StreamSource, piece: Piece, z: Floats, size_z: Floats | None
+    law: Parameters, streams: StreamSource, piece: Piece, z: Floats, size_z: Floats | None
 ) -> Floats:
     """Standardised school effects."""
     own = _shaped(streams, piece, "school_errors", law.school_errors, z)
     return _mixed(law.size_correlation, None if size_z is None else size_z.ravel(), own)
 
 
-def _resources(law: RandomIntercept, streams: StreamSource, piece: Piece, z: Floats, u: Floats) -> Floats:
+def _resources(law: Parameters, streams: StreamSource, piece: Piece, z: Floats, u: Floats) -> Floats:
     return _mixed(
         law.resources_confounding, u, _shaped(streams, piece, "resources_shape", law.resources_shape, z)
     )
 
 
-def _age_means(law: RandomIntercept, streams: StreamSource, piece: Piece, u: Floats) -> Floats:
+def _age_means(law: Parameters, streams: StreamSource, piece: Piece, u: Floats) -> Floats:
     if not law.age_icc:
         return constant(law.age_mean, piece.sizes.size)
     between = _mixed(law.age_confounding, u, _normals(streams, piece, "age-schools"))
@@ -119,7 +115,7 @@ def _age_means(law: RandomIntercept, streams: StreamSource, piece: Piece, u: Flo
 
 
 def _age_effects(
-    law: RandomIntercept, streams: StreamSource, piece: Piece, resources: Floats, treated: Floats, u: Floats
+    law: Parameters, streams: StreamSource, piece: Piece, resources: Floats, treated: Floats, u: Floats
 ) -> tuple[Floats, Floats]:
     """The effect of age in each school, and its random part (which acts on age - age_mean)."""
     slope, random = constant(law.effect("age"), piece.sizes.size), constant(0.0, piece.sizes.size)
@@ -135,7 +131,7 @@ def _age_effects(
 
 
 def _spreads(
-    law: RandomIntercept, layout: Layout, streams: StreamSource, piece: Piece, treated: Floats
+    law: Parameters, layout: Layout, streams: StreamSource, piece: Piece, treated: Floats
 ) -> tuple[Floats, Floats]:
     """SDs of the school effect and of the residual in each school."""
     school, residual = constant(law.school_sd, len(treated)), constant(law.residual_sd, len(treated))

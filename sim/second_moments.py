@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nestbench.sim.batch import Floats
 from nestbench.sim.layout import Layout
 from nestbench.sim.mean import Effect
+from nestbench.sim.parameters import Parameters
 from nestbench.sim.schools import arm_variances
-
-if TYPE_CHECKING:
-    from nestbench.sim.random_intercept import RandomIntercept
 
 COLUMNS = ("age", "gender[T.male]", "resources", "treated")
 """The terms of the columns whose second moments are known; only age and resources are related, by the school
@@ -41,7 +38,7 @@ class Second:
         return np.asarray((self.total + (m - 1) * self.shared) / m)
 
 
-def of_columns(law: RandomIntercept, layout: Layout) -> Second:
+def of_columns(law: Parameters, layout: Layout) -> Second:
     """Return the second moments of `COLUMNS` [4, 4]."""
     part = law.age_sd * float(np.sqrt(law.age_icc))
     related = law.age_confounding * law.resources_confounding * part * law.resources_sd
@@ -53,7 +50,7 @@ def of_columns(law: RandomIntercept, layout: Layout) -> Second:
     return Second(total, shared)
 
 
-def with_school_effect(law: RandomIntercept, layout: Layout) -> Floats:
+def with_school_effect(law: Parameters, layout: Layout) -> Floats:
     """Return the covariance of `COLUMNS` [4] with the school effect."""
     sd = law.school_sd
     if law.treated_school_variance_ratio != 1.0:
@@ -63,7 +60,7 @@ def with_school_effect(law: RandomIntercept, layout: Layout) -> Floats:
     return np.array([law.age_confounding * part, 0.0, law.resources_confounding * law.resources_sd, 0.0]) * sd
 
 
-def of_errors(law: RandomIntercept, layout: Layout, left_out: Iterable[Effect]) -> Second | None:
+def of_errors(law: Parameters, layout: Layout, left_out: Iterable[Effect]) -> Second | None:
     """Return variance and shared variance of the errors with the effects `left_out`; None where they aren't known.
 
     Sizes must be equal where there are classes or treated students.

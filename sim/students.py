@@ -4,24 +4,20 @@ students, classes, and the effect of the school's mean age. Each is skipped at i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from nestbench.sim.batch import Category, Column, Floats, Ints, offsets_of
 from nestbench.sim.draw import Piece, Schools
 from nestbench.sim.layout import Layout
+from nestbench.sim.parameters import Parameters
 from nestbench.sim.schools import arm_variances, relative_sizes, treatment_effects
 from nestbench.sim.shocks import shock
 from nestbench.sim.streams import StreamSource
 from nestbench.sim.treatment import pairs
 
-if TYPE_CHECKING:
-    from nestbench.sim.random_intercept import RandomIntercept
-
 
 def shape_residuals(
-    law: RandomIntercept, layout: Layout, streams: StreamSource, piece: Piece, treated: Floats | None
+    law: Parameters, layout: Layout, streams: StreamSource, piece: Piece, treated: Floats | None
 ) -> None:
     """Turn the residuals' standard normals of a piece into the law's standardised residuals, in place.
 
@@ -44,7 +40,7 @@ def shape_residuals(
             e *= np.where(treated[rows[i] : rows[i + 1]] > 0, np.sqrt(arm), np.sqrt(control))
 
 
-def proportion_residuals(law: RandomIntercept, piece: Piece, schools: Schools) -> None:
+def proportion_residuals(law: Parameters, piece: Piece, schools: Schools) -> None:
     """Multiply the residuals of a piece by sqrt(1 - w + w z^2), w = `residual_proportional`, z the standardised age
     about the law's mean, in place."""
     counts = piece.sizes.ravel()
@@ -55,14 +51,14 @@ def proportion_residuals(law: RandomIntercept, piece: Piece, schools: Schools) -
         piece.z[start + 2 * n : start + 3 * n] *= np.sqrt(proportional_variance(law, age))
 
 
-def proportional_variance(law: RandomIntercept, age: Floats) -> Floats:
+def proportional_variance(law: Parameters, age: Floats) -> Floats:
     """Return 1 - w + w z^2, the factor on the residual variance at an age, w = `residual_proportional`."""
     w, z = law.residual_proportional, (age - law.age_mean) / law.age_sd
     return np.asarray(1.0 - w + w * z * z)
 
 
 def finish_columns(
-    law: RandomIntercept,
+    law: Parameters,
     layout: Layout,
     streams: StreamSource,
     replications: range,
@@ -90,7 +86,7 @@ def finish_columns(
 
 
 def treat_students(
-    law: RandomIntercept, columns: dict[str, Column], treated: Floats, effects: Floats, sizes: Ints
+    law: Parameters, columns: dict[str, Column], treated: Floats, effects: Floats, sizes: Ints
 ) -> None:
     """Give treated students [N] their school's effect [R * G], in place."""
     grade, age = _floats(columns["grade"]), _floats(columns["age"])
@@ -100,7 +96,7 @@ def treat_students(
     _floats(columns["treated"])[:] = treated
 
 
-def add_school_age(law: RandomIntercept, columns: dict[str, Column], sizes: Ints) -> None:
+def add_school_age(law: Parameters, columns: dict[str, Column], sizes: Ints) -> None:
     """Add the effect of the school's mean age, in place."""
     counts = sizes.ravel()
     means = np.add.reduceat(_floats(columns["age"]), offsets_of(counts)[:-1]) / counts
@@ -109,7 +105,7 @@ def add_school_age(law: RandomIntercept, columns: dict[str, Column], sizes: Ints
 
 
 def add_classes(
-    law: RandomIntercept,
+    law: Parameters,
     layout: Layout,
     streams: StreamSource,
     replications: range,

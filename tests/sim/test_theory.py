@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nestbench.sim import theory
+from nestbench.sim import known, theory
 from nestbench.sim.batch import Batch, Category
 from nestbench.sim.bias import mean_relative_size
 from nestbench.sim.layout import Layout
@@ -94,7 +94,7 @@ def test_equal_arms_hold_for_every_sandwich() -> None:
 def test_another_set_of_draws_of_x_changes_little(monkeypatch: pytest.MonkeyPatch) -> None:
     law, layout = RandomIntercept(icc=0.2), Layout(schools=10, students=20)
     first = law.theory(layout)["naive_coverage"]
-    monkeypatch.setattr(theory, "X_SEED", 5)
+    monkeypatch.setattr(known, "X_SEED", 5)
     assert law.theory(layout)["naive_coverage"] == pytest.approx(first, abs=0.002)
 
 
@@ -332,13 +332,13 @@ def test_laws_that_differ_in_effects_share_their_tests(monkeypatch: pytest.Monke
     ]
     apart = []
     for law in laws:
-        monkeypatch.setattr(theory, "_AVERAGED", {})
-        monkeypatch.setattr(theory, "_KNOWN", {})
+        monkeypatch.setattr(known, "_AVERAGED", {})
+        monkeypatch.setattr(known, "_KNOWN", {})
         apart.append(law.theory(layout, model))
-    monkeypatch.setattr(theory, "_AVERAGED", {})
-    monkeypatch.setattr(theory, "_KNOWN", {})
+    monkeypatch.setattr(known, "_AVERAGED", {})
+    monkeypatch.setattr(known, "_KNOWN", {})
     assert [law.theory(layout, model) for law in laws] == apart
-    assert len(theory._AVERAGED) == 2
+    assert len(known._AVERAGED) == 2
     assert apart[0]["coverage"] == apart[1]["coverage"]
     assert apart[0]["coefficients"] != apart[1]["coefficients"]
     assert apart[0]["coverage"] != apart[2]["coverage"]

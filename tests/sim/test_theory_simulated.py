@@ -87,8 +87,8 @@ def test_a_wrong_number_is_seen(planted: str, monkeypatch: pytest.MonkeyPatch) -
         right = RandomIntercept.theory
         other = replace(law, effects={"age": 0.5, "resources": 0.6})
         monkeypatch.setattr(RandomIntercept, "theory", lambda _, *more: right(other, *more))
-    monkeypatch.setattr("nestbench.sim.theory._KNOWN", {})
-    monkeypatch.setattr("nestbench.sim.theory._AVERAGED", {})
+    monkeypatch.setattr("nestbench.sim.known._KNOWN", {})
+    monkeypatch.setattr("nestbench.sim.known._AVERAGED", {})
     assert wrong(case, 1500)
 
 
