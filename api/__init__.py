@@ -13,32 +13,44 @@ if TYPE_CHECKING:
     from nestbench.estimators.estimates import Estimates as Estimates
     from nestbench.estimators.estimates import FitStatus as FitStatus
     from nestbench.experiments.experiment import Experiment as Experiment
+    from nestbench.experiments.storing.store import Store as Store
     from nestbench.fit import Fit as Fit
     from nestbench.plugins import estimator as estimator
     from nestbench.plugins import population as population
     from nestbench.runs import Run as Run
+    from nestbench.runs import figure as figure
     from nestbench.runs import load as load
     from nestbench.runs import run as run
     from nestbench.runs import simulate as simulate
+    from nestbench.sim.cell import Cell as Cell
     from nestbench.sim.errors import InvalidInput as InvalidInput
     from nestbench.sim.errors import NestbenchError as NestbenchError
     from nestbench.sim.errors import StoreError as StoreError
+    from nestbench.sim.fixed_design import FixedDesign as FixedDesign
+    from nestbench.sim.layout import Layout as Layout
     from nestbench.sim.model import Model as Model
+    from nestbench.sim.random_intercept import RandomIntercept as RandomIntercept
 
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "Cell": "nestbench.sim.cell",
     "Estimates": "nestbench.estimators.estimates",
     "Experiment": "nestbench.experiments.experiment",
     "Fit": "nestbench.fit",
     "FitStatus": "nestbench.estimators.estimates",
+    "FixedDesign": "nestbench.sim.fixed_design",
     "InvalidInput": "nestbench.sim.errors",
+    "Layout": "nestbench.sim.layout",
     "Model": "nestbench.sim.model",
     "NestbenchError": "nestbench.sim.errors",
+    "RandomIntercept": "nestbench.sim.random_intercept",
     "Run": "nestbench.runs",
+    "Store": "nestbench.experiments.storing.store",
     "StoreError": "nestbench.sim.errors",
     "estimate": "nestbench.estimating",
     "estimator": "nestbench.plugins",
+    "figure": "nestbench.runs",
     "load": "nestbench.runs",
     "population": "nestbench.plugins",
     "run": "nestbench.runs",

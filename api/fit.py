@@ -72,6 +72,11 @@ class Fit:
             extra.append(f"loglik {self.loglik:.3f}")
         return "\n".join([head, table, *([", ".join(extra)] if extra else []), *self.messages])
 
+    def _repr_html_(self) -> str:
+        from nestbench.notebook import fit_html
+
+        return fit_html(self)
+
 
 def chosen_estimator(choice: Choice, options: Mapping[str, Any]) -> Estimator:
     """Return an estimator by name, table or itself, with options set."""

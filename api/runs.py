@@ -15,10 +15,17 @@ if TYPE_CHECKING:
     from nestbench.experiments.experiment import Experiment
     from nestbench.experiments.replaying import Replay
     from nestbench.experiments.storing.store import Store
+    from nestbench.sim.cell import Cell
 
 
 class Run:
-    """A run, finished or not: the experiment and what is stored of it."""
+    """A run, finished or not: the experiment and what is stored of it.
+
+    Attributes
+    ----------
+    store : Store
+        What is stored: ``estimates(cell)`` by method, ``timings(cell)``, ``audits()``, ``provenance``, ``missing()``.
+    """
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -32,6 +39,11 @@ class Run:
     def experiment(self) -> Experiment:
         """The experiment as run."""
         return self.store.experiment
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """The conditions: each has its ``truth``, and draws its data sets with ``draw(seed, replications)``."""
+        return self.experiment.cells
 
     @property
     def finished(self) -> bool:
@@ -51,6 +63,18 @@ class Run:
         from nestbench.experiments.storing.rows import all_rows
 
         return all_rows(self.store)
+
+    def figure(
+        self,
+        kind: str = "coverage",
+        *,
+        term: str | None = None,
+        cell: int | None = None,
+        methods: Sequence[str] = (),
+        measure: str | None = None,
+    ) -> Any:
+        """Return a figure as an Altair chart, which a notebook shows; see `figure`."""
+        return figure(self, kind, term=term, cell=cell, methods=methods, measure=measure)
 
     def report(self, path: str | Path) -> Path:
         """Write the report, one HTML file that needs no network, and return its path."""
@@ -73,6 +97,11 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({str(self.directory)!r})"
+
+    def _repr_html_(self) -> str:
+        from nestbench.notebook import run_html
+
+        return run_html(self.store)
 
 
 def run(
@@ -134,3 +163,41 @@ def simulate(
     from nestbench.experiments.running.start import resolve
 
     return data_of(resolve(experiment, {"seed": seed}), cell, replication)
+
+
+def figure(
+    run: Run | str | Path,
+    kind: str = "coverage",
+    *,
+    term: str | None = None,
+    cell: int | None = None,
+    methods: Sequence[str] = (),
+    measure: str | None = None,
+) -> Any:
+    """Return a figure of a run as an Altair chart: a notebook shows it, ``.save(path)`` keeps it.
+
+    Parameters
+    ----------
+    run : Run, str or Path
+        A run, or its directory.
+    kind : str
+        A kind that ``nestbench plot --help`` lists: ``coverage``, ``bias``, ``zip``, ``power``, ...
+    term : str
+        The term shown (default: the one with the lowest coverage).
+    cell : int
+        The condition's number.
+    methods : sequence of str
+        Labels of the methods shown (default: all).
+    measure : str
+        The measure shown, where a kind can show several.
+
+    Raises
+    ------
+    InvalidInput
+        A kind, term, condition, method or measure that there isn't, or that the kind has no use for.
+    """
+    from nestbench.reports.figures.kinds import Wish
+    from nestbench.reports.figures.kinds import figure as drawn
+
+    store = (run if isinstance(run, Run) else load(run)).store
+    return drawn(store, kind, Wish(term, cell, tuple(methods), measure))

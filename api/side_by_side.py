@@ -54,6 +54,11 @@ class SideBySide:
         print_tables(self, Console(file=text, width=100, highlight=False))
         return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
+    def _repr_html_(self) -> str:
+        from nestbench.notebook import side_by_side_html
+
+        return side_by_side_html(self)
+
     @property
     def terms(self) -> list[str]:
         """Terms of all fits, in the order first seen."""
@@ -170,8 +175,8 @@ def print_tables(found: SideBySide, console: Console | None = None) -> None:
         out.print(table)
     if any(_quantities(fit) for fit in found.fits):
         out.print(_quantity_table(found, out))
-    for line in _notes(found):
-        out.print(line)
+    for text, methods in notes(found).items():
+        out.print(Text.assemble((", ".join(methods), "bold"), f": {text}"))
 
 
 _LAYOUTS = (
@@ -203,10 +208,10 @@ def _term_table(found: SideBySide, term: str, figures: int, columns: tuple[str, 
     rows: dict[str, Any] = {
         fit.estimator: fit.terms.loc[term] for fit in found.fits if term in fit.terms.index
     }
-    digits = _digits([float(row["std_error"]) for row in rows.values()], figures)
+    digits = digits_of([float(row["std_error"]) for row in rows.values()], figures)
     for fit in found.fits:
         if fit.estimator in rows:
-            cells = _cells(fit, rows[fit.estimator], digits, "status" in columns)
+            cells = cells_of(fit, rows[fit.estimator], digits, "status" in columns)
             table.add_row(*(Text(cells[name]) for name in columns), style="" if fit.usable else "dim")
     return table
 
@@ -222,7 +227,8 @@ def _table(title: Text) -> Table:
     )
 
 
-def _cells(fit: Fit, row: Any, digits: int | None, status_shown: bool) -> dict[str, str]:
+def cells_of(fit: Fit, row: Any, digits: int | None, status_shown: bool) -> dict[str, str]:
+    """Return what a row of a term shows, by column; without a column of statuses a star stands for one."""
     status = fit.status.name.lower().replace("_", " ")
     interval = "-"
     if math.isfinite(row["lower"]) or math.isfinite(row["upper"]):
@@ -268,8 +274,8 @@ def _quantities_of(found: SideBySide, names: Sequence[str], left: Sequence[str])
     return table
 
 
-def _notes(found: SideBySide) -> list[Text]:
-    """Return each status and message once, with the methods it belongs to."""
+def notes(found: SideBySide) -> dict[str, list[str]]:
+    """Return each status, message and reason once, with the methods it belongs to."""
     said: dict[str, list[str]] = {}
     for fit in found.fits:
         words = "; ".join(_own_messages(fit, found.data))
@@ -279,7 +285,7 @@ def _notes(found: SideBySide) -> list[Text]:
             said.setdefault(text, []).append(fit.estimator)
     for name, reason in found.left_out.items():
         said.setdefault(f"left out: {reason}", []).append(name)
-    return [Text.assemble((", ".join(names), "bold"), f": {text}") for text, names in said.items()]
+    return said
 
 
 def _own_messages(fit: Fit, data: UserData) -> tuple[str, ...]:
@@ -311,7 +317,7 @@ def _plain(value: float) -> float | str | None:
     return float(value) if math.isfinite(value) else ("inf" if value > 0 else "-inf")
 
 
-def _digits(std_errors: Sequence[float], figures: int) -> int | None:
+def digits_of(std_errors: Sequence[float], figures: int) -> int | None:
     """Return the decimals that show the usual standard error with so many figures; None: use significant figures."""
     good = sorted(value for value in std_errors if math.isfinite(value) and value > 0)
     if not good:

@@ -38,8 +38,9 @@ def test_import_is_lazy_and_names_are_public(tmp_path: Path) -> None:
 
 def test_public_names_are_pinned() -> None:
     assert set(nestbench.__all__) == {
-        "Estimates", "Experiment", "Fit", "FitStatus", "InvalidInput", "Model", "NestbenchError", "Run",
-        "StoreError", "__version__", "estimate", "estimator", "load", "population", "run", "simulate",
+        "Cell", "Estimates", "Experiment", "Fit", "FitStatus", "FixedDesign", "InvalidInput", "Layout", "Model",
+        "NestbenchError", "RandomIntercept", "Run", "Store", "StoreError", "__version__", "estimate", "estimator",
+        "figure", "load", "population", "run", "simulate",
     }  # fmt: skip
 
 
