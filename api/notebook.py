@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nestbench.estimators.null import null_words
 from nestbench.sim.visible import visible
@@ -53,7 +53,9 @@ def side_by_side_html(found: SideBySide) -> str:
     names = ("method", "estimate", "SE", "df", "interval", "p", "status")
     headings = [f"{100 * model.level:g} % interval" if n == "interval" else n for n in names]
     for term in found.terms:
-        fits = [(fit, fit.terms.loc[term]) for fit in found.fits if term in fit.terms.index]
+        fits: list[tuple[Fit, Any]] = [
+            (fit, fit.terms.loc[term]) for fit in found.fits if term in fit.terms.index
+        ]
         digits = digits_of([float(row["std_error"]) for _, row in fits], 3)
         cells = [cells_of(fit, row, digits, True) for fit, row in fits]
         parts += [_titled(term), _table(headings, [[own[name] for name in names] for own in cells])]

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nestbench
+from nestbench.fit import COLUMNS
 from nestbench.notebook import SHOWN, fit_html
 
 VOID: frozenset[str] = frozenset({"br", "hr", "img", "input", "meta", "link"})
@@ -93,7 +94,7 @@ def test_many_fits_are_a_table_a_term() -> None:
 @given(st.text(min_size=1, max_size=12), st.text(max_size=20))
 def test_names_and_messages_are_text(term: str, said: str) -> None:
     """Whatever is in a term's name or a message, the page has the tags it is made of and no other."""
-    terms = pd.DataFrame(dict.fromkeys(nestbench.fit.COLUMNS, [np.nan]), index=[term + HOSTILE])  # type: ignore[attr-defined]
+    terms = pd.DataFrame({name: [np.nan] for name in COLUMNS}, index=[term + HOSTILE])
     status = nestbench.FitStatus.FAILED
     fit = nestbench.Fit(
         "m" + HOSTILE, "batched", nestbench.Model("y ~ x"), terms, {}, None, status, (said, HOSTILE), 1, 1
