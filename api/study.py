@@ -17,6 +17,7 @@ from nestbench.reports.accuracy.baseline import measures_of
 from nestbench.reports.accuracy.claims import Claim, Evidence
 from nestbench.reports.accuracy.evidence import Finding
 from nestbench.sim.cell import Cell
+from nestbench.sim.counted import plural
 from nestbench.sim.errors import InvalidInput
 from nestbench.study_files import simulate, study_file
 
@@ -105,7 +106,7 @@ class Study:
             status = FitStatus(int(estimates.status[where]))
             number = int(estimates.replications[where])
             raise AssertionError(
-                f"{self.name} gave no usable answer in {int(unusable.sum())} of {count} fits, "
+                f"{self.name} gave no usable answer in {int(unusable.sum())} of {plural(count, 'fit')}, "
                 f"allowed {self.max_unusable:g} of them\n  first in replication {number}: {status.name} "
                 f"{estimates.texts()[where] or 'without estimate or standard error of a term'}\n{self.ways(number)}"
             )

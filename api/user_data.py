@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from nestbench.sim.batch import Batch, batch_of_frame
+from nestbench.sim.counted import plural
 from nestbench.sim.design import design_of
 from nestbench.sim.errors import InvalidInput, did_you_mean
 from nestbench.sim.model import Model
@@ -205,7 +206,8 @@ def _values(column: pd.Series[Any], name: str) -> tuple[pd.Series[Any], str]:
     wrong = known[~numeric]
     if numeric.any():
         return column, (
-            f"'{name}' is text, not numbers, because of {len(wrong)} of {len(known)} values: {wrong.iloc[0]!r} in row "
+            f"'{name}' is text, not numbers, because of {len(wrong)} of "
+            f"{plural(len(known), 'value')}: {wrong.iloc[0]!r} in row "
             f"{wrong.index[0]}"
         )
     return column.where(column.isna(), column.astype(str).str.strip()), ""
@@ -221,7 +223,7 @@ def _dropped(before: int, after: int, frame: pd.DataFrame) -> list[str]:
             f"expected at least one complete row, got none of {before} (missing values: {counts or 'no rows at all'}); "
             "leave out columns with many missing values"
         )
-    return [f"dropped {before - after} of {before} rows with missing values ({counts})"]
+    return [f"dropped {before - after} of {plural(before, 'row')} with missing values ({counts})"]
 
 
 def _plain(column: pd.Series[Any]) -> pd.Series[Any]:

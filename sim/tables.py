@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nestbench.sim.counted import plural
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.files import read_file
 from nestbench.sim.visible import visible
@@ -256,7 +257,8 @@ def _column(name: str, raw: pd.Series[Any], label: bool) -> tuple[pd.Series[Any]
     if len(wrong) <= max(3, FEW * len(known)) and len(wrong) < len(known) / 2:
         line = int(wrong.index[0]) + 2
         said = (
-            f"'{name}' is text, not numbers, because of {len(wrong)} of {len(known)} values: {wrong.iloc[0]!r} in row "
+            f"'{name}' is text, not numbers, because of {len(wrong)} of "
+            f"{plural(len(known), 'value')}: {wrong.iloc[0]!r} in row "
             f"{line}"
         )
     return text.where(~absent, None), said or _almost_equal(name, known)

@@ -25,17 +25,18 @@ def baseline(
     from nestbench.experiments.storing.store import Store
     from nestbench.reports.accuracy.baseline import baseline_of
     from nestbench.reports.accuracy.baseline_file import write_baseline
+    from nestbench.sim.counted import plural
 
     store = Store.open(run)
     made = baseline_of(store, replications, sample)
     write_baseline(made, out)
     pairs = sum(len(cell.estimators) for cell in made.cells)
     typer.echo(
-        f"{out}: accuracy of '{made.name}' (seed {made.seed}), {len(made.cells)} cells, {pairs} pairs of cell and "
-        f"method, {out.stat().st_size / 1000:.0f} kB"
+        f"{out}: accuracy of '{made.name}' (seed {made.seed}), {plural(len(made.cells), 'cell')}, "
+        f"{plural(pairs, 'pair')} of cell and method, {out.stat().st_size / 1000:.0f} kB"
     )
     if missing := len(store.missing()):
         typer.echo(
-            f"note: the run isn't finished ({missing} tasks missing); nestbench run {run} goes on with it",
+            f"note: the run isn't finished ({plural(missing, 'task')} missing); nestbench run {run} goes on with it",
             err=True,
         )

@@ -25,7 +25,7 @@ def compare(
     from nestbench.commands.output import write_csv
     from nestbench.experiments.storing.store import Store
     from nestbench.reports.comparing.rivals import compare_runs
-    from nestbench.reports.words.wording import plural
+    from nestbench.sim.counted import plural
 
     table = compare_runs(Store.open(first), Store.open(second))
     if csv is not None:

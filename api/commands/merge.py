@@ -20,12 +20,13 @@ def merge(
     from nestbench.experiments.storing.merging import merge as merge_parts
     from nestbench.experiments.storing.provenance import provenance
     from nestbench.precision import MeasuredErrors
+    from nestbench.sim.counted import plural
 
     store, notes = merge_parts(parts, out, provenance(cores()))
     for note in notes:
         typer.echo(note, err=True)
     missing = len(store.missing())
-    typer.echo(f"{len(store.entries)} of {len(store.tasks)} tasks are in {store.folder}")
+    typer.echo(f"in {store.folder}: {len(store.entries)} of {plural(len(store.tasks), 'task')}")
     if missing:
         typer.echo(f"Make the other {missing} with: nestbench run {store.folder}")
     else:

@@ -23,6 +23,7 @@ def plan(
     from nestbench.experiments.running.calibrating import forecast, slurm_script
     from nestbench.experiments.running.execute import cores
     from nestbench.experiments.running.start import resolve
+    from nestbench.sim.counted import plural
 
     study = resolve(experiment, {"replications": replications, "engine": engine}, trust)
     if warming.needed(study):
@@ -44,11 +45,13 @@ def plan(
     for cell, levels in enumerate(study.levels):
         where = ", ".join(f"{name} = {level}" for name, level in levels.items()) or "the only cell"
         tasks = sum(task.cell == cell for task in found.tasks)
-        typer.echo(f"cell {cell}: {where}: {tasks} tasks, {_time(found.cell_seconds(cell))} of one core")
+        typer.echo(
+            f"cell {cell}: {where}: {plural(tasks, 'task')}, {_time(found.cell_seconds(cell))} of one core"
+        )
     used = workers or cores()
     typer.echo(
-        f"{len(study.cells)} cells, {len(found.tasks)} tasks, {found.fits} fits: about "
-        f"{_time(found.wall(used))} with {used} workers, {_size(found.size)} stored"
+        f"{plural(len(study.cells), 'cell')}, {plural(len(found.tasks), 'task')}, {plural(found.fits, 'fit')}: about "
+        f"{_time(found.wall(used))} with {plural(used, 'worker')}, {_size(found.size)} stored"
     )
 
 

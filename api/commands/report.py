@@ -28,6 +28,7 @@ def report(
     from nestbench.experiments.storing.store import Store
     from nestbench.reports.exports.write import write_exports
     from nestbench.reports.words.summary import print_summary
+    from nestbench.sim.counted import plural
 
     store = Store.open(run)
     names = [name.strip() for name in formats.split(",") if name.strip()]
@@ -41,5 +42,7 @@ def report(
     figures = sum(path.parent.name == "figures" for path in written.files)
     if figures:
         console.print(
-            f"Wrote {figures} figures into {(out or run) / 'figures'}", markup=False, highlight=False
+            f"Wrote {plural(figures, 'figure')} into {(out or run) / 'figures'}",
+            markup=False,
+            highlight=False,
         )

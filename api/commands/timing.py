@@ -36,6 +36,7 @@ def time(
     """Time every method in one process on one thread, warmed up and interleaved."""
     from nestbench.experiments import timing
     from nestbench.experiments.running.start import is_run, resolve
+    from nestbench.sim.counted import plural
 
     chosen = resolve(experiment, trust=trust)
     path = out or (Path(experiment) if is_run(experiment) else Path(timing.FILE))
@@ -45,7 +46,7 @@ def time(
         chosen, _numbers("schools", schools), _numbers("students", students), rounds
     ):
         timed += size
-        typer.echo(f"timed {size[0].schools} schools of {size[0].students}", err=True)
+        typer.echo(f"timed {plural(size[0].schools, 'school')} of {size[0].students}", err=True)
     timing.save(timed, chosen, path)
     if as_json:
         typer.echo(path.read_text(encoding="utf-8"))

@@ -34,6 +34,7 @@ def verify(
 def check_store(store: Store) -> bool:
     """Say which stored files are damaged and what makes them again; return whether any is."""
     from nestbench.experiments.storing.verifying import damaged
+    from nestbench.sim.counted import plural
 
     found = list(damaged(store.folder, store.entries.values()))
     for entry, wrong in found:
@@ -42,7 +43,8 @@ def check_store(store: Store) -> bool:
     files = sum(len(entry.files) for entry in store.entries.values())
     missing = len(store.missing())
     typer.echo(
-        f"{files} files of {len(store.entries)} finished tasks checked, {len(found)} tasks damaged, {missing} missing"
+        f"{plural(files, 'file')} of {plural(len(store.entries), 'finished task')} checked, "
+        f"{plural(len(found), 'task')} damaged, {missing} missing"
     )
     if found or missing:
         typer.echo(f"Make them again with: nestbench run {store.folder}")
@@ -52,6 +54,7 @@ def check_store(store: Store) -> bool:
 def check_engines(store: Store, replications: int) -> bool:
     """Fit replications of every cell with both engines; return whether any disagree."""
     from nestbench.experiments.running.auditing import audit_run
+    from nestbench.sim.counted import plural
 
     table = audit_run(store.experiment, replications)
     if not len(table):
@@ -60,11 +63,11 @@ def check_engines(store: Store, replications: int) -> bool:
     typer.echo(table.to_string(index=False, float_format="{:.3g}".format))
     wrong, below = int(table["disagreements"].sum()), int(table["below_grid"].sum())
     typer.echo(
-        f"{int(table['fits'].sum())} fits compared, {wrong} disagree, worst {table['worst'].max():.2g}"
+        f"{plural(int(table['fits'].sum()), 'fit')} compared, {wrong} disagreeing, worst {table['worst'].max():.2g}"
     )
     if below:
         worst = table["worst_below_grid"].max()
         typer.echo(
-            f"{below} fits are below another point of a grid of variance parameters, by up to {worst:.2g}"
+            f"below another point of a grid of variance parameters: {plural(below, 'fit')}, by up to {worst:.2g}"
         )
     return wrong + below > 0

@@ -31,6 +31,7 @@ from nestbench.experiments.running.progress import Progress, Quiet
 from nestbench.experiments.running.work import Work, leave_interrupts, perform
 from nestbench.experiments.storing.outcome import Outcome
 from nestbench.experiments.storing.store import Store
+from nestbench.sim.counted import plural
 from nestbench.sim.errors import Interrupted, WorkersLost
 
 T = TypeVar("T")
@@ -109,7 +110,7 @@ def _stoppable(store: Store) -> Iterator[threading.Event]:
             raise
         left = len(store.missing())
         raise Interrupted(
-            f"stopped; {len(store.tasks) - left} of {len(store.tasks)} tasks are stored in {store.folder}. "
+            f"stopped; stored in {store.folder}: {len(store.tasks) - left} of {plural(len(store.tasks), 'task')}. "
             f"Go on with: nestbench run {store.folder}"
         ) from None
     finally:
@@ -226,7 +227,7 @@ def outcomes(
                 ) from None
             under_way = started & left.keys()
             deaths.update(dict.fromkeys(under_way, DEATHS if isinstance(error, GivenUp) else 1))
-            progress.note(f"a worker died; doing again what was under way ({len(under_way)} tasks)")
+            progress.note(f"a worker died; doing again what was under way ({plural(len(under_way), 'task')})")
 
 
 def _works(

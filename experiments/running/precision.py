@@ -18,6 +18,7 @@ from nestbench.experiments.running.backends import LOCAL, Backend
 from nestbench.experiments.running.execute import execute
 from nestbench.experiments.running.progress import Progress
 from nestbench.experiments.storing.store import Store
+from nestbench.sim.counted import plural
 
 
 class Judge(Protocol):
@@ -63,7 +64,7 @@ def refine(
         if sizes == last.replications or late:
             remember(store, found)
             return found
-        progress.note(f"precision: {len(open_cells)} cells need more replications")
+        progress.note(f"precision: more replications for {plural(len(open_cells), 'cell')}")
         store.extend(Round(sizes, last.reference, last.audit))
 
 

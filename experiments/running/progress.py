@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from nestbench.experiments.running.costs import Standing
+from nestbench.sim.counted import plural
 
 
 class Progress(Protocol):
@@ -141,7 +142,7 @@ def _share(standing: Standing) -> str:
 
 def _fits(standing: Standing) -> list[str]:
     rate = f"{standing.rate:.0f}" if standing.rate >= 10 else f"{standing.rate:.1f}"
-    return [f"{standing.fits} fits ({rate}/s)", f"{standing.unusable} unusable"]
+    return [f"{plural(standing.fits, 'fit')} ({rate}/s)", f"{standing.unusable} unusable"]
 
 
 def _clock(seconds: float) -> str:

@@ -12,6 +12,7 @@ from nestbench.experiments.storing import journal
 from nestbench.experiments.storing.files import checked, write_atomically
 from nestbench.experiments.storing.store import Store
 from nestbench.experiments.storing.verifying import damaged
+from nestbench.sim.counted import plural
 from nestbench.sim.errors import InvalidInput, StoreError
 
 
@@ -106,7 +107,9 @@ def _adopt(joined: Store, store: Store) -> list[str]:
 
 
 def _missing(stores: Sequence[Store]) -> list[str]:
-    notes = [f"unfinished: {s.folder} lacks {len(s.missing())} tasks" for s in stores if s.missing()]
+    notes = [
+        f"unfinished: {s.folder} lacks {plural(len(s.missing()), 'task')}" for s in stores if s.missing()
+    ]
     shards = [s.shard for s in stores if s.shard is not None]
     if shards:
         there = {index for index, _ in shards}

@@ -13,6 +13,7 @@ from nestbench.reports.accuracy.baseline import Value
 from nestbench.reports.accuracy.changes import FAILING, Change, Mark
 from nestbench.reports.accuracy.check import Check
 from nestbench.reports.accuracy.sight import POWER
+from nestbench.sim.counted import plural
 
 Marks = tuple[Mark, ...]
 Replayed = str | Callable[[int, int, str], str]
@@ -119,12 +120,12 @@ def verdict(check: Check, failing: Marks = FAILING) -> str:
 def compared(check: Check) -> list[str]:
     """Return what was compared, in sentences."""
     lines = [
-        f"{_count(check.pairs, 'pair')} of cell and method compared: {check.identical} with identical numbers, "
+        f"{plural(check.pairs, 'pair')} of cell and method compared: {check.identical} with identical numbers, "
         f"{check.pairs - check.identical - check.tested} replication by replication, {check.tested} by tests."
     ]
     if check.tests:
         lines.append(
-            f"{_count(check.tests, 'test')} by permutation (false-alarm rate {check.alpha:g} for all together); "
+            f"{plural(check.tests, 'test')} by permutation (false-alarm rate {check.alpha:g} for all together); "
             f"{check.settled} of them show a difference within the margin, the others would need more replications to."
         )
     return lines
@@ -167,7 +168,8 @@ def what(change: Change) -> str:
         parts.append(f"adjusted p = {change.p_value:.2g}")
     if change.replications:
         listed = ", ".join(str(r) for r in change.replications[:8])
-        parts.append(f"replications {listed}{', ...' if len(change.replications) > 8 else ''}")
+        name = "replication" if len(change.replications) == 1 else "replications"
+        parts.append(f"{name} {listed}{', ...' if len(change.replications) > 8 else ''}")
     return "; ".join(parts)
 
 
@@ -211,10 +213,6 @@ def _value_content(value: Value | None) -> dict[str, Any] | None:
         return None
     numbers = dict(zip(("value", "mcse", "n"), value, strict=True))
     return {name: None if isinstance(n, float) and not math.isfinite(n) else n for name, n in numbers.items()}
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}" + ("" if n == 1 else "s")
 
 
 def _size(n: float) -> str:

@@ -14,6 +14,7 @@ from nestbench.reports.accuracy.differences import Pair, context_of, usable_valu
 from nestbench.reports.accuracy.fingerprint import moved
 from nestbench.reports.measures.performance import FIT
 from nestbench.sim.batch import Ints
+from nestbench.sim.counted import plural
 
 _ROUNDING = 1e-4
 """Share of its Monte Carlo error by which rounding in single replications may move a measure."""
@@ -56,9 +57,8 @@ def failure_changes(pair: Pair) -> Iterator[Change]:
             status = (pair.after if mark is Mark.NEW_FAILURE else pair.before).status
             where = right if mark is Mark.NEW_FAILURE else left
             names = sorted({FitStatus(int(s)).name for s in status[where][hit]})
-            detail = (
-                f"{int(hit.sum())} of {len(numbers)} fits, {'now' if mark is Mark.NEW_FAILURE else 'was'} "
-            )
+            when = "now" if mark is Mark.NEW_FAILURE else "was"
+            detail = f"{int(hit.sum())} of {plural(len(numbers), 'fit')}, {when} "
             yield _change(
                 pair, mark, FIT, "usable_share", detail=detail + ", ".join(names), replications=numbers[hit]
             )
@@ -90,7 +90,7 @@ def _later_changes(pair: Pair, known: int) -> Iterator[Change]:
     ]
     if found:
         named = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
-        detail = f"moved: {named}, beyond the {known} replications kept"
+        detail = f"moved: {named}, beyond the {plural(known, 'replication')} kept"
         none = np.empty(0, dtype=np.int64)
         yield _change(pair, Mark.CHANGED, FIT, "replications", detail=detail, replications=none)
 

@@ -13,8 +13,7 @@ The choice's own uncertainty. Data sets are drawn again with replacement, the sa
 conditions of one law, and the rule is applied to each of `RESAMPLES` such studies. Scores are those of the drawn data
 sets. The tests are made of coverage and bias as the drawn data sets move them. But a study's own coverages have Monte
 Carlo error already and drawing adds as much again, so that the furthest of many would be exaggerated twice over; hence
-they are first taken back to what they say about the truth: a coverage z errors away from its level (a bias from 0)
-counts as ``max(z - 1 / z, 0)`` away, the positive-part estimator of James & Stein (1961) for one normal mean.
+they are first taken back to what they say about the truth (`retests`).
 """
 
 from __future__ import annotations
@@ -24,15 +23,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import special
 from threadpoolctl import threadpool_limits
 
 from nestbench.experiments.experiment import Experiment
-from nestbench.reports.comparing import biases as bias_rule
 from nestbench.reports.comparing import grades, holm
 from nestbench.reports.comparing.biases import biases
 from nestbench.reports.comparing.grades import USABLE_ENOUGH, Grade
 from nestbench.reports.comparing.ranking import TINY
+from nestbench.reports.comparing.retests import Situation, Tests
 from nestbench.reports.comparing.shared import Shared
 from nestbench.reports.measures.draws import Bools
 from nestbench.sim.batch import Floats
@@ -44,9 +42,6 @@ SETTLED = 0.95
 POINTS = 0.02
 """Monte Carlo error of a coverage above which no method is recommended."""
 TIE = 1e-9
-
-Situation = tuple[int, str]
-"""Cell and term."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +140,9 @@ class Choice:
         Share of resampled studies that name a method, most often first.
     nobody : float
         Share of resampled studies in which no method is in order.
-    n : int
-        Data sets in common in the situation that has fewest of them.
-    error : float
-        Largest Monte Carlo error over situations of a coverage that is at its level, for the data sets in common.
+    n, level, error : int, float, float
+        Data sets in common, level, and the Monte Carlo error of a coverage that is at its level, in the situation
+        where this error is largest.
     """
 
     named: str | None
@@ -157,6 +151,7 @@ class Choice:
     shares: Mapping[str, float]
     nobody: float
     n: int
+    level: float
     error: float
 
     @property
@@ -186,26 +181,26 @@ def choose(evidence: Evidence, resamples: int = RESAMPLES) -> Choice:
     silent = set(found.loc[found["fault"] == SILENT, "estimator"])
     able = sorted(set(evidence.places["estimator"]) - silent)
     excluded = set(found["estimator"])
-    n, error = _errors(evidence)
+    least = _least_sure(evidence)
     if not able:
-        return Choice(None, found, pd.DataFrame(columns=list(SCORES)), {}, 1.0, n, error)
+        return Choice(None, found, pd.DataFrame(columns=list(SCORES)), {}, 1.0, *least)
     own, again = own_study(evidence, able), resampled(evidence, able, resamples)
     order = sorted(
         (m for m in range(len(able)) if able[m] not in excluded), key=lambda m: (own.key[0, m], able[m])
     )
     shares, nobody = _shares(able, np.where(again.out, np.inf, again.key))
     scores = _scores(able, order, own, again)
-    return Choice(able[order[0]] if order else None, found, scores, shares, nobody, n, error)
+    return Choice(able[order[0]] if order else None, found, scores, shares, nobody, *least)
 
 
-def _errors(evidence: Evidence) -> tuple[int, float]:
-    """Return the least number of data sets in common, and the largest error of a coverage at its level."""
-    ns = {
-        place: one.n for place, one in evidence.shared.items() if one.labels and place in evidence.situations
-    }
-    levels = {cell: evidence.experiment.cells[cell].model.level for cell, _ in ns}
-    errors = [np.sqrt(levels[cell] * (1.0 - levels[cell]) / max(n, 1)) for (cell, _), n in ns.items()]
-    return min(ns.values(), default=0), float(max(errors, default=np.inf))
+def _least_sure(evidence: Evidence) -> tuple[int, float, float]:
+    """Return data sets in common, level, and error of a coverage at its level, where this error is largest."""
+    found = [(0, 0.0, np.inf)]
+    for cell, term in evidence.situations:
+        one, level = evidence.shared.get((cell, term)), evidence.experiment.cells[cell].model.level
+        if one is not None and one.labels:
+            found.append((one.n, level, float(np.sqrt(level * (1.0 - level) / max(one.n, 1)))))
+    return max(found[1:], key=lambda place: place[2], default=found[0])
 
 
 def _shares(able: Sequence[str], drawn: Floats) -> tuple[dict[str, float], float]:
@@ -248,7 +243,7 @@ class Studies:
 def own_study(evidence: Evidence, able: Sequence[str]) -> Studies:
     """Return the study itself, B = 1; `out` is left to `faults`."""
     score, suspect = np.zeros((2, 1, len(able)))
-    tests = _Tests.of(evidence)
+    tests = Tests.of(evidence.experiment, evidence.graded, evidence.biased)
     for place in evidence.situations:
         one = evidence.shared[place]
         chosen = [one.labels.index(label) for label in able]
@@ -261,7 +256,7 @@ def resampled(evidence: Evidence, able: Sequence[str], resamples: int) -> Studie
     """Return resampled studies of methods that answer everything."""
     shape = (resamples, len(able))
     score, suspect, out = np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=bool)
-    tests = _Tests.of(evidence)
+    tests = Tests.of(evidence.experiment, evidence.graded, evidence.biased)
     weights: dict[tuple[str, int], Floats] = {}
     with threadpool_limits(1, "blas"):  # the products are small: threads cost more than they do
         for place in evidence.situations:
@@ -303,55 +298,3 @@ class _Drawn:
         moves = again - own[1:] / own[0]
         spread = np.maximum(one.spread[list(chosen)], TINY)
         return _Drawn(again[:, m : 2 * m], moves[:, :m], moves[:, 2 * m :] / spread)
-
-
-def shrunk(z: Floats) -> Floats:
-    """Return z with its size taken back to ``max(|z| - 1 / |z|, 0)``."""
-    size = np.abs(z)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.sign(z) * np.where(size > 1.0, size - 1.0 / size, 0.0))
-
-
-@dataclass(frozen=True, slots=True)
-class _Tests:
-    """What the tests of every situation are made of: (coverage, n) and (bias in SDs, its p) by cell, term, method."""
-
-    levels: Sequence[float]
-    coverage: Mapping[tuple[int, str, str], tuple[float, int]]
-    bias: Mapping[tuple[int, str, str], tuple[float, float]]
-    bias_limit: float
-
-    @staticmethod
-    def of(evidence: Evidence) -> _Tests:
-        graded, biased = evidence.graded, evidence.biased
-        keys = [list(zip(f["cell"], f["term"], f["estimator"], strict=True)) for f in (graded, biased)]
-        return _Tests(
-            [cell.model.level for cell in evidence.experiment.cells],
-            dict(zip(keys[0], zip(graded["coverage"], graded["n"], strict=True), strict=True)),
-            dict(zip(keys[1], zip(biased["value"], biased["p"], strict=True), strict=True)),
-            float(-special.ndtri(holm.limit(biased["p"]) / 2.0)),
-        )
-
-    def _coverage(self, place: Situation, able: Sequence[str]) -> tuple[Floats, Floats]:
-        shares, ns = np.array([self.coverage[(*place, label)] for label in able], dtype=np.float64).T
-        return shares, ns
-
-    def below(self, place: Situation, able: Sequence[str]) -> Floats:
-        """Return two-sided p-values of coverages below the band [m]."""
-        shares, ns = self._coverage(place, able)
-        return np.minimum(1.0, 2.0 * grades.below_p(shares, ns, grades.band(self.levels[place[0]])[0]))
-
-    def below_again(self, place: Situation, able: Sequence[str], moves: Floats) -> Floats:
-        """Return `below` of resampled coverages [B, m], moved by `moves`."""
-        shares, ns = self._coverage(place, able)
-        level = self.levels[place[0]]
-        error = np.sqrt(level * (1.0 - level) / ns)
-        again = np.clip(level + error * shrunk((shares - level) / error) + moves, 0.0, 1.0)
-        return np.minimum(1.0, 2.0 * grades.below_p(again, ns, grades.band(level)[0]))
-
-    def biased_again(self, place: Situation, able: Sequence[str], moves: Floats, n: int) -> Bools:
-        """Return where resampled estimates are shown to be biased [B, m]; `moves` in SDs."""
-        values, p = np.array([self.bias.get((*place, label), (0.0, 1.0)) for label in able]).T
-        z = np.sign(values) * shrunk(-special.ndtri(p / 2.0))
-        again = np.abs(z + moves * np.sqrt(n))
-        return np.asarray((again >= self.bias_limit) & (np.abs(values + moves) > bias_rule.SHARE))

@@ -45,6 +45,11 @@ def band(level: float) -> tuple[float, float]:
     return 1.0 - 1.5 * alpha, 1.0 - 0.5 * alpha
 
 
+def missed(coverage: npt.ArrayLike, level: npt.ArrayLike) -> Floats:
+    """Return ``(1 - coverage) / (1 - level)``: how far coverages fall short, comparable between levels."""
+    return np.asarray((1.0 - np.asarray(coverage)) / alpha_of(np.asarray(level)), dtype=np.float64)
+
+
 def below_p(coverage: npt.ArrayLike, n: npt.ArrayLike, low: npt.ArrayLike) -> Floats:
     """Return the exact chance of at most so many hits of n, were the coverage `low`. Shapes broadcast."""
     size = np.asarray(n, dtype=np.float64)
@@ -107,9 +112,9 @@ def limit_of(table: pd.DataFrame, experiment: Experiment) -> float:
 def situations(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
     """Return one row per cell x estimator x fixed effect that has an answer, with its coverage and grade.
 
-    Besides the columns of the performance table: ``coverage``, ``error`` (its MCSE as printed: `shown_error`),
-    ``grade``, ``partial`` (fewer than `USABLE_ENOUGH` of the fits are usable), and ``bound``, the coverage that counts
-    unusable fits as misses.
+    Besides the columns of the performance table: ``coverage``, ``level`` (promised), ``missed`` (the share of misses as
+    a multiple of the one allowed), ``error`` (the coverage's MCSE as printed: `shown_error`), ``grade``, ``partial``
+    (fewer than `USABLE_ENOUGH` of the fits are usable), and ``bound`` (the coverage with unusable fits as misses).
     """
     found: pd.DataFrame = (
         _answers(table).rename(columns={"value": "coverage"}).drop(columns="measure").reset_index(drop=True)
@@ -117,6 +122,7 @@ def situations(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
     limit = limit_of(table, experiment)
     levels = _levels(experiment, found["cell"].tolist())
     graded = zip(found["coverage"], found["n"], levels, strict=True)
+    found["level"], found["missed"] = levels, missed(found["coverage"], levels)
     found["error"] = shown_error(found["coverage"], found["mcse"], found["n"])
     found["grade"] = pd.Series([grade(c, n, float(level), limit) for c, n, level in graded], dtype="str")
     found["partial"] = found["n"] < USABLE_ENOUGH * found["n_attempted"]
@@ -144,14 +150,14 @@ def asked(table: pd.DataFrame) -> pd.DataFrame:
 def tally(graded: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:
     """Return counts of situations by estimator (rows) and grade (columns), all of them, those without an answer.
 
-    Columns: the grades, ``none`` (no answer), ``situations``, ``lowest`` (coverage). `places` are those of `asked`.
+    Columns: the grades, ``none`` (no answer), ``situations``, ``missed`` (the largest). `places` are those of `asked`.
     """
     counts = pd.crosstab(graded["estimator"], graded["grade"]).reindex(columns=[*Grade], fill_value=0)
     by_method = places.groupby("estimator")["answered"]
     counts = counts.reindex(by_method.size().index, fill_value=0)
     counts["none"] = by_method.size() - by_method.sum()
     counts["situations"] = by_method.size()
-    counts["lowest"] = graded.groupby("estimator")["coverage"].min().reindex(counts.index)
+    counts["missed"] = graded.groupby("estimator")["missed"].max().reindex(counts.index)
     return counts
 
 

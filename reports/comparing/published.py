@@ -24,7 +24,8 @@ from nestbench.experiments.toml.published import Published, published_of
 from nestbench.reports.frames import csv_of
 from nestbench.reports.measures.performance import FIT
 from nestbench.reports.measures.printed import printed_mcse
-from nestbench.reports.words.wording import condition, head_words, several
+from nestbench.reports.words.conditions import where
+from nestbench.reports.words.wording import head_words, several, unsigned
 
 LIMIT = 5.0
 """Differences beyond this many Monte Carlo errors are marked."""
@@ -115,17 +116,22 @@ def _factors(compared: pd.DataFrame) -> list[str]:
     return list(compared.columns[: list(compared.columns).index("estimator")])
 
 
-def published_sentence(compared: pd.DataFrame) -> str:
+def published_sentence(compared: pd.DataFrame, experiment: Experiment) -> str:
     """Return how many published numbers are reproduced, in one sentence."""
     worst = compared.iloc[int(np.argmax(compared["errors"].abs()))]
     off = int((compared["errors"].abs() > LIMIT).sum())
-    within = f"All {len(compared)}" if not off else f"{len(compared) - off} of {len(compared)}"
-    where = condition({name: worst[name] for name in _factors(compared)}) if _factors(compared) else ""
+    total = len(compared)
+    within = f"All {total}" if not off else f"{total - off} of {total}"
+    opening = f"{within} published numbers lie within" if total > 1 else "The one published number lies "
+    if total == 1:
+        opening += "outside" if off else "within"
+    errors = unsigned(f"{worst['errors']:+.1f}")
+    levels = {name: worst[name] for name in _factors(compared)}
+    there = where(experiment, [dict(found) for found in experiment.levels].index(levels))
     return (
-        f"{within} published numbers lie within {LIMIT:g} Monte Carlo errors of ours; "
-        "the furthest is "
-        f"`{worst['estimator']}` ({worst['measure']} of `{worst['term']}`{' with ' + where if where else ''}): "
-        f"published {worst['published']:g}, ours {worst['ours']:.4f}, {worst['errors']:+.1f} errors."
+        f"{opening} {LIMIT:g} Monte Carlo errors of ours; the furthest is "
+        f"`{worst['estimator']}` ({worst['measure']} of `{worst['term']}`{there}): "
+        f"published {worst['published']:g}, ours {worst['ours']:.4f}, {errors} errors."
     )
 
 
@@ -143,7 +149,7 @@ def print_published(table: pd.DataFrame, experiment: Experiment, console: Consol
     console.print(published_lines(shown))
     if len(shown) < len(compared):
         console.print(f"the {SHOWN} furthest of {len(compared)}; all are in published.csv", style="dim")
-    console.print(published_sentence(compared).replace("`", ""), markup=False, highlight=False)
+    console.print(published_sentence(compared, experiment).replace("`", ""), markup=False, highlight=False)
 
 
 def _about(compared: pd.DataFrame) -> str:
@@ -190,7 +196,7 @@ def published_section(table: pd.DataFrame, experiment: Experiment) -> dict[str, 
         return None
     factors = _factors(compared)
     return {
-        "sentence": published_sentence(compared),
+        "sentence": published_sentence(compared, experiment),
         "heads": [*map(head_words, factors), "method", "term", "measure", *_HEADS],
         "rows": [_page_row(row, factors) for row in compared.to_dict("records")],
         "words": "Errors: the difference over the Monte Carlo errors of both sides; exact values have none. "

@@ -15,8 +15,9 @@ from nestbench.reports.frames import items_of
 from nestbench.reports.measures.performance import FIT
 from nestbench.reports.words.ademp import crossing
 from nestbench.reports.words.missing import data_sets, missing_sentence
-from nestbench.reports.words.wording import plural, several, value_words
+from nestbench.reports.words.wording import several, value_words
 from nestbench.sim.cell import Cell
+from nestbench.sim.counted import plural
 from nestbench.sim.model import alpha_of
 
 
@@ -53,7 +54,8 @@ def samples_sentence(cells: Iterable[Cell]) -> str:
     layouts = [cell.layout for cell in cells]
     schools = _list(layout.schools for layout in layouts)
     sizes = _list(_size_words(layout) for layout in layouts)
-    text = f"A data set had {schools} schools of {sizes} students"
+    students = "student" if sizes == "1" else "students"
+    text = f"A data set had {schools} schools of {sizes} {students}"
     treated = [words for layout in layouts if (words := _treated_words(layout))]
     return f"{text}, {_list(treated)}." if treated else f"{text}."
 
@@ -169,12 +171,14 @@ def failures_sentence(table: pd.DataFrame) -> str:
     if not total:
         return ""
     if not lost:
-        return f"All {total:,} fits gave a usable answer."
+        return (
+            f"All {total:,} fits gave a usable answer." if total > 1 else "The one fit gave a usable answer."
+        )
     whose = [f"{label} {count:,} of {attempted[label]:,}" for label, count in items_of(failed) if count]
     return (
-        f"Of {total:,} fits {lost:,} gave no usable answer ({several(whose, 6)}); they were left out of the measures. "
-        "Where there are some, coverage and rejection rate are also given with them counted as misses and as "
-        "non-rejections."
+        f"Of {plural(total, 'fit')} {lost:,} gave no usable answer ({several(whose, 6)}); they were left out of "
+        "the measures. Where there are some, coverage and rejection rate are also given with them counted as misses "
+        "and as non-rejections."
     )
 
 

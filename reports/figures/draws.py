@@ -20,8 +20,8 @@ from nestbench.reports.measures import statistics as st
 from nestbench.reports.measures.draws import Draws, Truth, draws_of
 from nestbench.reports.measures.in_parts import PART, first_piece
 from nestbench.reports.words.conditions import conditions
-from nestbench.reports.words.wording import plural
 from nestbench.sim.batch import Ints
+from nestbench.sim.counted import plural
 from nestbench.sim.errors import InvalidInput, unknown_name
 
 MOST = 1500

@@ -20,6 +20,14 @@ from nestbench.reports.measures.cell_rows import CellRows
 
 Entry = dict[str, str]
 NONE: Entry = {"text": "–", "grade": "none", "title": "this method has no answer here", "said": ""}
+OTHER: dict[str, Entry] = {
+    "paired": {
+        **NONE,
+        "title": "no interval on the same data sets, or the method that others are compared with",
+    },
+    "why": {**NONE, "title": "no estimate with a standard error to look at"},
+}
+"""What an empty entry of a matrix says instead."""
 NOT_RUN: Entry = {"text": "", "grade": "none", "title": "not run yet", "said": "not run yet"}
 PAIRED = tuple(contrast for contrast in CONTRASTS if contrast.name == "coverage_difference")
 _CAUSES = {
@@ -117,7 +125,7 @@ def _rows(
     found = [(label, [cell.get((kind, term, label)) for cell in cells]) for label in labels]
     there = [one for _, line in found for one in line if one is not None]
     limit = holm.limit([one.p for one in there])
-    none = [NONE if cell else NOT_RUN for cell in cells]
+    none = [OTHER.get(kind, NONE) if cell else NOT_RUN for cell in cells]
     rows = [
         (label, [no if one is None else one.settled(limit) for one, no in zip(line, none, strict=True)])
         for label, line in found

@@ -24,7 +24,7 @@ from nestbench.reports.words.conditions import conditions as conditions_of
 from nestbench.reports.words.missing import data_sets, missing_of, missing_sentence
 from nestbench.reports.words.untold import reason_of
 from nestbench.reports.words.usable import bracket
-from nestbench.reports.words.wording import plural
+from nestbench.sim.counted import plural
 
 EXAMPLES = 3
 ENTRY = ("term", "estimator", "cell", "coverage", "error", "n", "n_attempted", "grade", "partial", "bound")
@@ -227,8 +227,8 @@ def audit_line(audits: pd.DataFrame) -> dict[str, str] | None:
 def _engines(audits: pd.DataFrame) -> str:
     fits, off = int(audits["fits"].sum()), int(audits["disagreements"].sum())
     short = int(audits["stopped_short"].sum())
-    line = f"{plural(fits, 'fit')} of {plural(audits['estimator'].nunique(), 'method')} were done by both engines: "
-    line += "all agree" if not off else f"{plural(off, 'fit')} disagree"
+    line = f"Both engines did {plural(fits, 'fit')} of {plural(audits['estimator'].nunique(), 'method')}: "
+    line += "all agree" if not off else f"{plural(off, 'fit disagrees', 'fits disagree')}"
     line += f", worst relative difference {audits['worst'].max():.1g}"
     if short:
         line += f"; in {short} the reference engine stopped short of the optimum"

@@ -26,7 +26,7 @@ from nestbench.reports.words.missing import data_sets, missing_sentence
 from nestbench.reports.words.untold import untold
 from nestbench.reports.words.usable import FEW
 from nestbench.reports.words.verdict import verdicts
-from nestbench.reports.words.wording import plural
+from nestbench.sim.counted import plural
 
 
 @lru_cache(maxsize=1)

@@ -16,7 +16,8 @@ from nestbench.reports.measures.declared import MEASURES
 from nestbench.reports.words.conditions import level_texts, varying
 from nestbench.reports.words.symbols import EXPLAINED, formula_words
 from nestbench.reports.words.untold import reason_of
-from nestbench.reports.words.wording import named, plural, several, value_words
+from nestbench.reports.words.wording import named, several, value_words
+from nestbench.sim.counted import plural
 
 Table = tuple[tuple[str, ...], Sequence[tuple[str, ...]]]
 """Column heads and rows, as text."""
@@ -48,8 +49,8 @@ def mechanisms(experiment: Experiment) -> list[str]:
     words = [
         f"Law: {several(laws)}. {plural(len(experiment.cells), 'condition')}{crossing(experiment)}. "
         f"Up to {plural(experiment.replications, 'data set')} a condition, seed {experiment.seed}; all methods see the "
-        "same data sets (one that is fitted to fewer, the first of them), and a data set depends on seed, condition "
-        "and replication number alone."
+        "same data sets (one that is fitted to fewer, the first of them). A data set depends on seed, law, layout and "
+        "replication number alone: conditions that differ in their model only share theirs."
     ]
     doc = (type(experiment.cells[0].population).__doc__ or "").strip() if experiment.cells else ""
     return words + ([" ".join(doc.split("\n\n")[0].split())] if doc else [])
@@ -87,7 +88,8 @@ def parameter_words(values: Sequence[Any]) -> str:
     """Return a parameter's values over the conditions: one, ``varied: 0 and 3``, or entry by entry of a table."""
     if all(isinstance(value, Mapping) for value in values):
         keys = dict.fromkeys(key for value in values for key in value)
-        return ", ".join(f"{key} {parameter_words([value.get(key) for value in values])}" for key in keys)
+        words = (f"{key} {parameter_words([value.get(key) for value in values])}" for key in keys)
+        return ", ".join(words) or "none"
     texts = list(dict.fromkeys("none" if value is None else value_words(value) for value in values))
     return (
         texts[0] if len(texts) == 1 else f"varied ({'; '.join(texts[:6])}{'; ...' if len(texts) > 6 else ''})"

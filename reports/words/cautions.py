@@ -16,7 +16,8 @@ from nestbench.reports.comparing.grades import USABLE_ENOUGH, Grade
 from nestbench.reports.frames import items_of
 from nestbench.reports.words.conditions import where
 from nestbench.reports.words.sentence import Verdict
-from nestbench.reports.words.wording import percent, plural, rounded, several
+from nestbench.reports.words.wording import percent, several, unsigned
+from nestbench.sim.counted import plural
 
 
 def coverage_words(row: Any) -> str:
@@ -27,20 +28,28 @@ def coverage_words(row: Any) -> str:
     return words
 
 
+def of_level(graded: pd.DataFrame, level: float) -> str:
+    """Return `` of 80 % intervals`` where the study has several levels, so that its coverages can't be compared."""
+    return f" of {100 * level:g} % intervals" if graded["level"].nunique() > 1 else ""
+
+
 def shortfalls(evidence: Evidence, counts: pd.DataFrame) -> Iterator[Verdict]:
     """Name the worst failure of coverage in full, then every other method that fails somewhere."""
     graded, experiment = evidence.graded, evidence.experiment
-    failing = graded[graded["grade"] == Grade.FAILS].sort_values(["coverage", "estimator"], kind="stable")
+    failing = graded[graded["grade"] == Grade.FAILS]
     if failing.empty:
         return
+    failing = failing.sort_values(["missed", "estimator"], ascending=[False, True], kind="stable")
     row = failing.iloc[0]
-    level, name = experiment.cells[row["cell"]].model.level, row["estimator"]
+    name = row["estimator"]
     sentence = (
         f"Don't trust `{name}` for `{row['term']}`:{where(experiment, row['cell'])} it covers "
-        f"{coverage_words(row)}, where {percent(level)} was promised; it falls short in {_share(counts, name)}."
+        f"{coverage_words(row)}, where {100 * row['level']:g} % was promised; it falls short in {_share(counts, name)}."
     )
     yield Verdict(
-        "avoid", sentence, f"The lowest coverage among the situations graded 'fails'. {grades.RULE}"
+        "avoid",
+        sentence,
+        f"The coverage furthest below its level among the situations graded 'fails'. {grades.RULE}",
     )
     rest = [label for label in failing["estimator"].unique() if label != name]
     if rest:
@@ -58,14 +67,15 @@ def _share(counts: pd.DataFrame, label: str) -> str:
 def too_wide(evidence: Evidence, counts: pd.DataFrame) -> Iterator[Verdict]:
     """Name methods whose intervals are too wide beyond Monte Carlo error, or endless."""
     graded, experiment = evidence.graded, evidence.experiment
-    wide = graded[graded["grade"] == Grade.WIDE].sort_values("coverage", ascending=False, kind="stable")
+    wide = graded[graded["grade"] == Grade.WIDE].sort_values("missed", kind="stable")
     parts = []
     for label in sorted(wide["estimator"].unique()):
         row = wide[wide["estimator"] == label].iloc[0]
         parts.append(
             f"`{label}` in {grades.count(counts, label, Grade.WIDE)} of "
             f"{plural(int(counts.loc[label, 'situations']), 'situation')} "
-            f"(up to {percent(row['coverage'], row['error'])}: `{row['term']}`{where(experiment, row['cell'])})"
+            f"(up to {percent(row['coverage'], row['error'])}{of_level(graded, row['level'])}: "
+            f"`{row['term']}`{where(experiment, row['cell'])})"
         )
     if parts:
         yield Verdict("note", f"Too wide, at the cost of power: {several(parts, 3)}.", grades.RULE)
@@ -122,10 +132,12 @@ def _excluded(found: pd.DataFrame, experiment: Experiment) -> str:
         )
     if not np.isfinite(bound):
         return "No bias is shown, but there are too few replications to exclude any."
+    error = f" (MCSE {row['mcse']:.2g})" if np.isfinite(row["mcse"]) else ""
+    value = unsigned(f"{row['value']:.2f}")
     return (
         f"No bias is shown, which doesn't say that there is none: biases of up to {_up(bound)} standard errors can't "
         f"be excluded (`{row['estimator']}` for `{row['term']}`{where(experiment, row['cell'])}: "
-        f"{rounded(float(row['value']), float(row['mcse']))} over {plural(int(row['n']), 'data set')})."
+        f"{value}{error} over {plural(int(row['n']), 'data set')})."
     )
 
 

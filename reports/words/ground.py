@@ -10,8 +10,9 @@ import re
 from collections.abc import Callable, Iterable
 
 from nestbench.experiments.experiment import Experiment
-from nestbench.reports.words.wording import plural, several
+from nestbench.reports.words.wording import several
 from nestbench.sim.cell import Cell, primitives
+from nestbench.sim.counted import plural
 from nestbench.sim.truth import CHANGES, UNSEEN
 
 PLAIN: dict[str, frozenset[str]] = {

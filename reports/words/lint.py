@@ -21,8 +21,9 @@ from nestbench.reports.measures.in_parts import in_cell
 from nestbench.reports.measures.performance import FIT
 from nestbench.reports.measures.totals import Gathered, Ordered
 from nestbench.reports.words.conditions import condition_of
-from nestbench.reports.words.wording import plural, several
+from nestbench.reports.words.wording import several
 from nestbench.sim.batch import Floats
+from nestbench.sim.counted import plural
 
 COVERAGE_MCSE = 0.01
 PATTERN = 4.5
@@ -82,8 +83,8 @@ def too_few_replications(table: pd.DataFrame, experiment: Experiment) -> Iterato
         n = int(coarse["n"].min())
         yield Remark(
             "too few replications",
-            f"a coverage at its level has a Monte Carlo error above 1 percentage point in {len(coarse)} of {len(rows)} "
-            f"places (n down to {n})",
+            f"a coverage at its level has a Monte Carlo error above 1 percentage point in {len(coarse)} of "
+            f"{plural(len(rows), 'place')} (n down to {n})",
             f"{replications_needed(0.95, 0.007):,} replications put the error of a coverage of 95 % at 0.7 points",
         )
 

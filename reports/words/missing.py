@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from nestbench.experiments.results import Extent, Results
 from nestbench.reports.words.conditions import conditions
-from nestbench.reports.words.wording import plural, several
+from nestbench.reports.words.wording import several
+from nestbench.sim.counted import plural
 
 NAMED = 4
 """Conditions named before the others are counted."""
@@ -60,7 +61,7 @@ def missing_sentence(results: Results) -> str:
     if not found:
         return ""
     what = "Unfinished" if found.part is None else f"Part {found.part[0]} of {found.part[1]} of a study"
-    have = "has all its" if found.whole == 1 else "have all their"
+    have = "has all its" if 1 in (found.whole, found.conditions) else "have all their"
     words = [f"{what}: {found.whole} of {plural(found.conditions, 'condition')} {have} data sets."]
     if found.begun:
         words.append(f"Begun: {_named([f'{names[i]} ({_progress(extent, i)})' for i in found.begun])}.")

@@ -20,6 +20,7 @@ from nestbench.reports.comparing.grades import (
     Grade,
     asked,
     count,
+    missed,
     situations,
     tally,
     usable_shares,
@@ -29,8 +30,7 @@ from nestbench.reports.measures.performance import performance_table
 from nestbench.reports.words.missing import data_sets, missing_sentence
 from nestbench.reports.words.sentence import Verdict
 from nestbench.reports.words.verdict import verdicts
-from nestbench.reports.words.wording import plural
-from nestbench.sim.model import alpha_of
+from nestbench.sim.counted import plural
 
 _MARKS = {"use": ("+", "bold green"), "avoid": ("!", "bold red"), "note": ("-", "dim")}
 
@@ -89,9 +89,7 @@ def methods_table(table: pd.DataFrame, graded: pd.DataFrame, experiment: Experim
     usable = usable_shares(table).groupby("estimator").min()
     seconds = table[table["measure"] == "seconds_median"].groupby("estimator")["value"].median()
     silent = bool(counts["none"].any())
-    promised = graded["cell"].map(lambda cell: experiment.cells[cell].model.level)
-    graded = graded.assign(level=promised)
-    several_levels = promised.nunique() > 1
+    several_levels = graded["level"].nunique() > 1
     made = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
     made.add_column("method", overflow="fold", min_width=8)
     made.add_column("worst for", overflow="fold", min_width=5)
@@ -157,15 +155,14 @@ def worst_term(own: pd.DataFrame) -> Worst:
         for term, rows in own.groupby("term", sort=False)
     ]
     return min(
-        found, key=lambda worst: (-worst.fails, -(1.0 - worst.low) / alpha_of(worst.level)), default=Worst()
+        found, key=lambda worst: (-worst.fails, -float(missed(worst.low, worst.level))), default=Worst()
     )
 
 
 def _lowest(rows: pd.DataFrame) -> tuple[float, float]:
     """Return the coverage whose share of misses is the largest multiple of the one allowed there, and its level."""
-    coverage, level = (rows[name].to_numpy(dtype=np.float64) for name in ("coverage", "level"))
-    i = int(np.argmax((1.0 - coverage) / alpha_of(level)))
-    return float(coverage[i]), float(level[i])
+    row = rows.iloc[int(np.argmax(rows["missed"]))]
+    return float(row["coverage"]), float(row["level"])
 
 
 def _in_order(experiment: Experiment, present: Iterable[str]) -> list[str]:

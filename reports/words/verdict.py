@@ -27,11 +27,13 @@ from nestbench.reports.comparing.grades import Grade
 from nestbench.reports.comparing.shared import Shared
 from nestbench.reports.measures.proportions import wilson
 from nestbench.reports.words import cautions
+from nestbench.reports.words.cautions import of_level
 from nestbench.reports.words.ground import ground
 from nestbench.reports.words.sentence import Verdict
 from nestbench.reports.words.untold import RULE as UNTOLD
 from nestbench.reports.words.untold import untold
-from nestbench.reports.words.wording import percent, plural, several
+from nestbench.reports.words.wording import percent, several
+from nestbench.sim.counted import plural
 
 ALIKE = 0.01
 """Relative difference of scores up to which methods count as equally good."""
@@ -101,12 +103,12 @@ def recommendation(evidence: Evidence, choice: Choice, counts: pd.DataFrame) -> 
 
 
 def _too_few(evidence: Evidence, choice: Choice) -> str:
-    level = max((cell.model.level for cell in evidence.experiment.cells), key=lambda x: x * (1 - x))
+    level = choice.level
     needed = [int(np.ceil(level * (1.0 - level) / points**2 - 1e-9)) for points in (POINTS, 0.01)]
     return (
         f"Too few replications to recommend a method: with {plural(choice.n, 'data set')} in common a coverage of "
         f"{percent(level)} has a Monte Carlo error of {100 * choice.error:.1f} percentage points; {needed[0]:,} data "
-        f"sets bring it to {100 * POINTS:g}, {needed[1]:,} to 1."
+        f"sets bring it down to {100 * POINTS:g} points, {needed[1]:,} to 1 point."
     )
 
 
@@ -146,24 +148,31 @@ def _facts(evidence: Evidence, counts: pd.DataFrame, label: str, alone: bool) ->
     total, holds, wide, likely, doubtful = (
         int(row[name]) for name in ("situations", Grade.HOLDS, Grade.WIDE, Grade.LIKELY, Grade.DOUBTFUL)
     )
-    parts = [f"in order beyond Monte Carlo error in {holds} of {total}"] if alone else []
+    parts = [f"in order beyond Monte Carlo error in {holds or 'none'} of {total}"] if alone else []
     parts += [f"too wide in {wide}"] if wide else []
     parts += [f"likely in order in {likely}"] if likely and alone else []
     parts += [f"doubtful in {doubtful}"] if doubtful else []
     if holds == total:
         parts = ["in order beyond Monte Carlo error everywhere"]
-    bound = percent(excluded_below(evidence.graded[evidence.graded["estimator"] == label]))
+    low, bound = _lowest(evidence, label), _bound(evidence, label)
     if alone:
-        opening = f"Its lowest coverage is {_lowest(evidence, label)}, and {bound} can't be excluded"
-        return f"{opening}; coverage is {', '.join(parts)}."
-    facts = [f"lowest coverage {_lowest(evidence, label)}", f"{bound} can't be excluded", *parts]
+        return f"Its lowest coverage is {low}, and {bound} can't be excluded; coverage is {', '.join(parts)}."
+    facts = [f"lowest coverage {low}", f"{bound} can't be excluded", *parts]
     return f"`{label}`: {', '.join(facts)}."
 
 
 def _lowest(evidence: Evidence, label: str) -> str:
+    """Return the coverage that falls furthest short of its level, with the level where levels differ."""
     graded = evidence.graded
-    row = graded[graded["estimator"] == label].sort_values("coverage", kind="stable").iloc[0]
-    return percent(row["coverage"], row["error"])
+    own = graded[graded["estimator"] == label].sort_values("missed", ascending=False, kind="stable")
+    row = own.iloc[0]
+    return percent(row["coverage"], row["error"]) + of_level(graded, row["level"])
+
+
+def _bound(evidence: Evidence, label: str) -> str:
+    graded = evidence.graded
+    coverage, level = excluded_below(graded[graded["estimator"] == label])
+    return percent(coverage) + of_level(graded, level)
 
 
 def _alike(choice: Choice, labels: Sequence[str]) -> list[str]:
@@ -192,13 +201,15 @@ def _sureness(choice: Choice) -> str:
     """Return how often resampled studies name which method, and how far the next one is."""
     if not choice.shares or (choice.named is None and choice.nobody > SETTLED):
         return ""
-    shown = [f"`{label}` in {_often(share)}" for label, share in choice.shares.items() if share >= 0.01]
-    none = [f"no method in {_often(choice.nobody)}"] if choice.nobody >= 0.01 else []
     if choice.named is None:
         opening = "Another draw might find one:"
     else:
         opening = "The choice is settled:" if choice.settled else "The choice isn't settled:"
-    words = f"{opening} {several(shown + none, 6)} of {RESAMPLES} resampled studies."
+    (label, share), *others = choice.shares.items()
+    first = f"all {RESAMPLES}" if share == 1.0 else f"{_often(share)} of {RESAMPLES}"
+    more = [f"{_often(share)} `{label}`" for label, share in others if share >= 0.01]
+    words = f"{opening} {several([f'{first} resampled studies name `{label}`', *more], 6)}"
+    words += f"; in {_often(choice.nobody)} no method is in order." if choice.nobody >= 0.01 else "."
     rest = [label for label in choice.scores.index if label != choice.named]
     if rest and not (choice.settled and choice.scores.loc[rest[0], "ratio"] <= 1.0 + ALIKE):
         words += f" Next to `{choice.named}` comes `{rest[0]}`: {_more(choice.scores.loc[rest[0]])}."
@@ -206,7 +217,7 @@ def _sureness(choice: Choice) -> str:
 
 
 def _often(share: float) -> str:
-    return "all" if share == 1.0 else f"{100.0 * share:.0f} %" if share < 0.995 else "nearly all"
+    return f"{100.0 * share:.0f} %" if share < 0.995 else "nearly all"
 
 
 def _closest(evidence: Evidence, choice: Choice, counts: pd.DataFrame) -> str:
@@ -218,7 +229,7 @@ def _closest(evidence: Evidence, choice: Choice, counts: pd.DataFrame) -> str:
         key=lambda label: (
             int(at_fault.get(label, 0)) / grades.count(counts, label, "situations"),
             grades.count(counts, label, Grade.DOUBTFUL),
-            -float(np.nan_to_num(counts.loc[label, "lowest"])),
+            float(np.nan_to_num(counts.loc[label, "missed"], nan=np.inf)),
             label,
         ),
     )
@@ -229,8 +240,8 @@ def _closest(evidence: Evidence, choice: Choice, counts: pd.DataFrame) -> str:
         for fault, words in _FAULTS.items()
         if (own["fault"] == fault).any()
     ]
-    low = counts.loc[label, "lowest"]
-    lowest = f"; its lowest coverage is {_lowest(evidence, label)}" if np.isfinite(low) else ""
+    answers = np.isfinite(counts.loc[label, "missed"])
+    lowest = f"; its lowest coverage is {_lowest(evidence, label)}" if answers else ""
     return (
         f"No method keeps its promise everywhere. Closest is `{label}`, with {_promised(evidence)} intervals: of "
         f"{plural(total, 'situation')} it {several(parts)}{lowest}."
@@ -246,10 +257,12 @@ def _promised(evidence: Evidence) -> str:
     return " / ".join(f"{100 * level:g} %" for level in sorted(levels))
 
 
-def excluded_below(graded: pd.DataFrame) -> float:
-    """Return the coverage below which none is plausible: the lowest end of the 95 % Wilson intervals.
+def excluded_below(graded: pd.DataFrame) -> tuple[float, float]:
+    """Return the coverage below which none is plausible, and its level: the lowest end of the 95 % Wilson intervals.
 
-    The lowest of the true coverages lies below it with a chance of at most 2.5 %, however many there are.
+    The lowest of the true coverages lies below it with a chance of at most 2.5 %, however many there are; lowest is
+    what falls furthest short of its level.
     """
     low, _ = wilson(graded["coverage"], graded["n"])
-    return float(low.min())
+    worst = int(np.argmax(grades.missed(low, graded["level"])))
+    return float(low[worst]), float(graded["level"].iloc[worst])

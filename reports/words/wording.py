@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 _WORDS = {
-    "layout.schools": "{} schools",
-    "layout.students": "{} students a school",
-    "layout.treated_schools": "{} treated schools",
-    "population.icc": "ICC {}",
+    "layout.schools": ("{} school", "{} schools"),
+    "layout.students": ("{} student a school", "{} students a school"),
+    "layout.treated_schools": ("{} treated school", "{} treated schools"),
+    "population.icc": ("ICC {}", "ICC {}"),
 }
+"""What a level is called, where it is 1 and else."""
 
 
 _EFFECTS = "population.effects."
@@ -29,16 +29,10 @@ NULL = "model.null."
 """Factors whose levels are null values, not effects."""
 
 
-def level_words(factor: str, level: Any) -> str:
-    """Return a factor's level in words: ``10 schools``, ``ICC 0.2``, ``slope SD 0.5``."""
-    return named_level(factor, value_words(level), last_part(factor))
-
-
 def named_level(factor: str, text: str, name: str) -> str:
     """Return a level's text with its factor: in the factor's own words where it has some, else behind `name`."""
     if factor in _WORDS:
-        words = _WORDS[factor].format(text)
-        return words.removesuffix("s") if text == "1" else words
+        return _WORDS[factor][text != "1"].format(text)
     if factor.startswith(_EFFECTS):
         return f"effect of {name.removeprefix('effects.')} {text}"
     if factor.startswith(NULL):
@@ -57,11 +51,6 @@ def value_words(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     return str(value)
-
-
-def condition(levels: Mapping[str, Any]) -> str:
-    """Return a cell's levels in words: ``10 schools and ICC 0.2``; ``the one condition`` without factors."""
-    return joined_words([level_words(factor, level) for factor, level in levels.items()])
 
 
 def joined_words(parts: list[str]) -> str:
@@ -85,11 +74,6 @@ def factor_words(factor: str) -> str:
 def spaced(name: str) -> str:
     """Return a key as words: ``slope SD`` for ``slope_sd``."""
     return " ".join({"sd": "SD", "icc": "ICC", "cv": "CV"}.get(part, part) for part in name.split("_"))
-
-
-def last_part(factor: str) -> str:
-    """Return the last part of a dotted key, a term whole."""
-    return factor.removeprefix(NULL) if factor.startswith(NULL) else factor.rsplit(".", 1)[-1]
 
 
 def named(factor: str) -> str:
@@ -117,7 +101,8 @@ def decimals(mcse: float, most: int = 6) -> int:
     """Return how many decimals a number deserves: those down to the first significant digit of its MCSE."""
     if not math.isfinite(mcse) or mcse <= 0:
         return 1
-    return min(max(-math.floor(math.log10(mcse)), 0), most)
+    printed = float(f"{mcse:.0e}")  # 0.0097 is printed as 0.01: two decimals, not three
+    return min(max(-math.floor(math.log10(printed)), 0), most)
 
 
 def rounded(value: float, mcse: float) -> str:
@@ -135,11 +120,6 @@ def rounded(value: float, mcse: float) -> str:
 def unsigned(text: str) -> str:
     """Return a number's text without the minus of a zero."""
     return text.removeprefix("-") if not text.strip("-0.") else text
-
-
-def plural(n: int, singular: str, several: str | None = None) -> str:
-    """Return ``1 cell``, ``3 cells``; thousands are set apart."""
-    return f"{n:,} {singular if n == 1 else several or singular + 's'}"
 
 
 def several(items: list[str], most: int = 4) -> str:

@@ -39,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run_experiment(study(folder), folder / "run", workers=1)
     done = typed("baseline", folder / "run", "-o", folder / "accuracy.json")
     assert done.exit_code == 0
-    assert "accuracy of 'tiny' (seed 4), 1 cells, 1 pairs" in done.output
+    assert "accuracy of 'tiny' (seed 4), 1 cell, 1 pair of cell and method" in done.output
     return folder
 
 

@@ -10,8 +10,9 @@ import pytest
 
 from nestbench.reports.comparing import choice as module
 from nestbench.reports.comparing.biases import biases
-from nestbench.reports.comparing.choice import Choice, choose, draw_lots, evidence_of, faults, shrunk
+from nestbench.reports.comparing.choice import Choice, choose, draw_lots, evidence_of, faults
 from nestbench.reports.comparing.grades import Grade
+from nestbench.reports.comparing.retests import taken_back
 from nestbench.reports.comparing.shared import shared_of_run
 from nestbench.reports.measures.performance import performance_table
 from tests.reports.synthetic import FakeResults, estimates_of, school_study
@@ -121,7 +122,14 @@ def test_conditions_of_one_law_are_drawn_together() -> None:
 
 
 def test_shrinking_takes_noise_back_and_leaves_evidence() -> None:
-    np.testing.assert_allclose(shrunk(np.array([0.5, -1.0, 2.0, -10.0])), [0.0, 0.0, 1.5, -9.9])
+    z = np.array([0.5, -1.0, 2.0, -10.0])
+    np.testing.assert_allclose(taken_back(z, np.ones(4, dtype=bool)), [0.0, 0.0, 1.5, -9.9])
+    np.testing.assert_allclose(taken_back(np.array([2.0]), np.zeros(1, dtype=bool)), [1.5])
+    found = taken_back(z, np.array([False, False, False, True]))
+    np.testing.assert_allclose(found, [*(z[:3] * (1 - 1 / 5.25)), -9.9])
+    noise = np.random.default_rng(1).standard_normal(400)
+    assert np.abs(taken_back(noise, np.zeros(400, dtype=bool))).max() < 0.5 < 2.5 < np.abs(noise).max()
+    np.testing.assert_array_equal(taken_back(np.zeros(3), np.zeros(3, dtype=bool)), np.zeros(3))
 
 
 def test_the_order_of_methods_is_of_no_account() -> None:

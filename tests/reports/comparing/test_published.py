@@ -92,7 +92,8 @@ def test_numbers_without_a_counterpart_are_left_out() -> None:
 
 
 def test_rows_beyond_the_limit_are_counted_and_the_furthest_named() -> None:
-    sentence = published_sentence(compare_published(OURS, experiment(COVERAGE, EXACT)))
+    made = experiment(COVERAGE, EXACT)
+    sentence = published_sentence(compare_published(OURS, made), made)
     assert sentence.startswith("3 of 4 published numbers lie within 5 Monte Carlo errors")
     assert "`ols-cr1s-t` (coverage of `age` with 6 schools): published 0.95, ours 1.0000, +10" in sentence
 

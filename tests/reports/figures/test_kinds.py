@@ -31,7 +31,7 @@ from nestbench.reports.figures.kinds import (
 )
 from nestbench.reports.figures.theme import DARK, LIGHT, dressed, in_dark, write_chart
 from nestbench.reports.measures.performance import performance_table
-from nestbench.reports.words.wording import condition
+from nestbench.reports.words.conditions import condition_of
 from nestbench.sim.errors import InvalidInput
 from tests.reports.synthetic import FakeResults, school_study
 
@@ -233,7 +233,7 @@ def honoured(name: str, value: Any, spec: dict[str, Any], study: FakeResults) ->
         seen = shown | ({value[0]} if against.startswith(value[0]) else set())
         assert seen == set(value) or (seen < set(value) and "status" in made[0])
     if name == "cell":
-        words = condition(study.experiment.levels[value])
+        words = condition_of(study.experiment, value)
         assert words in title or {r["condition"] for r in made} == {words}
     if name == "term" and "term" in made[0]:
         assert {r["term"] for r in made} == {value}

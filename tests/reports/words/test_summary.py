@@ -21,6 +21,7 @@ def test_the_worst_coverage_is_the_one_furthest_below_its_own_level() -> None:
             "term": ["age", "age", "age"],
             "coverage": [0.8, 0.85, 0.9],
             "level": [0.8, 0.95, 0.99],
+            "missed": [1.0, 3.0, 10.0],
             "grade": ["holds", "fails", "fails"],
             "partial": [False, False, False],
         }

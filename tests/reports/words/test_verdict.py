@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from rich.console import Console
 
 from nestbench.estimators.estimates import FitStatus
-from nestbench.reports.comparing.grades import Grade, band, fixed_terms, grade
+from nestbench.reports.comparing.choice import Choice
+from nestbench.reports.comparing.grades import Grade, band, fixed_terms, grade, situations
 from nestbench.reports.comparing.shared import shared_of_run
 from nestbench.reports.measures.performance import performance_table
 from nestbench.reports.words.sentence import Verdict
 from nestbench.reports.words.summary import print_summary
-from nestbench.reports.words.verdict import verdicts
+from nestbench.reports.words.verdict import _sureness, verdicts
 from tests.reports.synthetic import FakeResults, estimates_of, estimator, school_study
 
 
@@ -57,12 +60,54 @@ def test_band_is_bradleys() -> None:
 
 def test_recommends_a_method_that_fails_nowhere(sentences: list[str]) -> None:
     assert sentences[0].startswith(
-        "Not settled between `ols-cr1s-t` and `ols-cr2-satt`: the 95 % intervals of neither"
+        "Use `ols-cr1s-t`: its 95 % intervals are shown to fall short in none of 18"
     )
-    assert "in any of 18 situations" in sentences[0]
     assert "More replications would settle the open ones." in sentences[0]
-    assert sentences[1].startswith("The choice isn't settled: `ols-cr1s-t` in ")
+    assert re.match(r"The choice is settled: 9\d % of 500 resampled studies name `ols-cr1s-t`", sentences[1])
     assert sentences[2].startswith("This holds under the law that was simulated")
+
+
+def test_equal_methods_are_both_named() -> None:
+    study, other = (school_study(reps=400, seed=seed) for seed in (104, 105))
+    even = [
+        {"ols-cr1s-t": one["ols-cr1s-t"], "ols-cr2-satt": two["ols-cr1s-t"]}
+        for one, two in zip(study.cells, other.cells, strict=True)
+    ]
+    first, second, *_ = (v.sentence for v in verdicts_of(FakeResults(study.experiment, even)))
+    assert first.startswith("Not settled between `ols-cr")
+    assert ": the 95 % intervals of neither are shown to fall short in any of 18 situations" in first
+    assert re.match(
+        r"The choice isn't settled: \d+ % of 500 resampled studies name `[\w-]+` and \d+ % `[\w-]+`", second
+    )
+
+
+def test_that_resampled_studies_find_no_method_in_order_is_said() -> None:
+    choice = Choice("a", pd.DataFrame(), pd.DataFrame(), {"a": 0.7, "b": 0.12}, 0.18, 400, 0.95, 0.01)
+    assert _sureness(choice) == (
+        "The choice isn't settled: 70 % of 500 resampled studies name `a` and 12 % `b`; in 18 % no method is in order."
+    )
+    alone = replace(choice, shares={"a": 1.0}, nobody=0.0)
+    assert _sureness(alone) == "The choice is settled: all 500 resampled studies name `a`."
+
+
+def test_levels_are_not_pooled() -> None:
+    """Which coverage is lowest, or falls shortest, is a matter of what was promised there."""
+    study, levels = school_study(reps=1000, schools=(10, 30), icc=(0.0, 0.2)), (0.8, 0.95, 0.97, 0.95)
+    cells = tuple(
+        replace(cell, model=replace(cell.model, level=level))
+        for cell, level in zip(study.experiment.cells, levels, strict=True)
+    )
+    made = FakeResults(replace(study.experiment, cells=cells), study.cells)
+    table = performance_table(made)
+    graded = situations(table, made.experiment)
+    said = " ".join(v.sentence for v in verdicts(table, made.experiment, shared_of_run(made)))
+    failing = graded[graded["grade"] == Grade.FAILS]
+    times = [(1 - row.coverage) / (1 - levels[row.cell]) for row in failing.itertuples()]
+    worst = failing.iloc[int(np.argmax(times))]
+    promised = f"where {100 * levels[worst.cell]:g} % was promised"
+    assert re.search(rf"Don't trust `{worst.estimator}` for `{re.escape(worst.term)}`: .*, {promised}", said)
+    assert re.search(r"Too wide.*\(up to [\d.]+ % \(MCSE [\d.]+\) of 80 % intervals: ", said)
+    assert re.search(r"lowest coverage (is )?[\d.]+ % \(MCSE [\d.]+\) of (80|95|97) % intervals", said)
 
 
 def test_many_replications_take_the_reservation_away() -> None:
@@ -136,7 +181,7 @@ def test_summary_fits_the_terminal(study: FakeResults, width: int) -> None:
     assert max(map(len, lines)) <= width
     text = " ".join(stream.getvalue().split())
     assert "Which method survives few schools?" in text
-    assert "+ Not settled between ols-cr" in text
+    assert "+ Use ols-cr1s-t" in text
     assert "ms/fit" in text
 
 
