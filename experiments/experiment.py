@@ -10,6 +10,8 @@ from typing import Any
 
 from nestbench.estimators.estimator import Estimator
 from nestbench.sim.cell import Cell, canonical_json
+from nestbench.sim.errors import InvalidInput
+from nestbench.sim.files import read_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +23,25 @@ class Plugin:
 
     @classmethod
     def at(cls, path: Path) -> Plugin:
-        """Return the plugin in a file, as it is now."""
-        return cls(str(path), hashlib.sha256(path.read_bytes()).hexdigest())
+        """Return the plugin in a file, as it is now; `InvalidInput` where there is none to read."""
+        return cls(str(path), hashlib.sha256(content_of(path)).hexdigest())
+
+
+def content_of(path: str | Path) -> bytes:
+    """Return what is in a plugin file.
+
+    Raises
+    ------
+    InvalidInput
+        It isn't there, can't be read, or is no regular file.
+    """
+    try:
+        return read_file(Path(path))
+    except OSError as error:
+        raise InvalidInput(
+            f"expected the plugin file {path}, could not read it ({error.strerror}); put it back, or leave its methods "
+            "and laws out"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)

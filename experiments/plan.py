@@ -151,10 +151,20 @@ def _fits(
             yield from (Task(cell, *ends, active) for ends in _blocks(first, last, size, early))
 
 
+def to_audit(experiment: Experiment, reach: Round) -> int:
+    """Return how many data sets, over all cells, both engines fit by the end of a round."""
+    return sum(min(reach.audit, n) for n in reach.replications) if with_both_engines(experiment) else 0
+
+
+def with_both_engines(experiment: Experiment) -> tuple[int, ...]:
+    """Return the places of the methods whose engines are held against one another."""
+    return tuple(i for i, e in enumerate(experiment.estimators) if audited(e) and e.name not in SUBJECTS)
+
+
 def _audits(experiment: Experiment, cell: int, before: Round, wanted: Round) -> Iterator[Task]:
     first = min(before.audit, before.replications[cell])
     last = min(wanted.audit, wanted.replications[cell])
-    both = tuple(i for i, e in enumerate(experiment.estimators) if audited(e) and e.name not in SUBJECTS)
+    both = with_both_engines(experiment)
     if both and experiment.engine != "reference":
         chosen = [experiment.estimators[i] for i in both]
         size = block_size(experiment.cells[cell], chosen, "reference")

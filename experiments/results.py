@@ -22,11 +22,14 @@ class Extent:
         For each cell, data sets by estimator label: those the whole study wants, and those stored here.
     part : tuple of int or None
         Which part of a study this is, (index, count) from 1; None is the whole.
+    audited : tuple of int
+        Data sets to be fitted by both engines, over all cells: those the study wants, and those done.
     """
 
     asked: tuple[Mapping[str, int], ...]
     fitted: tuple[Mapping[str, int], ...]
     part: tuple[int, int] | None = None
+    audited: tuple[int, int] = (0, 0)
 
 
 class Results(Protocol):

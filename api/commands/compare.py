@@ -22,12 +22,15 @@ def compare(
     """Say what changed beyond Monte Carlo error, paired where both runs saw the same data sets."""
     from rich.console import Console
 
-    from nestbench.commands.output import write_csv
+    from nestbench.commands.output import say_missing, write_csv
     from nestbench.experiments.storing.store import Store
     from nestbench.reports.comparing.rivals import compare_runs
     from nestbench.sim.counted import plural
 
-    table = compare_runs(Store.open(first), Store.open(second))
+    stores = Store.open(first), Store.open(second)
+    table = compare_runs(*stores)
+    for store in stores:
+        say_missing(store, f"{store.folder}: ")
     if csv is not None:
         write_csv(table, csv)
     console = Console()

@@ -8,8 +8,20 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 if TYPE_CHECKING:
     import pandas as pd
+
+    from nestbench.experiments.results import Results
+
+
+def say_missing(store: Results, whose: str = "") -> None:
+    """Say on stderr what a run lacks, if anything: a damaged journal leaves a run that looks finished but small."""
+    from nestbench.reports.words.missing import missing_sentence
+
+    if lacking := missing_sentence(store):
+        typer.echo(f"{whose}{lacking}", err=True)
 
 
 def write_csv(frame: pd.DataFrame, file: Path | None) -> None:

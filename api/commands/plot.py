@@ -35,13 +35,12 @@ def plot(
     measure: Annotated[str | None, typer.Option(help=f"The measure shown; {used_by(MEASURE)}.")] = None,
 ) -> None:
     """Draw one figure of a run."""
+    from nestbench.commands.output import say_missing
     from nestbench.experiments.storing.store import Store
     from nestbench.reports.figures.kinds import Wish, figure
     from nestbench.reports.figures.theme import write_chart
-    from nestbench.reports.words.missing import missing_sentence
 
     store, path = Store.open(run), out or Path(f"{kind}.svg")
     write_chart(figure(store, kind, Wish(term, cell, tuple(estimator or ()), measure)), path)
-    if lacking := missing_sentence(store):
-        typer.echo(lacking, err=True)
+    say_missing(store)
     typer.echo(f"Wrote {path}")

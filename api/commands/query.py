@@ -18,11 +18,13 @@ def query(
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
     r"""Ask the tables fits, performance and cells of a run (needs the extra nestbench\[query])."""
-    from nestbench.commands.output import write_csv
+    from nestbench.commands.output import say_missing, write_csv
     from nestbench.experiments.storing.store import Store
     from nestbench.reports.query import query as ask
 
-    answer = ask(Store.open(run), sql)
+    store = Store.open(run)
+    answer = ask(store, sql)
+    say_missing(store)
     if csv:
         write_csv(answer, None)
     else:

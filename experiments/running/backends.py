@@ -11,6 +11,7 @@ from typing import Any
 
 import joblib
 
+from nestbench.experiments.running.workers import OwnWorkers
 from nestbench.sim.errors import InvalidInput
 
 NAMES = ("loky", "dask")
@@ -42,7 +43,8 @@ class Backend:
                 yield -1
         else:
             inner = 1 if workers > 1 else None
-            with joblib.parallel_config(backend="loky", inner_max_num_threads=inner), _safe_path():
+            own = OwnWorkers(inner_max_num_threads=inner)
+            with joblib.parallel_config(backend=own), _safe_path():
                 yield workers
 
 

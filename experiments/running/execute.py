@@ -28,7 +28,8 @@ from nestbench.experiments.running.costs import Costs
 from nestbench.experiments.running.given_up import GivenUp
 from nestbench.experiments.running.guarding import NO_LIMITS, Lost, in_child
 from nestbench.experiments.running.progress import Progress, Quiet
-from nestbench.experiments.running.work import Work, leave_interrupts, perform
+from nestbench.experiments.running.work import Work, perform
+from nestbench.experiments.running.workers import ignore_interrupts
 from nestbench.experiments.storing.outcome import Outcome
 from nestbench.experiments.storing.store import Store
 from nestbench.sim.counted import plural
@@ -127,7 +128,7 @@ def _starting(workers: int, backend: Backend) -> Iterator[None]:
         return
     with backend.open(workers) as jobs:
         parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-        stream = parallel(joblib.delayed(leave_interrupts)(os.getpid()) for _ in range(jobs))
+        stream = parallel(joblib.delayed(ignore_interrupts)(os.getpid()) for _ in range(jobs))
         try:
             yield
         finally:  # a stream closed early would warn of cancelled tasks

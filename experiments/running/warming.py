@@ -29,7 +29,8 @@ from nestbench.estimators.registry import get
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task
 from nestbench.experiments.running.telling import told
-from nestbench.experiments.running.work import Work, leave_interrupts
+from nestbench.experiments.running.work import Work
+from nestbench.experiments.running.workers import ignore_interrupts
 from nestbench.sim import batch as sim_batch
 from nestbench.sim.moments import moments_of, raw_moments
 
@@ -72,7 +73,7 @@ def compile_part(work: Work) -> None:
 
     A fit that raises is left to `compile_kernels`, which fits to the real ones.
     """
-    leave_interrupts(work.home)
+    ignore_interrupts(work.home)
     cell, estimators = work.open()
     with _without_collections(), threadpool_limits(1):
         batch = cell.draw(work.seed, range(work.task.start, work.task.stop))

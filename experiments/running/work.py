@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import signal
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,6 +22,7 @@ from nestbench.experiments.running.guarding import NO_LIMITS, Limits, fit_guarde
 from nestbench.experiments.running.repeating import differing, to_repeat
 from nestbench.experiments.running.telling import told
 from nestbench.experiments.running.timekeeping import fit_timed, untimed
+from nestbench.experiments.running.workers import ignore_interrupts
 from nestbench.experiments.storing import encoding
 from nestbench.experiments.storing.joining import join
 from nestbench.experiments.storing.outcome import File, Outcome
@@ -84,28 +83,9 @@ class TaskError(NestbenchError):
     exit_code = 1
 
 
-def leave_interrupts(home: int) -> None:
-    """In a worker of process `home`: ignore Ctrl-C, which is its to handle, and end when it has ended."""
-    if os.getpid() == home or threading.current_thread() is not threading.main_thread():
-        return
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN and os.getppid() == home:
-        threading.Thread(target=_end_with, args=(home,), daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _end_with(parent: int) -> None:
-    """End this process when its parent is gone: killed by -9, it tells nobody, and a worker would wait for ever.
-
-    Linux's parent-death signal is no help: it comes when the *thread* that started a worker ends.
-    """
-    while os.getppid() == parent:
-        time.sleep(1.0)
-    os._exit(1)
-
-
 def perform(work: Work) -> Outcome:
     """Do a task. Inner thread pools are held to one thread: a worker is one core's worth."""
-    leave_interrupts(work.home)
+    ignore_interrupts(work.home)
     started = time.perf_counter()
     cell, estimators = work.open()
     with threadpool_limits(1):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from nestbench.experiments.experiment import Experiment
-from nestbench.experiments.plan import Round, limit
+from nestbench.experiments.plan import Round, limit, to_audit
 from nestbench.experiments.results import Extent
 from nestbench.experiments.storing.journal import Entry
 
@@ -20,7 +20,11 @@ def extent_of(
         for cell in range(len(experiment.cells))
     ]
     fitted = [dict.fromkeys(counts, 0) for counts in asked]
-    for task in (entry.task for entry in entries if not entry.task.audit):
+    done = 0
+    for task in (entry.task for entry in entries):
+        if task.audit:
+            done += task.stop - task.start
+            continue
         for i in task.estimators:
             fitted[task.cell][estimators[i].label] += task.stop - task.start
-    return Extent(tuple(asked), tuple(fitted), part)
+    return Extent(tuple(asked), tuple(fitted), part, (to_audit(experiment, reach), done))

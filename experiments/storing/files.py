@@ -114,10 +114,22 @@ def folders_of(run: Path) -> Iterator[Path]:
     for place, folders, _ in os.walk(run):
         yield Path(place)
         for name in folders:
-            if (inside := Path(place) / name).is_symlink():
-                raise StoreError(
-                    f"expected {inside} to be a folder of the run, got a link to elsewhere; replace it by the folder"
-                )
+            own_folder(Path(place) / name)
+
+
+def own_folder(inside: Path) -> Path:
+    """Return a folder inside a run, there or not.
+
+    Raises
+    ------
+    StoreError
+        It is a link.
+    """
+    if inside.is_symlink():
+        raise StoreError(
+            f"expected {inside} to be a folder of the run, got a link to elsewhere; replace it by the folder"
+        )
+    return inside
 
 
 def unwritable(path: Path, error: OSError) -> StoreError:

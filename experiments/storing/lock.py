@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from nestbench.experiments.storing.files import open_own
+from nestbench.experiments.storing.files import open_own, unwritable
 from nestbench.sim.errors import StoreError
 
 NAME = "lock"
@@ -31,8 +31,12 @@ class Lock:
                 "choose another directory with -o DIR (out=...)"
             )
         text = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": _now()})
-        os.ftruncate(self._handle, 0)
-        os.pwrite(self._handle, text.encode(), 0)
+        try:
+            os.ftruncate(self._handle, 0)
+            os.pwrite(self._handle, text.encode(), 0)
+        except OSError as error:
+            self.release()
+            raise unwritable(path, error) from error
 
     def require(self) -> None:
         """Refuse to go on when the file that is locked is no longer the one in the folder.

@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from nestbench.estimators.estimates import Estimates
-from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.experiment import Experiment, content_of
 from nestbench.experiments.plan import Round, Task, plan
 from nestbench.experiments.results import Extent
 from nestbench.experiments.shards import Shard
@@ -176,7 +176,7 @@ class Store:
         for plugin in self._experiment.plugins:
             kept = self.folder / "plugins" / Path(plugin.path).name
             if kept != Path(plugin.path):
-                write_atomically(kept, Path(plugin.path).read_bytes())
+                write_atomically(kept, content_of(plugin.path))
         if self._experiment.source:
             write_atomically(self.folder / "experiment.toml", self._experiment.source.encode())
 

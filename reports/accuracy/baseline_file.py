@@ -2,11 +2,12 @@
 
 Format 2. Numbers have 9 significant digits; missing is null, infinity the text "inf". Replication numbers are
 texts of ranges ("0-99 120"). Statuses list the replications that are not OK. `codes` (`fingerprint`) and `kept`
-(`kept`) are base64. Format 1 lacked `kept`.
+(`kept`) are base64. `checksum` seals the rest. Format 1 lacked `kept`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ import numpy as np
 
 from nestbench.estimators.estimates import FitStatus
 from nestbench.experiments.experiment import Experiment, Plugin
+from nestbench.experiments.plan import MOST_REPLICATIONS
 from nestbench.experiments.storing.files import write_atomically
 from nestbench.experiments.toml.plain import from_plain
 from nestbench.experiments.trusting import require_trust
@@ -25,8 +27,11 @@ from nestbench.reports.accuracy.baseline import Baseline, CellRecord, Method, Re
 from nestbench.reports.accuracy.kept import Grid
 from nestbench.sim.batch import Ints
 from nestbench.sim.errors import InvalidInput, StoreError
+from nestbench.sim.files import read_file
 
 FORMAT, VERSION = "nestbench-accuracy", 3
+_KEYS = ("format", "version", "key", "experiment", "versions", "methods", "cells")
+_SEAL = "checksum"
 _WIDTH = 150
 
 
@@ -45,12 +50,12 @@ def read_baseline(path: Path) -> Baseline:
         The file can't be read, isn't a baseline, is damaged, or was written by a newer nestbench.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_file(path))
     except OSError as error:
         raise InvalidInput(
             f"expected a baseline file, got {path}: {error.strerror}; make one with nestbench baseline RUN -o {path}"
         ) from None
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InvalidInput(
@@ -63,11 +68,27 @@ def read_baseline(path: Path) -> Baseline:
             "use the nestbench that wrote it, or write it anew"
         )
     try:
+        _require_whole(content)
         return _baseline(content)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except Exception as error:  # written by another hand, it may hold anything
         raise InvalidInput(
             f"expected a whole baseline in {path}, got a damaged one ({type(error).__name__}: {error}); write it anew"
         ) from None
+
+
+def _require_whole(content: Mapping[str, Any]) -> None:
+    """Refuse content that isn't what was sealed; files of nestbench before the seal have none."""
+    strange = set(content) - {*_KEYS, _SEAL}
+    if strange:
+        raise ValueError(f"it has {', '.join(sorted(strange))}")
+    if _SEAL in content and content[_SEAL] != checksum(content):
+        raise ValueError("its numbers aren't those that were written")
+
+
+def checksum(content: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a baseline's content but for the one it states."""
+    rest = {key: content[key] for key in content if key != _SEAL}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def experiment_of(baseline: Baseline, folder: Path, trust: bool = False) -> Experiment:
@@ -122,7 +143,8 @@ def to_json(baseline: Baseline) -> str:
         },
         "cells": [_cell_content(cell) for cell in baseline.cells],
     }
-    return _text(_plain(content), 0) + "\n"
+    made = _plain(content)
+    return _text({**made, _SEAL: checksum(made)}, 0) + "\n"
 
 
 def ranges(numbers: Ints) -> str:
@@ -139,6 +161,8 @@ def numbers_of(text: str) -> Ints:
     found = []
     for part in text.split():
         first, _, last = part.partition("-")
+        if int(last or first) > MOST_REPLICATIONS:
+            raise ValueError(f"replication {last or first} is more than a run has")
         found.append(np.arange(int(first), int(last or first) + 1, dtype=np.int64))
     return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from nestbench.experiments.results import Results
-from nestbench.experiments.storing.files import write_atomically
+from nestbench.experiments.storing.files import own_folder, write_atomically
 from nestbench.reports.comparing.shared import Shared, shared_of_run
 from nestbench.reports.exports.methods import methods_paragraph
 from nestbench.reports.exports.tables import (
@@ -53,7 +53,7 @@ def write_exports(results: Results, directory: Path, formats: Sequence[str], run
     written: list[Path] = []
     for name in dict.fromkeys(formats):
         if name in ("svg", "pdf"):
-            written += write_figures(table, results.experiment, directory / "figures", name)
+            written += write_figures(table, results.experiment, own_folder(directory / "figures"), name)
             continue
         page = {} if seen is None or name != "html" else {"report.html": render(results, seen, run).encode()}
         for file, data in (page or _files(results, table, shared, name)).items():

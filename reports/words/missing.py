@@ -59,7 +59,10 @@ def missing_sentence(results: Results) -> str:
     extent, names = results.extent(), conditions(results.experiment)
     found = missing_of(extent)
     if not found:
-        return ""
+        wanted, done = extent.audited
+        return (
+            f"Audits of {wanted - done} of {plural(wanted, 'data set')} are missing." if done < wanted else ""
+        )
     what = "Unfinished" if found.part is None else f"Part {found.part[0]} of {found.part[1]} of a study"
     have = "has all its" if 1 in (found.whole, found.conditions) else "have all their"
     words = [f"{what}: {found.whole} of {plural(found.conditions, 'condition')} {have} data sets."]

@@ -1,0 +1,77 @@
+"""Worker processes of this machine: they begin before anything can stop or orphan them unseen.
+
+A worker imports for seconds before its first task. A Ctrl-C in that time, which a terminal sends to all of a run's
+processes, would end it with a traceback; a run killed by -9 would leave it waiting for ever: it holds both ends of the
+pipe that it reads. So it is started with Ctrl-C held back, and looks for its parent first of all.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from joblib._parallel_backends import LokyBackend
+
+
+class OwnWorkers(LokyBackend):  # type: ignore[misc]
+    """joblib's processes, begun by `begin`."""
+
+    def configure(self, *arguments: Any, **options: Any) -> Any:
+        """Make or take over the pool."""
+        with held_back():
+            return super().configure(*arguments, initializer=begin, initargs=(os.getpid(),), **options)
+
+    def submit(self, *arguments: Any, **options: Any) -> Any:
+        """Hand a task over; workers that aren't there yet start here."""
+        with held_back():
+            return super().submit(*arguments, **options)
+
+    def apply_async(self, *arguments: Any, **options: Any) -> Any:
+        """Do the same under its name in earlier versions of joblib."""
+        with held_back():
+            return super().apply_async(*arguments, **options)
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Hold Ctrl-C back for this thread, and for threads and processes that it starts meanwhile."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def begin(home: int) -> None:
+    """In a new worker of process `home`: ignore Ctrl-C, which is its to handle, and end when it has ended."""
+    if hasattr(os, "getppid") and os.name != "nt":
+        if os.getppid() != home:
+            os._exit(1)
+        threading.Thread(target=_end_with, args=(home,), daemon=True).start()
+    ignore_interrupts()
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def ignore_interrupts(home: int = 0) -> None:
+    """Leave Ctrl-C to process `home`, if this is another one and the thread one that may say so."""
+    if os.getpid() != home and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent is gone: killed by -9, it tells nobody.
+
+    Linux's parent-death signal is no help: it comes when the *thread* that started a worker ends.
+    """
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
