@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 # Workers run one fit per core; a BLAS that starts its own threads inside each would fight over the same cores and make
@@ -39,7 +40,6 @@ app = typer.Typer(
     name="nestbench",
     help="Which method to trust on nested data: simulate, fit, compare, with known effects and Monte Carlo error.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -62,24 +62,31 @@ def _options(
     """Which method to trust on nested data."""
 
 
-app.command("run")(run.run)
-app.command("estimate")(estimate.estimate)
-app.command("list")(listing.listing)
-app.command("simulate")(simulate.simulate)
-app.command("report")(report.report)
-app.command("plot")(plot.plot)
-app.command("compare")(compare.compare)
-app.command("query")(query.query)
-app.command("replay")(replay.replay)
-app.command("new")(new.new)
-app.command("schema")(schema.schema)
-app.command("verify")(verify.verify)
-app.command("time")(timing.time)
-app.command("merge")(merge.merge)
-app.command("plan")(plan.plan)
-app.command("baseline")(baseline.baseline)
-app.command("check")(check.check)
-app.command("test")(conformance.conform)
+def _command(name: str, function: Callable[..., None]) -> None:
+    """Add a command whose help ends with the examples of its file; blank lines keep each on a line of its own."""
+    examples = sys.modules[function.__module__].EXAMPLES
+    epilog = "\n\n".join(["Examples:", *examples]).replace("[", "\\[")
+    app.command(name, epilog=epilog)(function)
+
+
+_command("run", run.run)
+_command("estimate", estimate.estimate)
+_command("list", listing.listing)
+_command("simulate", simulate.simulate)
+_command("report", report.report)
+_command("plot", plot.plot)
+_command("compare", compare.compare)
+_command("query", query.query)
+_command("replay", replay.replay)
+_command("new", new.new)
+_command("schema", schema.schema)
+_command("verify", verify.verify)
+_command("time", timing.time)
+_command("merge", merge.merge)
+_command("plan", plan.plan)
+_command("baseline", baseline.baseline)
+_command("check", check.check)
+_command("test", conformance.conform)
 
 
 def main() -> None:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+EXAMPLES = ("nestbench baseline runs/few-schools -o accuracy.json",)
+
 
 def baseline(
     run: Annotated[Path, typer.Argument(help="A run directory.")],

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
+from nestbench.commands import completing
 from nestbench.commands.options import Trust
 
 if TYPE_CHECKING:
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
     from nestbench.reports.accuracy.baseline import Baseline
     from nestbench.reports.accuracy.changes import Mark
     from nestbench.reports.accuracy.check import Check
+
+EXAMPLES = (
+    "nestbench check",
+    "nestbench check runs/few-schools --baseline accuracy.json",
+    "nestbench check --seed 2 --replications 2000 --markdown",
+)
 
 
 class FailOn(StrEnum):
@@ -39,7 +46,8 @@ def check(
         str | None,
         typer.Argument(
             help="A run directory, or an experiment (TOML file, catalogue name) to run now "
-            "(default: run the baseline's own experiment)."
+            "(default: run the baseline's own experiment).",
+            autocompletion=completing.experiments,
         ),
     ] = None,
     baseline: Annotated[

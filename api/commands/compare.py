@@ -12,6 +12,11 @@ import typer
 if TYPE_CHECKING:
     import pandas as pd
 
+EXAMPLES = (
+    "nestbench compare runs/before runs/after",
+    "nestbench compare runs/before runs/after --csv all.csv",
+)
+
 
 def compare(
     first: Annotated[Path, typer.Argument(metavar="RUN_A", help="A run directory.")],

@@ -7,12 +7,21 @@ from typing import Annotated
 
 import typer
 
+from nestbench.commands import completing
+
+EXAMPLES = (
+    "nestbench test my_methods.py",
+    "nestbench test ols-cr1s-t --skip coverage",
+    "nestbench test my_methods.py --reference ols-cr1s-t",
+)
+
 
 def conform(
     methods: Annotated[
         list[str],
         typer.Argument(
-            help="Python files with methods of your own (@nestbench.estimator), or names of methods."
+            help="Python files with methods of your own (@nestbench.estimator), or names of methods.",
+            autocompletion=completing.method,
         ),
     ],
     skip: Annotated[
@@ -31,7 +40,8 @@ def conform(
     reference: Annotated[
         str | None,
         typer.Option(
-            help="A method that these equal, e.g. ols-cr1s-t: standard errors, df and p are compared on the same data."
+            help="A method that these equal, e.g. ols-cr1s-t: standard errors, df and p are compared on the same data.",
+            autocompletion=completing.method,
         ),
     ] = None,
     formula: Annotated[

@@ -7,6 +7,15 @@ from typing import Annotated
 
 import typer
 
+from nestbench.commands import completing
+
+EXAMPLES = (
+    "nestbench estimate data.csv",
+    'nestbench estimate data.csv --formula "grade ~ age"',
+    "nestbench estimate data.csv --estimators ols,reml-kr",
+    "nestbench estimate data.csv --null age=2 --json",
+)
+
 
 def estimate(
     data: Annotated[
@@ -21,6 +30,7 @@ def estimate(
         typer.Option(
             help="Names with commas, options after colons: ols,ols-wild:draws=9999; default: every method.",
             show_default=False,
+            autocompletion=completing.methods,
         ),
     ] = None,
     random: Annotated[str, typer.Option(help='Random part: "1", or "1 + age" for a random slope.')] = "1",
@@ -35,7 +45,9 @@ def estimate(
             show_default=False,
         ),
     ] = None,
-    engine: Annotated[str, typer.Option(help="auto, reference or batched.")] = "auto",
+    engine: Annotated[
+        str, typer.Option(help="auto, reference or batched.", autocompletion=completing.engine)
+    ] = "auto",
     plugin: Annotated[
         list[Path] | None,
         typer.Option(

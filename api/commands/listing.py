@@ -6,10 +6,22 @@ from typing import Annotated
 
 import typer
 
+from nestbench.commands import completing
+
+EXAMPLES = (
+    "nestbench list",
+    "nestbench list estimators cluster",
+    "nestbench list reml-kr",
+)
+
 
 def listing(
     kind: Annotated[
-        str, typer.Argument(help="experiments, estimators or populations; or one of their names.")
+        str,
+        typer.Argument(
+            help="experiments, estimators or populations; or one of their names.",
+            autocompletion=completing.listed,
+        ),
     ] = "experiments",
     search: Annotated[
         list[str] | None,

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+EXAMPLES = ("nestbench merge parts/1 parts/2 -o runs/whole",)
+
 
 def merge(
     parts: Annotated[list[Path], typer.Argument(help="Directories written with nestbench run --shard.")],

@@ -7,6 +7,11 @@ from typing import Annotated
 
 import typer
 
+EXAMPLES = (
+    "nestbench new my-study",
+    "nestbench new my-study --folder studies",
+)
+
 
 def new(
     name: Annotated[str, typer.Argument(help="Name of the experiment; NAME.toml is written.")],

@@ -6,13 +6,23 @@ from typing import Annotated
 
 import typer
 
+from nestbench.commands import completing
 from nestbench.commands.options import Trust
+
+EXAMPLES = (
+    "nestbench plan my-study.toml --workers 8",
+    "nestbench plan my-study.toml --slurm --shards 20",
+)
 
 
 def plan(
-    experiment: Annotated[str, typer.Argument(help="A catalogue name or a TOML file.")] = "school-effects",
+    experiment: Annotated[
+        str, typer.Argument(help="A catalogue name or a TOML file.", autocompletion=completing.experiments)
+    ] = "school-effects",
     replications: Annotated[int | None, typer.Option(help="Replications of each cell.")] = None,
-    engine: Annotated[str | None, typer.Option(help="auto, reference or batched.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="auto, reference or batched.", autocompletion=completing.engine)
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes (default: one per core).")] = None,
     slurm: Annotated[bool, typer.Option("--slurm", help="Print an array script for SLURM instead.")] = False,
     shards: Annotated[int, typer.Option(help="Parts of the array script.", min=1)] = 100,

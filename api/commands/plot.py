@@ -7,12 +7,21 @@ from typing import Annotated
 
 import typer
 
+from nestbench.commands import completing
 from nestbench.reports.figures.kinds import CELL, MEASURE, METHODS, TERM, described, used_by
+
+EXAMPLES = (
+    "nestbench plot runs/few-schools",
+    "nestbench plot runs/few-schools -k zip --cell 1",
+    "nestbench plot runs/few-schools -k bias -o bias.png",
+)
 
 
 def plot(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
-    kind: Annotated[str, typer.Option("--kind", "-k", help=described())] = "coverage",
+    kind: Annotated[
+        str, typer.Option("--kind", "-k", help=described(), autocompletion=completing.kind_of_figure)
+    ] = "coverage",
     out: Annotated[
         Path | None,
         typer.Option(
@@ -30,6 +39,7 @@ def plot(
             "--estimator",
             "-e",
             help=f"A method shown; may be given several times; {used_by(METHODS)}.",
+            autocompletion=completing.method,
         ),
     ] = None,
     measure: Annotated[str | None, typer.Option(help=f"The measure shown; {used_by(MEASURE)}.")] = None,

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+EXAMPLES = ('nestbench query runs/few-schools "select * from cells"',)
+
 
 def query(
     run: Annotated[Path, typer.Argument(help="A run directory.")],

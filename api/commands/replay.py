@@ -7,14 +7,20 @@ from typing import Annotated
 
 import typer
 
+from nestbench.commands import completing
 from nestbench.commands.options import Trust
+
+EXAMPLES = ("nestbench replay runs/few-schools --cell 1 --replication 3",)
 
 
 def replay(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
     cell: Annotated[int, typer.Option(help="Cell of the run.")],
     replication: Annotated[int, typer.Option(help="Replication of the cell.")],
-    estimator: Annotated[str | None, typer.Option(help="One method (default: all of the run).")] = None,
+    estimator: Annotated[
+        str | None,
+        typer.Option(help="One method (default: all of the run).", autocompletion=completing.method),
+    ] = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="Also write the data set to a CSV file.")] = None,
     trust: Trust = False,
 ) -> None:

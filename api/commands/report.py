@@ -7,6 +7,12 @@ from typing import Annotated
 
 import typer
 
+EXAMPLES = (
+    "nestbench report runs/few-schools",
+    "nestbench report runs/few-schools --format svg,pdf",
+    "nestbench report runs/few-schools --format md -o paper",
+)
+
 
 def report(
     run: Annotated[Path, typer.Argument(help="A run directory.")],

@@ -7,14 +7,23 @@ from typing import Annotated, Any
 
 import typer
 
+from nestbench.commands import completing
 from nestbench.commands.options import Trust
+
+EXAMPLES = (
+    "nestbench run",
+    "nestbench run few-schools --replications 200",
+    "nestbench run my-study.toml -o runs/first --workers 2",
+    "nestbench run runs/few-schools",
+)
 
 
 def run(
     experiment: Annotated[
         str,
         typer.Argument(
-            help="A catalogue name (nestbench list), a TOML file, or a run directory to go on with."
+            help="A catalogue name (nestbench list), a TOML file, or a run directory to go on with.",
+            autocompletion=completing.experiments,
         ),
     ] = "school-effects",
     out: Annotated[
@@ -25,10 +34,15 @@ def run(
     workers: Annotated[
         int | None, typer.Option(help="Processes (default: one per core); results don't depend on it.")
     ] = None,
-    engine: Annotated[str | None, typer.Option(help="auto, reference or batched.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="auto, reference or batched.", autocompletion=completing.engine)
+    ] = None,
     estimators: Annotated[
         str | None,
-        typer.Option(help="Methods instead of the file's, options after colons: ols,ols-wild:draws=9999."),
+        typer.Option(
+            help="Methods instead of the file's, options after colons: ols,ols-wild:draws=9999.",
+            autocompletion=completing.methods,
+        ),
     ] = None,
     shard: Annotated[
         str | None,

@@ -7,6 +7,11 @@ from typing import Annotated
 
 import typer
 
+EXAMPLES = (
+    "nestbench schema",
+    "nestbench schema -o nestbench.schema.json",
+)
+
 
 def schema(
     out: Annotated[

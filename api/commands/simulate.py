@@ -7,13 +7,23 @@ from typing import Annotated, Any
 
 import typer
 
+from nestbench.commands import completing
 from nestbench.commands.options import Trust
+
+EXAMPLES = (
+    "nestbench simulate > data.csv",
+    "nestbench simulate --schools 20 --icc 0.1 --csv data.csv",
+    "nestbench simulate few-schools --cell 2 --csv data.csv",
+)
 
 
 def simulate(
     experiment: Annotated[
         str | None,
-        typer.Argument(help="A catalogue name, a TOML file or a run directory (default: the options)."),
+        typer.Argument(
+            help="A catalogue name, a TOML file or a run directory (default: the options).",
+            autocompletion=completing.experiments,
+        ),
     ] = None,
     cell: Annotated[int, typer.Option(help="Cell of the experiment.")] = 0,
     replication: Annotated[int, typer.Option(help="Replication: each has its own data.")] = 0,
@@ -22,7 +32,10 @@ def simulate(
     students: Annotated[int | None, typer.Option(help="Students per school.")] = None,
     treated_schools: Annotated[int | None, typer.Option(help="Schools that are treated.")] = None,
     icc: Annotated[float | None, typer.Option(help="Intraclass correlation.")] = None,
-    law: Annotated[str | None, typer.Option(help="Population law (nestbench list populations).")] = None,
+    law: Annotated[
+        str | None,
+        typer.Option(help="Population law (nestbench list populations).", autocompletion=completing.law),
+    ] = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="File to write (default: stdout).")] = None,
     trust: Trust = False,
 ) -> None:

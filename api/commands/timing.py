@@ -7,16 +7,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nestbench.commands import completing
 from nestbench.commands.options import Trust
 
 if TYPE_CHECKING:
     from nestbench.experiments.timing import Timed
 
+EXAMPLES = ("nestbench time few-schools --schools 10,50 --rounds 3",)
+
 
 def time(
     experiment: Annotated[
         str,
-        typer.Argument(help="A catalogue name, a TOML file or a run directory: its first cell and methods."),
+        typer.Argument(
+            help="A catalogue name, a TOML file or a run directory: its first cell and methods.",
+            autocompletion=completing.experiments,
+        ),
     ] = "school-effects",
     schools: Annotated[str, typer.Option(help="Numbers of schools, e.g. 10,50,200.")] = "10,50,200",
     students: Annotated[str, typer.Option(help="Students per school, e.g. 20,100.")] = "20",

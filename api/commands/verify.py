@@ -12,6 +12,11 @@ from nestbench.commands.options import Trust
 if TYPE_CHECKING:
     from nestbench.experiments.storing.store import Store
 
+EXAMPLES = (
+    "nestbench verify runs/few-schools",
+    "nestbench verify runs/few-schools --store",
+)
+
 
 def verify(
     run: Annotated[Path, typer.Argument(help="A run directory.")],

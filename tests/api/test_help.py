@@ -1,9 +1,12 @@
-"""Help texts say what their source says: nothing in brackets is eaten as markup."""
+"""Help texts say what their source says, nothing in brackets is eaten as markup, and their examples run."""
 
 from __future__ import annotations
 
 import inspect
 import re
+import shlex
+import sys
+from pathlib import Path
 
 import pytest
 from typer.main import get_command
@@ -13,6 +16,9 @@ from nestbench.cli import app
 
 GROUP = get_command(app)
 COMMANDS = sorted(GROUP.commands)  # type: ignore[attr-defined]
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    command.name: sys.modules[command.callback.__module__].EXAMPLES for command in app.registered_commands
+}  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -32,3 +38,66 @@ def test_brackets_of_help_texts_are_shown(name: str) -> None:
 
 def test_the_extra_of_query_can_be_read() -> None:
     assert "nestbench[query]" in CliRunner().invoke(app, ["query", "--help"], env={"COLUMNS": "120"}).output
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_help_ends_with_examples_that_can_be_copied(name: str, columns: int) -> None:
+    """Whole, on a line each."""
+    shown = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": str(columns)}).output
+    lines = [line.strip() for line in shown[shown.index("Examples:") :].splitlines() if line.strip()]
+    assert lines[1:] == list(EXAMPLES[name])
+    assert all(len(line) <= columns for line in shown.splitlines())
+
+
+@pytest.mark.parametrize("example", [one for each in EXAMPLES.values() for one in each])
+def test_every_example_is_a_command(example: str) -> None:
+    """Its options exist and its values are of their types; names are those there are."""
+    program, name, *words = shlex.split(example.split(" > ")[0])
+    assert program == "nestbench"
+    GROUP.commands[name].make_context(name, words)  # type: ignore[attr-defined]
+
+
+METHODS = """
+import nestbench
+import numpy as np
+
+@nestbench.estimator("mean")
+def mean(frame, model):
+    y, n = frame[model.formula.split("~")[0].strip()], len(frame)
+    return {"Intercept": {"estimate": y.mean(), "std_error": y.std(ddof=1) / np.sqrt(n), "df": n - 1}}
+"""
+SHORT = {
+    "run": ["--replications", "4", "--estimators", "ols,ols-cr1s-t"],
+    "check": ["--replications", "4"],
+    "time": ["--rounds", "1"],
+    "test": ["--replications", "20", "--skip", "coverage", "--skip", "size"],
+}
+"""Options that are added to an example's, so that a test has time for it."""
+FIRST = ("simulate", "new", "run", "baseline")
+MAY_FAIL = {"check", "test"}
+"""Commands whose exit code 1 is an answer."""
+
+
+@pytest.mark.slow
+def test_every_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One after another in one folder, with few replications."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_methods.py").write_text(METHODS)
+    for extra in (
+        ["-o", "runs/before"],
+        ["-o", "runs/after"],
+        *(["--shard", f"{i}/2", "-o", f"parts/{i}"] for i in (1, 2)),
+    ):
+        done = CliRunner().invoke(app, ["run", "few-schools", *SHORT["run"], *extra])
+        assert done.exit_code == 0, done.output
+    for name in sorted(EXAMPLES, key=lambda name: (FIRST.index(name) if name in FIRST else 9, name)):
+        for example in EXAMPLES[name]:
+            command, _, file = example.partition(" > ")
+            words = shlex.split(command)[1:]
+            again = name == "run" and words[1:2] == ["runs/few-schools"]
+            done = CliRunner().invoke(app, words + ([] if again else SHORT.get(name, [])))
+            assert done.exit_code in ({0, 1} if name in MAY_FAIL else {0}), f"{example}\n{done.output}"
+            assert not isinstance(done.exception, Exception) or name in MAY_FAIL, example
+            if file:
+                (tmp_path / file).write_text(done.stdout)
