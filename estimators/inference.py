@@ -74,5 +74,7 @@ def _quantiles(df: Floats, level: float, out: Floats) -> None:
         for r in range(df.shape[0]):
             if df[r, k] != last:
                 last = df[r, k]
-                value = quantile(1.0 - level, last)
+                value = quantile(
+                    1.0 - level, last
+                )  # not alpha_of: no tail is compared, and the bytes are stored
             out[r, k] = value

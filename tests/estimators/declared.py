@@ -36,4 +36,10 @@ OPTIONS = ({"name": "means", "variance": "hc2"}, *referred())
 
 READY = (*(ready(estimator) for estimator in ESTIMATORS), *(get(choice) for choice in OPTIONS))
 
+REFERRED = tuple(estimator for estimator in READY if looked_up(estimator))
+"""Their estimates and standard errors are their method's, byte for byte (`test_contract`): no law is held twice."""
+
+OWN = tuple(estimator for estimator in READY if estimator not in REFERRED)
+"""The methods that compute numbers of their own."""
+
 BY_LABEL = {estimator.label: estimator for estimator in READY}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -107,14 +108,22 @@ def within_school(case: Case) -> tuple[list[int], Conditioned]:
     return varies, conditioned(case.columns["y"], np.column_stack([dummies, x[:, varies]]), len(case.sizes))
 
 
-Oracle = Callable[[Case], tuple[list[str], Fit, Conditioned]]
-"""Terms answered, their numbers, and the regression they come from."""
+class Defined(NamedTuple):
+    """What a definition says: terms answered, their numbers, the regression they come from and their rows in it."""
+
+    terms: list[str]
+    fit: Fit
+    well: Conditioned
+    rows: list[int]
+
+
+Oracle = Callable[[Case], Defined]
 
 
 def pooled(fit: Callable[..., Fit]) -> Oracle:
     """Return the oracle of a pooled method."""
 
-    def oracle(case: Case) -> tuple[list[str], Fit, Conditioned]:
+    def oracle(case: Case) -> Defined:
         return _named(case, case.well, fit, list(range(len(case.terms))), 0)
 
     return oracle
@@ -123,23 +132,22 @@ def pooled(fit: Callable[..., Fit]) -> Oracle:
 def dummies(fit: Callable[..., Fit]) -> Oracle:
     """Return the oracle of a method with school dummies."""
 
-    def oracle(case: Case) -> tuple[list[str], Fit, Conditioned]:
+    def oracle(case: Case) -> Defined:
         varies, well = within_school(case)
         return _named(case, well, fit, varies, len(case.sizes))
 
     return oracle
 
 
-def _named(
-    case: Case, well: Conditioned, fit: Callable[..., Fit], columns: list[int], skip: int
-) -> tuple[list[str], Fit, Conditioned]:
+def _named(case: Case, well: Conditioned, fit: Callable[..., Fit], columns: list[int], skip: int) -> Defined:
     chosen = [k for k in range(len(columns)) if well.estimable[skip + k]]
     rows = [skip + k for k in chosen]
     got = fit(well.y, well.x, case.schools, well.back[rows])
-    return (
+    return Defined(
         [case.terms[columns[k]] for k in chosen],
         got._replace(estimate=well.shift[rows] + got.estimate),
         well,
+        rows,
     )
 
 

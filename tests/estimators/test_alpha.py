@@ -13,6 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nestbench.estimators.inference import critical_value, wald
+from nestbench.estimators.kernels.student_t import quantile
 from nestbench.estimators.registry import get
 from nestbench.reports.measures.draws import Draws, draws_of
 from nestbench.reports.measures.statistics import rejects
@@ -67,6 +69,28 @@ def test_the_share_of_rejections_is_the_size_of_an_exact_test() -> None:
     assert abs(share - 0.1) < 4.9 * np.sqrt(0.09 / 400)
 
 
+@given(
+    st.integers(400_000, 999_999),
+    st.one_of(st.floats(0.25, 1e5), st.sampled_from([1.0, 2.0, 3.0, 20.0, np.inf])),
+    st.sampled_from([-1e-9, 1e-9]),
+)
+def test_wald_tests_and_intervals_agree_but_within_rounding_of_alpha(
+    millionths: int, df: float, beside: float
+) -> None:
+    """Wald quantiles keep ``1.0 - level``: 2^-54 of the tail, which moves a critical value less than its own rounding.
+
+    |d log q / d log alpha| = P(|T| > q) / (2 q f(q)) is below max(1, 1/df) far out and grows as 1 / level near q = 0.
+    """
+    level = millionths / 1_000_000
+    alpha = alpha_of(level)
+    (q,), (exact,) = critical_value(np.array([df]), level), [quantile(alpha, df)]
+    steepness = max(1.0, 1.0 / df) / level
+    assert abs(q / exact - 1.0) <= 2.0**-54 / alpha * steepness + 1e-12 * max(1.0, 1.0 / df)
+    one = np.array([[exact * (1.0 + beside)]])
+    lower, _, p_value = wald(one, np.ones((1, 1)), df, level)
+    assert (lower[0, 0] > 0.0) == rejected(p_value, level)[0, 0] == (beside > 0.0)
+
+
 ROOT = Path(__file__).parents[2]
 QUANTILES = {
     ("sim/model.py", "alpha_of"),
@@ -75,7 +99,7 @@ QUANTILES = {
     ("reports/comparing/decomposition.py", "_critical"),
     ("reports/measures/proportions.py", "clopper_pearson"),
 }
-"""Where 1 - level is the tail of a quantile, which nothing is compared with, and where alpha is made."""
+"""Where 1 - level is the tail of a quantile of a continuous distribution, and where alpha is made."""
 
 
 def levels_subtracted(source: str) -> Iterator[tuple[str, str]]:

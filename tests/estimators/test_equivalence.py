@@ -34,7 +34,7 @@ from nestbench.sim.errors import InvalidInput
 from nestbench.sim.layout import Layout
 from nestbench.sim.model import Model
 from nestbench.sim.random_intercept import RandomIntercept
-from tests.estimators.declared import READY
+from tests.estimators.declared import OWN
 from tests.golden.reference import golden
 
 MODEL = Model("grade ~ age + gender + resources", subgroup="klass")
@@ -43,7 +43,7 @@ LAYOUTS = {
     "boundary": (0.0, Layout(6, (2, 9, 4, 12, 7, 5))),
     "ragged": (0.3, Layout(14, (1, 1, 2, 3, 3, 5, 5, 8, 8, 8, 13, 21, 2, 1))),
 }
-BOTH = [e for e in READY if e.reference is not None and e.batched is not None]
+BOTH = [e for e in OWN if e.reference is not None and e.batched is not None]
 
 
 @cache

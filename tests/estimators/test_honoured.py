@@ -19,10 +19,10 @@ from nestbench.sim.errors import InvalidInput
 from nestbench.sim.layout import Layout
 from nestbench.sim.model import Model
 from nestbench.sim.random_intercept import RandomIntercept
-from tests.estimators.declared import READY
+from tests.estimators.declared import OWN
 
 FORMULA = "grade ~ age + treated"
-each = pytest.mark.parametrize("estimator", READY, ids=lambda estimator: estimator.label)
+each = pytest.mark.parametrize("estimator", OWN, ids=lambda estimator: estimator.label)
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from nestbench.sim.errors import InvalidInput
 from nestbench.sim.layout import Layout
 from nestbench.sim.model import Model
 from nestbench.sim.random_intercept import RandomIntercept
-from tests.estimators.declared import READY
+from tests.estimators.declared import OWN
 from tests.estimators.test_contract import MODEL, every_engine, fitted, friendly
 
 NULL = {"treated": 0.3, "age": 1.9, "gender[T.male]": -0.2}
@@ -92,12 +92,12 @@ def test_moves_nothing_but_p_values(estimator: Estimator, engine: str) -> None:
 
 @cache
 def bounds(label: str) -> Estimates:
-    estimator = next(e for e in READY if e.label == label)
+    estimator = next(e for e in OWN if e.label == label)
     return estimator.fit(friendly().take([0, 1]), MODEL)
 
 
 @pytest.mark.parametrize(
-    "estimator", [pytest.param(e, id=e.label) for e in READY if e.name not in IN_QUANTILES]
+    "estimator", [pytest.param(e, id=e.label) for e in OWN if e.name not in IN_QUANTILES]
 )
 @settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
 @given(side=st.sampled_from(["lower", "upper"]), beyond=st.floats(0.01, 1.5), sign=st.sampled_from([-1, 1]))

@@ -74,7 +74,7 @@ def close(
 def test_least_squares_and_gee(case: Case) -> None:
     for name, oracle in LEAST_SQUARES.items():
         got = labelled(name).fit(case.batch(), case.model, "batched")
-        terms, expected, _ = oracle(case)
+        terms, expected, _, _ = oracle(case)
         if not usable(got):
             continue
         at = [got.terms.index(term) for term in terms]

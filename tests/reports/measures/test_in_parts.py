@@ -19,15 +19,15 @@ from nestbench.reports.comparing.decomposition import decomposition_table
 from nestbench.reports.comparing.rivals import compare_runs
 from nestbench.reports.measures import in_parts
 from nestbench.reports.measures.performance import performance_table
-from nestbench.reports.page.cells import see_cell
+from nestbench.reports.page.cells import CellSeen, see_cell
 from tests.memory import peaks
 
 TABLES: dict[str, Any] = {
     "experiment": {
         "name": "parts",
         "seed": 3,
-        "replications": 300,
-        "reference_replications": 90,
+        "replications": 120,
+        "reference_replications": 36,
         "audit": 0,
         "estimators": ["ols", "ols-cr2-satt", "reml-satt", "mixedlm", "dummies", "means"],
     },
@@ -50,11 +50,23 @@ def same(first: pd.DataFrame, second: pd.DataFrame) -> None:
     pd.testing.assert_frame_equal(left, right, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("part", [64, 100, 299])
-def test_parts_can_not_be_seen(store: Store, monkeypatch: pytest.MonkeyPatch, part: int) -> None:
-    whole = see_cell(store, 0, "ols"), contrast_table(store, "ols"), decomposition_table(store)
+Seen = tuple[CellSeen, pd.DataFrame, pd.DataFrame]
+
+
+def everything(store: Store) -> Seen:
+    return see_cell(store, 0, "ols"), contrast_table(store, "ols"), decomposition_table(store)
+
+
+@pytest.fixture(scope="module")
+def whole(store: Store) -> Seen:
+    assert TABLES["experiment"]["replications"] < in_parts.PART
+    return everything(store)
+
+
+@pytest.mark.parametrize("part", [26, 119])
+def test_parts_can_not_be_seen(store: Store, whole: Seen, monkeypatch: pytest.MonkeyPatch, part: int) -> None:
     monkeypatch.setattr(in_parts, "PART", part)
-    parts = see_cell(store, 0, "ols"), contrast_table(store, "ols"), decomposition_table(store)
+    parts = everything(store)
     assert len(whole[0].failures) > 2
     for first, second in zip((whole[0].table, *whole[1:]), (parts[0].table, *parts[1:]), strict=True):
         same(first, second)
@@ -72,13 +84,13 @@ def test_runs_compared_in_parts(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     """A shorter run of the same data sets, and one of others."""
-    experiment = TABLES["experiment"] | {"replications": 230, "reference_replications": 40, "seed": seed}
+    experiment = TABLES["experiment"] | {"replications": 92, "reference_replications": 16, "seed": seed}
     other = run_experiment(
         Experiment.from_dict(TABLES | {"experiment": experiment}), tmp_path / "run", workers=1
     )
     whole = compare_runs(store, other)
     assert whole["paired"].all() == (seed == 3)
-    monkeypatch.setattr(in_parts, "PART", 100)
+    monkeypatch.setattr(in_parts, "PART", 40)
     same(compare_runs(store, other), whole)
 
 
@@ -87,15 +99,15 @@ def test_parts_of_runs_are_those_of_the_same_replications(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run of which only later replications are stored, as a part made with --shard may be."""
-    run_experiment(Experiment.from_dict(TABLES), tmp_path / "run", workers=1, block=50)
+    run_experiment(Experiment.from_dict(TABLES), tmp_path / "run", workers=1, block=20)
     later = Store.open(tmp_path / "run")
     for entry in list(later.entries.values()):
-        if entry.task.start < 150:
+        if entry.task.start < 60:
             del later._entries[entry.task.key]
     whole = compare_runs(store, later)
-    assert set(whole["n"]) == {150}
+    assert set(whole["n"]) == {60}
     first = see_cell(later, 0, "ols")
-    monkeypatch.setattr(in_parts, "PART", 100)
+    monkeypatch.setattr(in_parts, "PART", 40)
     same(compare_runs(store, later), whole)
     same(see_cell(later, 0, "ols").table, first.table)
     assert list(in_parts.first_piece(later, 0).labels) == list(later.estimates(0))
@@ -103,17 +115,17 @@ def test_parts_of_runs_are_those_of_the_same_replications(
 
 def test_replications_within_a_range(store: Store) -> None:
     """Tasks are cut elsewhere than ranges: what is read is the range, whole arrays and no others."""
-    whole, some = store.estimates(0), store.estimates(0, range(37, 211))
+    whole, some = store.estimates(0), store.estimates(0, range(15, 85))
     assert list(some) == list(whole)
     for label in whole:
-        chosen = np.isin(whole[label].replications, range(37, 211))
+        chosen = np.isin(whole[label].replications, range(15, 85))
         for name in (*STORED_COLUMNS, "replications", "status"):
             expected = getattr(whole[label], name)[chosen]
             np.testing.assert_array_equal(getattr(some[label], name), expected)
         texts = [text for text, yes in zip(whole[label].texts(), chosen, strict=True) if yes]
         assert some[label].texts() == texts
-    times = store.timings(0, range(37, 211))
-    assert set(times["replication"]) == set(range(37, 211))
+    times = store.timings(0, range(15, 85))
+    assert set(times["replication"]) == set(range(15, 85))
 
 
 @pytest.mark.slow
