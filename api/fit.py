@@ -14,6 +14,7 @@ from nestbench.estimators import registry
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.estimator import Estimator
 from nestbench.estimators.null import null_words
+from nestbench.sim.errors import InvalidInput
 from nestbench.sim.model import Model
 from nestbench.user_data import UserData
 
@@ -80,6 +81,10 @@ class Fit:
 
 def chosen_estimator(choice: Choice, options: Mapping[str, Any]) -> Estimator:
     """Return an estimator by name, table or itself, with options set."""
+    if not isinstance(choice, (str, Mapping, Estimator)):
+        raise InvalidInput(
+            f"expected a method by name, as a table with options, or an Estimator, got {choice!r}; e.g. 'ols-cr1s-t'"
+        )
     found = choice if isinstance(choice, Estimator) else registry.get(choice)
     return found.with_options(options) if options else found
 

@@ -13,14 +13,13 @@ import pandas as pd
 
 from nestbench.sim.batch import Batch, batch_of_frame
 from nestbench.sim.counted import plural
-from nestbench.sim.design import design_of
+from nestbench.sim.design import Design, design_of
 from nestbench.sim.errors import InvalidInput, did_you_mean
 from nestbench.sim.model import Model
+from nestbench.sim.notation import perhaps_missing, share_of_numbers
 from nestbench.sim.parsing import QUOTED, Parsed, parse
 from nestbench.sim.tables import columns_text
-
-EXACT = 2.0**53
-"""From here on not every whole number is a float: an id may have become its neighbour's."""
+from nestbench.sim.usable import few_or_many, labels_of, values_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +89,23 @@ def prepare(frame: pd.DataFrame, model: Model, messages: Mapping[str, str] | Non
     used = _used_columns(parts, model, names)
     _refuse_twice([*used, *groups], names)
     chosen = named[[*used, *groups]]
-    read = {name: _labels(chosen[name], name) for name in groups}
-    said = [words for name, words in (messages or {}).items() if name in ("", *used, *groups)]
+    chosen = chosen if chosen.index.is_unique else chosen.reset_index(drop=True)
+    read = {name: labels_of(chosen[name], name) for name in groups}
+    from_file = messages or {}
+    said = [words for name, words in from_file.items() if name in ("", *used, *groups)]
     for name in used:
-        read[name], word = _values(chosen[name], name)
-        said += [word] if word else []
+        read[name], word = values_of(chosen[name], name)
+        said += [word] if word and word.split(" because")[0] not in from_file.get(name, "") else []
     clean = pd.DataFrame(read, index=chosen.index)[list(chosen.columns)]
     complete = clean.dropna()
     said += _dropped(len(clean), len(complete), clean)
     complete = complete.assign(**{name: _plain(complete[name]) for name in used})
     _require_two(complete[model.group], model.group)
     _require_numeric_outcome(parts[0].outcome, complete)
+    said += _on_labels(complete, used, parts[0].outcome, groups)
+    said += _on_subgroup(complete, model, parts)
     batch = batch_of_frame(complete, model.group)
-    batch.once(design_of, model)
+    _require_finite(batch, batch.once(design_of, model))
     return UserData(batch, tuple(said), len(complete), len(batch.school_offsets) - 1)
 
 
@@ -118,8 +121,13 @@ def _require_groups_named(model: Model, columns: Sequence[str]) -> None:
             whose = "the school column" if name == model.group else "the column of groups in groups"
             raise InvalidInput(
                 f"expected a column '{name}', got the columns {columns_text(columns)}.{did_you_mean(name, columns)} "
-                f"Name {whose} with {option}"
+                f"Name {whose} with {option}{_one_column(columns)}"
             )
+
+
+def _one_column(columns: Sequence[str]) -> str:
+    alone = len(columns) == 1 and not columns[0].isidentifier()
+    return "; the fields of a file stand between commas, semicolons, tabs or bars" if alone else ""
 
 
 def _parsed(model: Model, columns: tuple[str, ...]) -> tuple[Parsed, Parsed]:
@@ -154,6 +162,16 @@ def _require_backticks(formula: str, columns: Sequence[str]) -> None:
 def _used_columns(parts: Sequence[Parsed], model: Model, columns: Sequence[str]) -> list[str]:
     """Return the columns that the formulas name, in the frame's order."""
     names = {name for part in parts for name in part.names}
+    if parts[0].outcome in (*parts[0].right, *parts[1].right):
+        raise InvalidInput(
+            f"expected terms without the outcome, got '{model.formula}' with random part '{model.random}', where "
+            f"'{parts[0].outcome}' stands on both sides; leave it out on the right"
+        )
+    joined = next((n for n in names if ":" in n and names.issuperset(n.split(":"))), None)
+    if joined is not None:
+        raise InvalidInput(
+            f"expected names that can be told from products of columns, got the column '{joined}'; rename it"
+        )
     if model.group in names:
         raise InvalidInput(
             f"expected a formula without the group column, got '{model.formula}' with group '{model.group}'; "
@@ -167,50 +185,6 @@ def _refuse_twice(names: Sequence[str], columns: Sequence[str]) -> None:
     for name in names:
         if columns.count(name) > 1:
             raise InvalidInput(f"expected one column '{name}', got several of that name; rename or drop one")
-
-
-def _labels(column: pd.Series[Any], name: str) -> pd.Series[Any]:
-    """Return labels as text, blanks trimmed, None where missing; whole numbers without a decimal point.
-
-    Raises
-    ------
-    InvalidInput
-        Numbers so large that different ids may have been rounded to one.
-    """
-    if pd.api.types.is_float_dtype(column.dtype):
-        known = column.dropna()
-        if (known.abs() >= EXACT).any():
-            raise InvalidInput(
-                f"expected labels in '{name}', got numbers of 16 digits and more, which a missing value or a "
-                "spreadsheet has rounded; read that column as text (pandas.read_csv(..., dtype={...: str}))"
-            )
-        if len(known) and (known == np.floor(known)).all():
-            column = column.astype("Int64")
-    text = column.astype("object")
-    present = text.notna()
-    trimmed = text[present].map(lambda value: str(value).strip())
-    return trimmed[trimmed != ""].reindex(text.index).astype("object")
-
-
-def _values(column: pd.Series[Any], name: str) -> tuple[pd.Series[Any], str]:
-    """Return a column as numbers or categories, and what is to be said of it.
-
-    Numbers among objects are numbers (pandas keeps them so when a table is put together by hand).
-    """
-    if not pd.api.types.is_object_dtype(column.dtype):
-        return column, ""
-    known = column.dropna()
-    numeric = known.map(lambda value: isinstance(value, (bool, int, float, np.number)))
-    if len(known) and numeric.all():
-        return pd.to_numeric(column.where(column.notna(), np.nan)).astype(np.float64), ""
-    wrong = known[~numeric]
-    if numeric.any():
-        return column, (
-            f"'{name}' is text, not numbers, because of {len(wrong)} of "
-            f"{plural(len(known), 'value')}: {wrong.iloc[0]!r} in row "
-            f"{wrong.index[0]}"
-        )
-    return column.where(column.isna(), column.astype(str).str.strip()), ""
 
 
 def _dropped(before: int, after: int, frame: pd.DataFrame) -> list[str]:
@@ -242,9 +216,51 @@ def _require_two(labels: pd.Series[Any], group: str) -> None:
         )
 
 
+def _on_labels(
+    frame: pd.DataFrame, used: Sequence[str], outcome: str | None, groups: Sequence[str]
+) -> list[str]:
+    said = [few_or_many(frame[name], name) for name in used if name != outcome]
+    texts = [name for name in (*used, *groups) if not pd.api.types.is_numeric_dtype(frame[name].dtype)]
+    said += [perhaps_missing(frame[name].astype(str), name) for name in texts]
+    return [words for words in said if words]
+
+
+def _on_subgroup(frame: pd.DataFrame, model: Model, parts: Sequence[Parsed]) -> list[str]:
+    """Say that labels of groups in groups occur in several groups, and that they are labels as a term too."""
+    name, said = model.subgroup, []
+    if name is None:
+        return []
+    where = frame[[model.group, name]].drop_duplicates()[name]
+    again = where[where.duplicated()]
+    if len(again):
+        said.append(
+            f"'{name}' has labels that occur in several '{model.group}', such as {again.iloc[0]!r}: taken as different "
+            "ones in each"
+        )
+    if any(name in part.names for part in parts):
+        said.append(f"'{name}' is the subgroup: as a term its values are categories")
+    return said
+
+
+def _require_finite(batch: Batch, design: Design) -> None:
+    """Refuse terms that aren't defined in all rows: logarithms of negative numbers, divisions by 0."""
+    names = (design.response, *design.terms, *design.random_terms)
+    with np.errstate(all="ignore"):
+        columns = [design.outcome(batch)[None], design.fixed(batch), design.random(batch)]
+    for name, column in zip(names, np.concatenate(columns), strict=True):
+        undefined = ~np.isfinite(column)
+        if undefined.any():
+            raise InvalidInput(
+                f"expected a finite number for '{name}' in every row, got {column[undefined][0]:g} in "
+                f"{undefined.sum()} of {len(column)}; leave those rows out, or change the formula"
+            )
+
+
 def _require_numeric_outcome(outcome: str | None, frame: pd.DataFrame) -> None:
     if outcome in frame.columns and not pd.api.types.is_numeric_dtype(frame[outcome].dtype):
-        example = frame[outcome].iloc[0]
+        values = frame[outcome]
+        _, wrong = share_of_numbers(values.astype(str))
+        example = values.loc[wrong.index[0]] if len(wrong) and values.index.is_unique else values.iloc[0]
         raise InvalidInput(
             f"expected a numeric outcome, got the column '{outcome}' with values such as {example!r}; "
             "convert it to numbers first"

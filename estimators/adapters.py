@@ -20,7 +20,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nestbench.estimators.cluster_robust import coefficients, require_schools, sandwich_answer
+from nestbench.estimators.cluster_robust import (
+    blocks_of,
+    coefficients,
+    dwarfed,
+    require_schools,
+    sandwich_answer,
+    unidentified,
+)
 from nestbench.estimators.dummies import DUMMIES, student_level
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Engine, Estimator, Info, Options
@@ -78,7 +85,12 @@ def pyfixest(kind: str) -> Fit:
         )
         inner, back, _ = data.standardised()
         naive = coefficients(least_squares(inner, data.y), back)[2]
-        return sandwich_answer(data.terms, estimate, std_error, naive, data.schools - 1.0)
+        answer = sandwich_answer(data.terms, estimate, std_error, naive, data.schools - 1.0)
+        blocks = blocks_of(inner)
+        # Where X without a school has no full rank, pyfixest goes on with a pseudo-inverse.
+        if kind == "CRV3" and blocks.needs_a_school.any():
+            return unidentified(answer, data.terms, blocks.needed_by(back) | dwarfed(data, blocks))
+        return answer
 
     return fit
 
@@ -175,6 +187,7 @@ ADAPTERS: tuple[Estimator, ...] = (
             ),
         ),
         pyfixest("CRV3"),
+        version=2,
     ),
     _adapter(
         "linearmodels-fe",

@@ -12,6 +12,7 @@ from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
+import numpy.typing as npt
 from statsmodels.genmod.cov_struct import Exchangeable
 from statsmodels.genmod.generalized_estimating_equations import GEE
 
@@ -26,6 +27,7 @@ from nestbench.estimators.cluster_robust import (
 )
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.estimator import Agreement, Engine, Estimator, Info, Options
+from nestbench.estimators.identified import require_levels
 from nestbench.estimators.inference import wald
 from nestbench.estimators.kernels.gee import exchangeable
 from nestbench.estimators.least_squares import least_squares
@@ -47,6 +49,7 @@ def fit_gee(cov_type: str) -> FitOne:
 
     def fit(data: DataSet) -> Answer:
         require_schools(data)
+        require_levels(data)
         require_pairs(data)
         corrected = cov_type == "bias_reduced"
         inner, back, shift = data.standardised()
@@ -111,7 +114,13 @@ def gee_engine(corrected: bool, reference: Engine) -> Engine:
             alpha,
             plain,
         )
-        good = (plain > 0) & ols.plain & (ols.schools > 1) & (variance > VANISHES**2 * ols.naive).all(axis=1)
+        good = (
+            (plain > 0)
+            & between_schools(batch, model)
+            & ols.plain
+            & (ols.schools > 1)
+            & (variance > VANISHES**2 * ols.naive).all(axis=1)
+        )
         std_error, df = np.sqrt(variance), np.full_like(variance, np.inf)
         estimates = Estimates(
             batch.once(design_of, model).terms,
@@ -129,6 +138,22 @@ def gee_engine(corrected: bool, reference: Engine) -> Engine:
         return leave_to(reference, estimates, np.flatnonzero(~good), batch, model, options)
 
     return engine
+
+
+def between_schools(batch: Batch, model: Model) -> npt.NDArray[np.bool_]:
+    """Return which data sets [R] have degrees of freedom between schools, as `identified.require_levels` asks.
+
+    With more schools than columns they have; else the columns X may span all school indicators d_g:
+    ``sum_g d_g' X (X'X)^-1 X' d_g = n``.
+    """
+    moments, ols = batch.once(moments_of, model), batch.once(pooled, model)
+    found = ols.schools > len(moments.x)
+    for r in np.flatnonzero(~found & ols.plain):
+        cross = moments.cross[slice(*moments.replication_offsets[r : r + 2])]
+        totals, gram = cross[:, 0, moments.x], cross.sum(axis=0)[np.ix_(moments.x, moments.x)]
+        n = cross[:, 0, 0].sum()
+        found[r] = n - float(np.sum(totals * np.linalg.solve(gram, totals.T).T)) > 1e-8 * n
+    return found
 
 
 def require_pairs(data: DataSet) -> None:
@@ -164,7 +189,7 @@ SANDWICH = (
 
 GEE_Z = Estimator(
     name="gee-z",
-    version=1,
+    version=2,
     info=Info(
         label="GEE z",
         summary="GEE, exchangeable working correlation, robust sandwich",
@@ -179,7 +204,7 @@ GEE_Z = Estimator(
 )
 GEE_MD_Z = Estimator(
     name="gee-md-z",
-    version=1,
+    version=2,
     info=Info(
         label="GEE Mancl-DeRouen z",
         summary="GEE, exchangeable, sandwich with the Mancl-DeRouen correction for few schools",

@@ -42,8 +42,8 @@ def check_within(data: DataSet, groups: Ints) -> None:
         raise CannotFit(NO_WITHIN)
 
 
-def require_identified(data: DataSet) -> None:
-    """Raise `CannotFit` where a school variance is not identified."""
+def require_levels(data: DataSet) -> Floats:
+    """Raise `CannotFit` where what schools share can't be told from what students don't; return standard columns."""
     check_residuals(data)
     n = len(data.y)
     x = data.standardised()[0].x
@@ -53,9 +53,15 @@ def require_identified(data: DataSet) -> None:
         raise CannotFit(NO_SCHOOL_DF)
     if data.sizes.max() == 1:
         raise CannotFit(ONE_STUDENT)
+    return x
+
+
+def require_identified(data: DataSet) -> None:
+    """Raise `CannotFit` where the variances of a random part are not identified."""
+    x = require_levels(data)
     if not data.z.any(axis=0).all():
         raise CannotFit(ZERO_COLUMN)
-    if n <= data.z.shape[1] * data.schools:
+    if len(data.y) <= data.z.shape[1] * data.schools:
         raise CannotFit(MANY_EFFECTS)
     if _exact_within(data, x):
         raise CannotFit(NO_WITHIN)

@@ -10,6 +10,8 @@ alone makes the method fail where treated schools are few.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
 from time import perf_counter
 
 import numpy as np
@@ -47,17 +49,28 @@ BLOCK = 2_000_000
 """Numbers a block of draws may hold at once in the reference engine."""
 
 
-def times_drawn(sample: Sample, schools: int, draws: int) -> Floats:
-    """Return how often each school is drawn [D, G]."""
+AT_ONCE = 25_000_000
+"""Numbers (draws x schools) a block of draws may hold: 999 draws of up to 25 000 schools are one block."""
+
+
+def times_drawn(sample: Sample, schools: int, draws: int) -> Iterator[Floats]:
+    """Yield how often each school is drawn [d, G], in blocks of draws; the blocks don't change what is drawn."""
     generator = sample.batch.streams.at(sample.number, "pairs-bootstrap")
-    chosen = generator.integers(0, schools, size=(draws, schools))
-    counts = np.zeros((draws, schools))
-    np.add.at(counts, (np.arange(draws)[:, None], chosen), 1.0)
-    return counts
+    block = max(1, AT_ONCE // schools)
+    for first in range(0, draws, block):
+        size = min(block, draws - first)
+        chosen = generator.integers(0, schools, size=(size, schools))
+        chosen += np.arange(size)[:, None] * schools
+        yield np.bincount(chosen.ravel(), minlength=size * schools).reshape(size, schools).astype(np.float64)
 
 
-def answer_of(own: Floats, drawn: Floats, counts: Floats, good: Mask, level: float) -> Answer:
-    """Return SE, percentile interval and p-value from the coefficients of the draws [D, p] and their schools [D, G].
+def marks_of(counts: Floats) -> list[bytes]:
+    """Return a short mark of each draw; equal draws have equal marks."""
+    return [blake2b(row.tobytes(), digest_size=16).digest() for row in counts.astype(np.int32)]
+
+
+def answer_of(own: Floats, drawn: Floats, marks: Sequence[bytes], good: Mask, level: float) -> Answer:
+    """Return SE, percentile interval and p-value from the coefficients of the draws [D, p] and their marks.
 
     Raises
     ------
@@ -74,7 +87,7 @@ def answer_of(own: Floats, drawn: Floats, counts: Floats, good: Mask, level: flo
     reach = ZERO * spread
     fewer = np.minimum((kept <= reach).sum(axis=0), (kept >= -reach).sum(axis=0))
     p_value = np.minimum(2.0 * (fewer + 1.0) / (len(kept) + 1.0), 1.0)
-    distinct = len({row.tobytes() for row in counts[good].astype(np.int32)})
+    distinct = len({mark for mark, used in zip(marks, good, strict=True) if used})
     p_value, interval, few = limited(p_value, (low, high), distinct, alpha_of(level))
     message = "; ".join(part for part in ("" if good.all() else LEFT_OUT, few) if part)
     none = np.full(len(own), np.nan)
@@ -94,11 +107,13 @@ def fit_pairs(data: DataSet) -> Answer:
     require_schools(data)
     inner, back, shift = data.standardised()
     own = back @ least_squares(inner, data.y).params + shift
-    counts = times_drawn(data.sample, data.schools, draws_of(data.options))
     size = max(1, BLOCK // inner.x.size)
-    parts = [_refitted(inner, counts[i : i + size]) for i in range(0, len(counts), size)]
+    parts, marks = [], []
+    for counts in times_drawn(data.sample, data.schools, draws_of(data.options)):
+        parts += [_refitted(inner, counts[i : i + size]) for i in range(0, len(counts), size)]
+        marks += marks_of(counts)
     drawn, good = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
-    return answer_of(own, drawn @ back.T + shift, counts, good, data.model.level)
+    return answer_of(own, drawn @ back.T + shift, marks, good, data.model.level)
 
 
 def _refitted(data: DataSet, counts: Floats) -> tuple[Floats, Mask]:
@@ -126,8 +141,11 @@ def _from_cross(batch: Batch, model: Model, options: Options, r: int) -> tuple[S
     moments, ols = batch.once(moments_of, model), batch.once(pooled, model)
     schools = moments.cross[slice(*batch.replication_offsets[r : r + 2])]
     x, p = moments.x, len(moments.x)
-    counts = times_drawn(batch.replication(r), len(schools), draws_of(options))
-    sums = (counts @ schools.reshape(len(schools), -1)).reshape(len(counts), *schools.shape[1:])
+    blocks, marks = [], []
+    for counts in times_drawn(batch.replication(r), len(schools), draws_of(options)):
+        blocks.append(counts @ schools.reshape(len(schools), -1))
+        marks += marks_of(counts)
+    sums = np.concatenate(blocks).reshape(-1, *schools.shape[1:])
     grams = np.ascontiguousarray(sums[:, x[:, None], x])
     good = estimable_draws(grams)
     grams[~good] = np.eye(p)
@@ -135,7 +153,7 @@ def _from_cross(batch: Batch, model: Model, options: Options, r: int) -> tuple[S
     drawn = solved @ moments.contrasts[r].T + moments.shift[r]
     every = Screened(np.arange(p), np.ones(p, dtype=bool))
     try:
-        return every, answer_of(ols.estimate[r], drawn, counts, good, model.level)
+        return every, answer_of(ols.estimate[r], drawn, marks, good, model.level)
     except CannotFit as error:
         return every, failed(p, str(error))
 

@@ -14,7 +14,7 @@ other terms, so school cross-products are enough.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations
 from time import perf_counter
@@ -48,13 +48,16 @@ TIE = 1e-9
 DEPENDENT = 1e-9
 """An assignment whose residual sum of squares is this share of its own depends on the other terms."""
 
+AT_ONCE = 25_000_000
+"""Numbers (draws x schools) a block of draws may hold: 999 draws of up to 25 000 schools are one block."""
+
 Mask = npt.NDArray[np.bool_]
 Coefficients = Callable[[Floats], tuple[Floats, Floats, Mask]]
 """Assignments [D, G] -> b*(y), b*(d) [D], and which assignments have them."""
 
 
-def assignments(values: Floats, draws: int, generator: np.random.Generator) -> tuple[Floats, bool]:
-    """Return reassignments [D, G] of the schools' values, and whether they are all there are.
+def assignments(values: Floats, draws: int, generator: np.random.Generator) -> tuple[Iterator[Floats], bool]:
+    """Return reassignments [D, G] of the schools' values, in blocks of draws, and whether they are all there are.
 
     All of them (the one seen included) if the values are two and their arrangements at most `draws`; else `draws`
     random permutations, the one seen not among them by design.
@@ -67,8 +70,10 @@ def assignments(values: Floats, draws: int, generator: np.random.Generator) -> t
             every = np.full((math.comb(schools, high), schools), distinct[0])
             for row, chosen in zip(every, combinations(range(schools), high), strict=True):
                 row[list(chosen)] = distinct[1]
-            return every, True
-    return generator.permuted(np.tile(values, (draws, 1)), axis=1), False
+            return iter([every]), True
+    block = max(1, AT_ONCE // schools)
+    sizes = [min(block, draws - first) for first in range(0, draws, block)]
+    return (generator.permuted(np.tile(values, (size, 1)), axis=1) for size in sizes), False
 
 
 def treatment(terms: tuple[str, ...], constant: Mask, schools: Floats, chosen: str) -> int:
@@ -115,7 +120,9 @@ def judged(
     """
     generator = sample.batch.streams.at(sample.number, "permutation")
     arranged, complete = assignments(values, draws_of(options), generator)
-    of_y, of_d, good = coefficients(arranged)
+    blocks = [coefficients(block) for block in arranged]
+    of_y, of_d = (np.concatenate([block[k] for block in blocks]) for k in (0, 1))
+    good = np.concatenate([block[2] for block in blocks])
     of_y, of_d = of_y[good], of_d[good]
     seen = 0 if complete else 1
     total = len(of_y) + seen

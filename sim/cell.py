@@ -44,7 +44,8 @@ class Cell:
     Raises
     ------
     InvalidInput
-        From the population's `check`, where it has one: a parameter that can't be combined with the layout; or `stated`
+        From the population's `check` and `check_model`, where it has them: a parameter that can't be combined with the
+        layout, a column that the model may not use; or `stated`
         or the model's `null` names something the model doesn't estimate.
     """
 
@@ -57,6 +58,9 @@ class Cell:
         check = getattr(self.population, "check", None)
         if check is not None:
             check(self.layout)
+        check_model = getattr(self.population, "check_model", None)
+        if check_model is not None:
+            check_model(self.model)
         for term, value in self.stated.items():
             if term not in self.stateable:
                 raise unknown_name("term in [truth]", term, self.stateable)

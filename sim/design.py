@@ -128,6 +128,11 @@ def design_of(batch: Batch, model: Model) -> Design:
         raise InvalidInput(
             f"expected a formula with at least one term, got '{model.formula}'; e.g. 'grade ~ 1'"
         )
+    twice = next((term for term in terms if terms.count(term) > 1), None)
+    if twice is not None:
+        raise InvalidInput(
+            f"expected terms of different names, got '{twice}' twice in '{model.formula}'; rename the column"
+        )
     for term in model.null:
         if term not in terms:
             raise unknown_name("term in null", term, terms)

@@ -26,6 +26,7 @@ from nestbench.sim.shocks import shock
 from nestbench.sim.standardised import standardised
 from nestbench.sim.streams import StreamSource
 from nestbench.sim.tables import columns_text, table_of, unpacked
+from nestbench.sim.usable import labels_of, values_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,17 @@ class FixedDesign:
             why = "the schools and their students come from the file"
             todo = "leave [layout] out"
             raise checks.clash('population.law = "fixed-design"', f"layout.{changed[0]}", why, todo)
+
+    def check_model(self, model: Model) -> None:
+        """Refuse a model with a column that has gaps in the file: no rows are dropped, for the design is fixed."""
+        _design(self)
+        gaps = _GAPS[self.digest, self.school, self.formula, self.outcome]
+        named = [n for text in (model.formula, f"~ {model.random}") for n in parse(text).names if n in gaps]
+        if named:
+            raise InvalidInput(
+                f"expected no missing values in the columns of '{self.data}' that the model names, got some in "
+                f"{', '.join(dict.fromkeys(named))}; drop those rows of the file"
+            )
 
     def spelled(self, layout: Layout) -> FixedDesign:
         """Return the same law without effects of 0: the one way that keys are made of."""
@@ -175,6 +187,8 @@ class FixedDesign:
 
 
 _DESIGNS: dict[tuple[str, ...], tuple[Batch, tuple[str, ...], Floats]] = {}
+_GAPS: dict[tuple[str, ...], tuple[str, ...]] = {}
+"""Columns with missing values that a file's design leaves out."""
 
 
 def _content(path: str) -> bytes:
@@ -202,16 +216,17 @@ def _design(law: FixedDesign) -> tuple[Batch, tuple[str, ...], Floats]:
             raise InvalidInput(
                 f"expected '{law.data}' as it was when the experiment was read, got another content"
             )
-        batch = batch_of_frame(_frame(law, content), law.school)
+        frame, _GAPS[key] = _frame(law, content)
+        batch = batch_of_frame(frame, law.school)
         design = batch.once(design_of, Model(formula=f"{law.outcome} ~ {law.formula}", group=law.school))
         _DESIGNS[key] = batch, design.terms, design.fixed(batch)
     return _DESIGNS[key]
 
 
-def _frame(law: FixedDesign, content: bytes) -> pd.DataFrame:
-    """Return the columns of labels as text and all others, without gaps in those that are used.
+def _frame(law: FixedDesign, content: bytes) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Return the columns of labels as text and all others, and the names of those with gaps, which are left out.
 
-    Columns with gaps that nothing uses are left out: a model that names one is told that there is no such column.
+    None of the columns that the law uses may have any.
     """
     frame = _table(law, content, (law.school,))
     columns = tuple(map(str, frame.columns))
@@ -226,13 +241,16 @@ def _frame(law: FixedDesign, content: bytes) -> pd.DataFrame:
     if twice is not None:
         raise InvalidInput(f"expected one column '{twice}' in '{law.data}', got several; rename or drop one")
     frame = frame.loc[:, ~frame.columns.duplicated()]
+    frame[law.school] = labels_of(frame[law.school], law.school)
+    for name in used.intersection(columns) - {law.school}:
+        frame[name], _ = values_of(frame[name], name)
     gaps = [name for name in map(str, frame.columns) if frame[name].isna().any()]
     if wrong := [name for name in gaps if name in used]:
         raise InvalidInput(
             f"expected no missing values in the columns used of '{law.data}', got some in {', '.join(wrong)}; "
             "drop those rows"
         )
-    return frame.drop(columns=gaps)
+    return frame.drop(columns=gaps), tuple(gaps)
 
 
 def _table(law: FixedDesign, content: bytes, labels: tuple[str, ...]) -> pd.DataFrame:

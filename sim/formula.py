@@ -39,9 +39,10 @@ def matrix_of(formula: str, side: str, batch: Batch, r: int) -> tuple[tuple[str,
         frame[alias] = frame[name]
     try:
         part = _side(formula, side, batch)
-        matrix = part.get_model_matrix(
-            frame, context=group_functions(sample.school_sizes), na_action="ignore"
-        )
+        with np.errstate(all="ignore"):  # what isn't defined is NaN, and is told of where it is used
+            matrix = part.get_model_matrix(
+                frame, context=group_functions(sample.school_sizes), na_action="ignore"
+            )
         values = matrix.to_numpy(dtype=np.float64)
     except (
         FormulaicError,

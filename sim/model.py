@@ -50,6 +50,12 @@ class Model:
 
     def __post_init__(self) -> None:
         checks.make_plain(self)
+        for name in ("formula", "group", "random", "subgroup"):
+            given = getattr(self, name)
+            if not isinstance(given, str) and (name != "subgroup" or given is not None):
+                raise InvalidInput(
+                    f"expected {name} to be a text, got {given!r}; e.g. {name} = {_USUAL[name]!r}"
+                )
         object.__setattr__(self, "null", _values_of(self.null))
         if (bars := split_bars(self.formula)) is not None:
             self._take(bars)
@@ -62,9 +68,10 @@ class Model:
                 f"expected a column of groups within '{self.group}', got subgroup = '{self.subgroup}' itself; leave it "
                 "out, or name the column of the classes"
             )
-        if not checks.inside(self.level, **self.ranges["level"]):
+        numeric = isinstance(self.level, (int, float)) and not isinstance(self.level, bool)
+        if not numeric or not checks.inside(self.level, **self.ranges["level"]):
             raise InvalidInput(
-                f"expected a confidence level between 0 and 1, got {self.level}; e.g. level = 0.95"
+                f"expected a confidence level between 0 and 1, got {self.level!r}; e.g. level = 0.95"
             )
 
     def _take(self, bars: Bars) -> None:
@@ -101,6 +108,9 @@ class Model:
     def null_of(self, term: str) -> float:
         """Return the value that a term's test is of."""
         return self.null.get(term, 0.0)
+
+
+_USUAL = {"formula": "grade ~ age + gender", "group": "school", "random": "1", "subgroup": "class"}
 
 
 def _values_of(null: Mapping[str, float]) -> FrozenTable:

@@ -98,11 +98,14 @@ class Parsed:
         The columns it names, in order; `group_mean` and other functions are none.
     outcome : str or None
         The outcome's column where the left side is one column as it is.
+    right : tuple of str
+        The columns right of ``~``.
     """
 
     text: str
     names: tuple[str, ...]
     outcome: str | None
+    right: tuple[str, ...] = ()
 
 
 @lru_cache(maxsize=1024)
@@ -128,20 +131,25 @@ def parse(formula: str, columns: tuple[str, ...] | None = None, own: tuple[str, 
             f"expected a formula of at most {LONGEST} characters, got {len(formula)}; shorten it"
         )
     tokens = _tokens(formula)
+    if tokens and tokens[-1].token == "~":
+        raise Unreadable(formula, "nothing stands after '~'; write 1 for an intercept alone")
     _bound_products(formula, tokens)
     outcome = _plain_outcome(tokens)
-    pieces, names, end = [], [], 0
+    pieces: list[str] = []
+    names: list[str] = []
+    right, end = 0, 0
     for token in tokens:
         start, stop = token.source_start or 0, (token.source_end or 0) + 1
         stop += formula[start] == "{"  # whose end formulaic doesn't count
         replaced, named = _piece(token, formula, columns, (outcome, *own))
+        right = len(names) if token.token == "~" else right
         names += named
         if replaced is not None:
             pieces += [formula[end:start], replaced]
             end = stop
     text = "".join([*pieces, formula[end:]])
     _formula(text, formula)
-    return Parsed(text, tuple(dict.fromkeys(names)), outcome)
+    return Parsed(text, tuple(dict.fromkeys(names)), outcome, tuple(dict.fromkeys(names[right:])))
 
 
 def formula_of(parsed: Parsed) -> Any:
@@ -228,10 +236,16 @@ def _piece(
 ) -> tuple[str | None, list[str]]:
     """Return what a token is to be replaced by (None: stays) and the columns it names."""
     if token.kind is Token.Kind.NAME:
+        if _bare(token.token) == "Intercept":
+            raise Unreadable(
+                formula, "'Intercept' names the constant, written 1; rename a column of that name"
+            )
         return None, [_bare(token.token)]
     if token.token == "." and columns is not None:
         rest = [name for name in columns if name not in own]
         return f"({' + '.join(f'`{name}`' for name in rest) or '0'})", rest
+    if token.token == "." and token.kind is Token.Kind.OPERATOR:
+        raise Unreadable(formula, "'.' stands for all columns only where there is a table; name them")
     if token.kind is not Token.Kind.PYTHON:
         return None, []
     code = _with_aliases(token.token, columns or ())
@@ -260,6 +274,9 @@ def aliases(columns: Sequence[str]) -> dict[str, str]:
 
 def _with_aliases(code: str, columns: Sequence[str]) -> str:
     for alias, name in aliases(columns).items():
+        if name in ("True", "False", "None"):  # without backticks these are options: raw=True
+            code = code.replace(f"`{name}`", alias)
+            continue
         parts = QUOTED.split(code.replace(f"`{name}`", alias))  # the odd ones stand in backticks
         parts[::2] = [re.sub(rf"(?<![\w.]){name}(?!\w)", alias, part) for part in parts[::2]]
         code = "".join(f"`{part}`" if i % 2 else part for i, part in enumerate(parts))

@@ -12,6 +12,7 @@ import csv
 import gzip
 import io
 import lzma
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -25,15 +26,9 @@ import pandas as pd
 from nestbench.sim.counted import plural
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.files import read_file
+from nestbench.sim.notation import SLIPS, Reading, grouped, is_missing, numbers_of, share_of_numbers
+from nestbench.sim.table_formats import FORMATS, read_format, refuse_binary, refuse_others
 from nestbench.sim.visible import visible
-
-MISSING = frozenset(
-    {"", ".", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "NULL", "null", "None"}
-)
-"""What stands for a missing value, after trimming; ``.`` is Stata's and SAS's."""
-
-FEW = 0.02
-"""Share of values that are no numbers up to which a column of text is said to be a column of numbers with slips."""
 
 TRUTHS = {"true": 1.0, "false": 0.0}
 SEPARATORS = ",;\t|"
@@ -79,7 +74,8 @@ def read_table(path: Path, labels: Collection[str] = ()) -> TableFile:
 def table_of(path: Path, data: bytes, labels: Collection[str] = ()) -> TableFile:
     """Return the table in the unpacked bytes of a file, as `read_table` does."""
     suffix = next((s for s in reversed(path.suffixes) if s not in (".gz", ".bz2", ".xz")), "").lower()
-    found = _binary(path, data, suffix) if suffix in _READERS else _text(path, data, labels)
+    refuse_others(path, suffix)
+    found = TableFile(*read_format(path, data, suffix)) if suffix in FORMATS else _text(path, data, labels)
     if found.frame.empty:
         raise InvalidInput(f"expected rows of data, got none in {path}; the first line must name the columns")
     return found
@@ -98,57 +94,45 @@ def unpacked(data: bytes) -> bytes:
     return data
 
 
-_READERS: Mapping[str, tuple[Callable[..., Any], str]] = {
-    ".parquet": (pd.read_parquet, "pyarrow"),
-    ".dta": (pd.read_stata, "pandas"),
-    ".sav": (pd.read_spss, "pyreadstat"),
-    ".xlsx": (pd.read_excel, "openpyxl"),
-}
-
-
-def _binary(path: Path, data: bytes, suffix: str) -> TableFile:
-    read, package = _READERS[suffix]
-    try:
-        # SPSS's reader wants a path: the others take what was read, unpacked.
-        return TableFile(pd.DataFrame(read(path if suffix == ".sav" else io.BytesIO(data))))
-    except ImportError as error:
-        raise InvalidInput(
-            f"expected the package {package} to read {path.name}, got none; install it: pip install {package}"
-        ) from error
-    except Exception as error:  # each reader has errors of its own
-        why = str(error).strip().split("\n")[0] or type(error).__name__
-        raise InvalidInput(f"expected a {suffix} file, could not read {path}: {why}") from error
-
-
 def _text(path: Path, data: bytes, labels: Collection[str]) -> TableFile:
     text, encoding = _decoded(path, data)
-    separator = _separator(text)
-    header, width, dropped = _shape(path, text, separator)
-    cells = _cells(path, text, separator, width)
-    columns, said = [], {"": "; ".join(filter(None, (encoding, dropped)))}
-    for place, name in enumerate(header):
-        values, said[name] = _column(name, cells[place], name in labels)
-        columns.append(values)
-    frame = pd.concat(columns, axis="columns") if columns else pd.DataFrame()
+    text, separator = _named_separator(text.rstrip("\x1a"))
+    rows, skipped = _rows(path, text, separator or _separator(text))
+    header, dropped = _fitted(path, rows)
+    lines = pd.Index([line for line, _ in rows[1:]])
+    cells = {
+        place: pd.Series([row[place] for _, row in rows[1:]], index=lines) for place in range(len(header))
+    }
+    columns = [_Text.of(name, cells[place], name in labels) for place, name in enumerate(header)]
+    decimal = _decimal(columns)
+    read = [column.read(decimal) for column in columns]
+    frame = pd.concat([values for values, _ in read], axis="columns").reset_index(drop=True)
     frame.columns = pd.Index(header)
+    said = {"": "; ".join(filter(None, (encoding, skipped, dropped)))}
+    said |= {column.name: words for column, (_, words) in zip(columns, read, strict=True)}
     return TableFile(frame, {name: words for name, words in said.items() if words})
 
 
-_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+def _named_separator(text: str) -> tuple[str, str]:
+    """Return a text and the separator that its first line names for spreadsheets (``sep=;``); the line stays, empty."""
+    found = re.match(r"sep=(.)(?=\r?\n|\r)", text)
+    return (text[found.end() :], found[1]) if found else (text, "")
+
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # begins with the mark of UTF-16
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
 
 def _decoded(path: Path, data: bytes) -> tuple[str, str]:
-    for mark, name in (
-        (codecs.BOM_UTF8, "utf-8-sig"),
-        (codecs.BOM_UTF16_LE, "utf-16"),
-        (codecs.BOM_UTF16_BE, "utf-16"),
-    ):
+    for mark, name in _MARKS:
         if data.startswith(mark):
             return data.decode(name, errors="replace"), ""
-    if b"\x00" in data[:4096]:
-        raise InvalidInput(
-            f"expected a table as text, got binary data in {path}; give it the suffix of its kind"
-        )
+    refuse_binary(path, data)
     try:
         return data.decode("utf-8"), ""
     except UnicodeDecodeError:
@@ -170,43 +154,40 @@ def _separator(text: str) -> str:
     return max(SEPARATORS, key=agreement)
 
 
-def _shape(path: Path, text: str, separator: str) -> tuple[list[str], int, str]:
-    """Return the names of the columns, the fields of a row, and what was left out in words.
-
-    A separator that ends every row is left out; any other row that doesn't fit the header is refused.
-    """
-    header: list[str] = []
-    longer: list[int] = []
-    rows = 0
+def _rows(path: Path, text: str, separator: str) -> tuple[list[tuple[int, list[str]]], str]:
+    """Return the lines that hold anything, as their numbers and fields, and what was skipped before the header."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
     try:
-        for row in reader:
-            if not row:
-                continue
-            if not header:
-                header = [visible(name).strip() for name in row]
-                continue
-            rows += 1
-            if len(row) != len(header):
-                blank = len(row) == len(header) + 1 and not row[-1].strip()
-                if not blank:
-                    raise InvalidInput(_misfit(path, reader.line_num, len(row), len(header)))
-                longer.append(reader.line_num)
+        rows = [(reader.line_num, row) for row in reader if len(row) > 1 or (row and row[0].strip())]
     except csv.Error as error:
         raise InvalidInput(f"expected a table in {path}, got line {reader.line_num}: {error}") from error
-    if not rows:
+    width = len(rows[-1][1]) if rows else 0
+    comments = 0
+    while comments < len(rows) and rows[comments][1][0].startswith("#") and len(rows[comments][1]) != width:
+        comments += 1
+    if len(rows) - comments < 2:
         raise InvalidInput(f"expected rows of data, got none in {path}; the first line must name the columns")
-    if longer and len(longer) < rows:
-        raise InvalidInput(_misfit(path, longer[0], len(header) + 1, len(header)))
+    return rows[comments:], f"left out {plural(comments, 'line')} of comments (#)" if comments else ""
+
+
+def _fitted(path: Path, rows: list[tuple[int, list[str]]]) -> tuple[list[str], str]:
+    """Return the names of the columns, and in words what was left out.
+
+    Separators that end every row are left out; any other row that doesn't fit the header is refused.
+    """
+    header = [visible(name).strip() for name in rows[0][1]]
+    over = min(len(row) for _, row in rows[1:]) - len(header)
+    blank = over > 0 and not any(field.strip() for _, row in rows[1:] for field in row[len(header) :])
+    wanted = len(header) + (over if blank else 0)
+    for line, row in rows[1:]:
+        if len(row) != wanted:
+            raise InvalidInput(_misfit(path, line, len(row), len(header)))
     nameless = [i for i, name in enumerate(header) if not name]
-    if longer or nameless == [len(header) - 1]:
-        width = len(header) + bool(longer)
-        return (
-            header[: len(header) if longer else -1],
-            width,
-            "left out the empty column after each row's last separator",
-        )
-    return [name or f"column {i + 1}" for i, name in enumerate(header)], len(header), ""
+    empty = nameless == [len(header) - 1] and not any(row[-1].strip() for _, row in rows[1:])
+    if blank or empty:
+        named = header if blank else header[:-1]
+        return named, "left out the empty column after each row's last separator"
+    return [name or f"column {i + 1}" for i, name in enumerate(header)], ""
 
 
 def _misfit(path: Path, line: int, got: int, wanted: int) -> str:
@@ -216,63 +197,75 @@ def _misfit(path: Path, line: int, got: int, wanted: int) -> str:
     )
 
 
-def _cells(path: Path, text: str, separator: str, width: int) -> pd.DataFrame:
-    try:
-        cells = pd.read_csv(
-            io.StringIO(text),
-            sep=separator,
-            header=0,
-            names=list(range(width)),
-            index_col=False,
-            dtype=str,
-            keep_default_na=False,
-            skipinitialspace=True,
+@dataclass(frozen=True, slots=True, eq=False)
+class _Text:
+    """A column as text: what is known of it, by line, and its reading as numbers so far."""
+
+    name: str
+    text: pd.Series[Any]
+    known: pd.Series[Any]
+    label: bool
+    reading: Reading | None
+
+    @classmethod
+    def of(cls, name: str, raw: pd.Series[Any], label: bool) -> _Text:
+        text = raw.map(lambda value: visible(value).strip()).astype(object)
+        known = text[~is_missing(text)]
+        return cls(name, text, known, label, None if label or known.empty else numbers_of(known))
+
+    def read(self, decimal: str) -> tuple[pd.Series[Any], str]:
+        """Return the values with missing ones as such, and what is to be said of them."""
+        if self.label:
+            return self._as_text(), "; ".join(filter(None, (self._missing(), almost_equal(*self._named()))))
+        if self.known.empty:
+            return pd.Series(np.nan, index=self.text.index), ""
+        reading = self.reading
+        if reading is None or (decimal == "," and grouped(self.known)):
+            reading = numbers_of(self.known, decimal)
+        if reading is not None:
+            return reading.values.reindex(self.text.index), reading.said.replace("{}", self.name)
+        truths = self.known.str.lower().map(TRUTHS)
+        if truths.notna().all():
+            return truths.astype(np.float64).reindex(self.text.index), ""
+        return self._as_text(), self._slips() or "; ".join(
+            filter(None, (self._missing(), almost_equal(*self._named())))
         )
-    except (ValueError, pd.errors.ParserError) as error:
-        raise InvalidInput(f"expected a table in {path}, could not read it: {error}") from error
-    return cells
 
+    def _named(self) -> tuple[str, pd.Series[Any]]:
+        return self.name, self.known
 
-def _column(name: str, raw: pd.Series[Any], label: bool) -> tuple[pd.Series[Any], str]:
-    """Return a column's values with missing ones as such, and what is to be said of it."""
-    text = raw.astype("object").map(lambda value: visible(value).strip() if isinstance(value, str) else "")
-    absent = text.isin(MISSING)
-    known = text[~absent]
-    if label:
-        return text.where(~absent, None), _almost_equal(name, known)
-    numbers = pd.to_numeric(known, errors="coerce").astype(np.float64)
-    wrong = known[numbers.isna()]
-    if not len(wrong):
-        return _placed(numbers, text), ""
-    truths = known.str.lower().map(TRUTHS)
-    if truths.notna().all():
-        return _placed(truths.astype(np.float64), text), ""
-    commas = known.str.fullmatch(r"[+-]?\d+(,\d+)?([eE][+-]?\d+)?")
-    if commas.all():
-        decimal = known.str.replace(",", ".", regex=False).astype(np.float64)
-        return _placed(
-            decimal, text
-        ), f"'{name}' has decimal commas: {known.iloc[0]} is read as {decimal.iloc[0]:g}"
-    said = ""
-    if len(wrong) <= max(3, FEW * len(known)) and len(wrong) < len(known) / 2:
-        line = int(wrong.index[0]) + 2
-        said = (
-            f"'{name}' is text, not numbers, because of {len(wrong)} of "
-            f"{plural(len(known), 'value')}: {wrong.iloc[0]!r} in row "
-            f"{line}"
+    def _as_text(self) -> pd.Series[Any]:
+        return self.known.reindex(self.text.index).astype(object)
+
+    def _missing(self) -> str:
+        """Name a word that was read as missing among labels: ``NA`` may be Namibia, ``None`` a dose."""
+        words = self.text[is_missing(self.text) & (self.text != "")]
+        counts = ", ".join(f"'{word}' ({count})" for word, count in words.value_counts().items())
+        return f"'{self.name}' holds {counts}, read as missing" if counts else ""
+
+    def _slips(self) -> str:
+        share, wrong = share_of_numbers(self.known)
+        if share <= SLIPS:
+            return ""
+        return (
+            f"'{self.name}' is text, not numbers, because of {len(wrong)} of {plural(len(self.known), 'value')}: "
+            f"{wrong.iloc[0]!r} in row {wrong.index[0]}"
         )
-    return text.where(~absent, None), said or _almost_equal(name, known)
 
 
-def _placed(values: pd.Series[Any], like: pd.Series[Any]) -> pd.Series[Any]:
-    return values.reindex(like.index)
+def _decimal(columns: Sequence[_Text]) -> str:
+    """Return the sign before decimals that columns show for certain, "" if none does or they differ."""
+    found = {column.reading.decimal for column in columns if column.reading is not None} - {""}
+    return found.pop() if len(found) == 1 else ""
 
 
-def _almost_equal(name: str, known: pd.Series[Any]) -> str:
-    """Name two labels that differ in nothing a reader sees but case, blanks or composition."""
+def almost_equal(name: str, known: pd.Series[Any]) -> str:
+    """Name two labels that differ in nothing a reader sees but case, blanks, composition or ``.0``."""
     seen: dict[str, str] = {}
     for label in known.unique():
-        folded = " ".join(unicodedata.normalize("NFKC", label).casefold().split())
+        seen_as = "".join(sign for sign in label if unicodedata.category(sign) != "Cf")
+        folded = " ".join(unicodedata.normalize("NFKC", seen_as).casefold().split())
+        folded = re.sub(r"^(\d+)\.0+$", r"\1", folded)
         if (other := seen.setdefault(folded, label)) != label:
             return f"'{name}' has the labels {other!r} and {label!r}, taken as different"
     return ""

@@ -29,6 +29,7 @@ def test_it_says_which_methods_use_slopes_and_classes() -> None:
     methods = ["--estimators", "ols-cr1s-t,reml-satt"]
     found = asked("classes.csv", *options, "--random", "1 + ses", *methods)
     assert found["messages"] == [
+        "'classid' has labels that occur in several 'schoolid', such as '1': taken as different ones in each",
         "the random part (1 + ses) is used by: reml-satt",
         "the subgroup (classid) is used by: none of these methods",
     ]

@@ -15,7 +15,7 @@ from nestbench.sim.batch import Batch, offsets_of
 from nestbench.sim.model import Model
 from nestbench.sim.streams import StreamSource
 
-FAMILY = ("mixedlm", "mixedlm-guarded", "reml-z", "reml-satt")
+FAMILY = ("mixedlm", "mixedlm-guarded", "reml-z", "reml-satt", "gee-z", "gee-md-z")
 MODEL = Model("y ~ x + t", group="g")
 
 
@@ -63,6 +63,16 @@ def test_no_family_answers_what_the_data_cannot_tell(design: tuple[list[int], li
         assert not any(usable.values()), (sizes, levels, usable)
     assert usable["mixedlm-guarded"] == usable["reml-z"] == usable["reml-satt"], (sizes, levels)
     assert usable["reml-z"] or not usable["mixedlm"]
+
+
+@given(designs)
+@settings(max_examples=25, deadline=None)
+def test_both_engines_of_gee_ask_the_same(design: tuple[list[int], list[int], int]) -> None:
+    batch = batch_of(*design)
+    for name in ("gee-z", "gee-md-z"):
+        both = [get(name).fit(batch, MODEL, engine) for engine in ("reference", "batched")]
+        assert both[0].status.tolist() == both[1].status.tolist(), design
+        assert both[0].texts() == both[1].texts(), design
 
 
 def test_the_weights_of_many_schools_can_be_counted() -> None:

@@ -274,7 +274,9 @@ def test_wild_bootstrap_by_refitting_every_draw(case: Case, restricted: bool, we
 @given(cases)
 def test_pairs_bootstrap_by_refitting_every_draw(case: Case) -> None:
     got = get({"name": "pairs-bootstrap", "draws": 59}).fit(case.batch(), case.model, "batched")
-    counts = pairs_bootstrap.times_drawn(case.batch().replication(0), len(case.sizes), 59)
+    counts = np.concatenate(
+        list(pairs_bootstrap.times_drawn(case.batch().replication(0), len(case.sizes), 59))
+    )
     well = case.well
     found = resampling.pairs(well.y, well.x, case.schools, well.back, counts) + well.shift
     good = np.isfinite(found).all(axis=1)

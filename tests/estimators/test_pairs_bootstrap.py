@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from nestbench.estimators import pairs_bootstrap, permutation
 from nestbench.estimators.estimates import FitStatus
 from nestbench.estimators.pairs_bootstrap import LEFT_OUT, PAIRS_BOOTSTRAP, times_drawn
 from nestbench.estimators.registry import get
@@ -29,7 +31,7 @@ def test_is_ols_on_stacked_copies_of_the_schools_drawn(engine: str) -> None:
         frame = batch.replication(r).frame()
         names = batch.replication(r).labels
         drawn = []
-        for counts in times_drawn(batch.replication(r), 9, 99):
+        for counts in np.concatenate(list(times_drawn(batch.replication(r), 9, 99))):
             parts = [
                 frame[frame["school"] == n] for n, k in zip(names, counts, strict=True) for _ in range(int(k))
             ]
@@ -82,3 +84,23 @@ def test_two_schools_are_too_few(engine: str) -> None:
     assert (got.status == FitStatus.FAILED).all()
     reasons = ("half of the draws", "the same estimate in every draw")
     assert all(any(reason in text for reason in reasons) for text in got.texts())
+
+
+@pytest.mark.parametrize("method", ["pairs-bootstrap", "permutation"])
+def test_draws_in_blocks_are_the_draws_and_take_a_blocks_memory(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """150 000 schools by 999 draws are a gigabyte a copy."""
+    layout = Layout(schools=3000, students=2, treated_schools=1500)
+    batch = Cell(RandomIntercept(), layout, MODEL).draw(3, range(1))
+    estimator = get({"name": method, "draws": 399})
+    whole = estimator.fit(batch, MODEL)
+    for module in (pairs_bootstrap, permutation):
+        monkeypatch.setattr(module, "AT_ONCE", 60_000)
+    tracemalloc.start()
+    again = estimator.fit(batch, MODEL)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_allclose(again.std_error, whole.std_error, rtol=1e-12)
+    np.testing.assert_array_equal(again.p_value, whole.p_value)
+    assert peak < 399 * 3000 * 8 / 2, peak

@@ -109,9 +109,11 @@ def test_size_is_what_enumeration_allows() -> None:
 def test_all_assignments_when_they_are_few() -> None:
     generator = np.random.default_rng(1)
     every, complete = assignments(np.array([0.0, 1.0, 0.0, 5.0 - 4.0]), 19, generator)
+    every = np.concatenate(list(every))
     assert complete
     assert len({tuple(row) for row in every}) == len(every) == 6
     some, complete = assignments(np.arange(6.0), 50, generator)
+    some = np.concatenate(list(some))
     assert not complete
     assert (np.sort(some, axis=1) == np.arange(6.0)).all()
 

@@ -176,3 +176,20 @@ def test_a_gap_matters_where_it_is_used(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("school,x\n1,0.5\n1,2,3,4\n")
     with pytest.raises(InvalidInput, match=r"population.data: .* got 4 in line 3"):
         FixedDesign(str(tmp_path / "rows.csv"), "x")
+
+
+@pytest.mark.parametrize("model", [Model("grade ~ note"), Model("grade ~ x", random="1 + x")])
+def test_a_gap_that_only_the_model_needs_is_called_one(model: Model, tmp_path: Path) -> None:
+    """Not "no such column": it stands in the file."""
+    (tmp_path / "gap.csv").write_text("school,x,note\n1,0.5,\n1,,a\n2,1.5,b\n2,2.5,c\n")
+    with pytest.raises(
+        InvalidInput, match=r"no missing values in the columns .* that the model names, got some in"
+    ):
+        Cell(FixedDesign(str(tmp_path / "gap.csv"), "1"), Layout(), model)
+
+
+def test_numbers_that_may_be_two_are_refused_where_they_are_used(tmp_path: Path) -> None:
+    (tmp_path / "two.csv").write_text("school;x\n1;7,288\n1;6,123\n2;5,000\n2;1,200\n")
+    FixedDesign(str(tmp_path / "two.csv"), "1")
+    with pytest.raises(InvalidInput, match="numbers with one meaning in 'x'"):
+        FixedDesign(str(tmp_path / "two.csv"), "x")
