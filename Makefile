@@ -1,7 +1,7 @@
 # Short forms of the README's two commands, and what a contributor runs before pushing.
 PY := .venv/bin/python
 
-.PHONY: run test venv check slow bench
+.PHONY: run test venv check slow bench docs
 
 venv: .venv/bin/python
 
@@ -22,3 +22,6 @@ bench: venv
 
 check: venv
 	$(PY) -m pip install --quiet '.[test]' && sh .ci/check .venv
+
+docs: venv
+	$(PY) -m pip install --quiet '.[docs]' && $(PY) -m sphinx -b html -n -W --keep-going -q -d docs/_build/doctrees docs docs/_build/html

@@ -100,8 +100,8 @@ def print_list(kind: str, console: Console | None = None, search: str = "") -> N
 
 
 def _all_text(entry: dict[str, Any]) -> str:
-    what_it_is = {key: value for key, value in entry.items() if key != "choices"}
-    return json.dumps([what_it_is, _family(entry["name"])], ensure_ascii=False, default=str).casefold()
+    what_it_is = {key: value for key, value in entry.items() if key not in {"choices", "formula"}}
+    return json.dumps(what_it_is, ensure_ascii=False, default=str).casefold()
 
 
 def _family(name: str) -> str:
@@ -130,6 +130,8 @@ def _estimator(one: Estimator) -> dict[str, Any]:
     engines = [name for name in ("reference", "batched") if getattr(one, name) is not None]
     return {
         "name": one.name,
+        "family": _family(one.name),
+        "label": one.info.label,
         "summary": one.info.summary,
         "assumes": one.info.assumes,
         "df": one.info.df,

@@ -285,7 +285,7 @@ MEASURES: tuple[Measure, ...] = (
         Unit.SHARE,
         _needs(TRUTH, INTERVAL, FAILURES),
         coverage_bound,
-        mcse=lambda d: st.binomial(coverage_bound(d), d.attempted),
+        mcse=st.binomial(coverage_bound),
         count=st.attempts,
     ),
     Measure(
@@ -362,7 +362,7 @@ MEASURES: tuple[Measure, ...] = (
         Unit.SHARE,
         _needs(P_VALUE, FAILURES),
         rejection_bound,
-        mcse=lambda d: st.binomial(rejection_bound(d), d.attempted),
+        mcse=st.binomial(rejection_bound),
         count=st.attempts,
     ),
     Measure(
@@ -394,7 +394,7 @@ MEASURES: tuple[Measure, ...] = (
         Unit.SHARE,
         _needs(),
         usable_share,
-        mcse=lambda d: st.binomial(usable_share(d), d.attempted),
+        mcse=st.binomial(usable_share),
         count=st.attempts,
     ),
 )

@@ -154,14 +154,22 @@ def centred(values: Values) -> Callable[[Draws], Floats]:
     """Return the influence function of a mean: x_i - mean x."""
 
     def influence(d: Draws) -> Floats:
+        """x_i - mean x, of the values x whose mean it is."""
         return np.asarray(d.once(values), dtype=np.float64) - d.total(mean(values))[:, None]
 
     return influence
 
 
-def binomial(share: Floats, n: Ints | int) -> Floats:
-    """sqrt(share (1 - share) / n)."""
-    return np.sqrt(share * (1.0 - share) / n)
+@cache
+def binomial(share: Callable[[Draws], Floats]) -> Callable[[Draws], Floats]:
+    """Return the MCSE function of a share of all attempted fits."""
+
+    def mcse(d: Draws) -> Floats:
+        """sqrt(share (1 - share) / N)."""
+        value = share(d)
+        return np.sqrt(value * (1.0 - value) / d.attempted)
+
+    return mcse
 
 
 def quantile_ranks(n: int, q: float = 0.5) -> tuple[int, int]:
@@ -213,6 +221,7 @@ def median_mcse(values: Callable[[Draws], Floats]) -> Callable[[Draws], Floats]:
     around = Ordered(values, quantile_ranks)
 
     def mcse(d: Draws) -> Floats:
+        """(x_(hi) - x_(lo)) sqrt((K + 1) / (4 m (m + 1))), m = hi - lo: ranks .65 sqrt(K) either side of the middle."""
         low, high = d.total(around).T
         return quantile_mcse(low, high, d.n)
 

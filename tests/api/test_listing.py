@@ -36,6 +36,8 @@ def test_estimators_come_from_the_registry() -> None:
     assert [entry["name"] for entry in found] == list(registry.known())
     told = {
         "name",
+        "family",
+        "label",
         "summary",
         "assumes",
         "df",

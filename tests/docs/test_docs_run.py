@@ -2,8 +2,9 @@
 
 A guide is run top to bottom in an empty directory: ``python`` blocks share one namespace; a fenced block whose
 info string names a file (```` ```toml few.toml ````) is written there instead; a ``console`` block is a list of
-``nestbench`` commands after ``$``, each of which must exit with 0. Blocks marked ``text`` and ``sh`` are for
-reading only. A block whose info string ends in ``slow`` makes its guide a slow test.
+``nestbench`` commands after ``$``, each of which must exit with 0. A block ```` ```text output ```` is what the guide
+prints there, but for blanks at the ends of lines; other blocks marked ``text``, and ``sh``, are for reading only.
+A block whose info string ends in ``slow`` makes its guide a slow test.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -36,7 +37,7 @@ def blocks_of(guide: Path) -> list[Block]:
     return [
         Block(m[1], m[2].strip(), m[3], text[: m.start()].count("\n") + 1)
         for m in FENCE.finditer(text)
-        if m[1] in {"python", "toml", "console"}
+        if m[1] in {"python", "toml", "console"} or m[2].strip() == "output"
     ]
 
 
@@ -55,10 +56,12 @@ def cases() -> list[object]:
 @pytest.mark.parametrize("guide", cases())
 def test_guide_runs(guide: Path, tmp_path: Path) -> None:
     script = tmp_path / "_guide.py"
-    pieces = []
+    pieces, shown = [], []
     for block in blocks_of(guide):
         name = block.info.removesuffix("slow").strip()
-        if name:
+        if name == "output":
+            shown.append(block.text)
+        elif name:
             (tmp_path / name).write_text(block.text)
         elif block.kind == "python":
             pieces.append("\n" * 2 + f"# {guide.name} line {block.line}\n" + block.text)
@@ -79,6 +82,9 @@ def test_guide_runs(guide: Path, tmp_path: Path) -> None:
         },
     )
     assert done.returncode == 0, f"{guide.name}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    printed = "\n".join(map(str.rstrip, done.stdout.splitlines()))
+    for text in shown:
+        assert text.strip("\n") in printed, f"{guide.name} doesn't print\n{text}\nbut\n{printed[-3000:]}"
 
 
 PRELUDE = """
