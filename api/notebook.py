@@ -67,7 +67,7 @@ def run_html(store: Store) -> str:
     """Return a run: its title, how far it is, its conditions with their data sets; nothing is computed from rows."""
     from nestbench.reports.words.conditions import conditions
     from nestbench.reports.words.missing import data_sets, missing_sentence
-    from nestbench.reports.words.wording import plural
+    from nestbench.sim.counted import plural
 
     experiment, fitted = store.experiment, store.extent().fitted
     size = [plural(len(experiment.cells), "condition"), plural(len(experiment.estimators), "method")]

@@ -26,7 +26,8 @@ def simulate(file: Path, replication: int) -> str:
 def study_file(estimator: Estimator, cell: Cell, seed: int, folder: Path, test: str) -> Path:
     """Write the cell of a failed assertion as an experiment, for `nestbench simulate`, and return its path."""
     name = name_of(test)
-    known = estimator.name if estimator.name in registry.known() else "ols"
+    # What a test or its modules define, another process doesn't know; data are drawn without it.
+    known = estimator.name if registry.built_in(estimator.name) else "ols"
     tables = {
         "experiment": {"name": name, "seed": seed, "estimators": [known]},
         "population": {"law": cell.population.name, **plain(cell.population)},

@@ -62,7 +62,8 @@ def check(
         typer.Option(
             "-o",
             "--out",
-            help="Keep a new run in this directory (default: kept in runs/checks/NAME if it fails).",
+            help="Keep a new run in this directory (default: kept in runs/checks/NAME if it fails or lists "
+            "replications).",
         ),
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes of a new run.")] = None,
@@ -116,8 +117,9 @@ def check(
         with _Place(experiment.name, out) as place:
             store = _run(experiment, place.folder, workers, quiet)
             outcome = compare(before, store, margins, alpha)
-            where = place.keep() if outcome.failing(failing) else str(place.folder)
-        if outcome.failing(failing):
+            wanted = bool(outcome.failing(failing)) or any(c.replications for c in outcome.changes)
+            where = place.keep() if wanted else str(place.folder)
+        if wanted:
             typer.echo(f"the run is kept in {where}", err=True)
     _tell(outcome, where, failing, json, markdown, junit)
     if outcome.failing(failing):

@@ -28,10 +28,11 @@ def replay(
     from nestbench.commands.output import write_csv
     from nestbench.experiments.replaying import data_of, replay
     from nestbench.experiments.trusting import open_with_code
+    from nestbench.reports.words.conditions import where
 
     store = open_with_code(run, trust)
     found = replay(store, cell, replication, estimator)
-    typer.echo(f"cell {cell} {dict(store.experiment.levels[cell])}, replication {replication}")
+    typer.echo(f"cell {cell}{where(store.experiment, cell)}, replication {replication}")
     for fit in found:
         typer.echo(f"\n{fit.label} ({fit.engine}): {fit.status.name}; stored row: {fit.verdict}")
         for text in filter(None, fit.estimates.texts()):

@@ -17,9 +17,9 @@ the smaller the better, model SE from the empirical SE, coverage from the nomina
 where the true value is 0, usable share from 1 (then the marks are *new failure* and *fixed*). Which side of its target
 a measure is on is itself known with Monte Carlo error only: after a move of delta it is farther from it if the midpoint
 of before and after lies on the side it moved to, so the direction is claimed where the midpoint is more than
-`SURE` Monte Carlo errors from the target, and the mark is *changed* otherwise. Power and interval width have no
-target: they are *changed*. A df that was one constant and is another has no direction either, but nothing random can do
-that: it is a *new df*.
+`SURE` Monte Carlo errors from the target (of few replications as many as are as rare by t), and the mark is *changed*
+otherwise. Power and interval width have no target: they are *changed*. A df that was one constant and is another has no
+direction either, but nothing random can do that: it is a *new df*.
 
 Numbers of single replications that are not what they were are *changed* where they are determined by the data
 (`baseline.Method.determined`) and nothing else differs, and *moved* otherwise, which fails no check.
@@ -33,8 +33,10 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
+from scipy import special
 
 from nestbench.reports.accuracy.baseline import Value
+from nestbench.reports.comparing.holm import t_quantile
 
 
 class Mark(StrEnum):
@@ -136,12 +138,13 @@ class Context:
 class Move:
     """A move of a measure: its size, and how far the midpoint of before and after is from the target, with its MCSE.
 
-    `midpoint` is NaN for a measure without a target.
+    `midpoint` is NaN for a measure without a target; `n` is the smaller number of replications.
     """
 
     delta: float
     midpoint: float
     mcse: float
+    n: int
 
 
 def difference(measure: str, before: Value, after: Value, context: Context) -> tuple[float, float]:
@@ -151,7 +154,8 @@ def difference(measure: str, before: Value, after: Value, context: Context) -> t
         if measure in RATIOS:
             return float(np.log(np.divide(v1, v0))), float(np.hypot(np.divide(m0, v0), np.divide(m1, v1)))
         if measure in SHARES:
-            share = np.divide(n0 * v0 + n1 * v1, n0 + n1)
+            # Two hits and two misses more, as in `_share_error`: equal answers in few fits don't show equal shares.
+            share = np.divide(n0 * v0 + n1 * v1 + 2.0, n0 + n1 + 4.0)
             inverse = np.divide(1.0, n0) + np.divide(1.0, n1)
             return v1 - v0, float(np.sqrt(max(share * (1.0 - share), 0.0) * inverse))
         return float(np.divide(v1 - v0, context.spread)), float(np.divide(np.hypot(m0, m1), context.spread))
@@ -160,10 +164,11 @@ def difference(measure: str, before: Value, after: Value, context: Context) -> t
 def move_of(measure: str, before: Value, after: Value, context: Context) -> Move:
     """Return a measure's move and where its midpoint lies, both on the measure's own scale."""
     delta, error = difference(measure, before, after, context)
+    n = min(before[2], after[2])
     if measure == "empirical_se":
-        return Move(delta, delta, error)
+        return Move(delta, delta, error, n)
     if measure == "usable_share":
-        return Move(delta, -abs(delta), 0.0)
+        return Move(delta, -abs(delta), 0.0, n)
     if measure == "bias":
         pairs = [(v / context.spread, m / context.spread) for v, m, _ in (before, after)]
     elif measure == "model_se":
@@ -172,17 +177,18 @@ def move_of(measure: str, before: Value, after: Value, context: Context) -> Move
         target = context.alpha if measure == "rejection" else 1.0 - context.alpha
         pairs = [(v - target, _share_error(v, n)) for v, _, n in (before, after)]
     else:
-        return Move(delta, np.nan, np.nan)
+        return Move(delta, np.nan, np.nan, n)
     (d0, m0), (d1, m1) = pairs
     mcse = (m0 + m1) / 2.0 if context.same_data else float(np.hypot(m0, m1)) / 2.0
-    return Move(delta, (d0 + d1) / 2.0, mcse)
+    return Move(delta, (d0 + d1) / 2.0, mcse, n)
 
 
 def judged(measure: str, moves: Sequence[Move]) -> Mark:
     """Return the mark of a change that matters, in one cell or, as the mean of several moves, over cells."""
     delta, midpoint = (float(np.mean([getattr(m, name) for m in moves])) for name in ("delta", "midpoint"))
     mcse = float(np.sqrt(np.sum([m.mcse**2 for m in moves]))) / len(moves)
-    if not abs(midpoint) > SURE * mcse or delta == 0:
+    reach = sure(sum(m.n - 1 for m in moves) + 1) * mcse if mcse else mcse
+    if not abs(midpoint) > reach or delta == 0:
         return Mark.CHANGED
     away = delta * midpoint > 0
     if measure == "usable_share":
@@ -190,6 +196,11 @@ def judged(measure: str, moves: Sequence[Move]) -> Mark:
     if measure == "empirical_se":
         return Mark.WORSE if delta > 0 else Mark.BETTER
     return Mark.WORSE if away else Mark.BETTER
+
+
+def sure(n: int) -> float:
+    """Return how many Monte Carlo errors are as rare by t with n - 1 degrees of freedom as `SURE` are by the normal."""
+    return float(t_quantile(n, 1.0 - 2.0 * special.ndtr(-SURE)))
 
 
 def _log_ratio(se_error: Value) -> tuple[float, float]:

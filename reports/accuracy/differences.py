@@ -12,6 +12,7 @@ from nestbench.estimators.estimates import FitStatus
 from nestbench.reports.accuracy.baseline import CellRecord, Record, Value
 from nestbench.reports.accuracy.changes import (
     MARGINS,
+    RATIOS,
     SHARES,
     Change,
     Context,
@@ -21,6 +22,7 @@ from nestbench.reports.accuracy.changes import (
     move_of,
 )
 from nestbench.reports.accuracy.permuting import Panel, adjusted_p, family_of
+from nestbench.reports.comparing.holm import t_quantile
 from nestbench.reports.measures.performance import FIT
 from nestbench.sim.batch import Floats, Ints
 from nestbench.sim.cell import is_null
@@ -120,7 +122,8 @@ def decide(hypotheses: Sequence[Hypothesis], margins: Mapping[str, float], alpha
         beyond = np.concatenate(
             [np.abs(gaps[:, 0]) > limits, np.abs(means) > limits[[of[0] for of in groups]]]
         )
-        settled = int((np.abs(gaps[:, 0]) + 1.96 * gaps[:, 1] <= limits).sum())
+        within = t_quantile([min(h.before[2], h.after[2]) for h in ordered]) * gaps[:, 1]
+        settled = int((np.abs(gaps[:, 0]) + within <= limits).sum())
     adjusted = adjusted_p(family, family.observed(), beyond, alpha)
     hit = np.flatnonzero(beyond & (adjusted <= alpha)).tolist()
     changes = [_single_change(ordered[i], adjusted[i]) for i in hit if i < len(ordered)]
@@ -253,6 +256,13 @@ def _groups(hypotheses: Sequence[Hypothesis]) -> list[Ints]:
     return [members for members in groups if len(members) > 1]
 
 
+def in_words(measure: str, delta: float) -> str:
+    """Return a difference on the measure's own scale (`changes.difference`) as people read it."""
+    if measure in RATIOS:
+        return f"{100.0 * np.expm1(delta):+.3g} %"
+    return f"{delta:+.3g}{' empirical SEs' if measure == 'bias' else ''}"
+
+
 def _single_change(h: Hypothesis, p_value: float) -> Change:
     cell = h.pair.cell
     mark = judged(h.measure, [move_of(h.measure, h.before, h.after, h.context)])
@@ -265,6 +275,6 @@ def _pooled_change(members: Sequence[Hypothesis], delta: float, p_value: float) 
     first = members[0]
     # Cells without a target (power beside type I error) leave the direction open.
     mark = judged(first.measure, [move_of(h.measure, h.before, h.after, h.context) for h in members])
-    detail = f"mean difference over {len(members)} cells {delta:+.4g}"
+    detail = f"mean difference over {len(members)} cells {in_words(first.measure, delta)}"
     label = first.pair.label
     return Change(mark, None, {}, label, first.term, first.measure, p_value=float(p_value), detail=detail)

@@ -18,6 +18,8 @@ from nestbench.sim.counted import plural
 
 _ROUNDING = 1e-4
 """Share of its Monte Carlo error by which rounding in single replications may move a measure."""
+MOVED = {"df, intervals, p-values": "df, intervals or p-values"}
+"""What a part of `fingerprint.PARTS` is called when it moved: its code tells that one of them did, not which."""
 _FOLLOWING = ("lower", "upper", "p_value")
 _SHOWN = 1e-8
 """Sampled numbers have 9 digits in the file."""
@@ -39,7 +41,11 @@ def moved_changes(pair: Pair) -> Iterator[Change]:
     if not len(replications):
         yield from _later_changes(pair, len(numbers))
         return
-    said = [f"{part} in {int(hit.sum())} of {len(numbers)}" for part, hit in parts.items() if hit.any()]
+    said = [
+        f"{MOVED.get(part, part)} in {int(hit.sum())} of {len(numbers)}"
+        for part, hit in parts.items()
+        if hit.any()
+    ]
     if restated.any():
         said.append(f"statuses in {int(restated.sum())} of {len(left)}")
     detail = "moved: " + "; ".join(said) + _examples(pair)

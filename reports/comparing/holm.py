@@ -38,6 +38,17 @@ def t_p_values(value: npt.ArrayLike, mcse: npt.ArrayLike, n: npt.ArrayLike) -> F
     return np.asarray(np.where(np.isnan(p), 1.0, p), dtype=np.float64)
 
 
+def spread_error(value: npt.ArrayLike, mcse: npt.ArrayLike, n: npt.ArrayLike) -> Floats:
+    """Return the error for a t test of a value proportional to an empirical SE: at least ``value / sqrt(2 (n - 1))``.
+
+    That is the error of normal estimates. Few estimates that happen to lie evenly have a small spread and a small MCSE
+    at once: by MCSE alone t tests at 0.025 % reject 3.4 times as often as they should with 20 right estimates.
+    """
+    v, size = np.asarray(value, dtype=np.float64), np.asarray(n, dtype=np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.maximum(mcse, np.abs(v) / np.sqrt(2.0 * (size - 1.0))), dtype=np.float64)
+
+
 def t_quantile(n: npt.ArrayLike, level: float = 0.95) -> Floats:
     """Return the two-sided quantile of t with n - 1 degrees of freedom; infinite below two replications."""
     size = np.asarray(n, dtype=np.float64)

@@ -74,6 +74,8 @@ def compare_runs(first: Results, second: Results, measures: tuple[str, ...] = CO
     return table.assign(beyond=p <= holm.limit(p))
 
 
+SPREADS = {"empirical_se": 0.0, "rmse": 0.0, "se_error": 100.0}
+"""Measures proportional to an empirical SE once this is added."""
 ROUNDING = 1e-9
 """Share of a number below which a change may be the rounding of sums taken in another order."""
 A, B = "a: ", "b: "
@@ -137,7 +139,12 @@ def _changes(measure: Measure, pair: Paired, same_data: bool) -> Iterator[dict[s
 
 
 def _error(value: float, mcse: float, n: int, measure: Measure) -> float:
-    """The MCSE; for a proportion of 0 or 1, where it says nothing, half of Wilson's interval over 1.96."""
+    """The MCSE; for a proportion of 0 or 1, where it says nothing, half of Wilson's interval over 1.96.
+
+    For what is proportional to an empirical SE, `holm.spread_error`.
+    """
+    if measure.name in SPREADS:
+        return float(holm.spread_error(SPREADS[measure.name] + value, mcse, n))
     if measure.ddof == 0 and mcse == 0:
         low, high = wilson(value, n)
         return float(high - low) / (2.0 * Z95)

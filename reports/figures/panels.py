@@ -60,7 +60,7 @@ def bias(table: pd.DataFrame, experiment: Experiment, term: str | None = None) -
 
 def se_error(table: pd.DataFrame, experiment: Experiment, term: str | None = None) -> Chart:
     """Relative error of the standard error by method and condition, with theory for naive OLS."""
-    made = data.against(data.records(table, experiment, "se_error"), 0.0)
+    made = data.against(data.records(table, experiment, "se_error"), 0.0, spread=True)
     made = data.with_se_theory(made, experiment)
     return panels(_of_term(made, table, term), experiment, Axis("Error of the SE, %"))
 

@@ -191,12 +191,18 @@ def _judged(made: list[Record]) -> list[int]:
     return [i for i in effects if made[i]["term"] != "Intercept"] or effects
 
 
-def against(made: list[Record], ideal: float) -> list[Record]:
+def against(made: list[Record], ideal: float, spread: bool = False) -> list[Record]:
     """Return records that say whether they differ from an ideal value beyond Monte Carlo error.
 
-    t tests with n - 1 degrees of freedom, by Holm's method at 5 % over all situations drawn.
+    t tests with n - 1 degrees of freedom, by Holm's method at 5 % over all situations drawn. `spread`: values are
+    errors of a ratio to an empirical SE in per cent, so that `holm.spread_error` is tested with.
     """
-    errors = [np.nan if record["mcse"] is None else record["mcse"] for record in made]
+    errors = np.array(
+        [np.nan if record["mcse"] is None else record["mcse"] for record in made], dtype=np.float64
+    )
+    if spread:
+        ratios = [100.0 + record["value"] for record in made]
+        errors = holm.spread_error(ratios, errors, [record["n"] for record in made])
     away = [record["value"] - ideal for record in made]
     p = holm.t_p_values(away, errors, [record["n"] for record in made])
     limit = holm.limit(p[_judged(made)])

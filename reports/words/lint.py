@@ -9,6 +9,7 @@ from itertools import chain
 
 import numpy as np
 import pandas as pd
+from scipy import special
 
 from nestbench.estimators.estimates import FitStatus
 from nestbench.experiments.experiment import Experiment
@@ -26,7 +27,8 @@ from nestbench.sim.batch import Floats
 from nestbench.sim.counted import plural
 
 COVERAGE_MCSE = 0.01
-PATTERN = 4.5
+PATTERN = 7e-6
+"""Two-sided p-value of a pattern among failures: rare enough for thousands of terms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +230,7 @@ def _repeated(values: Floats) -> int:
 def failure_pattern(label: str, rows: CellRows, where: str) -> Iterator[Remark]:
     """Failed fits whose estimates differ from those of the others bias what is left.
 
-    Compares stored estimates of unusable fits with usable ones by a two-sample z of the means.
+    Compares stored estimates of unusable fits with usable ones by Welch's t test of the means.
     """
     fits = rows.fits(label)
     k = len(fits.terms)
@@ -239,8 +241,10 @@ def failure_pattern(label: str, rows: CellRows, where: str) -> Iterator[Remark]:
             (fits.total(_shares[bad], k) * fits.n, fits.total(_means[bad], k), fits.total(_spreads[bad], k))
             for bad in (True, False)
         )
-        spread = np.sqrt(left[2] / (left[0] - 1.0) + right[2] / (right[0] - 1.0))
-        apart = np.abs(left[1] - right[1]) > PATTERN * spread
+        squares = [one[2] / (one[0] - 1.0) for one in (left, right)]
+        spread = np.sqrt(squares[0] + squares[1])
+        df = spread**4 / sum(v**2 / (one[0] - 1.0) for v, one in zip(squares, (left, right), strict=True))
+        apart = 2.0 * special.stdtr(df, -np.abs(left[1] - right[1]) / spread) <= PATTERN
     for j in np.flatnonzero(apart & (spread > 0) & (np.rint(left[0]) >= 10) & (np.rint(right[0]) >= 10)):
         yield Remark(
             "failures related to the estimate",

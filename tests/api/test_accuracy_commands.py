@@ -93,6 +93,10 @@ def test_a_check_that_fails_keeps_its_run_where_the_replay_line_points(folder: P
     replayed = typed(*shlex.split(line)[1:])
     assert replayed.exit_code == 0
     assert "stored row: identical" in replayed.output
+    passed = typed("check", "tiny.toml", "-b", file, "-q", "--workers", 1, "--fail-on", "not-comparable")
+    assert passed.exit_code == 0
+    assert line in passed.output.splitlines()
+    assert typed(*shlex.split(line)[1:]).exit_code == 0, "lines of a check that passes can be pasted, too"
     kept = typed("check", "tiny.toml", "-b", file, "-q", "--workers", 1, "--fail-on", "fixed", "-o", "mine")
     assert "nestbench replay mine --cell 0" in kept.output
     assert mine.is_dir()
@@ -194,7 +198,7 @@ def test_a_plugin_is_checked_as_it_is_now(tmp_path: Path, monkeypatch: pytest.Mo
     spoilt = typed("check", "own.toml", *some)
     assert spoilt.exit_code == 1
     assert (
-        "moved: standard errors in 12 of 12; df, intervals, p-values in 12 of 12; e.g. age std_error"
+        "moved: standard errors in 12 of 12; df, intervals or p-values in 12 of 12; e.g. age std_error"
         in spoilt.output
     )
     plugin.unlink()
