@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nestbench import notebook
 from nestbench.estimators import registry
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.estimator import Estimator
 from nestbench.estimators.null import null_words
+from nestbench.row_cells import cells_of, digits_of
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.model import Model
 from nestbench.user_data import UserData
@@ -74,8 +76,6 @@ class Fit:
         return "\n".join([head, table, *([", ".join(extra)] if extra else []), *self.messages])
 
     def _repr_html_(self) -> str:
-        from nestbench.notebook import fit_html
-
         return fit_html(self)
 
 
@@ -117,3 +117,24 @@ def terms_of(estimates: Estimates, model: Model) -> pd.DataFrame:
     columns = {name: getattr(estimates, name)[0] for name in COLUMNS if name != "statistic"}
     table = pd.DataFrame({**columns, "statistic": statistic}, index=pd.Index(estimates.terms, name="term"))
     return table[list(COLUMNS)]
+
+
+def fit_html(fit: Fit) -> str:
+    """Return one fit: what was fitted to what, a row a term, fit-level numbers, and what the method had to say."""
+    tested = null_words([fit.model])
+    head = f"{fit.n} rows in {fit.groups} groups ({fit.model.group}); {fit.model.formula}"
+    digits = {term: digits_of([float(row["std_error"])], 3) for term, row in fit.terms.iterrows()}
+    names = ("estimate", "SE", "df", "interval", "p")
+    rows = [
+        [str(term), *(cells_of(fit.estimator, fit.status, row, digits[term], True)[name] for name in names)]
+        for term, row in fit.terms.iterrows()
+    ]
+    headings = ["", *(f"{100 * fit.model.level:g} % interval" if n == "interval" else n for n in names)]
+    numbers = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in fit.variance.items()]
+    numbers += [] if fit.loglik is None else [f"loglik {fit.loglik:.2f}"]
+    return notebook.block(
+        notebook.titled(fit.estimator, fit.status.name.lower().replace("_", " ")),
+        notebook.line(head + ("" if tested == "0" else f"; p: tests of {tested}")),
+        notebook.table(headings, rows),
+        *map(notebook.line, filter(None, [", ".join(numbers), *fit.messages])),
+    )

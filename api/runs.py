@@ -99,8 +99,6 @@ class Run:
         return f"Run({str(self.directory)!r})"
 
     def _repr_html_(self) -> str:
-        from nestbench.notebook import run_html
-
         return run_html(self.store)
 
 
@@ -201,3 +199,31 @@ def figure(
 
     store = (run if isinstance(run, Run) else load(run)).store
     return drawn(store, kind, Wish(term, cell, tuple(methods), measure))
+
+
+SHOWN = 12
+"""Conditions of a run that are listed in a notebook; the rest is counted."""
+
+
+def run_html(store: Store) -> str:
+    """Return a run: its title, how far it is, its conditions with their data sets; nothing is computed from rows."""
+    from nestbench import notebook
+    from nestbench.reports.words.conditions import conditions
+    from nestbench.reports.words.missing import data_sets, missing_sentence
+    from nestbench.sim.counted import plural
+
+    experiment, fitted = store.experiment, store.extent().fitted
+    size = [plural(len(experiment.cells), "condition"), plural(len(experiment.estimators), "method")]
+    rows = [
+        [str(cell), name, f"{max(fitted[cell].values(), default=0):,}"]
+        for cell, name in enumerate(conditions(experiment)[:SHOWN])
+    ]
+    more = len(experiment.cells) - SHOWN
+    return notebook.block(
+        notebook.titled(experiment.title or experiment.name, str(store.folder)),
+        notebook.line(", ".join([*size, data_sets(store)])),
+        notebook.line(missing_sentence(store)),
+        notebook.line("Methods: " + ", ".join(estimator.label for estimator in experiment.estimators)),
+        notebook.table(["cell", "condition", "data sets"], rows, texts=2),
+        notebook.line(f"and {plural(more, 'further condition')}" if more > 0 else ""),
+    )

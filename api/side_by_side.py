@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from nestbench import notebook
 from nestbench.estimators import registry
 from nestbench.estimators.estimates import FitStatus
 from nestbench.estimators.estimator import Estimator
@@ -23,6 +24,7 @@ from nestbench.estimators.honoured import RandomPart, intercept_alone
 from nestbench.estimators.null import null_words
 from nestbench.fit import COLUMNS, Choice, Fit, chosen_estimator, fit_one
 from nestbench.fitting import Step, silent
+from nestbench.row_cells import cells_of, digits_of, number
 from nestbench.sim.errors import InvalidInput, unknown_name
 from nestbench.sim.model import Model
 from nestbench.trials import too_long
@@ -55,8 +57,6 @@ class SideBySide:
         return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
     def _repr_html_(self) -> str:
-        from nestbench.notebook import side_by_side_html
-
         return side_by_side_html(self)
 
     @property
@@ -211,7 +211,7 @@ def _term_table(found: SideBySide, term: str, figures: int, columns: tuple[str, 
     digits = digits_of([float(row["std_error"]) for row in rows.values()], figures)
     for fit in found.fits:
         if fit.estimator in rows:
-            cells = cells_of(fit, rows[fit.estimator], digits, "status" in columns)
+            cells = cells_of(fit.estimator, fit.status, rows[fit.estimator], digits, "status" in columns)
             table.add_row(*(Text(cells[name]) for name in columns), style="" if fit.usable else "dim")
     return table
 
@@ -225,23 +225,6 @@ def _table(title: Text) -> Table:
         collapse_padding=True,
         pad_edge=False,
     )
-
-
-def cells_of(fit: Fit, row: Any, digits: int | None, status_shown: bool) -> dict[str, str]:
-    """Return what a row of a term shows, by column; without a column of statuses a star stands for one."""
-    status = fit.status.name.lower().replace("_", " ")
-    interval = "-"
-    if math.isfinite(row["lower"]) or math.isfinite(row["upper"]):
-        interval = f"{_number(row['lower'], digits)}, {_number(row['upper'], digits)}"
-    return {
-        "method": fit.estimator if status_shown or fit.status is FitStatus.OK else f"{fit.estimator} *",
-        "estimate": _number(row["estimate"], digits),
-        "SE": _number(row["std_error"], digits),
-        "df": "-" if math.isnan(row["df"]) else "z" if math.isinf(row["df"]) else f"{row['df']:.4g}",
-        "interval": interval,
-        "p": _p(row["p_value"]),
-        "status": status,
-    }
 
 
 LEFT_FIRST = ("iterations", "score")
@@ -269,7 +252,7 @@ def _quantities_of(found: SideBySide, names: Sequence[str], left: Sequence[str])
     for fit in found.fits:
         values = _quantities(fit)
         if values:
-            numbers = (Text(_number(values.get(name, math.nan), None)) for name in names)
+            numbers = (Text(number(values.get(name, math.nan), None)) for name in names)
             table.add_row(Text(fit.estimator), *numbers)
     return table
 
@@ -317,24 +300,23 @@ def _plain(value: float) -> float | str | None:
     return float(value) if math.isfinite(value) else ("inf" if value > 0 else "-inf")
 
 
-def digits_of(std_errors: Sequence[float], figures: int) -> int | None:
-    """Return the decimals that show the usual standard error with so many figures; None: use significant figures."""
-    good = sorted(value for value in std_errors if math.isfinite(value) and value > 0)
-    if not good:
-        return None
-    digits = figures - 1 - math.floor(math.log10(good[len(good) // 2]))
-    return digits if 0 <= digits <= 5 else None
-
-
-def _number(value: float, digits: int | None) -> str:
-    if math.isnan(value):
-        return "-"
-    if digits is None or not math.isfinite(value) or abs(value) >= 1e6:
-        return f"{value:.4g}"
-    return f"{value:.{digits}f}"
-
-
-def _p(value: float) -> str:
-    if math.isnan(value):
-        return "-"
-    return "<.0001" if value < 1e-4 else f"{value:.4f}"[1:] if value < 1 else "1"
+def side_by_side_html(found: SideBySide) -> str:
+    """Return many methods on one data set: a table a term, methods as rows; then what was said, with whose it is."""
+    model = found.model
+    parts = [
+        notebook.line(f"{model.formula}: {found.data.n} rows in {found.data.groups} groups ({model.group})")
+    ]
+    names = ("method", "estimate", "SE", "df", "interval", "p", "status")
+    headings = [f"{100 * model.level:g} % interval" if n == "interval" else n for n in names]
+    for term in found.terms:
+        fits: list[tuple[Fit, Any]] = [
+            (fit, fit.terms.loc[term]) for fit in found.fits if term in fit.terms.index
+        ]
+        digits = digits_of([float(row["std_error"]) for _, row in fits], 3)
+        cells = [cells_of(fit.estimator, fit.status, row, digits, True) for fit, row in fits]
+        parts += [
+            notebook.titled(term),
+            notebook.table(headings, [[own[name] for name in names] for own in cells]),
+        ]
+    said = [f"{', '.join(methods)}: {text}" for text, methods in notes(found).items()]
+    return notebook.block(*parts, *map(notebook.line, [*found.data.messages, *found.remarks, *said]))

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nestbench
-from nestbench.fit import COLUMNS
-from nestbench.notebook import SHOWN, fit_html
+from nestbench.fit import COLUMNS, fit_html
+from nestbench.runs import SHOWN
 
 VOID: frozenset[str] = frozenset({"br", "hr", "img", "input", "meta", "link"})
 HOSTILE = "<script>alert(1)</script>&\"'\u202e"
