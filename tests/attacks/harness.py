@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from nestbench.cli import app
 from nestbench.sim.errors import NestbenchError
+from nestbench.sim.visible import visible
 
 SECONDS = 60
 NOBODY = 65534
@@ -87,7 +88,7 @@ def invoke(arguments: Sequence[str], seconds: float = SECONDS) -> Ended:
     if error is not None and not isinstance(error, (SystemExit, NestbenchError, click.ClickException)):
         return Ended("traceback", f"{type(error).__name__}: {error}\n{done.output}")
     if isinstance(error, NestbenchError):
-        return Ended("words", f"{error}\n{done.output}")
+        return Ended("words", f"{visible(str(error))}\n{done.output}")  # as `main` does
     return Ended("words" if done.exit_code else "ok", done.output)
 
 

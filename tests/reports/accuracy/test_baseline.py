@@ -136,6 +136,32 @@ def test_file_reads_back_the_same(tmp_path: Path) -> None:
             assert back.scales == record.scales
 
 
+def test_a_flipped_bit_is_said_or_changes_nothing(tmp_path: Path) -> None:
+    """Text between the numbers may change; a number, a name or the seal itself may not."""
+    file = tmp_path / "accuracy.json"
+    written = write_baseline(baseline_of(gate_study(reps=20)), file).read_bytes()
+    rng, same = np.random.default_rng(1), to_json(read_baseline(file))
+    ends = {"refused": 0, "same": 0}
+    for place, bit in zip(rng.integers(len(written), size=80), rng.integers(8, size=80), strict=True):
+        file.write_bytes(written[:place] + bytes([written[place] ^ (1 << bit)]) + written[place + 1 :])
+        try:
+            assert to_json(read_baseline(file)) == same
+            ends["same"] += 1
+        except InvalidInput:
+            ends["refused"] += 1
+    assert ends["refused"] > 60, ends
+
+
+def test_a_baseline_without_a_seal_is_read(tmp_path: Path) -> None:
+    """As nestbench wrote them before."""
+    file = write_baseline(baseline_of(gate_study(reps=20)), tmp_path / "accuracy.json")
+    same = to_json(read_baseline(file))
+    content = json.loads(file.read_text())
+    del content["checksum"]
+    file.write_text(json.dumps(content))
+    assert to_json(read_baseline(file)) == same
+
+
 def test_measures_are_those_of_the_reports(estimates: Estimates) -> None:
     results = gate_study(reps=300)
     cell = results.experiment.cells[0]
