@@ -17,6 +17,7 @@ nitpicky = True
 # backticks is a link where it is one of the reference's, and else just a name.
 nitpick_ignore_regex = [("py:obj", ".*"), ("py:class", ".*")]
 default_role = "py:obj"
+smartquotes = False  # they make a dash of the two that begin an option
 
 myst_enable_extensions = ["dollarmath", "fieldlist", "colon_fence"]
 myst_heading_anchors = 4

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,35 +39,50 @@ class Generated(SphinxDirective):
 
 
 class Report(SphinxDirective):
-    """``{report} NAME``, a command below: it is shown, run when the site is built, and its page is opened by a link."""
+    """``{report} NAME``, a command below: it is shown, run when the site is built, and its report is opened by a link.
+
+    ``:plot:`` are options of ``nestbench plot`` for a picture beside the link; its command is shown, too.
+    """
 
     required_arguments = 1
     has_content = True
-    option_spec = {"title": directives.unchanged_required}  # noqa: RUF012
+    option_spec = {"plot": directives.unchanged_required}  # noqa: RUF012
 
     def run(self) -> list[nodes.Node]:
-        """Return the command and the link."""
+        """Return the commands, the picture and the link."""
         name, command = self.arguments[0], " ".join(self.content)
-        target = Path(self.env.app.outdir) / REPORTS / f"{name}.html"
-        made(command, Path(self.env.app.outdir).parent / RUNS / name, target)
+        out = Path(self.env.app.outdir)
+        run = out.parent / RUNS / name
+        (out / REPORTS).mkdir(parents=True, exist_ok=True)
+        plot = f"nestbench plot runs/{name} {self.options['plot']} -o {name}.svg"
+        if done(f"{command} -q", {"-o": str(run)}):
+            done(plot, {f"runs/{name}": str(run), f"{name}.svg": str(out / REPORTS / f"{name}.svg")})
+            shutil.copyfile(run / "report.html", out / REPORTS / f"{name}.html")
         self.env.note_reread()
-        link = f'<a class="report" href="{REPORTS}/{name}.html">{self.options["title"]}</a>'
-        text = f"```console\n$ {command}\n```\n\n{link}"
-        return self.parse_text_to_nodes(text)
+        parts = [
+            f"```console\n$ {command}\n$ {plot}\n```",
+            f'<a href="{REPORTS}/{name}.html"><img alt="Coverage in the run {name}" src="{REPORTS}/{name}.svg"></a>',
+            f'<a class="report" href="{REPORTS}/{name}.html">Open the report</a>',
+        ]
+        return self.parse_text_to_nodes("\n\n".join(parts))
 
 
-def made(command: str, run: Path, target: Path) -> None:
-    """Run a command into `run` (one that is finished there isn't run again) and copy its report to `target`."""
-    program, *arguments = shlex.split(command)
+def done(command: str, places: Mapping[str, str]) -> bool:
+    """Run a command of nestbench with its files in other places; a run that is finished there isn't run again.
+
+    A place whose words the command doesn't have is added to it. What fails is a warning, and so an error of the build.
+    """
+    program, *words = shlex.split(command)
     if program != "nestbench":
         raise ValueError(f"expected a command of nestbench, got '{command}'")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    words = [sys.executable, "-m", "nestbench", *arguments, "-q", "-o", str(run)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    if done.returncode:
-        getLogger(__name__).warning("%s failed: %s", command, done.stderr.strip())
-        return
-    shutil.copyfile(run / "report.html", target)
+    added = [word for pair in places.items() if pair[0].startswith("-") for word in pair]
+    arguments = [*(places.get(word, word) for word in words), *added]
+    ended = subprocess.run(
+        [sys.executable, "-m", "nestbench", *arguments], capture_output=True, text=True, check=False
+    )
+    if ended.returncode:
+        getLogger(__name__).warning("'%s' failed: %s", command, ended.stderr.strip())
+    return ended.returncode == 0
 
 
 def links(app: Sphinx, name: str, source: list[str]) -> None:

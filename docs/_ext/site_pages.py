@@ -90,7 +90,7 @@ def _measure(one: Any) -> str:
         "MCSE": monte_carlo_error(one),
     }
     lines = "\n".join(f":{name}: {text}" for name, text in fields.items())
-    return f"### {one.name}\n\n*{plain(one.label)}*\n\n{lines}"
+    return f"## {one.name}\n\n*{plain(one.label)}*\n\n{lines}"
 
 
 def monte_carlo_error(one: Any) -> str:
@@ -156,7 +156,13 @@ def _command(name: str, command: Any) -> str:
     usage = " ".join([f"nestbench {name}", *(["[OPTIONS]"] if options else []), *map(_place, arguments)])
     lines = [f"## nestbench {name}", plain(inspect.cleandoc(command.help or "")), f"```text\n{usage}\n```"]
     rows = [f":`{_spelled(one)}`: {plain(_help(one))}{_shown_default(one)}" for one in (*arguments, *options)]
-    return "\n\n".join([*lines, "\n".join(rows)])
+    return "\n\n".join([*lines, "\n".join(rows), *_examples(command.epilog or "")])
+
+
+def _examples(epilog: str) -> list[str]:
+    """Return the command lines of a help's end as a block, under its heading."""
+    heading, *examples = [line.strip() for line in epilog.splitlines() if line.strip()] or [""]
+    return [f"{heading}\n\n```text\n" + "\n".join(examples) + "\n```"] if examples else []
 
 
 def _place(argument: Any) -> str:
@@ -167,7 +173,7 @@ def _place(argument: Any) -> str:
 def _spelled(one: Any) -> str:
     if one.param_type_name == "argument":
         return _place(one)
-    return ", ".join([*one.opts, *one.secondary_opts]) + ("" if one.is_flag else f" {one.name.upper()}")
+    return ", ".join([*one.opts, *one.secondary_opts])
 
 
 def _help(one: Any) -> str:

@@ -154,7 +154,7 @@ def centred(values: Values) -> Callable[[Draws], Floats]:
     """Return the influence function of a mean: x_i - mean x."""
 
     def influence(d: Draws) -> Floats:
-        """x_i - mean x, of the values x whose mean it is."""
+        """x_i - mean x, x the values averaged."""
         return np.asarray(d.once(values), dtype=np.float64) - d.total(mean(values))[:, None]
 
     return influence

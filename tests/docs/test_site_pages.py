@@ -67,7 +67,7 @@ def test_every_measure_law_figure_experiment_and_command_appears(pages: Any) -> 
 
 
 def test_every_measure_says_what_its_error_is(pages: Any) -> None:
-    sections = pages.measures().split("\n### ")
+    sections = pages.measures().split("\n## ")
     assert len(sections) == len(MEASURES)
     for text in sections:
         error = text.split(":MCSE: ")[1]
@@ -78,7 +78,8 @@ def test_every_measure_says_what_its_error_is(pages: Any) -> None:
 def test_every_option_of_every_command_is_described(pages: Any) -> None:
     text = pages.commands()
     assert not re.findall(r"^:`[^`]+`: *$", text, re.M)
-    assert ":`-o, --out OUT`: " in text
+    assert ":`-o, --out`: Run directory" in text
+    assert "```text\nnestbench run\nnestbench run few-schools" in text
 
 
 def test_the_reference_has_all_public_names_and_what_the_guides_import(pages: Any) -> None:
