@@ -15,7 +15,7 @@ from nestbench.reports.measures.declared import measure_named
 from nestbench.reports.measures.measure import Measure, Unit
 from nestbench.reports.measures.printed import printed_mcse
 from nestbench.reports.words.conditions import conditions
-from nestbench.reports.words.usable import CAPTION, bracket
+from nestbench.reports.words.usable import FEW, bracket
 from nestbench.reports.words.wording import rounded
 
 STANDARD = ("bias", "empirical_se", "se_error", "coverage", "rejection")
@@ -41,7 +41,7 @@ def text_tables(
 
 TABLE_NOTE = (
     "Numbers in parentheses are Monte Carlo standard errors; n is the number of fits with a usable answer, of those "
-    f"attempted where some had none. {CAPTION[0].upper()}{CAPTION[1:]}. An empty entry was not run yet or has no "
+    f"attempted where some had none. {FEW[0].upper()}{FEW[1:]}. An empty entry was not run yet or has no "
     "answer."
 )
 

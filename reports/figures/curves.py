@@ -1,35 +1,23 @@
-"""Figures across conditions: lollipops, power curves, runtime against size, accuracy against runtime."""
+"""Figures across conditions: lollipops, runtime against size, accuracy against runtime."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
 
 import altair as alt
 import numpy as np
 import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
-from nestbench.reports.figures.faceting import (
-    PANEL,
-    STEP,
-    arranged,
-    by_condition,
-    faceted,
-    missing_words,
-    sizes_of,
-)
+from nestbench.reports.figures import axes, brackets
+from nestbench.reports.figures.faceting import PANEL, by_condition, faceted, missing_words
 from nestbench.reports.figures.fits import runtime_records
-from nestbench.reports.figures.rows import (
-    NO_DATA,
-    Record,
-    format_of,
-    labels_of,
-    of_term,
-    promised,
-    with_holes,
-)
+from nestbench.reports.figures.letters import text_width, wrapped
+from nestbench.reports.figures.rows import SHARES, Record, labels_of, of_term, promised, with_holes
 from nestbench.reports.figures.theme import LIGHT, Chart, colour, dash, decades, inline
 from nestbench.reports.measures.declared import measure_named
-from nestbench.reports.words.conditions import panel_titles, varying
-from nestbench.reports.words.wording import factor_words
+from nestbench.reports.words.usable import BOUNDED
 from nestbench.sim.errors import InvalidInput
 
 
@@ -52,94 +40,25 @@ def lollipop(
     levels = promised(experiment, measure)
     for record in made:
         record["ideal"] = levels[record["cell"]] if levels else 0.0
-    y = alt.Y("estimator:N", title=None, sort=labels)
-    axis = alt.Axis(format=format_of(measure), tickCount=5, labelOverlap=True)
-    x = alt.X("value:Q", title=measure_named(measure).label, scale=alt.Scale(zero=False), axis=axis)
+    y, share = axes.methods(labels), measure in SHARES
+
+    def x(field: str) -> alt.X:
+        title, scale = measure_named(measure).label, alt.Scale(zero=False)
+        return alt.X(f"{field}:Q", title=title, scale=scale, axis=axes.numbers(share))
+
     base = alt.Chart().encode(y=y, tooltip=_tooltip())
-    ideal = alt.Chart().mark_rule(color=LIGHT["soft"], strokeDash=[3, 3]).encode(x="min(ideal):Q")
     layers = [
-        base.mark_rule(color=LIGHT["line"], strokeWidth=3).encode(x=x, x2="ideal:Q"),
-        base.mark_text(text="(", color=LIGHT["good"], fontSize=13).encode(x="low:Q"),
-        base.mark_text(text=")", color=LIGHT["good"], fontSize=13).encode(x="high:Q"),
-        base.mark_point(filled=True, size=36, opacity=1, color=LIGHT["good"]).encode(x=x),
-        ideal,
+        base.mark_rule(color=LIGHT["line"], strokeWidth=3).encode(x=x("value"), x2="ideal:Q"),
+        base.mark_text(text="(", color=LIGHT["good"], fontSize=13).encode(x=x("low")),
+        base.mark_text(text=")", color=LIGHT["good"], fontSize=13).encode(x=x("high")),
+        base.mark_point(filled=True, size=36, opacity=1, color=LIGHT["good"]).encode(x=x("value")),
+        alt.Chart().mark_rule(color=LIGHT["soft"], strokeDash=[3, 3]).encode(x=x("min(ideal)")),
         missing_words(),
     ]
-    chart = alt.layer(*layers).properties(width=PANEL, height=alt.Step(STEP))
-    return faceted(chart, with_holes(made, experiment), by_condition(experiment, len(labels)))
-
-
-CURVE = {"width": 240, "height": 200}
-
-
-def power_curves(
-    table: pd.DataFrame, experiment: Experiment, measure: str = "rejection", term: str | None = None
-) -> Chart:
-    """A measure against the first numeric factor, one line a method, panels by the other factors.
-
-    A line is broken where a condition has no number.
-    """
-    made = of_term(table, experiment, measure, term)
-    labels = labels_of(made, experiment)
-    factor = numeric_factor(experiment)
-    titles = panel_titles(experiment, without=factor)
-    base = alt.Chart().encode(
-        x=alt.X("x:Q", title=factor_words(factor), scale=alt.Scale(zero=False)),
-        color=colour(labels),
-        tooltip=_tooltip(),
-    )
-    y = alt.Y("value:Q", title=measure_named(measure).label, axis=alt.Axis(format=format_of(measure)))
-    layers = [
-        base.mark_line(strokeWidth=1.6, invalid="break-paths-show-domains").encode(
-            y=y, strokeDash=dash(labels)
-        ),
-        base.mark_rule(opacity=0.6).encode(y=alt.Y("low:Q"), y2="high:Q"),
-        base.mark_point(filled=True, size=26, opacity=1).encode(y=y),
-        missing_words(),
-    ]
-    chart = alt.layer(*layers).properties(**CURVE)
-    records = _curves(made, experiment, factor, titles)
-    grid = arranged(
-        list(dict.fromkeys(titles)), sizes_of(experiment, factor), CURVE["height"] + 60, CURVE["width"]
-    )
-    return faceted(chart, records, grid, CURVE["width"])
-
-
-def _curves(made: list[Record], experiment: Experiment, factor: str, titles: list[str]) -> list[Record]:
-    """Return records with their x and panel, with gaps in lines, and with words in panels that have none."""
-    there = {(r["estimator"], titles[r["cell"]]) for r in made}
-    known = {(r["estimator"], r["cell"]) for r in made}
-    lines = [
-        {**r, "x": float(experiment.levels[r["cell"]][factor]), "panel": titles[r["cell"]]} for r in made
-    ]
-    gaps = [
-        {"estimator": label, "cell": cell, "x": float(experiment.levels[cell][factor]), "panel": title}
-        for label, panel in there
-        for cell, title in enumerate(titles)
-        if title == panel and (label, cell) not in known
-    ]
-    shown = {panel for _, panel in there}
-    empty = [
-        {"estimator": made[0]["estimator"], "panel": title, "missing": NO_DATA}
-        for title in dict.fromkeys(titles)
-        if title not in shown
-    ]
-    return sorted(lines + gaps, key=lambda r: (r["cell"], r["estimator"])) + empty
-
-
-def numeric_factor(experiment: Experiment) -> str:
-    """Return the first factor that varies and has numbers alone as levels; true and false are none.
-
-    Raises
-    ------
-    InvalidInput
-        There is none.
-    """
-    for factor in varying(experiment):
-        values = [levels.get(factor) for levels in experiment.levels]
-        if all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
-            return factor
-    raise InvalidInput("expected a factor with several numbers as levels to draw a curve against, got none")
+    if brackets.marked(made):
+        layers += brackets.lying(x, y, measure in BOUNDED, _tooltip())
+    chart = alt.layer(*layers).properties(width=PANEL, height=alt.Step(axes.step(labels)))
+    return faceted(chart, with_holes(made, experiment), by_condition(experiment, labels))
 
 
 def runtime_curves(table: pd.DataFrame, experiment: Experiment) -> Chart:
@@ -196,67 +115,94 @@ def slope_of(made: list[Record]) -> float | None:
     return slope if error <= SURE else None
 
 
+BEATEN, FRONT = "beaten by another", "on the frontier"
+PLOT, LINE, NAME = (520, 320), 0.045, 260
+"""Size of a figure of times, px; height of a name's line as a share of it; width of a name, px."""
+
+
 def frontier(table: pd.DataFrame, experiment: Experiment, term: str | None = None) -> Chart:
-    """Distance of coverage from its level (worst condition) against milliseconds per fit; ringed: nothing is both
+    """Distance of coverage from its level (worst condition) against milliseconds per fit; marked: nothing is both
     faster and closer."""
+    made = frontier_records(table, experiment, term)
+    ends = _decades_around([one["x"] for one in made])
+    _spread_names(made, ends)
+    scale = alt.Scale(type="log", domain=ends, nice=False)
+    ticks = alt.Axis(values=decades(ends, (1,)))
+    x = alt.X("x:Q", title="Milliseconds per fit (median)", scale=scale, axis=ticks)
+
+    def y(field: str) -> alt.Y:
+        title = "Largest distance of coverage from its level"
+        return alt.Y(f"{field}:Q", title=title, axis=axes.heights(True))
+
+    kinds = alt.Scale(domain=[FRONT, BEATEN], range=[LIGHT["good"], LIGHT["doubt"]])
+    points = alt.Chart().mark_point(filled=True, size=60, opacity=1)
+    points = points.encode(
+        x=x,
+        y=y("value"),
+        color=alt.Color("front:N", title=None, scale=kinds),
+        shape=alt.Shape("front:N", title=None, scale=alt.Scale(domain=[FRONT, BEATEN])),
+        tooltip=[
+            alt.Tooltip("estimator:N", title="method"),
+            "condition:N",
+            alt.Tooltip("x:Q", format=".3~r"),
+            alt.Tooltip("value:Q", title="distance", format=".1%"),
+        ],
+    )
+    words = alt.Chart().mark_text(align="left", dx=2 * brackets.SIDE, color=LIGHT["ink"])
+    layers = [points, words.encode(x=x, text="name:N", y=y("label"))]
+    if brackets.marked(made):
+        layers += brackets.standing([x, x, x], y)
+    done: Chart = alt.layer(*layers, data=inline(made)).properties(width=PLOT[0], height=PLOT[1])
+    return done
+
+
+def frontier_records(table: pd.DataFrame, experiment: Experiment, term: str | None) -> list[Record]:
+    """Return, for each method with coverage and times, its worst condition and whether another beats it.
+
+    ``opened``, where fewer than 95 % of its fits are usable in a condition: the largest distance with the others as
+    misses.
+    """
     times = pd.DataFrame(runtime_records(table, experiment))
     covered = of_term(table, experiment, "coverage", term)
     if times.empty:
         raise InvalidInput("expected stored times, got none; run the experiment first")
     speed = times.groupby("estimator")["value"].median()
-    made = []
+    made: list[Record] = []
     for label in labels_of(covered, experiment):
-        gaps = [
-            (abs(r["value"] - experiment.cells[r["cell"]].model.level), r["condition"])
-            for r in covered
-            if r["estimator"] == label
-        ]
-        if label in speed:
-            made.append(
-                {"estimator": label, "x": float(speed[label]), "y": max(gaps)[0], "condition": max(gaps)[1]}
-            )
+        if label not in speed:
+            continue
+        own = [(r, experiment.cells[r["cell"]].model.level) for r in covered if r["estimator"] == label]
+        far, words = max((abs(r["value"] - level), r["condition"]) for r, level in own)
+        one = {"estimator": label, "x": float(speed[label]), "value": far, "condition": words}
+        if any(r["partial"] for r, _ in own):
+            one["opened"] = max(far, *(abs(r.get("bound", r["value"]) - level) for r, level in own))
+        made.append(one)
     for one in made:
-        beaten = any(_beats(other, one) for other in made)
-        one["front"] = "beaten by another" if beaten else "on the frontier"
-    _spreadlabels_of(made)
-    ticks = alt.Axis(values=decades([one["x"] for one in made], (1,)))
-    base = alt.Chart(inline(made)).encode(
-        x=alt.X("x:Q", title="Milliseconds per fit (median)", scale=alt.Scale(type="log"), axis=ticks),
-        y=alt.Y("y:Q", title="Largest distance of coverage from its level", axis=alt.Axis(format=".0%")),
-        tooltip=[
-            "estimator:N",
-            "condition:N",
-            alt.Tooltip("x:Q", format=".3~r"),
-            alt.Tooltip("y:Q", format=".1%"),
-        ],
-    )
-    colour = alt.Color(
-        "front:N",
-        title=None,
-        scale=alt.Scale(
-            domain=["on the frontier", "beaten by another"], range=[LIGHT["good"], LIGHT["doubt"]]
-        ),
-    )
-    shape = alt.Shape("front:N", title=None, scale=alt.Scale(domain=["on the frontier", "beaten by another"]))
-    points = base.mark_point(filled=True, size=60, opacity=1).encode(color=colour, shape=shape)
-    words = base.mark_text(align="left", dx=7, color=LIGHT["ink"]).encode(
-        text="estimator:N", y=alt.Y("label:Q", title="Largest distance of coverage from its level")
-    )
-    done: Chart = alt.layer(points, words).properties(width=520, height=320)
-    return done
+        one["front"] = BEATEN if any(_beats(other, one) for other in made) else FRONT
+    return made
 
 
-def _spreadlabels_of(made: list[Record]) -> None:
-    """Give each point a height for its label, at least a line's height from those of points a decade or less away."""
-    line = 0.045 * max((one["y"] for one in made), default=0.0)
-    placed: list[Record] = []
-    for one in sorted(made, key=lambda one: one["y"]):
-        near = [p["label"] for p in placed if abs(np.log10(p["x"] / one["x"])) < 1.0]
-        one["label"] = max([one["y"], *(label + line for label in near)])
-        placed.append(one)
+def _decades_around(x: Sequence[float]) -> list[float]:
+    low, high = math.floor(math.log10(min(x))), math.ceil(math.log10(max(x)))
+    return [10.0**low, 10.0 ** max(high, low + 1)]
+
+
+def _spread_names(made: list[Record], ends: Sequence[float]) -> None:
+    """Give each point its name, in lines, and a height for it at which it overprints no other name."""
+    line = LINE * max((one["value"] for one in made), default=0.0)
+    across = PLOT[0] / math.log10(ends[1] / ends[0])
+    placed: list[tuple[float, float, Record]] = []
+    for one in sorted(made, key=lambda one: one["value"]):
+        lines = wrapped(one["estimator"], NAME, 11)
+        left = across * math.log10(one["x"] / ends[0])
+        right = left + max(text_width(part, 11) for part in lines) + brackets.SIDE
+        near = [other["label"] for start, end, other in placed if start < right and left < end]
+        one["name"] = "\n".join(lines)
+        one["label"] = max([one["value"], *(label + line * len(lines) for label in near)])
+        placed.append((left, right, one))
 
 
 def _beats(other: Record, one: Record) -> bool:
     """Whether another method is at least as fast and as close, and better in one of the two."""
-    no_worse: bool = other["x"] <= one["x"] and other["y"] <= one["y"]
-    return no_worse and (other["x"] < one["x"] or other["y"] < one["y"])
+    no_worse: bool = other["x"] <= one["x"] and other["value"] <= one["value"]
+    return no_worse and (other["x"] < one["x"] or other["value"] < one["value"])

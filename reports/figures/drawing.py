@@ -10,7 +10,7 @@ import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.results import Results
-from nestbench.reports.figures import curves, draws, fits, nested, panels
+from nestbench.reports.figures import curves, draws, fits, lines, nested, panels
 from nestbench.reports.figures.rows import headline_term
 from nestbench.reports.figures.theme import Chart
 from nestbench.reports.figures.titles import titled
@@ -25,7 +25,7 @@ FROM_TABLE: Mapping[str, Callable[[pd.DataFrame, Experiment, str, str], Chart]] 
     "rejection": lambda table, e, term, measure: panels.rejection(table, e, term),
     "lollipop": lambda table, e, term, measure: curves.lollipop(table, e, measure, term),
     "nested-loop": lambda table, e, term, measure: nested.nested_loop(table, e, measure, term),
-    "power": lambda table, e, term, measure: curves.power_curves(table, e, measure, term),
+    "power": lambda table, e, term, measure: lines.power_curves(table, e, measure, term),
     "failures": lambda table, e, term, measure: fits.failures(table, e),
     "runtime": lambda table, e, term, measure: titled(
         fits.runtime(table, e),

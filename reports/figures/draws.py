@@ -13,9 +13,10 @@ import numpy as np
 from nestbench.estimators.estimates import Estimates
 from nestbench.experiments.results import Results
 from nestbench.reports.figures.clipping import half_width
+from nestbench.reports.figures.letters import wrapped
 from nestbench.reports.figures.rows import Record
 from nestbench.reports.figures.theme import LIGHT, Chart, colour, dash, inline
-from nestbench.reports.figures.titles import titled, wrapped
+from nestbench.reports.figures.titles import titled
 from nestbench.reports.measures import statistics as st
 from nestbench.reports.measures.draws import Draws, Truth, draws_of
 from nestbench.reports.measures.in_parts import PART, first_piece
@@ -52,7 +53,7 @@ def zip_plot(results: Results, cell: int = 0, term: str | None = None, methods: 
     lines = [f"Dashed: the promised {100 * results.experiment.cells[cell].model.level:g} %."]
     if any(notes.values()):
         lines.append("Cut: intervals that reach beyond the picture; arrows stand where they leave it.")
-    chart = _zip_layers(results.experiment.cells[cell].model.level, (low, high))
+    chart = _zip_layers((low, high))
     head = f"Intervals for {term_of(results, cell, term)}"
     return _by_method(chart, made, _headers(chosen, notes), head, [*_where(results, cell), *lines])
 
@@ -70,6 +71,7 @@ def _range(chosen: Chosen) -> tuple[float, float]:
     truths = [
         float(value) for _, draws, k in chosen for value in (draws.truth[k].min(), draws.truth[k].max())
     ]
+    half *= 1.0 + 1e-9  # or rounding would cut the interval that ends where the axis does
     return min(truths) - half, max(truths) + half
 
 
@@ -97,13 +99,14 @@ def _zipped(label: str, draws: Draws, k: int, ends: tuple[float, float]) -> Iter
             "value": float(draws.estimate[k, i]),
             "replication": int(draws.replications[i]),
             "truth": float(truth[i]),
+            "promised": 100.0 * draws.level,
             "covers": "covers" if covers[i] else "misses",
         }
         beyond = {"cut_left": ends[0]} if low < ends[0] else {}
         yield record | beyond | ({"cut_right": ends[1]} if high > ends[1] else {})
 
 
-def _zip_layers(level: float, ends: tuple[float, float]) -> Chart:
+def _zip_layers(ends: tuple[float, float]) -> Chart:
     state = alt.Color(
         "covers:N",
         title=None,
@@ -129,9 +132,7 @@ def _zip_layers(level: float, ends: tuple[float, float]) -> Chart:
     truth = (
         alt.Chart().mark_rule(color=LIGHT["ink"]).encode(x=alt.X("mean(truth):Q", title=None, scale=scale))
     )
-    promised = (
-        alt.Chart().mark_rule(color=LIGHT["soft"], strokeDash=[4, 3]).encode(y=alt.datum(100.0 * level))
-    )
+    promised = alt.Chart().mark_rule(color=LIGHT["soft"], strokeDash=[4, 3]).encode(y="mean(promised):Q")
     rules = base.mark_rule(strokeWidth=0.8).encode(x=x, x2="right:Q")
     return alt.layer(rules, *arrows, truth, promised).properties(width=SMALL, height=260)
 
@@ -334,7 +335,7 @@ def _where(results: Results, cell: int) -> list[str]:
 def _header(label: str, n: int, more: str = "") -> str:
     """Return a panel's header: the method, in lines that fit, and its number of fits."""
     drawn = f"{MOST:,} of {plural(n, 'fit')}" if n > MOST else plural(n, "fit")
-    return "\n".join([*wrapped(label, SMALL, HEADER), f"{drawn}{more}"])
+    return "\n".join([*wrapped(label, SMALL, HEADER, bold=True), f"{drawn}{more}"])
 
 
 def _headers(chosen: Chosen, notes: Mapping[str, str] | None = None) -> dict[str, str]:

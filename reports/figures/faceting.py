@@ -14,18 +14,17 @@ from dataclasses import dataclass
 import altair as alt
 
 from nestbench.experiments.experiment import Experiment
+from nestbench.reports.figures.axes import GAP, step
+from nestbench.reports.figures.letters import text_width
 from nestbench.reports.figures.rows import Record
-from nestbench.reports.figures.theme import LIGHT, Chart, inline, text_width
+from nestbench.reports.figures.theme import LIGHT, Chart, inline
 from nestbench.reports.words.conditions import numbered, panel_titles, texts_of_cells, varying
 
 PANEL = 200
 """Width of a panel, px."""
 
-STEP = 17
-"""Height of a method's line, px."""
-
-GAP, LINE, FREE = 34, 15, 1050
-"""Between panels, height of a title's line, width of a figure that fits a page; px."""
+LINE, FREE = 15, 1050
+"""Height of a title's line, width of a figure that fits a page; px."""
 
 TITLE = 12
 """Size of a panel's title, px."""
@@ -75,12 +74,12 @@ def missing_words() -> Chart:
     )
 
 
-def by_condition(experiment: Experiment, methods: int, width: int = PANEL) -> Grid:
+def by_condition(experiment: Experiment, methods: Sequence[str], width: int = PANEL) -> Grid:
     """Return the grid with a panel a cell: levels of a factor stand in line where all are crossed and fit."""
     titles = panel_titles(experiment)
     lines = max((broken(title, width).count("\n") + 1 for title in titles), default=1)
     sizes = sizes_of(experiment)
-    return arranged(titles, sizes, methods * STEP + lines * LINE + GAP // 2, width)
+    return arranged(titles, sizes, len(methods) * step(methods) + lines * LINE + GAP // 2, width)
 
 
 def sizes_of(experiment: Experiment, without: str | None = None) -> list[int]:
@@ -126,39 +125,41 @@ def _last(sizes: Sequence[int]) -> set[int]:
     return found
 
 
-def broken(title: str, width: float, size: float = TITLE) -> str:
+def broken(title: str, width: float, size: float = TITLE, bold: bool = True) -> str:
     """Return a title in lines of at most `width` px: where it has line breaks, else between words, else in them."""
     whole = title.replace("\n", " ")
-    if text_width(whole, size) <= width:
+    if text_width(whole, size, bold) <= width:
         return whole
     lines: list[str] = []
     for piece in title.split("\n"):
         line = ""
-        for word in _words(piece, width, size):
-            if line and text_width(f"{line} {word}", size) > width:
+        for word in _words(piece, width, size, bold):
+            if line and text_width(f"{line} {word}", size, bold) > width:
                 lines.append(line)
                 line = word
             else:
                 line = f"{line} {word}".strip()
         lines.append(line)
-    return "\n".join(_packed(lines, width, size))
+    return "\n".join(_packed(lines, width, size, bold))
 
 
-def _packed(lines: list[str], width: float, size: float) -> list[str]:
+def _packed(lines: list[str], width: float, size: float, bold: bool) -> list[str]:
     """Put short lines behind each other where two fit in one."""
     made: list[str] = []
     for line in lines:
-        if made and text_width(f"{made[-1]} {line}", size) <= width:
+        if made and text_width(f"{made[-1]} {line}", size, bold) <= width:
             made[-1] = f"{made[-1]} {line}"
         else:
             made.append(line)
     return made
 
 
-def _words(piece: str, width: float, size: float) -> Iterator[str]:
+def _words(piece: str, width: float, size: float, bold: bool) -> Iterator[str]:
     for word in piece.split():
-        while text_width(word, size) > width:
-            cut = next(i for i in range(len(word), 0, -1) if i == 1 or text_width(word[:i], size) <= width)
+        while text_width(word, size, bold) > width:
+            cut = next(
+                i for i in range(len(word), 0, -1) if i == 1 or text_width(word[:i], size, bold) <= width
+            )
             yield word[:cut]
             word = word[cut:]
         if word:

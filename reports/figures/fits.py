@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
-from nestbench.reports.figures.faceting import PANEL, STEP, by_condition, faceted, missing_words
-from nestbench.reports.figures.rows import NO_DATA, Record, places, with_holes
-from nestbench.reports.figures.theme import LIGHT, SHARE, Chart, decades, inline
+from nestbench.reports.figures import axes
+from nestbench.reports.figures.axes import STEP
+from nestbench.reports.figures.faceting import PANEL, by_condition, faceted, missing_words
+from nestbench.reports.figures.rows import NO_DATA, Record, labels_of, places, with_holes
+from nestbench.reports.figures.theme import LIGHT, Chart, decades, inline
 from nestbench.reports.frames import items_of, rows_of
 from nestbench.reports.measures.performance import FIT
 
@@ -54,13 +56,13 @@ def failures(table: pd.DataFrame, experiment: Experiment) -> Chart:
         title=None,
         scale=alt.Scale(domain=list(STATUS_COLOURS), range=list(STATUS_COLOURS.values())),
     )
-    order = [estimator.label for estimator in experiment.estimators]
+    labels = labels_of(found, experiment)
     bars = (
         alt.Chart()
         .mark_bar(height=STEP - 6)
         .encode(
-            x=alt.X("value:Q", title="Share of fits", axis=alt.Axis(format=SHARE, tickCount=4)),
-            y=alt.Y("estimator:N", title=None, sort=order),
+            x=alt.X("value:Q", title="Share of fits", axis=axes.numbers(True, tickCount=4)),
+            y=axes.methods(labels),
             color=colour,
             tooltip=[
                 alt.Tooltip("estimator:N", title="method"),
@@ -73,8 +75,8 @@ def failures(table: pd.DataFrame, experiment: Experiment) -> Chart:
         )
     )
     layers = [bars, missing_words()] if len(made) > len(found) else [bars]
-    chart = alt.layer(*layers).properties(width=PANEL, height=alt.Step(STEP))
-    return faceted(chart, made, by_condition(experiment, len({record["estimator"] for record in found})))
+    chart = alt.layer(*layers).properties(width=PANEL, height=alt.Step(axes.step(labels)))
+    return faceted(chart, made, by_condition(experiment, labels))
 
 
 def runtime_records(table: pd.DataFrame, experiment: Experiment) -> list[Record]:
@@ -108,7 +110,7 @@ RUN_TIMES = (
 def runtime(table: pd.DataFrame, experiment: Experiment) -> Chart:
     """Milliseconds per fit, one mark a condition (log scale); as stored, so made under load."""
     made = runtime_records(table, experiment)
-    order = [estimator.label for estimator in experiment.estimators]
+    labels = labels_of(made, experiment)
     tooltip = [
         alt.Tooltip("estimator:N", title="method"),
         alt.Tooltip("condition:N"),
@@ -116,7 +118,7 @@ def runtime(table: pd.DataFrame, experiment: Experiment) -> Chart:
         alt.Tooltip("high:Q", title="90th percentile, ms", format=".3~g"),
         alt.Tooltip("n:Q", title="fits"),
     ]
-    base = alt.Chart().encode(y=alt.Y("estimator:N", title=None, sort=order), tooltip=tooltip)
+    base = alt.Chart().encode(y=axes.methods(labels), tooltip=tooltip)
     x = alt.X(
         "value:Q",
         title="Milliseconds per fit",
@@ -126,5 +128,5 @@ def runtime(table: pd.DataFrame, experiment: Experiment) -> Chart:
     spread = base.mark_rule(color=LIGHT["line"], strokeWidth=3).encode(x=x, x2="high:Q")
     dots = base.mark_point(size=40, filled=True, opacity=0.8, color=LIGHT["good"]).encode(x=x)
     chart = alt.layer(spread, dots, data=inline(made))
-    done: Chart = chart.properties(width=640, height=alt.Step(STEP))
+    done: Chart = chart.properties(width=640, height=alt.Step(axes.step(labels)))
     return done

@@ -8,8 +8,9 @@ import altair as alt
 import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
+from nestbench.reports.figures import axes, brackets
 from nestbench.reports.figures.faceting import broken
-from nestbench.reports.figures.rows import Record, format_of, labels_of, of_term, promised
+from nestbench.reports.figures.rows import SHARES, Record, labels_of, of_term, promised
 from nestbench.reports.figures.theme import LIGHT, Chart, colour, dash, inline
 from nestbench.reports.measures.declared import measure_named
 from nestbench.reports.words.conditions import level_texts, texts_of_cells, varying
@@ -20,6 +21,9 @@ HEIGHT, LEAST, MOST, CONDITION = 260, 640, 1100, 6
 
 LETTERS, LINE, GAP = 150, 13, 6
 """Width of a level's name, height of its line, and between names of several lines; px."""
+
+INSIDE = 3
+"""How far brackets stand inside their condition, px."""
 
 NAMED = 12
 """Levels of a factor that are named; more numbers than these have an axis."""
@@ -43,33 +47,43 @@ def _x(experiment: Experiment, field: str = "x") -> alt.X:
 
 def _lines(made: list[Record], experiment: Experiment, measure: str) -> Chart:
     labels = labels_of(made, experiment)
-    y = alt.Y(
-        "value:Q",
-        title=measure_named(measure).label,
-        scale=alt.Scale(zero=False),
-        axis=alt.Axis(format=format_of(measure)),
-    )
+    axis = axes.heights(measure in SHARES)
+
+    def y(field: str) -> alt.Y:
+        return alt.Y(f"{field}:Q", title=measure_named(measure).label, scale=alt.Scale(zero=False), axis=axis)
+
     x, until = _x(experiment), alt.X2("until:Q")
-    tooltip = [
+    partial = brackets.marked(made)
+    conditions = inline(
+        [{**r, "x": r["cell"], "middle": r["cell"] + 0.5, "until": r["cell"] + 1} for r in made]
+    )
+    path = alt.Chart(inline(runs(made))).mark_line(strokeWidth=1.6)
+    hover = alt.Chart(conditions).mark_rule(strokeWidth=8, opacity=0)
+    layers = [
+        path.encode(
+            x=x, y=y("value"), color=colour(labels), strokeDash=dash(labels), detail="run:N", order="step:Q"
+        ),
+        hover.encode(x=x, x2=until, y=y("value"), tooltip=_tooltip()),
+    ]
+    if partial:
+        places = [_x(experiment, field) for field in ("middle", "x", "until")]
+        layers += [layer.properties(data=conditions) for layer in brackets.standing(places, y, -INSIDE)]
+    if levels := promised(experiment, measure):
+        ideal = inline([{"x": cell, "until": cell + 1, "value": level} for cell, level in enumerate(levels)])
+        mark = alt.Chart(ideal).mark_rule(color=LIGHT["soft"], strokeDash=[3, 3])
+        layers.insert(0, mark.encode(x=x, x2=until, y=y("value")))
+    done: Chart = alt.layer(*layers).properties(height=HEIGHT)
+    return done
+
+
+def _tooltip() -> list[alt.Tooltip]:
+    return [
         alt.Tooltip("estimator:N", title="method"),
         alt.Tooltip("condition:N"),
         alt.Tooltip("value:Q", format=".4~r"),
         alt.Tooltip("mcse:Q", title="MCSE", format=".2~r"),
         alt.Tooltip("usable:N", title="usable fits"),
     ]
-    conditions = inline([{**r, "x": r["cell"], "until": r["cell"] + 1} for r in made])
-    layers = [
-        alt.Chart(inline(runs(made)))
-        .mark_line(strokeWidth=1.6)
-        .encode(x=x, y=y, color=colour(labels), strokeDash=dash(labels), detail="run:N", order="step:Q"),
-        alt.Chart(conditions).mark_rule(strokeWidth=8, opacity=0).encode(x=x, x2=until, y=y, tooltip=tooltip),
-    ]
-    if levels := promised(experiment, measure):
-        ideal = inline([{"x": cell, "until": cell + 1, "value": level} for cell, level in enumerate(levels)])
-        mark = alt.Chart(ideal).mark_rule(color=LIGHT["soft"], strokeDash=[3, 3])
-        layers.insert(0, mark.encode(x=x, x2=until, y=y))
-    done: Chart = alt.layer(*layers).properties(height=HEIGHT)
-    return done
 
 
 def runs(made: Sequence[Record]) -> list[Record]:
@@ -89,7 +103,7 @@ def runs(made: Sequence[Record]) -> list[Record]:
 def _steps(experiment: Experiment, factor: str) -> Chart:
     values = [levels.get(factor) for levels in experiment.levels]
     texts = [cell.get(factor, "") for cell in texts_of_cells(experiment)]
-    names = {text: broken(text, LETTERS, 11) for text in level_texts(experiment)[factor].values()}
+    names = {text: broken(text, LETTERS, 11, bold=False) for text in level_texts(experiment)[factor].values()}
     numbers = len(names) > NAMED and all(
         isinstance(v, (int, float)) and not isinstance(v, bool) for v in values
     )

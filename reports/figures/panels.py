@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import altair as alt
 import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
 from nestbench.reports.comparing.grades import Grade
+from nestbench.reports.figures import axes, brackets
 from nestbench.reports.figures import rows as data
-from nestbench.reports.figures.faceting import PANEL, STEP, by_condition, faceted, missing_words
+from nestbench.reports.figures.axes import STEP
+from nestbench.reports.figures.faceting import PANEL, by_condition, faceted, missing_words
 from nestbench.reports.figures.rows import Record
-from nestbench.reports.figures.theme import LIGHT, SHARE, Chart
+from nestbench.reports.figures.theme import LIGHT, Chart
 
 _COLOURS = {
     Grade.HOLDS: LIGHT["good"],
@@ -85,37 +87,28 @@ def panels(made: list[Record], experiment: Experiment, axis: Axis) -> Chart:
         layers.insert(0, _ideal(axis))
     if any("band_low" in record for record in made):
         layers.insert(0, _band(axis))
-    if any("opened" in record for record in made):
-        layers += brackets(experiment, axis)
+    if brackets.marked(made):
+        layers += brackets.lying(partial(_x, axis), _y(experiment), axis.share, _tooltip(axis))
     if any("theory" in record for record in made):
         layers.append(_theory(experiment))
     records = data.with_holes(made, experiment)
     if len(records) > len(made):
         layers.append(missing_words())
-    chart = alt.layer(*layers).properties(width=PANEL, height=alt.Step(STEP))
-    grid = by_condition(experiment, len({record["estimator"] for record in made}))
-    return faceted(chart, records, grid)
+    labels = data.labels_of(made, experiment)
+    chart = alt.layer(*layers).properties(width=PANEL, height=alt.Step(axes.step(labels)))
+    return faceted(chart, records, by_condition(experiment, labels))
 
 
 def _y(experiment: Experiment) -> alt.Y:
-    order = [estimator.label for estimator in experiment.estimators]
-    return alt.Y("estimator:N", title=None, sort=order)
-
-
-SHORT = (
-    "abs(datum.value) >= 1e4 || (datum.value != 0 && abs(datum.value) < 1e-3) "
-    "? format(datum.value, '.2~e') : datum.label"
-)
-"""Labels of an axis: long numbers by their exponent, or those of neighbouring panels would run into one another."""
+    return axes.methods([estimator.label for estimator in experiment.estimators])
 
 
 def _x(axis: Axis, field: str = "value") -> alt.X:
-    labels: dict[str, Any] = {"format": SHARE} if axis.share else {"labelExpr": SHORT}
     return alt.X(
         f"{field}:Q",
         title=axis.title,
         scale=alt.Scale(zero=axis.zero, nice=True),
-        axis=alt.Axis(tickCount=5, labelOverlap=True, **labels),
+        axis=axes.numbers(axis.share),
     )
 
 
@@ -155,27 +148,6 @@ def _dots(experiment: Experiment, axis: Axis) -> Chart:
         .mark_point(size=46, filled=True, opacity=1)
         .encode(x=_x(axis), y=_y(experiment), color=colour, shape=shape, tooltip=_tooltip(axis))
     )
-
-
-BRACKET = 7
-"""Between a dot and the bracket beside it, px."""
-
-
-def brackets(experiment: Experiment, axis: Axis) -> list[Chart]:
-    """Square brackets where too few fits are usable: from the bound, where there is one, to behind the dot."""
-    shift = 0 if axis.share else -BRACKET
-    # Rows without brackets stay, with empty words: a layer that a term's choice empties has no extent, and Vega warns.
-    base = alt.Chart().transform_calculate(
-        first="isValid(datum.opened) ? '[' : ''",
-        last="isValid(datum.opened) ? ']' : ''",
-        opens="isValid(datum.opened) ? datum.opened : datum.value",
-    )
-    return [
-        base.mark_text(dx=dx, color=LIGHT["ink"], fontSize=13).encode(
-            x=_x(axis, field), y=_y(experiment), text=alt.Text(f"{text}:N"), tooltip=_tooltip(axis)
-        )
-        for text, field, dx in (("first", "opens", shift), ("last", "value", BRACKET))
-    ]
 
 
 def _theory(experiment: Experiment) -> Chart:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import altair as alt
 import numpy as np
 import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
 from nestbench.reports.comparing import grades, holm
 from nestbench.reports.comparing.grades import Grade
-from nestbench.reports.figures.theme import SHARE
 from nestbench.reports.measures.printed import printed_mcse
 from nestbench.reports.measures.proportions import wilson
 from nestbench.reports.words.conditions import conditions, panel_titles
@@ -105,11 +103,6 @@ SHARES = frozenset(
         "type_s",
     }
 )
-
-
-def format_of(measure: str) -> Any:
-    """Return the format of a measure's axis."""
-    return SHARE if measure in SHARES else alt.Undefined
 
 
 def interval(rows: pd.DataFrame, share: bool) -> tuple[Any, Any]:

@@ -12,6 +12,7 @@ import altair as alt
 import vl_convert
 
 from nestbench.experiments.storing.files import write_atomically
+from nestbench.reports.figures.axes import key
 from nestbench.reports.figures.standalone import figure_page
 from nestbench.sim.errors import InvalidInput
 
@@ -49,9 +50,6 @@ DARK: Mapping[str, str] = {
 """The same roles on a dark page. Blue against orange-red stays apart in every common colour-vision deficiency, and
 shape or filling says the same again."""
 
-SHARE = "~%"
-"""Format of an axis of shares: as many decimals as its ticks need; a fixed number would round the ticks' labels."""
-
 CATEGORIES = ("#0b5fa5", "#e0912f", "#00806a", "#b5468c", "#6aa5d9", "#8a6a00", "#44515e", "#c2410c")
 
 
@@ -66,7 +64,6 @@ def config(colours: Mapping[str, str] = LIGHT) -> dict[str, Any]:
         "titleFontWeight": "normal",
         "labelFontSize": 11,
         "titleFontSize": 11,
-        "labelLimit": 220,
         "gridWidth": 0.7,
     }
     heading = {"labelColor": colours["ink"], "titleColor": colours["soft"], "labelFontSize": 12}
@@ -108,30 +105,13 @@ def colour(labels: Sequence[str]) -> alt.Color:
     """Return methods as colours; with `dash` they share one legend."""
     colours = [CATEGORIES[i % len(CATEGORIES)] for i in range(len(labels))]
     scale = alt.Scale(domain=list(labels), range=colours)
-    return alt.Color("estimator:N", title=None, sort=list(labels), scale=scale, legend=_legend(labels))
+    return alt.Color("estimator:N", title=None, sort=list(labels), scale=scale, legend=key(labels))
 
 
 def dash(labels: Sequence[str]) -> alt.StrokeDash:
     """Return methods as dashes, so that more of them than colours stay apart."""
     scale = alt.Scale(domain=list(labels))
-    return alt.StrokeDash("estimator:N", title=None, sort=list(labels), scale=scale, legend=_legend(labels))
-
-
-def _legend(labels: Sequence[str]) -> alt.Legend:
-    """Return a legend of lines, in as many columns as the longest name leaves room for."""
-    widest = max((text_width(label, 10) for label in labels), default=0.0)
-    return alt.Legend(columns=max(1, min(5, int(640 / (widest + 40)))), symbolType="stroke", labelLimit=600)
-
-
-_NARROW, _WIDE = frozenset(" .,:;'|!iIjltfr()[]/-"), frozenset("mwMW%@&~")
-
-
-def text_width(text: str, size: float) -> float:
-    """Return about how wide a line of text is, px: on the wide side of common fonts, bold ones too."""
-    return size * sum(
-        0.36 if c in _NARROW else 0.98 if c in _WIDE or ord(c) > 0x2E7F else 0.76 if c.isupper() else 0.62
-        for c in text
-    )
+    return alt.StrokeDash("estimator:N", title=None, sort=list(labels), scale=scale, legend=key(labels))
 
 
 def decades(values: Sequence[float], steps: Sequence[int] = (1, 3)) -> list[float]:

@@ -17,6 +17,7 @@ from nestbench.reports.comparing.grades import USABLE_ENOUGH
 from nestbench.reports.comparing.ranking import multiples, ranking
 from nestbench.reports.comparing.shared import LEAST, Shared
 from nestbench.reports.measures.cell_rows import CellRows
+from nestbench.reports.words.usable import FEW_FITS, FEW_SETS, bracket
 
 Entry = dict[str, str]
 NONE: Entry = {"text": "–", "grade": "none", "title": "this method has no answer here", "said": ""}
@@ -62,13 +63,13 @@ KINDS = (
         "paired",
         "Coverage against {first}",
         "Difference in coverage from {first} on the data sets both answer, in percentage points; shaded: beyond Monte "
-        "Carlo error (McNemar's variance, t tests, Holm's method at 5 % over this table).",
+        f"Carlo error (McNemar's variance, t tests, Holm's method at 5 % over this table); {FEW_SETS}.",
     ),
     Kind(
         "why",
         "Why coverage is off",
         "The one fault whose mending brings coverage closest to its level: bias (intervals moved), SE (right on "
-        "average), df (t with schools - 1); 'mixed' where none closes a quarter of the gap.",
+        f"average), df (t with schools - 1); 'mixed' where none closes a quarter of the gap; {FEW_FITS}.",
     ),
 )
 
@@ -101,8 +102,8 @@ def entries_of_cell(
     for one in shared:
         made |= _rank(one)
     if first in rows.labels:
-        made |= _paired(contrasts_of_rows(rows, first, PAIRED))
-    return made | _why(decomposition_of_rows(rows, experiment.cells[index].layout.schools))
+        made |= _paired(contrasts_of_rows(rows, first, PAIRED), rows, first)
+    return made | _why(decomposition_of_rows(rows, experiment.cells[index].layout.schools), rows)
 
 
 def matrices(
@@ -176,19 +177,23 @@ def _multiple(ratio: float) -> str:
     return f"{ratio:.2f}" if ratio < 10 else f"{ratio:,.0f}"
 
 
-def _paired(table: pd.DataFrame) -> Entries:
+def _paired(table: pd.DataFrame, rows: CellRows, first: str) -> Entries:
     made: Entries = {}
     for row in table.itertuples(index=False):
         value, mcse = float(row.value), float(row.mcse)  # type: ignore[arg-type]
         if np.isfinite(value):
-            made["paired", str(row.term), str(row.estimator)] = Found(
+            label, n = str(row.estimator), int(row.n)  # type: ignore[arg-type]
+            both = min(
+                rows.attempted(first), rows.attempted(label)
+            )  # of both methods the first data sets are fitted
+            made["paired", str(row.term), label] = Found(
                 {
-                    "text": f"{100 * value:+.1f}",
+                    "text": f"{100 * value:+.1f}{bracket('coverage_difference', value, n, both)}",
                     "grade": "none",
                     "said": "",
-                    "title": f"{100 * value:+.2f} points, MCSE {_error(row)}, n {row.n}",
+                    "title": f"{100 * value:+.2f} points, MCSE {_error(row)}, n {n} of {both}",
                 },
-                float(holm.t_p_values(value, mcse, int(row.n))),  # type: ignore[arg-type]
+                float(holm.t_p_values(value, mcse, n)),
                 if_rejected={"grade": "likely", "said": "beyond Monte Carlo error"},
             )
     return made
@@ -200,20 +205,21 @@ def _error(row: Any) -> str:
     return f"{100 * mcse:.2f}" if mcse > 0 else f"below {100 / row.n:.2g}"
 
 
-def _why(table: pd.DataFrame) -> Entries:
+def _why(table: pd.DataFrame, rows: CellRows) -> Entries:
     made: Entries = {}
     for (label, term), part in table.groupby(["estimator", "term"], sort=False):
-        cause = str(part["cause"].iloc[0])
+        cause, n = str(part["cause"].iloc[0]), int(part["n"].iloc[0])
+        attempted = rows.attempted(str(label))
         steps = "; ".join(
             f"{step.replace('_', ' ')} {100 * value:.1f} %"
             for step, value in zip(part["step"], part["value"], strict=True)
         )
         made["why", str(term), str(label)] = Found(
             {
-                "text": _CAUSES[cause],
+                "text": _CAUSES[cause] + bracket("cause", np.nan, n, attempted),
                 "grade": "none" if cause == "none" else "doubtful",
                 "said": "",
-                "title": steps,
+                "title": f"{steps}; n {n} of {attempted}",
             }
         )
     return made

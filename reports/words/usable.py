@@ -1,4 +1,4 @@
-"""How a number of too few usable fits is marked wherever it stands: ``96.0 [50 of 60; 80.0]``."""
+"""How a number of too few usable fits is marked wherever it stands: ``96.0 [50 of 60; 80.0]``. The one rule."""
 
 from __future__ import annotations
 
@@ -7,9 +7,23 @@ from nestbench.reports.comparing.grades import USABLE_ENOUGH
 BOUNDED = {"coverage": "misses", "rejection": "non-rejections"}
 """Measures that are also given with unusable fits counted against the method, and what those then are."""
 
+PERCENT = f"{100 * USABLE_ENOUGH:.0f} %"
+UNDER = f"under {PERCENT} of the fits are usable"
 BRACKETS = "how many are, of how many, and the share with the others as misses (coverage) or non-rejections (rejection)"
-CAPTION = f"in square brackets, where not all fits are usable: {BRACKETS}"
-FEW = f"in square brackets, where under {100 * USABLE_ENOUGH:.0f} % of the fits are usable: {BRACKETS}"
+FEW = f"in square brackets, where {UNDER}: {BRACKETS}"
+FEW_FITS = f"in square brackets, where {UNDER}: how many are, of how many"
+FEW_SETS = f"in square brackets, where both answer under {PERCENT} of the data sets: how many, of how many"
+"""What brackets beside numbers say."""
+
+
+def opens(measure: str) -> str:
+    """Return what brackets around a figure's marks say."""
+    bound = (
+        f"; the bracket opens at the share with the others as {BOUNDED[measure]}"
+        if measure in BOUNDED
+        else ""
+    )
+    return f"In square brackets: {UNDER}{bound}."
 
 
 def too_few(n: int, attempted: int) -> bool:
@@ -18,8 +32,8 @@ def too_few(n: int, attempted: int) -> bool:
 
 
 def bracket(measure: str, value: float, n: int, attempted: int) -> str:
-    """Return the mark of a number with unusable fits: `` [50 of 60; 80.0]``, the bound in per cent for shares."""
-    if n >= attempted:
+    """Return the mark of a number of too few usable fits: `` [50 of 60; 80.0]``, the bound in per cent for shares."""
+    if not too_few(n, attempted):
         return ""
     bound = f"; {100.0 * value * n / attempted:.1f}" if measure in BOUNDED else ""
     return f" [{n:,} of {attempted:,}{bound}]"

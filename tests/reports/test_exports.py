@@ -198,9 +198,15 @@ def test_bounds_stand_beside_the_coverage_of_methods_that_fail(
     (age, *_) = text_tables(table, study.experiment, ("coverage",))
     bounds = table[(table["measure"] == "coverage_bound") & (table["term"] == "age")]
     assert set(bounds["estimator"]) == {"mixedlm"}
+    marked = 0
     for cell, value in zip(bounds["cell"], bounds["value"], strict=True):
         entry = age.rows[cell][age.heads.index("mixedlm")]
-        assert abs(float(re.findall(r"([\d.]+)\]", entry)[0]) - 100 * value) <= 0.5
+        if (study.cells[cell]["mixedlm"].status <= 1).mean() < 0.95:
+            assert abs(float(re.findall(r"([\d.]+)\]", entry)[0]) - 100 * value) <= 0.5
+            marked += 1
+        else:
+            assert "[" not in entry
+    assert marked
     assert not any("[" in entry for row in age.rows for entry in row[1:-1])
 
 

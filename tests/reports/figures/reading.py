@@ -58,6 +58,12 @@ class Text:
         return max(stretch * sum(WIDTHS.get(c, 600) for c in line) for line in self.lines)
 
     @property
+    def middle(self) -> float:
+        """Height of its middle."""
+        _, top, _, bottom = self.box
+        return (top + bottom) / 2
+
+    @property
     def box(self) -> tuple[float, float, float, float]:
         """Left, top, right, bottom of the ink: from the capitals' height to the baseline of the last line."""
         left = self.x - {"start": 0.0, "middle": 0.5, "end": 1.0}[self.anchor] * self.width
@@ -111,8 +117,15 @@ class Picture:
     def title(self, panel: Shape) -> str:
         """The text that begins nearest above a panel's left corner."""
         near = [t for t in self.texts if t.role == "role-title-text" and t.y <= panel.top + 1]
-        near = [t for t in near if abs(t.x - panel.left) <= 3]
-        return max(near, key=lambda t: t.y).words
+        near = [t for t in near if abs(t.x - (panel.left if t.anchor == "start" else panel.x)) <= 3]
+        return max(near, key=lambda t: t.y).words if near else ""
+
+    def header(self, panel: Shape) -> tuple[str, str]:
+        """What stands centred above a panel: all lines but the last without spaces, and the last."""
+        near = [t for t in self.texts if t.anchor == "middle" and t.y <= panel.top + 1]
+        near = [t for t in near if abs(t.x - panel.x) <= 3 and t.role == "role-title-text"]
+        *first, last = max(near, key=lambda t: t.y).lines
+        return plain("".join(first)), last
 
     def panel_at(self, x: float, y: float) -> Shape:
         """The panel that a point lies in."""
@@ -120,28 +133,28 @@ class Picture:
         assert len(found) == 1, (x, y, found)
         return found[0]
 
-    def value(self, x: float, panel: Shape) -> float:
+    def value(self, x: float, panel: Shape, log: bool = False) -> float:
         """What the nearest axis below a panel says about a place."""
         ticks = [
             t for t in self._axis_labels() if t.y > panel.bottom and _within(t.x, panel.left, panel.right)
         ]
         ticks = [t for t in ticks if t.y <= min(t.y for t in ticks) + 2]
-        return _on_axis(x, [(t.x - CRISP, number(t.words)) for t in ticks])
+        return _on_axis(x, [(t.x - CRISP, number(t.words)) for t in ticks], log)
 
-    def height_value(self, y: float, panel: Shape) -> float:
+    def height_value(self, y: float, panel: Shape, log: bool = False) -> float:
         """What the axis beside a panel says about a height."""
         ticks = [
             (t.y - MIDDLE - CRISP, number(t.words))
             for t in self._names(panel.top - 3, panel.bottom + 6, panel)
         ]
-        return _on_axis(y, ticks)
+        return _on_axis(y, ticks, log)
 
     def method(self, y: float, panel: Shape) -> str:
         """The name on the line of a mark."""
         names = self._names(panel.top - 3, panel.bottom + 6, panel)
-        nearest = min(names, key=lambda t: abs(t.y - MIDDLE - y))
-        assert abs(nearest.y - MIDDLE - y) < 3, (y, nearest)
-        return nearest.words
+        nearest = min(names, key=lambda t: abs(t.middle - y))
+        assert abs(nearest.middle - y) < 3 + 7 * (len(nearest.lines) > 2), (y, nearest)
+        return nearest.words if len(nearest.lines) == 1 else plain(nearest.words)
 
     def _axis_labels(self) -> list[Text]:
         return [t for t in self.texts if t.role == "role-axis-label" and t.anchor == "middle"]
@@ -241,7 +254,9 @@ def number(label: str) -> float:
     return float(plain[:-1]) / 100 if plain.endswith("%") else float(plain)
 
 
-def _on_axis(at: float, ticks: list[tuple[float, float]]) -> float:
+def _on_axis(at: float, ticks: list[tuple[float, float]], log: bool = False) -> float:
+    if log:
+        return float(10 ** _on_axis(at, [(place, np.log10(value)) for place, value in ticks]))
     assert len(ticks) >= 2, ticks
     places, values = np.array(ticks).T
     slope, start = np.polyfit(places, values, 1)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 from hypothesis import strategies as st
 
+from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.experiments.experiment import Experiment
 from nestbench.reports.measures.performance import COLUMNS, FIT
 from nestbench.sim.cell import Cell
 from nestbench.sim.layout import Layout
 from nestbench.sim.model import Model
-from tests.reports.synthetic import FakeResults, Law, estimator
+from tests.reports.synthetic import FakeResults, Law, estimates_of, estimator
 
 LEVELS: dict[str, tuple[Any, ...]] = {
     "layout.schools": tuple(range(3, 40)),
@@ -72,7 +73,7 @@ def study(factors: dict[str, list[Any]], methods: tuple[str, ...] = METHODS, see
     cells = [
         Cell(
             Law() if rng.random() < 0.5 else Null(),
-            Layout(schools=6, students=4),
+            Layout(schools=one.get("layout.schools", 6), students=4),
             Model("grade ~ age + gender + resources", level=one.get("model.level", 0.95)),
         )
         for one in levels
@@ -107,12 +108,53 @@ def table_of(
                 mcse = np.sqrt(value * (1 - value) / n) if measure in SHARES else rng.uniform(0.01, 1)
                 value, mcse = (value * unit, mcse * unit) if measure == "bias" else (value, mcse)
                 if rng.random() >= missing / 4:
-                    rows.append((cell, label, term, measure, float(value), float(mcse), n, n))
+                    attempted = n if rng.random() < 0.6 else n + int(rng.integers(1, n))
+                    rows.append((cell, label, term, measure, float(value), float(mcse), n, attempted))
             rows.append((cell, label, FIT, "share_ok", 0.5, 0.01, 400, 400))
             for status in STATUSES:
                 share = int(rng.integers(0, 3)) / 20
                 rows += [(cell, label, FIT, f"share_{status}", share, 0.01, 400, 400)] if share else []
+            if rng.random() >= missing / 4:
+                median, more = 10 ** rng.uniform(-5, 1), rng.uniform(1, 5)
+                for measure, seconds in (("seconds_median", median), ("seconds_p90", median * more)):
+                    rows.append((cell, label, FIT, measure, float(seconds), np.nan, 400, 400))
     frame = pd.DataFrame(rows, columns=["cell", *COLUMNS])
     for factor in experiment.levels[0]:
         frame[factor] = pd.Series([experiment.levels[cell][factor] for cell in frame["cell"]], dtype=object)
     return frame
+
+
+@st.composite
+def studies_of_rows(draw: Any, most: int = 3, holes: tuple[float, ...] = (0.0, 0.3)) -> Any:
+    """A study of a few conditions with stored rows: methods, data sets in them and intervals' ends may be missing."""
+    levels = draw(st.lists(st.sampled_from(LEVELS["model.level"]), min_size=1, max_size=most, unique=True))
+    methods = (*METHODS[: draw(st.integers(1, 3))], LONG)
+    return study_of_rows(levels, methods, draw(st.integers(0, 2**32 - 1)), draw(st.sampled_from(holes)))
+
+
+def study_of_rows(levels: list[Any], methods: tuple[str, ...], seed: int, missing: float) -> FakeResults:
+    """A study of conditions that differ in the level of their intervals, with random rows of fits."""
+    made = study({"model.level": levels}, methods, seed)
+    rng = np.random.default_rng(seed)
+    for cell, one in enumerate(made.cells):
+        level = made.experiment.cells[cell].model.level
+        for label in [label for label in methods if rng.random() >= missing] or methods[:1]:
+            one[label] = rows_of_fits(rng, level, missing)
+    return made
+
+
+def rows_of_fits(rng: np.random.Generator, level: float, missing: float) -> Estimates:
+    """Rows of some fits: some failed, some without a standard error, some intervals huge or without an end."""
+    n = int(rng.integers(8, 25))
+    estimate = rng.normal(0.3, 0.4, (n, len(TERMS)))
+    std_error = 0.4 * np.sqrt(rng.chisquare(5, (n, len(TERMS))) / 5)
+    status = np.where(rng.random(n) < missing, FitStatus.FAILED, FitStatus.OK)
+    status[0] = FitStatus.OK
+    found = estimates_of(
+        estimate, std_error, TERMS, level=level, status=status, replications=np.sort(rng.permutation(40)[:n])
+    )
+    lower, upper = found.lower.copy(), found.upper.copy()
+    far = rng.random(lower.shape) < missing / 6
+    lower[far], upper[far] = estimate[far] - 1e4, estimate[far] + 1e4
+    lower[rng.random(lower.shape) < missing / 6] = -np.inf
+    return replace(found, lower=lower, upper=upper)

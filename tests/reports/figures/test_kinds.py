@@ -195,7 +195,7 @@ def test_frontier_marks_what_nothing_beats(study: FakeResults, table: pd.DataFra
     found = values_in(dressed(figure(study, "frontier", None, table)))
     front = {r["estimator"] for r in found if r.get("front") == "on the frontier"}
     fastest = min(found, key=lambda r: r["x"])["estimator"]
-    closest = min(found, key=lambda r: (r["y"], r["x"]))["estimator"]
+    closest = min(found, key=lambda r: (r["value"], r["x"]))["estimator"]
     assert {fastest, closest} <= front
 
 

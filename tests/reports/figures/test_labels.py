@@ -6,16 +6,28 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from nestbench.reports.figures.faceting import arranged, broken
-from nestbench.reports.figures.kinds import KINDS, TERM, Wish, figure
+from nestbench.reports.figures.kinds import KINDS, Wish, figure
 from nestbench.reports.figures.theme import dressed
 from tests.reports.figures.reading import Picture, overprinted, plain, read
 from tests.reports.figures.studies import LEVELS, LONG, METHODS, study, table_of
 
-ACROSS = ("coverage", "bias", "failures", "lollipop", "nested-loop", "power", "rejection", "se-error")
+ACROSS = (
+    "coverage",
+    "bias",
+    "failures",
+    "frontier",
+    "lollipop",
+    "nested-loop",
+    "power",
+    "rejection",
+    "runtime",
+    "runtime-size",
+    "se-error",
+)
 
 SETS: dict[str, dict[str, list[Any]]] = {
     "four factors": {
@@ -32,15 +44,16 @@ SETS: dict[str, dict[str, list[Any]]] = {
 
 def drawn(
     kind: str, factors: dict[str, list[Any]], methods: tuple[str, ...], seed: int, unit: float
-) -> Picture:
+) -> Picture | None:
     made = study(factors, methods, seed)
     table = table_of(made, np.random.default_rng(seed), 0.2, unit)
-    wish = Wish("resources") if TERM in KINDS[kind].uses else Wish()
-    return read(dressed(figure(made, kind, wish, table)))
+    there = table["measure"].str.startswith(KINDS[kind].measure).any()
+    return read(dressed(figure(made, kind, Wish(), table))) if there else None
 
 
-def check(picture: Picture) -> None:
-    texts = [t for t in picture.texts if t.words not in "()"]
+def check(picture: Picture | None) -> None:
+    assert picture is not None
+    texts = [t for t in picture.texts if t.words not in "()[]"]
     assert overprinted(texts) == []
     for text in texts:
         left, top, right, bottom = text.box
@@ -84,9 +97,11 @@ def test_labels_stand_apart_in_many_studies(
     kind: str, factors: dict[str, list[Any]], methods: int, unit: float, seed: int
 ) -> None:
     if kind == "power":
-        factors = {"layout.schools": [5, 10, 30], **{f: levels[:2] for f, levels in factors.items()}}
+        factors = {f: levels[:2] for f, levels in factors.items()} | {"layout.schools": [5, 10, 30]}
     names = tuple(f"{METHODS[i % 4]}-{i}" for i in range(methods))
-    check(drawn(kind, factors, (*names, LONG), seed, unit))
+    picture = drawn(kind, factors, (*names, LONG), seed, unit)
+    assume(picture is not None)  # holes may leave nothing to draw
+    check(picture)
 
 
 @given(
@@ -97,7 +112,7 @@ def test_breaking_loses_no_letter(title: str, width: int) -> None:
     lines = broken(title, width)
     assert plain(lines) == plain(title)
     words = title.split()
-    assert lines.split() == words or max(len(w) for w in words) > width / 12
+    assert lines.split() == words or max(len(w) for w in words) > width / 14
 
 
 @given(st.lists(st.integers(1, 6), max_size=5), st.integers(20, 700))

@@ -78,7 +78,7 @@ def near(found: dict[Any, Any], expected: dict[Any, Any], tolerance: float = 1e-
 
 def said_in_empty_panels(picture: Picture) -> dict[str, str]:
     """What stands inside panels, by the panel's title."""
-    inside = [t for t in picture.texts if t.role == "role-mark" and t.words not in "()"]
+    inside = [t for t in picture.texts if t.role == "role-mark" and t.words not in "()[]"]
     return {title_at(picture, picture.panel_at(t.x, t.y)): t.words for t in inside}
 
 
@@ -101,9 +101,38 @@ def check_dots(made: Study, kind: str, measure: str) -> Picture:
         found[title_at(picture, panel), picture.method(dot.y, panel)] = picture.value(dot.x, panel)
     near(found, {(titles[r.cell], r.estimator): r.value for r in rows.itertuples()})
     assert len(found) == len(picture.dots)
+    check_brackets(picture, rows, titles)
     empty = set(range(len(titles))) - set(rows["cell"])
     assert said_in_empty_panels(picture) == {titles[cell]: "no data" for cell in empty}
     return picture
+
+
+def few_usable(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["n"] < 0.95 * rows["n_attempted"]]
+
+
+def check_brackets(picture: Picture, rows: pd.DataFrame, titles: list[str]) -> None:
+    """Where under 95 % of the fits are usable and nowhere else: from the bound of a share, else beside the dot."""
+    ends: dict[str, dict[tuple[str, str], float]] = {"[": {}, "]": {}}
+    for text in picture.texts:
+        if text.words in ends:
+            x = text.x - {"[": 0 if rows["measure"].iloc[0] in SHARES else -7, "]": 7}[text.words]
+            panel = picture.panel_at(x, text.middle)
+            place = title_at(picture, panel), picture.method(text.middle, panel)
+            ends[text.words][place] = picture.value(x, panel)
+    few = few_usable(rows)
+    near(ends["]"], {(titles[r.cell], r.estimator): r.value for r in few.itertuples()})
+    share = few["measure"].isin(SHARES)
+    opens = few.assign(value=few["value"] * np.where(share, few["n"] / few["n_attempted"], 1.0))
+    near(ends["["], {(titles[r.cell], r.estimator): r.value for r in opens.itertuples()})
+
+
+def upright_brackets(picture: Picture, dx: int) -> dict[str, list[tuple[float, float]]]:
+    """Where the dots of upright brackets are, by sign."""
+    return {
+        sign: sorted((round(t.x - way * dx, 1), round(t.middle, 0)) for t in picture.texts if t.words == sign)
+        for sign, way in (("[", -1), ("]", 1))
+    }
 
 
 def check_panels(made: Study, kind: str, measure: str) -> None:
@@ -206,6 +235,15 @@ def check_power(made: Study) -> None:
     expected = sorted((titles[r.cell], r.estimator, round(x[r.cell], 3), r.value) for r in rows.itertuples())
     assert [one[:2] for one in found] == [one[:2] for one in expected]
     assert np.allclose([one[2:] for one in found], [one[2:] for one in expected], atol=2e-3)
+    few = sorted((titles[r.cell], x[r.cell], r.value) for r in few_usable(rows).itertuples())
+    for places in upright_brackets(picture, 7).values():
+        panels = [(picture.panel_at(*at), *at) for at in places]
+        read_back = sorted(
+            (title_at(picture, p), picture.value(a, p), picture.height_value(b, p)) for p, a, b in panels
+        )
+        assert [one[0] for one in read_back] == [one[0] for one in few]
+        assert np.allclose([one[1] for one in read_back], [one[1] for one in few], rtol=1e-3, atol=2e-3)
+        assert np.allclose(sorted(one[2] for one in read_back), sorted(one[2] for one in few), atol=0.02)
     check_segments(picture, place, rows, titles, x)
 
 
@@ -247,6 +285,10 @@ def check_nested(made: Study) -> None:
                 cell = round((a[0] - top.left) / step)
                 found[colours[colour], cell] = picture.height_value(a[1], top)
     near(found, {(r.estimator, r.cell): r.value for r in rows.itertuples()})
+    few = sorted((r.cell, r.value) for r in few_usable(rows).itertuples())
+    for (sign, places), after in zip(upright_brackets(picture, -3).items(), (0, 1), strict=True):
+        read_back = [((x - top.left) / step - after, picture.height_value(y, top)) for x, y in places]
+        assert np.allclose(sorted(read_back), few, atol=0.03) if few else not places, sign
     factors = [f for f in experiment.levels[0] if len({repr(one[f]) for one in experiment.levels}) > 1]
     assert len(below) == len(factors)
     for factor, panel in zip(factors, below, strict=True):
@@ -263,8 +305,8 @@ def check_steps(picture: Picture, experiment: Experiment, factor: str, panel: Sh
         (y,) = [a[1] for a, b in pairwise(corners) if a[0] < middle < b[0]]
         name = nearest_name(picture, panel, y)
         assert names.setdefault(name, repr(levels[factor])) == repr(levels[factor])
-        if isinstance(levels[factor], (int, float)):
-            assert name == str(levels[factor]) or float(name) == pytest.approx(levels[factor], rel=1e-5)
+        if isinstance(levels[factor], (bool, int, float)):
+            assert says(name, levels[factor])
 
 
 def nearest_name(picture: Picture, panel: Shape, y: float) -> str:
