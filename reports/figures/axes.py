@@ -37,7 +37,7 @@ def numbers(share: bool, **more: Any) -> alt.Axis:
 
 def heights(share: bool) -> alt.Axis:
     """Return an upright axis of numbers."""
-    return alt.Axis(**({"format": SHARE} if share else {"labelExpr": SHORT}))
+    return alt.Axis(format=SHARE) if share else alt.Axis(labelExpr=SHORT)
 
 
 def names(labels: Sequence[str], width: float = NAME, size: float = LETTERS) -> dict[str, str]:

@@ -172,10 +172,10 @@ def frontier_records(table: pd.DataFrame, experiment: Experiment, term: str | No
         if label not in speed:
             continue
         own = [(r, experiment.cells[r["cell"]].model.level) for r in covered if r["estimator"] == label]
-        far, words = max((abs(r["value"] - level), r["condition"]) for r, level in own)
+        far, words = max((abs(float(r["value"]) - level), str(r["condition"])) for r, level in own)
         one = {"estimator": label, "x": float(speed[label]), "value": far, "condition": words}
         if any(r["partial"] for r, _ in own):
-            one["opened"] = max(far, *(abs(r.get("bound", r["value"]) - level) for r, level in own))
+            one["opened"] = max(far, *(abs(float(r["bound"]) - level) for r, level in own if r["partial"]))
         made.append(one)
     for one in made:
         one["front"] = BEATEN if any(_beats(other, one) for other in made) else FRONT
