@@ -196,7 +196,7 @@ GEE_Z = Estimator(
         assumes="many schools; schools independent of each other",
         df="inf (z)",
         source="Liang & Zeger 1986; statsmodels GEE",
-        formula=(*EQUATIONS, SANDWICH, r"r_g = e_g", r"\nu = \infty"),
+        formula=(*EQUATIONS, SANDWICH.replace("r_g", "e_g"), r"\nu = \infty"),
     ),
     reference=REFERENCE_Z,
     batched=gee_engine(corrected=False, reference=REFERENCE_Z),

@@ -27,3 +27,5 @@ if "tests" not in sys.modules or not hasattr(sys.modules["tests"], "__path__"):
     _package = importlib.util.module_from_spec(_spec)
     sys.modules["tests"] = _package
     _spec.loader.exec_module(_package)
+
+from tests.browsing import browser as browser  # noqa: E402  # the fixture; `tests` can be imported only now

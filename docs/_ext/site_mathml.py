@@ -23,6 +23,8 @@ def mathml(tex: str, block: bool) -> str:
     for element in root.iter(f"{MATHML}munderover"):
         if (element[2].text or "") in ACCENTS:
             _beside(element)
+    for row in root.iter():
+        _spaced(row)
     ElementTree.register_namespace("", MATHML.strip("{}"))
     return ElementTree.tostring(root, encoding="unicode")
 
@@ -34,6 +36,14 @@ def _beside(element: ElementTree.Element) -> None:
     accented.extend([letter, accent])
     element.tag = f"{MATHML}msub"
     element[:] = [accented, index]
+
+
+def _spaced(row: ElementTree.Element) -> None:
+    """Set a space between a function's name and its argument, unless a bracket stands there."""
+    for at in range(len(row) - 1):
+        if row[at].text == "\u2061" and (row[at + 1].text or "") not in {"(", "[", "{"}:
+            row[at].tag, row[at].text = f"{MATHML}mspace", None
+            row[at].set("width", "0.17em")
 
 
 def inline(self: Any, node: nodes.math) -> None:

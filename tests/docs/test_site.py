@@ -5,6 +5,7 @@ It is built here, or taken from where ``NESTBENCH_SITE`` says that it was built 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -185,3 +187,55 @@ def test_reports_of_the_gallery_are_real_pages(site: Path) -> None:
     assert len(reports) >= 2
     for file in reports:
         assert "Coverage at a glance" in " ".join(read(file).words)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (390, "dark")])
+def test_pages_fit_a_screen_and_ask_for_nothing(site: Path, browser: Any, width: int, scheme: str) -> None:
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600},
+    )
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+    for page in (
+        "index",
+        "gallery",
+        "quickstart",
+        "reference/methods",
+        "reference/commands",
+        "reference/api",
+    ):
+        for kind in ("browser", "performance"):
+            browser.get_log(kind)
+        browser.get((site / f"{page}.html").as_uri())
+        shown = browser.execute_script(
+            "return [document.documentElement.dataset.theme, document.documentElement.scrollWidth > innerWidth,"
+            " [...document.querySelectorAll('math')].filter(m => m.getBoundingClientRect().height < 5).length,"
+            " [...document.querySelectorAll('img')].filter(i => !i.naturalWidth).length]"
+        )
+        assert shown == [scheme, False, 0, 0], page
+        assert [e for e in browser.get_log("browser") if e["level"] in ("SEVERE", "WARNING")] == []
+        asked = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+        urls = [m["params"]["request"]["url"] for m in asked if m["method"] == "Network.requestWillBeSent"]
+        assert [url for url in urls if not url.startswith(("file:", "data:", "blob:"))] == [], page
+
+
+@pytest.mark.browser
+def test_a_formula_is_set_as_one(site: Path, browser: Any) -> None:
+    """An index stands right of its accented letter and below it, a fraction's halves one above the other."""
+    browser.get((site / "reference" / "methods.html").as_uri())
+    beside, sums, overlapping = browser.execute_script(
+        """
+        const box = e => e.getBoundingClientRect(), all = s => [...document.querySelectorAll(s)];
+        const hat = all('math msub').filter(m => m.firstElementChild.localName == 'mover');
+        const low = hat.every(m => box(m.children[1]).left >= box(m.children[0]).right - 2
+                              && box(m.children[1]).bottom > box(m.children[0]).bottom);
+        const sums = all('.formula munder, .formula munderover').length;
+        const parts = all('math mfrac').filter(f => box(f.children[0]).bottom > box(f.children[1]).top + 1);
+        return [hat.length > 0 && low, sums, parts.length];
+        """
+    )
+    assert beside
+    assert sums > 10
+    assert overlapping == 0

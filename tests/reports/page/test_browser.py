@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,57 +19,12 @@ from tests.reports.synthetic import FakeResults, school_study
 
 pytestmark = pytest.mark.browser
 
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-)
 DONE = "return [...document.querySelectorAll('.figure')].filter(f => f.querySelector('.plot svg')).length"
-
-
-def _unavailable() -> str | None:
-    try:
-        import selenium  # noqa: F401
-    except ImportError:
-        return "selenium isn't installed"
-    if not shutil.which("chromedriver"):
-        return "no chromedriver on the path"
-    if not (shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chrome")):
-        return "no Chromium on the path"
-    return None
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report(school_study(reps=150), tmp_path_factory.mktemp("run") / "report.html")
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    if reason := _unavailable():
-        if os.environ.get("NESTBENCH_REQUIRE_BROWSER") == "1":
-            pytest.fail(f"NESTBENCH_REQUIRE_BROWSER=1, but {reason}")
-        pytest.skip(reason)
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    for flag in FLAGS:
-        options.add_argument(flag)
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('profile')}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    options.binary_location = str(
-        shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chrome")
-    )
-    driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture
