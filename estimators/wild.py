@@ -24,7 +24,7 @@ from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Agreement, Engine, Estimator, Info, Options
 from nestbench.estimators.kernels import sandwich, wild
 from nestbench.estimators.least_squares import require_residuals
-from nestbench.estimators.ols_batched import VANISHES, pooled
+from nestbench.estimators.ols_batched import VANISHES, BatchOls, pooled
 from nestbench.estimators.reference import Answer, CannotFit, DataSet, reference_engine
 from nestbench.estimators.splice import leave_to
 from nestbench.sim.batch import Batch, Floats
@@ -79,6 +79,25 @@ def distinct_of(schools: int, weights: str) -> float:
     return float(len(WEIGHTS[weights])) ** min(schools, 50)
 
 
+def _statistics(fit: BatchOls, r: int, codes: Codes, values: Floats) -> tuple[Floats, Floats]:
+    """Return what `wild.infer` takes of one replication: each term's statistics over the draws, and their sizes."""
+    m = fit.moments
+    schools = slice(*m.replication_offsets[r : r + 2])
+    numbers, sizes = np.empty((len(m.x), 5, codes.shape[1])), np.empty((len(m.x), 2))
+    wild.draw_statistics(
+        m.cross[schools],
+        m.x,
+        m.contrasts[r],
+        fit.lower[r],
+        fit.scores[schools],
+        codes,
+        values,
+        numbers,
+        sizes,
+    )
+    return numbers, sizes
+
+
 def batched_engine(restricted: bool, reference: Engine) -> Engine:
     """Return the engine that works from school scores."""
 
@@ -91,39 +110,15 @@ def batched_engine(restricted: bool, reference: Engine) -> Engine:
         sandwich.cr0(m.replication_offsets, fit.influence, fit.scores, variance)
         plain = fit.plain & (fit.schools > 1) & (variance > VANISHES**2 * fit.naive).all(axis=1)
         p_value, lower, upper = (np.full_like(fit.estimate, np.nan) for _ in range(3))
-        p = len(m.x)
         messages, said = {"": 0}, np.zeros(batch.size, dtype=np.int32)
         for r in np.flatnonzero(plain):
-            first, last = m.replication_offsets[r : r + 2]
-            codes, exact = codes_of(
-                batch.streams, int(batch.replications[r]), int(last - first), draws, weights
-            )
-            numbers, sizes = np.empty((p, 5, codes.shape[1])), np.empty((p, 2))
-            wild.draw_statistics(
-                m.cross[first:last],
-                m.x,
-                m.contrasts[r],
-                fit.lower[r],
-                fit.scores[first:last],
-                codes,
-                WEIGHTS[weights],
-                numbers,
-                sizes,
-            )
-            wild.infer(
-                numbers,
-                sizes,
-                fit.estimate[r],
-                restricted,
-                exact,
-                model.alpha,
-                lower[r],
-                upper[r],
-                p_value[r],
-            )
-            distinct = distinct_of(int(last - first), weights)
+            schools = int(fit.schools[r])
+            codes, exact = codes_of(batch.streams, int(batch.replications[r]), schools, draws, weights)
+            numbers, sizes = _statistics(fit, int(r), codes, WEIGHTS[weights])
+            answer = lower[r], upper[r], p_value[r]
+            wild.infer(numbers, sizes, fit.estimate[r], restricted, exact, model.alpha, *answer)
             p_value[r], (lower[r], upper[r]), text = limited(
-                p_value[r], (lower[r], upper[r]), distinct, model.alpha
+                p_value[r], (lower[r], upper[r]), distinct_of(schools, weights), model.alpha
             )
             said[r] = messages.setdefault(text, len(messages))
         std_error = np.sqrt(variance * (fit.schools / np.maximum(fit.schools - 1.0, 1.0))[:, None])

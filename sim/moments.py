@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nestbench.sim.batch import Batch, Category, Floats, Ints
-from nestbench.sim.crossproducts import reduce_schools, refine_schools
+from nestbench.sim.crossproducts import reduce_schools
 from nestbench.sim.design import Design, Factor, FactorKind, Product, design_of, evaluate
 from nestbench.sim.model import Model
+from nestbench.sim.refinement import refine_schools
 
 Mask = npt.NDArray[np.bool_]
 

@@ -16,7 +16,7 @@ from nestbench.experiments.experiment import Experiment, Plugin, Precision
 from nestbench.experiments.plan import MOST_REPLICATIONS
 from nestbench.experiments.toml.fields import Problems, build, plain
 from nestbench.experiments.toml.kept import kept_method
-from nestbench.experiments.toml.reading import NAME
+from nestbench.experiments.toml.settings import NAME
 from nestbench.sim.cell import Cell, identity_of
 from nestbench.sim.errors import StoreError
 from nestbench.sim.kept_law import KeptLaw

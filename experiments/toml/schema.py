@@ -17,7 +17,7 @@ from nestbench.experiments.toml.described import meanings
 from nestbench.experiments.toml.factor_schema import factors_under, setting_a_law
 from nestbench.experiments.toml.fields import adapters_of, plain, required
 from nestbench.experiments.toml.published import PublishedTable
-from nestbench.experiments.toml.reading import PrecisionLimits, Settings
+from nestbench.experiments.toml.settings import PrecisionLimits, Settings
 from nestbench.sim.laws import known_laws
 from nestbench.sim.layout import Layout
 from nestbench.sim.model import Model

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from nestbench.experiments.storing.files import unwritable
-from nestbench.experiments.toml.reading import NAME
+from nestbench.experiments.toml.settings import NAME
 from nestbench.sim.errors import InvalidInput
 
 SCHEMA = "nestbench.schema.json"

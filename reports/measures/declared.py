@@ -24,6 +24,13 @@ from nestbench.reports.measures.measure import (
     Measure,
     Unit,
 )
+from nestbench.reports.measures.signs import (
+    exaggeration,
+    exaggeration_influence,
+    exaggeration_mcse,
+    type_s,
+    type_s_influence,
+)
 from nestbench.sim.batch import Floats
 from nestbench.sim.errors import unknown_name
 
@@ -106,51 +113,6 @@ def above(d: Draws) -> Bools:
     return d.lower > d.truth
 
 
-def wrongly_rejects(d: Draws) -> Bools:
-    """p_i <= alpha and sign (t_i - b0) != sign (th_i - b0)."""
-    return d.once(st.rejects) & d.once(st.wrong_sign)
-
-
-def type_s(d: Draws) -> Floats:
-    """Share of wrong signs among the significant."""
-    return d.total(st.mean(wrongly_rejects)) * d.n / st.significant(d)
-
-
-def type_s_influence(d: Draws) -> Floats:
-    """(K / n_sig) sig_i (wrong_i - share)."""
-    chosen = d.once(st.rejects) * (d.n / st.significant(d))[:, None]
-    return chosen * (d.once(st.wrong_sign) - type_s(d)[:, None])
-
-
-def significant_magnitude(d: Draws) -> Floats:
-    """abs((t_i - b0) / (th_i - b0)) where p_i <= alpha, else 0."""
-    return d.once(st.rejects) * _magnitude(d)
-
-
-def exaggeration(d: Draws) -> Floats:
-    """Mean abs(t_i - b0) given significance, over abs(th_i - b0)."""
-    return d.total(st.mean(significant_magnitude)) * d.n / st.significant(d)
-
-
-def exaggeration_influence(d: Draws) -> Floats:
-    """(K / n_sig) sig_i (abs((t_i - b0) / (th_i - b0)) - value)."""
-    chosen = d.once(st.rejects) * (d.n / st.significant(d))[:, None]
-    return chosen * (_magnitude(d) - exaggeration(d)[:, None])
-
-
-def exaggeration_mcse(d: Draws) -> Floats:
-    """Sd of abs((t_i - b0) / (th_i - b0)) among the significant, over sqrt n_sig; NaN for fewer than two."""
-    n = st.significant(d)
-    squares = d.total(st.mean(significant_spread)) * d.n
-    return np.where(n > 1, np.sqrt(squares / ((n - 1.0) * n)), np.nan)
-
-
-def significant_spread(d: Draws) -> Floats:
-    """(abs((t_i - b0) / (th_i - b0)) - value)^2 where p_i <= alpha, else 0."""
-    apart: Floats = d.once(st.rejects) * (_magnitude(d) - exaggeration(d)[:, None])
-    return apart**2
-
-
 def coverage_bound(d: Draws) -> Floats:
     """Covered / N: an unusable fit is a miss."""
     return d.total(st.mean(st.covers)) * d.n / d.attempted if d.n else np.zeros(len(d.terms))
@@ -164,10 +126,6 @@ def rejection_bound(d: Draws) -> Floats:
 def usable_share(d: Draws) -> Floats:
     """K / N."""
     return np.full(len(d.terms), d.n / d.attempted)
-
-
-def _magnitude(d: Draws) -> Floats:
-    return np.abs((d.estimate - d.null) / (d.truth - d.null))
 
 
 def _needs(*names: str) -> frozenset[str]:

@@ -20,8 +20,9 @@ from nestbench.experiments import catalog
 from nestbench.experiments.toml.described import meanings
 from nestbench.experiments.toml.fields import adapters_of
 from nestbench.experiments.toml.published import PublishedTable
-from nestbench.experiments.toml.reading import PrecisionLimits, Settings, experiment_from
+from nestbench.experiments.toml.reading import experiment_from
 from nestbench.experiments.toml.schema import experiment_schema
+from nestbench.experiments.toml.settings import PrecisionLimits, Settings
 from nestbench.experiments.toml.template import SCHEMA
 from nestbench.reports.measures.declared import MEASURES
 from nestbench.sim.errors import InvalidInput
