@@ -20,9 +20,9 @@ import numpy as np
 
 from nestbench.sim.batch import Batch, Category, Column, Floats, offsets_of
 from nestbench.sim.errors import InvalidInput, unknown_name
+from nestbench.sim.expressions import GROUP_CENTRED, GROUP_MEAN
 from nestbench.sim.formula import matrix_of, spread_means
 from nestbench.sim.model import Model
-from nestbench.sim.parsing import GROUP_CENTRED, GROUP_MEAN
 from nestbench.sim.streams import StreamSource
 
 

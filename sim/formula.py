@@ -19,7 +19,8 @@ from formulaic.errors import FormulaicError
 
 from nestbench.sim.batch import Batch, Category, Column, Floats, Ints
 from nestbench.sim.errors import InvalidInput, did_you_mean
-from nestbench.sim.parsing import GROUP_CENTRED, GROUP_MEAN, Unreadable, aliases, formula_of, parse, unaliased
+from nestbench.sim.expressions import GROUP_CENTRED, GROUP_MEAN
+from nestbench.sim.parsing import Unreadable, aliases, formula_of, parse, unaliased
 
 
 def matrix_of(formula: str, side: str, batch: Batch, r: int) -> tuple[tuple[str, ...], Floats]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import keyword
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -21,67 +21,16 @@ from formulaic import Formula
 from formulaic.errors import FormulaicError
 from formulaic.parser.algos.tokenize import tokenize
 from formulaic.parser.types import Token
-from formulaic.transforms import TRANSFORMS
 
-from nestbench.sim.errors import InvalidInput, did_you_mean
-
-GROUP_MEAN = "group_mean"
-GROUP_CENTRED = "group_centred"
-
-NUMPY_FUNCTIONS = frozenset(
-    name
-    for line in (
-        "abs absolute arccos arccosh arcsin arcsinh arctan arctan2 arctanh cbrt ceil clip cos cosh degrees exp exp2",
-        "expm1 fabs floor fmax fmin fmod hypot isfinite isnan log log10 log1p log2 logaddexp logical_and logical_not",
-        "logical_or max maximum mean median min minimum mod power radians reciprocal remainder rint round sign sin",
-        "sinh sqrt square std sum tan tanh trunc var where",
-    )
-    for name in line.split()
-)
-"""NumPy's functions of numbers that a formula may call, as ``np.log(x)``."""
-
-NUMPY_CONSTANTS = frozenset({"e", "pi", "inf", "nan"})
-
-FUNCTIONS = frozenset(
-    name for name in (*TRANSFORMS, GROUP_MEAN, GROUP_CENTRED) if name not in ("np", "contr", "Q")
-)
-"""Functions that a formula may call by their own name."""
-
-CONTRASTS = frozenset({"treatment", "sum", "helmert", "poly", "diff", "SAS"})
-"""Members of formulaic's ``contr``."""
-
-CODINGS = frozenset({"Treatment", "Sum", "Poly", "Helmert", "Diff"})
-"""Functions that may also stand as they are: ``C(x, Sum)``."""
+from nestbench.sim.errors import InvalidInput
+from nestbench.sim.expressions import allowed, shortened
 
 LONGEST = 4000
 """Characters of a formula."""
 
-MOST_OPTION = 1000
-"""Largest whole number as an option of a transform (`df`, `degree`, `lag`): each may be a column."""
-
 MOST_TERMS = 2000
 """Bound on the terms that ``*`` and ``**`` may multiply out to."""
 
-_OPERATORS = (
-    ast.Add,
-    ast.Sub,
-    ast.Mult,
-    ast.Div,
-    ast.FloorDiv,
-    ast.Mod,
-    ast.Pow,
-    ast.UAdd,
-    ast.USub,
-    ast.Invert,
-    ast.BitAnd,
-    ast.BitOr,
-    ast.Lt,
-    ast.LtE,
-    ast.Gt,
-    ast.GtE,
-    ast.Eq,
-    ast.NotEq,
-)
 QUOTED = re.compile(r"`([^`]*)`")
 _STAND_IN = "_quoted{}_"
 
@@ -178,7 +127,7 @@ class Unreadable(InvalidInput):
     def __init__(self, formula: str, why: str, wanted: str = "like 'grade ~ age + gender'") -> None:
         self.formula, self.why = formula, why
         hint = " Random parts are written (1 + x | school), or with --random." if "|" in formula else ""
-        super().__init__(f"expected a formula {wanted}, got '{_short(formula)}' ({why}).{hint}")
+        super().__init__(f"expected a formula {wanted}, got '{shortened(formula)}' ({why}).{hint}")
 
     def over(self, columns: Sequence[str]) -> Unreadable:
         """Return the same error, said of a table's columns."""
@@ -190,10 +139,6 @@ def unreadable(formula: str, error: Exception) -> Unreadable:
     marks = re.compile(r"\x1b\[[0-9;]*m|⧛\[[0-9;]*m|⧚")
     why = marks.sub("", str(error)).strip().split("\n")[0].rstrip(".")[:160] or type(error).__name__
     return Unreadable(formula, why)
-
-
-def _short(formula: str, limit: int = 160) -> str:
-    return formula if len(formula) <= limit else formula[: limit - 3] + "..."
 
 
 def _tokens(formula: str) -> list[Token]:
@@ -215,8 +160,8 @@ def _bound_products(formula: str, tokens: Sequence[Token]) -> None:
             terms *= float(min(factors, 60)) ** (min(int(power), 100) if whole else 100)
     if terms > max(MOST_TERMS, factors):
         raise InvalidInput(
-            f"expected a formula of at most {MOST_TERMS} terms, got '{_short(formula)}', whose products may have more; "
-            "write out the interactions you want"
+            f"expected a formula of at most {MOST_TERMS} terms, got '{shortened(formula)}', "
+            "whose products may have more; write out the interactions you want"
         )
 
 
@@ -296,135 +241,5 @@ def _names_in(code: str, formula: str) -> Iterator[str]:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise unreadable(formula, error if isinstance(error, SyntaxError) else SyntaxError(code)) from error
     stand_ins = {_STAND_IN.format(i): name for i, name in enumerate(quoted)}
-    for name in _allowed(tree.body, formula):
+    for name in allowed(tree.body, formula):
         yield stand_ins.get(name, name)
-
-
-def _allowed(node: ast.AST, formula: str) -> Iterator[str]:
-    """Yield the variables of an expression; raise at what isn't on the list."""
-    check = _CHECKS.get(type(node))
-    if check is None:
-        raise _refused(formula, ast.unparse(node))
-    yield from check(node, formula)
-
-
-def _name(node: ast.Name, formula: str) -> Iterator[str]:
-    if node.id.startswith("__") or node.id in FUNCTIONS:
-        raise _refused(formula, node.id)
-    yield node.id
-
-
-def _constant(node: ast.Constant, formula: str) -> Iterator[str]:
-    if not isinstance(node.value, (bool, int, float)) or abs(node.value) > 1e300:
-        raise _refused(formula, ast.unparse(node))
-    yield from ()
-
-
-def _binary(node: ast.BinOp, formula: str) -> Iterator[str]:
-    constants = [n for n in (node.left, node.right) if isinstance(n, ast.Constant)]
-    power = isinstance(node.op, ast.Pow)
-    # Whole numbers grow without bound in Python: an exponent is small, and two constants are no power.
-    small = isinstance(node.right, ast.Constant) and isinstance(node.right.value, (int, float))
-    if power and len(constants) == 1 and small and abs(node.right.value) > 100:  # type: ignore[attr-defined]
-        raise _refused(formula, ast.unparse(node))
-    if (power and _constant_only(node)) or not isinstance(node.op, _OPERATORS):
-        raise _refused(formula, ast.unparse(node))
-    yield from _allowed(node.left, formula)
-    yield from _allowed(node.right, formula)
-
-
-def _constant_only(node: ast.AST) -> bool:
-    return not any(isinstance(part, (ast.Name, ast.Call)) for part in ast.walk(node))
-
-
-def _unary(node: ast.UnaryOp, formula: str) -> Iterator[str]:
-    if not isinstance(node.op, _OPERATORS):
-        raise _refused(formula, ast.unparse(node))
-    yield from _allowed(node.operand, formula)
-
-
-def _compare(node: ast.Compare, formula: str) -> Iterator[str]:
-    if len(node.ops) != 1 or not isinstance(node.ops[0], _OPERATORS):
-        raise _refused(formula, ast.unparse(node))
-    for side in (node.left, node.comparators[0]):
-        if not _is_text(side):
-            yield from _allowed(side, formula)
-
-
-def _call(node: ast.Call, formula: str) -> Iterator[str]:
-    function = ast.unparse(node.func)
-    if function == "Q":
-        yield _quoted_by_function(node, formula)
-        return
-    if not _may_call(node.func):
-        written = f" Write np.{function}." if function in NUMPY_FUNCTIONS else ""
-        raise _refused(formula, f"{function}()", written or did_you_mean(function, FUNCTIONS))
-    for argument in (*node.args, *(word.value for word in node.keywords if word.arg)):
-        yield from _argument(argument, formula)
-    if any(word.arg is None for word in node.keywords):
-        raise _refused(formula, ast.unparse(node))
-
-
-def _quoted_by_function(node: ast.Call, formula: str) -> str:
-    if len(node.args) != 1 or node.keywords or not _is_text(node.args[0]) or "Q" not in TRANSFORMS:
-        raise _refused(formula, ast.unparse(node), " Write the column's name in backticks.")
-    return str(node.args[0].value)  # type: ignore[attr-defined]
-
-
-def _may_call(function: ast.AST) -> bool:
-    if isinstance(function, ast.Name):
-        return function.id in FUNCTIONS
-    if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
-        members = {"np": NUMPY_FUNCTIONS, "contr": CONTRASTS}.get(function.value.id, frozenset())
-        return function.attr in members
-    return False
-
-
-def _argument(node: ast.AST, formula: str) -> Iterator[str]:
-    """What stands inside a call: an expression, a text, or a list of either."""
-    if isinstance(node, (ast.List, ast.Tuple)):
-        for item in node.elts:
-            yield from _argument(item, formula)
-    elif isinstance(node, ast.Constant) and isinstance(node.value, int) and abs(node.value) > MOST_OPTION:
-        raise _refused(formula, ast.unparse(node))
-    elif not _is_text(node) and not _is_option(node):
-        yield from _allowed(node, formula)
-
-
-def _is_option(node: ast.AST) -> bool:
-    """Whether an argument is None or names a coding."""
-    if isinstance(node, ast.Constant):
-        return node.value is None
-    return isinstance(node, ast.Name) and node.id in CODINGS
-
-
-def _attribute(node: ast.Attribute, formula: str) -> Iterator[str]:
-    owner = node.value.id if isinstance(node.value, ast.Name) else ""
-    if not (owner == "np" and node.attr in NUMPY_CONSTANTS) and not (
-        owner == "contr" and node.attr in CONTRASTS
-    ):
-        dotted = ast.unparse(node)
-        raise _refused(formula, dotted, f" Put a column's name in backticks: `{dotted}`.")
-    yield from ()
-
-
-def _is_text(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
-
-
-_CHECKS: dict[type[ast.AST], Callable[[Any, str], Iterator[str]]] = {
-    ast.Name: _name,
-    ast.Constant: _constant,
-    ast.BinOp: _binary,
-    ast.UnaryOp: _unary,
-    ast.Compare: _compare,
-    ast.Call: _call,
-    ast.Attribute: _attribute,
-}
-
-
-def _refused(formula: str, part: str, hint: str = "") -> InvalidInput:
-    return InvalidInput(
-        f"expected a formula of columns, numbers, formulaic's functions and NumPy's (np.log), got '{_short(formula)}' "
-        f"with {part[:80]!r}, which no formula may hold.{hint}"
-    )
