@@ -33,6 +33,7 @@ def resolve(source: Source, changes: Mapping[str, Any] | None = None, trust: boo
     nothing. `trust` lets plugins of a run directory run that this user never named.
     """
     asked = {key: value for key, value in (changes or {}).items() if value is not None}
+    source = run_of_copy(source)
     if is_run(source):
         source = _of_run(open_with_code(str(source), trust))
     if not isinstance(source, Experiment):
@@ -52,6 +53,20 @@ def resolve(source: Source, changes: Mapping[str, Any] | None = None, trust: boo
     for estimator in changed.estimators:
         estimator.engine(changed.engine)
     return changed
+
+
+def run_of_copy(source: Source) -> Source:
+    """Return the run directory for the copy of its TOML in it, if nobody changed that; anything else as it is.
+
+    The copy alone is another experiment: it lacks what was set on the command line, and the files it names are
+    relative to where it came from.
+    """
+    if isinstance(source, Experiment) or Path(source).name != "experiment.toml" or not is_file(Path(source)):
+        return source
+    if not is_run(Path(source).parent):
+        return source
+    kept = (read_manifest(Path(source).parent) or {}).get("experiment", {}).get("source")
+    return Path(source).parent if kept == Path(source).read_text("utf-8", "replace") else source
 
 
 def _of_run(store: Store) -> Experiment:
@@ -141,6 +156,7 @@ def run_experiment(
     if workers is not None and workers < 1:
         raise InvalidInput(f"expected workers >= 1, got {workers}; leave it out for one per core")
     progress = progress or Quiet()
+    source = run_of_copy(source)
     experiment = resolve(source, changes, trust)
     folder = folder_for(source, experiment, out)
     if out is None and folder.name != experiment.name and not is_run(source):

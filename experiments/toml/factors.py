@@ -11,7 +11,9 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import is_dataclass
 from typing import Any
 
 from nestbench.experiments.toml.combinations import (
@@ -28,6 +30,7 @@ from nestbench.experiments.toml.combinations import (
 )
 from nestbench.experiments.toml.fields import Problems, show
 from nestbench.sim.errors import did_you_mean
+from nestbench.sim.laws import known_laws
 
 SECTIONS = ("population", "layout", "model", "truth")
 
@@ -148,7 +151,17 @@ def _apply(tables: Tables, name: str, level: Any) -> None:
     *path, last = name.split(".", depth)
     table = tables
     for part in path:
-        inner = table.get(part)
+        inner = table.get(part, _usual(tables, part) if table is tables.get("population") else None)
         table[part] = dict(inner) if isinstance(inner, Mapping) else {}
         table = table[part]
     table[last] = copy.deepcopy(level)
+
+
+def _usual(tables: Tables, name: str) -> Any:
+    """Return what the law has for a parameter that the file leaves out: one effect as a factor leaves the others."""
+    law = known_laws().get(str(tables["population"].get("law", "random-intercept")))
+    found = [each for each in dataclasses.fields(law) if each.name == name] if is_dataclass(law) else []
+    if not found:
+        return None
+    factory = found[0].default_factory
+    return found[0].default if factory is dataclasses.MISSING else factory()

@@ -22,11 +22,12 @@ from nestbench.experiments.plan import Task
 from nestbench.experiments.running.auditing import audit_run
 from nestbench.experiments.running.costs import Standing
 from nestbench.experiments.running.progress import Quiet
-from nestbench.experiments.running.start import run_experiment
+from nestbench.experiments.running.start import resolve, run_experiment
 from nestbench.experiments.running.work import TaskError, Work, perform
 from nestbench.experiments.storing.encoding import AUDIT_COLUMNS
 from nestbench.experiments.storing.rows import all_rows
 from nestbench.experiments.storing.store import Store
+from nestbench.experiments.toml.writing import to_toml
 from nestbench.sim.errors import InvalidInput, StoreError
 
 
@@ -271,3 +272,19 @@ def test_another_directory_than_the_name_says_is_explained(
     told = Notes()
     other = run_experiment(tiny, workers=1, changes=change, progress=told)
     assert f"runs/tiny holds a run with {why}; this one goes to {other.folder}" in told.said
+
+
+def test_the_copy_of_a_toml_in_a_run_is_the_run(
+    tables: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what was set on the command line, and files found from where it came from; changed, it is a file."""
+    monkeypatch.chdir(tmp_path)
+    table = {**tables, "experiment": {**tables["experiment"], "replications": 50}}
+    Path("study.toml").write_text(to_toml(table))
+    first = run_experiment("study.toml", "a", workers=1, changes={"replications": 3, "estimators": ["ols"]})
+    copied = run_experiment("a/experiment.toml", "b", workers=1)
+    again = run_experiment("a/experiment.toml", "b", workers=1)
+    assert copied.experiment.key == again.experiment.key == first.experiment.key
+    assert bytes_of_fits(Path("b")) == bytes_of_fits(Path("a"))
+    Path("a/experiment.toml").write_text(to_toml({**table, "experiment": {**table["experiment"], "seed": 8}}))
+    assert resolve("a/experiment.toml").seed == 8

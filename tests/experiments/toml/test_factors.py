@@ -20,6 +20,7 @@ from nestbench.experiments.toml.reading import experiment_from, read_experiment
 from nestbench.experiments.toml.template import TEMPLATE
 from nestbench.experiments.toml.writing import to_toml
 from nestbench.sim.errors import InvalidInput
+from nestbench.sim.random_intercept import RandomIntercept
 
 TOGETHER = "layout.schools, layout.students"
 
@@ -216,3 +217,25 @@ def test_what_the_template_offers_can_be_used(tmp_path: Path) -> None:
     assert [tuple(levels.values()) for levels in found.levels] == [
         (0.0, 30, 20), (0.05, 30, 20), (0.2, 6, 100), (0.2, 30, 20),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("stated", [{}, {"effects": {"age": 1.0}}])
+def test_one_effect_as_a_factor_leaves_the_others(tables: dict[str, Any], stated: dict[str, Any]) -> None:
+    """As they are in the file, or the law's own where it has none."""
+    usual = stated.get("effects", RandomIntercept().effects)
+    asked = {
+        **tables,
+        "population": {"law": "random-intercept", **stated},
+        "layout": {"schools": 8, "treated_schools": 4},
+        "factors": {"population.effects.treated": [0.0, 3.0]},
+    }
+    for cell, effect in zip(experiment_from(asked).cells, (0.0, 3.0), strict=True):
+        assert cell.population.effects == {**usual, "treated": effect}
+
+
+def test_a_law_of_a_file_keeps_what_it_has(tables: dict[str, Any]) -> None:
+    """A parameter that is no table, and a law that isn't known, are told of as before."""
+    said = message_of(tables, {"population.icc.low": [0.1, 0.2]})
+    assert "population.icc" in said
+    said = message_of({**tables, "population": {"law": "nobodys"}}, {"population.effects.age": [1.0, 2.0]})
+    assert "unknown population law 'nobodys'" in said
