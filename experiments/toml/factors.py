@@ -160,8 +160,8 @@ def _apply(tables: Tables, name: str, level: Any) -> None:
 def _usual(tables: Tables, name: str) -> Any:
     """Return what the law has for a parameter that the file leaves out: one effect as a factor leaves the others."""
     law = known_laws().get(str(tables["population"].get("law", "random-intercept")))
-    found = [each for each in dataclasses.fields(law) if each.name == name] if is_dataclass(law) else []
-    if not found:
-        return None
-    factory = found[0].default_factory
-    return found[0].default if factory is dataclasses.MISSING else factory()
+    for each in dataclasses.fields(law) if is_dataclass(law) else ():
+        if each.name == name:
+            factory = each.default_factory
+            return each.default if factory is dataclasses.MISSING else factory()
+    return None
