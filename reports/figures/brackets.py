@@ -41,10 +41,12 @@ def lying(x: Callable[[str], alt.X], y: alt.Y, bounded: bool, tooltip: Sequence[
     ]
 
 
-def standing(x: Sequence[alt.X], y: Callable[[str], Any], dx: int = SIDE) -> list[Chart]:
+def standing(
+    x: Sequence[alt.X], y: Callable[[str], Any], dx: int = SIDE, colour: Any = alt.Undefined
+) -> list[Chart]:
     """Return brackets of marks whose value stands upright: beside the dot, with a dotted line to the bound.
 
-    `x` are the places of the dotted line, of the left and of the right bracket.
+    `x` are the places of the dotted line, of the left and of the right bracket; `colour` tells methods apart.
     """
     middle, *sides = x
     rule = (
@@ -57,7 +59,7 @@ def standing(x: Sequence[alt.X], y: Callable[[str], Any], dx: int = SIDE) -> lis
         *(
             alt.Chart()
             .mark_text(dx=way * dx, color=LIGHT["ink"], fontSize=13)
-            .encode(x=place, y=y("value"), text=alt.Text(f"{text}:N"))
+            .encode(x=place, y=y("value"), text=alt.Text(f"{text}:N"), color=colour)
             for place, way, text in zip(sides, (-1, 1), ("first", "last"), strict=True)
         ),
     ]

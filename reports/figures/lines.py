@@ -82,7 +82,7 @@ def lines(made: list[Record], experiment: Experiment, factor: str, title: str, s
         tick = alt.Chart().mark_tick(color=LIGHT["ink"], thickness=2, size=9, orient="horizontal")
         layers.append(tick.encode(x=x, y=y("theory")))
     if brackets.marked(made):
-        layers += brackets.standing([x, x, x], y)
+        layers += brackets.standing([x, x, x], y, colour=colour(labels))
     records = [*_placed(made, experiment, factor, titles), *_holes(made, experiment, factor, titles)]
     if any("missing" in record for record in records):
         layers.append(missing_words())

@@ -67,7 +67,10 @@ def _lines(made: list[Record], experiment: Experiment, measure: str) -> Chart:
     ]
     if partial:
         places = [_x(experiment, field) for field in ("middle", "x", "until")]
-        layers += [layer.properties(data=conditions) for layer in brackets.standing(places, y, -INSIDE)]
+        layers += [
+            layer.properties(data=conditions)
+            for layer in brackets.standing(places, y, -INSIDE, colour(labels))
+        ]
     if levels := promised(experiment, measure):
         ideal = inline([{"x": cell, "until": cell + 1, "value": level} for cell, level in enumerate(levels)])
         mark = alt.Chart(ideal).mark_rule(color=LIGHT["soft"], strokeDash=[3, 3])

@@ -14,6 +14,7 @@ from nestbench.reports.figures import axes, brackets
 from nestbench.reports.figures import rows as data
 from nestbench.reports.figures.axes import STEP
 from nestbench.reports.figures.faceting import PANEL, by_condition, faceted, missing_words
+from nestbench.reports.figures.lines import lines
 from nestbench.reports.figures.rows import Record
 from nestbench.reports.figures.theme import LIGHT, Chart
 
@@ -48,29 +49,39 @@ class Axis:
     zero: bool = False
 
 
-def coverage(table: pd.DataFrame, experiment: Experiment, term: str | None = None) -> Chart:
+def coverage(
+    table: pd.DataFrame, experiment: Experiment, term: str | None = None, across: str | None = None
+) -> Chart:
     """Coverage by method and condition, the nominal level, Bradley's band, and theory for naive OLS."""
     made = data.with_theory(data.graded(data.records(table, experiment, "coverage"), experiment), experiment)
-    return panels(_of_term(made, table, term), experiment, Axis("Coverage", share=True))
+    return _drawn(_of_term(made, table, term), experiment, Axis("Coverage", share=True), across)
 
 
-def bias(table: pd.DataFrame, experiment: Experiment, term: str | None = None) -> Chart:
+def bias(
+    table: pd.DataFrame, experiment: Experiment, term: str | None = None, across: str | None = None
+) -> Chart:
     """Bias by method and condition, in units of the estimate."""
     made = data.against(data.records(table, experiment, "bias"), 0.0)
-    return panels(_of_term(made, table, term), experiment, Axis("Bias"))
+    return _drawn(_of_term(made, table, term), experiment, Axis("Bias"), across)
 
 
-def se_error(table: pd.DataFrame, experiment: Experiment, term: str | None = None) -> Chart:
+def se_error(
+    table: pd.DataFrame, experiment: Experiment, term: str | None = None, across: str | None = None
+) -> Chart:
     """Relative error of the standard error by method and condition, with theory for naive OLS."""
     made = data.against(data.records(table, experiment, "se_error"), 0.0, spread=True)
     made = data.with_se_theory(made, experiment)
-    return panels(_of_term(made, table, term), experiment, Axis("Error of the SE, %"))
+    return _drawn(_of_term(made, table, term), experiment, Axis("Error of the SE, %"), across)
 
 
-def rejection(table: pd.DataFrame, experiment: Experiment, term: str | None = None) -> Chart:
+def rejection(
+    table: pd.DataFrame, experiment: Experiment, term: str | None = None, across: str | None = None
+) -> Chart:
     """Rejection rate by method and condition: type I error (with its nominal size) or power."""
     made = data.sized(data.records(table, experiment, "rejection"), experiment)
-    return panels(_of_term(made, table, term), experiment, Axis("Rejection rate", share=True, zero=True))
+    return _drawn(
+        _of_term(made, table, term), experiment, Axis("Rejection rate", share=True, zero=True), across
+    )
 
 
 def _of_term(made: list[Record], table: pd.DataFrame, term: str | None) -> list[Record]:
@@ -78,6 +89,13 @@ def _of_term(made: list[Record], table: pd.DataFrame, term: str | None) -> list[
         return [r for r in made if not r["term"].startswith("(")]
     chosen = data.headline_term(table) if term is None else term
     return [record for record in made if record["term"] == chosen]
+
+
+def _drawn(made: list[Record], experiment: Experiment, axis: Axis, across: str | None) -> Chart:
+    """Return a panel a condition, or lines `across` a numeric factor."""
+    if across is None:
+        return panels(made, experiment, axis)
+    return lines(made, experiment, across, axis.title, axis.share)
 
 
 def panels(made: list[Record], experiment: Experiment, axis: Axis) -> Chart:

@@ -11,7 +11,9 @@ from altair.utils.schemapi import debug_mode
 
 from nestbench.experiments.experiment import Experiment
 from nestbench.reports.figures import fits, panels, theme
+from nestbench.reports.figures.lines import MANY, crowded_factor
 from nestbench.reports.figures.rows import headline_term
+from nestbench.reports.words.wording import factor_words
 
 Maker = Callable[[pd.DataFrame, Experiment], Any]
 
@@ -52,14 +54,31 @@ FIGURES: tuple[tuple[str, str, str, Callable[..., Any]], ...] = (
 )
 
 
+ACROSS = (
+    "{factor}: more than {many} levels, so a line stands for each method, broken where it has no answer. "
+)
+_OF_PANELS = "; a panel a condition, a line a method, no dot where it has no answer"
+
+
+def caption_of(caption: str, across: str | None) -> str:
+    """Return a figure's caption; where lines stand `across` a factor, as it is true of them."""
+    if across is None:
+        return caption
+    told = caption.replace(_OF_PANELS, "").replace("an upright bar", "a short bar")
+    told = told.replace("the bracket opens at the", "a dotted line leads to the")
+    return ACROSS.format(factor=factor_words(across), many=MANY) + told
+
+
 @debug_mode(False)
 def figures(table: pd.DataFrame, experiment: Experiment) -> list[Mapping[str, Any]]:
     """Return the page's figures: id, title, caption, and the specification with every term's records."""
     made: list[Mapping[str, Any]] = []
+    across = crowded_factor(experiment)
     for name, title, caption, maker in FIGURES:
         if (table["measure"] == name).any():
-            spec = theme.dressed(maker(table, experiment, "*"))
-            made.append({"id": name, "title": title, "caption": caption, "spec": spec, "by_term": True})
+            spec = theme.dressed(maker(table, experiment, "*", across))
+            words = caption_of(caption, across)
+            made.append({"id": name, "title": title, "caption": words, "spec": spec, "by_term": True})
     if fits.failure_records(table, experiment):
         spec = theme.dressed(fits.failures(table, experiment))
         caption = (
@@ -79,10 +98,11 @@ def figures(table: pd.DataFrame, experiment: Experiment) -> list[Mapping[str, An
 def write_figures(table: pd.DataFrame, experiment: Experiment, directory: Path, kind: str) -> list[Path]:
     """Write every figure as ``svg`` or ``pdf`` into a directory, those by term once a term (coefficients only)."""
     charts = {}
+    across = crowded_factor(experiment)
     for name, _, _, maker in FIGURES:
         if (table["measure"] == name).any():
             for number, term in enumerate(shown_terms(table)):
-                charts[f"{name}-{_file_name(term, number)}"] = maker(table, experiment, term)
+                charts[f"{name}-{_file_name(term, number)}"] = maker(table, experiment, term, across)
     if fits.failure_records(table, experiment):
         charts["failures"] = fits.failures(table, experiment)
     if fits.runtime_records(table, experiment):

@@ -26,8 +26,6 @@
     turn: 0,
   }));
 
-  const longest = (rows) => Math.max(0, ...rows.map((row) => row.estimator.length));
-
   function chosen(figure) {
     const keep = (row) =>
       (!figure.byTerm || row.term === state.term) && (state.cell === "" || String(row.cell) === state.cell);
@@ -44,10 +42,50 @@
   }
 
   const pen = document.createElement("canvas").getContext("2d");
-  const fits = (text, width) => {
-    pen.font = `600 12px ${getComputedStyle(document.body).fontFamily}`;
-    return pen.measureText(text).width <= width;
+  const measured = (text, font) => {
+    pen.font = `${font} ${getComputedStyle(document.body).fontFamily}`;
+    return pen.measureText(text).width;
   };
+  const fits = (text, width, font = "600 12px") => measured(text, font) <= width;
+
+  // Methods' names whole, in lines of at most a width: broken between words and at hyphens, else in words.
+  const small = "11px";
+  function wrapped(name, width) {
+    const made = [""];
+    const cut = (piece) => {
+      let end = piece.length;
+      while (end > 1 && !fits(piece.slice(0, end), width, small)) end -= 1;
+      return end < piece.length ? [piece.slice(0, end), ...cut(piece.slice(end))] : [piece];
+    };
+    name.match(/\s*[^\s-]*-?/g).filter(Boolean).flatMap(cut).forEach((piece) => {
+      if (made.at(-1) && !fits(made.at(-1) + piece, width, small)) made.push("");
+      made[made.length - 1] += piece;
+    });
+    return made.map((line) => line.trim()).join("\n");
+  }
+
+  // A figure with its methods' names in lines; `width` and `height` are those of the widest and the tallest one.
+  function named(inner, rows, room) {
+    const labels = [...new Set(rows.map((row) => row.estimator))];
+    const names = Object.fromEntries(labels.map((label) => [label, wrapped(label, room)]));
+    const texts = Object.values(names);
+    const width = Math.max(0, ...texts.flatMap((text) => text.split("\n")).map((line) => measured(line, small)));
+    const several = labels.filter((label) => names[label].includes("\n"));
+    const test = `indexof(${JSON.stringify(several)}, datum.value) >= 0`;
+    const words = { labelLimit: 0, labelExpr: `(${JSON.stringify(names)})[datum.label] || datum.label` };
+    const axis = { ...words, labelBaseline: { condition: { test, value: "bottom" }, value: "middle" } };
+    const columns = Math.max(1, Math.min(5, Math.floor(room / (width + 40))));
+    const change = (encoding = {}) => Object.fromEntries(Object.entries(encoding).map(([channel, one]) => {
+      if (one.field !== "estimator") return [channel, one];
+      if (channel === "y") return [channel, { ...one, axis: { ...one.axis, ...axis } }];
+      return [channel, one.legend ? { ...one, legend: { ...one.legend, ...words, columns } } : one];
+    }));
+    const layer = inner.layer?.map((one) => ({ ...one, encoding: change(one.encoding) }));
+    const done = layer ? { ...inner, layer } : { ...inner, encoding: change(inner.encoding) };
+    const lines = Math.max(1, ...texts.map((text) => text.split("\n").length));
+    const height = inner.height?.step ? { step: 17 + 13 * (lines - 1) } : inner.height;
+    return { spec: { ...done, height }, width };
+  }
 
   // A panel's title in lines that its panel is wide enough for: a line a factor, else between words, else in them.
   function lines(title, width) {
@@ -83,17 +121,19 @@
     const { config } = figure.spec;
     const legend = width < 520 ? { ...config.legend, columns: 2 } : config.legend;
     const spec = { ...figure.spec, data: { values: rows }, config: { ...config, legend } };
-    const labels = longest(rows) * 6.6 + 16;
+    const lined = (spec.facet ? spec.spec : spec).height?.step === undefined; // methods are in the key, not beside
+    const room = lined ? width - 80 : Math.min(220, Math.max(90, 0.4 * width));
+    const { spec: inner, width: beside } = named(drawable(spec.facet ? spec.spec : spec, rows), rows, room);
+    const labels = lined ? 60 : beside + 32;
     const single = width - labels - 24;
-    if (!spec.facet) return { ...drawable(spec, rows), width: single };
-    const { facet, columns, spacing, spec: whole, ...rest } = spec;
-    const inner = drawable(whole, rows);
+    if (!spec.facet) return { ...inner, width: single };
+    const { facet, columns, spacing, spec: _, ...rest } = spec;
     if (state.cell !== "") return { ...rest, ...inner, width: single };
-    const room = (across) => (width - labels - 24 - spacing.column * (across - 1)) / across;
-    const own = room(columns) >= 110;
+    const share = (across) => (width - labels - 24 - spacing.column * (across - 1)) / across;
+    const own = share(columns) >= 110;
     let across = columns;
-    if (!own) for (across = 1; room(across + 1) >= 150; across += 1);
-    const panel = Math.min(room(across), 420);
+    if (!own) for (across = 1; share(across + 1) >= 150; across += 1);
+    const panel = Math.min(share(across), 420);
     const there = new Set(rows.map((row) => row.panel));
     const order = own ? facet.sort.filter((title) => there.has(title))
       : [...new Set([...rows].sort((a, b) => a.cell - b.cell).map((row) => row.panel))];

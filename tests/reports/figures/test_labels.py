@@ -9,10 +9,15 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from nestbench.reports.figures.axes import names
 from nestbench.reports.figures.faceting import arranged, broken
 from nestbench.reports.figures.kinds import KINDS, Wish, figure
+from nestbench.reports.figures.letters import text_width
+from nestbench.reports.figures.lines import crowded_factor
+from nestbench.reports.figures.panels import coverage
 from nestbench.reports.figures.theme import dressed
-from tests.reports.figures.reading import Picture, overprinted, plain, read
+from nestbench.reports.page.figures import figures
+from tests.reports.figures.reading import Picture, Text, overprinted, plain, read
 from tests.reports.figures.studies import LEVELS, LONG, METHODS, study, table_of
 
 ACROSS = (
@@ -121,3 +126,36 @@ def test_every_panel_has_its_place(sizes: list[int], height: int) -> None:
     grid = arranged([f"panel {i}" for i in range(n)], [size for size in sizes if size > 1], height)
     assert sorted(grid.titles) == sorted(f"panel {i}" for i in range(n))
     assert 1 <= grid.columns <= n
+
+
+def test_many_levels_of_a_number_are_lines_on_the_page() -> None:
+    """A factor of 32 levels: a line a method instead of 32 panels, with every number at its place."""
+    made = study({"layout.schools": list(range(4, 36))}, (*METHODS[:2], LONG))
+    table = table_of(made, np.random.default_rng(1))
+    assert crowded_factor(made.experiment) == "layout.schools"
+    assert crowded_factor(study({"layout.schools": list(range(4, 16))}).experiment) is None
+    assert crowded_factor(study({"design": [f"design {i}" for i in range(32)]}).experiment) is None
+    picture = read(dressed(coverage(table, made.experiment, "resources", crowded_factor(made.experiment))))
+    check(picture)
+    (panel,) = picture.panels
+    rows = table[(table["measure"] == "coverage") & (table["term"] == "resources")]
+    found = sorted((picture.value(d.x, panel), picture.height_value(d.y, panel)) for d in picture.dots)
+    expected = sorted((4.0 + row.cell, row.value) for row in rows.itertuples())
+    assert np.allclose([x for x, _ in found], [x for x, _ in expected], atol=0.05)
+    assert sorted(y for _, y in found) == pytest.approx(sorted(y for _, y in expected), abs=2e-3)
+    (first, *_) = figures(table, made.experiment)
+    assert first["caption"].startswith("Schools: more than 12 levels, so a line stands for each method")
+    assert "columns" not in first["spec"]
+
+
+@given(st.lists(st.text("abW-", min_size=30, max_size=120), min_size=1, max_size=3, unique=True))
+def test_names_of_methods_are_whole_and_differ(labels: list[str]) -> None:
+    lines = names(labels)
+    assert {label: plain(text) for label, text in lines.items()} == {label: label for label in labels}
+    assert max(text_width(line, 11) for text in lines.values() for line in text.split("\n")) <= 220
+
+
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=60), st.booleans())
+def test_no_text_is_wider_than_estimated(text: str, bold: bool) -> None:
+    """By Helvetica's own metrics: an estimate too small lets titles run out of their panel."""
+    assert Text(0, 0, (text,), 12, "start", 0, "", bold).width <= 1.01 * text_width(text, 12, bold) + 1e-9
