@@ -13,7 +13,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import is_dataclass
 from typing import Any
 
 from nestbench.experiments.toml.combinations import (
@@ -160,8 +159,8 @@ def _apply(tables: Tables, name: str, level: Any) -> None:
 def _usual(tables: Tables, name: str) -> Any:
     """Return what the law has for a parameter that the file leaves out: one effect as a factor leaves the others."""
     law = known_laws().get(str(tables["population"].get("law", "random-intercept")))
-    for each in dataclasses.fields(law) if is_dataclass(law) else ():
-        if each.name == name:
-            factory = each.default_factory
-            return each.default if factory is dataclasses.MISSING else factory()
-    return None
+    field: dataclasses.Field[Any] | None = getattr(law, "__dataclass_fields__", {}).get(name)
+    if field is None:
+        return None
+    factory = field.default_factory
+    return field.default if factory is dataclasses.MISSING else factory()
