@@ -34,7 +34,10 @@ def plan(
     from nestbench.experiments.running.execute import cores
     from nestbench.experiments.running.start import resolve
     from nestbench.sim.counted import plural
+    from nestbench.sim.errors import InvalidInput
 
+    if workers is not None and workers < 1:
+        raise InvalidInput(f"expected workers >= 1, got {workers}; leave it out for one per core")
     study = resolve(experiment, {"replications": replications, "engine": engine}, trust)
     if warming.needed(study):
         what = ", ".join(warming.uncompiled(study))

@@ -39,6 +39,8 @@ def write_atomically(path: Path, data: bytes) -> None:
     StoreError
         The disk is full, or the folder can't be written.
     """
+    if not path.name:
+        raise StoreError(f"expected a file to write, got '{path}', which is a folder; name a file in it")
     temporary = path.with_name(f".{path.name[:LONGEST]}.{secrets.token_hex(8)}{TEMPORARY}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -322,7 +323,7 @@ def _placed(population: Tables, folder: Path) -> Tables:
     except InvalidInput:
         return population
     named = {name: population[name] for name in places if isinstance(population.get(name), str)}
-    return {**population, **{name: str((folder / path).resolve()) for name, path in named.items()}}
+    return {**population, **{name: os.path.realpath(folder / path) for name, path in named.items()}}
 
 
 def _stated(cells: Sequence[Cell | None], tables: Sequence[Tables], problems: Problems) -> list[Cell | None]:

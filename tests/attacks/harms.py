@@ -23,7 +23,8 @@ def flipped(file: Path, rng: random.Random) -> None:
 
 def cut(file: Path, rng: random.Random) -> None:
     """Keep only a beginning."""
-    os.truncate(file, rng.randrange(max(1, file.stat().st_size)))
+    if file.is_file():
+        os.truncate(file, rng.randrange(max(1, file.stat().st_size)))
 
 
 def emptied(file: Path, _: random.Random) -> None:

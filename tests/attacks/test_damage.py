@@ -164,11 +164,11 @@ def attack(
         done = []
         for _ in range(0 if trial < 0 else 1 + (rng.random() < 0.25)):
             victim = place.folder / rng.choice(victims)
-            if victim.exists() or victim.is_symlink():
+            if victim.is_file() or victim.is_dir():
                 done.append(
                     f"{harm(victim, rng, name == 'estimate --plugin').__name__} {victim.relative_to(place.folder)}"
                 )
-        with rights_count(place.folder):
+        with rights_count():
             ended = invoke(orders[name].arguments(place))
         how = judge(ended, orders[name], place, whole.get(name))
         if trial < 0:

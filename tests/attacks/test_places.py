@@ -128,7 +128,7 @@ def test_runs_that_may_only_be_read(named: Study, monkeypatch: pytest.MonkeyPatc
         forget(monkeypatch, names=False)
         monkeypatch.chdir(place.folder / "out")
         closed = [item for item in (place.run, *place.run.rglob("*")) if item.is_dir()]
-        with rights_count(place.folder):
+        with rights_count():
             for item in closed:
                 item.chmod(0o555)
             ended = invoke(order.arguments(place))

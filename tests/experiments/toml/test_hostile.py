@@ -183,6 +183,13 @@ def test_a_pipe_as_data_is_refused(tmp_path: Path, tables: dict[str, Any]) -> No
         experiment_from(tables)
 
 
+def test_a_link_to_itself_as_data_is_refused(tmp_path: Path, tables: dict[str, Any]) -> None:
+    (tmp_path / "data.csv").symlink_to("data.csv")
+    law = {"law": "fixed-design", "data": "data.csv"}
+    with pytest.raises(NestbenchError, match=r"population\.data"):
+        experiment_from(tables | {"population": law, "layout": {}, "factors": {}}, base=tmp_path)
+
+
 @pytest.mark.parametrize(
     "text", [b"x = " + b"9" * 5000, b"x = " + b"[" * 5000, b"\xff\xfe", b"\0", b"x = 1\nx = 2"]
 )
