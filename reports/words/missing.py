@@ -60,9 +60,8 @@ def missing_sentence(results: Results) -> str:
     found = missing_of(extent)
     if not found:
         wanted, done = extent.audited
-        return (
-            f"Audits of {wanted - done} of {plural(wanted, 'data set')} are missing." if done < wanted else ""
-        )
+        lacking = f"Audits are missing: {wanted - done} of {plural(wanted, 'data set')}."
+        return lacking if done < wanted else ""
     what = "Unfinished" if found.part is None else f"Part {found.part[0]} of {found.part[1]} of a study"
     have = "has all its" if 1 in (found.whole, found.conditions) else "have all their"
     words = [f"{what}: {found.whole} of {plural(found.conditions, 'condition')} {have} data sets."]

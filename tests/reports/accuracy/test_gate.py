@@ -20,8 +20,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("defect", planted.DEFECTS)
 def test_the_same_data_show_every_defect(defect: str) -> None:
-    # The data sets of these seeds hold some of the 1 % that two of the defects hit; those of seed 3 hold none.
-    assert caught_on_the_same_data(defect, range(1, 3)) == 2
+    caught, there = caught_on_the_same_data(defect, range(1, 3))
+    assert caught == there > 0
 
 
 LARGE = {

@@ -87,6 +87,19 @@ def test_a_choice_that_is_said_to_be_settled_seldom_changes_with_the_seed() -> N
     assert sum(one.settled for one in settled) <= 11
 
 
+@pytest.mark.slow
+def test_resampled_studies_name_what_new_studies_name() -> None:
+    """Of these new studies all but one name the same method; resampled ones of each say so on average (+- 6 %)."""
+    found = [chosen(school_study(reps=400, seed=seed), 200) for seed in range(12)]
+    named = [one.named for one in found]
+    most = max(set(named) - {None}, key=named.count)
+    assert named.count(most) >= 11
+    assert np.mean([one.shares.get(most, 0.0) for one in found]) == pytest.approx(
+        named.count(most) / 12, abs=0.06
+    )
+    assert np.mean([one.nobody for one in found]) == pytest.approx(named.count(None) / 12, abs=0.06)
+
+
 def test_a_biased_method_is_never_named() -> None:
     study = rivals(1000, 0.2, a=0.5)
     found = chosen(study)
