@@ -212,7 +212,7 @@ def _value_content(value: Value | None) -> dict[str, Any] | None:
     if value is None:
         return None
     numbers = dict(zip(("value", "mcse", "n"), value, strict=True))
-    return {name: None if isinstance(n, float) and not math.isfinite(n) else n for name, n in numbers.items()}
+    return {name: n if math.isfinite(n) else None for name, n in numbers.items()}
 
 
 def _size(n: float) -> str:
