@@ -73,7 +73,7 @@ def study(factors: dict[str, list[Any]], methods: tuple[str, ...] = METHODS, see
     cells = [
         Cell(
             Law() if rng.random() < 0.5 else Null(),
-            Layout(schools=one.get("layout.schools", 6), students=4),
+            Layout(schools=schools_of(one.get("layout.schools")), students=4),
             Model("grade ~ age + gender + resources", level=one.get("model.level", 0.95)),
         )
         for one in levels
@@ -88,6 +88,11 @@ def study(factors: dict[str, list[Any]], methods: tuple[str, ...] = METHODS, see
         replications=100,
     )
     return FakeResults(experiment, [{} for _ in cells])
+
+
+def schools_of(level: Any) -> int:
+    """Return a level that is a number of schools; of any other, which is a name only, six."""
+    return level if type(level) is int and level >= 2 else 6
 
 
 def table_of(
