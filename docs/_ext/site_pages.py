@@ -8,7 +8,8 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import Enum
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def methods() -> str:
 def _method(one: Mapping[str, Any]) -> str:
     lines = [f"### {one['name']}", f"*{plain(one['label'])}*: {plain(one['summary'])}."]
     lines.extend(f"$$\n{formula}\n$$" for formula in one["formula"])
-    options = [f"`{key} = {json.dumps(value)}`{_others(one, key)}" for key, value in one["options"].items()]
+    options = [f"`{key} = {as_toml(value)}`{_others(one, key)}" for key, value in one["options"].items()]
     fields = {
         "Assumes": plain(one["assumes"]),
         "Degrees of freedom": plain(one["df"]),
@@ -67,7 +68,7 @@ def _method(one: Mapping[str, Any]) -> str:
 
 def _others(one: Mapping[str, Any], key: str) -> str:
     others = [value for value in one["choices"].get(key, []) if value != one["options"][key]]
-    return " (or " + ", ".join(f"`{json.dumps(other)}`" for other in others) + ")" if others else ""
+    return " (or " + ", ".join(f"`{as_toml(other)}`" for other in others) + ")" if others else ""
 
 
 def _source(part: str) -> str:
@@ -109,16 +110,34 @@ def _first_line(function: Callable[..., Any]) -> str:
 def populations() -> str:
     """Return every law, and the layout, with their parameters and defaults."""
     return "\n\n".join(
-        f"## {one['name']}\n\n{plain(one['summary'])} Keys of `[{one['table']}]`:\n\n"
-        + "\n".join(f":{p['name']}: {_default(p)}{plain(p['meaning'])}" for p in one["parameters"])
+        f"## {one['name']}\n\n{plain(one['summary'])} Keys of `[{one['table']}]`, with their defaults:\n\n"
+        + "\n".join(_parameters(one["parameters"]))
         for one in listed("populations")
     )
 
 
-def _default(parameter: Mapping[str, Any]) -> str:
-    if parameter["default"] == "required":
-        return "*required*. "
-    return f"`{json.dumps(parameter['default'], ensure_ascii=False)}`. "
+def _parameters(parameters: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a line for each parameter, one for several that share what they mean."""
+    for meaning, several in groupby(parameters, key=lambda parameter: str(parameter["meaning"])):
+        yield f":{', '.join(map(_setting, several))}: {plain(meaning)}"
+
+
+def _setting(parameter: Mapping[str, Any]) -> str:
+    required = parameter["default"] == "required"
+    return f"`{parameter['name']}`" + (" (required)" if required else f" = `{as_toml(parameter['default'])}`")
+
+
+def as_toml(value: Any) -> str:
+    """Return a value as TOML writes it; ``none`` for what isn't set."""
+    if value is None:
+        return "none"
+    if isinstance(value, dict):
+        return (
+            "{ " + ", ".join(f"{key} = {as_toml(one)}" for key, one in value.items()) + " }"
+            if value
+            else "{}"
+        )
+    return json.dumps(value, ensure_ascii=False)
 
 
 def figures() -> str:
@@ -231,6 +250,7 @@ def _documented(module: str, name: str) -> str:
     if inspect.isclass(thing):
         kind = "exception" if issubclass(thing, BaseException) else "class"
     members = "\n   :members:" if kind == "class" else ""
+    members += "\n   :undoc-members:" if kind == "class" and issubclass(thing, Enum) else ""
     return f"```{{eval-rst}}\n.. auto{kind}:: {module}.{name}{members}\n```"
 
 
