@@ -15,6 +15,7 @@ from nestbench.cli import app
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.running.start import resolve, run_experiment
 from nestbench.experiments.toml import named as named_plugins
+from nestbench.reports.accuracy.baseline_file import checksum
 from nestbench.sim.errors import InvalidInput
 
 STUDY = """
@@ -62,7 +63,7 @@ def spoil(folder: Path, name: str) -> Path:
     record = content["cells"][0]["estimators"]["ols-hc1"]
     record["digest"], record["status"] = "0" * 64, {"FAILED": "2"}
     record["measures"]["age"]["model_se"][0] *= 0.9
-    (folder / name).write_text(json.dumps(content))
+    (folder / name).write_text(json.dumps(content | {"checksum": checksum(content)}))
     return folder / name
 
 
