@@ -41,6 +41,7 @@ app = typer.Typer(
     help="Which method to trust on nested data: simulate, fit, compare, with known effects and Monte Carlo error.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="rich",  # texts are escaped for it; older typers have another default
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
