@@ -33,6 +33,7 @@ html_title = "nestbench"
 html_math_renderer = "mathml"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_use_index = False  # the search knows more, and on a phone the table doesn't fit
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
