@@ -18,6 +18,7 @@ from nestbench.estimators.estimates import FitStatus
 from nestbench.experiments.replaying import data_of
 from nestbench.experiments.running.start import resolve
 from nestbench.reports.accuracy import evidence
+from nestbench.reports.accuracy.baseline_file import checksum
 from nestbench.reports.accuracy.evidence import Gate
 from nestbench.sim.cell import Cell
 from nestbench.sim.errors import InvalidInput
@@ -191,7 +192,7 @@ def test_regression_against_a_baseline(claims: Accuracy) -> None:
     term = content["cells"][0]["estimators"]["ols"]["measures"]["age"]
     term["model_se"][0] *= 0.9
     content["cells"][0]["estimators"]["ols"]["digest"] = "0" * 64
-    file.write_text(json.dumps(content))
+    file.write_text(json.dumps(content | {"checksum": checksum(content)}))
     with pytest.raises(
         AssertionError, match=r"model_se(.|\n)*pytest --nestbench-update 'test_me.py::test_it'"
     ):
