@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
@@ -41,6 +42,7 @@ class Limits:
 
 
 NO_LIMITS = Limits()
+STATM = Path("/proc/self/statm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,10 @@ def fit_guarded(estimator: Estimator, batch: Batch, model: Model, engine: str, l
     """
     if not hasattr(os, "fork"):
         raise InvalidInput("fit_timeout and fit_memory need a system that can fork; leave them out here")
+    if limits.megabytes is not None and not STATM.exists():
+        raise InvalidInput(
+            f"fit_memory needs Linux, where {STATM} tells what a process has; leave it out here"
+        )
     whole = estimator.engine_name(engine) == "batched" or batch.size == 1
     if whole:
         seconds = limits.seconds * batch.size if limits.seconds is not None else None
@@ -154,8 +160,7 @@ def _limit_memory(megabytes: int | None) -> None:
         return
     import resource
 
-    with open("/proc/self/statm", encoding="ascii") as file:
-        now = int(file.read().split()[0]) * resource.getpagesize()
+    now = int(STATM.read_text(encoding="ascii").split()[0]) * resource.getpagesize()
     wanted, hard = now + megabytes * 2**20, resource.getrlimit(resource.RLIMIT_AS)[1]
     # Batch systems set a hard limit, which nobody may raise.
     resource.setrlimit(

@@ -7,6 +7,7 @@ import mmap
 import os
 import signal
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -145,3 +146,17 @@ def test_limits_come_from_the_experiment_and_are_part_of_it(tables: dict[str, An
     tables["experiment"]["fit_timeout"] = 0
     with pytest.raises(InvalidInput, match="fit_timeout should be greater than 0"):
         Experiment.from_dict(tables)
+
+
+@pytest.mark.parametrize("limits", [Limits(megabytes=100), Limits(seconds=1.0)])
+def test_systems_that_cannot_limit_say_so(
+    tiny: Experiment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, limits: Limits
+) -> None:
+    """macOS has no /proc, Windows can't fork: refused before anything is fitted."""
+    cell = tiny.cells[0]
+    batch = cell.draw(1, range(2))
+    if limits.megabytes is None:
+        monkeypatch.delattr(os, "fork", raising=False)
+    monkeypatch.setattr(guarding, "STATM", tmp_path / "statm")
+    with pytest.raises(InvalidInput, match=r"fit_memory needs? (Linux|a system that can fork)"):
+        fit_guarded(OLS, batch, cell.model, "auto", limits)
