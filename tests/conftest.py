@@ -10,6 +10,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("fixed", derandomize=True, deadline=None)
@@ -29,3 +30,19 @@ if "tests" not in sys.modules or not hasattr(sys.modules["tests"], "__path__"):
     _spec.loader.exec_module(_package)
 
 from tests.browsing import browser as browser  # noqa: E402  # the fixture; `tests` can be imported only now
+
+ABSENT = {
+    "linux": None if sys.platform.startswith("linux") else pytest.mark.skip(reason="needs Linux"),
+    "posix": None
+    if False
+    else pytest.mark.skip(reason="needs forks, signals or links of POSIX"),
+}
+"""Marks of tests that other systems have to leave out."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(ROOT / "attacks"):  # processes killed, disks filled, rights taken
+            item.add_marker("linux")
+        for mark in filter(None, (ABSENT[name] for name in ABSENT if item.get_closest_marker(name))):
+            item.add_marker(mark)

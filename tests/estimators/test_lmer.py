@@ -87,6 +87,7 @@ def test_r_without_lme4(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         LMER.fit(case.batch(), case.spec())
 
 
+@pytest.mark.posix
 def test_no_r(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     case = golden("bal3", "m1")

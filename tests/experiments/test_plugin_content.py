@@ -49,6 +49,7 @@ def test_a_compiled_file_beside_it_is_not_run(plugin: Plugin, tmp_path: Path) ->
     assert not mark.exists()
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("kind", ["absent", "a pipe", "a folder", "a link to itself"])
 def test_a_file_that_cannot_be_read_is_said(plugin: Plugin, kind: str) -> None:
     file = Path(plugin.path)

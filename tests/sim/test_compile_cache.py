@@ -101,6 +101,7 @@ def test_no_place_for_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(cache_of(harm), caching.NullCache)
 
 
+@pytest.mark.posix
 def test_own_folder_belongs_to_this_user_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A folder that others can write to, or a link, is not used: what lies in it is run."""
     monkeypatch.setattr(compile_cache.tempfile, "gettempdir", lambda: str(tmp_path))

@@ -137,6 +137,7 @@ def test_other_formats(suffix: str, tmp_path: Path) -> None:
         read_table(file)
 
 
+@pytest.mark.posix
 def test_what_is_no_file(tmp_path: Path) -> None:
     """Refused at once: a pipe isn't waited for."""
     os.mkfifo(tmp_path / "pipe")

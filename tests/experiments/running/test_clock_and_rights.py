@@ -16,6 +16,8 @@ from nestbench.experiments.storing.store import Store
 from tests.experiments.running.test_faults import RUN
 from tests.experiments.running.test_start import bytes_of_fits
 
+pytestmark = pytest.mark.linux
+
 CLOCK = """
 import datetime, itertools, time
 real, calls = time.time, itertools.count()

@@ -21,6 +21,8 @@ from tests.experiments.running.test_deaths import EXPERIMENT, KILLER, check_kill
 from tests.experiments.running.test_faults import wait_for_tasks
 from tests.experiments.running.test_start import bytes_of_fits
 
+pytestmark = pytest.mark.posix
+
 
 def test_a_scheduler_and_its_backend_belong_together() -> None:
     with pytest.raises(InvalidInput, match="loky or dask"):

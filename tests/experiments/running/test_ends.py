@@ -15,6 +15,8 @@ import pytest
 from nestbench.estimators.estimates import FitStatus
 from nestbench.experiments.storing.store import Store
 
+pytestmark = pytest.mark.linux
+
 METHOD = """
 import sys
 import nestbench

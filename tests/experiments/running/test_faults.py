@@ -18,6 +18,8 @@ from nestbench.experiments.storing.journal import read_journal
 from nestbench.experiments.storing.store import Store
 from tests.experiments.running.test_start import bytes_of_fits
 
+pytestmark = pytest.mark.linux
+
 REPLICATIONS = 60
 
 RUN = """

@@ -78,6 +78,7 @@ def method(what: Any, batched: bool) -> Estimator:
     return Estimator("bad", 1, INFO, **engines, options={"what": what})  # type: ignore[arg-type]
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("batched", [False, True])
 @pytest.mark.parametrize(
     ("what", "limits", "status", "said"),
@@ -113,6 +114,7 @@ def test_only_the_bad_fits_are_lost(
     assert (texts[0], texts[3]) == ("", said)
 
 
+@pytest.mark.posix
 def test_guarded_numbers_are_the_plain_ones(tiny: Experiment) -> None:
     cell = tiny.cells[2]
     plain = fit_all(cell, tiny.seed, range(7), tiny.estimators, "auto")
@@ -124,12 +126,14 @@ def test_guarded_numbers_are_the_plain_ones(tiny: Experiment) -> None:
             np.testing.assert_array_equal(getattr(guarded[label], name), getattr(estimates, name))
 
 
+@pytest.mark.posix
 def test_a_guarded_task_stores_the_same_bytes(tiny: Experiment) -> None:
     task = Task(1, 2, 9, (0, 1, 2))
     plain, guarded = (perform(Work.of(tiny, task, guarded=flag)) for flag in (False, True))
     assert plain.files[0] == guarded.files[0]
 
 
+@pytest.mark.posix
 def test_errors_made_on_purpose_come_back_from_the_child(tiny: Experiment) -> None:
     cell = replace(tiny.cells[0], model=Model("grade ~ nothing"))
     with pytest.raises(InvalidInput, match="nothing"):

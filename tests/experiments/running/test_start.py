@@ -226,6 +226,7 @@ def test_every_fit_of_mixedlm_is_held_against_the_exact_maximum(
     assert not len(by_reference.audits())
 
 
+@pytest.mark.posix
 def test_subjects_whose_every_fit_is_lost_do_not_stop_a_run(
     tables: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

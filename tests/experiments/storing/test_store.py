@@ -137,7 +137,7 @@ def test_an_interrupted_write_leaves_nothing_behind(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.skipif(
-    os.geteuid() != 0 or sys.platform != "linux", reason="mounting a tmpfs needs root on Linux"
+    sys.platform != "linux" or os.geteuid() != 0, reason="mounting a tmpfs needs root on Linux"
 )
 def test_disk_full_for_real(tiny: Experiment, tmp_path: Path) -> None:
     disk = tmp_path / "disk"

@@ -249,6 +249,7 @@ def test_journal_paths_are_those_of_their_task(whole: Store, tmp_path: Path, pat
     assert sorted(p.name for p in (tmp_path / "deep").iterdir()) == ["joined"]
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("name", ["lock", "journal"])
 def test_links_of_a_run_are_not_written_through(whole: Store, tmp_path: Path, name: str) -> None:
     """What is appended to or truncated must be a file of the run's own."""
@@ -262,6 +263,7 @@ def test_links_of_a_run_are_not_written_through(whole: Store, tmp_path: Path, na
     assert precious.read_text(encoding="utf-8") == "mine"
 
 
+@pytest.mark.posix
 def test_folders_of_a_run_that_are_links(whole: Store, tmp_path: Path) -> None:
     """A folder inside a run that leads out is refused before anything is written."""
     store = whole
@@ -273,6 +275,7 @@ def test_folders_of_a_run_that_are_links(whole: Store, tmp_path: Path) -> None:
     assert sorted(p.name for p in (tmp_path / "elsewhere").rglob("*")) == before
 
 
+@pytest.mark.posix
 def test_temporary_files_can_not_be_foreseen(whole: Store, tmp_path: Path) -> None:
     """Files of the user's that happen to end like a temporary one stay; left-over ones of a killed writer go."""
     store = whole
@@ -299,6 +302,7 @@ def test_a_lock_that_was_removed(whole: Store, tmp_path: Path) -> None:
     store.release()
 
 
+@pytest.mark.posix
 def test_pipes_and_folders_in_place_of_files(whole: Store, tmp_path: Path) -> None:
     """Nothing hangs, nothing ends in a traceback."""
     for victim in ("manifest.json", "journal", "fits"):

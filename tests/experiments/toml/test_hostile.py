@@ -172,6 +172,7 @@ def test_paths_that_cannot_be(path: str) -> None:
         read_experiment(path)
 
 
+@pytest.mark.posix
 def test_a_pipe_as_data_is_refused(tmp_path: Path, tables: dict[str, Any]) -> None:
     os.mkfifo(tmp_path / "pipe.csv")
     tables |= {
@@ -183,6 +184,7 @@ def test_a_pipe_as_data_is_refused(tmp_path: Path, tables: dict[str, Any]) -> No
         experiment_from(tables)
 
 
+@pytest.mark.posix
 def test_a_link_to_itself_as_data_is_refused(tmp_path: Path, tables: dict[str, Any]) -> None:
     (tmp_path / "data.csv").symlink_to("data.csv")
     law = {"law": "fixed-design", "data": "data.csv"}
