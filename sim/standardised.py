@@ -51,8 +51,12 @@ class Standardised:
 
 
 def standardised(design: Design, batch: Batch) -> Standardised:
-    """Return the columns of a model over all data sets of a batch."""
+    """Return the columns of a model over all data sets of a batch.
+
+    A column that isn't finite everywhere (``1 / (age - age)``) is one of zeros: it is of no rank, nothing is known of it.
+    """
     x = design.fixed(batch)
+    x = np.where(np.isfinite(x).all(axis=1, keepdims=True), x, 0.0)
     p, contrasts = len(x), np.eye(len(x))
     centre = np.zeros(p)
     if design.intercept:

@@ -406,3 +406,13 @@ def test_stated_values_come_first_and_enter_the_key_only_if_given() -> None:
 def test_stated_values_that_fit_nothing_are_refused(stated: dict[str, float], message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         replace(cell("grade ~ age + resources"), stated=stated)
+
+
+@pytest.mark.parametrize(
+    "formula", ["grade ~ {age / 0}", "grade ~ np.log(age - 100)", "grade ~ age + {1 / (age - age)}"]
+)
+def test_terms_that_are_nowhere_finite_have_no_truth_and_no_theory(formula: str) -> None:
+    """In silence: each of their fits is a row that says why."""
+    cell = Cell(RandomIntercept(), Layout(schools=6, students=4), Model(formula))
+    assert set(cell.truth_reasons) - {"Intercept", "age"}
+    assert not cell.theory().get("coverage", {}).get("ols", {})
