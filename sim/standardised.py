@@ -53,7 +53,7 @@ class Standardised:
 def standardised(design: Design, batch: Batch) -> Standardised:
     """Return the columns of a model over all data sets of a batch.
 
-    A column that isn't finite everywhere (``1 / (age - age)``) is one of zeros: it is of no rank, nothing is known of it.
+    A column that isn't finite everywhere (``1 / (age - age)``) is one of zeros: of no rank, and nothing is known of it.
     """
     x = design.fixed(batch)
     x = np.where(np.isfinite(x).all(axis=1, keepdims=True), x, 0.0)
