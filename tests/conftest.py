@@ -7,6 +7,7 @@ new examples.
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
@@ -32,10 +33,8 @@ if "tests" not in sys.modules or not hasattr(sys.modules["tests"], "__path__"):
 from tests.browsing import browser as browser  # noqa: E402  # the fixture; `tests` can be imported only now
 
 ABSENT = {
-    "linux": None if sys.platform.startswith("linux") else pytest.mark.skip(reason="needs Linux"),
-    "posix": None
-    if False
-    else pytest.mark.skip(reason="needs forks, signals or links of POSIX"),
+    "linux": [] if sys.platform.startswith("linux") else [pytest.mark.skip(reason="needs Linux")],
+    "posix": [] if os.name == "posix" else [pytest.mark.skip(reason="needs forks, signals or links")],
 }
 """Marks of tests that other systems have to leave out."""
 
@@ -44,5 +43,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(ROOT / "attacks"):  # processes killed, disks filled, rights taken
             item.add_marker("linux")
-        for mark in filter(None, (ABSENT[name] for name in ABSENT if item.get_closest_marker(name))):
-            item.add_marker(mark)
+        for name in filter(item.get_closest_marker, ABSENT):
+            for skip in ABSENT[name]:
+                item.add_marker(skip)
