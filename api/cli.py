@@ -108,10 +108,16 @@ def main() -> None:
 
 
 def _with_streams() -> None:
-    """Stand in for a stream that the caller closed: what is said there goes nowhere, the work is done all the same."""
-    for name in ("stdout", "stderr"):
+    """Stand in for a stream that the caller closed: what is said there goes nowhere, the work is done all the same.
+
+    Its number is taken, too: workers inherit it, and a file of a run that got it would be written to as a stream.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+            nothing = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+            if nothing == number:
+                os.set_inheritable(nothing, True)
+            setattr(sys, name, open(nothing, "w" if number else "r", encoding="utf-8"))  # noqa: SIM115
 
 
 def _say_unwritten(error: OSError) -> None:

@@ -14,6 +14,7 @@ import io
 import lzma
 import re
 import unicodedata
+import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -63,7 +64,7 @@ def read_table(path: Path, labels: Collection[str] = ()) -> TableFile:
     """
     try:
         data = unpacked(read_file(path))
-    except (OSError, EOFError, ValueError, lzma.LZMAError) as error:
+    except (OSError, EOFError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise InvalidInput(
             f"expected a table in a file, could not read {path} ({why}); check the path"
@@ -82,7 +83,13 @@ def table_of(path: Path, data: bytes, labels: Collection[str] = ()) -> TableFile
 
 
 def unpacked(data: bytes) -> bytes:
-    """Return bytes as they were before gzip, bzip2 or xz."""
+    """Return bytes as they were before gzip, bzip2 or xz.
+
+    Raises
+    ------
+    OSError, EOFError, ValueError
+        They are damaged.
+    """
     unpack: Callable[[bytes], bytes]
     for mark, unpack in (
         (b"\x1f\x8b", gzip.decompress),
@@ -90,7 +97,10 @@ def unpacked(data: bytes) -> bytes:
         (b"\xfd7zXZ", lzma.decompress),
     ):
         if data.startswith(mark):
-            return unpack(data)
+            try:
+                return unpack(data)
+            except (zlib.error, lzma.LZMAError) as error:  # neither is an error of the usual kinds
+                raise ValueError(str(error)) from error
     return data
 
 

@@ -63,7 +63,7 @@ def expected(bound: Path, name: str = "bound") -> dict[str, str]:
 
 STREAMS = {
     "no stdout": (f"{NESTBENCH} run bound.toml -o run --workers 1 >&-", {0}),
-    "no streams": (f"{NESTBENCH} run bound.toml -o run --workers 1 <&- >&- 2>&-", {0}),
+    "no streams": (f"{NESTBENCH} run bound.toml -o run --workers 2 <&- >&- 2>&-", {0}),
     "no stderr": (f"{NESTBENCH} run bound.toml -o run --workers 2 -q 2>&-", {0}),
     "a full device": (f"{NESTBENCH} simulate bound.toml > /dev/full", {1, 2}),
     "a reader of one line": (f"set -o pipefail; {NESTBENCH} simulate bound.toml | head -1", {0, 1, 141}),

@@ -302,3 +302,19 @@ def test_excel_says_which_sheet_and_keeps_names_that_occur_twice(tmp_path: Path)
     found = read_table(tmp_path / "a.xlsx")
     assert list(found.frame.columns) == ["y", "y"]
     assert found.messages[""] == "read the first of 2 sheets, 'all'"
+
+
+@pytest.mark.parametrize("kind", ["gz", "bz2", "xz"])
+def test_damaged_packed_files_are_read_or_refused(tmp_path: Path, kind: str) -> None:
+    """One bit anywhere: zlib, bzip2 and xz each have errors of their own."""
+    file = tmp_path / f"data.csv.{kind}"
+    pd.DataFrame({"school": ["a", "b"] * 6, "grade": range(12)}).to_csv(file, index=False)
+    packed = file.read_bytes()
+    refused = 0
+    for place in range(len(packed)):
+        file.write_bytes(packed[:place] + bytes([packed[place] ^ (1 << place % 8)]) + packed[place + 1 :])
+        try:
+            read_table(file)
+        except InvalidInput:
+            refused += 1
+    assert refused > len(packed) // 2
