@@ -1,8 +1,9 @@
 """Where compiled kernels are kept: numba's cache, made so that no state of the disk can stop or change a computation.
 
-numba loads what it finds: a truncated file ends in a traceback or, inside LLVM, in an abort of the process, and a
-machine without a writable place refuses to import. Here every file carries a digest that is checked before a byte of it
-is read further; whatever can't be read is compiled anew, and what can't be saved is not saved.
+numba loads what it finds: a truncated file ends in a traceback or, inside LLVM, in an abort of the process, a machine
+without a writable place refuses to import, and a kernel whose callee changed elsewhere stays what it was. Here every
+file carries a digest that is checked before a byte of it is read further, and is of the sources that it was made from;
+whatever can't be read is compiled anew, and what can't be saved is not saved.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ import hashlib
 import importlib
 import os
 import pickle
+import re
 import stat
+import sys
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -107,6 +111,45 @@ def own_folder() -> Path:
     return folder
 
 
+IMPORTED = re.compile(rb"^\s*(?:from|import)\s+([\w.]+)", re.MULTILINE)
+COMPILES = re.compile(rb"\bnumba\b|\bsim\.compiled\b")
+
+
+@cache
+def lineage(source: Path) -> tuple[bytes, ...]:
+    """Return the digests of all files with kernels that a file imports from, and those from, and so on.
+
+    Compiled code holds a copy of every kernel it calls and of every constant it names, wherever they are defined; numba
+    looks at the caller's own file alone. Modules that compile nothing are not followed.
+    """
+    found: dict[Path, bytes] = {}
+    waiting = [source]
+    while waiting:
+        path = waiting.pop()
+        if path in found:
+            continue
+        text, compiles = _read(path)
+        if not compiles and path != source:
+            continue
+        found[path] = DIGEST(text).digest()
+        modules = (sys.modules.get(name.decode()) for name in IMPORTED.findall(text))
+        files = (getattr(module, "__file__", None) for module in modules)
+        waiting += [
+            Path(file) for file in files if file and file.endswith(".py") and "numba" not in Path(file).parts
+        ]
+    return tuple(sorted(found.values()))
+
+
+@cache
+def _read(path: Path) -> tuple[bytes, bool]:
+    """Return a file's text, and whether it compiles anything; nothing of what can't be read (typed by hand)."""
+    try:
+        text = path.read_bytes()
+    except OSError:
+        return b"", False
+    return text, COMPILES.search(text) is not None
+
+
 class _Results(caching.CompileResultCacheImpl):  # type: ignore[misc]
     _locator_classes: ClassVar[list[Any]] = [*caching.CompileResultCacheImpl._locator_classes, _OwnFolder]
 
@@ -121,7 +164,10 @@ class _KernelCache(caching.FunctionCache):  # type: ignore[misc]
         self._cache_file = _SealedFiles(
             cache_path=self._cache_path,
             filename_base=self._impl.filename_base,
-            source_stamp=self._impl.locator.get_source_stamp(),
+            source_stamp=(
+                self._impl.locator.get_source_stamp(),
+                *lineage(Path(py_func.__code__.co_filename)),
+            ),
         )
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:

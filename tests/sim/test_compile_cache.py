@@ -13,7 +13,7 @@ import pytest
 from numba.core import caching
 
 from nestbench.sim import compile_cache
-from nestbench.sim.compile_cache import cache_of, own_folder
+from nestbench.sim.compile_cache import cache_of, lineage, own_folder
 
 KERNEL = """
 import sys
@@ -93,6 +93,51 @@ def test_another_source_or_version_is_no_hit(tmp_path: Path) -> None:
     compile_cache._SealedFiles(str(tmp_path), "f", "stamp").save("key", 1)
     assert compile_cache._SealedFiles(str(tmp_path), "f", "stamp").load("key") == 1
     assert compile_cache._SealedFiles(str(tmp_path), "f", "other").load("key") is None
+
+
+CALLER = """
+import callee
+from callee import FACTOR, twice
+from nestbench.sim.compiled import kernel
+
+@kernel
+def total(x):
+    return FACTOR * twice(x)
+
+if __name__ == "__main__":
+    print(total(2.0), sum(total.stats.cache_hits.values()))
+"""
+CALLEE = """
+from nestbench.sim.compiled import kernel
+
+FACTOR = 1.0
+
+@kernel
+def twice(x):
+    return x * 2.0
+"""
+
+
+def test_a_kernel_follows_the_kernels_and_constants_that_it_imports(tmp_path: Path) -> None:
+    """The caller's file stays the same: what it calls, and what it names, is compiled into it all the same."""
+    caller, callee, cache = tmp_path / "caller.py", tmp_path / "callee.py", tmp_path / "cache"
+    caller.write_text(CALLER, encoding="utf-8")
+    callee.write_text(CALLEE, encoding="utf-8")
+    assert [run(caller, cache) for _ in range(2)] == [(4.0, 0), (4.0, 1)]
+    callee.write_text(CALLEE.replace("x * 2.0", "x * 3.0"), encoding="utf-8")
+    assert run(caller, cache) == (6.0, 0)
+    callee.write_text(CALLEE.replace("FACTOR = 1.0", "FACTOR = 5.0"), encoding="utf-8")
+    assert [run(caller, cache) for _ in range(2)] == [(20.0, 0), (20.0, 1)]
+
+
+def test_lineage_of_the_kernels() -> None:
+    """Of a caller in another room: all that lies under it, and nothing that compiles nothing."""
+    from nestbench.estimators.kernels import linalg, random_slopes
+    from nestbench.sim import errors
+
+    digests = lineage(Path(random_slopes.__file__))
+    assert compile_cache.DIGEST(Path(linalg.__file__).read_bytes()).digest() in digests
+    assert compile_cache.DIGEST(Path(errors.__file__).read_bytes()).digest() not in digests
 
 
 def test_no_place_for_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
