@@ -8,6 +8,7 @@ whatever can't be read is compiled anew, and what can't be saved is not saved.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import hashlib
 import importlib
@@ -111,7 +112,6 @@ def own_folder() -> Path:
     return folder
 
 
-IMPORTED = re.compile(rb"^\s*(?:from|import)\s+([\w.]+)", re.MULTILINE)
 COMPILES = re.compile(rb"\bnumba\b|\bsim\.compiled\b")
 
 
@@ -132,12 +132,23 @@ def lineage(source: Path) -> tuple[bytes, ...]:
         if not compiles and path != source:
             continue
         found[path] = DIGEST(text).digest()
-        modules = (sys.modules.get(name.decode()) for name in IMPORTED.findall(text))
+        modules = (sys.modules.get(name) for name in _imported(text))
         files = (getattr(module, "__file__", None) for module in modules)
         waiting += [
             Path(file) for file in files if file and file.endswith(".py") and "numba" not in Path(file).parts
         ]
     return tuple(sorted(found.values()))
+
+
+def _imported(text: bytes) -> set[str]:
+    """Return the names of a file's imports that may be modules: `from a import b` may mean the module `a.b`."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
 
 
 @cache

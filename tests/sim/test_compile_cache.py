@@ -132,12 +132,15 @@ def test_a_kernel_follows_the_kernels_and_constants_that_it_imports(tmp_path: Pa
 
 def test_lineage_of_the_kernels() -> None:
     """Of a caller in another room: all that lies under it, and nothing that compiles nothing."""
-    from nestbench.estimators.kernels import linalg, random_slopes
+    from nestbench.estimators import wild
+    from nestbench.estimators.kernels import linalg, random_slopes, sandwich
     from nestbench.sim import errors
 
     digests = lineage(Path(random_slopes.__file__))
     assert compile_cache.DIGEST(Path(linalg.__file__).read_bytes()).digest() in digests
     assert compile_cache.DIGEST(Path(errors.__file__).read_bytes()).digest() not in digests
+    # It says `from nestbench.estimators.kernels import sandwich`: a module, named like an object of one.
+    assert compile_cache.DIGEST(Path(sandwich.__file__).read_bytes()).digest() in lineage(Path(wild.__file__))
 
 
 def test_no_place_for_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
