@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 # Workers run one fit per core; a BLAS that starts its own threads inside each would fight over the same cores and make
@@ -36,9 +36,23 @@ from nestbench.commands import (  # noqa: E402  # noqa: E402
     verify,
 )
 
+FIRST_STEPS = (
+    "nestbench list",
+    "nestbench run few-schools",
+    "nestbench estimate data.csv",
+    "nestbench new my-study",
+)
+
+
+def _epilog(examples: Sequence[str]) -> str:
+    """Return examples as the end of a help text; blank lines keep each on a line of its own."""
+    return "\n\n".join(["Examples:", *examples]).replace("[", "\\[")
+
+
 app = typer.Typer(
     name="nestbench",
     help="Which method to trust on nested data: simulate, fit, compare, with known effects and Monte Carlo error.",
+    epilog=_epilog(FIRST_STEPS),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",  # texts are escaped for it; older typers have another default
@@ -64,10 +78,8 @@ def _options(
 
 
 def _command(name: str, function: Callable[..., None]) -> None:
-    """Add a command whose help ends with the examples of its file; blank lines keep each on a line of its own."""
-    examples = sys.modules[function.__module__].EXAMPLES
-    epilog = "\n\n".join(["Examples:", *examples]).replace("[", "\\[")
-    app.command(name, epilog=epilog)(function)
+    """Add a command, whose help ends with the examples of its file."""
+    app.command(name, epilog=_epilog(sys.modules[function.__module__].EXAMPLES))(function)
 
 
 _command("run", run.run)

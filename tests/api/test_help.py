@@ -12,7 +12,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from nestbench.cli import app
+from nestbench.cli import FIRST_STEPS, app
 
 GROUP = get_command(app)
 COMMANDS = sorted(GROUP.commands)  # type: ignore[attr-defined]
@@ -48,6 +48,14 @@ def test_every_help_ends_with_examples_that_can_be_copied(name: str, columns: in
     lines = [line.strip() for line in shown[shown.index("Examples:") :].splitlines() if line.strip()]
     assert lines[1:] == list(EXAMPLES[name])
     assert all(len(line) <= columns for line in shown.splitlines())
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_the_first_help_ends_with_first_steps(columns: int) -> None:
+    shown = CliRunner().invoke(app, ["--help"], env={"COLUMNS": str(columns)}).output
+    lines = [line.strip() for line in shown[shown.index("Examples:") :].splitlines() if line.strip()]
+    assert lines[1:] == list(FIRST_STEPS)
+    assert {shlex.split(line)[1] for line in lines[1:]} <= set(COMMANDS)
 
 
 @pytest.mark.parametrize("example", [one for each in EXAMPLES.values() for one in each])
