@@ -16,6 +16,8 @@ class Population(Protocol):
     """A law of nested data: a frozen dataclass whose fields are its parameters, each with a default.
 
     `name` is the law's name in TOML files; the fields are the keys of the `[population]` table.
+    It may state `ranges`, field -> arguments of `nestbench.sim.checks.number`, and `choices`, field -> words (of a
+    table: its keys): the schema of TOML files tells them to editors; to check them is the law's own.
     """
 
     name: ClassVar[str]
