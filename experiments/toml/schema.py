@@ -11,6 +11,9 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from pydantic import TypeAdapter
+from pydantic.errors import PydanticInvalidForJsonSchema
+
 from nestbench.estimators import registry
 from nestbench.estimators.estimator import Estimator
 from nestbench.experiments.toml.described import meanings
@@ -76,7 +79,7 @@ def properties_of(kind: Any) -> dict[str, Schema]:
     told, found = meanings(kind), {}
     defaults = {f.name: f.default for f in dataclasses.fields(kind)}
     for name, adapter in adapters_of(kind).items():
-        schema = _among(_within(_set(adapter.json_schema()), ranges.get(name, {})), choices.get(name))
+        schema = _among(_within(_set(_typed(adapter)), ranges.get(name, {})), choices.get(name))
         usual = plain(defaults[name])
         found[name] = {
             **schema,
@@ -84,6 +87,15 @@ def properties_of(kind: Any) -> dict[str, Schema]:
             **({"default": usual} if isinstance(usual, (bool, int, float, str)) else {}),
         }
     return found
+
+
+def _typed(adapter: TypeAdapter[Any]) -> Schema:
+    """Return the schema of a type, one that allows anything where JSON Schema has no words for a law's own type."""
+    try:
+        schema = adapter.json_schema()
+    except PydanticInvalidForJsonSchema:
+        return {}
+    return {} if "$defs" in schema else schema
 
 
 def _set(schema: Schema) -> Schema:
@@ -109,7 +121,7 @@ def _among(schema: Schema, words: Iterable[str] | None) -> Schema:
     """Return the schema of one of some words, or of a table whose keys are some of them."""
     if words is None:
         return schema
-    if schema["type"] == "string":
+    if schema.get("type") != "object":
         return {**schema, "enum": list(words)}
     return {
         **schema,

@@ -6,9 +6,10 @@ import copy
 import json
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 
 from nestbench.cli import app
 from nestbench.estimators import registry
+from nestbench.estimators.estimates import FitStatus
 from nestbench.experiments import catalog
 from nestbench.experiments.toml.described import meanings
 from nestbench.experiments.toml.fields import adapters_of
@@ -190,6 +192,45 @@ def test_what_plugins_bring_is_left_open() -> None:
     assert faults(tables | {"factors": {"population.mine": ["a"]}}) == []
     own["plugins"] = []
     assert len(faults(tables)) == 3
+
+
+def test_laws_of_installed_packages_are_said_as_far_as_they_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A field's type may be one that JSON Schema has no words for, or that needs definitions: anything, then."""
+
+    @dataclass(frozen=True)
+    class Own:
+        """A law.
+
+        Attributes
+        ----------
+        size : float
+            How large.
+        """
+
+        name: ClassVar[str] = "own"
+        ranges: ClassVar[dict[str, Any]] = {"size": {"low": 0.0, "open_low": True}}
+        choices: ClassVar[dict[str, Any]] = {"kind": ("a", "b"), "effects": ("x",)}
+        size: float = 1.0
+        kind: str = "a"
+        effects: Mapping[str, float] = field(default_factory=dict)
+        link: Callable[[float], float] = abs
+        mark: FitStatus | None = None
+
+    monkeypatch.setattr(
+        "nestbench.experiments.toml.schema.known_laws", lambda: {law.name: law for law in (*LAWS, Own)}
+    )
+    monkeypatch.setattr(Own, "__annotations__", {"size": float, "kind": str, "effects": Mapping[str, float],
+        "link": Callable[[float], float], "mark": FitStatus | None, "name": ClassVar[str], "ranges": ClassVar[Any],
+        "choices": ClassVar[Any]})  # fmt: skip
+    schema = experiment_schema()
+    Draft202012Validator.check_schema(schema)
+    base = {"experiment": {"name": "x", "estimators": ["ols"]}}
+    good = {"law": "own", "size": 0.5, "kind": "b", "effects": {"x": 1}, "link": "f", "mark": 0}
+    assert not list(Draft202012Validator(schema).iter_errors({**base, "population": good}))
+    for key, value in (("size", 0.0), ("kind", "c"), ("effects", {"y": 1.0}), ("sizes", 1.0)):
+        wrong = {**base, "population": {**good, key: value}}
+        assert list(Draft202012Validator(schema).iter_errors(wrong)), key
+    assert schema["properties"]["population"]["properties"]["size"]["description"] == "How large."
 
 
 def test_a_law_may_be_a_factor(tmp_path: Path) -> None:
