@@ -117,7 +117,7 @@ def slope_of(made: list[Record]) -> float | None:
 
 BEATEN, FRONT = "beaten by another", "on the frontier"
 PLOT, LINE, NAME = (520, 320), 0.045, 260
-"""Size of a figure of times, px; height of a name's line as a share of it; width of a name, px."""
+"""Size of a figure of times, px; height of a name's line as a share of its height; width of a name, px."""
 
 
 def frontier(table: pd.DataFrame, experiment: Experiment, term: str | None = None) -> Chart:
@@ -125,14 +125,16 @@ def frontier(table: pd.DataFrame, experiment: Experiment, term: str | None = Non
     faster and closer."""
     made = frontier_records(table, experiment, term)
     ends = _decades_around([one["x"] for one in made])
-    _spread_names(made, ends)
+    farthest = max(float(one.get("opened", one["value"])) for one in made) or 0.01
+    top = max(farthest, _spread_names(made, ends, LINE * farthest))
+    upright = alt.Scale(domain=[0.0, top], nice=False)
     scale = alt.Scale(type="log", domain=ends, nice=False)
     ticks = alt.Axis(values=decades(ends, (1,)))
     x = alt.X("x:Q", title="Milliseconds per fit (median)", scale=scale, axis=ticks)
 
     def y(field: str) -> alt.Y:
         title = "Largest distance of coverage from its level"
-        return alt.Y(f"{field}:Q", title=title, axis=axes.heights(True))
+        return alt.Y(f"{field}:Q", title=title, axis=axes.heights(True), scale=upright)
 
     kinds = alt.Scale(domain=[FRONT, BEATEN], range=[LIGHT["good"], LIGHT["doubt"]])
     points = alt.Chart().mark_point(filled=True, size=60, opacity=1)
@@ -152,7 +154,10 @@ def frontier(table: pd.DataFrame, experiment: Experiment, term: str | None = Non
     layers = [points, words.encode(x=x, text="name:N", y=y("label"))]
     if brackets.marked(made):
         layers += brackets.standing([x, x, x], y)
-    done: Chart = alt.layer(*layers, data=inline(made)).properties(width=PLOT[0], height=PLOT[1])
+    # Names that are stacked above the farthest dot make the figure higher: its scale stays, so they stay apart.
+    done: Chart = alt.layer(*layers, data=inline(made)).properties(
+        width=PLOT[0], height=PLOT[1] * top / farthest
+    )
     return done
 
 
@@ -187,9 +192,11 @@ def _decades_around(x: Sequence[float]) -> list[float]:
     return [10.0**low, 10.0 ** max(high, low + 1)]
 
 
-def _spread_names(made: list[Record], ends: Sequence[float]) -> None:
-    """Give each point its name, in lines, and a height for it at which it overprints no other name."""
-    line = LINE * max((one["value"] for one in made), default=0.0)
+def _spread_names(made: list[Record], ends: Sequence[float], line: float) -> float:
+    """Give each point its name, in lines, and a height for it at which it overprints no other name.
+
+    `line` is the height of a line in units of the axis. Returns the height of the highest name.
+    """
     across = PLOT[0] / math.log10(ends[1] / ends[0])
     placed: list[tuple[float, float, Record]] = []
     for one in sorted(made, key=lambda one: one["value"]):
@@ -198,8 +205,11 @@ def _spread_names(made: list[Record], ends: Sequence[float]) -> None:
         right = left + max(text_width(part, 11) for part in lines) + brackets.SIDE
         near = [other["label"] for start, end, other in placed if start < right and left < end]
         one["name"] = "\n".join(lines)
-        one["label"] = max([one["value"], *(label + line * len(lines) for label in near)])
+        one["label"] = max(
+            [one["value"], line * (len(lines) - 1), *(label + line * len(lines) for label in near)]
+        )
         placed.append((left, right, one))
+    return max(float(one["label"]) for one in made)
 
 
 def _beats(other: Record, one: Record) -> bool:
