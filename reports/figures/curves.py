@@ -125,7 +125,7 @@ def frontier(table: pd.DataFrame, experiment: Experiment, term: str | None = Non
     faster and closer."""
     made = frontier_records(table, experiment, term)
     ends = _decades_around([one["x"] for one in made])
-    farthest = max(float(one.get("opened", one["value"])) for one in made) or 0.01
+    farthest = max(float(one["opened"] if "opened" in one else one["value"]) for one in made) or 0.01
     top = max(farthest, _spread_names(made, ends, LINE * farthest))
     upright = alt.Scale(domain=[0.0, top], nice=False)
     scale = alt.Scale(type="log", domain=ends, nice=False)
