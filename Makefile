@@ -3,25 +3,29 @@ PY := .venv/bin/python
 
 .PHONY: run test venv check slow bench docs
 
-venv: .venv/bin/python
+venv: .venv/installed
 
-.venv/bin/python:
-	python3 -m venv .venv
+# Editable, so that what you edit is what runs; made anew when the requirements change.
+.venv/installed: pyproject.toml
+	test -x $(PY) || python3 -m venv .venv
+	$(PY) -m pip install --quiet -e '.[test]'
+	touch $@
 
 run: venv
-	$(PY) -m pip install --quiet . && .venv/bin/nestbench run
+	.venv/bin/nestbench run
 
 test: venv
-	$(PY) -m pip install --quiet '.[test]' && $(PY) -m pytest
+	$(PY) -m pytest
 
 slow: venv
-	$(PY) -m pip install --quiet '.[test]' && $(PY) -m pytest -m slow
+	$(PY) -m pytest -m slow
 
 bench: venv
-	$(PY) -m pip install --quiet '.[test]' && $(PY) -m pytest tests/benchmarks --benchmark-enable -n 0 -m 'slow or not slow'
+	$(PY) -m pytest tests/benchmarks --benchmark-enable -n 0 -m 'slow or not slow'
 
 check: venv
-	$(PY) -m pip install --quiet '.[test]' && sh .ci/check .venv
+	sh .ci/check .venv
 
 docs: venv
-	$(PY) -m pip install --quiet '.[docs]' && $(PY) -m sphinx -b html -n -W --keep-going -q -d docs/_build/doctrees docs docs/_build/html
+	$(PY) -m pip install --quiet -e '.[docs]'
+	$(PY) -m sphinx -b html -n -W --keep-going -q -d docs/_build/doctrees docs docs/_build/html

@@ -25,8 +25,7 @@ def lacking(root: Path, version: str, tag: str) -> list[str]:
 
 def version_of(root: Path) -> str:
     """Return the version, from the one line where it stands."""
-    places = (root / folder / "__init__.py" for folder in ("src/nestbench", "api"))
-    package = next(file for file in places if file.is_file())
+    package = root / "src/nestbench/__init__.py"
     found = re.search(r'^__version__ = "(.+)"$', package.read_text(encoding="utf-8"), re.MULTILINE)
     if found is None:
         raise SystemExit(f"expected a line __version__ = ... in {package}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nestbench.sim.batch import Floats
+from nestbench.sim.observed.batch import Floats
 
 
 def quantity_names(random_terms: tuple[str, ...]) -> tuple[str, ...]:

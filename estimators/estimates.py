@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from nestbench.sim.batch import Floats, Ints
+from nestbench.sim.observed.batch import Floats, Ints
 
 VARIANCE_PREFIX = "("
 """Fit-level quantities are stored as rows whose term is in parentheses: ``(school_sd)``, ``(loglik)``."""

@@ -11,10 +11,10 @@ from typing import Any
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.honoured import RandomPart, require_honoured
 from nestbench.estimators.null import Regressed, from_null, under_null
-from nestbench.sim.batch import Batch
 from nestbench.sim.checks import plain
 from nestbench.sim.errors import InvalidInput, did_you_mean, unknown_name
-from nestbench.sim.model import Model
+from nestbench.sim.observed.batch import Batch
+from nestbench.sim.observed.model import Model
 
 Options = Mapping[str, Any]
 Engine = Callable[[Batch, Model, Options], Estimates]

@@ -6,8 +6,8 @@ from enum import StrEnum
 from functools import lru_cache
 
 from nestbench.sim.errors import InvalidInput
-from nestbench.sim.model import Model
-from nestbench.sim.parsing import formula_of, parse
+from nestbench.sim.observed.model import Model
+from nestbench.sim.observed.parsing import formula_of, parse
 
 
 class RandomPart(StrEnum):

@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nestbench.estimators.estimates import Estimates
-from nestbench.sim.batch import Batch
-from nestbench.sim.design import Design, FactorKind, design_of
 from nestbench.sim.errors import InvalidInput
-from nestbench.sim.model import Model
+from nestbench.sim.observed.batch import Batch
+from nestbench.sim.observed.design import Design, FactorKind, design_of
+from nestbench.sim.observed.model import Model
 
 Regressed = Callable[[Batch, Model], npt.NDArray[np.bool_]]
 """Which terms are in a method's regression, bool [R, K]."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nestbench.estimators.estimator import Estimator
-from nestbench.sim.cell import Cell, canonical_json
+from nestbench.sim.cells.cell import Cell, canonical_json
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.files import read_file
 
@@ -113,26 +113,6 @@ class Experiment:
     fit_memory: int | None = None
     precision: Precision | None = None
     source: str = field(default="", compare=False)
-
-    @classmethod
-    def from_dict(cls, tables: Mapping[str, Any], base: str | Path = ".") -> Experiment:
-        """Return an experiment from the tables of a TOML file as dictionaries; plugin paths are relative to `base`.
-
-        >>> Experiment.from_dict({
-        ...     "experiment": {"name": "tiny", "estimators": ["ols"], "replications": 10},
-        ...     "layout": {"schools": 5},
-        ...     "factors": {"population.icc": [0.0, 0.2]},
-        ... }).levels
-        ({'population.icc': 0.0}, {'population.icc': 0.2})
-
-        Raises
-        ------
-        InvalidInput
-            Mistakes in the tables, all of them listed.
-        """
-        from nestbench.experiments.toml.reading import experiment_from
-
-        return experiment_from(tables, base=Path(base))
 
     @property
     def key(self) -> str:

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nestbench.estimators.engines.inference import wald
 from nestbench.estimators.estimates import VARIANCE_PREFIX, Estimates, FitStatus
 from nestbench.estimators.estimator import Estimator, Info, Options
 from nestbench.estimators.honoured import RandomPart
-from nestbench.estimators.inference import wald
-from nestbench.sim.batch import Batch, Sample
-from nestbench.sim.design import design_of
-from nestbench.sim.model import Model
+from nestbench.sim.observed.batch import Batch, Sample
+from nestbench.sim.observed.design import design_of
+from nestbench.sim.observed.model import Model
 from nestbench.sim.user_code import user_code
 from nestbench.sim.visible import visible
 

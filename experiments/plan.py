@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from nestbench.estimators.agreement import SUBJECTS, audited
+from nestbench.estimators.equivalence.agreement import SUBJECTS, audited
 from nestbench.estimators.estimator import Estimator
 from nestbench.experiments.experiment import Experiment
-from nestbench.sim.cell import Cell
+from nestbench.sim.cells.cell import Cell
 from nestbench.sim.errors import InvalidInput
 
 TASK_SECONDS = 2.0

@@ -15,12 +15,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from nestbench.estimators import registry
 from nestbench.estimators.estimator import Estimator, Info
+from nestbench.estimators.methods import registry
 from nestbench.experiments.experiment import Plugin, content_of
 from nestbench.experiments.frame_engine import Method, own_method
 from nestbench.sim.errors import InvalidInput
-from nestbench.sim.laws import add_law
+from nestbench.sim.laws.registry import add_law
 from nestbench.sim.user_code import user_code
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}"
@@ -71,7 +71,7 @@ def estimator(
 
 
 def population(law: L) -> L:
-    """Class decorator that adds a law, see `nestbench.sim.laws.add_law`."""
+    """Class decorator that adds a law, see `nestbench.sim.laws.registry.add_law`."""
     add_law(law)
     _REGISTERED.setdefault(law.__module__, []).append(law)
     return law

@@ -10,9 +10,9 @@ CODE = """
 import resource, sys
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.running.start import run_experiment
-from nestbench.reports.page.cells import see_cell
+from nestbench.reports.page.survey import see_cell
 
-experiment = Experiment.from_dict({
+experiment = experiment_from({
     "experiment": {"name": "long", "seed": 1, "replications": int(sys.argv[1]), "estimators": ["ols", "ols-cr1s-t"]},
     "population": {"law": "random-intercept"},
     "layout": {"schools": 6, "students": 3},

@@ -47,8 +47,8 @@ def test_public_names_are_pinned() -> None:
 def test_folders_never_become_top_level_modules(tmp_path: Path) -> None:
     code = "import nestbench\nfor name in nestbench.__all__: getattr(nestbench, name)"
     loaded = loaded_after(code, ROOT if os.environ.get("NESTBENCH_IN_TREE") else tmp_path)
-    assert not loaded & {"sim", "estimators", "experiments", "reports", "api"}
-    assert not set(sys.modules) & {"sim", "estimators", "experiments", "reports", "api"}
+    assert not loaded & {"sim", "estimators", "experiments", "reports", "src"}
+    assert not set(sys.modules) & {"sim", "estimators", "experiments", "reports", "src"}
 
 
 def test_layers_hold() -> None:
@@ -58,5 +58,6 @@ def test_layers_hold() -> None:
         capture_output=True,
         text=True,
         check=False,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
     )
     assert done.returncode == 0, done.stdout + done.stderr

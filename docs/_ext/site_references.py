@@ -20,7 +20,7 @@ class Entry:
 
 def cited(source: str) -> list[str]:
     """Return the keys of the references that a part of a method's source names."""
-    from nestbench.reports.exports.words import citation_keys, references
+    from nestbench.reports.exports.citations import citation_keys, references
 
     known = references()
     return [key for key in citation_keys(source) if key in known]
@@ -28,7 +28,7 @@ def cited(source: str) -> list[str]:
 
 def entries() -> list[Entry]:
     """Return every reference in order of its key."""
-    from nestbench.reports.exports.words import references
+    from nestbench.reports.exports.citations import references
 
     return [_entry(key, text) for key, text in sorted(references().items())]
 

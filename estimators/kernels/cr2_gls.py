@@ -25,8 +25,8 @@ import numpy as np
 from nestbench.estimators.kernels.linalg import eigen, eigen_graded, multiply
 from nestbench.estimators.kernels.mixed import MixedFits
 from nestbench.estimators.kernels.slopes_likelihood import fill, gather, shrinkage
-from nestbench.sim.batch import Floats, Ints
 from nestbench.sim.compiled import kernel
+from nestbench.sim.observed.batch import Floats, Ints
 
 THIN = 1e-11
 """A direction of [X_g Z_g] with less than this share of the largest is left to the unadjusted score."""

@@ -16,8 +16,8 @@ from __future__ import annotations
 import numpy as np
 
 from nestbench.estimators.kernels.linalg import cholesky, solve
-from nestbench.sim.batch import Floats, Ints
 from nestbench.sim.compiled import kernel
+from nestbench.sim.observed.batch import Floats, Ints
 
 ITERATIONS = 200
 TOLERANCE = 1e-14

@@ -27,8 +27,8 @@ import numpy as np
 
 from nestbench.estimators.kernels.linalg import apply, cholesky, dot, inverse, multiply, quadratic
 from nestbench.estimators.kernels.random_intercept import by_size, unpack
-from nestbench.sim.batch import Floats, Ints
 from nestbench.sim.compiled import accumulate, kernel
+from nestbench.sim.observed.batch import Floats, Ints
 
 
 @kernel

@@ -18,8 +18,8 @@ from nestbench.estimators.kernels.kenward_roger import adjust
 from nestbench.estimators.kernels.linalg import multiply
 from nestbench.estimators.kernels.mixed import MixedFits
 from nestbench.estimators.kernels.slopes_likelihood import fill, gather, shrinkage
-from nestbench.sim.batch import Floats, Ints
 from nestbench.sim.compiled import kernel
+from nestbench.sim.observed.batch import Floats, Ints
 
 
 @kernel

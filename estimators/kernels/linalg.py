@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import math
 
-from nestbench.sim.batch import Floats
 from nestbench.sim.compiled import kernel
+from nestbench.sim.observed.batch import Floats
 
 SWEEPS = 40
 """Bound on Jacobi sweeps; convergence is quadratic, four to eight are enough."""

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nestbench.sim.batch import Floats, Ints
 from nestbench.sim.compiled import kernel
+from nestbench.sim.observed.batch import Floats, Ints
 
 OK = 0
 BOUNDARY = 1

@@ -38,8 +38,8 @@ from nestbench.estimators.kernels.random_intercept import EXACT_FIT, whiten
 from nestbench.estimators.kernels.slopes_likelihood import products
 from nestbench.estimators.kernels.slopes_survey import least_around
 from nestbench.estimators.kernels.trust_region import SMALL, STEPS, VANISHED, radius_of, trust_step
-from nestbench.sim.batch import Floats, Ints
 from nestbench.sim.compiled import kernel
+from nestbench.sim.observed.batch import Floats, Ints
 
 LOWEST, RATIO, GRID = 0.03, 3.0, 7
 """The survey: relative SDs from LOWEST by factors of RATIO, GRID of each."""

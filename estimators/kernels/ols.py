@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nestbench.estimators.kernels.linalg import cholesky, inverse, solve
-from nestbench.sim.batch import Floats, Ints
 from nestbench.sim.compiled import kernel
+from nestbench.sim.observed.batch import Floats, Ints
 
 Mask = npt.NDArray[np.bool_]
 

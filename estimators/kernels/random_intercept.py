@@ -42,8 +42,8 @@ from nestbench.estimators.kernels.mixed import (
     TOO_FEW,
     MixedFits,
 )
-from nestbench.sim.batch import Floats, Ints
 from nestbench.sim.compiled import accumulate, kernel
+from nestbench.sim.observed.batch import Floats, Ints
 
 LOWEST, FACTOR, HIGHEST = 0.02, 4.0, 1e17
 """The grid: from LOWEST/n_max by factors of FACTOR past 50/n_min, on to HIGHEST while the likelihood still rises."""

@@ -36,8 +36,8 @@ from nestbench.estimators.kernels.slopes_likelihood import (
 )
 from nestbench.estimators.kernels.slopes_survey import axes, ladder, least_around, place, survey
 from nestbench.estimators.kernels.trust_region import SMALL, STEPS, VANISHED, radius_of, trust_step
-from nestbench.sim.batch import Floats, Ints
 from nestbench.sim.compiled import kernel
+from nestbench.sim.observed.batch import Floats, Ints
 
 
 @kernel

@@ -19,8 +19,8 @@ import numpy as np
 
 from nestbench.estimators.kernels.linalg import apply, dot, eigen, quadratic
 from nestbench.estimators.kernels.mixed import put
-from nestbench.sim.batch import Floats
 from nestbench.sim.compiled import kernel
+from nestbench.sim.observed.batch import Floats
 
 FLAT = 1e-10
 """An eigenvalue of P below this share of the largest is a direction without information."""

@@ -27,8 +27,8 @@ import numpy as np
 from nestbench.estimators.kernels.linalg import cholesky, invert_lower
 from nestbench.estimators.kernels.mixed import put
 from nestbench.estimators.kernels.random_intercept import whiten
-from nestbench.sim.batch import Floats, Ints
 from nestbench.sim.compiled import kernel
+from nestbench.sim.observed.batch import Floats, Ints
 
 
 @kernel

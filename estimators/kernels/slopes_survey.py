@@ -15,8 +15,8 @@ import numpy as np
 from nestbench.estimators.kernels.linalg import cholesky
 from nestbench.estimators.kernels.random_intercept import unpack
 from nestbench.estimators.kernels.slopes_likelihood import fill_sheared, shrinkage
-from nestbench.sim.batch import Floats, Ints
 from nestbench.sim.compiled import accumulate, kernel
+from nestbench.sim.observed.batch import Floats, Ints
 
 LOWEST, RATIO, HIGHEST = 0.05, 3.0, 30.0
 """Relative SDs from LOWEST by factors of at most RATIO to HIGHEST, for columns of Z of unit spread."""

@@ -11,8 +11,8 @@ import numpy as np
 
 from nestbench.estimators.kernels.linalg import eigen
 from nestbench.estimators.kernels.mixed import put
-from nestbench.sim.batch import Floats
 from nestbench.sim.compiled import kernel
+from nestbench.sim.observed.batch import Floats
 
 STEPS = 200
 SMALL = 1e-6

@@ -28,8 +28,8 @@ from typing import Any
 import numpy as np
 
 from nestbench.estimators.kernels.linalg import inverse
-from nestbench.sim.batch import Floats, Ints
 from nestbench.sim.compiled import accumulate, kernel
+from nestbench.sim.observed.batch import Floats, Ints
 
 BLOCK = 64
 """Draws at a time: G rows of this width stay in the cache."""

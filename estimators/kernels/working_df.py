@@ -21,8 +21,8 @@ import numpy as np
 
 from nestbench.estimators.kernels.linalg import cholesky, invert_lower, multiply, solve
 from nestbench.estimators.kernels.sandwich import Mask, leverage
-from nestbench.sim.batch import Floats, Ints
 from nestbench.sim.compiled import kernel
+from nestbench.sim.observed.batch import Floats, Ints
 
 LOST = 1e-5
 """Where less than this share of sum d_g^2 remains in tr(Omega^2), too many digits are lost: for the reference."""

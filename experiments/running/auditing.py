@@ -10,14 +10,14 @@ from typing import Any
 
 import pandas as pd
 
-from nestbench.estimators.agreement import SUBJECTS, audited, compare, reached
+from nestbench.estimators.equivalence.agreement import SUBJECTS, audited, compare, reached
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Estimator
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task
-from nestbench.experiments.running.telling import told
+from nestbench.experiments.running.oracle import told
 from nestbench.experiments.storing.audits import gather
-from nestbench.sim.cell import Cell
+from nestbench.sim.cells.cell import Cell
 
 
 def audit(cell: Cell, seed: int, task: Task, estimators: Sequence[Estimator]) -> list[Mapping[str, Any]]:

@@ -14,10 +14,10 @@ from nestbench.estimators.estimator import Estimator
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task, plan, refuse_too_many, rows_of
 from nestbench.experiments.running import checking
-from nestbench.experiments.running.telling import told
+from nestbench.experiments.running.oracle import told
 from nestbench.experiments.storing import encoding
 from nestbench.experiments.storing.joining import taken
-from nestbench.sim.cell import Cell
+from nestbench.sim.cells.cell import Cell
 
 PROBES = 3
 """Cells that are timed; the others are taken to cost what the timed one nearest in size does."""

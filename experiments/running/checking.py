@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from nestbench.experiments.experiment import Experiment
-from nestbench.experiments.running.telling import told
-from nestbench.sim.design import design_of
+from nestbench.experiments.running.oracle import told
 from nestbench.sim.errors import InvalidInput
+from nestbench.sim.observed.design import design_of
 
 
 def check_models(experiment: Experiment) -> None:

@@ -23,10 +23,10 @@ import numpy as np
 from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus
 from nestbench.estimators.estimator import Estimator
 from nestbench.experiments.storing.joining import join
-from nestbench.sim.batch import Batch
-from nestbench.sim.design import design_of
 from nestbench.sim.errors import InvalidInput
-from nestbench.sim.model import Model
+from nestbench.sim.observed.batch import Batch
+from nestbench.sim.observed.design import design_of
+from nestbench.sim.observed.model import Model
 from nestbench.sim.user_code import user_code
 
 

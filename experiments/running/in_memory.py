@@ -11,7 +11,7 @@ import pandas as pd
 from nestbench.estimators.estimates import Estimates
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.results import Extent
-from nestbench.experiments.running.telling import told
+from nestbench.experiments.running.oracle import told
 from nestbench.experiments.running.work import fit_all
 from nestbench.experiments.storing.provenance import packages
 

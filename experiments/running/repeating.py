@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from nestbench.estimators import registry
 from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus
 from nestbench.estimators.estimator import Estimator
+from nestbench.estimators.methods import registry
 from nestbench.experiments.plan import Task
 
 

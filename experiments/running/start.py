@@ -7,20 +7,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nestbench.estimators import registry
+from nestbench.estimators.methods import registry
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import MOST_REPLICATIONS, refuse_too_many
 from nestbench.experiments.running.backends import LOCAL, Backend
 from nestbench.experiments.running.execute import cores, execute
 from nestbench.experiments.running.precision import Judge, refine
 from nestbench.experiments.running.progress import Progress, Quiet
+from nestbench.experiments.running.trusting import open_with_code
 from nestbench.experiments.shards import Shard
 from nestbench.experiments.storing.manifest import MANIFEST, read_manifest
 from nestbench.experiments.storing.provenance import provenance
 from nestbench.experiments.storing.store import Store, same_experiment
 from nestbench.experiments.toml.plain import to_plain
 from nestbench.experiments.toml.reading import is_file, read_experiment
-from nestbench.experiments.trusting import open_with_code
 from nestbench.sim.errors import InvalidInput
 
 Source = Experiment | str | Path

@@ -13,9 +13,9 @@ import numpy as np
 
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Estimator
-from nestbench.sim.batch import Batch, Floats
-from nestbench.sim.model import Model
-from nestbench.sim.sharing import account
+from nestbench.sim.observed.batch import Batch, Floats
+from nestbench.sim.observed.model import Model
+from nestbench.sim.observed.sharing import account
 
 _warm: set[tuple[str, str]] = set()
 """Methods (label, engine) that this process has fitted."""

@@ -20,19 +20,19 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from nestbench.estimators import kernels
-from nestbench.estimators.agreement import SUBJECTS
+from nestbench import sim
+from nestbench.estimators import kernels, moments
+from nestbench.estimators.engines.inference import wald
+from nestbench.estimators.equivalence.agreement import SUBJECTS
 from nestbench.estimators.estimator import Estimator
-from nestbench.estimators.inference import wald
+from nestbench.estimators.methods.registry import get
+from nestbench.estimators.moments.school_moments import moments_of, raw_moments
 from nestbench.estimators.null import under_null
-from nestbench.estimators.registry import get
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task
-from nestbench.experiments.running.telling import told
+from nestbench.experiments.running.oracle import told
 from nestbench.experiments.running.work import Work
 from nestbench.experiments.running.workers import ignore_interrupts
-from nestbench.sim import batch as sim_batch
-from nestbench.sim.moments import moments_of, raw_moments
 
 STAMP = "nestbench-compiled.json"
 MIXED = frozenset({"gls", "ml", "nested", "reml"})
@@ -152,7 +152,7 @@ def _sources() -> str:
     import numba
 
     digest = hashlib.sha256(f"{numba.__version__} {platform.python_version()}".encode())
-    for folder in (Path(kernels.__file__).parent, Path(sim_batch.__file__).parent):
-        for source in sorted(folder.glob("*.py")):
+    for package in (kernels, moments, sim):
+        for source in sorted(Path(str(package.__file__)).parent.rglob("*.py")):
             digest.update(source.read_bytes())
     return digest.hexdigest()

@@ -19,17 +19,17 @@ from nestbench.experiments.experiment import Experiment, Plugin
 from nestbench.experiments.plan import Task
 from nestbench.experiments.running import auditing
 from nestbench.experiments.running.guarding import NO_LIMITS, Limits, fit_guarded
+from nestbench.experiments.running.oracle import told
 from nestbench.experiments.running.repeating import differing, to_repeat
-from nestbench.experiments.running.telling import told
 from nestbench.experiments.running.timekeeping import fit_timed, untimed
 from nestbench.experiments.running.workers import ignore_interrupts
 from nestbench.experiments.storing import encoding
 from nestbench.experiments.storing.joining import join
 from nestbench.experiments.storing.outcome import File, Outcome
-from nestbench.sim.batch import Batch
-from nestbench.sim.cell import Cell
+from nestbench.sim.cells.cell import Cell
 from nestbench.sim.errors import NestbenchError
-from nestbench.sim.laws import known_laws
+from nestbench.sim.laws.registry import known_laws
+from nestbench.sim.observed.batch import Batch
 from nestbench.sim.user_code import user_code
 
 BATCH_NUMBERS = 1_000_000

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nestbench.estimators.estimates import STORED_COLUMNS, Estimates
-from nestbench.sim.batch import Floats, Ints
+from nestbench.sim.observed.batch import Floats, Ints
 
 
 def join(parts: Sequence[Estimates]) -> Estimates:

@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from nestbench.experiments.files import open_own, unwritable
 from nestbench.experiments.plan import Task
-from nestbench.experiments.storing.files import open_own, unwritable
 from nestbench.sim.errors import StoreError
 from nestbench.sim.files import read_file
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from nestbench.experiments.storing.files import open_own, unwritable
+from nestbench.experiments.files import open_own, unwritable
 from nestbench.sim.errors import StoreError
 
 NAME = "lock"

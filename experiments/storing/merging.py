@@ -7,9 +7,9 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
+from nestbench.experiments.files import checked, write_atomically
 from nestbench.experiments.plan import Round
 from nestbench.experiments.storing import journal
-from nestbench.experiments.storing.files import checked, write_atomically
 from nestbench.experiments.storing.store import Store
 from nestbench.experiments.storing.verifying import damaged
 from nestbench.sim.counted import plural

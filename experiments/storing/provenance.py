@@ -76,7 +76,7 @@ def _processor() -> str:
 
 def _commit() -> str | None:
     """Return the commit of the source tree this package runs from, with ``+changes`` if it was edited; None if none."""
-    here = Path(__file__).resolve().parent
+    here = Path(__file__).resolve().parents[1]
     try:
         commit = _git(here, "rev-parse", "HEAD")
         changed = _git(

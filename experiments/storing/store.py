@@ -24,20 +24,13 @@ import pandas as pd
 
 from nestbench.estimators.estimates import Estimates
 from nestbench.experiments.experiment import Experiment, content_of
+from nestbench.experiments.files import TEMPORARY, checked, folders_of, stale, unwritable, write_atomically
 from nestbench.experiments.plan import Round, Task, plan
 from nestbench.experiments.results import Extent
 from nestbench.experiments.shards import Shard
 from nestbench.experiments.storing import audits, encoding, journal
 from nestbench.experiments.storing.cell_estimates import CellEstimates, covers, touches
 from nestbench.experiments.storing.extent import extent_of
-from nestbench.experiments.storing.files import (
-    TEMPORARY,
-    checked,
-    folders_of,
-    stale,
-    unwritable,
-    write_atomically,
-)
 from nestbench.experiments.storing.lock import NAME as LOCK
 from nestbench.experiments.storing.lock import Lock
 from nestbench.experiments.storing.manifest import (

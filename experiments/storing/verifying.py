@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from nestbench.experiments.storing.files import checked
+from nestbench.experiments.files import checked
 from nestbench.experiments.storing.journal import Entry
 from nestbench.sim.errors import StoreError
 

@@ -29,7 +29,7 @@ from nestbench.experiments.toml.combinations import (
 )
 from nestbench.experiments.toml.fields import Problems, show
 from nestbench.sim.errors import did_you_mean
-from nestbench.sim.laws import known_laws
+from nestbench.sim.laws.registry import known_laws
 
 SECTIONS = ("population", "layout", "model", "truth")
 

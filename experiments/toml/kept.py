@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Estimator, Info, Options
-from nestbench.sim.batch import Batch
+from nestbench.sim.cells.kept_law import TRUST
 from nestbench.sim.errors import InvalidInput
-from nestbench.sim.kept_law import TRUST
-from nestbench.sim.model import Model
+from nestbench.sim.observed.batch import Batch
+from nestbench.sim.observed.model import Model
 
 
 def kept_method(name: str, version: int, info: Mapping[str, str], options: Options) -> Estimator:

@@ -9,21 +9,21 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from nestbench.estimators import registry
 from nestbench.estimators.estimator import Estimator
+from nestbench.estimators.methods import registry
 from nestbench.experiments import plugins
 from nestbench.experiments.experiment import Experiment, Plugin, Precision
 from nestbench.experiments.plan import MOST_REPLICATIONS
 from nestbench.experiments.toml.fields import Problems, build, plain
 from nestbench.experiments.toml.kept import kept_method
 from nestbench.experiments.toml.settings import NAME
-from nestbench.sim.cell import Cell, identity_of
+from nestbench.sim.cells.cell import Cell, identity_of
+from nestbench.sim.cells.kept_law import KeptLaw
+from nestbench.sim.cells.layout import Layout
+from nestbench.sim.cells.truth import Truth
 from nestbench.sim.errors import StoreError
-from nestbench.sim.kept_law import KeptLaw
-from nestbench.sim.laws import LAWS, known_laws
-from nestbench.sim.layout import Layout
-from nestbench.sim.model import Model
-from nestbench.sim.truth import Truth
+from nestbench.sim.laws.registry import LAWS, known_laws
+from nestbench.sim.observed.model import Model
 from nestbench.sim.visible import visible_in
 
 Count = Annotated[int, Field(ge=1, le=MOST_REPLICATIONS)]

@@ -11,8 +11,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from nestbench.estimators import registry
 from nestbench.estimators.estimator import Estimator
+from nestbench.estimators.methods import registry
 from nestbench.experiments import catalog, plugins
 from nestbench.experiments.experiment import Experiment, Plugin, Precision
 from nestbench.experiments.toml import factors
@@ -22,11 +22,11 @@ from nestbench.experiments.toml.named import remember
 from nestbench.experiments.toml.published import check_published
 from nestbench.experiments.toml.settings import SECTIONS, Choice, PrecisionLimits, Settings
 from nestbench.experiments.toml.writing import to_toml
-from nestbench.sim.cell import Cell
+from nestbench.sim.cells.cell import Cell
+from nestbench.sim.cells.layout import Layout
 from nestbench.sim.errors import InvalidInput, did_you_mean
-from nestbench.sim.laws import law_named
-from nestbench.sim.layout import Layout
-from nestbench.sim.model import Model
+from nestbench.sim.laws.registry import law_named
+from nestbench.sim.observed.model import Model
 from nestbench.sim.visible import is_visible, visible
 
 Tables = Mapping[str, Any]
@@ -90,7 +90,7 @@ def changed(tables: Tables, changes: Tables | None) -> Tables:
 
 
 def experiment_from(
-    tables: Tables, source: str = "", base: Path | None = None, where: str = "experiment"
+    tables: Tables, base: str | Path = ".", source: str = "", where: str = "experiment"
 ) -> Experiment:
     """Return an experiment from the tables of a TOML file, as dictionaries.
 
@@ -118,7 +118,7 @@ def experiment_from(
         problems.refuse(where)
     settings = build(Settings, tables["experiment"], "experiment", problems)
     raw = tables["experiment"] if isinstance(tables["experiment"], Mapping) else {}
-    folder = base or Path.cwd()
+    folder = Path(base)
     loaded = _plugins(_listed(raw, "plugins", str), folder, problems)
     crossing = factors.check(tables.get("factors", {}), problems)
     levels, cells = _cells(tables, crossing, folder, problems)

@@ -14,16 +14,16 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema
 
-from nestbench.estimators import registry
 from nestbench.estimators.estimator import Estimator
+from nestbench.estimators.methods import registry
 from nestbench.experiments.toml.described import meanings
 from nestbench.experiments.toml.factor_schema import factors_under, setting_a_law
 from nestbench.experiments.toml.fields import adapters_of, plain, required
 from nestbench.experiments.toml.published import PublishedTable
 from nestbench.experiments.toml.settings import PrecisionLimits, Settings
-from nestbench.sim.laws import known_laws
-from nestbench.sim.layout import Layout
-from nestbench.sim.model import Model
+from nestbench.sim.cells.layout import Layout
+from nestbench.sim.laws.registry import known_laws
+from nestbench.sim.observed.model import Model
 
 Schema = dict[str, Any]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from nestbench.experiments.storing.files import unwritable
+from nestbench.experiments.files import unwritable
 from nestbench.experiments.toml.settings import NAME
 from nestbench.sim.errors import InvalidInput
 

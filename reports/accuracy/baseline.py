@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nestbench.estimators.agreement import SUBJECT, SUBJECTS
+from nestbench.estimators.equivalence.agreement import SUBJECT, SUBJECTS
 from nestbench.estimators.estimates import Estimates
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.results import Results
@@ -25,8 +25,8 @@ from nestbench.reports.accuracy.fingerprint import Codes, Scales
 from nestbench.reports.accuracy.kept import Kept, kept_of
 from nestbench.reports.measures.cell_rows import Whole
 from nestbench.reports.measures.performance import rows_of_cell
-from nestbench.sim.batch import Ints
-from nestbench.sim.cell import Cell
+from nestbench.sim.cells.cell import Cell
+from nestbench.sim.observed.batch import Ints
 
 KEPT = (
     "bias",

@@ -18,16 +18,16 @@ import numpy as np
 
 from nestbench.estimators.estimates import FitStatus
 from nestbench.experiments.experiment import Experiment, Plugin
+from nestbench.experiments.files import write_atomically
 from nestbench.experiments.plan import MOST_REPLICATIONS
-from nestbench.experiments.storing.files import write_atomically
+from nestbench.experiments.running.trusting import require_trust
 from nestbench.experiments.toml.plain import from_plain
-from nestbench.experiments.trusting import require_trust
 from nestbench.reports.accuracy import fingerprint, kept
 from nestbench.reports.accuracy.baseline import Baseline, CellRecord, Method, Record, Value
 from nestbench.reports.accuracy.kept import Grid
-from nestbench.sim.batch import Ints
 from nestbench.sim.errors import InvalidInput, StoreError
 from nestbench.sim.files import read_file
+from nestbench.sim.observed.batch import Ints
 
 FORMAT, VERSION = "nestbench-accuracy", 3
 _KEYS = ("format", "version", "key", "experiment", "versions", "methods", "cells")

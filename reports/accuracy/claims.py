@@ -18,7 +18,7 @@ from nestbench.estimators.estimates import Estimates
 from nestbench.reports.accuracy import evidence as ev
 from nestbench.reports.accuracy.baseline import Value
 from nestbench.reports.accuracy.evidence import Finding, Gate
-from nestbench.sim.batch import Floats
+from nestbench.sim.observed.batch import Floats
 
 Measures = Mapping[str, Mapping[str, Value]]
 

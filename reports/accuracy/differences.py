@@ -24,8 +24,8 @@ from nestbench.reports.accuracy.changes import (
 from nestbench.reports.accuracy.permuting import Panel, adjusted_p, family_of
 from nestbench.reports.comparing.holm import t_quantile
 from nestbench.reports.measures.performance import FIT
-from nestbench.sim.batch import Floats, Ints
-from nestbench.sim.cell import is_null
+from nestbench.sim.cells.cell import is_null
+from nestbench.sim.observed.batch import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True, eq=False)

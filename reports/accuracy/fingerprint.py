@@ -30,7 +30,7 @@ import numpy.typing as npt
 
 from nestbench.estimators.estimates import STORED_COLUMNS, Estimates
 from nestbench.estimators.estimator import Agreement
-from nestbench.sim.batch import Floats
+from nestbench.sim.observed.batch import Floats
 
 Codes = npt.NDArray[np.uint16]
 Scales = Mapping[str, tuple[float, float]]

@@ -28,8 +28,8 @@ from nestbench.estimators.estimates import Estimates
 from nestbench.reports.measures.declared import measure_named
 from nestbench.reports.measures.draws import Draws, draws_of, quantity_draws
 from nestbench.reports.measures.statistics import covers, error, rejects, width
-from nestbench.sim.batch import Floats
-from nestbench.sim.cell import Cell
+from nestbench.sim.cells.cell import Cell
+from nestbench.sim.observed.batch import Floats
 
 Codes = npt.NDArray[np.int16]
 

@@ -13,8 +13,8 @@ from nestbench.reports.accuracy.changes import Change, Mark, difference, judged,
 from nestbench.reports.accuracy.differences import Pair, context_of, usable_value
 from nestbench.reports.accuracy.fingerprint import moved
 from nestbench.reports.measures.performance import FIT
-from nestbench.sim.batch import Ints
 from nestbench.sim.counted import plural
+from nestbench.sim.observed.batch import Ints
 
 _ROUNDING = 1e-4
 """Share of its Monte Carlo error by which rounding in single replications may move a measure."""

@@ -28,8 +28,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import xlogy
 
-from nestbench.sim.batch import Floats, Ints
 from nestbench.sim.errors import InvalidInput
+from nestbench.sim.observed.batch import Floats, Ints
 
 Bools = npt.NDArray[np.bool_]
 

@@ -33,7 +33,7 @@ from nestbench.reports.comparing.ranking import TINY
 from nestbench.reports.comparing.retests import Situation, Tests
 from nestbench.reports.comparing.shared import Shared
 from nestbench.reports.measures.draws import Bools
-from nestbench.sim.batch import Floats
+from nestbench.sim.observed.batch import Floats
 from nestbench.sim.streams import StreamSource
 
 RESAMPLES = 500

@@ -22,8 +22,8 @@ from nestbench.reports.measures.cell_rows import CellRows, Whole
 from nestbench.reports.measures.draws import Paired, Truth
 from nestbench.reports.measures.in_parts import in_cell
 from nestbench.reports.measures.measure import INTERVAL, P_VALUE, TRUTH, mean_square, root
-from nestbench.sim.batch import Floats
 from nestbench.sim.errors import InvalidInput, unknown_name
+from nestbench.sim.observed.batch import Floats
 
 Pair = Callable[[Paired], Floats]
 """Reference A and estimator B on the same replications -> [k] or [k, n]."""

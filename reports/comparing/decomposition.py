@@ -29,8 +29,8 @@ from nestbench.reports.measures import statistics as st
 from nestbench.reports.measures.cell_rows import CellRows, Whole
 from nestbench.reports.measures.draws import Bools, Draws, Truth
 from nestbench.reports.measures.in_parts import in_cell
-from nestbench.sim.batch import Floats
 from nestbench.sim.compiled import kernel
+from nestbench.sim.observed.batch import Floats
 
 STEPS = (
     "coverage",

@@ -15,8 +15,8 @@ from nestbench.experiments.experiment import Experiment
 from nestbench.reports.comparing import holm
 from nestbench.reports.measures.performance import FIT
 from nestbench.reports.measures.proportions import shown_error, wilson
-from nestbench.sim.batch import Floats
-from nestbench.sim.model import alpha_of
+from nestbench.sim.observed.batch import Floats
+from nestbench.sim.observed.model import alpha_of
 
 RULE = (
     "Coverage is in order between 1 - 1.5 alpha and 1 - 0.5 alpha (Bradley's 1978 liberal criterion: 92.5 % to 97.5 % "

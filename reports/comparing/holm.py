@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from nestbench.sim.batch import Floats
+from nestbench.sim.observed.batch import Floats
 
 ALPHA = 0.05
 """Chance of one false claim or more among all comparisons of a kind."""

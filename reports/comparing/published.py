@@ -19,13 +19,13 @@ from rich.table import Table
 from rich.text import Text
 
 from nestbench.experiments.experiment import Experiment
-from nestbench.experiments.storing.files import write_atomically
+from nestbench.experiments.files import write_atomically
 from nestbench.experiments.toml.published import Published, published_of
+from nestbench.reports.conditions import where
 from nestbench.reports.frames import csv_of
 from nestbench.reports.measures.performance import FIT
 from nestbench.reports.measures.printed import printed_mcse
-from nestbench.reports.words.conditions import where
-from nestbench.reports.words.wording import head_words, several, unsigned
+from nestbench.reports.wording import head_words, several, unsigned
 
 LIMIT = 5.0
 """Differences beyond this many Monte Carlo errors are marked."""

@@ -8,7 +8,7 @@ import pandas as pd
 
 from nestbench.reports.comparing import holm
 from nestbench.reports.comparing.shared import Shared
-from nestbench.sim.batch import Floats
+from nestbench.sim.observed.batch import Floats
 
 COLUMNS = (
     "rank",

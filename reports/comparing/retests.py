@@ -23,7 +23,7 @@ from nestbench.reports.comparing import biases as bias_rule
 from nestbench.reports.comparing import grades, holm
 from nestbench.reports.comparing.grades import Grade
 from nestbench.reports.measures.draws import Bools
-from nestbench.sim.batch import Floats
+from nestbench.sim.observed.batch import Floats
 
 Situation = tuple[int, str]
 """Cell and term."""

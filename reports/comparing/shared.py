@@ -19,14 +19,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nestbench.experiments.results import Results
-from nestbench.reports.cellwise import over_cells
 from nestbench.reports.comparing.grades import USABLE_ENOUGH
 from nestbench.reports.measures import statistics as st
 from nestbench.reports.measures.cell_rows import Whole
 from nestbench.reports.measures.draws import Bools, Draws
 from nestbench.reports.measures.in_parts import pieces_of
-from nestbench.sim.batch import Floats, Ints
-from nestbench.sim.model import alpha_of
+from nestbench.reports.parallel import over_cells
+from nestbench.sim.observed.batch import Floats, Ints
+from nestbench.sim.observed.model import alpha_of
 
 LOTS = 500
 LEAST = 30

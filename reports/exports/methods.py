@@ -13,12 +13,12 @@ from nestbench.experiments.results import Extent, Results
 from nestbench.reports.comparing.grades import fixed_terms
 from nestbench.reports.frames import items_of
 from nestbench.reports.measures.performance import FIT
+from nestbench.reports.wording import several, value_words
 from nestbench.reports.words.ademp import crossing
 from nestbench.reports.words.missing import data_sets, missing_sentence
-from nestbench.reports.words.wording import several, value_words
-from nestbench.sim.cell import Cell
+from nestbench.sim.cells.cell import Cell
 from nestbench.sim.counted import plural
-from nestbench.sim.model import alpha_of
+from nestbench.sim.observed.model import alpha_of
 
 
 def methods_paragraph(results: Results, table: pd.DataFrame) -> str:

@@ -10,13 +10,13 @@ import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
 from nestbench.reports.comparing.grades import fixed_terms
+from nestbench.reports.conditions import conditions
 from nestbench.reports.frames import rows_of
 from nestbench.reports.measures.declared import measure_named
 from nestbench.reports.measures.measure import Measure, Unit
 from nestbench.reports.measures.printed import printed_mcse
-from nestbench.reports.words.conditions import conditions
+from nestbench.reports.wording import rounded
 from nestbench.reports.words.usable import FEW, bracket
-from nestbench.reports.words.wording import rounded
 
 STANDARD = ("bias", "empirical_se", "se_error", "coverage", "rejection")
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from nestbench.experiments.files import own_folder, write_atomically
 from nestbench.experiments.results import Results
-from nestbench.experiments.storing.files import own_folder, write_atomically
 from nestbench.reports.comparing.shared import Shared, shared_of_run
+from nestbench.reports.exports.citations import bibtex
 from nestbench.reports.exports.methods import methods_paragraph
 from nestbench.reports.exports.tables import (
     STANDARD,
@@ -22,13 +23,12 @@ from nestbench.reports.exports.tables import (
     to_latex,
     to_markdown,
 )
-from nestbench.reports.exports.words import bibtex
 from nestbench.reports.frames import csv_of
 from nestbench.reports.measures.declared import measure_named
 from nestbench.reports.measures.performance import parquet_bytes, performance_table
-from nestbench.reports.page.cells import survey
-from nestbench.reports.page.figures import write_figures
+from nestbench.reports.page.gallery import write_figures
 from nestbench.reports.page.report import render
+from nestbench.reports.page.survey import survey
 from nestbench.reports.words.missing import missing_sentence
 from nestbench.reports.words.symbols import EXPLAINED, formula_words
 from nestbench.reports.words.verdict import verdicts

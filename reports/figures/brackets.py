@@ -7,7 +7,7 @@ from typing import Any
 
 import altair as alt
 
-from nestbench.reports.figures.rows import Record
+from nestbench.reports.figures.records import Record
 from nestbench.reports.figures.theme import LIGHT, Chart
 
 SIDE = 7

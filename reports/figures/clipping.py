@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nestbench.sim.batch import Floats
+from nestbench.sim.observed.batch import Floats
 
 SHARE = 0.9
 """Share of each method's intervals that should lie inside."""

@@ -10,8 +10,9 @@ import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.results import Results
-from nestbench.reports.figures import curves, draws, fits, lines, nested, panels
-from nestbench.reports.figures.rows import headline_term
+from nestbench.reports.figures import curves, fits, lines, nested, panels
+from nestbench.reports.figures import replications as draws
+from nestbench.reports.figures.records import headline_term
 from nestbench.reports.figures.theme import Chart
 from nestbench.reports.figures.titles import titled
 from nestbench.reports.figures.wishes import TERM, Kind, Wish

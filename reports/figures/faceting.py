@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import altair as alt
 
 from nestbench.experiments.experiment import Experiment
+from nestbench.reports.conditions import numbered, panel_titles, texts_of_cells, varying
 from nestbench.reports.figures.axes import GAP, step
 from nestbench.reports.figures.letters import text_width
-from nestbench.reports.figures.rows import Record
+from nestbench.reports.figures.records import Record
 from nestbench.reports.figures.theme import LIGHT, Chart, inline
-from nestbench.reports.words.conditions import numbered, panel_titles, texts_of_cells, varying
 
 PANEL = 200
 """Width of a panel, px."""

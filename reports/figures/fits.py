@@ -10,7 +10,7 @@ from nestbench.experiments.experiment import Experiment
 from nestbench.reports.figures import axes
 from nestbench.reports.figures.axes import STEP
 from nestbench.reports.figures.faceting import PANEL, by_condition, faceted, missing_words
-from nestbench.reports.figures.rows import NO_DATA, Record, labels_of, places, with_holes
+from nestbench.reports.figures.records import NO_DATA, Record, labels_of, places, with_holes
 from nestbench.reports.figures.theme import LIGHT, Chart, decades, inline
 from nestbench.reports.frames import items_of, rows_of
 from nestbench.reports.measures.performance import FIT

@@ -9,13 +9,13 @@ import altair as alt
 import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
+from nestbench.reports.conditions import level_texts, panel_titles, varying
 from nestbench.reports.figures import axes, brackets
 from nestbench.reports.figures.faceting import arranged, faceted, missing_words, sizes_of
-from nestbench.reports.figures.rows import NO_DATA, SHARES, Record, labels_of, of_term
+from nestbench.reports.figures.records import NO_DATA, SHARES, Record, labels_of, of_term
 from nestbench.reports.figures.theme import LIGHT, Chart, colour, dash
 from nestbench.reports.measures.declared import measure_named
-from nestbench.reports.words.conditions import level_texts, panel_titles, varying
-from nestbench.reports.words.wording import factor_words
+from nestbench.reports.wording import factor_words
 from nestbench.sim.errors import InvalidInput
 
 WIDTH, HEIGHT = 240, 200

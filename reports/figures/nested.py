@@ -8,13 +8,13 @@ import altair as alt
 import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
+from nestbench.reports.conditions import level_texts, texts_of_cells, varying
 from nestbench.reports.figures import axes, brackets
 from nestbench.reports.figures.faceting import broken
-from nestbench.reports.figures.rows import SHARES, Record, labels_of, of_term, promised
+from nestbench.reports.figures.records import SHARES, Record, labels_of, of_term, promised
 from nestbench.reports.figures.theme import LIGHT, Chart, colour, dash, inline
 from nestbench.reports.measures.declared import measure_named
-from nestbench.reports.words.conditions import level_texts, texts_of_cells, varying
-from nestbench.reports.words.wording import factor_words
+from nestbench.reports.wording import factor_words
 
 HEIGHT, LEAST, MOST, CONDITION = 260, 640, 1100, 6
 """Height of the lines, width of the figure from - to, and of a condition where there are many; px."""

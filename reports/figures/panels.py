@@ -11,11 +11,11 @@ import pandas as pd
 from nestbench.experiments.experiment import Experiment
 from nestbench.reports.comparing.grades import Grade
 from nestbench.reports.figures import axes, brackets
-from nestbench.reports.figures import rows as data
+from nestbench.reports.figures import records as data
 from nestbench.reports.figures.axes import STEP
 from nestbench.reports.figures.faceting import PANEL, by_condition, faceted, missing_words
 from nestbench.reports.figures.lines import lines
-from nestbench.reports.figures.rows import Record
+from nestbench.reports.figures.records import Record
 from nestbench.reports.figures.theme import LIGHT, Chart
 
 _COLOURS = {

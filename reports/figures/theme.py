@@ -11,7 +11,7 @@ from typing import Any
 import altair as alt
 import vl_convert
 
-from nestbench.experiments.storing.files import write_atomically
+from nestbench.experiments.files import write_atomically
 from nestbench.reports.figures.axes import key
 from nestbench.reports.figures.standalone import figure_page
 from nestbench.sim.errors import InvalidInput

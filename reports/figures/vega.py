@@ -10,7 +10,7 @@ from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
-from nestbench.experiments.storing.files import write_atomically
+from nestbench.experiments.files import write_atomically
 from nestbench.sim.errors import StoreError
 
 SNIPPET = "window.vegaEmbed = vegaEmbed;"

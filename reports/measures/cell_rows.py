@@ -21,7 +21,7 @@ from nestbench.reports.measures.draws import (
     shared,
 )
 from nestbench.reports.measures.totals import Sample, Totals
-from nestbench.sim.batch import Floats
+from nestbench.sim.observed.batch import Floats
 
 T = TypeVar("T")
 Columns = frozenset[str]

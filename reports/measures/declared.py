@@ -31,8 +31,8 @@ from nestbench.reports.measures.signs import (
     type_s,
     type_s_influence,
 )
-from nestbench.sim.batch import Floats
 from nestbench.sim.errors import unknown_name
+from nestbench.sim.observed.batch import Floats
 
 
 def standardised_bias(d: Draws) -> Floats:

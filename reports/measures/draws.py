@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.reports.measures.totals import Sample, Totals
-from nestbench.sim.batch import Floats, Ints
-from nestbench.sim.model import alpha_of
+from nestbench.sim.observed.batch import Floats, Ints
+from nestbench.sim.observed.model import alpha_of
 
 Bools = npt.NDArray[np.bool_]
 Truth = Mapping[str, "float | Floats"]

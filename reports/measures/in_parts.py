@@ -32,8 +32,8 @@ from nestbench.reports.measures.draws import (
     usable_for,
 )
 from nestbench.reports.measures.totals import COUNT, Key, Ledger, Totals, resolve
-from nestbench.sim.batch import Floats
-from nestbench.sim.model import Model
+from nestbench.sim.observed.batch import Floats
+from nestbench.sim.observed.model import Model
 
 PART = 50_000
 """Most replications of a cell that are read at once."""

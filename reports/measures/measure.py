@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from nestbench.reports.measures.draws import Draws
-from nestbench.sim.batch import Floats, Ints
+from nestbench.sim.observed.batch import Floats, Ints
 
 TRUTH, NONZERO, STD_ERROR, INTERVAL, P_VALUE = "truth", "nonzero truth", "std_error", "interval", "p_value"
 NOT_NULL = "truth other than the null value"

@@ -13,9 +13,8 @@ import pandas as pd
 
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.files import write_atomically
 from nestbench.experiments.results import Results
-from nestbench.experiments.storing.files import write_atomically
-from nestbench.reports.cellwise import over_cells
 from nestbench.reports.frames import csv_of
 from nestbench.reports.measures.cell_rows import CellRows, Column, Fits, Whole
 from nestbench.reports.measures.declared import MEASURES
@@ -35,9 +34,10 @@ from nestbench.reports.measures.measure import (
 )
 from nestbench.reports.measures.statistics import quantile_mcse, quantile_ranks
 from nestbench.reports.measures.totals import Ordered
-from nestbench.sim.batch import Floats, Ints
-from nestbench.sim.cell import SAME
-from nestbench.sim.model import Model
+from nestbench.reports.parallel import over_cells
+from nestbench.sim.cells.cell import SAME
+from nestbench.sim.observed.batch import Floats, Ints
+from nestbench.sim.observed.model import Model
 
 FIT = "(fit)"
 """Term of rows about whole fits: shares by status, seconds."""

@@ -8,7 +8,7 @@ import pandas as pd
 from nestbench.reports.measures.declared import MEASURES
 from nestbench.reports.measures.measure import Unit
 from nestbench.reports.measures.proportions import shown_error
-from nestbench.sim.batch import Floats
+from nestbench.sim.observed.batch import Floats
 
 SHARES = frozenset(measure.name for measure in MEASURES if measure.unit is Unit.SHARE)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from nestbench.reports.measures import statistics as st
 from nestbench.reports.measures.draws import Bools, Draws
-from nestbench.sim.batch import Floats
+from nestbench.sim.observed.batch import Floats
 
 
 def wrongly_rejects(d: Draws) -> Bools:

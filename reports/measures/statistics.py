@@ -13,8 +13,8 @@ import numpy as np
 
 from nestbench.reports.measures.draws import Bools, Draws
 from nestbench.reports.measures.totals import Ordered
-from nestbench.sim.batch import Floats, Ints
-from nestbench.sim.model import rejected
+from nestbench.sim.observed.batch import Floats, Ints
+from nestbench.sim.observed.model import rejected
 
 Z95 = 1.959963984540054
 APART = 1.3

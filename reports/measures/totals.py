@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
-from nestbench.sim.batch import Floats
+from nestbench.sim.observed.batch import Floats
 
 Key = tuple[str, ...]
 """Whose replications a statistic is of: an estimator's, a term's, two estimators' shared ones. Read in sorted order."""

@@ -10,17 +10,17 @@ from typing import Any
 import jinja2
 import markupsafe
 
+from nestbench.experiments.files import write_atomically
 from nestbench.experiments.results import Results
-from nestbench.experiments.storing.files import write_atomically
 from nestbench.reports.comparing import grades
 from nestbench.reports.comparing.published import published_section
 from nestbench.reports.figures import standalone, theme
 from nestbench.reports.figures.vega import vega_script
 from nestbench.reports.measures.performance import write_performance
-from nestbench.reports.page import parts as page_parts
-from nestbench.reports.page.cells import Survey, survey
-from nestbench.reports.page.figures import figures, shown_terms
+from nestbench.reports.page import sections as page_parts
+from nestbench.reports.page.gallery import figures, shown_terms
 from nestbench.reports.page.runtime import timing_section
+from nestbench.reports.page.survey import Survey, survey
 from nestbench.reports.words import ademp
 from nestbench.reports.words.missing import data_sets, missing_sentence
 from nestbench.reports.words.untold import untold

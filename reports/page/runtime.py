@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nestbench.experiments import timing
 from nestbench.experiments.results import Results
-from nestbench.experiments.timing import DRAWING, Timed
+from nestbench.experiments.running import timing
+from nestbench.experiments.running.timing import DRAWING, Timed
 
 SHOWN = ("numpy", "numba", "statsmodels")
 """Packages whose version a time depends on most."""

@@ -12,11 +12,11 @@ import pandas as pd
 from nestbench.estimators.null import null_words
 from nestbench.experiments.experiment import Experiment
 from nestbench.reports.comparing.grades import fixed_terms
+from nestbench.reports.conditions import level_texts, varying
 from nestbench.reports.measures.declared import MEASURES
-from nestbench.reports.words.conditions import level_texts, varying
+from nestbench.reports.wording import named, several, value_words
 from nestbench.reports.words.symbols import EXPLAINED, formula_words
 from nestbench.reports.words.untold import reason_of
-from nestbench.reports.words.wording import named, several, value_words
 from nestbench.sim.counted import plural
 
 Table = tuple[tuple[str, ...], Sequence[tuple[str, ...]]]

@@ -13,10 +13,10 @@ from nestbench.reports.comparing import biases as bias_rule
 from nestbench.reports.comparing import grades
 from nestbench.reports.comparing.choice import Evidence
 from nestbench.reports.comparing.grades import USABLE_ENOUGH, Grade
+from nestbench.reports.conditions import where
 from nestbench.reports.frames import items_of
-from nestbench.reports.words.conditions import where
+from nestbench.reports.wording import percent, several, unsigned
 from nestbench.reports.words.sentence import Verdict
-from nestbench.reports.words.wording import percent, several, unsigned
 from nestbench.sim.counted import plural
 
 

@@ -10,10 +10,10 @@ import re
 from collections.abc import Callable, Iterable
 
 from nestbench.experiments.experiment import Experiment
-from nestbench.reports.words.wording import several
-from nestbench.sim.cell import Cell, primitives
+from nestbench.reports.wording import several
+from nestbench.sim.cells.cell import Cell, primitives
+from nestbench.sim.cells.truth import CHANGES, UNSEEN
 from nestbench.sim.counted import plural
-from nestbench.sim.truth import CHANGES, UNSEEN
 
 PLAIN: dict[str, frozenset[str]] = {
     "random-intercept": frozenset(

@@ -15,16 +15,16 @@ from nestbench.estimators.estimates import FitStatus
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.results import Results
 from nestbench.reports.comparing.grades import fixed_terms
+from nestbench.reports.conditions import condition_of
 from nestbench.reports.measures import statistics as st
 from nestbench.reports.measures.cell_rows import CellRows, Fits
 from nestbench.reports.measures.draws import Bools, Draws
 from nestbench.reports.measures.in_parts import in_cell
 from nestbench.reports.measures.performance import FIT
 from nestbench.reports.measures.totals import Gathered, Ordered
-from nestbench.reports.words.conditions import condition_of
-from nestbench.reports.words.wording import several
-from nestbench.sim.batch import Floats
+from nestbench.reports.wording import several
 from nestbench.sim.counted import plural
+from nestbench.sim.observed.batch import Floats
 
 COVERAGE_MCSE = 0.01
 PATTERN = 7e-6

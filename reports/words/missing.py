@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nestbench.experiments.results import Extent, Results
-from nestbench.reports.words.conditions import conditions
-from nestbench.reports.words.wording import several
+from nestbench.reports.conditions import conditions
+from nestbench.reports.wording import several
 from nestbench.sim.counted import plural
 
 NAMED = 4

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
-from nestbench.reports.words.conditions import condition_of
-from nestbench.reports.words.wording import several
+from nestbench.reports.conditions import condition_of
+from nestbench.reports.wording import several
 
 RULE = (
     "The true value of a term is the coefficient that the law's mean has in the fitted formula, the same in every "

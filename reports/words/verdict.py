@@ -26,13 +26,13 @@ from nestbench.reports.comparing.choice import (
 from nestbench.reports.comparing.grades import Grade
 from nestbench.reports.comparing.shared import Shared
 from nestbench.reports.measures.proportions import wilson
+from nestbench.reports.wording import percent, several
 from nestbench.reports.words import cautions
 from nestbench.reports.words.cautions import of_level
 from nestbench.reports.words.ground import ground
 from nestbench.reports.words.sentence import Verdict
 from nestbench.reports.words.untold import RULE as UNTOLD
 from nestbench.reports.words.untold import untold
-from nestbench.reports.words.wording import percent, several
 from nestbench.sim.counted import plural
 
 ALIKE = 0.01

@@ -17,9 +17,9 @@ def imported() -> None:
     """Import what commands import when they run."""
     import nestbench.experiments.running.start
     import nestbench.reports.accuracy.baseline
+    import nestbench.reports.exports.query
     import nestbench.reports.exports.write
     import nestbench.reports.figures.kinds
-    import nestbench.reports.query
     import nestbench.reports.words.summary  # noqa: F401
 
 

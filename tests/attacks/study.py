@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nestbench.estimators import registry
+from nestbench.estimators.methods import registry
 from nestbench.experiments.toml import named
-from nestbench.sim import laws
+from nestbench.sim.laws import registry as laws
 from tests.attacks.harms import ELSEWHERE, PRECIOUS
 from tests.attacks.harness import invoke
 

@@ -19,13 +19,14 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 import nestbench
 from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.toml.reading import experiment_from
 
 REPLICATIONS = 60
 FORMULA = "grade ~ age + gender + resources"
 
 
 def experiment() -> Experiment:
-    return Experiment.from_dict(
+    return experiment_from(
         {
             "experiment": {
                 "name": "loop",

@@ -15,10 +15,10 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from nestbench.estimators.estimates import Estimates
-from nestbench.estimators.registry import get
-from nestbench.sim.cell import Cell
-from nestbench.sim.layout import Layout
-from nestbench.sim.model import Model
+from nestbench.estimators.methods.registry import get
+from nestbench.sim.cells.cell import Cell
+from nestbench.sim.cells.layout import Layout
+from nestbench.sim.observed.model import Model
 from nestbench.sim.random_intercept import RandomIntercept
 
 MODEL = Model("grade ~ age + gender + resources")

@@ -21,11 +21,11 @@ import pytest
 
 import nestbench
 from nestbench.cli import app
-from nestbench.estimators import registry
+from nestbench.estimators.methods import registry
 from nestbench.experiments import catalog
 from nestbench.reports.figures.kinds import KINDS
 from nestbench.reports.measures.declared import MEASURES
-from nestbench.sim.laws import known_laws
+from nestbench.sim.laws.registry import known_laws
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nestbench.estimators.estimator import Estimator
-from nestbench.estimators.registry import ESTIMATORS, get
+from nestbench.estimators.methods.registry import ESTIMATORS, get
 
 DECLARED = {"gls": {"theta": 0.6}}
 

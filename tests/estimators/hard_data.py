@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nestbench.estimators.choices import choices_of
 from nestbench.estimators.estimator import Estimator
-from nestbench.estimators.registry import get
-from nestbench.sim.batch import Batch, Category, offsets_of
-from nestbench.sim.model import Model
+from nestbench.estimators.methods.choices import choices_of
+from nestbench.estimators.methods.registry import get
+from nestbench.sim.observed.batch import Batch, Category, offsets_of
+from nestbench.sim.observed.model import Model
 from nestbench.sim.streams import StreamSource
 from tests.oracles import least_squares, mixed_dense
 from tests.oracles.conditioned import Conditioned, conditioned

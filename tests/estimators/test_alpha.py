@@ -13,15 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nestbench.estimators.inference import critical_value, wald
+from nestbench.estimators.engines.inference import critical_value, wald
 from nestbench.estimators.kernels.student_t import quantile
-from nestbench.estimators.registry import get
+from nestbench.estimators.methods.registry import get
 from nestbench.reports.measures.draws import Draws, draws_of
 from nestbench.reports.measures.statistics import rejects
-from nestbench.sim.batch import Batch
-from nestbench.sim.cell import Cell
-from nestbench.sim.layout import Layout
-from nestbench.sim.model import Model, alpha_of, rejected
+from nestbench.sim.cells.cell import Cell
+from nestbench.sim.cells.layout import Layout
+from nestbench.sim.observed.batch import Batch
+from nestbench.sim.observed.model import Model, alpha_of, rejected
 from nestbench.sim.random_intercept import RandomIntercept
 
 LEVELS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999)
@@ -93,9 +93,9 @@ def test_wald_tests_and_intervals_agree_but_within_rounding_of_alpha(
 
 ROOT = Path(__file__).parents[2]
 QUANTILES = {
-    ("sim/model.py", "alpha_of"),
-    ("estimators/inference.py", "_quantiles"),
-    ("estimators/pairs_bootstrap.py", "answer_of"),
+    ("sim/observed/model.py", "alpha_of"),
+    ("estimators/engines/inference.py", "_quantiles"),
+    ("estimators/methods/pairs_bootstrap.py", "answer_of"),
     ("reports/comparing/decomposition.py", "_critical"),
     ("reports/measures/proportions.py", "clopper_pearson"),
 }
@@ -123,9 +123,9 @@ def test_alpha_is_made_in_one_place() -> None:
     assert not list(levels_subtracted("def f(level): return level * (1.0 - level)"))
     found = {
         (path.relative_to(ROOT).as_posix(), name)
-        for room in ("sim", "estimators", "experiments", "reports", "api")
+        for room in ("sim", "estimators", "experiments", "reports", "src")
         for path in sorted((ROOT / room).rglob("*.py"))
         for name, _ in levels_subtracted(path.read_text(encoding="utf-8"))
     }
     assert found <= QUANTILES
-    assert ("estimators/inference.py", "_quantiles") in found
+    assert ("estimators/engines/inference.py", "_quantiles") in found

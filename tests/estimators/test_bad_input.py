@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus
 from nestbench.estimators.estimator import Estimator
-from nestbench.estimators.registry import get
+from nestbench.estimators.methods.registry import get
 from tests.estimators.declared import READY
 from tests.estimators.hard_data import LEAST_SQUARES, Case, covariance, drawn, labelled
 from tests.oracles import mixed_dense

@@ -13,15 +13,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nestbench.estimators.engines.inference import wald
 from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus, to_table
 from nestbench.estimators.estimator import Agreement, Estimator
-from nestbench.estimators.inference import wald
-from nestbench.estimators.registry import ESTIMATORS
-from nestbench.sim.batch import Batch, Category, Column, batch_of_frame, offsets_of
-from nestbench.sim.cell import Cell
-from nestbench.sim.design import design_of
-from nestbench.sim.layout import Layout
-from nestbench.sim.model import Model
+from nestbench.estimators.methods.registry import ESTIMATORS
+from nestbench.sim.cells.cell import Cell
+from nestbench.sim.cells.layout import Layout
+from nestbench.sim.observed.batch import Batch, Category, Column, batch_of_frame, offsets_of
+from nestbench.sim.observed.design import design_of
+from nestbench.sim.observed.model import Model
 from nestbench.sim.random_intercept import RandomIntercept
 from tests.estimators.declared import BY_LABEL, OWN, REFERRED
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nestbench.estimators.estimates import Estimates, FitStatus
-from nestbench.estimators.registry import get
+from nestbench.estimators.methods.registry import get
 from tests.golden.reference import Golden, golden, models_with
 
 EVERY = models_with()

@@ -11,13 +11,13 @@ import pytest
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Estimator
 from nestbench.estimators.honoured import RandomPart, intercept_alone
-from nestbench.experiments.experiment import Experiment
-from nestbench.experiments.running.telling import told
-from nestbench.sim.batch import Batch
-from nestbench.sim.cell import Cell
+from nestbench.experiments.running.oracle import told
+from nestbench.experiments.toml.reading import experiment_from
+from nestbench.sim.cells.cell import Cell
+from nestbench.sim.cells.layout import Layout
 from nestbench.sim.errors import InvalidInput
-from nestbench.sim.layout import Layout
-from nestbench.sim.model import Model
+from nestbench.sim.observed.batch import Batch
+from nestbench.sim.observed.model import Model
 from nestbench.sim.random_intercept import RandomIntercept
 from tests.estimators.declared import OWN
 
@@ -82,9 +82,9 @@ def test_an_experiment_is_refused_before_it_runs(tmp_path: Path) -> None:
         "layout": {"schools": 6, "classes": 2},
         "model": {"formula": "grade ~ age", "random": "1 + age", "subgroup": "class"},
     }
-    experiment = Experiment.from_dict(tables)
+    experiment = experiment_from(tables)
     with pytest.raises(InvalidInput, match="no random slopes"):
         told(experiment.estimators, experiment.cells[0])
     tables["model"] = {"formula": "grade ~ age", "subgroup": "school"}
     with pytest.raises(InvalidInput, match="groups within 'school'"):
-        Experiment.from_dict(tables)
+        experiment_from(tables)

@@ -12,17 +12,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from nestbench.estimators.agreement import SUBJECTS, compare
+from nestbench.estimators.equivalence.agreement import SUBJECTS, compare
 from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus
 from nestbench.estimators.estimator import Agreement, Estimator
+from nestbench.estimators.methods.registry import get
 from nestbench.estimators.null import SHIFTED, null_words, under_null
-from nestbench.estimators.registry import get
-from nestbench.sim.batch import Batch, Floats
-from nestbench.sim.cell import Cell
-from nestbench.sim.design import design_of
+from nestbench.sim.cells.cell import Cell
+from nestbench.sim.cells.layout import Layout
 from nestbench.sim.errors import InvalidInput
-from nestbench.sim.layout import Layout
-from nestbench.sim.model import Model
+from nestbench.sim.observed.batch import Batch, Floats
+from nestbench.sim.observed.design import design_of
+from nestbench.sim.observed.model import Model
 from nestbench.sim.random_intercept import RandomIntercept
 from tests.estimators.declared import OWN
 from tests.estimators.test_contract import MODEL, every_engine, fitted, friendly

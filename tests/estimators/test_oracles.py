@@ -27,9 +27,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nestbench.estimators import pairs_bootstrap, wild
 from nestbench.estimators.estimates import Estimates, FitStatus
-from nestbench.estimators.registry import get
+from nestbench.estimators.methods import pairs_bootstrap, wild
+from nestbench.estimators.methods.registry import get
 from tests.estimators.hard_data import (
     LEAST_SQUARES,
     Case,

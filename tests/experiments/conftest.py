@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.toml.reading import experiment_from
 
 TABLES: dict[str, Any] = {
     "experiment": {
@@ -49,7 +50,7 @@ def tables() -> dict[str, Any]:
 @pytest.fixture
 def tiny(tables: dict[str, Any]) -> Experiment:
     """The small experiment."""
-    return Experiment.from_dict(tables)
+    return experiment_from(tables)
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 
 from nestbench.estimators.estimator import Agreement, Estimator, Info
-from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Round, Task, plan
+from nestbench.experiments.toml.reading import experiment_from
 from tests.experiments.conftest import TABLES
 
 INFO = Info("l", "s", "a", "d", "s")
@@ -23,7 +23,7 @@ def engine(*_: Any) -> Any:
 
 SLOW = Estimator("slow", 1, INFO, reference=engine)
 BOTH = Estimator("both", 1, INFO, reference=engine, batched=engine, agreement=Agreement.DIRECT)
-BASE = replace(Experiment.from_dict(TABLES), estimators=(SLOW, BOTH))
+BASE = replace(experiment_from(TABLES), estimators=(SLOW, BOTH))
 
 
 def fits(tasks: tuple[Task, ...], audit: bool) -> Counter[tuple[int, int, int]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nestbench.estimators import registry
+from nestbench.estimators.methods import registry
 from nestbench.experiments.experiment import Plugin, content_of
 from nestbench.experiments.plugins import load_plugin
 from nestbench.sim.errors import InvalidInput

@@ -15,14 +15,14 @@ from scipy import stats
 
 from nestbench.estimators.estimates import FitStatus
 from nestbench.estimators.estimator import Info
-from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.frame_engine import FrameEngine, own_method
 from nestbench.experiments.running.progress import Quiet
 from nestbench.experiments.running.start import run_experiment
 from nestbench.experiments.storing.store import Store
-from nestbench.sim.batch import batch_of_frame
+from nestbench.experiments.toml.reading import experiment_from
 from nestbench.sim.errors import InvalidInput
-from nestbench.sim.model import Model
+from nestbench.sim.observed.batch import batch_of_frame
+from nestbench.sim.observed.model import Model
 
 METHODS = '''
 from dataclasses import dataclass
@@ -82,7 +82,7 @@ def test_a_plugin_runs_in_workers_and_equals_the_built_in(tables: dict[str, Any]
     write(tmp_path, METHODS)
     tables["population"] = {"law": "doubled"}
     tables["experiment"] |= {"estimators": ["ols", "own-ols"], "plugins": ["my_methods.py"]}
-    experiment = Experiment.from_dict(tables, base=tmp_path)
+    experiment = experiment_from(tables, base=tmp_path)
     store = run_experiment(experiment, tmp_path / "run", workers=2, block=6)
     (tmp_path / "my_methods.py").unlink()
     opened = Store.open(store.folder)
@@ -97,9 +97,9 @@ def test_a_plugin_runs_in_workers_and_equals_the_built_in(tables: dict[str, Any]
 def test_the_content_of_a_plugin_is_part_of_the_identity(tables: dict[str, Any], tmp_path: Path) -> None:
     write(tmp_path, METHODS)
     tables["experiment"] |= {"estimators": ["own-ols"], "plugins": ["my_methods.py"]}
-    key = Experiment.from_dict(tables, base=tmp_path).key
+    key = experiment_from(tables, base=tmp_path).key
     write(tmp_path, METHODS + "# edited\n")
-    assert Experiment.from_dict(tables, base=tmp_path).key != key
+    assert experiment_from(tables, base=tmp_path).key != key
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_what_a_plugin_can_get_wrong(tables: dict[str, Any], tmp_path: Path, tex
     write(tmp_path, text)
     tables["experiment"]["plugins"] = ["my_methods.py"]
     with pytest.raises(InvalidInput, match=said):
-        Experiment.from_dict(tables, base=tmp_path)
+        experiment_from(tables, base=tmp_path)
 
 
 def fit(result: Any) -> Any:
@@ -169,7 +169,7 @@ def test_random_numbers_are_the_replications_own(tables: dict[str, Any], tmp_pat
     names = ["half", "other-half", "chance", "ols"]
     tables["experiment"] |= {"estimators": names, "plugins": ["my_methods.py"], "engine": "reference"}
     del tables["factors"]
-    experiment = Experiment.from_dict(tables, base=tmp_path)
+    experiment = experiment_from(tables, base=tmp_path)
     heard, runs = [Heard(), Heard()], []
     for i, block in enumerate((12, 5)):
         store = run_experiment(experiment, tmp_path / f"run{i}", workers=1, block=block, progress=heard[i])

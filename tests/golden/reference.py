@@ -22,8 +22,8 @@ from typing import Any
 
 import pandas as pd
 
-from nestbench.sim.batch import Batch, batch_of_frame
-from nestbench.sim.model import Model
+from nestbench.sim.observed.batch import Batch, batch_of_frame
+from nestbench.sim.observed.model import Model
 
 HERE = Path(__file__).parent
 RENAMED = {"(Intercept)": "Intercept", "gendermale": "gender[T.male]"}

@@ -15,8 +15,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from nestbench.estimating import estimate
-from nestbench.fit import Fit
+from nestbench.own_data.estimate import estimate
+from nestbench.own_data.fit import Fit
 
 HERE = Path(__file__).parent / "r"
 VALUES: dict[str, Any] = json.loads((HERE / "values.json").read_text(encoding="utf-8"))

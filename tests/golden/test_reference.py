@@ -18,7 +18,7 @@ def test_data_are_the_ones_the_values_were_computed_from(name: str) -> None:
 
 @pytest.mark.parametrize("case", models_with(), ids=str)
 def test_terms_are_named_as_the_design_names_them(case: Golden) -> None:
-    from nestbench.sim.design import design_of
+    from nestbench.sim.observed.design import design_of
 
     assert set(design_of(case.batch(), case.spec()).terms) == set(case.terms)
 

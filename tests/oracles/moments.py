@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from nestbench.sim.batch import Batch
-from nestbench.sim.design import design_of
-from nestbench.sim.model import Model
-from nestbench.sim.moments import SchoolMoments
+from nestbench.estimators.moments.school_moments import SchoolMoments
+from nestbench.sim.observed.batch import Batch
+from nestbench.sim.observed.design import design_of
+from nestbench.sim.observed.model import Model
 
 
 def columns_of(batch: Batch, model: Model) -> np.ndarray:

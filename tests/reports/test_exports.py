@@ -12,15 +12,15 @@ import pandas as pd
 import pytest
 from hypothesis import given
 
-from nestbench.estimators.registry import known
-from nestbench.experiments.experiment import Experiment
+from nestbench.estimators.methods.registry import known
 from nestbench.experiments.results import Extent
+from nestbench.experiments.toml.reading import experiment_from
+from nestbench.reports.exports.citations import bibtex, citation_keys, references
 from nestbench.reports.exports.methods import methods_paragraph, methods_sentence, samples_sentence
 from nestbench.reports.exports.tables import TextTable, latex_document, text_tables, to_latex, to_markdown
-from nestbench.reports.exports.words import bibtex, citation_keys, references
 from nestbench.reports.exports.write import write_exports
 from nestbench.reports.measures.performance import performance_table
-from nestbench.reports.words.wording import decimals, rounded
+from nestbench.reports.wording import decimals, rounded
 from nestbench.sim.errors import InvalidInput
 from tests.reports.synthetic import FakeResults, school_study
 from tests.reports.words.test_missing import STUDY, extents
@@ -167,7 +167,7 @@ def test_samples_are_described(name: str) -> None:
         "layout": layout,
         "model": {"formula": "grade ~ age"},
     }
-    assert words in samples_sentence(Experiment.from_dict(tables).cells)
+    assert words in samples_sentence(experiment_from(tables).cells)
 
 
 def test_papers_get_no_raw_keys_signs_or_undefined_symbols(study: FakeResults, tmp_path: Path) -> None:

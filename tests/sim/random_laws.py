@@ -10,13 +10,13 @@ import numpy as np
 from scipy import stats
 
 from nestbench.estimators.estimates import Estimates
-from nestbench.estimators.registry import get
-from nestbench.sim.batch import Batch
-from nestbench.sim.cell import Cell
-from nestbench.sim.design import design_of
+from nestbench.estimators.methods.registry import get
+from nestbench.sim.cells.cell import Cell
+from nestbench.sim.cells.layout import Layout
 from nestbench.sim.errors import InvalidInput
-from nestbench.sim.layout import Layout
-from nestbench.sim.model import Model
+from nestbench.sim.observed.batch import Batch
+from nestbench.sim.observed.design import design_of
+from nestbench.sim.observed.model import Model
 from nestbench.sim.random_intercept import RandomIntercept
 from nestbench.sim.streams import StreamSource
 

@@ -132,8 +132,8 @@ def test_a_kernel_follows_the_kernels_and_constants_that_it_imports(tmp_path: Pa
 
 def test_lineage_of_the_kernels() -> None:
     """Of a caller in another room: all that lies under it, and nothing that compiles nothing."""
-    from nestbench.estimators import wild
     from nestbench.estimators.kernels import linalg, random_slopes, sandwich
+    from nestbench.estimators.methods import wild
     from nestbench.sim import errors
 
     digests = lineage(Path(random_slopes.__file__))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nestbench.estimators import registry
+from nestbench.estimators.methods import registry
 from nestbench.sim.errors import did_you_mean, unknown_name
 
 NAMES = sorted(registry.known())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from nestbench.estimators.inference import _wald, critical_value, wald
+from nestbench.estimators.engines.inference import _wald, critical_value, wald
 from nestbench.estimators.kernels.student_t import quantile, two_sided
 
 DFS = (0.3, 1.0, 1.5, 2.0, 3.0, 5.3, 9.0, 30.0, 49.0, 123.4, 996.0)

@@ -16,6 +16,7 @@ from nestbench.experiments.running.costs import DRAWING, Costs, Standing
 from nestbench.experiments.running.costs import _taken as costs_of
 from nestbench.experiments.running.progress import Lines
 from nestbench.experiments.storing.outcome import Outcome
+from nestbench.experiments.toml.reading import experiment_from
 from tests.experiments.conftest import TABLES
 from tests.experiments.test_plan import INFO, engine
 
@@ -29,7 +30,7 @@ def other_engine(*_: Any) -> Any:
 QUICK = Estimator("quick", 1, INFO, reference=engine, batched=other_engine, agreement=Agreement.DIRECT)
 TABLE = {**TABLES, "factors": {"population.icc": [0.0, 0.1, 0.2]}}
 STUDY = replace(
-    Experiment.from_dict(TABLE), estimators=(QUICK, PLUGIN), replications=40_000, reference_replications=150
+    experiment_from(TABLE), estimators=(QUICK, PLUGIN), replications=40_000, reference_replications=150
 )
 WARM = 3.0
 """Seconds that the first task of a worker takes longer."""

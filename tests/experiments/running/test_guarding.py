@@ -14,17 +14,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nestbench.estimators import registry
 from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus
 from nestbench.estimators.estimator import Estimator, Info, Options
+from nestbench.estimators.methods import registry
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task
 from nestbench.experiments.running import guarding
 from nestbench.experiments.running.guarding import Limits, fit_guarded
 from nestbench.experiments.running.work import Work, fit_all, perform
-from nestbench.sim.batch import Batch
+from nestbench.experiments.toml.reading import experiment_from
 from nestbench.sim.errors import InvalidInput
-from nestbench.sim.model import Model
+from nestbench.sim.observed.batch import Batch
+from nestbench.sim.observed.model import Model
 
 INFO = Info("", "", "", "", "")
 OLS = registry.get("ols")
@@ -143,15 +144,15 @@ def test_errors_made_on_purpose_come_back_from_the_child(tiny: Experiment) -> No
 
 
 def test_limits_come_from_the_experiment_and_are_part_of_it(tables: dict[str, Any]) -> None:
-    plain = Experiment.from_dict(tables)
+    plain = experiment_from(tables)
     tables["experiment"] |= {"fit_timeout": 2.5, "fit_memory": 500}
-    limited = Experiment.from_dict(tables)
+    limited = experiment_from(tables)
     assert limited.key != plain.key
     work = Work.of(limited, Task(0, 0, 2, (0,)))
     assert (work.guarded, work.limits) == (True, Limits(2.5, 500))
     tables["experiment"]["fit_timeout"] = 0
     with pytest.raises(InvalidInput, match="fit_timeout should be greater than 0"):
-        Experiment.from_dict(tables)
+        experiment_from(tables)
 
 
 @pytest.mark.parametrize("limits", [Limits(megabytes=100), Limits(seconds=1.0)])

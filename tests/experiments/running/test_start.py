@@ -27,6 +27,7 @@ from nestbench.experiments.running.work import TaskError, Work, perform
 from nestbench.experiments.storing.encoding import AUDIT_COLUMNS
 from nestbench.experiments.storing.rows import all_rows
 from nestbench.experiments.storing.store import Store
+from nestbench.experiments.toml.reading import experiment_from
 from nestbench.experiments.toml.writing import to_toml
 from nestbench.sim.errors import InvalidInput, StoreError
 
@@ -59,10 +60,10 @@ def test_workers_and_blocks_cannot_be_seen(tiny: Experiment, tmp_path: Path) -> 
 
 
 def test_other_methods_and_cells_change_nothing(tables: dict[str, Any], tmp_path: Path) -> None:
-    both = all_rows(run_experiment(Experiment.from_dict(tables), tmp_path / "a", workers=1))
+    both = all_rows(run_experiment(experiment_from(tables), tmp_path / "a", workers=1))
     tables["experiment"]["estimators"] = ["means"]
     tables["factors"] = {"population.icc": [0.2, 0.0], "layout.students": [[3, 4, 5, 6], 5]}
-    other = all_rows(run_experiment(Experiment.from_dict(tables), tmp_path / "b", workers=1))
+    other = all_rows(run_experiment(experiment_from(tables), tmp_path / "b", workers=1))
     keys = ["layout.students", "population.icc", "term", "replication"]
 
     def sorted_rows(rows: pd.DataFrame) -> pd.DataFrame:
@@ -150,10 +151,10 @@ def test_times_stand_apart(tiny: Experiment, tmp_path: Path) -> None:
 def test_formulas_are_checked_before_anything_runs(tables: dict[str, Any], tmp_path: Path) -> None:
     tables["model"]["formula"] = "grade ~ agee"
     with pytest.raises(InvalidInput, match="agee"):
-        run_experiment(Experiment.from_dict(tables), tmp_path / "run", workers=1)
+        run_experiment(experiment_from(tables), tmp_path / "run", workers=1)
     tables["model"] = {"formula": "grade ~ age", "group": "class"}
     with pytest.raises(InvalidInput, match="group"):
-        run_experiment(Experiment.from_dict(tables), tmp_path / "run2", workers=1)
+        run_experiment(experiment_from(tables), tmp_path / "run2", workers=1)
 
 
 def test_a_defect_in_a_method_stops_the_run_with_its_name(tiny: Experiment) -> None:
@@ -196,7 +197,7 @@ def test_wrong_numbers_of_workers(tiny: Experiment, tmp_path: Path) -> None:
 def test_audits_compare_engines_and_blocks_cannot_be_seen(tables: dict[str, Any], tmp_path: Path) -> None:
     tables["experiment"] |= {"estimators": ["ols", "ols-hc1", "reml-z"], "audit": 7, "replications": 9}
     tables["factors"] = {"population.icc": [0.0, 0.2]}
-    experiment = Experiment.from_dict(tables)
+    experiment = experiment_from(tables)
     store = run_experiment(experiment, tmp_path / "run", workers=1)
     audits = store.audits()
     assert list(audits.columns) == list(AUDIT_COLUMNS)
@@ -215,7 +216,7 @@ def test_every_fit_of_mixedlm_is_held_against_the_exact_maximum(
     tables: dict[str, Any], tmp_path: Path
 ) -> None:
     tables["experiment"] |= {"estimators": ["ols", "mixedlm"], "audit": 2, "replications": 6}
-    experiment = Experiment.from_dict(tables)
+    experiment = experiment_from(tables)
     store = run_experiment(experiment, tmp_path / "run", workers=1)
     audits = store.audits()
     assert dict(zip(audits["estimator"], audits["fits"], strict=True)) == {"ols": 2, "mixedlm": 6}
@@ -232,7 +233,7 @@ def test_subjects_whose_every_fit_is_lost_do_not_stop_a_run(
 ) -> None:
     monkeypatch.setattr(MixedLM, "fit", lambda _: signal.pause())  # forks inherit it: no fit ends by itself
     tables["experiment"] |= {"estimators": ["mixedlm"], "replications": 3, "fit_timeout": 0.05}
-    store = run_experiment(Experiment.from_dict(tables), tmp_path / "run", workers=1)
+    store = run_experiment(experiment_from(tables), tmp_path / "run", workers=1)
     assert (store.estimates(0)["mixedlm"].status == FitStatus.TIMEOUT).all()
     assert set(store.audits()["fits"]) == {3}
 

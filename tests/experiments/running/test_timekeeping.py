@@ -16,10 +16,10 @@ from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Estimator, Info
 from nestbench.experiments.running import timekeeping
 from nestbench.experiments.running.timekeeping import alone, fit_timed
-from nestbench.sim import sharing
-from nestbench.sim.batch import Batch
-from nestbench.sim.layout import Layout
-from nestbench.sim.model import Model
+from nestbench.sim.cells.layout import Layout
+from nestbench.sim.observed import sharing
+from nestbench.sim.observed.batch import Batch
+from nestbench.sim.observed.model import Model
 from nestbench.sim.random_intercept import RandomIntercept
 from nestbench.sim.streams import StreamSource
 from tests.reports.synthetic import simple_estimates

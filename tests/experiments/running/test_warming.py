@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from nestbench.estimators.moments.school_moments import moments_of
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task
 from nestbench.experiments.running import execute, warming
 from nestbench.experiments.running.backends import Backend
 from nestbench.experiments.running.start import resolve
 from nestbench.experiments.running.work import Work
-from nestbench.sim.batch import Batch
-from nestbench.sim.moments import moments_of
+from nestbench.sim.observed.batch import Batch
 
 
 def estimators_of(experiment: Experiment, task: Task) -> list[str]:

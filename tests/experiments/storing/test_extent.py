@@ -10,6 +10,7 @@ from nestbench.experiments.results import Results
 from nestbench.experiments.running.in_memory import InMemory
 from nestbench.experiments.running.start import run_experiment
 from nestbench.experiments.storing.store import Store
+from nestbench.experiments.toml.reading import experiment_from
 
 
 def stored(results: Results) -> list[dict[str, int]]:
@@ -24,7 +25,7 @@ def stored(results: Results) -> list[dict[str, int]]:
 
 def test_a_run_that_was_stopped(tables: dict[str, Any], tmp_path: Path) -> None:
     tables["experiment"] |= {"reference_replications": 5, "audit": 2}
-    whole = run_experiment(Experiment.from_dict(tables), tmp_path / "run", workers=1, block=5)
+    whole = run_experiment(experiment_from(tables), tmp_path / "run", workers=1, block=5)
     journal = whole.folder / "journal"
     lines = journal.read_bytes().splitlines(keepends=True)
     for kept in (0, 1, 5, 7, len(lines)):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus
 from nestbench.experiments.frame_engine import Fitted, collect
 from nestbench.experiments.storing.joining import join
-from nestbench.sim.batch import Batch, offsets_of
+from nestbench.sim.observed.batch import Batch, offsets_of
 from nestbench.sim.streams import StreamSource
 
 RNG = np.random.default_rng(1)

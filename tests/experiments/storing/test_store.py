@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from nestbench.experiments import files
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.running.progress import Quiet
 from nestbench.experiments.running.start import run_experiment
-from nestbench.experiments.storing import files
 from nestbench.experiments.storing.journal import append, read_journal
 from nestbench.experiments.storing.lock import Lock
 from nestbench.experiments.storing.manifest import read_manifest, write_manifest

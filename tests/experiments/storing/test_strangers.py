@@ -16,18 +16,18 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from nestbench.estimators import registry
-from nestbench.experiments.experiment import Experiment
+from nestbench.estimators.methods import registry
 from nestbench.experiments.running.start import resolve, run_experiment
+from nestbench.experiments.running.trusting import open_with_code
 from nestbench.experiments.storing.manifest import MANIFEST, MANIFEST_COPY, read_manifest, write_manifest
 from nestbench.experiments.storing.merging import merge
 from nestbench.experiments.storing.rows import all_rows
 from nestbench.experiments.storing.store import Store
 from nestbench.experiments.toml import named
-from nestbench.experiments.trusting import open_with_code
+from nestbench.experiments.toml.reading import experiment_from
 from nestbench.reports.measures.performance import performance_table
-from nestbench.sim import laws
 from nestbench.sim.errors import InvalidInput, NestbenchError, StoreError
+from nestbench.sim.laws import registry as laws
 from tests.experiments.conftest import TABLES
 
 PLUGIN = '''
@@ -77,7 +77,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, pd.DataF
         "model": {"formula": "grade ~ 1"},
         "factors": {"population.shift": [0.0, 1.0]},
     }
-    store = run_experiment(Experiment.from_dict(tables, folder), folder / "run", workers=1)
+    store = run_experiment(experiment_from(tables, folder), folder / "run", workers=1)
     return store.folder, mark, performance_table(store)
 
 
@@ -210,7 +210,7 @@ def test_other_json_is_no_manifest(foreign: tuple[Path, Path], text: str) -> Non
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of the built-in law."""
     return run_experiment(
-        Experiment.from_dict(TABLES), tmp_path_factory.mktemp("small") / "run", workers=1, block=4
+        experiment_from(TABLES), tmp_path_factory.mktemp("small") / "run", workers=1, block=4
     ).folder
 
 

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import plan
 from nestbench.experiments.toml.factors import check, cross
 from nestbench.experiments.toml.fields import Problems
@@ -183,7 +182,7 @@ def test_an_incomplete_design_goes_through_files_plans_and_shards(
         {"source": "p", "term": "age", "measure": "coverage", "exact": True, "factors": ["layout.schools"],
          "estimators": ["ols"], "rows": [[9, 0.9], [4, 0.8]]},
     ]  # fmt: skip
-    found = Experiment.from_dict(tables)
+    found = experiment_from(tables)
     assert len(found.cells) == 5
     (tmp_path / "x.toml").write_text(found.source)
     assert read_experiment(tmp_path / "x.toml") == found
@@ -191,7 +190,7 @@ def test_an_incomplete_design_goes_through_files_plans_and_shards(
     assert {task.cell for task in plan(found)} == set(range(5))
     assert len({cell.key for cell in found.cells}) == 5
     alone = {"layout.schools": [9], "layout.students": [4], "population.icc": [0.2]}
-    crossed = Experiment.from_dict({**tables, "factors": alone, "published": []})
+    crossed = experiment_from({**tables, "factors": alone, "published": []})
     assert crossed.cells[0].key == found.cells[2].key, (
         "a condition is the same however its factors are written"
     )

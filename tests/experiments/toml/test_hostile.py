@@ -146,7 +146,7 @@ def test_what_is_too_much_is_named(
 def test_a_random_part_without_terms_is_refused_before_a_run(tables: dict[str, Any], tmp_path: Path) -> None:
     tables["model"]["random"] = "0"
     with pytest.raises(InvalidInput, match="random part with at least one term, got '0'"):
-        run_experiment(Experiment.from_dict(tables), tmp_path / "run", workers=1)
+        run_experiment(experiment_from(tables), tmp_path / "run", workers=1)
 
 
 def test_a_plan_too_long_spoils_no_run(tiny: Experiment, tmp_path: Path) -> None:

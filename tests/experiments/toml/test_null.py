@@ -11,10 +11,10 @@ import pytest
 from nestbench.experiments.running.start import run_experiment
 from nestbench.experiments.toml.plain import from_plain, to_plain
 from nestbench.experiments.toml.reading import experiment_from
-from nestbench.reports.figures.rows import records, sized
+from nestbench.reports.conditions import conditions
+from nestbench.reports.figures.records import records, sized
 from nestbench.reports.measures.performance import performance_table
 from nestbench.reports.words.ademp import estimand_words
-from nestbench.reports.words.conditions import conditions
 from nestbench.reports.words.lint import lint
 from nestbench.sim.errors import InvalidInput
 

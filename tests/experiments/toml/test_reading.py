@@ -212,7 +212,7 @@ def test_data_of_a_law_is_found_beside_the_file(
     assert from_plain(to_plain(found), tmp_path).cells[0].draw(1, range(1)).rows == 6
     monkeypatch.chdir(study)
     assert read_experiment("own.toml").key == found.key
-    assert Experiment.from_dict({**_read(study / "own.toml")}, base=study).key == found.key
+    assert experiment_from({**_read(study / "own.toml")}, base=study).key == found.key
 
 
 def _read(file: Path) -> dict[str, Any]:

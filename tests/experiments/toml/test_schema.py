@@ -16,8 +16,8 @@ from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
 from nestbench.cli import app
-from nestbench.estimators import registry
 from nestbench.estimators.estimates import FitStatus
+from nestbench.estimators.methods import registry
 from nestbench.experiments import catalog
 from nestbench.experiments.toml.described import meanings
 from nestbench.experiments.toml.fields import adapters_of
@@ -27,11 +27,11 @@ from nestbench.experiments.toml.schema import experiment_schema
 from nestbench.experiments.toml.settings import PrecisionLimits, Settings
 from nestbench.experiments.toml.template import SCHEMA
 from nestbench.reports.measures.declared import MEASURES
+from nestbench.sim.cells.layout import Layout
 from nestbench.sim.errors import InvalidInput
-from nestbench.sim.fixed_design import FixedDesign
-from nestbench.sim.laws import LAWS
-from nestbench.sim.layout import Layout
-from nestbench.sim.model import Model
+from nestbench.sim.laws.fixed_design import FixedDesign
+from nestbench.sim.laws.registry import LAWS
+from nestbench.sim.observed.model import Model
 from nestbench.sim.random_intercept import RandomIntercept
 from tests.docs.test_docs_run import GUIDES, blocks_of
 

@@ -27,8 +27,8 @@ from nestbench.reports.accuracy.evidence import Gate
 from nestbench.reports.accuracy.fingerprint import digest_of
 from nestbench.reports.accuracy.kept import kept_of
 from nestbench.reports.accuracy.permuting import Family, Panel, adjusted_p, family_of
-from nestbench.sim.cell import Cell
-from nestbench.study import first_replications
+from nestbench.sim.cells.cell import Cell
+from nestbench.testing.fits import first_replications
 from tests.reports.accuracy import planted
 from tests.reports.accuracy.gate_studies import (
     DEFECTS,

@@ -14,9 +14,9 @@ from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.estimator import Agreement, Estimator, Info
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.results import Extent
-from nestbench.sim.cell import Cell
-from nestbench.sim.layout import Layout
-from nestbench.sim.model import Model
+from nestbench.sim.cells.cell import Cell
+from nestbench.sim.cells.layout import Layout
+from nestbench.sim.observed.model import Model
 from nestbench.sim.random_intercept import RandomIntercept
 
 TERMS = ("Intercept", "age", "gender[T.male]", "resources")

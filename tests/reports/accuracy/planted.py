@@ -10,11 +10,11 @@ import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.running.in_memory import InMemory
-from nestbench.sim.cell import Cell
-from nestbench.sim.layout import Layout
-from nestbench.sim.model import Model
+from nestbench.sim.cells.cell import Cell
+from nestbench.sim.cells.layout import Layout
+from nestbench.sim.observed.model import Model
 from nestbench.sim.random_intercept import RandomIntercept
-from nestbench.studies import as_estimator
+from nestbench.testing.given import as_estimator
 
 Table = dict[str, dict[str, float]]
 TERMS = ("Intercept", "age", "treated")

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from nestbench.estimators.engines.inference import wald
 from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus
-from nestbench.estimators.inference import wald
 from nestbench.reports.accuracy import fingerprint as fp
 from nestbench.reports.accuracy.baseline import baseline_of, df_ranges, measures_of
 from nestbench.reports.accuracy.baseline_file import (

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.experiments.experiment import Experiment
 from nestbench.reports.measures.performance import COLUMNS, FIT
-from nestbench.sim.cell import Cell
-from nestbench.sim.layout import Layout
-from nestbench.sim.model import Model
+from nestbench.sim.cells.cell import Cell
+from nestbench.sim.cells.layout import Layout
+from nestbench.sim.observed.model import Model
 from tests.reports.synthetic import FakeResults, Law, estimates_of, estimator
 
 LEVELS: dict[str, tuple[Any, ...]] = {

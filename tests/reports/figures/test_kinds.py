@@ -15,6 +15,7 @@ import vl_convert
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nestbench.reports.conditions import condition_of
 from nestbench.reports.figures.clipping import half_width
 from nestbench.reports.figures.curves import slope_of
 from nestbench.reports.figures.drawing import FROM_REPLICATIONS, FROM_TABLE
@@ -31,7 +32,6 @@ from nestbench.reports.figures.kinds import (
 )
 from nestbench.reports.figures.theme import DARK, LIGHT, dressed, in_dark, write_chart
 from nestbench.reports.measures.performance import performance_table
-from nestbench.reports.words.conditions import condition_of
 from nestbench.sim.errors import InvalidInput
 from tests.reports.synthetic import FakeResults, school_study
 

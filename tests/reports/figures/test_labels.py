@@ -16,7 +16,7 @@ from nestbench.reports.figures.letters import text_width
 from nestbench.reports.figures.lines import crowded_factor
 from nestbench.reports.figures.panels import coverage
 from nestbench.reports.figures.theme import dressed
-from nestbench.reports.page.figures import figures
+from nestbench.reports.page.gallery import figures
 from tests.reports.figures.reading import Picture, Text, overprinted, plain, read
 from tests.reports.figures.studies import LEVELS, LONG, METHODS, study, table_of
 

@@ -15,12 +15,12 @@ from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
 from nestbench.experiments.experiment import Experiment
+from nestbench.reports.conditions import panel_titles
 from nestbench.reports.figures.fits import STATUS_COLOURS
 from nestbench.reports.figures.kinds import KINDS, MEASURE, TERM, Wish, figure
-from nestbench.reports.figures.rows import headline_term
+from nestbench.reports.figures.records import headline_term
 from nestbench.reports.figures.theme import CATEGORIES, LIGHT, dressed
 from nestbench.reports.measures.performance import FIT
-from nestbench.reports.words.conditions import panel_titles
 from nestbench.sim.errors import InvalidInput
 from tests.reports.figures.reading import Picture, Shape, plain, read
 from tests.reports.figures.studies import SHARES, studies, study, table_of

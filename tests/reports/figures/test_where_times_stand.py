@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 
 from nestbench.reports.figures.kinds import Wish, figure
-from nestbench.reports.figures.rows import headline_term
+from nestbench.reports.figures.records import headline_term
 from nestbench.reports.figures.theme import CATEGORIES, LIGHT, dressed
 from nestbench.reports.measures.performance import FIT
 from tests.reports.figures.reading import Picture, plain, read

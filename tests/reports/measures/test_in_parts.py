@@ -11,15 +11,15 @@ import pandas as pd
 import pytest
 
 from nestbench.estimators.estimates import STORED_COLUMNS
-from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.running.start import run_experiment
 from nestbench.experiments.storing.store import Store
+from nestbench.experiments.toml.reading import experiment_from
 from nestbench.reports.comparing.contrasts import contrast_table
 from nestbench.reports.comparing.decomposition import decomposition_table
-from nestbench.reports.comparing.rivals import compare_runs
+from nestbench.reports.comparing.two_runs import compare_runs
 from nestbench.reports.measures import in_parts
 from nestbench.reports.measures.performance import performance_table
-from nestbench.reports.page.cells import CellSeen, see_cell
+from nestbench.reports.page.survey import CellSeen, see_cell
 from tests.memory import peaks
 
 TABLES: dict[str, Any] = {
@@ -40,7 +40,7 @@ TABLES: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return run_experiment(Experiment.from_dict(TABLES), tmp_path_factory.mktemp("run") / "run", workers=1)
+    return run_experiment(experiment_from(TABLES), tmp_path_factory.mktemp("run") / "run", workers=1)
 
 
 def same(first: pd.DataFrame, second: pd.DataFrame) -> None:
@@ -85,9 +85,7 @@ def test_runs_compared_in_parts(
 ) -> None:
     """A shorter run of the same data sets, and one of others."""
     experiment = TABLES["experiment"] | {"replications": 92, "reference_replications": 16, "seed": seed}
-    other = run_experiment(
-        Experiment.from_dict(TABLES | {"experiment": experiment}), tmp_path / "run", workers=1
-    )
+    other = run_experiment(experiment_from(TABLES | {"experiment": experiment}), tmp_path / "run", workers=1)
     whole = compare_runs(store, other)
     assert whole["paired"].all() == (seed == 3)
     monkeypatch.setattr(in_parts, "PART", 40)
@@ -99,7 +97,7 @@ def test_parts_of_runs_are_those_of_the_same_replications(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run of which only later replications are stored, as a part made with --shard may be."""
-    run_experiment(Experiment.from_dict(TABLES), tmp_path / "run", workers=1, block=20)
+    run_experiment(experiment_from(TABLES), tmp_path / "run", workers=1, block=20)
     later = Store.open(tmp_path / "run")
     for entry in list(later.entries.values()):
         if entry.task.start < 60:

@@ -12,7 +12,7 @@ from nestbench.reports.measures.declared import measure_named
 from nestbench.reports.measures.draws import draws_of
 from nestbench.reports.measures.measure import evaluate
 from nestbench.reports.measures.performance import performance_of_cell
-from nestbench.sim.model import Model
+from nestbench.sim.observed.model import Model
 from tests.reports.synthetic import estimates_of, simple_estimates
 
 MODEL = Model("y ~ x0 + x1")

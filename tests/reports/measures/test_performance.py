@@ -19,7 +19,7 @@ from nestbench.reports.measures.performance import (
     performance_table,
     write_performance,
 )
-from nestbench.sim.model import Model
+from nestbench.sim.observed.model import Model
 from tests.reports.synthetic import FakeResults, estimates_of, school_study, simple_estimates
 
 MODEL = Model("y ~ x0 + x1")

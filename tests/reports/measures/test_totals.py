@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nestbench.reports.measures.totals import Ledger, Ordered, Sample, Totals, resolve
-from nestbench.sim.batch import Floats
+from nestbench.sim.observed.batch import Floats
 
 KEY = ("all",)
 

@@ -22,7 +22,7 @@ from nestbench.reports.measures.performance import (
     rows_of_cell,
 )
 from nestbench.reports.words.summary import methods_table
-from nestbench.sim.model import Model
+from nestbench.sim.observed.model import Model
 from tests.reports.synthetic import FakeResults, school_study, simple_estimates
 
 TRUTH = {"x0": 0.5, "x1": 0.5}

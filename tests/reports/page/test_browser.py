@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from nestbench.reports.conditions import panel_titles
 from nestbench.reports.measures.performance import performance_table
 from nestbench.reports.page.report import write_report
-from nestbench.reports.words.conditions import panel_titles
 from tests.reports.figures.reading import plain, read_svg
 from tests.reports.synthetic import FakeResults, school_study
 

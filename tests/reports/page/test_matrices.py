@@ -11,11 +11,11 @@ from nestbench.estimators.estimates import Estimates
 from nestbench.reports.comparing import holm
 from nestbench.reports.comparing.ranking import ranking
 from nestbench.reports.comparing.shared import shared_of_run
-from nestbench.reports.figures.rows import OFF, against, records
+from nestbench.reports.figures.records import OFF, against, records
 from nestbench.reports.measures.performance import performance_table
 from nestbench.reports.measures.printed import printed_mcse
-from nestbench.reports.page.cells import survey
-from nestbench.reports.page.parts import glance
+from nestbench.reports.page.sections import glance
+from nestbench.reports.page.survey import survey
 from tests.reports.synthetic import FakeResults, estimates_of, school_study
 
 

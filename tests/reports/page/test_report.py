@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nestbench.estimators.agreement import SUBJECT
-from nestbench.reports.page.cells import survey
-from nestbench.reports.page.parts import audit_line, grouped
+from nestbench.estimators.equivalence.agreement import SUBJECT
 from nestbench.reports.page.report import in_code, render, script_json, write_report
+from nestbench.reports.page.sections import audit_line, grouped
+from nestbench.reports.page.survey import survey
 from tests.reports.synthetic import FakeResults, estimates_of, estimator, school_study
 
 NASTY = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&`{{7*7}}"

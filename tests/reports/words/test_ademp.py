@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.toml.reading import experiment_from
 from nestbench.reports.words.ademp import parameters
 
 TABLES: dict[str, Any] = {
@@ -57,7 +57,7 @@ EFFECTS = {"Intercept": 5.0, "age": 1.0}
     ],
 )
 def test_what_varies_says_so_however_it_is_written(factors: dict[str, Any], expected: dict[str, str]) -> None:
-    experiment = Experiment.from_dict({**TABLES, "factors": factors})
+    experiment = experiment_from({**TABLES, "factors": factors})
     table = parameters(experiment)
     assert table is not None
     told = dict(table[1])

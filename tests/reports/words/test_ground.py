@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from nestbench.reports.words.ground import OTHER, PLAIN, SLOPES, ground, least_squares_own, mixed_models_own
-from nestbench.sim.cell import Cell
-from nestbench.sim.laws import LAWS
-from nestbench.sim.layout import Layout
-from nestbench.sim.model import Model
+from nestbench.sim.cells.cell import Cell
+from nestbench.sim.cells.layout import Layout
+from nestbench.sim.laws.registry import LAWS
+from nestbench.sim.observed.model import Model
 from nestbench.sim.random_intercept import RandomIntercept
 from tests.reports.synthetic import estimator, school_study
 

@@ -12,7 +12,7 @@ import pytest
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.reports.measures.performance import performance_table
 from nestbench.reports.words.lint import ROW_RULES, TABLE_RULES, lint, replications_needed
-from nestbench.sim.cell import Cell
+from nestbench.sim.cells.cell import Cell
 from tests.reports.synthetic import FakeResults, Law, school_study
 
 

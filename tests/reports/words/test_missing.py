@@ -13,8 +13,8 @@ from nestbench.experiments.results import Extent
 from nestbench.reports.comparing.shared import shared_of_run
 from nestbench.reports.exports.write import markdown
 from nestbench.reports.measures.performance import performance_table
-from nestbench.reports.page.cells import survey
 from nestbench.reports.page.report import render
+from nestbench.reports.page.survey import survey
 from nestbench.reports.words.missing import data_sets, missing_of, missing_sentence
 from nestbench.reports.words.summary import print_summary
 from nestbench.reports.words.verdict import verdicts

@@ -6,21 +6,21 @@ from dataclasses import replace
 
 from nestbench.reports.comparing.shared import shared_of_run
 from nestbench.reports.measures.performance import performance_table
-from nestbench.reports.page.cells import survey
 from nestbench.reports.page.report import render
+from nestbench.reports.page.survey import survey
 from nestbench.reports.words.ademp import estimands
 from nestbench.reports.words.untold import untold
 from nestbench.reports.words.verdict import verdicts
-from nestbench.sim.cell import Cell
-from nestbench.sim.layout import Layout
-from nestbench.sim.model import Model
+from nestbench.sim.cells.cell import Cell
+from nestbench.sim.cells.layout import Layout
+from nestbench.sim.observed.model import Model
 from nestbench.sim.random_intercept import RandomIntercept
 from tests.reports.synthetic import FakeResults, school_study
 
 
 def fitted(*formulas: str) -> FakeResults:
     """A study by OLS of one condition a formula."""
-    from nestbench.estimators import registry
+    from nestbench.estimators.methods import registry
 
     base = school_study(reps=5, schools=(6,), icc=(0.0,))
     cells, found = [], []

@@ -1,0 +1,94 @@
+"""Which coefficients a design matrix can answer for.
+
+Term j is estimable if and only if its unit vector is in the row space of X, that is if every vector of X's null space
+is zero at j. With an intercept this is decided on centred columns of unit length, so that neither units nor a large
+mean hide or feign a dependence.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from nestbench.sim.observed.batch import Floats, Ints
+
+Mask = npt.NDArray[np.bool_]
+EPS = float(np.finfo(np.float64).eps)
+DEPENDENT = 1e-10
+"""Columns of unit length with a smaller singular value are dependent: six digits of the direction left are rounding."""
+
+
+def full_rank(x: Floats, intercept: int | None) -> bool:
+    """Whether X [n, p] plainly has full column rank (True is certain; False means: look closer with `estimable`)."""
+    if len(x) < x.shape[1]:
+        return False
+    unit, _ = _unit_columns(x, intercept)
+    gram = unit.T @ unit
+    return bool(np.linalg.eigvalsh(gram)[0] > 1e-9) if gram.size else True
+
+
+def estimable(x: Floats, intercept: int | None) -> tuple[Mask, Ints]:
+    """Return which terms are estimable [p], and the columns of a full-rank part of X with the same column space.
+
+    Parameters
+    ----------
+    x : float64 [n, p]
+    intercept : int or None
+        Which column is the constant 1, if one is.
+    """
+    p = x.shape[1]
+    if full_rank(x, intercept):
+        return np.ones(p, dtype=bool), np.arange(p)
+    unit, norms = _unit_columns(x, intercept)
+    slopes = np.array([j for j in range(p) if j != intercept], dtype=np.int64)
+    tolerance = _tolerance(x, slopes, norms)
+    null = _null_space(unit, tolerance)
+    answer = np.ones(p, dtype=bool)
+    answer[slopes] = ~(np.abs(null) > 1e-6).any(axis=0)
+    if intercept is not None:
+        pull = null * (x[:, slopes].mean(axis=0) / norms)
+        noise = tolerance * np.abs(pull).sum(axis=1) + 1e-8
+        answer[intercept] = not (np.abs(pull.sum(axis=1)) > noise).any()
+    return answer, _independent(unit, slopes, answer, intercept, len(slopes) - len(null))
+
+
+def _unit_columns(x: Floats, intercept: int | None) -> tuple[Floats, Floats]:
+    """Return the columns other than the intercept, centred when there is one, of length 1 (or 0), and their lengths."""
+    rest = x if intercept is None else np.delete(x, intercept, axis=1)
+    size = np.abs(rest).max(axis=0, initial=0.0)
+    centred = rest / np.where(size > 0, size, 1.0)
+    if intercept is not None:
+        centred = centred - centred.mean(axis=0)
+    norms = np.sqrt((centred**2).sum(axis=0))
+    gone = norms <= 8 * EPS * np.sqrt(len(x))
+    norms = np.where(gone, 1.0, norms)
+    return np.where(gone, 0.0, centred / norms), norms * np.where(size > 0, size, 1.0)
+
+
+def _tolerance(x: Floats, slopes: Ints, norms: Floats) -> float:
+    """Singular values below this are rounding: the columns' own rounding error relative to their spread."""
+    spread = np.sqrt((x[:, slopes] ** 2).sum(axis=0)) / norms
+    return max(DEPENDENT, 8.0 * EPS * float(np.sqrt(max(x.shape))) * float(spread.max(initial=1.0)))
+
+
+def _null_space(unit: Floats, tolerance: float) -> Floats:
+    _, values, vectors = np.linalg.svd(unit, full_matrices=True)
+    small = np.ones(unit.shape[1], dtype=bool)
+    small[: len(values)] = values <= tolerance
+    return np.asarray(vectors[small])
+
+
+def _independent(unit: Floats, slopes: Ints, answer: Mask, intercept: int | None, rank: int) -> Ints:
+    """Return the intercept, the estimable columns, and of the others as many as the rank needs: the longest first."""
+    basis = np.zeros((len(unit), 0))
+    kept = [] if intercept is None else [intercept]
+    left = sorted(range(len(slopes)), key=lambda k: not answer[slopes[k]])
+    while basis.shape[1] < rank:
+        rest = unit[:, left] - basis @ (basis.T @ unit[:, left])
+        rest = rest - basis @ (basis.T @ rest)
+        length = np.sqrt((rest**2).sum(axis=0))
+        sure = [at for at, k in enumerate(left) if answer[slopes[k]]]
+        chosen = sure[0] if sure else int(np.argmax(length))
+        basis = np.column_stack([basis, rest[:, chosen] / length[chosen]])
+        kept.append(int(slopes[left.pop(chosen)]))
+    return np.sort(np.array(kept, dtype=np.int64))

@@ -1,0 +1,141 @@
+"""Maximising the textbook likelihood of a mixed model: no speed, no shortcuts, all local maxima in reach compared."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+from scipy import ndimage, optimize
+
+from nestbench.estimators.engines.identified import EXACT, NO_WITHIN
+from nestbench.estimators.engines.mixed_textbook import Textbook, TextbookFit, criterion_at, fit_at
+from nestbench.estimators.engines.reference import CannotFit
+from nestbench.sim.observed.batch import Floats
+
+GRID = tuple(10.0 ** (0.5 * k) for k in range(-4, 7))
+"""Where the score of a single theta is looked at, in units of 1/(root mean square of Z, sqrt of the school size)."""
+LEVELS = tuple(10.0 ** (0.5 * k) for k in range(-3, 4))
+"""Entries of Lambda where a search over several thetas looks first, for columns of Z of unit root mean square."""
+CORRELATIONS = (-0.8, 0.0, 0.8)
+"""Of a pair of random effects, where the search looks first."""
+VANISHED = 1e-5
+"""A diagonal entry of Lambda below this, for columns of Z of unit root mean square, may be a zero."""
+
+
+def single(model: Textbook) -> TextbookFit:
+    """Search one theta >= 0: the sign of the score on a grid, Brent's method in each bracket, the best of the maxima.
+
+    At theta = 0 the score is 0 by symmetry; whether it is a maximum is for the second derivative to say.
+    """
+    rows = sum(s.y.size for s in model.stacks)
+    unit = float(
+        np.sqrt(sum(len(s.y) for s in model.stacks) / sum(float(np.sum(s.z**2)) for s in model.stacks))
+    )
+
+    def slope(theta: float) -> float:
+        return float(fit_at(model, np.array([theta]), False).score[0])
+
+    points = [0.0, *(unit * g for g in GRID)]
+    signs = [float(fit_at(model, np.zeros(1)).hessian[0, 0]), *(slope(t) for t in points[1:])]
+    while signs[-1] < 0 and points[-1] < 1e8:
+        points.append(10.0 * points[-1])
+        signs.append(slope(points[-1]))
+    found = [0.0] if signs[0] >= 0 else []
+    for k in range(len(points) - 1):
+        if signs[k] < 0 <= signs[k + 1]:
+            low = points[k] or _left_of_root(slope, points[k + 1])
+            found.append(float(optimize.brentq(slope, low, points[k + 1], xtol=1e-15 * unit, rtol=1e-14)))
+    fits = [fit_at(model, np.array([theta])) for theta in found]
+    fits = [
+        fit for fit in fits if fit.sigma2 > 1e-20 * float(np.mean([np.var(s.y) for s in model.stacks]) * rows)
+    ]
+    if not fits:
+        raise CannotFit(NO_WITHIN)
+    return min(fits, key=lambda fit: fit.criterion)
+
+
+def _left_of_root(slope: Callable[[float], float], right: float) -> float:
+    """Return a point below `right` where the slope is negative, as it is just right of 0."""
+    low = 0.5 * right
+    while slope(low) >= 0 and low > 1e-12 * right:
+        low *= 0.5
+    return low
+
+
+def several(model: Textbook, free: list[tuple[int, int]]) -> TextbookFit:
+    """Minimise over several thetas by a trust region with exact derivatives, from every low point of a coarse grid.
+
+    Parameters
+    ----------
+    free : list of (row, column)
+        Which entry of Lambda each theta is, for columns of Z of unit root mean square.
+    """
+
+    def evaluate(theta: Floats) -> tuple[float, Floats]:
+        fit = fit_at(model, theta, False)
+        return fit.criterion, fit.score
+
+    def hessian(theta: Floats) -> Floats:
+        return fit_at(model, theta).hessian
+
+    ends = []
+    for first in low_points(model, free):
+        found = optimize.minimize(
+            evaluate, first, jac=True, hess=hessian, method="trust-exact", options={"gtol": 1e-7}
+        )
+        ends.append(found.x)
+    if not ends:
+        raise CannotFit(EXACT)
+    best = min(ends, key=lambda theta: evaluate(theta)[0])
+    return fit_at(model, _finish(best, evaluate, hessian, free))
+
+
+def low_points(model: Textbook, free: list[tuple[int, int]]) -> list[Floats]:
+    """Return the points of a grid of SDs (of a pair, correlations too) that have no lower neighbour.
+
+    Where a column of Z varies little beside its mean the grid is wider: its SD matters on both scales.
+    """
+    levels = [*LEVELS]
+    while levels[-1] < LEVELS[-1] / least_variation(model):
+        levels.append(10.0**0.5 * levels[-1])
+    diagonal = [a for a, (i, j) in enumerate(free) if i == j]
+    correlations = CORRELATIONS if free == [(0, 0), (1, 0), (1, 1)] else (0.0,)
+    axes = [*(levels for _ in diagonal), correlations]
+    points = []
+    for point in itertools.product(*axes):
+        theta = np.zeros(len(free))
+        theta[diagonal] = point[:-1]
+        if len(correlations) > 1:
+            theta[1:] = theta[2] * np.array([point[-1], np.sqrt(1.0 - point[-1] ** 2)])
+        points.append(theta)
+    values = np.array([criterion_at(model, theta) for theta in points]).reshape([len(a) for a in axes])
+    lowest = (values == ndimage.minimum_filter(values, size=3, mode="nearest")) & np.isfinite(values)
+    return [points[k] for k in np.flatnonzero(lowest)]
+
+
+def least_variation(model: Textbook) -> float:
+    """Return the least ratio of a column's SD to its root mean square, among columns of Z that vary."""
+    z = np.concatenate([s.z.reshape(-1, model.q) for s in model.stacks])
+    ratios = z.std(axis=0) / np.sqrt((z**2).mean(axis=0))
+    return float(ratios[ratios > 1e-6].min(initial=1.0))
+
+
+def _finish(
+    theta: Floats,
+    evaluate: Callable[[Floats], tuple[float, Floats]],
+    hessian: Callable[[Floats], Floats],
+    free: list[tuple[int, int]],
+) -> Floats:
+    """Take last Newton steps, put diagonal entries that have vanished to 0, make the others positive."""
+    for _ in range(4):
+        step = np.linalg.pinv(hessian(theta), rcond=1e-10, hermitian=True) @ evaluate(theta)[1]
+        if np.abs(step).max() < 1e-2:
+            theta = theta - step
+    theta = theta.copy()
+    for a, (i, j) in enumerate(free):
+        if i == j and abs(theta[a]) < VANISHED:
+            theta[a] = 0.0
+        elif i == j and theta[a] < 0:
+            theta[[b for b, (_, h) in enumerate(free) if h == j]] *= -1.0
+    return theta

@@ -1,0 +1,1 @@
+"""What holds a method's engines to each other."""

@@ -1,0 +1,125 @@
+"""Any method with the school means of student-level columns added: Mundlak's device, between-within regression.
+
+``y = X beta + M(X) gamma + ...``, M(X) the school means of the columns of X that vary within schools. The coefficient
+of a student-level column is then its within-school effect, free of confounding by what schools have in common, as with
+school dummies, and school-level terms keep an answer. Only the terms of the model are given; for those of the means
+write ``group_mean(x)`` in the formula.
+
+Which columns vary within schools is a question to each data set, so no answer depends on the others in its batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from nestbench.estimators.engines.mixed_fit import school_level
+from nestbench.estimators.engines.splice import splice
+from nestbench.estimators.estimates import Estimates
+from nestbench.estimators.estimator import Engine, Estimator, Info, Options
+from nestbench.sim.observed.batch import Batch, Ints
+from nestbench.sim.observed.design import design_of
+from nestbench.sim.observed.formula import spread_means
+from nestbench.sim.observed.model import Model
+
+Pattern = tuple[bool, ...]
+
+
+def with_means(batch: Batch, model: Model, varies: Pattern) -> tuple[Batch, Model]:
+    """Return batch and model with the school means of the columns that vary."""
+    design = batch.once(design_of, model)
+    x = design.fixed(batch)
+    means = {
+        f"group_mean({term})": spread_means(x[k], batch.school_offsets)
+        for k, term in enumerate(design.terms)
+        if varies[k] and f"group_mean({term})" not in design.terms
+    }
+    added = "".join(f" + `{name}`" for name in means)
+    wide = replace(batch, columns={**batch.columns, **means}, _memo={})
+    return wide, replace(model, formula=model.formula + added)
+
+
+def widened(batch: Batch, model: Model) -> list[tuple[Ints, Batch, Model]]:
+    """Return positions, batch and model with means for every set of replications in which the same columns vary."""
+    varies = ~batch.once(school_level, model)
+    if not batch.size:
+        return [(np.empty(0, dtype=np.int64), *with_means(batch, model, (False,) * varies.shape[1]))]
+    patterns, which = np.unique(varies, axis=0, return_inverse=True)
+    parts = [np.flatnonzero(which.ravel() == k) for k in range(len(patterns))]
+    whole = len(parts) == 1
+    return [
+        (rows, *with_means(batch if whole else batch.take(rows), model, tuple(pattern.tolist())))
+        for rows, pattern in zip(parts, patterns, strict=True)
+    ]
+
+
+def mundlak_engine(inner: Engine) -> Engine:
+    """Return the engine that gives another engine the widened data, and keeps the model's own terms."""
+
+    def engine(batch: Batch, model: Model, options: Options) -> Estimates:
+        terms = batch.once(design_of, model).terms
+        parts = batch.once(widened, model)
+        fits = [_only(inner(wide, wide_model, options), terms) for _, wide, wide_model in parts]
+        return fits[0] if len(fits) == 1 else _together(batch, [rows for rows, _, _ in parts], fits)
+
+    return engine
+
+
+def _only(estimates: Estimates, terms: tuple[str, ...]) -> Estimates:
+    chosen = [estimates.terms.index(term) for term in terms]
+    fields = ("estimate", "std_error", "df", "lower", "upper", "p_value")
+    columns: dict[str, Any] = {n: np.ascontiguousarray(getattr(estimates, n)[:, chosen]) for n in fields}
+    return replace(estimates, terms=terms, **columns)
+
+
+def _together(batch: Batch, parts: list[Ints], fits: list[Estimates]) -> Estimates:
+    """Return the estimates of disjoint sets of replications in the batch's order."""
+    largest = int(np.argmax([len(rows) for rows in parts]))
+    start = fits[largest]
+    every = np.zeros(batch.size, dtype=np.int64)
+    fields = ("estimate", "std_error", "df", "lower", "upper", "p_value", "status", "message", "seconds")
+    whole = replace(
+        start,
+        replications=batch.replications,
+        quantities={name: values[every] for name, values in start.quantities.items()},
+        **{name: getattr(start, name)[every] for name in fields},
+    )
+    for rows, found in zip(parts, fits, strict=True):
+        whole = splice(whole, rows, found)
+    return whole
+
+
+def mundlak(inner: Estimator, suffix: str, what: str) -> Estimator:
+    """Return the Mundlak version ``mundlak-<suffix>`` of a method, with its options."""
+    described = inner.described
+    return Estimator(
+        name=f"mundlak-{suffix}",
+        version=inner.version,
+        info=_about(inner, inner.info, what),
+        reference=None if inner.reference is None else mundlak_engine(inner.reference),
+        batched=None if inner.batched is None else mundlak_engine(inner.batched),
+        agreement=inner.agreement,
+        options=inner.options,
+        random=inner.random,
+        subgroup=inner.subgroup,
+        choices=inner.choices,
+        described=None if described is None else lambda options: _about(inner, described(options), what),
+    )
+
+
+def _about(inner: Estimator, info: Info, what: str) -> Info:
+    changed = info.df != inner.info.df
+    return Info(
+        label=f"Mundlak {info.label.removeprefix('OLS ') if changed else what}",
+        summary=f"school means of student-level columns added, then {info.summary if changed else inner.name}",
+        assumes=f"{info.assumes}; student-level covariates may be confounded with schools",
+        df=info.df,
+        source=f"Mundlak 1978; {info.source}",
+        formula=(
+            r"y_g = X_g\beta + \bar X_g\gamma + \ldots, \quad \bar X_g \text{ school means of varying columns}",
+            r"\text{then, with } [X\; \bar X] \text{ for } X:",
+            *info.formula,
+        ),
+    )

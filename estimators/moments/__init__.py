@@ -1,0 +1,1 @@
+"""A data set as its schools' cross-products: what every fast engine works on."""

@@ -1,0 +1,242 @@
+"""School cross-products: the statistic every fast engine works from.
+
+For one model, W = [1, X without its intercept, Z columns not in X, y] of a replication is shifted by a
+pivot and scaled, and each school is reduced to its cross-product W_g'W_g. Nothing else of a school enters
+OLS, CR0-CR3, the jackknife, the wild bootstrap, within and between estimators or a Gaussian mixed model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nestbench.estimators.moments.crossproducts import reduce_schools
+from nestbench.estimators.moments.refinement import refine_schools
+from nestbench.sim.observed.batch import Batch, Category, Floats, Ints
+from nestbench.sim.observed.design import Design, Factor, FactorKind, Product, design_of, evaluate
+from nestbench.sim.observed.model import Model
+
+Mask = npt.NDArray[np.bool_]
+
+LARGEST = 2.0**100
+"""Data whose columns are larger, or smaller than 1 over it, are left to the engines that refuse them in words."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SchoolMoments:
+    """Cross-products of the S schools of a batch, R replications, d columns of W.
+
+    Attributes
+    ----------
+    cross : float64 [S, d, d]
+        W_g'W_g of the pivoted, scaled columns ``(w - pivot) * scale``. Column 0 is the constant 1, so
+        ``cross[:, 0, 0]`` are the school sizes and ``cross[:, 0]`` the school sums; the last column is y.
+        In nearly collinear replications the columns of X that are not in Z are also made orthogonal to
+        the others, and y is replaced by its residual; `contrasts` and `shift` undo that.
+    replication_offsets : int64 [R + 1]
+        First school of each replication.
+    x : int64 [p]
+        Which columns of W are X, in the order of the design's terms (0 for the intercept).
+    z : int64 [q]
+        Which columns of W are Z.
+    pivot, scale : float64 [R, d]
+        Per replication; pivot 0 and scale 1 for column 0; pivot 0 everywhere when the model has no
+        intercept. Scales are powers of two, so that scaling is exact.
+    contrasts : float64 [R, p, p]
+        beta = contrasts @ beta_pivoted + shift gives the coefficients of the terms as named; so does
+        Var(beta) = contrasts Var(beta_pivoted) contrasts'.
+    shift : float64 [R, p]
+    estimable : bool [R, p]
+        Whether each term is estimable (its unit vector is in the row space of X).
+    regular : bool [R]
+        Whether all values are finite, X plainly has full rank p < n, and y is neither constant nor fitted
+        exactly. Where False, an engine should leave the replication to its reference.
+    """
+
+    cross: Floats
+    replication_offsets: Ints
+    x: Ints
+    z: Ints
+    pivot: Floats
+    scale: Floats
+    contrasts: Floats
+    shift: Floats
+    estimable: Mask
+    regular: Mask
+    refined: Mask
+
+
+def moments_of(batch: Batch, model: Model) -> SchoolMoments:
+    """Return the school moments of a model (call it as ``batch.once(moments_of, model)``)."""
+    design = batch.once(design_of, model)
+    names, x, z = _layout(design)
+    fixed = np.zeros(len(names) + 1, dtype=np.int64)
+    fixed[[0, *z]] = 1
+    program = _program(batch, design, names)
+    reps, d, p = batch.size, len(names) + 1, len(x)
+    schools = len(batch.school_offsets) - 1
+    widest = int(np.diff(batch.row_offsets).max(initial=0))
+    cross, pivot, scale = np.empty((schools, d, d)), np.empty((reps, d)), np.empty((reps, d))
+    contrasts, shift = np.empty((reps, p, p)), np.empty((reps, p))
+    regular, near = np.empty(reps, dtype=np.bool_), np.empty(reps, dtype=np.bool_)
+    data = (
+        program.starts,
+        program.kinds,
+        program.addresses,
+        program.levels,
+        batch.school_offsets,
+        batch.replication_offsets,
+        x,
+    )
+    scratch = np.empty((d + 1, widest))
+    written = cross, pivot, scale, contrasts, shift, regular
+    reduce_schools(*data, design.intercept, scratch, *written, near)
+    if near.any():
+        refine_schools(np.flatnonzero(near), *data, fixed, design.intercept, scratch, *written)
+    beyond = ~((scale >= 1.0 / LARGEST) & (scale <= LARGEST) & (np.abs(pivot) <= LARGEST)).all(axis=1)
+    with np.errstate(invalid="ignore", over="ignore"):
+        sums = np.einsum("sjj->s", cross)  # squares bound the products
+        beyond |= ~np.isfinite(np.add.reduceat(sums, batch.replication_offsets[:-1]))
+    for r in np.flatnonzero(beyond):
+        cross[slice(*batch.replication_offsets[r : r + 2])] = np.nan
+        pivot[r] = scale[r] = shift[r] = np.nan
+        contrasts[r], regular[r], near[r] = np.nan, False, False
+    estimable = np.ones((reps, p), dtype=np.bool_)
+    for r in np.flatnonzero(~regular):
+        estimable[r] = estimable_terms(batch.take([r]), design)
+    return SchoolMoments(
+        cross, batch.replication_offsets, x, z, pivot, scale, contrasts, shift, estimable, regular, near
+    )
+
+
+def raw_moments(batch: Batch, model: Model) -> SchoolMoments:
+    """Return the same statistics by NumPy alone: neither pivoted nor scaled, every replication taken as regular.
+
+    For tame data, where nothing may be compiled.
+    """
+    design = batch.once(design_of, model)
+    names, x, z = _layout(design)
+    columns = {"Intercept": np.ones(batch.rows)} | dict(
+        zip(design.random_terms, design.random(batch), strict=True)
+    )
+    columns |= dict(zip(design.terms, design.fixed(batch), strict=True))
+    w = np.vstack([*(columns[name] for name in names), design.outcome(batch)])
+    slices = zip(batch.school_offsets[:-1], batch.school_offsets[1:], strict=True)
+    reps, d, p = batch.size, len(w), len(x)
+    return SchoolMoments(
+        cross=np.array([w[:, a:b] @ w[:, a:b].T for a, b in slices]),
+        replication_offsets=batch.replication_offsets,
+        x=x,
+        z=z,
+        pivot=np.zeros((reps, d)),
+        scale=np.ones((reps, d)),
+        contrasts=np.tile(np.eye(p), (reps, 1, 1)),
+        shift=np.zeros((reps, p)),
+        estimable=np.ones((reps, p), dtype=np.bool_),
+        regular=np.ones(reps, dtype=np.bool_),
+        refined=np.zeros(reps, dtype=np.bool_),
+    )
+
+
+def _layout(design: Design) -> tuple[list[str], Ints, Ints]:
+    """Return the columns of W but y by name, and which of them are X and Z."""
+    names = ["Intercept", *[t for t in design.terms if t != "Intercept"]]
+    names += [t for t in design.random_terms if t not in names]
+    x = np.array([names.index(t) for t in design.terms], dtype=np.int64)
+    z = np.array([names.index(t) for t in design.random_terms], dtype=np.int64)
+    return names, x, z
+
+
+def estimable_terms(batch: Batch, design: Design) -> Mask:
+    """Return which terms of one data set are estimable [p]: zero in every vector of the null space of X.
+
+    Columns are brought to unit length, centred if there is an intercept (whose null vectors follow from
+    the slopes').
+    """
+    x = design.fixed(batch)
+    if not np.isfinite(x).all():
+        return np.zeros(len(x), dtype=np.bool_)
+    constant = np.array([design.intercept and term == "Intercept" for term in design.terms])
+    slopes = x[~constant]
+    size = np.abs(slopes).max(axis=1, initial=0.0)
+    unit = slopes / np.where(size > 0, size, 1.0)[:, None]
+    raw = np.sqrt((unit**2).sum(axis=1))
+    means = unit.mean(axis=1) if design.intercept else np.zeros(len(unit))
+    unit = unit - means[:, None]
+    length = np.sqrt((unit**2).sum(axis=1))
+    gone = length <= 8 * np.finfo(np.float64).eps * np.sqrt(x.shape[1])
+    length = np.where(gone, 1.0, length)
+    unit = np.where(gone[:, None], 0.0, unit / length[:, None])
+    noise = 8 * np.finfo(np.float64).eps * max(x.shape) * (raw / length).max(initial=1.0)
+    _, values, vectors = np.linalg.svd(unit.T, full_matrices=True)
+    small = np.ones(len(unit), dtype=np.bool_)
+    small[: len(values)] = values <= noise
+    null = vectors[small]
+    answer = np.ones(len(x), dtype=np.bool_)
+    answer[~constant] = ~(np.abs(null) > 1e-6).any(axis=0)
+    pull = null * (means / length)
+    answer[constant] = not (np.abs(pull.sum(axis=1)) > 1e-6 * np.abs(pull).sum(axis=1) + 1e-8).any()
+    return answer
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Program:
+    """The columns of W as products of factors, for the kernel; `alive` keeps what the addresses point to."""
+
+    starts: Ints
+    kinds: Ints
+    addresses: Ints
+    levels: Ints
+    alive: Sequence[npt.NDArray[np.generic]]
+
+
+def _program(batch: Batch, design: Design, names: Sequence[str]) -> _Program:
+    columns = _products(batch, design)
+    factors = [columns[name] for name in names] + [columns["(y)"]]
+    flat = [factor for product in factors for factor in product]
+    arrays = [_memory(batch, factor) for factor in flat]
+    return _Program(
+        np.concatenate([[0], np.cumsum([len(product) for product in factors])]).astype(np.int64),
+        np.array([kind_of(factor) for factor in flat], dtype=np.int64),
+        np.array([array.ctypes.data for array in arrays], dtype=np.int64),
+        np.array([factor.level if isinstance(factor, Factor) else 0 for factor in flat], dtype=np.int64),
+        arrays,
+    )
+
+
+def _products(batch: Batch, design: Design) -> dict[str, Sequence[Factor | Floats]]:
+    """Return each column of W as factors; a column that only formulaic can make is one array of numbers."""
+    parts: list[tuple[Sequence[str], tuple[Product, ...] | None, str]] = [
+        (design.random_terms, design.random_products, "random"),
+        (design.terms, design.rhs_products, "fixed"),
+        (["(y)"], design.lhs_products, "outcome"),
+    ]
+    columns: dict[str, Sequence[Factor | Floats]] = {"Intercept": ()}
+    for names, products, method in parts:
+        if products is None:
+            rows = np.atleast_2d(getattr(design, method)(batch))
+            columns |= {name: (row,) for name, row in zip(names, rows, strict=True) if name != "Intercept"}
+        else:
+            columns |= dict(zip(names, products, strict=True))
+    return columns
+
+
+def _memory(batch: Batch, factor: Factor | Floats) -> npt.NDArray[np.generic]:
+    if not isinstance(factor, Factor):
+        return np.ascontiguousarray(factor, dtype=np.float64)
+    column = batch.columns[factor.column]
+    if factor.kind == FactorKind.VALUE:
+        return evaluate((factor,), batch)
+    if isinstance(column, Category):
+        return np.ascontiguousarray(column.codes, dtype=np.int32)
+    return np.ascontiguousarray(column, dtype=np.float64)
+
+
+def kind_of(factor: Factor | Floats) -> FactorKind:
+    """Return how the kernel reads a factor; an array is numbers, and so is what isn't a column as it is."""
+    if isinstance(factor, Factor) and factor.kind != FactorKind.VALUE:
+        return factor.kind
+    return FactorKind.NUMBER

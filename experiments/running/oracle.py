@@ -1,0 +1,40 @@
+"""Truths told to methods: the oracle `gls` alone is given one, the true ratio of the variance components.
+
+An option ``theta`` without a value stands for "the cell's truth". Filling it in changes no label: the method is the
+same in every cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from nestbench.estimators.estimator import Estimator
+from nestbench.estimators.honoured import require_honoured
+from nestbench.sim.cells.cell import Cell
+from nestbench.sim.errors import InvalidInput
+
+
+def told(estimators: Iterable[Estimator], cell: Cell) -> tuple[Estimator, ...]:
+    """Return the methods as they are fitted in a cell: theta = school SD / residual SD where an option asks for it.
+
+    Raises
+    ------
+    InvalidInput
+        A method asks for a ratio that the cell's law doesn't have, or can't honour the cell's model.
+    """
+    estimators = tuple(estimators)
+    for estimator in estimators:
+        require_honoured(estimator.name, estimator.random, cell.model)
+    return tuple(_told(e, cell) if e.options.get("theta", 0) is None else e for e in estimators)
+
+
+def _told(estimator: Estimator, cell: Cell) -> Estimator:
+    truth = cell.truth
+    school, residual = truth.get("(school_sd)"), truth.get("(residual_sd)")
+    if school is None or not residual:
+        raise InvalidInput(
+            f"expected a law with a school SD and a residual SD for the method '{estimator.name}', got "
+            f"'{cell.population.name}' without; leave the method out"
+        )
+    return replace(estimator, options={**estimator.options, "theta": float(school) / float(residual)})

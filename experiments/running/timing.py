@@ -1,0 +1,227 @@
+"""Timing mode: what a fit costs, by method, engine, schools and students; in one process, on one thread, unhurried.
+
+Every combination is warmed up (compiled, paged in) and then timed in turn, round after round, so that a slow moment of
+the machine hits all of them alike; the median over rounds is reported. A batch is drawn anew for every timing, so a
+time is that of the whole fit: reading the formula, reducing the data, fitting. The unit that travels between machines
+is the floor F: NumPy's time to draw the same count of random numbers, 3N + 2G, into an array.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from time import perf_counter, process_time
+from typing import Any
+
+import numpy as np
+
+from nestbench.estimators.estimator import Estimator
+from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.files import write_atomically
+from nestbench.experiments.running.oracle import told
+from nestbench.experiments.storing.provenance import provenance
+from nestbench.sim.cells.cell import Cell
+from nestbench.sim.errors import InvalidInput, StoreError
+from nestbench.sim.observed.batch import Batch
+
+FILE = "timing.json"
+DRAWING = "(drawing)"
+SLICE = 0.05
+"""Seconds a timing should last: replications are added until it does."""
+MOST = 256
+"""Most replications in a timing: a usual block of a run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """What one method costs on one kind of data.
+
+    Attributes
+    ----------
+    estimator, engine : str
+        Label; ``batched`` or ``reference``. `DRAWING` is the generator.
+    schools, students : int
+        Number of schools, students in each.
+    seconds, low, high : float
+        Per fit: median, least and most over the rounds.
+    floors : float
+        Median of its ratio to the floor of the same round.
+    fits : int
+        Fits in a timing.
+    cpu_seconds : float
+        Processor time per fit, of all threads of the process: median over the rounds. Much less than `seconds` means
+        the machine was busy; NaN in files written before it was measured.
+    """
+
+    estimator: str
+    engine: str
+    schools: int
+    students: int
+    seconds: float
+    low: float
+    high: float
+    floors: float
+    fits: int
+    cpu_seconds: float = math.nan
+
+
+def time_methods(
+    experiment: Experiment, schools: Sequence[int], students: Sequence[int], rounds: int = 5
+) -> Iterator[list[Timed]]:
+    """Time every method of an experiment's first cell, with each engine it has; yield size after size.
+
+    Raises
+    ------
+    InvalidInput
+        No sizes, a size below 2 schools or 1 student, fewer than one round, or sizes the layout can't have.
+    """
+    if rounds < 1 or not schools or not students or min(schools) < 2 or min(students) < 1:
+        raise InvalidInput(
+            "expected at least one round, schools >= 2 and students >= 1, "
+            f"got rounds {rounds}, schools {list(schools)}, students {list(students)}"
+        )
+    for size in students:
+        for number in schools:
+            yield _at(resized(experiment.cells[0], number, size), experiment, rounds)
+
+
+def resized(cell: Cell, schools: int, students: int) -> Cell:
+    """Return a cell with other numbers of schools and students, the same share of schools treated."""
+    layout = cell.layout
+    treated = round(layout.treated_schools * schools / layout.schools)
+    return replace(cell, layout=replace(layout, schools=schools, students=students, treated_schools=treated))
+
+
+def slopes(timed: Sequence[Timed]) -> dict[tuple[str, str, int], float]:
+    """Return d log(seconds) / d log(schools) by (estimator, engine, students) where there are several sizes."""
+    curves: dict[tuple[str, str, int], list[Timed]] = {}
+    for one in timed:
+        curves.setdefault((one.estimator, one.engine, one.students), []).append(one)
+    return {
+        key: float(np.polyfit(np.log([t.schools for t in curve]), np.log([t.seconds for t in curve]), 1)[0])
+        for key, curve in curves.items()
+        if len({t.schools for t in curve}) > 1
+    }
+
+
+def save(timed: Sequence[Timed], experiment: Experiment, path: Path) -> None:
+    """Write timings, slopes and the facts of the machine as JSON."""
+    content = {
+        "experiment": experiment.name,
+        "machine": provenance(1),
+        "timings": [{name: getattr(one, name) for name in Timed.__slots__} for one in timed],
+        "slopes": [
+            {"estimator": e, "engine": engine, "students": m, "slope": slope}
+            for (e, engine, m), slope in slopes(timed).items()
+        ],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, json.dumps(content, indent=1).encode())
+
+
+def load(path: Path) -> tuple[list[Timed], Mapping[str, Any]]:
+    """Return the timings of a file and the facts of the machine they were made on.
+
+    Raises
+    ------
+    StoreError
+        The file isn't one that `save` wrote.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return [Timed(**row) for row in content["timings"]], dict(content["machine"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise StoreError(
+            f"expected timings saved by nestbench time in '{path}', got something else ({error}); "
+            "remove the file or time again"
+        ) from error
+
+
+Job = tuple[Callable[[int, Any], None], Callable[[int], Any]]
+"""Work on some number of replications, and what prepares its data."""
+
+
+def _at(cell: Cell, experiment: Experiment, rounds: int) -> list[Timed]:
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        jobs: dict[tuple[str, str], Job] = {(DRAWING, "batched"): (_drawing(cell, experiment.seed), _no_data)}
+        for estimator in told(experiment.estimators, cell):
+            for engine in ("batched", "reference"):
+                if getattr(estimator, engine) is not None:
+                    jobs[estimator.label, engine] = _fitting(estimator, engine, cell, experiment.seed)
+        fits = {key: _enough(*job) for key, job in jobs.items()}
+        floor = _floor(cell)
+        seconds: dict[tuple[str, str], list[float]] = {key: [] for key in jobs}
+        cpu_seconds: dict[tuple[str, str], list[float]] = {key: [] for key in jobs}
+        floors = []
+        for _ in range(rounds):
+            floors.append(_clock(floor, _no_data, MOST)[0])
+            for key, job in jobs.items():
+                wall, cpu = _clock(*job, fits[key])
+                seconds[key].append(wall)
+                cpu_seconds[key].append(cpu)
+    schools, students = cell.layout.schools, cell.layout.students
+    return [
+        Timed(
+            estimator,
+            engine,
+            schools,
+            int(students if isinstance(students, int) else np.mean(students)),
+            median(times),
+            min(times),
+            max(times),
+            median(t / f for t, f in zip(times, floors, strict=True)),
+            fits[estimator, engine],
+            median(cpu_seconds[estimator, engine]),
+        )
+        for (estimator, engine), times in seconds.items()
+    ]
+
+
+def _no_data(fits: int) -> None:
+    """Nothing to prepare."""
+
+
+def _floor(cell: Cell) -> Callable[[int, Any], None]:
+    count = 3 * int(cell.layout.sizes().sum()) + 2 * cell.layout.schools
+    generator, out = np.random.Generator(np.random.PCG64DXSM(1)), np.empty(count)
+
+    def work(fits: int, _: Any) -> None:
+        for _i in range(fits):
+            generator.standard_normal(out=out)
+
+    return work
+
+
+def _drawing(cell: Cell, seed: int) -> Callable[[int, Any], None]:
+    return lambda fits, _: (cell.draw(seed, range(fits)), None)[1]
+
+
+def _fitting(
+    estimator: Estimator, engine: str, cell: Cell, seed: int
+) -> tuple[Callable[[int, Any], None], Callable[[int], Batch]]:
+    def work(fits: int, batch: Batch) -> None:
+        estimator.fit(batch, cell.model, engine)
+
+    return work, lambda fits: cell.draw(seed, range(fits))
+
+
+def _clock(work: Callable[[int, Any], None], prepare: Callable[[int], Any], fits: int) -> tuple[float, float]:
+    """Return the seconds per fit of one timing, of the clock and of the processor; preparing is not timed."""
+    data = prepare(fits)
+    started, cpu = perf_counter(), process_time()
+    work(fits, data)
+    spent = process_time() - cpu
+    return (perf_counter() - started) / fits, spent / fits
+
+
+def _enough(work: Callable[[int, Any], None], prepare: Callable[[int], Any]) -> int:
+    """Warm up; return how many fits make a timing last."""
+    _clock(work, prepare, 1)
+    once, _ = _clock(work, prepare, 1)
+    return int(min(max(SLICE / max(once, 1e-7), 1), MOST))

@@ -1,0 +1,151 @@
+"""Two runs of the same cells: what changed beyond Monte Carlo error, paired where the data sets are the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
+from itertools import zip_longest
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nestbench.experiments.results import Results
+from nestbench.reports.comparing import holm
+from nestbench.reports.conditions import conditions
+from nestbench.reports.measures.cell_rows import CellRows
+from nestbench.reports.measures.declared import measure_named
+from nestbench.reports.measures.draws import Paired
+from nestbench.reports.measures.in_parts import merged, over, pieces_of
+from nestbench.reports.measures.measure import TRUTH, Measure, evaluate, mean_square, root
+from nestbench.reports.measures.proportions import wilson
+from nestbench.reports.measures.statistics import Z95
+from nestbench.sim.errors import InvalidInput
+from nestbench.sim.observed.batch import Floats
+
+COMPARED = ("bias", "empirical_se", "se_error", "coverage", "rejection", "rmse")
+COLUMNS = [
+    "cell",
+    "condition",
+    "estimator",
+    "term",
+    "measure",
+    "a",
+    "b",
+    "change",
+    "mcse",
+    "n",
+    "paired",
+    "beyond",
+]
+
+
+def compare_runs(first: Results, second: Results, measures: tuple[str, ...] = COMPARED) -> pd.DataFrame:
+    """Return what changed from run A to run B, over the cells and methods both have.
+
+    Columns: ``cell`` (number in A), ``condition, estimator, term, measure, a, b, change, mcse, n, paired, beyond``.
+    Where law and seed are equal the two runs saw the same data sets, and `mcse` is the paired one, over the
+    replications both have; else the two errors add up as independent ones do. `beyond`: the change is more than Monte
+    Carlo error explains: t tests, by Holm's method at 5 % over all rows.
+    """
+    chosen = [measure_named(name) for name in measures]
+    places = {cell.key: index for index, cell in enumerate(second.experiment.cells)}
+    common = [(i, places[cell.key]) for i, cell in enumerate(first.experiment.cells) if cell.key in places]
+    if not common:
+        raise InvalidInput(
+            "expected two runs with conditions in common, got none; compare runs of one experiment, or of experiments "
+            "that share population, layout and model"
+        )
+    same_data = first.experiment.seed == second.experiment.seed
+    words = conditions(first.experiment)
+    rows: list[dict[str, Any]] = []
+    for i, j in common:
+        where = words[i]
+        labels = [name for name in first.estimates(i) if name in second.estimates(j)]
+        pieces = [
+            merged({A: one, B: other})
+            for one, other in zip_longest(pieces_of(first, i), pieces_of(second, j))
+        ]
+        found = over(pieces, partial(_rows, labels=labels, measures=chosen, same_data=same_data))
+        rows += [{"cell": i, "condition": where, **row} for row in found]
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    away = np.where(table["change"].abs() > ROUNDING * table["a"].abs(), table["change"], 0.0)
+    p = holm.t_p_values(away, table["mcse"], table["n"])
+    return table.assign(beyond=p <= holm.limit(p))
+
+
+SPREADS = {"empirical_se": 0.0, "rmse": 0.0, "se_error": 100.0}
+"""Measures proportional to an empirical SE once this is added."""
+ROUNDING = 1e-9
+"""Share of a number below which a change may be the rounding of sums taken in another order."""
+A, B = "a: ", "b: "
+"""Before the labels of an estimator's rows in the two runs."""
+
+
+def _rows(
+    rows: CellRows, labels: Sequence[str], measures: Sequence[Measure], same_data: bool
+) -> list[dict[str, Any]]:
+    found = []
+    for label in labels:
+        for measure in measures:
+            if same_data:
+                pairs = rows.paired(A + label, B + label, measure.columns)
+            else:
+                pairs = [
+                    Paired(left, right)
+                    for left in rows.draws(A + label, measure.columns)
+                    for right in rows.draws(B + label, measure.columns)
+                    if left.n and right.n and set(left.terms) & set(right.terms)
+                ]
+            for pair in pairs:
+                found += [{"estimator": label, **row} for row in _changes(measure, pair, same_data)]
+    return found
+
+
+@cache
+def _gap(measure: Measure) -> Callable[[Paired], Floats]:
+    """Return the influence function of a change in a measure, on the same replications."""
+    assert measure.influence is not None
+    influence = measure.influence
+    return lambda pair: influence(pair.second) - influence(pair.first)
+
+
+def _changes(measure: Measure, pair: Paired, same_data: bool) -> Iterator[dict[str, Any]]:
+    left, right = pair.first, pair.second
+    (va, ea, na), (vb, eb, nb) = evaluate(measure, left), evaluate(measure, right)
+    together = same_data and measure.influence is not None
+    with np.errstate(all="ignore"):
+        errors = root(pair.total(mean_square(_gap(measure))), pair.n) if together else None
+    for p, term in enumerate(left.terms):
+        if term not in right.terms or (TRUTH in measure.needs and not np.isfinite(left.truth[p]).all()):
+            continue
+        q = right.terms.index(term)
+        change = float(vb[q] - va[p])
+        if errors is not None:
+            mcse = float(errors[p])
+        else:
+            mcse = float(np.hypot(_error(va[p], ea[p], na[p], measure), _error(vb[q], eb[q], nb[q], measure)))
+        if np.isfinite(change):
+            yield {
+                "term": term,
+                "measure": measure.name,
+                "a": float(va[p]),
+                "b": float(vb[q]),
+                "change": change,
+                "mcse": mcse,
+                "n": int(min(na[p], nb[q])),
+                "paired": same_data,
+            }
+
+
+def _error(value: float, mcse: float, n: int, measure: Measure) -> float:
+    """The MCSE; for a proportion of 0 or 1, where it says nothing, half of Wilson's interval over 1.96.
+
+    For what is proportional to an empirical SE, `holm.spread_error`.
+    """
+    if measure.name in SPREADS:
+        return float(holm.spread_error(SPREADS[measure.name] + value, mcse, n))
+    if measure.ddof == 0 and mcse == 0:
+        low, high = wilson(value, n)
+        return float(high - low) / (2.0 * Z95)
+    return float(mcse)

@@ -1,0 +1,267 @@
+"""From the performance table to the records a figure draws: one dot with its interval, in words and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nestbench.experiments.experiment import Experiment
+from nestbench.reports.comparing import grades, holm
+from nestbench.reports.comparing.grades import Grade
+from nestbench.reports.conditions import conditions, panel_titles
+from nestbench.reports.measures.printed import printed_mcse
+from nestbench.reports.measures.proportions import wilson
+from nestbench.reports.words.usable import BOUNDED, too_few, usable_words
+from nestbench.sim.cells.cell import Cell
+from nestbench.sim.errors import unknown_name
+from nestbench.sim.observed.model import alpha_of
+
+Record = dict[str, Any]
+
+OFF, WITHIN = "beyond Monte Carlo error", "within Monte Carlo error"
+
+
+def headline_term(table: pd.DataFrame) -> str:
+    """Return the fixed effect with the lowest coverage: the one a figure shows when none is asked for."""
+    rows = table[(table["measure"] == "coverage") & table["term"].isin(grades.fixed_terms(table))]
+    if rows.empty:
+        terms = grades.fixed_terms(table)
+        return terms[0] if terms else ""
+    return str(rows["term"].iloc[int(np.argmin(rows["value"]))])
+
+
+def records(table: pd.DataFrame, experiment: Experiment, measure: str) -> list[Record]:
+    """Return one record per row of a measure: value, interval, n, its condition and its panel's title.
+
+    Intervals are Wilson's for shares and value -+ t MCSE for the others, t with n - 1 degrees of freedom. ``usable``
+    says how many fits are usable. ``partial`` says that fewer than 95 % are; then coverage and rejection have a
+    ``bound``, with the others as misses or non-rejections, and ``opened`` is where a figure's bracket opens.
+    """
+    rows = table[(table["measure"] == measure) & np.isfinite(table["value"])]
+    share = measure in SHARES
+    low, high = interval(rows, share)
+    stands = places(experiment)
+    made = []
+    columns = ("cell", "estimator", "term", "value", "mcse", "n", "n_attempted")
+    rows = rows.assign(mcse=printed_mcse(rows))
+    for row, lo, hi in zip(rows[list(columns)].itertuples(index=False), low, high, strict=True):
+        record = dict(zip(columns, row, strict=True))
+        record["mcse"] = None if np.isnan(record["mcse"]) else record["mcse"]
+        fits = record["n"], record["n_attempted"]
+        record["usable"] = usable_words(measure, record["value"], *fits)
+        record["partial"] = bool(too_few(*fits))
+        if record["partial"]:
+            record["opened"] = record["value"]
+            if measure in BOUNDED:
+                record["opened"] = record["bound"] = record["value"] * record["n"] / record["n_attempted"]
+        made.append({**record, "low": float(lo), "high": float(hi), **stands[record["cell"]]})
+    return made
+
+
+def of_term(table: pd.DataFrame, experiment: Experiment, measure: str, term: str | None) -> list[Record]:
+    """Return a measure's records of a term, by default the headline term.
+
+    Raises
+    ------
+    InvalidInput
+        No such term has the measure.
+    """
+    chosen = headline_term(table) if term is None else term
+    made = [r for r in records(table, experiment, measure) if r["term"] == chosen]
+    if not made:
+        known = table.loc[table["measure"] == measure, "term"].unique()
+        raise unknown_name(f"term with {measure}", chosen, [str(name) for name in known])
+    return made
+
+
+def labels_of(made: list[Record], experiment: Experiment) -> list[str]:
+    """Return the methods that have a record, in the experiment's order."""
+    present = {record["estimator"] for record in made}
+    return [e.label for e in experiment.estimators if e.label in present]
+
+
+def promised(experiment: Experiment, measure: str) -> list[float]:
+    """Return each cell's level where a measure is a share of intervals that should equal it; empty for others."""
+    if measure not in ("coverage", "be_coverage"):
+        return []
+    return [cell.model.level for cell in experiment.cells]
+
+
+SHARES = frozenset(
+    {
+        "coverage",
+        "coverage_bound",
+        "be_coverage",
+        "rejection",
+        "rejection_bound",
+        "usable_share",
+        "miss_below",
+        "miss_above",
+        "type_s",
+    }
+)
+
+
+def interval(rows: pd.DataFrame, share: bool) -> tuple[Any, Any]:
+    """Return the 95 % Monte Carlo interval of each row."""
+    value = rows["value"].to_numpy(dtype=np.float64)
+    if share:
+        return wilson(value, rows["n"].to_numpy(dtype=np.float64))
+    mcse = np.nan_to_num(rows["mcse"].to_numpy(dtype=np.float64))
+    half = np.where(mcse > 0, holm.t_quantile(np.maximum(rows["n"], 2)) * mcse, 0.0)
+    return value - half, value + half
+
+
+def places(experiment: Experiment) -> list[Record]:
+    """Return where each cell stands: its condition in words and the title of its panel, no two alike."""
+    return [
+        {"condition": words, "panel": title}
+        for words, title in zip(conditions(experiment), panel_titles(experiment), strict=True)
+    ]
+
+
+NO_DATA, NOT_ITS = "no data", "not in its formula"
+
+
+def with_holes(
+    made: list[Record], experiment: Experiment, words: Callable[[int], str] | None = None
+) -> list[Record]:
+    """Return records and, for each term and each cell without any, one that says so in the cell's panel.
+
+    It names a method of the term, because an empty name would become a method of the axis. `words` says what is
+    missing from a cell, by default that it has no data or that the term isn't in its formula.
+    """
+    stands = places(experiment)
+    methods: dict[Any, str] = {}
+    cells: dict[Any, set[int]] = {}
+    for record in made:
+        methods.setdefault(record.get("term"), record["estimator"])
+        cells.setdefault(record.get("term"), set()).add(record["cell"])
+    holes = [
+        {"cell": cell, "estimator": methods[term], **({} if term is None else {"term": term}), **stands[cell]}
+        for term, there in cells.items()
+        for cell in range(len(stands))
+        if cell not in there
+    ]
+    formulas = [set(cell.found.terms) for cell in experiment.cells] if words is None else []
+    for hole in holes:
+        hole["missing"] = _lacking(hole, formulas) if words is None else words(hole["cell"])
+    return made + holes
+
+
+def _lacking(hole: Record, formulas: list[set[str]]) -> str:
+    """Return why a cell has no records of a term: its formula (its terms, a cell each) may not have it."""
+    term = hole.get("term")
+    foreign = term not in formulas[hole["cell"]] and any(term in terms for terms in formulas)
+    return NOT_ITS if foreign else NO_DATA
+
+
+def graded(made: list[Record], experiment: Experiment) -> list[Record]:
+    """Return coverage records with their grade (as `grades.situations`), their nominal level and its tolerated band."""
+    levels = [experiment.cells[record["cell"]].model.level for record in made]
+    limit = _limit(made, [record["value"] for record in made], levels)
+    for record in made:
+        level = experiment.cells[record["cell"]].model.level
+        low, high = grades.band(level)
+        record |= {"ideal": level, "band_low": low, "band_high": high}
+        record["state"] = str(grades.grade(record["value"], record["n"], level, limit))
+    return made
+
+
+def _limit(made: list[Record], coverage: list[float], levels: list[float]) -> float:
+    """Return the p-value at which Holm's method calls a coverage outside its band, over all records judged."""
+    n = [record["n"] for record in made]
+    p = grades.outside_p(coverage, n, levels)
+    return holm.limit(p[_judged(made)])
+
+
+def _judged(made: list[Record]) -> list[int]:
+    """Return which records are of situations: fixed effects without the intercept, unless it stands alone."""
+    effects = [i for i, record in enumerate(made) if not record["term"].startswith("(")]
+    return [i for i in effects if made[i]["term"] != "Intercept"] or effects
+
+
+def against(made: list[Record], ideal: float, spread: bool = False) -> list[Record]:
+    """Return records that say whether they differ from an ideal value beyond Monte Carlo error.
+
+    t tests with n - 1 degrees of freedom, by Holm's method at 5 % over all situations drawn. `spread`: values are
+    errors of a ratio to an empirical SE in per cent, so that `holm.spread_error` is tested with.
+    """
+    errors = np.array(
+        [np.nan if record["mcse"] is None else record["mcse"] for record in made], dtype=np.float64
+    )
+    if spread:
+        ratios = [100.0 + record["value"] for record in made]
+        errors = holm.spread_error(ratios, errors, [record["n"] for record in made])
+    away = [record["value"] - ideal for record in made]
+    p = holm.t_p_values(away, errors, [record["n"] for record in made])
+    limit = holm.limit(p[_judged(made)])
+    for record, single in zip(made, p, strict=True):
+        record["ideal"] = ideal
+        record["state"] = OFF if single <= limit else WITHIN
+    return made
+
+
+def sized(made: list[Record], experiment: Experiment) -> list[Record]:
+    """Return rejection records: type I errors (of tests of the true value) graded like coverage, power left plain."""
+    places = {(record["cell"], record["term"]) for record in made}
+    true = {place for place in places if experiment.cells[place[0]].is_null(place[1])}
+    nulls = [r for r in made if (r["cell"], r["term"]) in true]
+    levels = [experiment.cells[r["cell"]].model.level for r in nulls]
+    limit = _limit(nulls, [1.0 - r["value"] for r in nulls], levels)
+    for record in made:
+        level = experiment.cells[record["cell"]].model.level
+        null = (record["cell"], record["term"]) in true
+        record["kind"] = "type I error" if null else "power"
+        if null:
+            found = grades.grade(1.0 - record["value"], record["n"], level, limit)
+            record["state"] = str(found)
+            record["ideal"] = alpha_of(level)
+        else:
+            record["state"] = "power"
+    return made
+
+
+def with_theory(made: list[Record], experiment: Experiment) -> list[Record]:
+    """Return coverage records with the coverage theory expects, where the law knows it."""
+    return _expected(made, experiment, "coverage", lambda x: x)
+
+
+def with_se_theory(made: list[Record], experiment: Experiment) -> list[Record]:
+    """Return SE-error records with the error theory expects, where the law knows it."""
+    return _expected(made, experiment, "se_ratio", lambda ratio: 100.0 * (ratio - 1.0))
+
+
+_THEORY: dict[str, Mapping[str, Any]] = {}
+
+
+def theory_of(cell: Cell) -> Mapping[str, Any]:
+    """Return what a cell's law knows without simulation; computed once a cell, for it may take a second."""
+    if cell.key not in _THEORY:
+        _THEORY[cell.key] = cell.theory()
+    return _THEORY[cell.key]
+
+
+def remember_theory(cell: Cell, known: Mapping[str, Any]) -> None:
+    """Take over what another process found for `theory_of`."""
+    _THEORY[cell.key] = known
+
+
+def _expected(
+    made: list[Record], experiment: Experiment, key: str, scale: Callable[[float], float]
+) -> list[Record]:
+    """Add ``theory`` where it is known: for any method under `key`, for naive OLS under ``naive_`` + `key`."""
+    theory = {i: theory_of(experiment.cells[i]) for i in {record["cell"] for record in made}}
+    for record in made:
+        known = theory[record["cell"]]
+        methods = {"ols": known.get(f"naive_{key}", {}), **known.get(key, {})}
+        expected = methods.get(record["estimator"], {}).get(record["term"])
+        if expected is not None:
+            record["theory"] = scale(float(expected))
+    return made
+
+
+STATES = (*[str(g) for g in Grade], WITHIN, OFF, "power")

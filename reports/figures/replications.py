@@ -1,0 +1,354 @@
+"""Figures of single replications: zip plot, SE against estimate, method against method, p-value ECDF.
+
+They show one condition's stored rows, of long runs the first `PART` replications, thinned evenly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import altair as alt
+import numpy as np
+
+from nestbench.estimators.estimates import Estimates
+from nestbench.experiments.results import Results
+from nestbench.reports.conditions import conditions
+from nestbench.reports.figures.clipping import half_width
+from nestbench.reports.figures.letters import wrapped
+from nestbench.reports.figures.records import Record
+from nestbench.reports.figures.theme import LIGHT, Chart, colour, dash, inline
+from nestbench.reports.figures.titles import titled
+from nestbench.reports.measures import statistics as st
+from nestbench.reports.measures.draws import Draws, Truth, draws_of
+from nestbench.reports.measures.in_parts import PART, first_piece
+from nestbench.sim.counted import plural
+from nestbench.sim.errors import InvalidInput, unknown_name
+from nestbench.sim.observed.batch import Ints
+
+MOST = 1500
+"""Replications drawn in a panel."""
+SMALL = 230
+"""Width of a panel, px."""
+ACROSS = 4
+"""Panels in a row."""
+HEADER = 12
+"""Size of a panel's header, px."""
+
+
+def zip_plot(results: Results, cell: int = 0, term: str | None = None, methods: Sequence[str] = ()) -> Chart:
+    """Intervals sorted by how far their estimate lies from the truth, in standard errors (Morris et al. 2019).
+
+    One panel a method; intervals that miss are coloured, and the dashed line stands where the promised share ends.
+    The axis holds the bulk of all intervals (`clipping`); what reaches beyond ends in an arrow and is counted.
+    """
+    chosen = _chosen(results, cell, term, methods)
+    _refuse_unknown_truth(results, chosen, cell, term)
+    low, high = _range(chosen)
+    made: list[Record] = []
+    notes: dict[str, str] = {}
+    for label, draws, k in chosen:
+        cut = (draws.lower[k] < low) | (draws.upper[k] > high)
+        notes[label] = f", {cut.sum():,} cut" if cut.any() else ""
+        made += _zipped(label, draws, k, (low, high))
+    lines = [f"Dashed: the promised {100 * results.experiment.cells[cell].model.level:g} %."]
+    if any(notes.values()):
+        lines.append("Cut: intervals that reach beyond the picture; arrows stand where they leave it.")
+    chart = _zip_layers((low, high))
+    head = f"Intervals for {term_of(results, cell, term)}"
+    return _by_method(chart, made, _headers(chosen, notes), head, [*_where(results, cell), *lines])
+
+
+def _range(chosen: Chosen) -> tuple[float, float]:
+    """Return the ends of the axis of a zip plot."""
+    half = half_width(
+        [
+            np.maximum(np.abs(draws.lower[k] - draws.truth[k]), np.abs(draws.upper[k] - draws.truth[k]))
+            for _, draws, k in chosen
+        ]
+    )
+    if half == 0.0:
+        half = max(float(np.abs(draws.estimate[k] - draws.truth[k]).max()) for _, draws, k in chosen) or 1.0
+    truths = [
+        float(value) for _, draws, k in chosen for value in (draws.truth[k].min(), draws.truth[k].max())
+    ]
+    half *= 1.0 + 1e-9  # or rounding would cut the interval that ends where the axis does
+    return min(truths) - half, max(truths) + half
+
+
+def _zipped(label: str, draws: Draws, k: int, ends: tuple[float, float]) -> Iterator[Record]:
+    """Yield a method's intervals: where each stands, what of it is seen, and which ends are cut."""
+    spread = np.where(
+        np.isfinite(draws.std_error[k]), draws.std_error[k], 0.5 * (draws.upper[k] - draws.lower[k])
+    )
+    with np.errstate(invalid="ignore"):
+        z = np.abs(draws.estimate[k] - draws.truth[k]) / spread
+    rank = (np.argsort(np.argsort(z, kind="stable"), kind="stable") + 1) / draws.n
+    truth = np.broadcast_to(draws.truth[k], draws.n)
+    covers = draws.once(st.covers)[k]
+    for i in _thinned(draws.n):
+        low, high = float(draws.lower[k, i]), float(draws.upper[k, i])
+        left, right = min(max(low, ends[0]), ends[1]), max(min(high, ends[1]), ends[0])
+        record = {
+            "estimator": label,
+            "centile": 100.0 * float(rank[i]),
+            "low": low if np.isfinite(low) else None,
+            "high": high if np.isfinite(high) else None,
+            "left": left,
+            "right": right,
+            "interval": f"{low:.4g} to {high:.4g}",
+            "value": float(draws.estimate[k, i]),
+            "replication": int(draws.replications[i]),
+            "truth": float(truth[i]),
+            "promised": 100.0 * draws.level,
+            "covers": "covers" if covers[i] else "misses",
+        }
+        beyond = {"cut_left": ends[0]} if low < ends[0] else {}
+        yield record | beyond | ({"cut_right": ends[1]} if high > ends[1] else {})
+
+
+def _zip_layers(ends: tuple[float, float]) -> Chart:
+    state = alt.Color(
+        "covers:N",
+        title=None,
+        scale=alt.Scale(domain=["covers", "misses"], range=[LIGHT["fair"], LIGHT["bad"]]),
+    )
+    scale = alt.Scale(domain=list(ends), nice=False, zero=False)
+    y = alt.Y("centile:Q", title="Centile of |z|", scale=alt.Scale(domain=[0, 100]))
+    tooltip = [
+        alt.Tooltip("estimator:N", title="method"),
+        alt.Tooltip("replication:Q"),
+        alt.Tooltip("value:Q", title="estimate", format=".4~r"),
+        alt.Tooltip("interval:N"),
+        alt.Tooltip("covers:N", title="truth"),
+    ]
+    base = alt.Chart().encode(y=y, color=state, tooltip=tooltip)
+    x = alt.X("left:Q", title=None, scale=scale)
+    arrows = [
+        base.mark_point(shape=f"triangle-{side}", filled=True, size=26, opacity=1)
+        .transform_filter(f"isValid(datum.cut_{side})")
+        .encode(x=alt.X(f"cut_{side}:Q", title=None, scale=scale))
+        for side in ("left", "right")
+    ]
+    truth = (
+        alt.Chart().mark_rule(color=LIGHT["ink"]).encode(x=alt.X("mean(truth):Q", title=None, scale=scale))
+    )
+    promised = alt.Chart().mark_rule(color=LIGHT["soft"], strokeDash=[4, 3]).encode(y="mean(promised):Q")
+    rules = base.mark_rule(strokeWidth=0.8).encode(x=x, x2="right:Q")
+    return alt.layer(rules, *arrows, truth, promised).properties(width=SMALL, height=260)
+
+
+def se_against_estimate(
+    results: Results, cell: int = 0, term: str | None = None, methods: Sequence[str] = ()
+) -> Chart:
+    """Standard error against estimate; the dashed line is the empirical standard error."""
+    chosen = _chosen(results, cell, term, methods, frozenset({"std_error"}))
+    made: list[Record] = []
+    for label, draws, k in chosen:
+        spread = float(draws.estimate[k].std(ddof=1)) if draws.n > 1 else None
+        made += [
+            {
+                "estimator": label,
+                "estimate": float(draws.estimate[k, i]),
+                "se": float(draws.std_error[k, i]),
+                "replication": int(draws.replications[i]),
+                "empirical": spread,
+            }
+            for i in _thinned(draws.n)
+        ]
+    points = (
+        alt.Chart()
+        .mark_point(size=9, filled=True, opacity=0.5, color=LIGHT["good"])
+        .encode(
+            x=alt.X("estimate:Q", title=None, scale=alt.Scale(zero=False)),
+            y=alt.Y("se:Q", title="Standard error", scale=alt.Scale(zero=True)),
+            tooltip=[alt.Tooltip("estimator:N", title="method"), "replication:Q", "estimate:Q", "se:Q"],
+        )
+    )
+    line = alt.Chart().mark_rule(color=LIGHT["ink"], strokeDash=[4, 3]).encode(y="mean(empirical):Q")
+    chart = alt.layer(points, line).properties(width=SMALL, height=SMALL)
+    head = f"Standard error against estimate of {term_of(results, cell, term)}"
+    lines = [*_where(results, cell), "Dashed: the standard deviation of the estimates."]
+    return _by_method(chart, made, _headers(chosen), head, lines)
+
+
+def method_against_method(
+    results: Results, cell: int = 0, term: str | None = None, methods: Sequence[str] = ()
+) -> Chart:
+    """Estimates of each method against the first one's on the same data sets; the line is equality.
+
+    Hover gives the difference.
+    """
+    chosen = _chosen(results, cell, term, methods)
+    if len(chosen) < 2:
+        raise InvalidInput(
+            "expected at least two methods that answer for this term, got one; choose another term or more methods"
+        )
+    first, reference, j = chosen[0]
+    made: list[Record] = []
+    headers: dict[str, str] = {}
+    for label, draws, k in chosen[1:]:
+        both, left, right = np.intersect1d(
+            reference.replications, draws.replications, assume_unique=True, return_indices=True
+        )
+        headers[label] = _header(label, len(both))
+        for i in _thinned(len(both)):
+            a, b = float(reference.estimate[j, left[i]]), float(draws.estimate[k, right[i]])
+            made.append(
+                {"estimator": label, "x": a, "y": b, "difference": b - a, "replication": int(both[i])}
+            )
+    x = alt.X("x:Q", title=None, scale=alt.Scale(zero=False))
+    points = (
+        alt.Chart()
+        .mark_point(size=9, filled=True, opacity=0.5, color=LIGHT["good"])
+        .encode(
+            x=x,
+            y=alt.Y("y:Q", title=None, scale=alt.Scale(zero=False)),
+            tooltip=["estimator:N", "replication:Q", "x:Q", "y:Q", "difference:Q"],
+        )
+    )
+    line = alt.Chart().mark_line(color=LIGHT["soft"], strokeWidth=1).encode(x=x, y="x:Q")
+    chart = alt.layer(line, points).properties(width=SMALL, height=SMALL)
+    head = f"Estimates of {term_of(results, cell, term)} by each method against those by {first}"
+    lines = [*_where(results, cell), f"Across: by {first}; up: by the method named. On the line: equal."]
+    return _by_method(chart, made, headers, head, lines)
+
+
+def p_value_ecdf(
+    results: Results, cell: int = 0, term: str | None = None, methods: Sequence[str] = ()
+) -> Chart:
+    """Empirical distribution of p-values, one line a method; on the diagonal under a true null."""
+    made: list[Record] = []
+    labels = []
+    for label, draws, k in _chosen(results, cell, term, methods, frozenset({"p_value"})):
+        labels.append(label)
+        p = np.sort(draws.p_value[k])
+        made += [
+            {"estimator": label, "p": float(p[i]), "share": float((i + 1) / draws.n)}
+            for i in _thinned(draws.n)
+        ]
+    key = alt.Legend(columns=1, orient="right", labelLimit=0)
+    lines = (
+        alt.Chart(inline(made))
+        .mark_line(interpolate="step-after", strokeWidth=1.6)
+        .encode(
+            x=alt.X("p:Q", title="p-value", scale=alt.Scale(domain=[0, 1])),
+            y=alt.Y("share:Q", title="Share of p-values at most p", scale=alt.Scale(domain=[0, 1])),
+            color=colour(labels).legend(key),
+            strokeDash=dash(labels).legend(key),
+            tooltip=["estimator:N", alt.Tooltip("p:Q", format=".3f"), alt.Tooltip("share:Q", format=".3f")],
+        )
+    )
+    ends = inline([{"p": 0.0, "share": 0.0}, {"p": 1.0, "share": 1.0}])
+    diagonal = alt.Chart(ends).mark_line(color=LIGHT["soft"], strokeDash=[4, 3]).encode(x="p:Q", y="share:Q")
+    head = f"p-values of {term_of(results, cell, term)}"
+    text = [*_where(results, cell), "Dashed: where p-values of a true null hypothesis lie."]
+    return titled(alt.layer(diagonal, lines).properties(width=420, height=420), head, text, 420)
+
+
+def term_of(results: Results, cell: int, term: str | None) -> str:
+    """Return a fixed effect of a cell: the one asked for, or the one with the lowest coverage by any method."""
+    stored = dict(first_piece(results, cell).estimates)
+    known = list(dict.fromkeys(name for found in stored.values() for name in found.terms))
+    if not known:
+        raise InvalidInput(
+            f"expected stored rows in condition {cell}, got none yet; let the run finish a task first"
+        )
+    if term is None:
+        law = results.experiment.cells[cell]
+        lowest = _lowest_coverage(stored.values(), law.truth, law.model.level)
+        shown = [name for name in known if name != "Intercept"] or known
+        return min(shown, key=lambda name: lowest.get(name, 1.0))
+    if term not in known:
+        raise unknown_name("term", term, known)
+    return term
+
+
+def _lowest_coverage(stored: Iterable[Estimates], truth: Truth, level: float) -> dict[str, float]:
+    lowest: dict[str, float] = {}
+    for found in stored:
+        for draws in draws_of(found, truth, level, frozenset({"lower", "upper"})):
+            if draws.n:
+                for name, share in zip(draws.terms, draws.once(st.covers).mean(axis=-1), strict=True):
+                    lowest[name] = min(float(share), lowest.get(name, 1.0))
+    return lowest
+
+
+Chosen = list[tuple[str, Draws, int]]
+
+
+def _chosen(
+    results: Results,
+    cell: int,
+    term: str | None,
+    methods: Sequence[str],
+    columns: frozenset[str] = frozenset({"lower", "upper"}),
+) -> Chosen:
+    """Return (method, its draws, the term's row) for the methods asked for that answer for the term."""
+    cells = len(results.experiment.cells)
+    if not 0 <= cell < cells:
+        raise InvalidInput(
+            f"expected a condition from 0 to {cells - 1}, got {cell}; nestbench query lists them"
+        )
+    name = term_of(results, cell, term)
+    stored = first_piece(results, cell).estimates
+    for method in methods:
+        if method not in stored:
+            raise unknown_name("method with stored rows", method, stored)
+    law = results.experiment.cells[cell]
+    found = [
+        (label, draws, draws.terms.index(name))
+        for label in (methods or [e.label for e in results.experiment.estimators if e.label in stored])
+        for draws in draws_of(stored[label], law.truth, law.model.level, columns)
+        if name in draws.terms and draws.n
+    ]
+    answering = {label for label, _, _ in found}
+    silent = [method for method in methods if method not in answering]
+    if silent or not found:
+        by = f" of {', '.join(silent)}" if silent else ""
+        raise InvalidInput(
+            f"expected usable rows for '{name}'{by} in condition {cell}, got none; choose another term"
+            + (" or leave it out" if silent else "")
+        )
+    return found
+
+
+def _thinned(n: int) -> Ints:
+    """At most MOST positions, evenly spread."""
+    return np.unique(np.linspace(0, n - 1, min(n, MOST)).round().astype(np.int64))
+
+
+def _refuse_unknown_truth(results: Results, chosen: Chosen, cell: int, term: str | None) -> None:
+    if not all(np.isfinite(draws.truth[k]).all() for _, draws, k in chosen):
+        raise InvalidInput(
+            f"expected a term with a known true value, got '{term_of(results, cell, term)}'; choose another term, or "
+            "draw se-estimate, methods or p-values, which need none"
+        )
+
+
+def _where(results: Results, cell: int) -> list[str]:
+    """Return which data sets are shown: the condition, and where a long run is cut."""
+    words = conditions(results.experiment)[cell]
+    of = f" First {PART:,} data sets." if results.experiment.replications > PART else ""
+    return [f"Condition {cell}: {words}.{of}"]
+
+
+def _header(label: str, n: int, more: str = "") -> str:
+    """Return a panel's header: the method, in lines that fit, and its number of fits."""
+    drawn = f"{MOST:,} of {plural(n, 'fit')}" if n > MOST else plural(n, "fit")
+    return "\n".join([*wrapped(label, SMALL, HEADER, bold=True), f"{drawn}{more}"])
+
+
+def _headers(chosen: Chosen, notes: Mapping[str, str] | None = None) -> dict[str, str]:
+    return {label: _header(label, draws.n, (notes or {}).get(label, "")) for label, draws, _ in chosen}
+
+
+def _by_method(
+    chart: Chart, made: list[Record], headers: Mapping[str, str], head: str, lines: Sequence[str]
+) -> Chart:
+    """Return one panel a method, under one title."""
+    across = min(len(headers), ACROSS)
+    values = [record | {"panel": headers[record["estimator"]]} for record in made]
+    header = alt.Header(labelExpr="split(datum.label, '\\n')", labelPadding=6)
+    facet = alt.Facet("panel:N", title=None, sort=list(headers.values()), header=header)
+    panels = chart.facet(facet=facet, columns=across, data=inline(values)).resolve_axis(x="independent")
+    return titled(panels, head, lines, across * (SMALL + 50))

@@ -1,0 +1,126 @@
+"""The page's figures: which, with what words, and as files of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from altair.utils.schemapi import debug_mode
+
+from nestbench.experiments.experiment import Experiment
+from nestbench.reports.figures import fits, panels, theme
+from nestbench.reports.figures.lines import MANY, crowded_factor
+from nestbench.reports.figures.records import headline_term
+from nestbench.reports.wording import factor_words
+
+Maker = Callable[[pd.DataFrame, Experiment], Any]
+
+FIGURES: tuple[tuple[str, str, str, Callable[..., Any]], ...] = (
+    (
+        "coverage",
+        "Coverage",
+        "Share of intervals that hold the true value; a panel a condition, a line a method, no dot where it has no "
+        "answer. Dashed: the condition's promised level; shaded: the tolerated band around it; the line through a dot "
+        "is its 95 % Monte Carlo interval; an upright bar is what theory expects, where it knows. In square "
+        "brackets: under 95 % of the fits are usable; the bracket opens at the coverage with the others as misses.",
+        panels.coverage,
+    ),
+    (
+        "bias",
+        "Bias",
+        "Mean error of the estimates, with its 95 % Monte Carlo interval. Dashed: no bias; in square brackets: under "
+        "95 % of the fits are usable.",
+        panels.bias,
+    ),
+    (
+        "se_error",
+        "Standard errors",
+        "How far the average standard error lies from the true spread of the estimates; below 0 it promises too much. "
+        "Dashed: no error; an upright bar is what theory expects, where it knows; in square brackets: under 95 % of "
+        "the fits are usable.",
+        panels.se_error,
+    ),
+    (
+        "rejection",
+        "Rejection rate",
+        "Share of tests with p at most alpha: the type I error where the true effect is 0 or the null "
+        "value stated (dashed: the condition's nominal size), else power. Power of a method whose coverage fails is no "
+        "merit. In square brackets: under 95 % of the fits are usable; the bracket opens at the rate with the others "
+        "as non-rejections.",
+        panels.rejection,
+    ),
+)
+
+
+ACROSS = (
+    "{factor}: more than {many} levels, so a line stands for each method, broken where it has no answer. "
+)
+_OF_PANELS = "; a panel a condition, a line a method, no dot where it has no answer"
+
+
+def caption_of(caption: str, across: str | None) -> str:
+    """Return a figure's caption; where lines stand `across` a factor, as it is true of them."""
+    if across is None:
+        return caption
+    told = caption.replace(_OF_PANELS, "").replace("an upright bar", "a short bar")
+    told = told.replace("the bracket opens at the", "a dotted line leads to the")
+    return ACROSS.format(factor=factor_words(across), many=MANY) + told
+
+
+@debug_mode(False)
+def figures(table: pd.DataFrame, experiment: Experiment) -> list[Mapping[str, Any]]:
+    """Return the page's figures: id, title, caption, and the specification with every term's records."""
+    made: list[Mapping[str, Any]] = []
+    across = crowded_factor(experiment)
+    for name, title, caption, maker in FIGURES:
+        if (table["measure"] == name).any():
+            spec = theme.dressed(maker(table, experiment, "*", across))
+            words = caption_of(caption, across)
+            made.append({"id": name, "title": title, "caption": words, "spec": spec, "by_term": True})
+    if fits.failure_records(table, experiment):
+        spec = theme.dressed(fits.failures(table, experiment))
+        caption = (
+            "Share of fits by status other than OK. A fit at the boundary is usable; the others are not."
+        )
+        made.append(
+            {"id": "failures", "title": "Statuses", "caption": caption, "spec": spec, "by_term": False}
+        )
+    if fits.runtime_records(table, experiment):
+        spec = theme.dressed(fits.runtime(table, experiment))
+        caption = f"Median (dot) to 90th percentile (line) per fit, one dot a condition. {fits.RUN_TIMES}"
+        made.append({"id": "runtime", "title": "Runtime", "caption": caption, "spec": spec, "by_term": False})
+    return made
+
+
+@debug_mode(False)
+def write_figures(table: pd.DataFrame, experiment: Experiment, directory: Path, kind: str) -> list[Path]:
+    """Write every figure as ``svg`` or ``pdf`` into a directory, those by term once a term (coefficients only)."""
+    charts = {}
+    across = crowded_factor(experiment)
+    for name, _, _, maker in FIGURES:
+        if (table["measure"] == name).any():
+            for number, term in enumerate(shown_terms(table)):
+                charts[f"{name}-{_file_name(term, number)}"] = maker(table, experiment, term, across)
+    if fits.failure_records(table, experiment):
+        charts["failures"] = fits.failures(table, experiment)
+    if fits.runtime_records(table, experiment):
+        charts["runtime"] = fits.runtime(table, experiment)
+    paths = []
+    for name, chart in charts.items():
+        paths.append(directory / f"{name}.{kind}")
+        theme.write_chart(chart, paths[-1])
+    return paths
+
+
+def _file_name(term: str, number: int) -> str:
+    plain = "".join(c if c.isalnum() else "-" for c in term).strip("-")
+    return plain[:40] or f"term{number}"
+
+
+def shown_terms(table: pd.DataFrame) -> list[str]:
+    """Terms for the selector, the headline term first."""
+    names = [str(name) for name in table["term"].unique() if not str(name).startswith("(")]
+    first = headline_term(table)
+    return sorted(names, key=lambda name: name != first)

@@ -1,0 +1,90 @@
+"""What a report needs of the stored rows, each cell read once: the performance table and the page's parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pandas as pd
+
+from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.results import Results
+from nestbench.reports.comparing.grades import fixed_terms
+from nestbench.reports.comparing.shared import Shared, shared_of_pieces
+from nestbench.reports.figures.records import remember_theory, theory_of
+from nestbench.reports.figures.vega import vega_script
+from nestbench.reports.measures.cell_rows import CellRows
+from nestbench.reports.measures.in_parts import over, pieces_of
+from nestbench.reports.measures.performance import cell_rows_table, joined
+from nestbench.reports.page.matrices import Entries, entries_of_cell, matrices
+from nestbench.reports.page.sections import failures_of_cell
+from nestbench.reports.parallel import over_cells
+from nestbench.reports.words.lint import Remark, first_of_each, remarks_of_cell, table_remarks
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The performance table of a run, its methods on equal data by cell, and the page's matrices, remarks, failures."""
+
+    table: pd.DataFrame
+    shared: list[list[Shared]]
+    matrices: list[dict[str, Any]]
+    remarks: list[Remark]
+    failures: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class CellSeen:
+    """What one cell adds to a `Survey`, and what its law knows without simulation."""
+
+    table: pd.DataFrame
+    shared: list[Shared]
+    entries: Entries
+    remarks: list[Remark]
+    failures: list[dict[str, Any]]
+    theory: Mapping[str, Any]
+
+
+def survey(results: Results, workers: int | None = None) -> Survey:
+    """Return what a report needs of a run; `workers` as in `over_cells`."""
+    experiment = results.experiment
+    stored = {label for cell in range(len(experiment.cells)) for label in results.estimates(cell)}
+    labels = [e.label for e in experiment.estimators if e.label in stored]
+    first = labels[0] if labels else ""
+    cells = over_cells(results, partial(see_cell, first=first), workers)
+    vega_script()  # while other processes work
+    seen = list(cells)
+    for cell, one in zip(experiment.cells, seen, strict=True):
+        remember_theory(cell, one.theory)
+    table = joined(one.table for one in seen)
+    failures = [failure for one in seen for failure in one.failures]
+    return Survey(
+        table=table,
+        shared=[one.shared for one in seen],
+        matrices=matrices([one.entries for one in seen], labels, fixed_terms(table), first),
+        remarks=first_of_each(table_remarks(table, experiment), *(one.remarks for one in seen)),
+        failures=sorted(failures, key=lambda failure: -failure["count"]),
+    )
+
+
+def see_cell(results: Results, index: int, first: str) -> CellSeen:
+    """Return what a report needs of one cell; `first` is the method whose coverage the others' is compared with."""
+    pieces = pieces_of(results, index)
+    shared = shared_of_pieces(pieces)
+    return over(pieces, partial(see_rows, results.experiment, index, first, shared))
+
+
+def see_rows(
+    experiment: Experiment, index: int, first: str, shared: list[Shared], rows: CellRows
+) -> CellSeen:
+    """Return `see_cell` from the rows of the cell and its methods on equal data."""
+    return CellSeen(
+        table=cell_rows_table(experiment, index, rows),
+        shared=shared,
+        entries=entries_of_cell(experiment, index, rows, first, shared),
+        remarks=first_of_each(remarks_of_cell(experiment, index, rows)),
+        failures=failures_of_cell(experiment, index, rows),
+        theory=theory_of(experiment.cells[index]),
+    )

@@ -1,0 +1,1 @@
+"""A condition - population, layout and model - and what is true of it."""

@@ -1,0 +1,197 @@
+"""Cells: population x layout x analysis model, and their keys."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from nestbench.sim import checks
+from nestbench.sim.cells.at_truth import at_truth
+from nestbench.sim.cells.kept_law import KeptLaw
+from nestbench.sim.cells.layout import Layout
+from nestbench.sim.cells.population import Population
+from nestbench.sim.cells.truth import Truth, truth_of
+from nestbench.sim.errors import unknown_name
+from nestbench.sim.observed.batch import Batch
+from nestbench.sim.observed.model import Model
+from nestbench.sim.streams import StreamSource
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell of an experiment.
+
+    Two keys: `law_key` names what is drawn (population x layout) and seeds the streams, so that two models of one law
+    see the same data sets; `key` names the whole cell. Both hash canonical JSON of primitives that differ from their
+    defaults, so a parameter added later, with a default that changes nothing, changes no key; a law is written in one
+    way whichever way its parameters were given (`spelled`: effects of 0). A field whose metadata say ``key=False`` (a
+    path) is no part of them.
+
+    Attributes
+    ----------
+    population : Population
+    layout : Layout
+    model : Model
+    stated : mapping of str to float
+        True values of terms that the user states (``[truth]`` in a TOML file); part of `key` where there are any.
+
+    Raises
+    ------
+    InvalidInput
+        From the population's `check` and `check_model`, where it has them: a parameter that can't be combined with the
+        layout, a column that the model may not use; or `stated`
+        or the model's `null` names something the model doesn't estimate.
+    """
+
+    population: Population
+    layout: Layout
+    model: Model
+    stated: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check = getattr(self.population, "check", None)
+        if check is not None:
+            check(self.layout)
+        check_model = getattr(self.population, "check_model", None)
+        if check_model is not None:
+            check_model(self.model)
+        for term, value in self.stated.items():
+            if term not in self.stateable:
+                raise unknown_name("term in [truth]", term, self.stateable)
+            checks.number(f"truth.{term}", checks.plain(value))
+        for term in self.model.null:
+            if term not in self.found.terms:
+                raise unknown_name("term in model.null", term, self.found.terms)
+
+    @property
+    def law_key(self) -> str:
+        """Hash of population and layout."""
+        return _hash({"population": _law(self.population, self.layout), "layout": primitives(self.layout)})
+
+    @property
+    def key(self) -> str:
+        """Hash of population, layout and model, and of what is stated as true."""
+        return _hash(self._parts() | ({"truth": _primitive(self.stated)} if self.stated else {}))
+
+    def _parts(self) -> dict[str, Any]:
+        return {
+            "population": _law(self.population, self.layout),
+            "layout": primitives(self.layout),
+            "model": primitives(self.model.spelled),
+        }
+
+    @property
+    def truth(self) -> Mapping[str, float]:
+        """Term -> true value: the coefficients of the law's mean in the model, by `nestbench.sim.cells.truth`.
+
+        Values in `stated` come before what is found. Terms without a true value aren't there (`truth_reasons`);
+        terms of the law that aren't the model's are, for methods that add terms to it.
+        """
+        stated = {term: float(value) for term, value in self.stated.items()}
+        return {**self.found.values, **stated}
+
+    def null_of(self, term: str) -> float:
+        """Return the value that tests of a term are of."""
+        return self.model.null_of(term)
+
+    def is_null(self, term: str) -> bool:
+        """Whether the tests of a term are of its true value: what they reject are then type I errors."""
+        return is_null(self.truth.get(term, np.nan), self.null_of(term))
+
+    @property
+    def truth_reasons(self) -> Mapping[str, str]:
+        """Term of the model (or variance component) -> why it has no true value."""
+        return {term: why for term, why in self.found.reasons.items() if term not in self.stated}
+
+    @property
+    def stateable(self) -> tuple[str, ...]:
+        """What may have a value in `stated`: the model's terms, the law's others, the variance components."""
+        return self.found.names
+
+    @property
+    def found(self) -> Truth:
+        """What `nestbench.sim.cells.truth` finds of the law and the model, stated values apart."""
+        if isinstance(self.population, KeptLaw):
+            return self.population.found
+        key = (type(self.population), _hash(self._parts()))
+        if key not in _KNOWN:
+            if len(_KNOWN) > 2000:
+                _KNOWN.clear()
+            _KNOWN[key] = truth_of(self.population, self.layout, self.model)
+        return _KNOWN[key]
+
+    def theory(self) -> dict[str, Any]:
+        """Return what the law knows without simulation (`Population.theory`), as far as it is of this cell's truth."""
+        known = self.population.theory(self.layout, self.model)
+        return at_truth(known, self.population.truth, self.truth)
+
+    def draw(self, seed: int, replications: range) -> Batch:
+        """Draw the observed data sets of some replications."""
+        return self.population.draw(self.layout, StreamSource(seed, self.law_key), replications)
+
+
+def is_null(truth: Any, null: float) -> bool:
+    """Whether a true value is the null value, up to the rounding of a truth that was computed; not if it varies."""
+    return bool(np.ndim(truth) == 0 and abs(truth - null) <= SAME * abs(null))
+
+
+SAME = 1e-9
+"""Relative difference within which a true value is the null value; of a null value of 0 there is none."""
+
+_KNOWN: dict[tuple[type, str], Truth] = {}
+
+
+def primitives(value: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass that differ from their defaults, as JSON primitives."""
+    chosen = {}
+    for each in (f for f in dataclasses.fields(value) if f.metadata.get("key", True)):
+        got = getattr(value, each.name)
+        if each.default is not dataclasses.MISSING:
+            default = each.default
+        elif each.default_factory is not dataclasses.MISSING:
+            default = each.default_factory()
+        else:
+            default = dataclasses.MISSING
+        if got != default:
+            chosen[each.name] = _primitive(got)
+    return chosen
+
+
+def canonical_json(value: Any) -> str:
+    """Return JSON with sorted keys, no spaces, shortest round-trip floats: the text that is hashed."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def _law(population: Population, layout: Layout) -> dict[str, Any]:
+    return {"law": population.name, **identity_of(population, layout)}
+
+
+def identity_of(population: Population, layout: Layout) -> Mapping[str, Any]:
+    """Return a law's parameters as keys hash them; where it can be written in several ways, as its `spelled` writes
+    it."""
+    if isinstance(population, KeptLaw):
+        return population.identity
+    spelled = getattr(population, "spelled", None)
+    return primitives(population if spelled is None else spelled(layout))
+
+
+def _primitive(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return primitives(value)
+    if isinstance(value, Mapping):
+        return {str(k): _primitive(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_primitive(v) for v in value]
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return value
+    return float(value) if isinstance(value, (float, int, np.number)) else str(value)
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]

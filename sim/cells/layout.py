@@ -1,0 +1,205 @@
+"""Layouts: how many schools, how large, which are treated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from nestbench.sim import checks
+from nestbench.sim.errors import InvalidInput
+from nestbench.sim.observed.batch import Ints
+
+ASSIGNMENTS = ("first", "random", "pairs", "students")
+
+RANGES: dict[str, dict[str, Any]] = {
+    "schools": {"low": 1},
+    "students": {"low": 1},
+    "treated_schools": {"low": 0},
+    "treated_share": {"low": 0.0, "high": 1.0},
+    "size_spread": {"low": 0.0, "high": 1.0, "open_high": True},
+    "size_range": {"low": 1},
+    "size_cv": {"low": 0.0, "high": 5.0},
+    "giant_school": {"low": 0},
+    "one_student_schools": {"low": 0},
+    "classes": {"low": 0},
+}
+"""What a field may be by itself: each number of a list, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Schools, their students and their treatment. What isn't fixed is drawn anew in each replication.
+
+    Attributes
+    ----------
+    schools : int
+        Number of schools G.
+    students : int or tuple of int
+        Students per school: one number for all (the mean, where sizes are random), or one a school.
+    treated_schools : int
+        How many schools are treated.
+    treated_share : float or None
+        The share treated instead of a number: of the schools (rounded), or of each school's students.
+    assignment : {"first", "random", "pairs", "students"}
+        Treated are the first schools, random ones, one at random of each pair of neighbours in resources (the column
+        `pair` names it), or `treated_share` of the students within every school.
+    size_spread : float
+        Sizes uniform on whole numbers from round(n (1 - a)) to round(n (1 + a)), a = size_spread, n = students.
+    size_range : (int, int) or None
+        Sizes uniform on whole numbers from the one to the other.
+    size_cv : float
+        Sizes lognormal with mean `students` and this coefficient of variation, rounded, at least 1.
+    giant_school : int
+        The last school has this many students (0: it is like the others).
+    one_student_schools : int
+        The last that many schools have one student each.
+    shuffle_sizes : bool
+        Put the sizes in random order in each replication.
+    classes : int
+        Classes per school (0: none): students are dealt to classes of equal size; columns `class` and `teacher`.
+
+    Raises
+    ------
+    InvalidInput
+        A value outside its range, or values that contradict each other; the message names them.
+    """
+
+    ranges: ClassVar = RANGES
+    choices: ClassVar = {"assignment": ASSIGNMENTS}
+    schools: int = 10
+    students: int | tuple[int, ...] = 20
+    treated_schools: int = 0
+    treated_share: float | None = None
+    assignment: str = "first"
+    size_spread: float = 0.0
+    size_range: tuple[int, int] | None = None
+    size_cv: float = 0.0
+    giant_school: int = 0
+    one_student_schools: int = 0
+    shuffle_sizes: bool = False
+    classes: int = 0
+
+    def __post_init__(self) -> None:
+        checks.make_plain(self)
+        checks.count("layout.schools", self.schools, **RANGES["schools"])
+        _check_students(self)
+        _check_sizes(self)
+        _check_treatment(self)
+        checks.count("layout.classes", self.classes, **RANGES["classes"])
+
+    def sizes(self) -> Ints:
+        """Return the students per school [G]: those of `students`, `giant_school` and `one_student_schools`."""
+        sizes = np.broadcast_to(np.asarray(self.students, dtype=np.int64), self.schools).copy()
+        if self.giant_school:
+            sizes[-1] = self.giant_school
+        if self.one_student_schools:
+            sizes[-self.one_student_schools :] = 1
+        return sizes
+
+    @property
+    def random_sizes(self) -> bool:
+        """Whether the sizes differ between replications."""
+        return bool(self.size_spread or self.size_range or self.size_cv or self.shuffle_sizes)
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every school has the same number of students in every replication."""
+        return not self.random_sizes and len(set(self.sizes().tolist())) == 1
+
+    @property
+    def mean_size(self) -> float:
+        """Expected students per school (of the lognormal before rounding)."""
+        return float(np.mean(self.size_range if self.size_range else self.sizes()))
+
+    @property
+    def treated_count(self) -> int:
+        """How many schools are treated as a whole."""
+        if self.assignment == "students":
+            return 0
+        return (
+            self.treated_schools if self.treated_share is None else round(self.treated_share * self.schools)
+        )
+
+    @property
+    def treated_part(self) -> float:
+        """The share treated, of the schools or of each school's students."""
+        if self.assignment == "students":
+            return float(self.treated_share or 0.0)
+        return self.treated_count / self.schools
+
+
+def _check_students(layout: Layout) -> None:
+    if isinstance(layout.students, (list, tuple)):
+        object.__setattr__(layout, "students", tuple(layout.students))
+        for size in layout.students:
+            checks.count("each size in layout.students", size, **RANGES["students"])
+        if len(layout.students) != layout.schools:
+            raise InvalidInput(
+                f"expected layout.students to list one size for each of layout.schools = {layout.schools}, got "
+                f"{len(layout.students)} sizes; set layout.schools = {len(layout.students)} or change the list"
+            )
+    else:
+        checks.count("layout.students", layout.students, **RANGES["students"])
+
+
+def _check_sizes(layout: Layout) -> None:
+    for name in ("size_spread", "size_cv"):
+        checks.number(f"layout.{name}", getattr(layout, name), **RANGES[name])
+    checks.count("layout.giant_school", layout.giant_school, **RANGES["giant_school"])
+    few = RANGES["one_student_schools"] | {"high": layout.schools}
+    checks.count("layout.one_student_schools", layout.one_student_schools, **few)
+    if layout.size_range is not None:
+        _check_range(layout)
+    drawn = [name for name in ("size_spread", "size_range", "size_cv") if getattr(layout, name)]
+    if len(drawn) > 1:
+        raise checks.clash(
+            f"layout.{drawn[0]}", f"layout.{drawn[1]}", "each says how sizes are drawn", "keep one"
+        )
+    special = [name for name in ("giant_school", "one_student_schools") if getattr(layout, name)]
+    if drawn and not isinstance(layout.students, int):
+        raise checks.clash(
+            f"layout.{drawn[0]}", "a list in layout.students", "sizes are drawn or listed", "keep one"
+        )
+    if drawn and special:
+        raise checks.clash(f"layout.{drawn[0]}", f"layout.{special[0]}", "sizes are drawn or set", "keep one")
+    if layout.giant_school and layout.one_student_schools:
+        why = "both set the last school's size"
+        raise checks.clash(
+            "layout.giant_school", "layout.one_student_schools", why, "list the sizes in layout.students"
+        )
+
+
+def _check_range(layout: Layout) -> None:
+    wanted = layout.size_range
+    if not isinstance(wanted, (list, tuple)) or len(wanted) != 2:
+        raise InvalidInput(f"expected layout.size_range = [smallest, largest], got {wanted!r}")
+    low = checks.count("the smallest size in layout.size_range", wanted[0], **RANGES["size_range"])
+    checks.count("the largest size in layout.size_range", wanted[1], low=low)
+    object.__setattr__(layout, "size_range", tuple(wanted))
+
+
+def _check_treatment(layout: Layout) -> None:
+    checks.count("layout.treated_schools", layout.treated_schools, **RANGES["treated_schools"])
+    checks.choice("layout.assignment", layout.assignment, ASSIGNMENTS)
+    if layout.treated_share is not None:
+        checks.number("layout.treated_share", layout.treated_share, **RANGES["treated_share"])
+    if layout.treated_share is not None and layout.treated_schools:
+        why = "each says how many are treated"
+        raise checks.clash("layout.treated_schools", "layout.treated_share", why, "keep one")
+    if layout.treated_schools > layout.schools:
+        raise InvalidInput(
+            f"expected layout.treated_schools <= layout.schools, got {layout.treated_schools} treated of "
+            f"{layout.schools} schools; treat fewer or add schools"
+        )
+    if layout.assignment == "students" and layout.treated_schools:
+        why = "treatment is given to students within every school"
+        todo = "set layout.treated_share instead"
+        raise checks.clash('layout.assignment = "students"', "layout.treated_schools", why, todo)
+    if layout.assignment == "pairs" and (layout.schools % 2 or 2 * layout.treated_count != layout.schools):
+        raise InvalidInput(
+            'expected half of an even number of schools to be treated with layout.assignment = "pairs", got '
+            f"{layout.treated_count} treated of {layout.schools}; set layout.treated_share = 0.5 and an even "
+            "layout.schools"
+        )

@@ -1,0 +1,269 @@
+"""The fixed-design law: X and the schools from a file, only school effects and residuals drawn."""
+
+from __future__ import annotations
+
+import hashlib
+import lzma
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from nestbench.sim import checks
+from nestbench.sim.cells.layout import Layout
+from nestbench.sim.cells.mean import Effect, Mean, effects_named
+from nestbench.sim.errors import InvalidInput, did_you_mean
+from nestbench.sim.observed.batch import Batch, Category, Column, Floats, batch_of_frame, offsets_of
+from nestbench.sim.observed.design import design_of
+from nestbench.sim.observed.model import Model
+from nestbench.sim.observed.parsing import parse
+from nestbench.sim.random_intercept.parameters import RANGES
+from nestbench.sim.random_intercept.shocks import shock
+from nestbench.sim.streams import StreamSource
+from nestbench.sim.tables.reading import columns_text, table_of, unpacked
+from nestbench.sim.tables.usable import labels_of, values_of
+from nestbench.sim.theory import ols_tests as theory
+from nestbench.sim.theory.left_out import in_model
+from nestbench.sim.theory.standardised import standardised
+
+
+@dataclass(frozen=True, slots=True)
+class FixedDesign:
+    """An outcome drawn on columns that stay as they are in a file: inference conditional on a real design.
+
+    For student i of school j, with x_i the columns of `formula` on the file's rows::
+
+        outcome_ij = x_ij' effects + u_j + e_ij,   u_j ~ (0, icc total_sd^2),   e_ij ~ (0, (1 - icc) total_sd^2)
+
+    The truth of every term is its effect (0 if not named). Who errs is decided by the file: leverage of single
+    schools, unequal sizes and few schools at each level of a school-constant column hurt as in `random-intercept`,
+    here for one's own data, and the size of every OLS test is exactly known (`theory`).
+
+    Attributes
+    ----------
+    data : str
+        A table (relative to the TOML file), read as `estimate` reads it, without missing values in the columns used.
+    school : str
+        Name of its column of schools.
+    formula : str
+        Right-hand side, as formulaic reads it, over its columns, such as ``"age + gender"``.
+    effects : table
+        Effects by term, named as formulaic names them (``Intercept``, ``gender[T.male]``).
+    outcome : str
+        Name of the column drawn; a column of that name in the file is replaced.
+    icc, total_sd : float
+        As in `random-intercept`.
+    residual_shape, school_errors : str
+        Shapes (`nestbench.sim.random_intercept.shocks`).
+
+    Raises
+    ------
+    InvalidInput
+        The file can't be read or lacks a column, an unknown effect, or a parameter outside its range.
+    """
+
+    name: ClassVar[str] = "fixed-design"
+    ranges: ClassVar = {name: RANGES[name] for name in ("icc", "total_sd")}
+    data: str = field(metadata={"key": False, "path": True})
+    formula: str = "1"
+    school: str = "school"
+    effects: Mapping[str, float] = field(default_factory=dict)
+    outcome: str = "grade"
+    icc: float = 0.2
+    total_sd: float = 1.0
+    residual_shape: str = "normal"
+    school_errors: str = "normal"
+    digest: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        checks.make_plain(self)
+        for name, allowed in self.ranges.items():
+            checks.number(f"population.{name}", getattr(self, name), **allowed)
+        shock("population.residual_shape", self.residual_shape)
+        shock("population.school_errors", self.school_errors)
+        object.__setattr__(self, "digest", hashlib.sha256(_content(self.data)).hexdigest()[:16])
+        effects = checks.coefficients("population.effects", self.effects, _design(self)[1])
+        object.__setattr__(self, "effects", effects)
+
+    def check(self, layout: Layout) -> None:
+        """Refuse a layout other than the default: the schools are those of the file."""
+        changed = [n for n in Layout.__slots__ if getattr(layout, n) != getattr(Layout(), n)]
+        if changed:
+            why = "the schools and their students come from the file"
+            todo = "leave [layout] out"
+            raise checks.clash('population.law = "fixed-design"', f"layout.{changed[0]}", why, todo)
+
+    def check_model(self, model: Model) -> None:
+        """Refuse a model with a column that has gaps in the file: no rows are dropped, for the design is fixed."""
+        _design(self)
+        gaps = _GAPS[self.digest, self.school, self.formula, self.outcome]
+        named = [n for text in (model.formula, f"~ {model.random}") for n in parse(text).names if n in gaps]
+        if named:
+            raise InvalidInput(
+                f"expected no missing values in the columns of '{self.data}' that the model names, got some in "
+                f"{', '.join(dict.fromkeys(named))}; drop those rows of the file"
+            )
+
+    def spelled(self, layout: Layout) -> FixedDesign:
+        """Return the same law without effects of 0: the one way that keys are made of."""
+        written = {term: value for term, value in self.effects.items() if value}
+        return self if written == self.effects else replace(self, effects=written)
+
+    @property
+    def truth(self) -> dict[str, float]:
+        """Term -> true value, with the variance components in parentheses."""
+        effects = {term: float(self.effects.get(term, 0.0)) for term in _design(self)[1]}
+        school, residual = self.total_sd * np.sqrt(self.icc), self.total_sd * np.sqrt(1.0 - self.icc)
+        return effects | {
+            "(school_sd)": float(school),
+            "(residual_sd)": float(residual),
+            "(icc)": float(self.icc),
+        }
+
+    def theory(self, layout: Layout, model: Model | None = None) -> dict[str, Any]:
+        """Return the design effect and the exact behaviour of the OLS tests, for a model within `formula`."""
+        chosen = model or Model(formula=f"{self.outcome} ~ {self.formula}", group=self.school)
+        mean = self.mean_of(layout, StreamSource(0, "theory"), range(1))
+        drawn = mean.batch
+        design = drawn.once(design_of, chosen)
+        if not theory.explains(design, self.outcome):
+            return {}
+        x = standardised(design, drawn)
+        found = in_model(mean.effects, x, design)
+        if found.left_out:
+            return {}
+        schools = np.diff(drawn.school_offsets)
+        known = {"design_effect": theory.design_effect((schools**2).sum() / schools.sum(), self.icc)}
+        normal = self.residual_shape == self.school_errors == "normal"
+        covariance = self.covariance(layout, drawn, slice(0, drawn.rows))
+        averages = theory.averages(drawn, x, covariance, chosen, int(normal))
+        return known | theory.tables(averages, found)
+
+    def covariance(self, layout: Layout, batch: Batch, rows: slice) -> tuple[Floats, Floats]:
+        """Return B' [1, n] and the diagonal of D [n]: errors have covariance D + B B' within schools."""
+        n, truth = rows.stop - rows.start, self.truth
+        return np.full((1, n), truth["(school_sd)"]), np.full(n, truth["(residual_sd)"] ** 2)
+
+    def mean_of(self, layout: Layout, streams: StreamSource, replications: range) -> Mean:
+        """Draw some data sets and return their mean, effect by effect; a column's expectation is its mean in the
+        file."""
+        batch = self.draw(layout, streams, replications)
+        _, terms, x = _design(self)
+        given = {term: np.tile(row, batch.size) for term, row in zip(terms, x, strict=True)}
+        named = {term: self.effects.get(term, 0.0) for term in terms}
+        effects = effects_named(batch, named, given, known=True)
+        variables = {(v.name, v.expected): v for effect in effects for v in effect.variables}
+        used = tuple(effect for effect in effects if effect.value)
+        return Mean(batch, self.outcome, used, tuple(variables.values()))
+
+    def random_part(self, batch: Batch) -> tuple[tuple[Effect, ...], Floats]:
+        """Return what the random effects act on, and their covariance [1, 1]: the school effect alone."""
+        return (Effect("Intercept", 1.0),), np.array([[self.icc * self.total_sd**2]])
+
+    def draw(self, layout: Layout, streams: StreamSource, replications: range) -> Batch:
+        """Draw the observed data of some replications."""
+        self.check(layout)
+        fixed, terms, x = _design(self)
+        sizes, r = np.diff(fixed.school_offsets), len(replications)
+        mean = np.array([self.effects.get(term, 0.0) for term in terms]) @ x
+        truth, others = self.truth, {n: c for n, c in fixed.columns.items() if n != self.outcome}
+        outcome = np.empty((r, fixed.rows))
+        for i, number in enumerate(replications):
+            z = streams.at(number, "data").standard_normal(fixed.rows + len(sizes))
+            e = shock("", self.residual_shape).of(z[: fixed.rows], streams.at(number, "residual_shape"))
+            u = shock("", self.school_errors).of(z[fixed.rows :], streams.at(number, "school_errors"))
+            outcome[i] = mean + truth["(school_sd)"] * np.repeat(u, sizes) + truth["(residual_sd)"] * e
+        return Batch(
+            columns={self.outcome: outcome.ravel()} | {n: _repeated(c, r) for n, c in others.items()},
+            group=self.school,
+            school_offsets=offsets_of(np.tile(sizes, r)),
+            replication_offsets=np.arange(r + 1, dtype=np.int64) * len(sizes),
+            replications=np.asarray(replications, dtype=np.int64),
+            streams=streams,
+            school_labels=None if fixed.school_labels is None else fixed.school_labels * r,
+        )
+
+
+_DESIGNS: dict[tuple[str, ...], tuple[Batch, tuple[str, ...], Floats]] = {}
+_GAPS: dict[tuple[str, ...], tuple[str, ...]] = {}
+"""Columns with missing values that a file's design leaves out."""
+
+
+def _content(path: str) -> bytes:
+    try:
+        if Path(path).exists() and not Path(path).is_file():
+            raise InvalidInput(
+                f"expected population.data to be a readable table, got '{path}', which is no file"
+            )
+        return Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        if isinstance(error, InvalidInput):
+            raise
+        why = error.strerror if isinstance(error, OSError) else error
+        raise InvalidInput(
+            f"expected population.data to be a readable table, got '{path}' ({why})"
+        ) from error
+
+
+def _design(law: FixedDesign) -> tuple[Batch, tuple[str, ...], Floats]:
+    """Return the file as a batch of one, and the terms and rows [p, n] of its design, read once in a process."""
+    key = (law.digest, law.school, law.formula, law.outcome)
+    if key not in _DESIGNS:
+        content = _content(law.data)
+        if hashlib.sha256(content).hexdigest()[:16] != law.digest:
+            raise InvalidInput(
+                f"expected '{law.data}' as it was when the experiment was read, got another content"
+            )
+        frame, _GAPS[key] = _frame(law, content)
+        batch = batch_of_frame(frame, law.school)
+        design = batch.once(design_of, Model(formula=f"{law.outcome} ~ {law.formula}", group=law.school))
+        _DESIGNS[key] = batch, design.terms, design.fixed(batch)
+    return _DESIGNS[key]
+
+
+def _frame(law: FixedDesign, content: bytes) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Return the columns of labels as text and all others, and the names of those with gaps, which are left out.
+
+    None of the columns that the law uses may have any.
+    """
+    frame = _table(law, content, (law.school,))
+    columns = tuple(map(str, frame.columns))
+    if law.school not in columns:
+        raise InvalidInput(
+            f"expected a column '{law.school}' of schools in '{law.data}', got {columns_text(columns)}."
+            f"{did_you_mean(law.school, columns)} Name it with population.school"
+        )
+    frame[law.outcome] = 0.0
+    used = {law.school, *parse(f"~ {law.formula}", columns, (law.school, law.outcome)).names}
+    twice = next((name for name in columns if name in used and columns.count(name) > 1), None)
+    if twice is not None:
+        raise InvalidInput(f"expected one column '{twice}' in '{law.data}', got several; rename or drop one")
+    frame = frame.loc[:, ~frame.columns.duplicated()]
+    frame[law.school] = labels_of(frame[law.school], law.school)
+    for name in used.intersection(columns) - {law.school}:
+        frame[name], _ = values_of(frame[name], name)
+    gaps = [name for name in map(str, frame.columns) if frame[name].isna().any()]
+    if wrong := [name for name in gaps if name in used]:
+        raise InvalidInput(
+            f"expected no missing values in the columns used of '{law.data}', got some in {', '.join(wrong)}; "
+            "drop those rows"
+        )
+    return frame.drop(columns=gaps), tuple(gaps)
+
+
+def _table(law: FixedDesign, content: bytes, labels: tuple[str, ...]) -> pd.DataFrame:
+    try:
+        return table_of(Path(law.data), unpacked(content), labels).frame.copy()
+    except InvalidInput as error:
+        raise InvalidInput(f"population.data: {error}") from error
+    except (OSError, EOFError, ValueError, lzma.LZMAError) as error:
+        raise InvalidInput(f"expected population.data to be a table, got '{law.data}' ({error})") from error
+
+
+def _repeated(column: Column, times: int) -> Column:
+    if isinstance(column, Category):
+        return Category(np.tile(column.codes, times), column.levels)
+    return np.tile(column, times)

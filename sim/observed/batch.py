@@ -1,0 +1,235 @@
+"""Observed data: what an analyst would see, and nothing else.
+
+A `Batch` holds R data sets of one cell as long arrays. Rows are sorted by replication, then school, so a school is a
+slice and a replication is a slice of schools: `school_offsets[s] : school_offsets[s + 1]` are the rows of school `s`,
+`replication_offsets[r] : replication_offsets[r + 1]` the schools of replication `r`. Sizes may differ between schools
+and between replications.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from nestbench.sim.errors import InvalidInput
+from nestbench.sim.observed.sharing import priced, use
+from nestbench.sim.streams import StreamSource
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """A categorical column: `codes` [N] (int32, -1 never) into `levels`, sorted; `levels[0]` is the reference."""
+
+    codes: npt.NDArray[np.int32]
+    levels: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+
+Column = Floats | Category
+
+PRICE = "price"
+"""Marks, in a batch's memory, what a remembered result cost."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Batch:
+    """R observed data sets of one cell.
+
+    Attributes
+    ----------
+    columns : mapping of str to Column
+        Every column but the group, each of length N (rows of all replications).
+    group : str
+        Name of the group column (the schools).
+    school_offsets : int64 [S + 1]
+        First row of each school, over all replications.
+    replication_offsets : int64 [R + 1]
+        First school of each replication.
+    replications : int64 [R]
+        The replications' numbers.
+    school_labels : tuple of str, or None
+        Label of each of the S schools; None means "S01", "S02", ... within each replication.
+    streams : StreamSource
+        Where a method that needs random numbers gets them.
+    """
+
+    columns: Mapping[str, Column]
+    group: str
+    school_offsets: Ints
+    replication_offsets: Ints
+    replications: Ints
+    streams: StreamSource
+    school_labels: tuple[str, ...] | None = None
+    _memo: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        for column in self.columns.values():
+            (column.codes if isinstance(column, Category) else column).flags.writeable = False
+
+    @property
+    def size(self) -> int:
+        """Number of replications R."""
+        return len(self.replications)
+
+    @property
+    def rows(self) -> int:
+        """Number of rows N over all replications."""
+        return int(self.school_offsets[-1])
+
+    @property
+    def row_offsets(self) -> Ints:
+        """First row of each replication [R + 1]."""
+        return self.school_offsets[self.replication_offsets]
+
+    def once(self, function: Callable[..., T], *args: Any) -> T:
+        """Return ``function(self, *args)``, computed once per batch: what several estimators share (hashable args).
+
+        A result that refers to the batch should do so weakly: a cycle would keep the data until the next collection.
+        """
+        key = (function, args)
+        if key not in self._memo:
+            self._memo[key], self._memo[PRICE, key] = priced(lambda: function(self, *args))
+        use(self._memo.get((PRICE, key), {}))
+        return cast(T, self._memo[key])
+
+    def put(self, value: T, function: Callable[..., T], *args: Any) -> None:
+        """Make `once` return a value that is known from elsewhere."""
+        self._memo[(function, args)] = value
+
+    def replication(self, index: int) -> Sample:
+        """Return data set `index` (0 .. R - 1) of this batch."""
+        return Sample(self, index)
+
+    def take(self, indices: npt.ArrayLike) -> Batch:
+        """Return a batch of some of the replications, by position and in the order given."""
+        chosen = np.asarray(indices, dtype=np.int64)
+        none = np.empty(0, dtype=np.int64)
+        schools = np.concatenate([none, *(np.arange(*self.replication_offsets[i : i + 2]) for i in chosen)])
+        sizes = np.diff(self.school_offsets)[schools]
+        rows = np.concatenate([none, *(np.arange(*self.row_offsets[i : i + 2]) for i in chosen)])
+        counts = np.diff(self.replication_offsets)[chosen]
+        return Batch(
+            columns={name: _rows(column, rows) for name, column in self.columns.items()},
+            group=self.group,
+            school_offsets=offsets_of(sizes),
+            replication_offsets=offsets_of(counts),
+            replications=self.replications[chosen],
+            streams=self.streams,
+            school_labels=None
+            if self.school_labels is None
+            else tuple(self.school_labels[s] for s in schools),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """One data set of a batch, as an analyst would hold it."""
+
+    batch: Batch
+    index: int
+
+    @property
+    def number(self) -> int:
+        """The replication's number."""
+        return int(self.batch.replications[self.index])
+
+    @property
+    def rows(self) -> slice:
+        """The rows of this data set in the batch's columns."""
+        start, stop = self.batch.row_offsets[self.index : self.index + 2]
+        return slice(int(start), int(stop))
+
+    @property
+    def school_sizes(self) -> Ints:
+        """Students per school [G]."""
+        first, last = self.batch.replication_offsets[self.index : self.index + 2]
+        return np.diff(self.batch.school_offsets[first : last + 1])
+
+    @property
+    def labels(self) -> list[str]:
+        """School labels [G]."""
+        first, last = (int(i) for i in self.batch.replication_offsets[self.index : self.index + 2])
+        if self.batch.school_labels is not None:
+            return list(self.batch.school_labels[first:last])
+        width = max(2, len(str(last - first)))
+        return [f"S{g + 1:0{width}d}" for g in range(last - first)]
+
+    @property
+    def groups(self) -> Ints:
+        """School number 0 .. G - 1 of each student [n]."""
+        sizes = self.school_sizes
+        return np.repeat(np.arange(len(sizes)), sizes)
+
+    def frame(self) -> pd.DataFrame:
+        """Return the data as a DataFrame: the columns in order, then the group column, rows sorted by school."""
+        rows = self.rows
+        data: dict[str, Any] = {}
+        for name, column in self.batch.columns.items():
+            if isinstance(column, Category):
+                data[name] = pd.Categorical.from_codes(column.codes[rows], categories=pd.Index(column.levels))
+            else:
+                data[name] = column[rows].copy()
+        data[self.batch.group] = np.repeat(np.asarray(self.labels, dtype=object), self.school_sizes)
+        return pd.DataFrame(data)
+
+
+def batch_of_frame(frame: pd.DataFrame, group: str, seed: int = 0) -> Batch:
+    """Return a batch of one replication holding the user's own data.
+
+    Numeric and boolean columns become floats, all others categories with sorted levels. Rows are sorted by school
+    (labels in code-point order, as strings). Missing values must be gone (`InvalidInput` otherwise).
+    """
+    if group not in frame.columns:
+        raise InvalidInput(
+            f"expected a group column '{group}', got the columns {', '.join(map(str, frame.columns))}; "
+            "name the group column with --group (group=...)"
+        )
+    if frame.isna().to_numpy().any():
+        raise InvalidInput("expected data without missing values here; drop incomplete rows first")
+    labels = frame[group].astype(str).to_numpy(dtype=object)
+    order = np.argsort(labels.astype(str), kind="stable")
+    names, sizes = np.unique(labels.astype(str), return_counts=True)
+    ordered = frame.iloc[order]
+    columns = {str(name): column_of(ordered[name]) for name in frame.columns if name != group}
+    return Batch(
+        columns=columns,
+        group=group,
+        school_offsets=offsets_of(sizes),
+        replication_offsets=np.array([0, len(names)], dtype=np.int64),
+        replications=np.zeros(1, dtype=np.int64),
+        streams=StreamSource(seed, "user-data"),
+        school_labels=tuple(str(name) for name in names),
+    )
+
+
+def column_of(values: pd.Series[Any]) -> Column:
+    """Return a Series as a column: numbers and booleans as float64, anything else as a sorted category."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        levels = tuple(str(level) for level in values.cat.categories)
+        return Category(np.asarray(values.cat.codes, dtype=np.int32), levels)
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        return np.ascontiguousarray(values.to_numpy(dtype=np.float64))
+    names, codes = np.unique(values.astype(str).to_numpy(dtype=str), return_inverse=True)
+    return Category(codes.astype(np.int32), tuple(str(name) for name in names))
+
+
+def offsets_of(sizes: npt.ArrayLike) -> Ints:
+    """Return [0, s1, s1 + s2, ...] as int64."""
+    return np.concatenate([[0], np.cumsum(np.asarray(sizes, dtype=np.int64))]).astype(np.int64)
+
+
+def _rows(column: Column, rows: Ints) -> Column:
+    if isinstance(column, Category):
+        return Category(column.codes[rows], column.levels)
+    return cast(Column, column[rows])

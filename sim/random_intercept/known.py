@@ -1,0 +1,154 @@
+"""What is known of a random-intercept law before any fit: design effects, biases, and the behaviour of OLS tests.
+
+X is random, so exact values given X are averaged over a fixed set of draws of X, made from a stream of their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from nestbench.sim.cells.layout import Layout
+from nestbench.sim.errors import InvalidInput
+from nestbench.sim.observed.batch import Batch, Floats
+from nestbench.sim.observed.design import design_of
+from nestbench.sim.observed.model import Model
+from nestbench.sim.random_intercept.bias import bias_of
+from nestbench.sim.random_intercept.covariance import covariance_of, gaussian
+from nestbench.sim.random_intercept.data_sets import draw_data
+from nestbench.sim.random_intercept.effects import mean_of
+from nestbench.sim.random_intercept.parameters import Parameters
+from nestbench.sim.random_intercept.second_moments import of_errors
+from nestbench.sim.random_intercept.size_moments import size_ratio
+from nestbench.sim.streams import StreamSource
+from nestbench.sim.theory.left_out import InModel, in_model, reshapes
+from nestbench.sim.theory.ols_tests import Averages, averages, design_effect, explains, tables
+from nestbench.sim.theory.standardised import Standardised, standardised
+
+X_SEED = 19220101
+"""Seed of the draws of X, apart from any experiment's."""
+
+
+BUDGET = 480
+"""Draws of X times schools for coverages: 48 draws of 10 schools; with many schools one X is much like another."""
+
+
+MORE = 10
+"""Standard errors, which cost little, are averaged over that many times as many draws, up to `ROWS` students (but
+not where formulaic has to make each X)."""
+
+
+ROWS = 200_000
+
+
+def theory_of(law: Parameters, layout: Layout, model: Model | None = None) -> dict[str, Any]:
+    """Return what is known of a law under a layout; what isn't known is left out.
+
+    Returns
+    -------
+    dict
+        ``design_effect`` : float, 1 + (E m^2 / E m - 1) rho for schools of m students (Moulton 1986), rho the
+        correlation of two errors of one school, effects that the model leaves out among them: the factor on the
+        variance of the OLS coefficient of a school-constant column. ``naive_se_ratio`` and ``naive_coverage`` : term
+        -> expected standard error of pooled OLS over the true SD, and coverage of its t interval, for the
+        school-constant terms. ``se_ratio`` and ``coverage`` : estimator -> term -> the same for every term and every
+        OLS method in `theory.TESTS`, for the coefficients that the law's mean has in the model, in the same way in
+        every data set (``coefficients`` : term -> value); ``se_ratio_mcse`` and ``coverage_mcse`` : their Monte Carlo
+        errors over draws of X. ``bias`` : estimator -> term -> bias in the limit of many schools (`bias_of`).
+    """
+    key = repr((law, layout, model, X_SEED))
+    if key not in _KNOWN:
+        if len(_KNOWN) > 500:
+            _KNOWN.clear()
+        _KNOWN[key] = _theory_of(law, layout, model or default_model(layout))
+    return dict(_KNOWN[key])
+
+
+_KNOWN: dict[str, dict[str, Any]] = {}
+
+
+def default_model(layout: Layout) -> Model:
+    """Return the model whose theory is given when none is named: both student-level columns, resources, treatment."""
+    varies = 0.0 < layout.treated_part < 1.0
+    return Model(formula="grade ~ age + gender + resources" + (" + treated" if varies else ""))
+
+
+def _theory_of(law: Parameters, layout: Layout, model: Model) -> dict[str, Any]:
+    few, many = _draws(layout)
+    streams = StreamSource(X_SEED, "theory")
+    try:
+        design = draw_data(law, layout, streams, range(1)).once(design_of, model)
+        drawn = mean_of(law, layout, streams, range(few if design.rhs_products is None else many))
+        x = standardised(design, drawn.batch)
+    except InvalidInput:  # a formula that can't be had in every data set: nothing is known, the run says why
+        return {}
+    mean = in_model(drawn.effects, x, design)
+    if not explains(design, "grade") or reshapes(mean, design):
+        return {}
+    known = _design_effect(law, layout, mean)
+    bias = bias_of(law, layout, model, mean, design.terms) if x.full_rank else {}
+    return known | ({"bias": bias} if bias else _ols_tests(law, layout, model, drawn.batch, x, mean, few))
+
+
+def _draws(layout: Layout) -> tuple[int, int]:
+    """Return how many draws of X coverages and standard errors are averaged over."""
+    few = int(np.clip(BUDGET // layout.schools, 4, 60))
+    rows = max(1.0, layout.schools * layout.mean_size)
+    return few, max(few, min(MORE * few, int(ROWS / rows)))
+
+
+def _design_effect(law: Parameters, layout: Layout, mean: InModel) -> dict[str, Any]:
+    """``design_effect``, where sizes and errors don't depend on each other and it is the same for every column."""
+    related = law.age_confounding or law.resources_confounding or law.size_correlation
+    arms = law.treatment_sd or law.treated_variance_ratio != 1.0 or law.treated_school_variance_ratio != 1.0
+    uneven = law.missing or law.school_sd_resources or law.slope_sd_resources
+    if related or arms or uneven or ("treated" in mean.terms_left_out and layout.assignment == "students"):
+        return {}
+    classes = law.class_icc or "teacher" in mean.terms_left_out
+    errors = None if classes and not layout.balanced else of_errors(law, layout, mean.left_out)
+    if errors is None:
+        return {}
+    return {"design_effect": design_effect(size_ratio(layout), float(errors.shared / errors.total))}
+
+
+def _ols_tests(
+    law: Parameters, layout: Layout, model: Model, batch: Batch, x: Standardised, mean: InModel, few: int
+) -> dict[str, Any]:
+    """Return what is known of the OLS tests.
+
+    Nothing where the errors' covariance isn't known, the model leaves out an effect that matters, the design is rank
+    deficient in some draw, or fewer than three schools leave nothing to compare. ``coverage`` needs normal errors.
+    """
+    extra = _left_out(law, layout, batch, mean)
+    covariance = covariance_of(law, layout, batch, slice(0, batch.rows))
+    if extra is None or covariance is None:
+        return {}
+    # the columns and the errors don't depend on the effects that the model holds: neither do the tests
+    errors = replace(law, effects={effect.term: effect.value for effect in mean.left_out})
+    key = repr((errors, layout, model, X_SEED))
+    if key not in _AVERAGED:
+        if len(_AVERAGED) > 500:
+            _AVERAGED.clear()
+        whole = np.concatenate([covariance[0], extra]), covariance[1]
+        _AVERAGED[key] = averages(batch, x, whole, model, few * gaussian(law))
+    return tables(_AVERAGED[key], mean)
+
+
+_AVERAGED: dict[str, Averages] = {}
+
+
+def _left_out(law: Parameters, layout: Layout, batch: Batch, mean: InModel) -> Floats | None:
+    """Return what effects outside the model add to the errors, as further rows of B' [.., N]; None if not known.
+
+    Resources left out are one more normal school effect, unless who is treated, who drops out or how much schools
+    vary depends on them; any other effect left out makes errors that aren't normal, or that depend on X.
+    """
+    if not mean.left_out:
+        return np.zeros((0, batch.rows))
+    plain = law.resources_shape == "normal" and layout.assignment != "pairs"
+    apart = not (law.missing_resources or law.school_sd_resources or law.slope_sd_resources)
+    if mean.terms_left_out != {"resources"} or not plain or not apart:
+        return None
+    return np.full((1, batch.rows), law.effect("resources") * law.resources_sd)

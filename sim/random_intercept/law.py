@@ -1,0 +1,175 @@
+"""The random-intercept law and its extensions, each a parameter whose default changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from nestbench.sim.cells.layout import Layout
+from nestbench.sim.cells.mean import Effect, Mean
+from nestbench.sim.observed.batch import Batch, Floats
+from nestbench.sim.observed.model import Model
+from nestbench.sim.random_intercept import effects, known
+from nestbench.sim.random_intercept.covariance import covariance_of
+from nestbench.sim.random_intercept.data_sets import draw_data
+from nestbench.sim.random_intercept.parameters import RANGES, Parameters, check_combination
+from nestbench.sim.random_intercept.parameters import TERMS as TERMS
+from nestbench.sim.streams import StreamSource
+
+
+@dataclass(frozen=True, slots=True)
+class RandomIntercept(Parameters):
+    """Students in schools that share a random intercept.
+
+    For student i of school j, with all parameters at their defaults::
+
+        grade_ij = Intercept + age age_ij + gender male_ij + resources resources_j + treated treated_j + u_j + e_ij
+        u_j ~ N(0, icc total_sd^2),   e_ij ~ N(0, (1 - icc) total_sd^2)
+        age_ij ~ N(age_mean, age_sd^2),   P(male_ij) = male_share,   resources_j ~ N(0, resources_sd^2)
+
+    The truth of every term is its effect; ``(school_sd)`` = total_sd sqrt(icc), ``(residual_sd)`` = total_sd
+    sqrt(1 - icc - class_icc). Shapes of errors keep mean and SD, so an ICC means the same under all of them.
+
+    What errs on it, family by family:
+
+    - the law as it is: pooled OLS is unbiased, but its standard error of a school-constant term (`resources`,
+      `treated`, the intercept) is too small by the square root of the design effect 1 + (m - 1) icc for schools of
+      m students, and a little too large for student-level terms. Cluster-robust errors and the mixed model with a
+      normal reference are too small with few schools; Satterthwaite and Bell-McCaffrey degrees of freedom repair
+      it. School dummies lose school-constant terms.
+    - unequal sizes (`layout.size_cv`, ...): fewer effective schools; CR0/CR1 errors shrink further, Satterthwaite
+      degrees of freedom fall. Informative sizes (`size_correlation`): OLS estimates the mean over students, school
+      means and the mixed model nearly the mean over schools; they differ by about size_correlation sqrt(log(1 +
+      cv^2)) school_sd.
+    - confounding (`age_confounding` with `age_icc`, `resources_confounding`): OLS and the mixed model are biased
+      for the term (`theory` has by how much), school dummies and Mundlak's model are not for `age`; nothing
+      repairs `resources`.
+    - `effects.school_age`: within and between effects differ; models with one slope for both estimate a mixture.
+    - `slope_sd`: random-intercept models give too small errors for `age` (its design effect is ignored);
+      cluster-robust errors and a random slope in the model hold.
+    - `treatment_sd`: the same for a treatment of students within schools.
+    - unequal variances (`treated_variance_ratio`, `treated_school_variance_ratio`, `residual_cv`, `residual_age`,
+      `residual_proportional`, `school_sd_resources`, `slope_sd_resources`): naive and mixed-model errors are wrong
+      for unequal arms, and too small for a column that the variance grows with (`age`, `resources`); cluster-robust
+      errors hold with enough schools, in each arm.
+    - shapes (`residual_shape`, `school_errors`): estimates stay unbiased; with few schools, skewed or bimodal
+      school effects move the size of every t-test, most for unequal arms and intercepts.
+    - `class_icc`: two-level models take class effects for noise: errors of `teacher` are too small, those of
+      school-constant terms hold, robust errors by school hold.
+    - `missing`, `missing_age`, `missing_schools`: nothing is biased given age and resources; schools become fewer
+      and unequal.
+
+    Attributes
+    ----------
+    icc : float
+        Intraclass correlation, in [0, 1): the schools' share of the variance of u + e (and class effects).
+    total_sd : float
+        SD of u + e (and class effects).
+    effects : table
+        Effects by name (`TERMS`); an effect that isn't named is 0. ``school_age`` acts on the mean age of the
+        school's students, ``size`` on (n - mean) / mean of the school's size n, ``teacher`` on the class's N(0, 1)
+        teacher.
+    age_mean, age_sd : float
+        Distribution of age.
+    male_share : float
+        Probability of a boy, in (0, 1).
+    resources_sd : float
+        SD of the schools' resources.
+    resources_shape : str
+        Shape of resources: ``normal``, ``lognormal(1)``, ... (`nestbench.sim.random_intercept.shocks`).
+    age_icc : float
+        Schools' share of the variance of age.
+    age_confounding, resources_confounding : float
+        Correlation of the school effect with the school part of age and with resources.
+    slope_sd, slope_correlation : float
+        SD over schools of the effect of age (on age - age_mean), and its correlation with the school effect.
+    treatment_sd : float
+        SD over schools of the effect of treatment.
+    size_correlation : float
+        Correlation of the school effect with the normal behind the lognormal size (needs ``layout.size_cv``).
+    residual_shape, school_errors : str
+        Shapes of residuals and of school effects.
+    residual_cv : float
+        Coefficient of variation over schools of the residual variance (lognormal, mean unchanged).
+    residual_age : float
+        h in residual variance x exp(h z - h^2/2), z the student's deviation from the school's expected age, in SDs.
+    residual_proportional : float
+        w in [0, 1]: residual variance x (1 - w + w z^2), z = (age - age_mean) / age_sd. With 1 the residual SD is
+        proportional to abs(age - age_mean), as in Cameron, Gelbach & Miller (2008); the mean variance stays.
+    school_sd_resources : float
+        h in school-effect variance x exp(h r - h^2 / 2), r the school's resources in SDs: the SD grows by the factor
+        exp(h / 2) per SD of resources, the mean variance stays (needs normal resources).
+    slope_sd_resources : float
+        The same for the variance of slopes.
+    treated_variance_ratio, treated_school_variance_ratio : float
+        Residual and school-effect variance under treatment over that without; the mean over both stays.
+    class_icc : float
+        Classes' share of the variance (needs ``layout.classes``).
+    missing : float
+        Share of students missing.
+    missing_age : float
+        Log-odds of being missing per SD of age (0: completely at random).
+    missing_schools : int
+        Number of schools that drop out.
+    missing_resources : float
+        Log-odds of a school's dropping out first, per SD of resources.
+
+    Raises
+    ------
+    InvalidInput
+        A parameter outside its range, an unknown effect, or (from `check`) a combination with a layout that can't be.
+    """
+
+    name: ClassVar[str] = "random-intercept"
+    ranges: ClassVar = RANGES
+    choices: ClassVar = {"effects": TERMS}
+
+    def check(self, layout: Layout) -> None:
+        """Refuse a layout that a parameter can't be combined with.
+
+        Raises
+        ------
+        InvalidInput
+            Names both and says why.
+        """
+        check_combination(self, layout)
+
+    def spelled(self, layout: Layout) -> RandomIntercept:
+        """Return the same law with its effects written in the one way that keys are made of; see
+        `nestbench.sim.random_intercept.effects`."""
+        written = effects.spelled(self.effects, layout)
+        return self if written == self.effects else replace(self, effects=written)
+
+    @property
+    def truth(self) -> dict[str, float]:
+        """Term -> true value, with the variance components in parentheses."""
+        coefficients = {term: float(self.effect(name)) for name, term in TERMS.items()}
+        components = {"school": self.school_sd, "residual": self.residual_sd}
+        components |= {"class": self.class_sd} if self.class_icc else {}
+        slope = {"(slope_sd[age])": float(self.slope_sd)} if self.slope_sd else {}
+        return (
+            coefficients
+            | {f"({name}_sd)": sd for name, sd in components.items()}
+            | slope
+            | {"(icc)": float(self.icc)}
+        )
+
+    def theory(self, layout: Layout, model: Model | None = None) -> dict[str, Any]:
+        """Return what is known without simulation; see `nestbench.sim.random_intercept.known.theory_of`."""
+        return known.theory_of(self, layout, model)
+
+    def covariance(self, layout: Layout, batch: Batch, rows: slice) -> tuple[Floats, Floats] | None:
+        """Return the errors' covariance given the columns; see `nestbench.sim.random_intercept.covariance`."""
+        return covariance_of(self, layout, batch, rows)
+
+    def mean_of(self, layout: Layout, streams: StreamSource, replications: range) -> Mean:
+        """Draw some data sets and return their mean, effect by effect."""
+        return effects.mean_of(self, layout, streams, replications)
+
+    def random_part(self, batch: Batch) -> tuple[tuple[Effect, ...], Floats]:
+        """Return what the random effects act on, and their covariance; see `nestbench.sim.random_intercept.effects`."""
+        return effects.random_part(self, batch)
+
+    def draw(self, layout: Layout, streams: StreamSource, replications: range) -> Batch:
+        """Draw the observed data of some replications."""
+        return draw_data(self, layout, streams, replications)

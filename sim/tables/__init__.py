@@ -1,0 +1,1 @@
+"""Tables from outside: read as text first, then as the numbers people mean."""

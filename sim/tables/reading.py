@@ -1,0 +1,287 @@
+"""Tables from files as people have them: labels stay labels, numbers become numbers, and what was done is said.
+
+Everything is read as text first. A column becomes numeric when all its values are numbers; a label (a school's id, a
+category) never goes through a number, which would merge "1" with "01" and the 18-digit ids of registers.
+"""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import csv
+import gzip
+import io
+import lzma
+import re
+import unicodedata
+import zlib
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nestbench.sim.counted import plural
+from nestbench.sim.errors import InvalidInput
+from nestbench.sim.files import read_file
+from nestbench.sim.tables.formats import FORMATS, read_format, refuse_binary, refuse_others
+from nestbench.sim.tables.notation import SLIPS, Reading, grouped, is_missing, numbers_of, share_of_numbers
+from nestbench.sim.visible import visible
+
+TRUTHS = {"true": 1.0, "false": 0.0}
+SEPARATORS = ",;\t|"
+LOOKED_AT = 200
+"""Lines that decide about the separator."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TableFile:
+    """A table read from a file, and in words what was done to it: by column, "" for the whole."""
+
+    frame: pd.DataFrame
+    messages: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_table(path: Path, labels: Collection[str] = ()) -> TableFile:
+    """Return the table in a file.
+
+    Text (comma, semicolon, tab or bar separated; UTF-8, UTF-16 with a mark, else Windows-1252; perhaps packed by gzip,
+    bzip2 or xz), Parquet, and what pandas reads where its package is installed: Stata's .dta, SPSS's .sav, .xlsx.
+
+    Parameters
+    ----------
+    path : Path
+    labels : collection of str
+        Columns of labels: kept as text, whatever they look like.
+
+    Raises
+    ------
+    InvalidInput
+        There is no such file, it can't be read as a table, or rows don't fit the header: with the line.
+    """
+    try:
+        data = unpacked(read_file(path))
+    except (OSError, EOFError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise InvalidInput(
+            f"expected a table in a file, could not read {path} ({why}); check the path"
+        ) from error
+    return table_of(path, data, labels)
+
+
+def table_of(path: Path, data: bytes, labels: Collection[str] = ()) -> TableFile:
+    """Return the table in the unpacked bytes of a file, as `read_table` does."""
+    suffix = next((s for s in reversed(path.suffixes) if s not in (".gz", ".bz2", ".xz")), "").lower()
+    refuse_others(path, suffix)
+    found = TableFile(*read_format(path, data, suffix)) if suffix in FORMATS else _text(path, data, labels)
+    if found.frame.empty:
+        raise InvalidInput(f"expected rows of data, got none in {path}; the first line must name the columns")
+    return found
+
+
+def unpacked(data: bytes) -> bytes:
+    """Return bytes as they were before gzip, bzip2 or xz.
+
+    Raises
+    ------
+    OSError, EOFError, ValueError
+        They are damaged.
+    """
+    unpack: Callable[[bytes], bytes]
+    for mark, unpack in (
+        (b"\x1f\x8b", gzip.decompress),
+        (b"BZh", bz2.decompress),
+        (b"\xfd7zXZ", lzma.decompress),
+    ):
+        if data.startswith(mark):
+            try:
+                return unpack(data)
+            except (zlib.error, lzma.LZMAError) as error:  # neither is an error of the usual kinds
+                raise ValueError(str(error)) from error
+    return data
+
+
+def _text(path: Path, data: bytes, labels: Collection[str]) -> TableFile:
+    text, encoding = _decoded(path, data)
+    text, separator = _named_separator(text.rstrip("\x1a"))
+    rows, skipped = _rows(path, text, separator or _separator(text))
+    header, dropped = _fitted(path, rows)
+    lines = pd.Index([line for line, _ in rows[1:]])
+    cells = {
+        place: pd.Series([row[place] for _, row in rows[1:]], index=lines) for place in range(len(header))
+    }
+    columns = [_Text.of(name, cells[place], name in labels) for place, name in enumerate(header)]
+    decimal = _decimal(columns)
+    read = [column.read(decimal) for column in columns]
+    frame = pd.concat([values for values, _ in read], axis="columns").reset_index(drop=True)
+    frame.columns = pd.Index(header)
+    said = {"": "; ".join(filter(None, (encoding, skipped, dropped)))}
+    said |= {column.name: words for column, (_, words) in zip(columns, read, strict=True)}
+    return TableFile(frame, {name: words for name, words in said.items() if words})
+
+
+def _named_separator(text: str) -> tuple[str, str]:
+    """Return a text and the separator that its first line names for spreadsheets (``sep=;``); the line stays, empty."""
+    found = re.match(r"sep=(.)(?=\r?\n|\r)", text)
+    return (text[found.end() :], found[1]) if found else (text, "")
+
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # begins with the mark of UTF-16
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def _decoded(path: Path, data: bytes) -> tuple[str, str]:
+    for mark, name in _MARKS:
+        if data.startswith(mark):
+            return data.decode(name, errors="replace"), ""
+    refuse_binary(path, data)
+    try:
+        return data.decode("utf-8"), ""
+    except UnicodeDecodeError:
+        return data.decode("cp1252", errors="replace"), "read as Windows-1252 (Latin-1), for it isn't UTF-8"
+
+
+def _separator(text: str) -> str:
+    """Return the separator that cuts the first lines into the same number of fields, and into most."""
+    lines = "\n".join(text[:200_000].splitlines()[:LOOKED_AT])
+
+    def agreement(separator: str) -> tuple[float, int]:
+        try:
+            widths = [len(row) for row in csv.reader(io.StringIO(lines), delimiter=separator) if row]
+        except csv.Error:
+            return 0.0, 0
+        usual, times = Counter(widths).most_common(1)[0] if widths else (1, 0)
+        return (times / len(widths) if usual > 1 else 0.0), usual
+
+    return max(SEPARATORS, key=agreement)
+
+
+def _rows(path: Path, text: str, separator: str) -> tuple[list[tuple[int, list[str]]], str]:
+    """Return the lines that hold anything, as their numbers and fields, and what was skipped before the header."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
+    try:
+        rows = [(reader.line_num, row) for row in reader if len(row) > 1 or (row and row[0].strip())]
+    except csv.Error as error:
+        raise InvalidInput(f"expected a table in {path}, got line {reader.line_num}: {error}") from error
+    width = len(rows[-1][1]) if rows else 0
+    comments = 0
+    while comments < len(rows) and rows[comments][1][0].startswith("#") and len(rows[comments][1]) != width:
+        comments += 1
+    if len(rows) - comments < 2:
+        raise InvalidInput(f"expected rows of data, got none in {path}; the first line must name the columns")
+    return rows[comments:], f"left out {plural(comments, 'line')} of comments (#)" if comments else ""
+
+
+def _fitted(path: Path, rows: list[tuple[int, list[str]]]) -> tuple[list[str], str]:
+    """Return the names of the columns, and in words what was left out.
+
+    Separators that end every row are left out; any other row that doesn't fit the header is refused.
+    """
+    header = [visible(name).strip() for name in rows[0][1]]
+    over = min(len(row) for _, row in rows[1:]) - len(header)
+    blank = over > 0 and not any(field.strip() for _, row in rows[1:] for field in row[len(header) :])
+    wanted = len(header) + (over if blank else 0)
+    for line, row in rows[1:]:
+        if len(row) != wanted:
+            raise InvalidInput(_misfit(path, line, len(row), len(header)))
+    nameless = [i for i, name in enumerate(header) if not name]
+    empty = nameless == [len(header) - 1] and not any(row[-1].strip() for _, row in rows[1:])
+    if blank or empty:
+        named = header if blank else header[:-1]
+        return named, "left out the empty column after each row's last separator"
+    return [name or f"column {i + 1}" for i, name in enumerate(header)], ""
+
+
+def _misfit(path: Path, line: int, got: int, wanted: int) -> str:
+    return (
+        f"expected {wanted} fields in every line of {path}, as in its first, got {got} in line {line}; "
+        "mend the line, or put values that hold the separator in quotes"
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Text:
+    """A column as text: what is known of it, by line, and its reading as numbers so far."""
+
+    name: str
+    text: pd.Series[Any]
+    known: pd.Series[Any]
+    label: bool
+    reading: Reading | None
+
+    @classmethod
+    def of(cls, name: str, raw: pd.Series[Any], label: bool) -> _Text:
+        text = raw.map(lambda value: visible(value).strip()).astype(object)
+        known = text[~is_missing(text)]
+        return cls(name, text, known, label, None if label or known.empty else numbers_of(known))
+
+    def read(self, decimal: str) -> tuple[pd.Series[Any], str]:
+        """Return the values with missing ones as such, and what is to be said of them."""
+        if self.label:
+            return self._as_text(), "; ".join(filter(None, (self._missing(), almost_equal(*self._named()))))
+        if self.known.empty:
+            return pd.Series(np.nan, index=self.text.index), ""
+        reading = self.reading
+        if reading is None or (decimal == "," and grouped(self.known)):
+            reading = numbers_of(self.known, decimal)
+        if reading is not None:
+            return reading.values.reindex(self.text.index), reading.said.replace("{}", self.name)
+        truths = self.known.str.lower().map(TRUTHS)
+        if truths.notna().all():
+            return truths.astype(np.float64).reindex(self.text.index), ""
+        return self._as_text(), self._slips() or "; ".join(
+            filter(None, (self._missing(), almost_equal(*self._named())))
+        )
+
+    def _named(self) -> tuple[str, pd.Series[Any]]:
+        return self.name, self.known
+
+    def _as_text(self) -> pd.Series[Any]:
+        return self.known.reindex(self.text.index).astype(object)
+
+    def _missing(self) -> str:
+        """Name a word that was read as missing among labels: ``NA`` may be Namibia, ``None`` a dose."""
+        words = self.text[is_missing(self.text) & (self.text != "")]
+        counts = ", ".join(f"'{word}' ({count})" for word, count in words.value_counts().items())
+        return f"'{self.name}' holds {counts}, read as missing" if counts else ""
+
+    def _slips(self) -> str:
+        share, wrong = share_of_numbers(self.known)
+        if share <= SLIPS:
+            return ""
+        return (
+            f"'{self.name}' is text, not numbers, because of {len(wrong)} of {plural(len(self.known), 'value')}: "
+            f"{wrong.iloc[0]!r} in row {wrong.index[0]}"
+        )
+
+
+def _decimal(columns: Sequence[_Text]) -> str:
+    """Return the sign before decimals that columns show for certain, "" if none does or they differ."""
+    found = {column.reading.decimal for column in columns if column.reading is not None} - {""}
+    return found.pop() if len(found) == 1 else ""
+
+
+def almost_equal(name: str, known: pd.Series[Any]) -> str:
+    """Name two labels that differ in nothing a reader sees but case, blanks, composition or ``.0``."""
+    seen: dict[str, str] = {}
+    for label in known.unique():
+        seen_as = "".join(sign for sign in label if unicodedata.category(sign) != "Cf")
+        folded = " ".join(unicodedata.normalize("NFKC", seen_as).casefold().split())
+        folded = re.sub(r"^(\d+)\.0+$", r"\1", folded)
+        if (other := seen.setdefault(folded, label)) != label:
+            return f"'{name}' has the labels {other!r} and {label!r}, taken as different"
+    return ""
+
+
+def columns_text(names: Sequence[Any], limit: int = 40) -> str:
+    """Return the names of columns for a message, many of them cut short."""
+    shown = ", ".join(map(str, names[:limit]))
+    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"

@@ -1,0 +1,68 @@
+"""What a fitted model makes of a law's mean: the coefficients it has in the model, and what the model leaves out.
+
+The mean is a sum of effects times columns. A column that lies in the span of the model's columns X gives them its
+effect; one that doesn't is left out, and becomes part of the errors: a school's resources look like school variance,
+a student's gender like residual variance. Which is which is read off drawn data, by least squares.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nestbench.sim.cells.mean import Effect
+from nestbench.sim.observed.design import Design
+from nestbench.sim.theory.standardised import Standardised
+
+
+@dataclass(frozen=True, slots=True)
+class InModel:
+    """A law's mean in a model.
+
+    Attributes
+    ----------
+    coefficients : mapping of str to float
+        Term -> coefficient, of the terms where it is the same in every data set. `center(age)` leaves the slope
+        alone, but gives each data set an intercept of its own: that one isn't here.
+    left_out : tuple of Effect
+        Effects whose columns the model's don't span.
+    """
+
+    coefficients: Mapping[str, float]
+    left_out: tuple[Effect, ...]
+
+    @property
+    def terms_left_out(self) -> frozenset[str]:
+        """Terms of the effects that are left out."""
+        return frozenset(effect.term for effect in self.left_out)
+
+
+def in_model(effects: Sequence[Effect], x: Standardised, design: Design) -> InModel:
+    """Return a mean, the sum of effects [N], in a model with the columns `x`."""
+    beta, left_out = np.zeros((len(x.gram), len(x.rows))), []
+    for effect in effects:
+        column = effect.column(x.rows.shape[1])
+        coefficients = x.regress(column)
+        if np.abs(column - x.fitted(coefficients)).max() > 1e-7 * (1e-300 + np.abs(column).max()):
+            left_out.append(effect)
+        else:
+            beta += effect.value * coefficients
+    named = beta @ x.contrasts.T
+    rounding = 1e-9 * np.abs(beta).max() * np.abs(x.contrasts).sum(axis=1)
+    same = np.ptp(named, axis=0) <= rounding
+    means = named.mean(axis=0)
+    return InModel({t: float(means[j]) for j, t in enumerate(design.terms) if same[j]}, tuple(left_out))
+
+
+def reshapes(found: InModel, design: Design) -> bool:
+    """Whether the model's columns use a column of an effect that is left out: what is left out then depends on X."""
+    used = columns_used(design)
+    return any(variable.name in used for effect in found.left_out for variable in effect.variables)
+
+
+def columns_used(design: Design) -> set[str]:
+    """Return the names that occur in a model's terms."""
+    return {name for term in design.terms for name in re.findall(r"[A-Za-z_][A-Za-z0-9_]*", term)}

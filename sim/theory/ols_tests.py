@@ -1,0 +1,139 @@
+"""What is known of OLS tests before any fit, for any law whose errors have a known covariance.
+
+Given X, an OLS test under Gaussian errors with known covariance has an exactly known size (`exact`), and its standard
+error a known expectation under any errors (`expected`). Where X is random, values are averaged over draws of X. Each
+average stands beside its Monte Carlo error; one with an error above `PRECISION` hangs on X so much that it isn't given.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nestbench.sim.observed.batch import Batch, Floats
+from nestbench.sim.observed.design import Design, design_of
+from nestbench.sim.observed.model import Model
+from nestbench.sim.theory import exact
+from nestbench.sim.theory.expected import Expected, expected_of, mean_ratio
+from nestbench.sim.theory.left_out import InModel, columns_used
+from nestbench.sim.theory.standardised import Standardised
+
+TESTS = {
+    "ols": ("iid", "t"),
+    "ols-cr0-z": ("cr0", "z"),
+    "ols-cr1s-z": ("cr1s", "z"),
+    "ols-cr1s-t": ("cr1s", "t"),
+    "ols-cr2-satt": ("cr2", "satt"),
+    "ols-cr3-t": ("cr3", "t"),
+}
+"""Estimators whose tests are exactly known: kind of variance and reference distribution."""
+
+
+PRECISION = {"coverage": 0.005, "se_ratio": 0.01}
+"""Largest Monte Carlo error of a value over draws of X (of a ratio: relative); a value beyond isn't given."""
+
+
+def design_effect(ratio: float, correlation: float) -> float:
+    """Return 1 + (E m^2 / E m - 1) correlation, Moulton's factor for a school-constant regressor; `ratio` is
+    E m^2 / E m."""
+    return 1.0 + (ratio - 1.0) * correlation
+
+
+def explains(design: Design, outcome: str) -> bool:
+    """Whether a model's outcome is the column `outcome` as it is, and its terms don't use it."""
+    return design.response == outcome and outcome not in columns_used(design)
+
+
+Averages = dict[str, dict[str, dict[str, tuple[float, float]]]]
+"""``se_ratio``, ``coverage``, and the same under ``naive_`` -> estimator -> term -> average over draws of X and its
+Monte Carlo error."""
+
+
+def averages(
+    batch: Batch, x: Standardised, covariance: tuple[Floats, Floats], model: Model, few: int
+) -> Averages:
+    """Return averages for OLS over draws of X, given the errors' covariance B' [q, N], D [N]; coverages are over the
+    first `few` draws (0: not known)."""
+    if np.diff(batch.replication_offsets).min() < 3 or not x.full_rank:
+        return {}
+    terms = batch.once(design_of, model).terms
+    found = {"se_ratio": _se_ratios(expected_of(batch, x, *covariance), terms)}
+    if few:
+        tests = [_tests_of_draw(batch, r, x, *covariance, model.level) for r in range(few)]
+        found["coverage"] = _coverages(tests, terms)
+    constant = [t for t, row in zip(terms, x.rows, strict=True) if _constant_in_schools(row, batch)]
+    for key, of in list(found.items()):
+        found[f"naive_{key}"] = {"ols": {t: v for t, v in of.get("ols", {}).items() if t in constant}}
+    return found
+
+
+def tables(found: Averages, mean: InModel) -> dict[str, Any]:
+    """Return the tables of `Population.theory`: what is precise, of coefficients that all data sets share."""
+    if not found:
+        return {}
+    known: dict[str, Any] = {"coefficients": dict(mean.coefficients)}
+    for key, values in found.items():
+        scaled = key.endswith("se_ratio")
+        kept = {
+            name: {t: v for t, v in of.items() if t in mean.coefficients and _precise(scaled, *v)}
+            for name, of in values.items()
+        }
+        table = {name: {t: v[0] for t, v in of.items()} for name, of in kept.items() if of}
+        if key.startswith("naive_"):
+            known[key] = table.get("ols", {})
+        else:
+            known[key] = table
+            known[f"{key}_mcse"] = {name: {t: v[1] for t, v in of.items()} for name, of in kept.items() if of}
+    return known
+
+
+def _se_ratios(expected: Expected, names: tuple[str, ...]) -> dict[str, dict[str, tuple[float, float]]]:
+    return {
+        name: {
+            t: mean_ratio(expected.estimates[kind][:, j], expected.variance[:, j])
+            for j, t in enumerate(names)
+        }
+        for name, (kind, _) in TESTS.items()
+        if kind in expected.estimates
+    }
+
+
+def _coverages(
+    draws: list[dict[str, list[exact.Exact]]], names: tuple[str, ...]
+) -> dict[str, dict[str, tuple[float, float]]]:
+    found = {}
+    for name in [n for n in TESTS if all(n in draw for draw in draws)]:
+        sizes = np.array([[test.size for test in draw[name]] for draw in draws])
+        spread = sizes.std(axis=0, ddof=1) / np.sqrt(len(sizes)) if len(sizes) > 1 else np.zeros(len(names))
+        means = 1.0 - sizes.mean(axis=0)
+        found[name] = {t: (float(means[j]), float(spread[j])) for j, t in enumerate(names)}
+    return found
+
+
+def _precise(relative: bool, value: float, error: float) -> bool:
+    """Whether a value is finite and its Monte Carlo error within `PRECISION`."""
+    allowed = PRECISION["se_ratio"] * value if relative else PRECISION["coverage"]
+    return bool(np.isfinite(value)) and error <= allowed
+
+
+def _tests_of_draw(
+    batch: Batch, r: int, x: Standardised, factors: Floats, variance: Floats, level: float
+) -> dict[str, list[exact.Exact]]:
+    """Return what is known of every test in `TESTS` for each term, given data set r and its X."""
+    rows = batch.replication(r).rows
+    first, last = batch.replication_offsets[r : r + 2]
+    offsets = batch.school_offsets[first : last + 1] - rows.start
+    errors = exact.errors_of(x.rows[:, rows], factors[:, rows], variance[rows], offsets)
+    naive = exact.naive_tests(errors, level, x.contrasts)
+    cr3 = exact.has_cr3(errors)
+    robust = {n: test for n, test in TESTS.items() if test[0] != "iid" and (cr3 or test[0] != "cr3")}
+    tests = exact.robust_tests(errors, list(robust.values()), level, x.contrasts)
+    found = dict(zip(robust, tests, strict=True))
+    return found if naive is None else found | {"ols": naive}
+
+
+def _constant_in_schools(values: Floats, batch: Batch) -> bool:
+    starts = batch.school_offsets[:-1]
+    low, high = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
+    return bool((low == high).all())

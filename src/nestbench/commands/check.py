@@ -1,0 +1,214 @@
+"""``nestbench check``: is a run, or the code as it is now, as accurate as a baseline?"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Self
+
+import typer
+
+from nestbench.commands import completing
+from nestbench.commands.options import Trust
+
+if TYPE_CHECKING:
+    from nestbench.experiments.experiment import Experiment
+    from nestbench.experiments.storing.store import Store
+    from nestbench.reports.accuracy.baseline import Baseline
+    from nestbench.reports.accuracy.changes import Mark
+    from nestbench.reports.accuracy.check import Check
+
+EXAMPLES = (
+    "nestbench check",
+    "nestbench check runs/few-schools --baseline accuracy.json",
+    "nestbench check --seed 2 --replications 2000 --markdown",
+)
+
+
+class FailOn(StrEnum):
+    """Marks that `--fail-on` takes."""
+
+    WORSE = "worse"
+    NEW_FAILURE = "new-failure"
+    NEW_DF = "new-df"
+    CHANGED = "changed"
+    MOVED = "moved"
+    NOT_COMPARABLE = "not-comparable"
+    BETTER = "better"
+    FIXED = "fixed"
+
+
+def check(
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            help="A run directory, or an experiment (TOML file, catalogue name) to run now "
+            "(default: run the baseline's own experiment).",
+            autocompletion=completing.experiments,
+        ),
+    ] = None,
+    baseline: Annotated[
+        Path, typer.Option("--baseline", "-b", help="A file written by nestbench baseline.")
+    ] = Path("accuracy.json"),
+    seed: Annotated[int | None, typer.Option(help="Seed of a new run: another one means fresh data.")] = None,
+    replications: Annotated[
+        int | None, typer.Option(help="Replications of a new run (default: as in the baseline).")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--out",
+            help="Keep a new run in this directory (default: kept in runs/checks/NAME if it fails or lists "
+            "replications).",
+        ),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes of a new run.")] = None,
+    margin: Annotated[
+        list[str] | None,
+        typer.Option(help="MEASURE=SIZE: a change must be larger to matter, e.g. coverage=0.02."),
+    ] = None,
+    alpha: Annotated[
+        float, typer.Option(help="False-alarm rate of the whole check on other data, at least 0.00001.")
+    ] = 1e-4,
+    fail_on: Annotated[
+        list[FailOn] | None,
+        typer.Option(
+            help="Marks that fail the check (default: worse, new-failure, new-df, changed); may be given several times."
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown for a pull request.")] = False,
+    junit: Annotated[Path | None, typer.Option(help="Also write JUnit XML to a file.")] = None,
+    trust: Trust = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Compare a run with a baseline: exit code 1 if anything is worse, changed, fails that did not, or has another df.
+
+    With the baseline's seed every replication is compared, and any that moved fails the check (where an optimiser's
+    path decides it, it is listed only). With another seed, or other versions, differences are tested by permuting
+    replications and must exceed a margin; the outcome says what would be seen with how many replications. See
+    docs/accuracy-testing.md.
+    """
+    from nestbench.experiments.running.start import is_run
+    from nestbench.experiments.storing.store import Store
+    from nestbench.reports.accuracy.baseline_file import read_baseline
+    from nestbench.reports.accuracy.changes import FAILING, Mark
+    from nestbench.reports.accuracy.check import check as compare
+    from nestbench.sim.errors import InvalidInput
+
+    if json and markdown:
+        raise InvalidInput("expected --json or --markdown, got both; ask for one")
+    before = read_baseline(baseline)
+    margins = dict(_margin(text) for text in margin or ())
+    failing = tuple(Mark(mark.value.replace("-", " ")) for mark in fail_on) if fail_on else FAILING
+    if source is not None and is_run(source):
+        if seed is not None or replications is not None or out is not None:
+            raise InvalidInput(
+                f"{source} is a run: --seed, --replications and -o are for new runs; leave them out"
+            )
+        outcome = compare(before, Store.open(source), margins, alpha)
+        where = source
+    else:
+        experiment = _experiment(source, before, baseline.parent, seed, replications, out, trust)
+        with _Place(experiment.name, out) as place:
+            store = _run(experiment, place.folder, workers, quiet)
+            outcome = compare(before, store, margins, alpha)
+            wanted = bool(outcome.failing(failing)) or any(c.replications for c in outcome.changes)
+            where = place.keep() if wanted else str(place.folder)
+        if wanted:
+            typer.echo(f"the run is kept in {where}", err=True)
+    _tell(outcome, where, failing, json, markdown, junit)
+    if outcome.failing(failing):
+        raise typer.Exit(1)
+
+
+def _tell(
+    outcome: Check, run: str, failing: tuple[Mark, ...], json: bool, markdown: bool, junit: Path | None
+) -> None:
+    from nestbench.experiments.files import write_atomically
+    from nestbench.reports.accuracy import check_formats as formats
+
+    if junit is not None:
+        write_atomically(junit, formats.to_junit(outcome, run, failing).encode())
+    if json:
+        typer.echo(formats.to_json(outcome, failing), nl=False)
+    else:
+        typer.echo((formats.to_markdown if markdown else formats.to_text)(outcome, run, failing), nl=False)
+
+
+def _experiment(
+    source: str | None,
+    before: Baseline,
+    folder: Path,
+    seed: int | None,
+    replications: int | None,
+    out: Path | None,
+    trust: bool,
+) -> Experiment:
+    from dataclasses import replace
+
+    from nestbench.experiments.running.start import is_run, resolve
+    from nestbench.reports.accuracy.baseline_file import experiment_of
+    from nestbench.sim.errors import InvalidInput
+
+    asked = {"seed": seed, "replications": replications or before.experiment["replications"]}
+    wanted = source if source is not None else experiment_of(before, folder, trust)
+    experiment = resolve(wanted, asked, trust)
+    if source is not None and replications is None:
+        experiment = replace(experiment, reference_replications=before.experiment["reference_replications"])
+    if out is not None and is_run(out):
+        raise InvalidInput(
+            f"expected a new directory with -o, got the run {out}; check it with: nestbench check {out}"
+        )
+    return replace(experiment, audit=0)
+
+
+def _run(experiment: Experiment, folder: Path, workers: int | None, quiet: bool) -> Store:
+    from nestbench.experiments.running.progress import Quiet, automatic
+    from nestbench.experiments.running.start import run_experiment
+
+    return run_experiment(experiment, folder, workers, Quiet() if quiet else automatic())
+
+
+class _Place:
+    """Where a check's run lives while it is compared: in a directory of its own, beside other checks."""
+
+    def __init__(self, name: str, out: Path | None) -> None:
+        self.kept = out or Path("runs") / "checks" / name
+        self.folder = out or Path("runs") / "checks" / f"{name}.{os.getpid()}"
+        self.asked = out is not None
+
+    def __enter__(self) -> Self:
+        if not self.asked:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        return self
+
+    def keep(self) -> str:
+        """Keep the run, in place of that of the last check that failed, and return where."""
+        if not self.asked:
+            shutil.rmtree(self.kept, ignore_errors=True)
+            self.folder.rename(self.kept)
+        return str(self.kept)
+
+    def __exit__(self, *error: object) -> None:
+        if not self.asked:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            with suppress(OSError):  # not empty: the runs of others
+                self.folder.parent.rmdir()
+                self.folder.parent.parent.rmdir()
+
+
+def _margin(text: str) -> tuple[str, float]:
+    from nestbench.sim.errors import InvalidInput
+
+    name, _, size = text.partition("=")
+    try:
+        return name.strip(), float(size)
+    except ValueError:
+        raise InvalidInput(
+            f"expected --margin MEASURE=SIZE, got '{text}'; e.g. --margin coverage=0.02"
+        ) from None

@@ -1,0 +1,88 @@
+"""``nestbench estimate``: all methods side by side on a user's own data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nestbench.commands import completing
+
+EXAMPLES = (
+    "nestbench estimate data.csv",
+    'nestbench estimate data.csv --formula "grade ~ age"',
+    "nestbench estimate data.csv --estimators ols,reml-kr",
+    "nestbench estimate data.csv --null age=2 --json",
+)
+
+
+def estimate(
+    data: Annotated[
+        Path, typer.Argument(help="A table with one row a student: CSV, Parquet, .dta, .sav, .xlsx.")
+    ],
+    formula: Annotated[str, typer.Option(help="Outcome and terms; names with blanks in `backticks`.")] = (
+        "grade ~ age + gender"
+    ),
+    group: Annotated[str, typer.Option(help="Column of the schools.")] = "school",
+    estimators: Annotated[
+        str | None,
+        typer.Option(
+            help="Names with commas, options after colons: ols,ols-wild:draws=9999; default: every method.",
+            show_default=False,
+            autocompletion=completing.methods,
+        ),
+    ] = None,
+    random: Annotated[str, typer.Option(help='Random part: "1", or "1 + age" for a random slope.')] = "1",
+    subgroup: Annotated[
+        str | None, typer.Option(help="Column of groups in groups (classes).", show_default=False)
+    ] = None,
+    level: Annotated[float, typer.Option(help="Confidence level.")] = 0.95,
+    null: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Value that a term is tested for instead of 0: treated=0.3; may be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    engine: Annotated[
+        str, typer.Option(help="auto, reference or batched.", autocompletion=completing.engine)
+    ] = "auto",
+    plugin: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A Python file with methods of your own; may be given several times.", show_default=False
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one row a method and term.")] = False,
+) -> None:
+    """Fit methods to your own data and show them side by side.
+
+    Without --estimators every method is fitted that applies; from 5000 groups on without those that a trial on some
+    groups expects to take more than a minute.
+    """
+    from nestbench.estimators.methods.choices import choices_of
+    from nestbench.experiments.plugins import load_file
+    from nestbench.own_data.bar import shown
+    from nestbench.own_data.side_by_side import fit_all, print_tables, to_csv, to_json
+    from nestbench.own_data.user_data import groups_of, null_values
+    from nestbench.sim.errors import InvalidInput
+    from nestbench.sim.observed.model import Model
+    from nestbench.sim.tables.reading import read_table
+
+    if as_json and as_csv:
+        raise InvalidInput("expected one of --json and --csv, got both; leave one out")
+    for file in plugin or ():
+        load_file(file)
+    model = Model(formula, group, random, level, subgroup, null_values(null or ()))
+    names = None if estimators is None else choices_of(estimators)
+    table = read_table(data, groups_of(model))
+    with shown(len(table.frame)) as step:
+        found = fit_all(table.frame, model, names, engine, table.messages, step)
+    if as_json:
+        typer.echo(to_json(found))
+    elif as_csv:
+        typer.echo(to_csv(found), nl=False)
+    else:
+        print_tables(found)

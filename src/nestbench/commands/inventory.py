@@ -1,0 +1,255 @@
+"""What there is: experiments of the catalogue, estimators, populations. Printed by ``nestbench list``."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from nestbench.estimators.estimator import Estimator
+from nestbench.estimators.methods import registry
+from nestbench.experiments import catalog
+from nestbench.sim.cells.layout import Layout
+from nestbench.sim.errors import InvalidInput, did_you_mean
+from nestbench.sim.laws.registry import known_laws
+from nestbench.sim.random_intercept.law import TERMS
+
+KINDS = ("experiments", "estimators", "populations")
+
+FAMILIES = {
+    "Pooled least squares": ("ols",),
+    "School dummies": ("dummies",),
+    "School means": ("means",),
+    "Random school effects: statsmodels' MixedLM": ("mixedlm",),
+    "Random school effects: exact REML, ML and GLS": ("reml", "ml", "gls"),
+    "School means of covariates added (Mundlak)": ("mundlak",),
+    "Classes in schools": ("nested",),
+    "Generalised estimating equations": ("gee",),
+    "Schools reassigned or redrawn": ("permutation", "pairs"),
+    "Methods of other packages": ("pyfixest", "linearmodels", "lmer"),
+}
+"""Families of methods, by the beginnings of their names."""
+
+OTHERS = "Added by you or by installed packages"
+
+SHAPES = {
+    "normal": "the default",
+    "t(d)": "symmetric with heavy tails, d > 2 degrees of freedom",
+    "lognormal(s)": "skewed to the right, s the SD of the logarithm",
+    "chi2(d)": "skewed to the right, d degrees of freedom",
+    "bimodal(m)": "two normal modes at -m and m, 0 < m < 1",
+    "uniform": "no tails",
+}
+
+
+def entries(kind: str, search: str = "") -> list[dict[str, Any]]:
+    """Return what there is of a kind, as plain tables.
+
+    Parameters
+    ----------
+    kind : str
+        ``experiments``, ``estimators`` or ``populations``; or the name of one of them.
+    search : str
+        Only those that hold every word of it, anywhere in what is said of them.
+    """
+    kinds = {"experiments": _experiments, "estimators": _estimators, "populations": _populations}
+    if kind in kinds:
+        words = search.casefold().split()
+        return [entry for entry in kinds[kind]() if all(word in _all_text(entry) for word in words)]
+    found = [entry for make in kinds.values() for entry in make() if entry["name"] == kind]
+    if not found:
+        names = [entry["name"] for make in kinds.values() for entry in make()]
+        raise InvalidInput(
+            f"unknown kind of list '{kind}'.{did_you_mean(kind, [*kinds, *names])} Known: {', '.join(kinds)}, "
+            "and the names in them"
+        )
+    return found
+
+
+def to_json(kind: str, search: str = "") -> str:
+    """Return the list as JSON."""
+    return json.dumps(entries(kind, search), indent=2, ensure_ascii=False, default=str)
+
+
+def print_list(kind: str, console: Console | None = None, search: str = "") -> None:
+    """Print the list: each name with one line, and what belongs to it below; methods by family."""
+    out = console or Console(highlight=False)
+    found = entries(kind, search)
+    heading = ""
+    for entry in sorted(found, key=_family_order) if kind == "estimators" else found:
+        if kind == "estimators" and _family(entry["name"]) != heading:
+            heading = _family(entry["name"])
+            out.print(Text(f"\n{heading}", style="underline"))
+        out.print(Text.assemble((entry["name"], "bold"), "  ", entry["summary"]))
+        for line in _details(entry):
+            out.print(Padding(Text(line), (0, 0, 0, 4)))
+    if any(SEE_SHAPES in p["meaning"] for entry in found for p in entry.get("parameters", [])):
+        out.print(Text.assemble(("shapes", "bold"), "  Errors of any shape have mean 0 and SD 1."))
+        for shape, meaning in SHAPES.items():
+            out.print(Padding(Text(f'"{shape}": {meaning}'), (0, 0, 0, 4)))
+    if not found:
+        out.print(Text(f"nothing in the list of {kind} has '{search}' in it"))
+
+
+def _all_text(entry: dict[str, Any]) -> str:
+    what_it_is = {key: value for key, value in entry.items() if key not in {"choices", "formula"}}
+    return json.dumps(what_it_is, ensure_ascii=False, default=str).casefold()
+
+
+def _family(name: str) -> str:
+    head = name.partition("-")[0]
+    return next((family for family, heads in FAMILIES.items() if head in heads), OTHERS)
+
+
+def _family_order(entry: dict[str, Any]) -> int:
+    return [*FAMILIES, OTHERS].index(_family(entry["name"]))
+
+
+def _experiments() -> list[dict[str, Any]]:
+    found = []
+    for name in catalog.names():
+        experiment = tomllib.loads(catalog.path_of(name).read_text(encoding="utf-8")).get("experiment", {})
+        aims = " ".join(str(experiment.get("aims", "")).split())
+        found.append({"name": name, "summary": str(experiment.get("title", name)), "aims": aims})
+    return found
+
+
+def _estimators() -> list[dict[str, Any]]:
+    return [_estimator(one) for one in registry.known().values()]
+
+
+def _estimator(one: Estimator) -> dict[str, Any]:
+    engines = [name for name in ("reference", "batched") if getattr(one, name) is not None]
+    return {
+        "name": one.name,
+        "family": _family(one.name),
+        "label": one.info.label,
+        "summary": one.info.summary,
+        "assumes": one.info.assumes,
+        "df": one.info.df,
+        "engines": engines,
+        "source": one.info.source,
+        "formula": list(one.info.formula),
+        "options": dict(one.options),
+        "choices": {key: list(among) for key, among in one.choices.items()},
+        "version": one.version,
+    }
+
+
+def _populations() -> list[dict[str, Any]]:
+    things = {**known_laws(), "layout": Layout}
+    said = {name: dict(_described(thing.__doc__ or "")) for name, thing in things.items()}
+    return [
+        {
+            "name": name,
+            "summary": _first_line(thing),
+            "table": "layout" if thing is Layout else "population",
+            "parameters": _parameters(thing, said[name], said),
+        }
+        for name, thing in things.items()
+    ]
+
+
+def _first_line(thing: type) -> str:
+    return (thing.__doc__ or "").strip().split("\n")[0]
+
+
+def _parameters(
+    thing: type, said: Mapping[str, str], everywhere: Mapping[str, Mapping[str, str]]
+) -> list[dict[str, Any]]:
+    """Return the fields that the docstring describes; others are not for users to set."""
+    return [
+        {"name": field.name, "default": _default(field), "meaning": _resolved(field.name, said, everywhere)}
+        for field in dataclasses.fields(thing)
+        if said.get(field.name)
+    ]
+
+
+SEE_SHAPES = "shapes below"
+"""What a reference to the module of shapes becomes."""
+
+
+def _resolved(name: str, said: Mapping[str, str], everywhere: Mapping[str, Mapping[str, str]]) -> str:
+    """Return a parameter's meaning for who reads no source: what it refers to stands there."""
+    meaning = said[name]
+    elsewhere = re.fullmatch(r"As in `([^`]+)`\.?", meaning)
+    if elsewhere and name in everywhere.get(elsewhere[1], {}):
+        meaning = everywhere[elsewhere[1]][name]
+    meaning = meaning.replace("Shapes (`nestbench.sim.random_intercept.shocks`)", f"One of the {SEE_SHAPES}")
+    meaning = meaning.replace("`nestbench.sim.random_intercept.shocks`", SEE_SHAPES).replace(
+        "`TERMS`", ", ".join(TERMS)
+    )
+    return meaning.replace("``", "")
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default is not dataclasses.MISSING:
+        return field.default
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return "required"
+
+
+def _described(docstring: str) -> Iterator[tuple[str, str]]:
+    """Yield (name, meaning) of the entries of a numpydoc Attributes section."""
+    lines = docstring.split("\n")
+    starts = [i for i, line in enumerate(lines) if line.strip() == "Attributes"]
+    if not starts:
+        return
+    names: list[str] = []
+    words: list[str] = []
+    margin = len(lines[starts[0]]) - len(lines[starts[0]].lstrip())
+    for line in [*lines[starts[0] + 2 :], " " * margin + "end : of section"]:
+        depth = len(line) - len(line.lstrip())
+        if line.strip() and depth <= margin:
+            yield from ((name, " ".join(words)) for name in names)
+            names, words = [name.strip() for name in line.split(" : ")[0].split(",")], []
+        elif line.strip():
+            words.append(line.strip())
+
+
+def _details(entry: dict[str, Any]) -> list[str]:
+    if "aims" in entry:
+        return [entry["aims"]] if entry["aims"] else []
+    if "parameters" in entry:
+        alike = itertools.groupby(entry["parameters"], key=lambda parameter: parameter["meaning"])
+        return [f"{', '.join(map(_setting, several))}: {meaning}" for meaning, several in alike]
+    options = ", ".join(_option(key, value, entry) for key, value in entry["options"].items())
+    return [
+        f"assumes {entry['assumes']}",
+        f"df {entry['df']}; engines {', '.join(entry['engines'])}; {entry['source']}",
+        *([f"options {options}"] if options else []),
+    ]
+
+
+def _option(key: str, value: Any, entry: dict[str, Any]) -> str:
+    others = [_shown(other) for other in entry["choices"].get(key, []) if other != value]
+    return f"{key} = {_shown(value)}" + (f" (or {', '.join(others)})" if others else "")
+
+
+def _setting(parameter: dict[str, Any]) -> str:
+    if parameter["default"] == "required":
+        return f"{parameter['name']} (required)"
+    return f"{parameter['name']} = {_shown(parameter['default'])}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "none"}[value]
+    if isinstance(value, dict):
+        if not value:
+            return "{}"
+        return "{ " + ", ".join(f"{key} = {_shown(one)}" for key, one in value.items()) + " }"
+    if isinstance(value, Sequence):
+        return "[" + ", ".join(map(_shown, value)) + "]"
+    return str(value)

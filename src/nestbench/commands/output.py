@@ -1,0 +1,37 @@
+"""Writing tables for users."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nestbench.experiments.results import Results
+
+
+def say_missing(store: Results, whose: str = "") -> None:
+    """Say on stderr what a run lacks, if anything: a damaged journal leaves a run that looks finished but small."""
+    from nestbench.reports.words.missing import missing_sentence
+
+    if lacking := missing_sentence(store):
+        typer.echo(f"{whose}{lacking}", err=True)
+
+
+def write_csv(frame: pd.DataFrame, file: Path | None) -> None:
+    """Write a frame as CSV to a file, or to stdout; floats as the shortest text that reads back the same."""
+    from nestbench.experiments.files import unwritable, write_atomically
+    from nestbench.reports.frames import csv_of
+
+    if file is None:
+        sys.stdout.write(csv_of(frame))
+        return
+    if not file.parent.is_dir():
+        raise unwritable(file, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
+    write_atomically(file, csv_of(frame).encode())

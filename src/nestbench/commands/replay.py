@@ -1,0 +1,46 @@
+"""``nestbench replay``: one stored data set, drawn and fitted again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nestbench.commands import completing
+from nestbench.commands.options import Trust
+
+EXAMPLES = ("nestbench replay runs/few-schools --cell 1 --replication 3",)
+
+
+def replay(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    cell: Annotated[int, typer.Option(help="Cell of the run.")],
+    replication: Annotated[int, typer.Option(help="Replication of the cell.")],
+    estimator: Annotated[
+        str | None,
+        typer.Option(help="One method (default: all of the run).", autocompletion=completing.method),
+    ] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Also write the data set to a CSV file.")] = None,
+    trust: Trust = False,
+) -> None:
+    """Draw a data set of a run again, fit it again, and compare with what is stored (exit code 1 if different)."""
+    from nestbench.commands.output import write_csv
+    from nestbench.experiments.running.replaying import data_of, replay
+    from nestbench.experiments.running.trusting import open_with_code
+    from nestbench.reports.conditions import where
+
+    store = open_with_code(run, trust)
+    found = replay(store, cell, replication, estimator)
+    typer.echo(f"cell {cell}{where(store.experiment, cell)}, replication {replication}")
+    for fit in found:
+        typer.echo(f"\n{fit.label} ({fit.engine}): {fit.status.name}; stored row: {fit.verdict}")
+        for text in filter(None, fit.estimates.texts()):
+            typer.echo(f"  {text}")
+        table = fit.table()
+        if len(table):
+            typer.echo(table.to_string(float_format="{:.6g}".format))
+    if csv is not None:
+        write_csv(data_of(store.experiment, cell, replication), csv)
+    if any(fit.verdict == "different" for fit in found):
+        raise typer.Exit(1)

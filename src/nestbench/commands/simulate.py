@@ -1,0 +1,66 @@
+"""``nestbench simulate``: one data set as CSV."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nestbench.commands import completing
+from nestbench.commands.options import Trust
+
+EXAMPLES = (
+    "nestbench simulate > data.csv",
+    "nestbench simulate --schools 20 --icc 0.1 --csv data.csv",
+    "nestbench simulate few-schools --cell 2 --csv data.csv",
+)
+
+
+def simulate(
+    experiment: Annotated[
+        str | None,
+        typer.Argument(
+            help="A catalogue name, a TOML file or a run directory (default: the options).",
+            autocompletion=completing.experiments,
+        ),
+    ] = None,
+    cell: Annotated[int, typer.Option(help="Cell of the experiment.")] = 0,
+    replication: Annotated[int, typer.Option(help="Replication: each has its own data.")] = 0,
+    seed: Annotated[int | None, typer.Option(help="Seed of the random streams.")] = None,
+    schools: Annotated[int | None, typer.Option(help="Number of schools.")] = None,
+    students: Annotated[int | None, typer.Option(help="Students per school.")] = None,
+    treated_schools: Annotated[int | None, typer.Option(help="Schools that are treated.")] = None,
+    icc: Annotated[float | None, typer.Option(help="Intraclass correlation.")] = None,
+    law: Annotated[
+        str | None,
+        typer.Option(help="Population law (nestbench list populations).", autocompletion=completing.law),
+    ] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="File to write (default: stdout).")] = None,
+    trust: Trust = False,
+) -> None:
+    """Draw one data set and write it as CSV: nestbench simulate > student_data.csv."""
+    from nestbench.commands.output import write_csv
+    from nestbench.experiments.running.replaying import data_of
+    from nestbench.experiments.running.start import resolve
+    from nestbench.sim.errors import InvalidInput
+
+    layout = {"schools": schools, "students": students, "treated_schools": treated_schools}
+    given = {"layout": _given(layout), "population": _given({"law": law, "icc": icc})}
+    if experiment is not None and (given["layout"] or given["population"]):
+        raise InvalidInput(
+            "expected an experiment or options such as --schools, got both; the data of an experiment are those of "
+            "its file: choose with --cell"
+        )
+    if experiment is not None:
+        study = resolve(experiment, {"seed": seed}, trust)
+    else:
+        from nestbench.experiments.toml.reading import experiment_from
+
+        settings = {"name": "simulate", "estimators": ["ols"], **_given({"seed": seed})}
+        study = experiment_from({"experiment": settings, **given}, where="simulate")
+    write_csv(data_of(study, cell, replication), csv)
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if value is not None}

@@ -1,0 +1,78 @@
+"""``nestbench verify``: is a run what it says it is?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nestbench.commands.options import Trust
+
+if TYPE_CHECKING:
+    from nestbench.experiments.storing.store import Store
+
+EXAMPLES = (
+    "nestbench verify runs/few-schools",
+    "nestbench verify runs/few-schools --store",
+)
+
+
+def verify(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    store: Annotated[
+        bool, typer.Option("--store", help="Check the stored files against their checksums.")
+    ] = False,
+    replications: Annotated[
+        int, typer.Option(help="Replications of each cell to fit with both engines.")
+    ] = 5,
+    trust: Trust = False,
+) -> None:
+    """Fit some replications with both engines and compare; or, with --store, check the stored files (exit code 1)."""
+    from nestbench.experiments.running.trusting import open_with_code
+    from nestbench.experiments.storing.store import Store
+
+    if check_store(Store.open(run)) if store else check_engines(open_with_code(run, trust), replications):
+        raise typer.Exit(1)
+
+
+def check_store(store: Store) -> bool:
+    """Say which stored files are damaged and what makes them again; return whether any is."""
+    from nestbench.experiments.storing.verifying import damaged
+    from nestbench.sim.counted import plural
+
+    found = list(damaged(store.folder, store.entries.values()))
+    for entry, wrong in found:
+        task = entry.task
+        typer.echo(f"damaged: {wrong} (cell {task.cell}, replications {task.start} to {task.stop - 1})")
+    files = sum(len(entry.files) for entry in store.entries.values())
+    missing = len(store.missing())
+    typer.echo(
+        f"{plural(files, 'file')} of {plural(len(store.entries), 'finished task')} checked, "
+        f"{plural(len(found), 'task')} damaged, {missing} missing"
+    )
+    if found or missing:
+        typer.echo(f"Make them again with: nestbench run {store.folder}")
+    return bool(found)
+
+
+def check_engines(store: Store, replications: int) -> bool:
+    """Fit replications of every cell with both engines; return whether any disagree."""
+    from nestbench.experiments.running.auditing import audit_run
+    from nestbench.sim.counted import plural
+
+    table = audit_run(store.experiment, replications)
+    if not len(table):
+        typer.echo("no method of this run has two engines; nothing to compare")
+        return False
+    typer.echo(table.to_string(index=False, float_format="{:.3g}".format))
+    wrong, below = int(table["disagreements"].sum()), int(table["below_grid"].sum())
+    typer.echo(
+        f"{plural(int(table['fits'].sum()), 'fit')} compared, {wrong} disagreeing, worst {table['worst'].max():.2g}"
+    )
+    if below:
+        worst = table["worst_below_grid"].max()
+        typer.echo(
+            f"below another point of a grid of variance parameters: {plural(below, 'fit')}, by up to {worst:.2g}"
+        )
+    return wrong + below > 0

@@ -1,0 +1,267 @@
+"""From a user's table to a batch of one data set, with every refusal in words."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nestbench.sim.counted import plural
+from nestbench.sim.errors import InvalidInput, did_you_mean
+from nestbench.sim.observed.batch import Batch, batch_of_frame
+from nestbench.sim.observed.design import Design, design_of
+from nestbench.sim.observed.model import Model
+from nestbench.sim.observed.parsing import QUOTED, Parsed, parse
+from nestbench.sim.tables.notation import perhaps_missing, share_of_numbers
+from nestbench.sim.tables.reading import columns_text
+from nestbench.sim.tables.usable import few_or_many, labels_of, values_of
+
+
+@dataclass(frozen=True, slots=True)
+class UserData:
+    """A user's data, ready to fit.
+
+    Attributes
+    ----------
+    batch : Batch
+        One replication: the columns the model uses, complete rows only.
+    messages : tuple of str
+        What was done to the data.
+    n, groups : int
+        Students and schools that are left.
+    """
+
+    batch: Batch
+    messages: tuple[str, ...]
+    n: int
+    groups: int
+
+
+def null_values(given: Sequence[str]) -> dict[str, float]:
+    """Return null values by term from texts ``TERM=VALUE``; a term may hold ``=`` itself.
+
+    Raises
+    ------
+    InvalidInput
+        Not of this form, no number, or a term twice.
+    """
+    found: dict[str, float] = {}
+    for text in given:
+        term, _, value = text.rpartition("=")
+        term = term.strip()
+        try:
+            number = float(value)
+        except ValueError:
+            number = float("nan")
+        if not term or not math.isfinite(number):
+            raise InvalidInput(
+                f"expected --null as TERM=VALUE with a number, got '{text}'; e.g. --null treated=0.3"
+            )
+        if term in found:
+            raise InvalidInput(f"expected one null value a term, got two for '{term}'; leave one out")
+        found[term] = number
+    return found
+
+
+def prepare(frame: pd.DataFrame, model: Model, messages: Mapping[str, str] | None = None) -> UserData:
+    """Return the complete rows of the columns a model uses, as a batch; `messages` tell how each column was read.
+
+    Raises
+    ------
+    InvalidInput
+        A column is missing or named twice, no complete row is left, the group column holds a single value, the outcome
+        is not numeric, or the formula can't be read.
+    """
+    if not isinstance(frame, pd.DataFrame):
+        raise InvalidInput(
+            f"expected a pandas DataFrame, got {type(frame).__name__}; e.g. pandas.read_csv('student_data.csv')"
+        )
+    named = frame.set_axis([str(name) for name in frame.columns], axis="columns")
+    groups = groups_of(model)
+    names = list(named.columns)
+    _require_groups_named(model, names)
+    parts = _parsed(model, tuple(names))
+    used = _used_columns(parts, model, names)
+    _refuse_twice([*used, *groups], names)
+    chosen = named[[*used, *groups]]
+    chosen = chosen if chosen.index.is_unique else chosen.reset_index(drop=True)
+    read = {name: labels_of(chosen[name], name) for name in groups}
+    from_file = messages or {}
+    said = [words for name, words in from_file.items() if name in ("", *used, *groups)]
+    for name in used:
+        read[name], word = values_of(chosen[name], name)
+        said += [word] if word and word.split(" because")[0] not in from_file.get(name, "") else []
+    clean = pd.DataFrame(read, index=chosen.index)[list(chosen.columns)]
+    complete = clean.dropna()
+    said += _dropped(len(clean), len(complete), clean)
+    complete = complete.assign(**{name: _plain(complete[name]) for name in used})
+    _require_two(complete[model.group], model.group)
+    _require_numeric_outcome(parts[0].outcome, complete)
+    said += _on_labels(complete, used, parts[0].outcome, groups)
+    said += _on_subgroup(complete, model, parts)
+    batch = batch_of_frame(complete, model.group)
+    _require_finite(batch, batch.once(design_of, model))
+    return UserData(batch, tuple(said), len(complete), len(batch.school_offsets) - 1)
+
+
+def groups_of(model: Model) -> list[str]:
+    """Return the columns of labels that a model needs beside its formula's."""
+    return [model.group] if model.subgroup is None else [model.group, model.subgroup]
+
+
+def _require_groups_named(model: Model, columns: Sequence[str]) -> None:
+    options = {"--group (group=...)": model.group, "--subgroup (subgroup=...)": model.subgroup}
+    for option, name in options.items():
+        if name is not None and name not in columns:
+            whose = "the school column" if name == model.group else "the column of groups in groups"
+            raise InvalidInput(
+                f"expected a column '{name}', got the columns {columns_text(columns)}.{did_you_mean(name, columns)} "
+                f"Name {whose} with {option}{_one_column(columns)}"
+            )
+
+
+def _one_column(columns: Sequence[str]) -> str:
+    alone = len(columns) == 1 and not columns[0].isidentifier()
+    return "; the fields of a file stand between commas, semicolons, tabs or bars" if alone else ""
+
+
+def _parsed(model: Model, columns: tuple[str, ...]) -> tuple[Parsed, Parsed]:
+    own = tuple(groups_of(model))
+    try:
+        parts = (parse(model.formula, columns, own), parse(f"~ {model.random}", columns, own))
+    except InvalidInput:
+        _require_backticks(model.formula, columns)
+        raise
+    for part in parts:
+        for name in part.names:
+            if name not in columns:
+                _require_backticks(part.text, columns)
+                raise InvalidInput(
+                    f"the formula '{part.text}' names '{name}', which is not a column."
+                    f"{did_you_mean(name, columns)} Columns: {columns_text(columns)}"
+                )
+    return parts
+
+
+def _require_backticks(formula: str, columns: Sequence[str]) -> None:
+    """Refuse a formula that names a column whose name is no word without backticks."""
+    text = QUOTED.sub(" ", formula)
+    for name in sorted((c for c in columns if not c.isidentifier() and c.strip()), key=len, reverse=True):
+        if re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", text):
+            raise InvalidInput(
+                f"the formula '{formula}' names the column '{name}', whose name is not a single word; write it in "
+                f"backticks: `{name}` (in a shell, the formula in single quotes)"
+            )
+
+
+def _used_columns(parts: Sequence[Parsed], model: Model, columns: Sequence[str]) -> list[str]:
+    """Return the columns that the formulas name, in the frame's order."""
+    names = {name for part in parts for name in part.names}
+    if parts[0].outcome in (*parts[0].right, *parts[1].right):
+        raise InvalidInput(
+            f"expected terms without the outcome, got '{model.formula}' with random part '{model.random}', where "
+            f"'{parts[0].outcome}' stands on both sides; leave it out on the right"
+        )
+    joined = next((n for n in names if ":" in n and names.issuperset(n.split(":"))), None)
+    if joined is not None:
+        raise InvalidInput(
+            f"expected names that can be told from products of columns, got the column '{joined}'; rename it"
+        )
+    if model.group in names:
+        raise InvalidInput(
+            f"expected a formula without the group column, got '{model.formula}' with group '{model.group}'; "
+            "for school dummies leave it out and use the estimator 'dummies', for a random part write "
+            f"(1 | {model.group})"
+        )
+    return list(dict.fromkeys(name for name in columns if name in names and name != model.subgroup))
+
+
+def _refuse_twice(names: Sequence[str], columns: Sequence[str]) -> None:
+    for name in names:
+        if columns.count(name) > 1:
+            raise InvalidInput(f"expected one column '{name}', got several of that name; rename or drop one")
+
+
+def _dropped(before: int, after: int, frame: pd.DataFrame) -> list[str]:
+    if before == after and after > 0:
+        return []
+    where = frame.isna().sum()
+    counts = ", ".join(f"{name} {count}" for name, count in where.items() if count)
+    if not after:
+        raise InvalidInput(
+            f"expected at least one complete row, got none of {before} (missing values: {counts or 'no rows at all'}); "
+            "leave out columns with many missing values"
+        )
+    return [f"dropped {before - after} of {plural(before, 'row')} with missing values ({counts})"]
+
+
+def _plain(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Return a column without levels that no row has (they would be columns of zeros)."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return column.cat.remove_unused_categories()
+    return column
+
+
+def _require_two(labels: pd.Series[Any], group: str) -> None:
+    values = labels.unique()
+    if len(values) < 2:
+        raise InvalidInput(
+            f"expected at least two different values in the group column '{group}', got only {values[0]!r}; "
+            "nested data need several schools"
+        )
+
+
+def _on_labels(
+    frame: pd.DataFrame, used: Sequence[str], outcome: str | None, groups: Sequence[str]
+) -> list[str]:
+    said = [few_or_many(frame[name], name) for name in used if name != outcome]
+    texts = [name for name in (*used, *groups) if not pd.api.types.is_numeric_dtype(frame[name].dtype)]
+    said += [perhaps_missing(frame[name].astype(str), name) for name in texts]
+    return [words for words in said if words]
+
+
+def _on_subgroup(frame: pd.DataFrame, model: Model, parts: Sequence[Parsed]) -> list[str]:
+    """Say that labels of groups in groups occur in several groups, and that they are labels as a term too."""
+    name, said = model.subgroup, []
+    if name is None:
+        return []
+    where = frame[[model.group, name]].drop_duplicates()[name]
+    again = where[where.duplicated()]
+    if len(again):
+        said.append(
+            f"'{name}' has labels that occur in several '{model.group}', such as {again.iloc[0]!r}: taken as different "
+            "ones in each"
+        )
+    if any(name in part.names for part in parts):
+        said.append(f"'{name}' is the subgroup: as a term its values are categories")
+    return said
+
+
+def _require_finite(batch: Batch, design: Design) -> None:
+    """Refuse terms that aren't defined in all rows: logarithms of negative numbers, divisions by 0."""
+    names = (design.response, *design.terms, *design.random_terms)
+    with np.errstate(all="ignore"):
+        columns = [design.outcome(batch)[None], design.fixed(batch), design.random(batch)]
+    for name, column in zip(names, np.concatenate(columns), strict=True):
+        undefined = ~np.isfinite(column)
+        if undefined.any():
+            raise InvalidInput(
+                f"expected a finite number for '{name}' in every row, got {column[undefined][0]:g} in "
+                f"{undefined.sum()} of {len(column)}; leave those rows out, or change the formula"
+            )
+
+
+def _require_numeric_outcome(outcome: str | None, frame: pd.DataFrame) -> None:
+    if outcome in frame.columns and not pd.api.types.is_numeric_dtype(frame[outcome].dtype):
+        values = frame[outcome]
+        _, wrong = share_of_numbers(values.astype(str))
+        example = values.loc[wrong.index[0]] if len(wrong) and values.index.is_unique else values.iloc[0]
+        raise InvalidInput(
+            f"expected a numeric outcome, got the column '{outcome}' with values such as {example!r}; "
+            "convert it to numbers first"
+        )

@@ -1,0 +1,209 @@
+"""The part of a method's contract that is about inference: df, p-values and intervals that go together, equality with a
+declared reference, and coverage and size on a law whose truth is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from nestbench.estimators.engines.inference import wald
+from nestbench.estimators.estimates import Estimates, FitStatus
+from nestbench.reports.accuracy import claims
+from nestbench.reports.accuracy.claims import Claim
+from nestbench.reports.accuracy.evidence import Gate
+from nestbench.sim.cells.cell import Cell
+from nestbench.sim.observed.design import design_of
+from nestbench.sim.random_intercept.law import TERMS
+from nestbench.testing.contract import SEED, Breach, Case, Skipped, determined, require, tolerance_of
+from nestbench.testing.fits import Study
+from nestbench.testing.given import differences
+
+BESIDE_A_REFERENCE = 30
+"""Data sets that a method and its reference must agree on: what differs in a quarter of all is missed once in 5 000."""
+
+Bools = npt.NDArray[np.bool_]
+
+
+def check_consistency(case: Case) -> None:
+    """p-values and intervals are those of the estimate, standard error and df; without df they agree with each other.
+
+    With df: ``p = 2 P(T_df > |estimate / SE|)`` and ``limits = estimate -+ t_{df, (1 + level)/2} SE``, to the method's
+    tolerance (limits in standard errors). Without: a p-value below half of alpha and an interval with 0 in it, or one
+    above twice alpha and an interval without 0, contradict each other; the space between is that of discrete draws.
+    """
+    found, level = case.answers(), case.cell.model.level
+    if not (np.isfinite(found.p_value) | np.isfinite(found.lower) | np.isfinite(found.upper)).any():
+        raise Skipped("the method has no p-values and no intervals")
+    _check_wald(found, level, case.rtol)
+    _check_duality(found, case.cell.model.alpha)
+
+
+def _check_wald(found: Estimates, level: float, rtol: float) -> None:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        lower, upper, p_value = wald(found.estimate, found.std_error, found.df, level)
+        stated = found.usable & (found.std_error > 0) & ~np.isnan(found.df)
+        gaps = {
+            "p_value": np.abs(found.p_value - p_value),
+            "lower": np.abs(found.lower - lower) / found.std_error,
+            "upper": np.abs(found.upper - upper) / found.std_error,
+        }
+    follows = {"p_value": p_value, "lower": lower, "upper": upper}
+    for name, gap in gaps.items():
+        given = stated & ~np.isnan(getattr(found, name))
+        bad = given & ~(gap <= rtol)
+        if bad.any():
+            r, k = _first(bad)
+            raise Breach(
+                f"{name} of {found.terms[k]} in data set {r} is {getattr(found, name)[r, k]:.6g}, but its estimate, "
+                f"standard error and df = {found.df[r, k]:g} give {follows[name][r, k]:.6g}; return the df that were "
+                "used (inf: normal, which is what is meant if no df is returned), or df = NaN if none were",
+            )
+
+
+def _check_duality(found: Estimates, alpha: float) -> None:
+    with np.errstate(invalid="ignore"):
+        whole = found.usable & ~np.isnan(found.p_value) & ~np.isnan(found.lower) & ~np.isnan(found.upper)
+        has_zero = (found.lower < 0.0) & (found.upper > 0.0)
+        without = (found.lower > 0.0) | (found.upper < 0.0)
+        bad = whole & ((has_zero & (found.p_value < alpha / 2)) | (without & (found.p_value > 2 * alpha)))
+    if bad.any():
+        r, k = _first(bad)
+        raise Breach(
+            f"the p-value of {found.terms[k]} in data set {r} is {found.p_value[r, k]:.4g}, but its interval, "
+            f"{found.lower[r, k]:.6g} to {found.upper[r, k]:.6g}, {'has' if has_zero[r, k] else 'leaves out'} 0",
+        )
+
+
+def check_reference(case: Case) -> None:
+    """Estimates, standard errors, df, limits and p-values are those of the reference, on the same data sets.
+
+    Relative differences within the looser of the two tolerances, p-values in absolute terms. What either of the two
+    never gives, and what is drawn at random, isn't compared.
+    """
+    if case.reference is None:
+        raise Skipped(
+            "no reference declared: df that are wrong, but from which p-values and intervals follow, aren't seen "
+            "without one (--reference METHOD, reference=)"
+        )
+    batch = case.cell.draw(SEED, range(BESIDE_A_REFERENCE))
+    found, wanted = case.fit(batch), case.reference.fit(batch, case.cell.model)
+    names = f"{case.name} and {case.reference.label}"
+    shared = [t for t in found.terms if t in wanted.terms and _given(found, t) and _given(wanted, t)]
+    require(shared, f"{names} estimate no term in common")
+    rtol = max(case.rtol, tolerance_of(case.reference))
+    _check_same_usable(found, wanted, shared, names)
+    both = [
+        n for n in determined(case.reference) if n in case.columns and _compared(found, wanted, shared, n)
+    ]
+    worst = differences(found, wanted, shared, [n for n in both if n != "p_value"], rtol)
+    require(
+        worst.size <= rtol,
+        f"{names} differ in {worst.what}: {worst.left:.10g} and {worst.right:.10g} in data set {worst.replication} "
+        f"({worst.count} of {found.size} data sets differ by more than {rtol:g})",
+    )
+    if "p_value" in both:
+        _check_same_p(found, wanted, shared, rtol, names)
+
+
+def _given(found: Estimates, term: str) -> bool:
+    return bool(np.isfinite(found.estimate[:, found.terms.index(term)]).any())
+
+
+def _compared(found: Estimates, wanted: Estimates, shared: list[str], name: str) -> bool:
+    """Whether both methods give a column for some shared term."""
+    return all(
+        any(not np.isnan(getattr(e, name)[:, e.terms.index(t)]).all() for t in shared)
+        for e in (found, wanted)
+    )
+
+
+def _check_same_usable(found: Estimates, wanted: Estimates, shared: list[str], names: str) -> None:
+    usable, expected = (e.usable[:, [e.terms.index(t) for t in shared]] for e in (found, wanted))
+    bad = usable != expected
+    if bad.any():
+        r, k = _first(bad)
+        status = FitStatus(int(found.status[r])).name
+        raise Breach(
+            f"of {names} only the {'first' if usable[r, k] else 'second'} has a usable {shared[k]} in data set {r} "
+            f"(status {status} {found.texts()[r]})".rstrip(),
+        )
+
+
+def _check_same_p(found: Estimates, wanted: Estimates, shared: list[str], rtol: float, names: str) -> None:
+    own, other = (e.p_value[:, [e.terms.index(t) for t in shared]] for e in (found, wanted))
+    bad = ~((np.abs(own - other) <= rtol) | (np.isnan(own) & np.isnan(other)))
+    if bad.any():
+        r, k = _first(bad)
+        raise Breach(
+            f"{names} differ in the p-value of {shared[k]}: {own[r, k]:.6g} and {other[r, k]:.6g} in data set {r}",
+        )
+
+
+def check_coverage(case: Case) -> None:
+    """On a friendly law, 95 % intervals of student-level terms cover at least 90 % of the time, and bias is small."""
+    study = _study(case, case.cell)
+    study.choose(_student_terms(case), only_null=False)
+    if not np.isfinite(case.answers().lower).any():
+        raise Skipped("the method has no intervals")
+    low = case.cell.model.level - 0.05
+    gate = Gate(1e-6, 0.9, 0.15, 0.05, len(study.terms))
+    covers = claims.share("coverage", "coverage", low, 1.0, low - 0.10, gate)
+    covers = replace(covers, wanted=f"at least {low:g}")
+    _hold(study, covers, case)
+    _hold(study, claims.unbiased(Gate(1e-6, 0.9, 0.5, 0.2, len(study.terms))), case, covers.replications)
+
+
+def check_size(case: Case) -> None:
+    """Where student-level terms have no effect, tests at alpha reject at most at alpha + .05."""
+    if not np.isfinite(case.answers().p_value).any():
+        raise Skipped("the method has no p-values")
+    terms = _student_terms(case)
+    cell = without_effects(case.cell, terms or ())
+    null = [t for t in terms or () if cell.truth[t] == 0.0]
+    if not null:
+        raise Skipped("no student-level term of this law can be given the true value 0")
+    alpha = cell.model.alpha
+    study = _study(case, cell)
+    study.choose(null, only_null=True)
+    gate = Gate(1e-6, 0.9, 0.15, 0.05, len(null))
+    sized = claims.keeping_size(gate, alpha)
+    _hold(study, replace(sized, wanted=f"at most {alpha + gate.tolerance:g}"), case)
+
+
+def without_effects(cell: Cell, terms: tuple[str, ...] | list[str]) -> Cell:
+    """Return a cell whose law has the effects of some terms set to 0, as far as the law has a table of effects."""
+    effects = getattr(cell.population, "effects", None)
+    if effects is None or "effects" not in getattr(cell.population, "__dataclass_fields__", {}):
+        return cell
+    null = {name: 0.0 if TERMS.get(name, name) in terms else value for name, value in effects.items()}
+    return replace(cell, population=replace(cell.population, effects=null))  # type: ignore[type-var]
+
+
+def _study(case: Case, cell: Cell) -> Study:
+    return Study(case.estimator, cell, SEED, 0.05, case.fits, scratch=None, test="", asked=case.replications)
+
+
+def _hold(study: Study, claim: Claim, case: Case, count: int = 0) -> None:
+    evidence = study.evidence(case.replications or count or claim.replications)
+    study.judge(claim, claim.findings(study.terms, evidence))
+
+
+def _first(bad: Bools) -> tuple[int, int]:
+    r, k = np.argwhere(bad)[0]
+    return int(r), int(k)
+
+
+def _student_terms(case: Case) -> list[str] | None:
+    """Return the estimated terms that vary within schools; for a method without any, all but the intercept."""
+    design = case.batch.once(design_of, case.cell.model)
+    edges = case.batch.school_offsets[:-1]
+    spans = [np.maximum.reduceat(x, edges) - np.minimum.reduceat(x, edges) for x in design.fixed(case.batch)]
+    within = [t for t, span in zip(design.terms, spans, strict=True) if (span > 0).any()]
+    found, truth = case.answers(), case.cell.truth
+    estimated = [
+        t for k, t in enumerate(found.terms) if t in truth and np.isfinite(found.estimate[:, k]).any()
+    ]
+    # Without its student-level terms a model has another intercept than the law's.
+    return [t for t in within if t in estimated] or [t for t in estimated if t != "Intercept"] or None

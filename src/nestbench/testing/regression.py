@@ -1,0 +1,42 @@
+"""Where the data sets of a failed regression test can be seen: a run that can be replayed, or study files."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.frame_engine import FrameEngine
+from nestbench.experiments.running.in_memory import InMemory
+from nestbench.experiments.running.start import run_experiment
+from nestbench.reports.accuracy.check import Check
+from nestbench.reports.accuracy.check_formats import Replayed
+from nestbench.testing.study_files import name_of, simulate, study_file
+
+
+def kept_run(results: InMemory, folder: Path, test: str, outcome: Check) -> Replayed:
+    """Keep what is needed to see the replications of a failed check, and return how they are seen.
+
+    Methods that another process knows, by name or by a plugin file, are run once more, into a directory for `nestbench
+    replay`. A function of a test file is known in this process only: its data sets are written by `nestbench simulate`.
+    """
+    experiment = results.experiment
+    if not any(change.replications for change in outcome.changes):
+        return "RUN"
+    if all(_known_elsewhere(experiment, i) for i in range(len(experiment.estimators))):
+        run = folder / f"{name_of(test)}-{experiment.key[:6]}"
+        shutil.rmtree(run, ignore_errors=True)
+        run_experiment(replace(experiment, audit=0), run, workers=1)
+        return str(run)
+
+    def command(cell: int, replication: int, label: str) -> str:
+        chosen = next(e for e in experiment.estimators if e.label == label)
+        file = study_file(chosen, experiment.cells[cell], experiment.seed, folder, test)
+        return simulate(file, replication)
+
+    return command
+
+
+def _known_elsewhere(experiment: Experiment, place: int) -> bool:
+    return bool(experiment.plugins) or not isinstance(experiment.estimators[place].reference, FrameEngine)

@@ -1,0 +1,134 @@
+"""Timing mode: what is timed, the slope of a cost curve, and the file; never how fast this machine is."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from nestbench.cli import app
+from nestbench.estimators.methods.registry import get
+from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.running import timing
+from nestbench.sim.cells.cell import Cell
+from nestbench.sim.cells.layout import Layout
+from nestbench.sim.errors import InvalidInput
+from nestbench.sim.observed.model import Model
+from nestbench.sim.random_intercept import RandomIntercept
+
+
+@pytest.fixture
+def experiment() -> Experiment:
+    cell = Cell(RandomIntercept(), Layout(10, 5, treated_schools=4), Model("grade ~ age"))
+    return Experiment("timed", "", "", (cell,), ({},), (get("ols"), get("ols-hc2")))
+
+
+def test_every_method_and_engine_is_timed_at_every_size(experiment: Experiment) -> None:
+    timed = [one for size in timing.time_methods(experiment, [4, 8], [3], rounds=2) for one in size]
+    expected = [
+        (name, engine, schools, 3)
+        for schools in (4, 8)
+        for name, engine in [
+            (timing.DRAWING, "batched"),
+            ("ols", "batched"),
+            ("ols", "reference"),
+            ("ols-hc2", "reference"),
+        ]
+    ]
+    assert [(t.estimator, t.engine, t.schools, t.students) for t in timed] == expected
+    assert all(0 < t.low <= t.seconds <= t.high and t.floors > 0 and t.fits >= 1 for t in timed)
+    assert all(t.cpu_seconds >= 0 for t in timed)
+
+
+class Clocks:
+    """A wall clock and a processor's, both of which move only where a test says so."""
+
+    def __init__(self) -> None:
+        self.wall, self.cpu = 100.0, 7.0
+
+    def wait(self, seconds: float) -> None:
+        self.wall += seconds
+
+    def compute(self, seconds: float) -> None:
+        self.wall += seconds
+        self.cpu += seconds
+
+
+@pytest.fixture
+def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
+    made = Clocks()
+    monkeypatch.setattr(timing, "perf_counter", lambda: made.wall)
+    monkeypatch.setattr(timing, "process_time", lambda: made.cpu)
+    return made
+
+
+@pytest.mark.parametrize(("waits", "computes"), [(0.25, 0.0), (0.0, 0.5), (0.125, 0.0625)])
+def test_waiting_takes_time_but_no_processor(clocks: Clocks, waits: float, computes: float) -> None:
+    """Per fit, whatever their number; what prepares the data costs nothing."""
+
+    def work(fits: int, _: object) -> None:
+        clocks.wait(waits * fits)
+        clocks.compute(computes * fits)
+
+    for fits in (1, 4):
+        assert timing._clock(work, clocks.compute, fits) == (waits + computes, computes)
+
+
+def test_resizing_keeps_the_share_of_treated_schools(experiment: Experiment) -> None:
+    cell = timing.resized(experiment.cells[0], 20, 7)
+    assert (cell.layout.schools, cell.layout.students, cell.layout.treated_schools) == (20, 7, 8)
+
+
+def test_slopes_are_those_of_the_logarithms() -> None:
+    one = timing.Timed("ols", "batched", 10, 20, 1e-3, 1e-3, 1e-3, 1.0, 5)
+    curve = [dataclasses.replace(one, schools=g, seconds=1e-4 * g**1.5) for g in (10, 40, 160)]
+    alone = dataclasses.replace(one, estimator="means")
+    assert timing.slopes([*curve, alone]) == {("ols", "batched", 20): pytest.approx(1.5)}
+
+
+@pytest.mark.parametrize(
+    ("schools", "students", "rounds"), [([1], [5], 1), ([5], [0], 1), ([], [5], 1), ([5], [5], 0)]
+)
+def test_impossible_sizes_are_refused(
+    experiment: Experiment, schools: list[int], students: list[int], rounds: int
+) -> None:
+    with pytest.raises(InvalidInput, match="at least one round"):
+        list(timing.time_methods(experiment, schools, students, rounds))
+
+
+def test_the_file_has_the_machine_and_reads_back(experiment: Experiment, tmp_path: Path) -> None:
+    timed = next(timing.time_methods(experiment, [4], [3], rounds=1))
+    timing.save(timed, experiment, tmp_path / "deep" / "timing.json")
+    again, machine = timing.load(tmp_path / "deep" / "timing.json")
+    assert again == timed
+    assert machine["cpu"]
+    assert machine["packages"]["numpy"]
+
+
+def test_files_without_processor_time_are_still_read(experiment: Experiment, tmp_path: Path) -> None:
+    timing.save(next(timing.time_methods(experiment, [4], [3], rounds=1)), experiment, tmp_path / "t.json")
+    content = json.loads((tmp_path / "t.json").read_text())
+    for row in content["timings"]:
+        del row["cpu_seconds"]
+    (tmp_path / "t.json").write_text(json.dumps(content))
+    assert all(math.isnan(one.cpu_seconds) for one in timing.load(tmp_path / "t.json")[0])
+
+
+def test_the_command_prints_and_saves(tmp_path: Path) -> None:
+    toml = tmp_path / "small.toml"
+    toml.write_text(
+        '[experiment]\nname = "small"\nestimators = ["ols"]\n[population]\nlaw = "random-intercept"\n'
+        '[layout]\nschools = 4\nstudents = 3\n[model]\nformula = "grade ~ age"\n'
+    )
+    out = tmp_path / "timing.json"
+    arguments = ["time", str(toml), "--schools", "4,6", "--students", "3", "--rounds", "1", "--out", str(out)]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert "ols" in result.output
+    assert {row["schools"] for row in json.loads(out.read_text())["timings"]} == {4, 6}
+    wrong = CliRunner().invoke(app, ["time", str(toml), "--schools", "4,x"])
+    assert isinstance(wrong.exception, InvalidInput)

@@ -1,0 +1,74 @@
+"""Cells in several processes: the same answers as in one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import nestbench
+from nestbench.experiments.storing.store import Store
+from nestbench.reports import parallel as cellwise
+from nestbench.reports.measures.performance import performance_table
+from nestbench.reports.page.survey import survey
+
+STUDY = """
+[experiment]
+name = "small"
+seed = 3
+replications = 30
+estimators = ["ols", "ols-cr1s-t"]
+[population]
+law = "random-intercept"
+[layout]
+schools = 6
+students = 5
+[model]
+formula = "grade ~ age + resources"
+group = "school"
+[factors]
+"population.icc" = [0.0, 0.2, 0.4]
+"""
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    folder = tmp_path_factory.mktemp("cellwise")
+    file = folder / "small.toml"
+    file.write_text(STUDY)
+    return Store.open(nestbench.run(file, out=folder / "run", workers=1).directory)
+
+
+@pytest.mark.slow
+def test_processes_change_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = survey(store, workers=1)
+    monkeypatch.setattr(cellwise, "LONG", 0)
+    there = survey(store, workers=2)
+    pd.testing.assert_frame_equal(there.table, here.table)
+    assert there.matrices == here.matrices
+    assert there.remarks == here.remarks
+    assert there.failures == here.failures
+
+
+def test_the_survey_has_the_performance_table(store: Store) -> None:
+    pd.testing.assert_frame_equal(survey(store).table, performance_table(store))
+
+
+def test_short_runs_start_no_process(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cellwise.LOCAL.__class__, "open", None)
+    assert [index for index, _ in enumerate(cellwise.over_cells(store, lambda results, cell: cell, 2))] == [
+        0,
+        1,
+        2,
+    ]
+
+
+def test_a_cached_script_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nestbench.reports.figures import vega
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(vega, "bundled", lambda: "made once")
+    assert vega.vega_script.__wrapped__() == "made once"
+    monkeypatch.setattr(vega, "bundled", lambda: "made again")
+    assert vega.vega_script.__wrapped__() == "made once"
