@@ -75,7 +75,7 @@ BEYOND = re.compile(
 """Refusals that files, formulas, several keys together or the bounds of memory decide."""
 
 
-def refusal(tables: dict[str, Any], base: Path | None = None) -> str:
+def refusal(tables: dict[str, Any], base: Path = Path()) -> str:
     """Return why the reader refuses some tables, "" if it reads them."""
     try:
         experiment_from(copy.deepcopy(tables), base=base)
