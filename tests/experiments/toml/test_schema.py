@@ -78,7 +78,7 @@ BEYOND = re.compile(
 def refusal(tables: dict[str, Any], base: Path = Path()) -> str:
     """Return why the reader refuses some tables, "" if it reads them."""
     try:
-        experiment_from(copy.deepcopy(tables), base=base)
+        experiment_from(copy.deepcopy(tables), base=base or Path())
     except InvalidInput as error:
         return str(error)
     return ""
