@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,20 @@ ABSENT = {
     "posix": [] if os.name == "posix" else [pytest.mark.skip(reason="needs forks, signals or links")],
 }
 """Marks of tests that other systems have to leave out."""
+
+
+REGISTRIES = ("nestbench.estimators.methods.registry", "nestbench.sim.laws.registry")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _registries_as_before() -> Iterator[None]:
+    """Forget the methods and laws that a module's tests added: one of them kills the process that fits it."""
+    added = {name: dict(sys.modules[name]._ADDED) for name in REGISTRIES if name in sys.modules}
+    yield
+    for name in REGISTRIES:
+        if name in sys.modules:
+            sys.modules[name]._ADDED.clear()
+            sys.modules[name]._ADDED.update(added.get(name, {}))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -75,7 +75,7 @@ def test_other_methods_and_cells_change_nothing(tables: dict[str, Any], tmp_path
 
 def test_interrupted_then_resumed_gives_the_same_bytes(tiny: Experiment, tmp_path: Path) -> None:
     undisturbed = run_experiment(tiny, tmp_path / "undisturbed", workers=1, block=4)
-    with pytest.raises(Exception, match=r"5 of 12 tasks are stored.*nestbench run"):
+    with pytest.raises(Exception, match=r"5 of 12 tasks.*nestbench run"):
         run_experiment(tiny, tmp_path / "stopped", workers=1, block=4, progress=Counter(5))
     counter = Counter()
     resumed = run_experiment(tmp_path / "stopped", workers=1, progress=counter)

@@ -290,5 +290,5 @@ def test_commands_write_it(tmp_path: Path) -> None:
 
 
 def test_methods_are_all_there() -> None:
-    text = json.dumps(VALIDATOR.schema)
+    text = json.dumps(experiment_schema(()))
     assert all(f'"{name}"' in text for name in registry.known())
