@@ -1,15 +1,14 @@
-"""The one schema of results: what every engine returns, what is stored, and what reports read."""
+"""The one schema of results: what every engine returns, what is stored, and what reports read; and its algebra."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from nestbench.sim.observed.batch import Floats, Ints
 
@@ -33,9 +32,22 @@ class FitStatus(IntEnum):
         return self <= FitStatus.BOUNDARY
 
 
+STORED_COLUMNS = ("estimate", "std_error", "df", "lower", "upper", "p_value")
+"""The numbers of a fit and term, [R, K] each."""
+
+OF_FITS = ("replications", "status", "message", "seconds")
+"""What a fit has once, [R] each; the quantities beside them are those of the method."""
+
+Rows = Ints | npt.NDArray[np.bool_] | slice
+"""Which of R fits: positions, a mask [R] or a slice."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Estimates:
     """Results of one estimator on R data sets: a struct of arrays.
+
+    Parts are had by `take`, parts become a whole by `concat`, and fits are replaced by `put`. The three know every
+    field, so that nothing else has to.
 
     Attributes
     ----------
@@ -90,136 +102,147 @@ class Estimates:
         """Return the message of each fit [R]."""
         return [self.messages[code] for code in self.message]
 
-
-STORED_COLUMNS = ("estimate", "std_error", "df", "lower", "upper", "p_value")
-
-STORED_SCHEMA = pa.schema(
-    [
-        ("estimator", pa.dictionary(pa.int16(), pa.string())),
-        ("term", pa.dictionary(pa.int16(), pa.string())),
-        ("replication", pa.int32()),
-        *[(name, pa.float64()) for name in STORED_COLUMNS],
-        ("status", pa.int8()),
-        ("message", pa.dictionary(pa.int32(), pa.string())),
-    ]
-)
-"""Columns of a task's Parquet file, rows ordered by estimator, term, replication. `seconds` is kept apart: the stored
-estimates of a task are the same bytes whoever computed them."""
-
-
-def to_table(label: str, estimates: Estimates) -> pa.Table:
-    """Return the stored rows of one estimator: terms first, then fit-level quantities (estimate only)."""
-    names = [*estimates.terms, *estimates.quantities]
-    reps, terms = estimates.size, len(estimates.terms)
-    extra = len(names) - terms
-    total = reps * len(names)
-
-    def long(values: Floats, fill: Sequence[Floats] = ()) -> Floats:
-        tail = list(fill) if fill else [np.full(reps, np.nan)] * extra
-        return np.concatenate([values.T.ravel(), *tail]) if total else np.empty(0)
-
-    columns: dict[str, Any] = {
-        "estimator": pa.DictionaryArray.from_arrays(pa.array(np.zeros(total, np.int16)), pa.array([label])),
-        "term": pa.DictionaryArray.from_arrays(
-            pa.array(np.repeat(np.arange(len(names), dtype=np.int16), reps)), pa.array(names, pa.string())
-        ),
-        "replication": np.tile(estimates.replications.astype(np.int32), len(names)),
-        "estimate": long(estimates.estimate, [*estimates.quantities.values()]),
-        **{name: long(getattr(estimates, name)) for name in STORED_COLUMNS[1:]},
-        "status": np.tile(estimates.status.astype(np.int8), len(names)),
-        "message": pa.DictionaryArray.from_arrays(
-            pa.array(np.tile(estimates.message.astype(np.int32), len(names))),
-            pa.array(list(estimates.messages), pa.string()),
-        ),
-    }
-    return pa.table(columns, schema=STORED_SCHEMA)
-
-
-def from_table(table: pa.Table) -> dict[str, Estimates]:
-    """Return stored rows (of one cell, any number of tasks) as `Estimates` by estimator label, by replication.
-
-    `seconds` is NaN: times are stored apart.
-    """
-    return _Reader(table.unify_dictionaries().combine_chunks()).all()
-
-
-@dataclass(slots=True)
-class _Reader:
-    """Reassembles [R, K] arrays from long rows by (estimator, term, replication) codes."""
-
-    table: pa.Table
-    cache: dict[str, Any] = field(default_factory=dict)
-
-    def all(self) -> dict[str, Estimates]:
-        if not self.table.num_rows:
-            return {}
-        codes, labels = self._codes("estimator")
-        return {
-            label: self._one(np.flatnonzero(codes == i))
-            for i, label in enumerate(labels)
-            if (codes == i).any()
-        }
-
-    def _codes(self, name: str) -> tuple[npt.NDArray[Any], list[str]]:
-        if name not in self.cache:
-            array = self.table.column(name).chunk(0)
-            self.cache[name] = (array.indices.to_numpy(zero_copy_only=False), array.dictionary.to_pylist())
-        found: tuple[npt.NDArray[Any], list[str]] = self.cache[name]
-        return found
-
-    def _values(self, name: str) -> npt.NDArray[Any]:
-        if name not in self.cache:
-            self.cache[name] = self.table.column(name).to_numpy()
-        values: npt.NDArray[Any] = self.cache[name]
-        return values
-
-    def _one(self, rows: Ints) -> Estimates:
-        term_codes, term_names = self._codes("term")
-        message_codes, messages = self._codes("message")
-        codes, numbers = term_codes[rows], self._values("replication")[rows]
-        if _in_order(codes, numbers):
-            length = int((codes == codes[0]).sum())
-            present, replications = codes[::length], numbers[:length].astype(np.int64)
-            names = [term_names[c] for c in present]
-        else:
-            rows = rows[np.lexsort((numbers, codes))]
-            present, replications = np.unique(codes), np.unique(numbers).astype(np.int64)
-            names = [term_names[c] for c in present[np.argsort(_first_seen(codes, present))]]
-        shape = (len(present), len(replications))
-        if len(rows) != shape[0] * shape[1]:
-            raise ValueError(f"expected one row per term and replication, got {len(rows)} rows for {shape}")
-        by_code = dict(zip([term_names[c] for c in present], range(len(present)), strict=True))
-        is_term = [name for name in names if not name.startswith(VARIANCE_PREFIX)]
-        pick = [by_code[name] for name in is_term]
-        grids = {name: self._values(name)[rows].reshape(shape) for name in STORED_COLUMNS}
-        return Estimates(
-            terms=tuple(is_term),
-            replications=replications,
-            **{name: np.ascontiguousarray(grid[pick].T) for name, grid in grids.items()},
-            status=self._values("status")[rows].reshape(shape)[0].astype(np.int8),
-            quantities={
-                n: grids["estimate"][by_code[n]].copy() for n in names if n.startswith(VARIANCE_PREFIX)
-            },
-            message=message_codes[rows].reshape(shape)[0].astype(np.int32),
-            messages=tuple(messages),
-            seconds=np.full(len(replications), np.nan),
+    @classmethod
+    def unusable(
+        cls, terms: Sequence[str], replications: Ints, status: FitStatus = FitStatus.FAILED, message: str = ""
+    ) -> Estimates:
+        """Return fits without an answer: every number of every term is missing, for one reason."""
+        size = len(replications)
+        return cls(
+            terms=tuple(terms),
+            replications=replications.copy(),
+            **{name: np.full((size, len(terms)), np.nan) for name in STORED_COLUMNS},
+            status=np.full(size, status, dtype=np.int8),
+            quantities={},
+            message=np.full(size, bool(message), dtype=np.int32),
+            messages=("", message) if message else ("",),
+            seconds=np.full(size, np.nan),
         )
 
+    @classmethod
+    def concat(cls, parts: Sequence[Estimates]) -> Estimates:
+        """Return the replications of several `Estimates` in order of their numbers.
 
-def _in_order(codes: npt.NDArray[Any], numbers: npt.NDArray[Any]) -> bool:
-    """Whether rows are as `to_table` writes them: term by term, each with the same replications, ascending."""
-    length = int((codes == codes[0]).sum())
-    if len(codes) % length:
-        return False
-    by_term, by_number = codes.reshape(-1, length), numbers.reshape(-1, length)
-    return bool(
-        (by_term == by_term[:, :1]).all()
-        and (np.diff(by_term[:, 0]) > 0).all()
-        and (by_number == by_number[0]).all()
-        and (np.diff(by_number[0]) > 0).all()
-    )
+        Where the cuts between the parts were can't be seen in the result: terms, quantities and messages are in the
+        order of first appearance by replication, and a term that a part doesn't have is NaN there.
+
+        Raises
+        ------
+        ValueError
+            No part has a replication, or a replication occurs twice.
+        """
+        parts = sorted((part for part in parts if part.size), key=lambda part: int(part.replications[0]))
+        order = _in_one_order(parts)
+        terms = tuple(dict.fromkeys(term for part in parts for term in part.terms))
+        names = tuple(dict.fromkeys(name for part in parts for name in part.quantities))
+        message, messages = _joined_messages(parts, order)
+        wide = [part.with_terms(terms) for part in parts]
+        fields = {
+            n: np.concatenate([getattr(p, n) for p in wide])[order] for n in (*STORED_COLUMNS, *OF_FITS)
+        }
+        return cls(
+            terms,
+            **fields | {"status": fields["status"].astype(np.int8), "message": message},
+            quantities={name: np.concatenate([p._quantity(name) for p in parts])[order] for name in names},
+            messages=messages,
+        )
+
+    def take(self, rows: Rows) -> Estimates:
+        """Return some of the fits, in the order asked for."""
+        return replace(
+            self,
+            **{name: getattr(self, name)[rows] for name in (*STORED_COLUMNS, *OF_FITS)},
+            quantities={name: values[rows] for name, values in self.quantities.items()},
+        )
+
+    def put(self, rows: Ints, others: Estimates) -> Estimates:
+        """Return the estimates with the fits at `rows` [k] replaced by the k fits of `others`, in that order.
+
+        A quantity that `others` don't have is NaN for them.
+
+        Raises
+        ------
+        ValueError
+            The fits of `others` are of other terms or replications, or have a quantity that isn't one of these.
+        """
+        self._refuse_foreign(rows, others)
+        codes = {text: code for code, text in enumerate(self.messages)}
+        renamed = np.array([codes.setdefault(text, len(codes)) for text in others.messages], dtype=np.int32)
+        fields: dict[str, Any] = {
+            n: _put(getattr(self, n), rows, getattr(others, n)) for n in (*STORED_COLUMNS, *OF_FITS)
+        }
+        return replace(
+            self,
+            **fields | {"message": _put(self.message, rows, renamed[others.message])},
+            quantities={n: _put(values, rows, others._quantity(n)) for n, values in self.quantities.items()},
+            messages=tuple(codes),
+        )
+
+    def with_terms(self, terms: Sequence[str]) -> Estimates:
+        """Return the estimates of the terms given, in that order: NaN where they have none of a name."""
+        if self.terms == tuple(terms):
+            return self
+        columns = {name: _columns(getattr(self, name), self.terms, terms) for name in STORED_COLUMNS}
+        changed: dict[str, Any] = {"terms": tuple(terms), **columns}
+        return replace(self, **changed)
+
+    def _quantity(self, name: str) -> Floats:
+        return self.quantities[name] if name in self.quantities else np.full(self.size, np.nan)
+
+    def _refuse_foreign(self, rows: Ints, others: Estimates) -> None:
+        if others.terms != self.terms:
+            raise ValueError(f"expected fits of {_listed(self.terms)}, got {_listed(others.terms)}")
+        if not np.array_equal(self.replications[rows], others.replications):
+            raise ValueError(
+                f"expected fits of the replications {_listed(self.replications[rows])}, "
+                f"got {_listed(others.replications)}"
+            )
+        foreign = [name for name in others.quantities if name not in self.quantities]
+        if foreign:
+            raise ValueError(
+                f"expected the quantities {_listed(self.quantities)}, got {_listed(foreign)} too"
+            )
 
 
-def _first_seen(codes: npt.NDArray[Any], present: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Position of each present code's first row, in stored order."""
-    return np.array([np.argmax(codes == c) for c in present])
+def _in_one_order(parts: Sequence[Estimates]) -> Ints:
+    """Return the positions that put the parts' replications in ascending order, each of them once."""
+    if not parts:
+        raise ValueError("expected estimates of one replication at least, got none")
+    numbers = np.concatenate([part.replications for part in parts])
+    order = np.argsort(numbers, kind="stable")
+    twice = numbers[order][1:][np.diff(numbers[order]) == 0]
+    if len(twice):
+        raise ValueError(f"expected each replication once, got {_listed(np.unique(twice))} again")
+    return order
+
+
+def _joined_messages(
+    parts: Sequence[Estimates], order: Ints
+) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
+    """Return the codes [R] and texts of all parts' messages, "" first, then by first appearance."""
+    texts = list(dict.fromkeys(["", *(text for part in parts for text in part.messages)]))
+    place = {text: code for code, text in enumerate(texts)}
+    codes = np.concatenate([np.array([place[text] for text in p.messages])[p.message] for p in parts])[order]
+    present, first = np.unique(codes, return_index=True)
+    kept = [0, *(int(code) for code in present[np.argsort(first)] if code)]
+    renamed = np.zeros(len(texts), dtype=np.int32)
+    renamed[kept] = np.arange(len(kept), dtype=np.int32)
+    return renamed[codes], tuple(texts[code] for code in kept)
+
+
+def _columns(values: Floats, terms: Sequence[str], wanted: Sequence[str]) -> Floats:
+    out = np.full((len(values), len(wanted)), np.nan)
+    shared = [term for term in wanted if term in terms]
+    out[:, [wanted.index(term) for term in shared]] = values[:, [terms.index(term) for term in shared]]
+    return out
+
+
+def _put(values: npt.NDArray[Any], rows: Ints, others: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    out = values.copy()
+    out[rows] = others
+    return out
+
+
+def _listed(names: Iterable[Any]) -> str:
+    texts = [str(name) for name in names]
+    return ", ".join(texts[:10]) + (f" and {len(texts) - 10} more" if len(texts) > 10 else "") or "none"

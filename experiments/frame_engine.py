@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from nestbench.estimators.engines.inference import wald
-from nestbench.estimators.estimates import VARIANCE_PREFIX, Estimates, FitStatus
+from nestbench.estimators.estimates import STORED_COLUMNS, VARIANCE_PREFIX, Estimates, FitStatus
 from nestbench.estimators.estimator import Estimator, Info, Options
 from nestbench.estimators.honoured import RandomPart
 from nestbench.sim.observed.batch import Batch, Sample
@@ -25,12 +25,11 @@ from nestbench.sim.visible import visible
 
 Method = Callable[..., Any]
 """``(frame, model)`` or ``(frame, model, rng)`` -> table of terms."""
-COLUMNS = ("estimate", "std_error", "df", "lower", "upper", "p_value")
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """One fit: numbers by term in the order of `COLUMNS`, status, message and seconds."""
+    """One fit: numbers by term in the order of `STORED_COLUMNS`, status, message and seconds."""
 
     terms: Mapping[str, tuple[float, ...]]
     status: FitStatus
@@ -87,14 +86,14 @@ def collect(fits: list[Fitted], batch: Batch, first: tuple[str, ...] = ()) -> Es
     where a fit has no such term."""
     names = list(dict.fromkeys([*first, *(name for fit in fits for name in fit.terms)]))
     terms = [name for name in names if not name.startswith(VARIANCE_PREFIX)]
-    missing = (np.nan,) * len(COLUMNS)
+    missing = (np.nan,) * len(STORED_COLUMNS)
     grid = np.array([[fit.terms.get(name, missing) for name in terms] for fit in fits], dtype=np.float64)
-    grid = grid.reshape(len(fits), len(terms), len(COLUMNS))
+    grid = grid.reshape(len(fits), len(terms), len(STORED_COLUMNS))
     messages = tuple(dict.fromkeys(["", *(fit.message for fit in fits)]))
     return Estimates(
         terms=tuple(terms),
         replications=batch.replications.copy(),
-        **{name: np.ascontiguousarray(grid[:, :, i]) for i, name in enumerate(COLUMNS)},
+        **{name: np.ascontiguousarray(grid[:, :, i]) for i, name in enumerate(STORED_COLUMNS)},
         status=np.array([fit.status for fit in fits], dtype=np.int8),
         quantities={
             name: np.array([fit.terms.get(name, missing)[0] for fit in fits])
@@ -142,9 +141,9 @@ def _terms(result: Any, model: Model) -> dict[str, tuple[float, ...]]:
 def _row(row: Any, level: float, null: float) -> tuple[float, ...]:
     if not isinstance(row, Mapping):
         row = {"estimate": row}
-    unknown = [str(key) for key in row if key not in (*COLUMNS, "statistic")]
+    unknown = [str(key) for key in row if key not in (*STORED_COLUMNS, "statistic")]
     if unknown or "estimate" not in row:
-        raise TypeError(f"expected the columns {', '.join(COLUMNS)}, got {', '.join(map(str, row))}")
+        raise TypeError(f"expected the columns {', '.join(STORED_COLUMNS)}, got {', '.join(map(str, row))}")
     estimate, error = float(row["estimate"]), float(row.get("std_error", np.nan))
     df = float(row.get("df", np.inf if np.isfinite(error) else np.nan))
     made = wald(np.array([estimate, estimate - null]), np.array([error]), np.array([df]), level)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
-from time import perf_counter
 
 import numpy as np
 import numpy.typing as npt
 
 from nestbench.estimators.components import sd_name
 from nestbench.estimators.engines import identified
-from nestbench.estimators.engines.inference import wald
+from nestbench.estimators.engines.finished import finished
 from nestbench.estimators.engines.random_part import RandomPart, random_part_of
 from nestbench.estimators.engines.reference import without
 from nestbench.estimators.estimates import Estimates, FitStatus
@@ -230,21 +229,16 @@ def estimates_of(
     for r in np.flatnonzero(((no_error | no_df) & ~none).any(axis=1)):
         text = without(terms, no_error[r], no_df[r] & ~no_error[r])
         message[r] = order.setdefault(text, len(order))
-    lower, upper, p_value = wald(estimate, std_error, df, model.level)
-    return Estimates(
-        terms=terms,
-        replications=batch.replications,
-        estimate=estimate,
-        std_error=std_error,
-        df=df,
-        lower=lower,
-        upper=upper,
-        p_value=p_value,
-        status=status,
+    return finished(
+        batch,
+        model,
+        started,
+        estimate,
+        std_error,
+        df,
         quantities=fit.quantities,
-        message=message,
-        messages=tuple(order),
-        seconds=np.full(batch.size, (perf_counter() - started) / max(batch.size, 1)),
+        status=status,
+        said=(message, tuple(order)),
     )
 
 

@@ -13,7 +13,7 @@ from time import perf_counter
 import numpy as np
 import numpy.typing as npt
 
-from nestbench.estimators.engines.inference import wald
+from nestbench.estimators.engines.finished import finished
 from nestbench.estimators.engines.splice import leave_to
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Engine, Options
@@ -236,13 +236,10 @@ def _engine(
 ) -> Engine:
     def engine(batch: Batch, model: Model, options: Options) -> Estimates:
         started = perf_counter()
-        terms = batch.once(design_of, model).terms
         fit = fit_batch(batch, model, options)
         values, df, plain = variance(fit)
         good = plain & ((values > VANISHES**2 * fit.naive) | ~fit.answered).all(axis=1)
         good &= (values < np.inf).all(axis=1, where=fit.answered)
-        quantities = {"(residual_sd)": fit.residual_sd} if residual_sd else {}
-        message, messages = _messages(terms, fit.answered, missing)
         none = ~fit.answered
         estimate, std_error, dfs = (
             fit.estimate,
@@ -251,23 +248,15 @@ def _engine(
         )
         if none.any():
             estimate, std_error, dfs = (np.where(none, np.nan, part) for part in (estimate, std_error, dfs))
-        lower, upper, p_value = wald(estimate, std_error, dfs, model.level)
-        status = np.zeros(batch.size, dtype=np.int8)
-        seconds = np.full(batch.size, (perf_counter() - started) / max(batch.size, 1))
-        estimates = Estimates(
-            terms,
-            batch.replications,
+        estimates = finished(
+            batch,
+            model,
+            started,
             estimate,
             std_error,
             np.ascontiguousarray(dfs),
-            lower,
-            upper,
-            p_value,
-            status,
-            quantities,
-            message,
-            messages,
-            seconds,
+            quantities={"(residual_sd)": fit.residual_sd} if residual_sd else {},
+            said=_messages(batch.once(design_of, model).terms, fit.answered, missing),
         )
         return leave_to(reference, estimates, np.flatnonzero(~good), batch, model, options)
 

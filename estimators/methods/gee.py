@@ -25,8 +25,8 @@ from nestbench.estimators.engines.cluster_robust import (
     sandwich_answer,
     unidentified,
 )
+from nestbench.estimators.engines.finished import finished
 from nestbench.estimators.engines.identified import require_levels
-from nestbench.estimators.engines.inference import wald
 from nestbench.estimators.engines.least_squares import least_squares
 from nestbench.estimators.engines.ols_batched import VANISHES, pooled
 from nestbench.estimators.engines.reference import Answer, CannotFit, DataSet, FitOne, reference_engine
@@ -36,7 +36,6 @@ from nestbench.estimators.estimator import Agreement, Engine, Estimator, Info, O
 from nestbench.estimators.kernels.gee import exchangeable
 from nestbench.estimators.moments.school_moments import moments_of
 from nestbench.sim.observed.batch import Batch, Floats
-from nestbench.sim.observed.design import design_of
 from nestbench.sim.observed.model import Model
 
 
@@ -122,19 +121,7 @@ def gee_engine(corrected: bool, reference: Engine) -> Engine:
             & (variance > VANISHES**2 * ols.naive).all(axis=1)
         )
         std_error, df = np.sqrt(variance), np.full_like(variance, np.inf)
-        estimates = Estimates(
-            batch.once(design_of, model).terms,
-            batch.replications,
-            estimate,
-            std_error,
-            df,
-            *wald(estimate, std_error, df, model.level),
-            np.zeros(batch.size, dtype=np.int8),
-            {"(icc)": alpha},
-            np.zeros(batch.size, dtype=np.int32),
-            ("",),
-            np.full(batch.size, (perf_counter() - started) / max(batch.size, 1)),
-        )
+        estimates = finished(batch, model, started, estimate, std_error, df, quantities={"(icc)": alpha})
         return leave_to(reference, estimates, np.flatnonzero(~good), batch, model, options)
 
     return engine

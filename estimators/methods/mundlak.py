@@ -11,12 +11,10 @@ Which columns vary within schools is a question to each data set, so no answer d
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from nestbench.estimators.engines.mixed_fit import school_level
-from nestbench.estimators.engines.splice import splice
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Engine, Estimator, Info, Options
 from nestbench.sim.observed.batch import Batch, Ints
@@ -61,33 +59,19 @@ def mundlak_engine(inner: Engine) -> Engine:
     def engine(batch: Batch, model: Model, options: Options) -> Estimates:
         terms = batch.once(design_of, model).terms
         parts = batch.once(widened, model)
-        fits = [_only(inner(wide, wide_model, options), terms) for _, wide, wide_model in parts]
+        fits = [inner(wide, wide_model, options).with_terms(terms) for _, wide, wide_model in parts]
         return fits[0] if len(fits) == 1 else _together(batch, [rows for rows, _, _ in parts], fits)
 
     return engine
 
 
-def _only(estimates: Estimates, terms: tuple[str, ...]) -> Estimates:
-    chosen = [estimates.terms.index(term) for term in terms]
-    fields = ("estimate", "std_error", "df", "lower", "upper", "p_value")
-    columns: dict[str, Any] = {n: np.ascontiguousarray(getattr(estimates, n)[:, chosen]) for n in fields}
-    return replace(estimates, terms=terms, **columns)
-
-
 def _together(batch: Batch, parts: list[Ints], fits: list[Estimates]) -> Estimates:
     """Return the estimates of disjoint sets of replications in the batch's order."""
-    largest = int(np.argmax([len(rows) for rows in parts]))
-    start = fits[largest]
+    largest = fits[int(np.argmax([len(rows) for rows in parts]))]
     every = np.zeros(batch.size, dtype=np.int64)
-    fields = ("estimate", "std_error", "df", "lower", "upper", "p_value", "status", "message", "seconds")
-    whole = replace(
-        start,
-        replications=batch.replications,
-        quantities={name: values[every] for name, values in start.quantities.items()},
-        **{name: getattr(start, name)[every] for name in fields},
-    )
+    whole = replace(largest.take(every), replications=batch.replications)
     for rows, found in zip(parts, fits, strict=True):
-        whole = splice(whole, rows, found)
+        whole = whole.put(rows, found)
     return whole
 
 

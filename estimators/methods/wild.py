@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from nestbench.estimators.engines.cluster_robust import require_schools, sandwich_answer
 from nestbench.estimators.engines.distinct import limited
+from nestbench.estimators.engines.finished import finished
 from nestbench.estimators.engines.least_squares import require_residuals
 from nestbench.estimators.engines.ols_batched import VANISHES, BatchOls, pooled
 from nestbench.estimators.engines.reference import Answer, CannotFit, DataSet, reference_engine
@@ -29,7 +30,6 @@ from nestbench.estimators.estimator import Agreement, Engine, Estimator, Info, O
 from nestbench.estimators.kernels import sandwich, wild
 from nestbench.sim.errors import InvalidInput, did_you_mean
 from nestbench.sim.observed.batch import Batch, Floats
-from nestbench.sim.observed.design import design_of
 from nestbench.sim.observed.model import Model
 from nestbench.sim.streams import StreamSource
 
@@ -122,21 +122,8 @@ def batched_engine(restricted: bool, reference: Engine) -> Engine:
             )
             said[r] = messages.setdefault(text, len(messages))
         std_error = np.sqrt(variance * (fit.schools / np.maximum(fit.schools - 1.0, 1.0))[:, None])
-        estimates = Estimates(
-            batch.once(design_of, model).terms,
-            batch.replications,
-            fit.estimate,
-            std_error,
-            np.full_like(std_error, np.nan),
-            lower,
-            upper,
-            p_value,
-            np.zeros(batch.size, dtype=np.int8),
-            {},
-            said,
-            tuple(messages),
-            np.full(batch.size, (perf_counter() - started) / max(batch.size, 1)),
-        )
+        none, tests, words = np.full_like(std_error, np.nan), (lower, upper, p_value), (said, tuple(messages))
+        estimates = finished(batch, model, started, fit.estimate, std_error, none, tests=tests, said=words)
         return leave_to(reference, estimates, np.flatnonzero(~plain), batch, model, options)
 
     return engine

@@ -16,7 +16,6 @@ from nestbench.experiments.plan import Task, plan, refuse_too_many, rows_of
 from nestbench.experiments.running import checking
 from nestbench.experiments.running.oracle import told
 from nestbench.experiments.storing import encoding
-from nestbench.experiments.storing.joining import taken
 from nestbench.sim.cells.cell import Cell
 
 PROBES = 3
@@ -146,10 +145,7 @@ def _bytes_of_a_fit(found: Estimates) -> float:
     few = 2
     if found.size < 6 * few:
         return BYTES * len(STORED_COLUMNS) * len(found.terms)
-    sizes = [
-        len(encoding.encode_estimates({"x": taken(found, np.arange(found.size) < n)}))
-        for n in (few, found.size)
-    ]
+    sizes = [len(encoding.encode_estimates({"x": found.take(slice(n))})) for n in (few, found.size)]
     return max(0.0, sizes[1] - sizes[0]) / (found.size - few)
 
 

@@ -18,11 +18,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
-
-from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus
+from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.estimator import Estimator
-from nestbench.experiments.storing.joining import join
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.observed.batch import Batch
 from nestbench.sim.observed.design import design_of
@@ -76,23 +73,13 @@ def fit_guarded(estimator: Estimator, batch: Batch, model: Model, engine: str, l
             return blank(batch, model, _with_limit(found, limits))
     cuts = [0, batch.size // 2, batch.size] if whole else list(range(batch.size + 1))
     pieces = [batch.take(range(start, stop)) for start, stop in pairwise(cuts)]
-    return join([fit_guarded(estimator, piece, model, engine, limits) for piece in pieces])
+    return Estimates.concat([fit_guarded(estimator, piece, model, engine, limits) for piece in pieces])
 
 
 def blank(batch: Batch, model: Model, lost: Lost) -> Estimates:
     """Return the rows of fits without an answer: every term of the model, all missing."""
     terms = batch.once(design_of, model).terms
-    missing = np.full((batch.size, len(terms)), np.nan)
-    return Estimates(
-        terms=terms,
-        replications=batch.replications.copy(),
-        **{name: missing.copy() for name in STORED_COLUMNS},
-        status=np.full(batch.size, lost.status, dtype=np.int8),
-        quantities={},
-        message=np.ones(batch.size, dtype=np.int32),
-        messages=("", lost.message),
-        seconds=np.full(batch.size, np.nan),
-    )
+    return Estimates.unusable(terms, batch.replications, lost.status, lost.message)
 
 
 def in_child(function: Callable[[], Any], limits: Limits) -> Any:

@@ -110,20 +110,7 @@ def _chosen(experiment: Experiment, label: str | None) -> list[Estimator]:
 
 def _row(estimates: Estimates, replication: int) -> Estimates | None:
     place = np.flatnonzero(estimates.replications == replication)
-    if not len(place):
-        return None
-    i = int(place[0])
-    one = slice(i, i + 1)
-    return Estimates(
-        terms=estimates.terms,
-        replications=estimates.replications[one],
-        **{name: getattr(estimates, name)[one] for name in STORED_COLUMNS},
-        status=estimates.status[one],
-        quantities={name: values[one] for name, values in estimates.quantities.items()},
-        message=estimates.message[one],
-        messages=estimates.messages,
-        seconds=estimates.seconds[one],
-    )
+    return estimates.take(place[:1]) if len(place) else None
 
 
 def _numbers(estimates: Estimates) -> dict[str, list[float]]:

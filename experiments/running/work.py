@@ -24,7 +24,6 @@ from nestbench.experiments.running.repeating import differing, to_repeat
 from nestbench.experiments.running.timekeeping import fit_timed, untimed
 from nestbench.experiments.running.workers import ignore_interrupts
 from nestbench.experiments.storing import encoding
-from nestbench.experiments.storing.joining import join
 from nestbench.experiments.storing.outcome import File, Outcome
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.errors import NestbenchError
@@ -140,7 +139,7 @@ def fit_all(
     for batch in batches(cell, seed, replications):
         for estimator in estimators:
             parts[estimator.label].append(_fit(estimator, batch, cell, engine, limits))
-    return {label: join(found) for label, found in parts.items()}
+    return {label: Estimates.concat(found) for label, found in parts.items()}
 
 
 def batches(cell: Cell, seed: int, replications: range) -> Iterator[Batch]:

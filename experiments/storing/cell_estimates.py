@@ -12,7 +12,6 @@ from nestbench.estimators.estimates import Estimates
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task
 from nestbench.experiments.storing import encoding, journal
-from nestbench.experiments.storing.joining import join, taken
 
 T = TypeVar("T")
 
@@ -43,7 +42,7 @@ class CellEstimates(Mapping[str, Estimates]):
 
     def __getitem__(self, label: str) -> Estimates:
         chosen = self._positions[label]
-        return join(
+        return Estimates.concat(
             [self._decoded(entry, chosen) for entry in self._entries if chosen in entry.task.estimators]
         )
 
@@ -52,7 +51,7 @@ class CellEstimates(Mapping[str, Estimates]):
         found = self._store.read(entry, "fits", partial(encoding.decode_estimates, position=position))
         if self._within is None or covers(self._within, entry.task):
             return found
-        return taken(found, np.isin(found.replications, self._within))
+        return found.take(np.isin(found.replications, self._within))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._positions)

@@ -12,7 +12,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nestbench.estimators.estimates import STORED_COLUMNS, STORED_SCHEMA, Estimates, from_table, to_table
+from nestbench.estimators.estimates import STORED_COLUMNS, Estimates
+from nestbench.estimators.stored_rows import STORED_SCHEMA, from_table, to_table
 from nestbench.sim.visible import visible
 
 DICTIONARIES = ["estimator", "term", "message"]

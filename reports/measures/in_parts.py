@@ -17,7 +17,6 @@ import pandas as pd
 
 from nestbench.estimators.estimates import Estimates
 from nestbench.experiments.results import Results
-from nestbench.experiments.storing.joining import empty, with_terms
 from nestbench.reports.measures.cell_rows import NONE, CellRows, Column, Columns, Fits, Whole
 from nestbench.reports.measures.draws import (
     COLUMNS,
@@ -92,8 +91,11 @@ class Parted:
         return [pair for pair in pairs if pair.n]
 
     def fits(self, label: str) -> Fits:
-        none = empty(self.extents[label].terms)
-        return Fits(none, self.attempted(label), Totals(self.ledger, key_of(label, "fits")))
+        return Fits(
+            _none(self.extents[label].terms),
+            self.attempted(label),
+            Totals(self.ledger, key_of(label, "fits")),
+        )
 
     def seconds(self) -> Mapping[str, Column]:
         columns = {
@@ -197,7 +199,7 @@ class Part:
                 self._groups = {at: found for at, found in self._groups.items() if at[0] != old}
             found = self._whole.estimates.get(label)
             terms = self._rows.extents[label].terms
-            self._estimates[label] = empty(terms) if found is None else with_terms(found, terms)
+            self._estimates[label] = _none(terms) if found is None else found.with_terms(terms)
         else:
             self._estimates[label] = self._estimates.pop(label)  # the last one used
         return self._estimates[label]
@@ -305,3 +307,7 @@ def survey_of(pieces: Sequence[Whole]) -> Parted:
     rows = Parted(extents, list(timed), truth, pieces[0].level, pieces[0].null)
     rows.ledger.known.update({(key, COUNT): n for key, n in usable.items()})
     return rows
+
+
+def _none(terms: tuple[str, ...]) -> Estimates:
+    return Estimates.unusable(terms, np.empty(0, dtype=np.int64))

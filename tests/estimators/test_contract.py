@@ -14,9 +14,10 @@ import pandas as pd
 import pytest
 
 from nestbench.estimators.engines.inference import wald
-from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus, to_table
+from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus
 from nestbench.estimators.estimator import Agreement, Estimator
 from nestbench.estimators.methods.registry import ESTIMATORS
+from nestbench.estimators.stored_rows import to_table
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.cells.layout import Layout
 from nestbench.sim.observed.batch import Batch, Category, Column, batch_of_frame, offsets_of

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus
+from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.estimator import Estimator
 from nestbench.experiments.running.work import fit_all
-from nestbench.experiments.storing.joining import join
 from nestbench.reports.accuracy.baseline import measures_of
 from nestbench.reports.accuracy.claims import Claim, Evidence
 from nestbench.reports.accuracy.evidence import Finding
@@ -35,8 +34,8 @@ class Fits:
         have = old[1].size if old else 0
         if count > have:
             fresh = fit_all(cell, seed, range(have, count), (estimator,), "auto")[estimator.label]
-            self.kept[key] = (estimator, join([old[1], fresh]) if old else fresh)
-        return first_replications(self.kept[key][1], count)
+            self.kept[key] = (estimator, Estimates.concat([old[1], fresh]) if old else fresh)
+        return self.kept[key][1].take(slice(count))
 
     def all(self, estimator: Estimator, cell: Cell, seed: int) -> Estimates:
         """Return what has been fitted so far."""
@@ -150,13 +149,6 @@ class Study:
             errors = estimates.std_error[:, k]
             distance = distance / errors if in_errors and np.isfinite(errors).any() else distance
         return int(estimates.replications[int(np.argmax(np.nan_to_num(distance, nan=-1.0)))])
-
-
-def first_replications(estimates: Estimates, count: int) -> Estimates:
-    """Return the estimates of the first `count` data sets."""
-    names = ("replications", *STORED_COLUMNS, "status", "message", "seconds")
-    cut: dict[str, Any] = {name: getattr(estimates, name)[:count] for name in names}
-    return replace(estimates, **cut, quantities={n: v[:count] for n, v in estimates.quantities.items()})
 
 
 def _key(estimator: Estimator, cell: Cell, seed: int) -> Any:

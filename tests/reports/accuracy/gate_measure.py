@@ -28,7 +28,6 @@ from nestbench.reports.accuracy.fingerprint import digest_of
 from nestbench.reports.accuracy.kept import kept_of
 from nestbench.reports.accuracy.permuting import Family, Panel, adjusted_p, family_of
 from nestbench.sim.cells.cell import Cell
-from nestbench.testing.fits import first_replications
 from tests.reports.accuracy import planted
 from tests.reports.accuracy.gate_studies import (
     DEFECTS,
@@ -151,7 +150,7 @@ def failed_claims(defect: str, seed: int, names: Collection[str]) -> set[str]:
     found = DEFECTS[defect](right) if defect else right
     failed = set()
     for name, claim in made.items():
-        part, reference = (first_replications(e, sizes[name]) for e in (found, right))
+        part, reference = (e.take(slice(sizes[name])) for e in (found, right))
         evidence = Evidence(part, measures_of(part, cell), reference)
         terms = ("resources",) if claim.gate.terms == 1 else TERMS
         if (part.status > 1).any() or not all(f.held for f in claim.findings(terms, evidence)):
