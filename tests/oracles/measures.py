@@ -76,4 +76,8 @@ def oracle(name: str, rows: Sequence[Row], alpha: float, attempted: int) -> floa
         "exaggeration": lambda: _mean([abs(r["t"]) for r in _significant(rows, alpha)]) / abs(rows[0]["th"]),
         "usable_share": lambda: len(rows) / attempted,
     }
+    assert name in table, (
+        f"expected the definition of the measure '{name}' in oracle() (tests/oracles/measures.py), got none: "
+        "add a line that computes it with a plain loop"
+    )
     return table[name]()

@@ -1,0 +1,46 @@
+"""An example of every registered law: what the law's contract is tried on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from nestbench.sim.cells.cell import Cell
+from nestbench.sim.cells.layout import Layout
+from nestbench.sim.cells.population import Population
+from nestbench.sim.laws.fixed_design import FixedDesign
+from nestbench.sim.observed.model import Model
+from nestbench.sim.random_intercept import RandomIntercept
+
+Example = Callable[[Path], Cell]
+"""``example(folder)`` -> the law with effects that aren't 0, a layout, a model that the law's mean is in."""
+
+
+def _random_intercept(folder: Path) -> Cell:
+    effects = {"Intercept": 5.0, "age": 0.5, "resources": -0.3, "treated": 0.4}
+    layout = Layout(schools=12, students=8, treated_schools=4)
+    return Cell(RandomIntercept(effects=effects), layout, Model("grade ~ age + resources + treated"))
+
+
+def _fixed_design(folder: Path) -> Cell:
+    rng = np.random.default_rng(4)
+    columns = {"hours": rng.normal(size=60), "school": np.arange(60) % 9}
+    pd.DataFrame(columns).to_csv(folder / "design.csv", index=False)
+    effects = {"Intercept": 1.0, "hours": 0.5}
+    law = FixedDesign(data=str(folder / "design.csv"), formula="hours", effects=effects)
+    return Cell(law, Layout(), Model("grade ~ hours"))
+
+
+EXAMPLES: dict[str, Example] = {RandomIntercept.name: _random_intercept, FixedDesign.name: _fixed_design}
+
+
+def example_of(law: type[Population], folder: Path) -> Cell:
+    """Return the law's example; a law without one fails here, and the words say where it goes."""
+    assert law.name in EXAMPLES, (
+        f"expected an example of the law '{law.name}' in EXAMPLES (tests/sim/laws/examples.py), got none: add a "
+        "function that returns a Cell with effects that aren't 0"
+    )
+    return EXAMPLES[law.name](folder)
