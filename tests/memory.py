@@ -8,8 +8,8 @@ from pathlib import Path
 
 CODE = """
 import resource, sys
-from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.running.start import run_experiment
+from nestbench.experiments.toml.reading import experiment_from
 from nestbench.reports.page.survey import see_cell
 
 experiment = experiment_from({

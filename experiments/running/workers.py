@@ -1,8 +1,9 @@
 """Worker processes of this machine: they begin before anything can stop or orphan them unseen.
 
 A worker imports for seconds before its first task. A Ctrl-C in that time, which a terminal sends to all of a run's
-processes, would end it with a traceback; a run killed by -9 would leave it waiting for ever: it holds both ends of the
-pipe that it reads. So it is started with Ctrl-C held back, and looks for its parent first of all.
+processes, would end it with a traceback, and so would the end of its parent by either signal before the parent has
+written what it reads; a run killed by -9 would leave it waiting for ever: it holds both ends of the pipe that it reads.
+So it is started with both signals held back, and looks for its parent first of all.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ class OwnWorkers(LokyBackend):  # type: ignore[misc]
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Hold Ctrl-C back for this thread, and for threads and processes that it starts meanwhile."""
+    """Hold Ctrl-C and SIGTERM back for this thread, and for threads and processes that it starts meanwhile."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
     finally:
@@ -58,7 +59,7 @@ def begin(home: int) -> None:
         threading.Thread(target=_end_with, args=(home,), daemon=True).start()
     ignore_interrupts()
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
 
 
 def ignore_interrupts(home: int = 0) -> None:

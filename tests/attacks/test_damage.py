@@ -10,6 +10,7 @@ import random
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
@@ -90,7 +91,7 @@ OF_RUNS: dict[str, Order] = {
     "report in place": Order(at("report", "@run", "-q"), table_in("run/performance.csv"), 1),
     "plot": Order(at("plot", "@run", "-o", "@out/figure.json"), text_in("out/figure.json")),
     "compare": Order(at("compare", "@run", "@whole", "--all")),
-    "query": Order(at("query", "@run", SQL)),
+    **({"query": Order(at("query", "@run", SQL))} if find_spec("duckdb") else {}),
     "verify --store": Order(at("verify", "@run", "--store")),
     "verify": Order(at("verify", "@run", "--replications", "2")),
     "merge": Order(at("merge", "@run", "-o", "@out/joined"), rows_in("out/joined"), 1),
