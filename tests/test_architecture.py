@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -61,3 +62,23 @@ def test_layers_hold() -> None:
         env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_no_public_name_is_that_of_a_module_beside_it() -> None:
+    """`from nestbench.testing import conformance` would give the module as soon as anything has imported that."""
+    packages = [
+        file
+        for file in Path(nestbench.__file__).parent.rglob("__init__.py")
+        if "__getattr__" in file.read_text(encoding="utf-8")
+    ]
+    assert packages
+    for file in packages:
+        names = {
+            name.value
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+            if isinstance(node, (ast.List, ast.Dict, ast.Tuple))
+            for name in (node.keys if isinstance(node, ast.Dict) else node.elts)
+            if isinstance(name, ast.Constant) and isinstance(name.value, str)
+        }
+        beside = {path.stem for path in file.parent.iterdir() if path.suffix == ".py" or path.is_dir()}
+        assert not names & (beside - {"__init__"}), file

@@ -17,7 +17,7 @@ from nestbench.sim.cells.layout import Layout
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.observed.model import Model
 from nestbench.sim.random_intercept import RandomIntercept
-from nestbench.testing.conformance import CHECKS
+from nestbench.testing.conformance_checks import CHECKS
 from nestbench.testing.suite import NonConforming, check_estimator, conformance
 
 EFFECTS = {"Intercept": 5.0, "age": 2.0, "gender": 1.0, "resources": 0.0, "treated": 0.0}

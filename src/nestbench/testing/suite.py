@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.errors import unknown_name
-from nestbench.testing.conformance import CHECKS
+from nestbench.testing.conformance_checks import CHECKS
 from nestbench.testing.contract import Case, Skipped, case_of
 from nestbench.testing.given import Method
 
