@@ -24,8 +24,17 @@ _HELVETICA = (
     "667 667 611 278 278 278 469 556 333 556 556 500 556 556 278 556 556 222 222 500 222 833 556 556 556 556 333 500 "
     "278 556 500 722 500 500 500 334 260 334 584"
 )
-WIDTHS = dict(zip(map(chr, range(32, 127)), map(int, _HELVETICA.split()), strict=True))
-"""Widths of Helvetica's letters in thousandths of their size (Adobe's font metrics)."""
+_HELVETICA_BOLD = (
+    "278 333 474 556 556 889 722 238 333 333 389 584 278 333 278 278 556 556 556 556 556 556 556 556 556 556 333 333 "
+    "584 584 584 611 975 722 722 722 722 667 611 778 722 278 556 722 611 833 722 778 667 778 722 667 611 722 667 944 "
+    "667 667 611 333 278 333 584 556 333 556 611 556 611 556 333 611 611 278 278 556 278 889 611 611 611 611 389 556 "
+    "333 611 556 778 556 556 500 389 280 389 584"
+)
+WIDTHS = {
+    bold: dict(zip(map(chr, range(32, 127)), map(int, widths.split()), strict=True))
+    for bold, widths in ((False, _HELVETICA), (True, _HELVETICA_BOLD))
+}
+"""Widths of Helvetica's letters, not bold and bold, in thousandths of their size (Adobe's font metrics)."""
 
 
 CRISP = 0.5
@@ -54,8 +63,8 @@ class Text:
 
     @property
     def width(self) -> float:
-        stretch = (1.08 if self.bold else 1.0) * self.size / 1000
-        return max(stretch * sum(WIDTHS.get(c, 600) for c in line) for line in self.lines)
+        widths = WIDTHS[self.bold]
+        return max(self.size / 1000 * sum(widths.get(c, 600) for c in line) for line in self.lines)
 
     @property
     def middle(self) -> float:

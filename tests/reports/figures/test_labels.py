@@ -155,6 +155,14 @@ def test_names_of_methods_are_whole_and_differ(labels: list[str]) -> None:
     assert max(text_width(line, 11) for text in lines.values() for line in text.split("\n")) <= 220
 
 
+@pytest.mark.parametrize("bold", [False, True])
+def test_no_letter_is_wider_than_estimated(bold: bool) -> None:
+    for letter in map(chr, range(32, 127)):
+        assert Text(0, 0, (letter,), 12, "start", 0, "", bold).width <= 1.01 * text_width(letter, 12, bold), (
+            letter
+        )
+
+
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=60), st.booleans())
 def test_no_text_is_wider_than_estimated(text: str, bold: bool) -> None:
     """By Helvetica's own metrics: an estimate too small lets titles run out of their panel."""
