@@ -8,6 +8,7 @@ from pathlib import Path
 
 CODE = """
 import resource, sys
+from joblib.externals.loky import get_reusable_executor
 from nestbench.experiments.running.start import run_experiment
 from nestbench.experiments.toml.reading import experiment_from
 from nestbench.reports.page.survey import see_cell
@@ -22,6 +23,7 @@ if __name__ == "__main__":
     store = run_experiment(experiment, sys.argv[2], workers=2)
     if sys.argv[3] == "seen":
         see_cell(store, 0, "ols")
+    get_reusable_executor().shutdown(wait=True)  # a child counts when it has ended
     for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
         print(resource.getrusage(whose).ru_maxrss // 1024)
 """

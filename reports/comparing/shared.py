@@ -23,7 +23,7 @@ from nestbench.reports.comparing.grades import USABLE_ENOUGH
 from nestbench.reports.measures import statistics as st
 from nestbench.reports.measures.cell_rows import Whole
 from nestbench.reports.measures.draws import Bools, Draws
-from nestbench.reports.measures.in_parts import pieces_of
+from nestbench.reports.measures.in_parts import in_turn, pieces_of
 from nestbench.reports.parallel import over_cells
 from nestbench.sim.observed.batch import Floats, Ints
 from nestbench.sim.observed.model import alpha_of
@@ -97,7 +97,7 @@ def shared_of_pieces(pieces: Sequence[Whole]) -> list[Shared]:
     for term, known in _surveyed(pieces).items():
         kept, rest, width = _chosen(known)
         sums[term] = _Sums(term, kept, rest, factor * width)
-    for piece in pieces:
+    for piece in in_turn(pieces):
         _read(piece, sums)
     return [one.found() for one in sums.values()]
 
@@ -147,7 +147,7 @@ def _surveyed(pieces: Sequence[Whole]) -> dict[str, dict[str, _Known]]:
     """Return by term, then method, how many data sets there are; of every method with fits, answers or not."""
     found: dict[str, dict[str, _Known]] = {}
     fitted: dict[str, int] = {}
-    for piece in pieces:
+    for piece in in_turn(pieces):
         for label in piece.labels:
             fitted[label] = fitted.get(label, 0) + piece.attempted(label)
             for draws in piece.draws(label, ENDS):

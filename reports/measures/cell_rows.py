@@ -142,6 +142,11 @@ class Whole:
             self._draws[label, columns] = [known.get((d.terms, d.n), d) for d in fresh]
         return self._draws[label, columns]
 
+    def forget(self) -> None:
+        """Let go of what was computed of the rows, which stay."""
+        self._draws.clear()
+        self._reference.clear()
+
     def quantities(self, label: str) -> Sequence[Draws]:
         return list(quantity_draws(self.estimates[label], self.truth, self.level))
 

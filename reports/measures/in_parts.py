@@ -242,6 +242,14 @@ def pieces_of(results: Results, index: int) -> list[Whole]:
     return [Whole(found, truth, model.level, lambda: seconds_of(results.timings(index)), model.null)]
 
 
+def in_turn(pieces: Sequence[Whole]) -> Iterator[Whole]:
+    """Give one piece after another; of several, each forgets what was computed of it before the next is read."""
+    for piece in pieces:
+        yield piece
+        if len(pieces) > 1:
+            piece.forget()
+
+
 def merged(pieces: Mapping[str, Whole | None]) -> Whole:
     """Return pieces of several runs of a cell as one, each run's labels with the run's own beginning."""
     there = {start: piece for start, piece in pieces.items() if piece is not None}
