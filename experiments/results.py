@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -30,6 +30,21 @@ class Extent:
     fitted: tuple[Mapping[str, int], ...]
     part: tuple[int, int] | None = None
     audited: tuple[int, int] = (0, 0)
+
+
+UNREPEATABLE = "not reproducible"
+"""Key of `Results.provenance`: labels of methods that gave other numbers when a data set was fitted again."""
+
+
+def unrepeatable_sentence(labels: Sequence[str]) -> str:
+    """Return what is to be known of methods that aren't reproducible; nothing where there are none."""
+    if not labels:
+        return ""
+    names = ", ".join(f"'{label}'" for label in labels)
+    return (
+        f"Not reproducible: {names} gave other numbers when the same data set was fitted again; random numbers must "
+        "come from a parameter rng: def method(frame, model, rng)."
+    )
 
 
 class Results(Protocol):

@@ -29,12 +29,12 @@ from nestbench.estimators.engines.cluster_robust import (
     unidentified,
 )
 from nestbench.estimators.engines.identified import require_identified
-from nestbench.estimators.engines.least_squares import LEAST_SQUARES, least_squares
+from nestbench.estimators.engines.least_squares import LEAST_SQUARES, least_squares, require_residuals
 from nestbench.estimators.engines.reference import Answer, DataSet, Screen, full_rank, reference_engine
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Engine, Estimator, Info, Options
 from nestbench.estimators.honoured import RandomPart
-from nestbench.estimators.methods.dummies import DUMMIES, student_level
+from nestbench.estimators.methods.dummies import DUMMIES, require_within, student_level
 from nestbench.estimators.methods.ols_cluster import CR1S_T, FORMULAS
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.observed.batch import Batch
@@ -110,8 +110,10 @@ def _panel(data: DataSet) -> tuple[pd.Series[Any], pd.DataFrame]:
 
 def fixed_effects(package: Any, data: DataSet) -> Answer:
     """``PanelOLS(entity_effects=True)``, its unadjusted covariance, t(N - G - p)."""
+    require_within(data)
     y, x = _panel(data)
     result = package.panel.PanelOLS(y, x, entity_effects=True).fit()
+    require_residuals(np.asarray(result.resids), data.y)
     return Answer(result.params.to_numpy(), result.std_errors.to_numpy(), float(result.df_resid))
 
 
@@ -202,6 +204,7 @@ ADAPTERS: tuple[Estimator, ...] = (
         ),
         fixed_effects,
         student_level,
+        version=2,
     ),
     _adapter(
         "linearmodels-re",

@@ -58,17 +58,30 @@ def student_level(data: DataSet) -> Screened:
     )
 
 
-def with_dummies(data: DataSet) -> tuple[DataSet, Floats]:
-    """Return the data set with a column a school, in columns that lose no digits, and A [p, p + G]: beta = A b.
+def require_within(data: DataSet) -> int:
+    """Return the number of slopes of a within-school regression.
 
-    The terms' deviations from school means are made orthogonal, and the outcome is its own deviations: what school
-    dummies absorb anyway.
+    Raises
+    ------
+    CannotFit
+        There is none, or nothing is left to estimate the residual variance from.
     """
     n, slopes, g = len(data.y), data.x.shape[1], data.schools
     if not slopes:
         raise CannotFit("no term varies within schools")
     if n <= slopes + g:
         raise CannotFit(f"no residual degrees of freedom: {n} observations, {slopes + g} coefficients")
+    return slopes
+
+
+def with_dummies(data: DataSet) -> tuple[DataSet, Floats]:
+    """Return the data set with a column a school, in columns that lose no digits, and A [p, p + G]: beta = A b.
+
+    The terms' deviations from school means are made orthogonal, and the outcome is its own deviations: what school
+    dummies absorb anyway.
+    """
+    n, g = len(data.y), data.schools
+    slopes = require_within(data)
     deviations = data.x - data.school_means(data.x)[data.groups]
     size = np.sqrt((deviations**2).mean(axis=0))
     q, r = np.linalg.qr(deviations / size)

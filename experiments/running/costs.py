@@ -35,6 +35,8 @@ class Standing:
         Of the run's work, stored earlier or now; 1 only when nothing is left.
     fits, unusable : int
         Made in this session.
+    wanted : int
+        Fits this session is to make.
     rate : float
         Fits a second since the first task could start.
     seconds : float
@@ -45,6 +47,7 @@ class Standing:
 
     share: float
     fits: int
+    wanted: int
     unusable: int
     rate: float
     seconds: float
@@ -68,6 +71,7 @@ class Costs:
     begun: float = field(default_factory=time.monotonic)
     working: float = field(default_factory=time.monotonic)
     fits: int = 0
+    wanted: int = 0
     unusable: int = 0
     _kinds: dict[tuple[int, tuple[int, ...], bool], Parts] = field(default_factory=dict)
     _done: Parts = field(default_factory=dict)
@@ -85,6 +89,7 @@ class Costs:
         for task in left:
             _add(self._left, self._guess(task))
             self._tasks_left += 1
+            self.wanted += 0 if task.audit else task.fits
         return self.standing()
 
     def work_begins(self) -> None:
@@ -115,7 +120,7 @@ class Costs:
         now = time.monotonic()
         working = max(now - self.working, 1e-9)
         rate, time_left = self.fits / working, self._time_left(left, working)
-        return Standing(self._share, self.fits, self.unusable, rate, now - self.begun, time_left)
+        return Standing(self._share, self.fits, self.wanted, self.unusable, rate, now - self.begun, time_left)
 
     def _time_left(self, left: float, elapsed: float) -> float | None:
         if not self._tasks_left:

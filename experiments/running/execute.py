@@ -11,7 +11,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
@@ -22,12 +21,13 @@ import joblib
 
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task
+from nestbench.experiments.results import unrepeatable_sentence
 from nestbench.experiments.running import checking, warming
 from nestbench.experiments.running.backends import LOCAL, Backend, processes_start
 from nestbench.experiments.running.costs import Costs
 from nestbench.experiments.running.given_up import GivenUp
 from nestbench.experiments.running.guarding import NO_LIMITS, Lost, in_child
-from nestbench.experiments.running.progress import Progress, Quiet
+from nestbench.experiments.running.progress import Progress, Quiet, alive
 from nestbench.experiments.running.work import Work, perform
 from nestbench.experiments.running.workers import ignore_interrupts
 from nestbench.experiments.storing.outcome import Outcome
@@ -150,38 +150,38 @@ def _work_off(
     needed = warming.needed(experiment)
     if needed:
         what = ", ".join(warming.uncompiled(experiment))
-        progress.note(f"compiling {what}: once for this version, up to a minute")
-        _compile_together(experiment, workers, backend, progress)
-    if needed or (workers == 1 and backend == LOCAL):  # forks then have them at hand
+        progress.note(f"compiling {what}: once for this version, a minute or so")
+        compile_all(experiment, workers, backend, progress)
+    elif workers == 1 and backend == LOCAL:  # forks then have them at hand
         warming.compile_kernels(experiment)
     costs.work_begins()
     for outcome in outcomes(experiment, missing, workers, progress, backend):
         store.add(outcome)
-        for text in outcome.notes:
+        if text := unrepeatable_sentence(outcome.unrepeatable):
             progress.note(text)
         progress.advance(costs.hear(outcome))
         if stop.is_set():
             raise KeyboardInterrupt
 
 
-def _compile_together(
-    experiment: Experiment, workers: int, backend: Backend, progress: Progress | None = None
-) -> None:
+def compile_all(experiment: Experiment, workers: int, backend: Backend, progress: Progress) -> None:
+    """Compile what an experiment needs: parts in the workers, what is left here; say so while it goes on."""
+    done, parts = Counter[str](), len(warming.parts(experiment))
+    with alive(progress, lambda: f"compiling, {done['parts']} of {plural(parts, 'part')} done"):
+        for _ in _compile_together(experiment, workers, backend):
+            done["parts"] += 1
+        warming.compile_kernels(experiment)
+
+
+def _compile_together(experiment: Experiment, workers: int, backend: Backend) -> Iterator[None]:
     """Compile a part in each worker; what is left, or fails there, is the main process's to do."""
     parts = warming.parts(experiment)
     if min(workers, len(parts)) > 1 and backend == LOCAL:
         works = (Work.of(experiment, part) for part in parts)
         stream = _map(warming.compile_part, works, workers, backend)
-        said = time.monotonic()
         with contextlib.suppress(BrokenExecutor), contextlib.closing(stream):
-            for done, _ in enumerate(stream, 1):
-                if progress and time.monotonic() - said > SILENCE:
-                    said = time.monotonic()
-                    progress.note(f"compiled {done} of {len(parts)} parts")
+            yield from stream
 
-
-SILENCE = 5.0
-"""Seconds of compilation after which a run says how far it is."""
 
 DEATHS = 2
 """Workers that may die under a task before its fits are made in children of their own."""

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
+import threading
 import time
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from nestbench.experiments.running.costs import Standing
 from nestbench.sim.counted import plural
+
+SILENCE = 8.0
+"""Seconds after which a run says what it is doing, if no task was stored."""
 
 
 class Progress(Protocol):
@@ -23,6 +29,9 @@ class Progress(Protocol):
 
     def note(self, text: str) -> None:
         """Something to say once."""
+
+    def doing(self, text: str) -> None:
+        """What goes on while no task is stored: the last sign of life."""
 
     def __enter__(self) -> Self:
         """Start showing."""
@@ -43,6 +52,9 @@ class Quiet:
         """Say nothing."""
 
     def note(self, text: str) -> None:
+        """Say nothing."""
+
+    def doing(self, text: str) -> None:
         """Say nothing."""
 
     def __enter__(self) -> Self:
@@ -77,6 +89,10 @@ class Lines(Quiet):
             self._say(", ".join(words))
 
     def note(self, text: str) -> None:
+        """Say it."""
+        self._say(text)
+
+    def doing(self, text: str) -> None:
         """Say it."""
         self._say(text)
 
@@ -123,6 +139,10 @@ class Bar(Quiet):
         """Print above the bar."""
         self.console.print(text, markup=False, highlight=False)
 
+    def doing(self, text: str) -> None:
+        """Say it in the bar."""
+        self.bar.update(self.task, words=text)
+
     def __enter__(self) -> Self:
         self.bar.start()
         return self
@@ -136,13 +156,34 @@ def automatic() -> Progress:
     return Bar() if sys.stderr.isatty() else Lines()
 
 
+@contextlib.contextmanager
+def alive(progress: Progress, telling: Callable[[], str], every: float = SILENCE) -> Iterator[None]:
+    """Say every so many seconds what goes on, and for how long, while nothing else has something to tell."""
+    begun, over = time.monotonic(), threading.Event()
+
+    def tell() -> None:
+        while not over.wait(every):
+            progress.doing(f"{telling()}, {_clock(time.monotonic() - begun)} so far")
+
+    teller = threading.Thread(target=tell, name="alive", daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        over.set()
+        teller.join()
+
+
 def _share(standing: Standing) -> str:
-    return f"{math.floor(100 * standing.share)} %"
+    return f"{math.floor(100 * standing.share)} %" if not 0 < standing.share < 0.01 else "under 1 %"
 
 
 def _fits(standing: Standing) -> list[str]:
     rate = f"{standing.rate:.0f}" if standing.rate >= 10 else f"{standing.rate:.1f}"
-    return [f"{plural(standing.fits, 'fit')} ({rate}/s)", f"{standing.unusable} unusable"]
+    return [
+        f"{standing.fits:,} of {plural(standing.wanted, 'fit')} ({rate}/s)",
+        f"{standing.unusable} unusable",
+    ]
 
 
 def _clock(seconds: float) -> str:

@@ -26,13 +26,8 @@ def to_repeat(
 def differing(
     estimators: Sequence[Estimator], found: Mapping[str, Estimates], again: Mapping[str, Estimates]
 ) -> tuple[str, ...]:
-    """Say of each method whose second fit of the first data set gives other numbers that it isn't reproducible."""
-    return tuple(
-        f"not reproducible: the method '{e.label}' gives other numbers when the same data set is fitted again; random "
-        "numbers must come from a parameter rng: def method(frame, model, rng)"
-        for e in estimators
-        if not _same(found[e.label], again[e.label])
-    )
+    """Return the labels of the methods whose second fit of the first data set gives other numbers."""
+    return tuple(e.label for e in estimators if not _same(found[e.label], again[e.label]))
 
 
 def _same(first: Estimates, second: Estimates) -> bool:

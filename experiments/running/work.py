@@ -115,8 +115,8 @@ def perform(work: Work) -> Outcome:
     if optima:
         files.append(File.of(f"optima{name}", encoding.encode_audit(optima)))
     spent = tuple(_all_seconds(found[e.label]) for e in estimators)
-    notes = differing(repeated, found, again)
-    return Outcome(work.task, tuple(files), work.task.fits, unusable, seconds, spent, notes)
+    unrepeatable = differing(repeated, found, again)
+    return Outcome(work.task, tuple(files), work.task.fits, unusable, seconds, spent, unrepeatable)
 
 
 def _all_seconds(found: Estimates) -> float:

@@ -12,6 +12,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,7 +24,8 @@ class OwnWorkers(LokyBackend):  # type: ignore[misc]
     """joblib's processes, begun by `begin`."""
 
     def configure(self, *arguments: Any, **options: Any) -> Any:
-        """Make or take over the pool."""
+        """Make or take over the pool, which replaces workers that compilation made grow: that's no news."""
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
         with held_back():
             return super().configure(*arguments, initializer=begin, initargs=(os.getpid(),), **options)
 

@@ -23,27 +23,29 @@ NAME = "journal"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A finished task: its place in the plan, its files as (path, sha256, bytes), and what its fits came to."""
+    """A finished task: its place in the plan, its files as (path, sha256, bytes), what its fits came to, and the labels
+    of methods that didn't give the same numbers twice."""
 
     task: Task
     files: tuple[tuple[str, str, int], ...]
     fits: int
     unusable: int
     seconds: float
+    unrepeatable: tuple[str, ...] = ()
 
     def line(self) -> bytes:
         """Return the entry as a line of the journal."""
         t = self.task
-        body = json.dumps(
-            {
-                "task": [t.cell, t.start, t.stop, list(t.estimators), t.audit],
-                "files": [list(file) for file in self.files],
-                "fits": self.fits,
-                "unusable": self.unusable,
-                "seconds": round(self.seconds, 4),
-            },
-            separators=(",", ":"),
-        ).encode()
+        told = {
+            "task": [t.cell, t.start, t.stop, list(t.estimators), t.audit],
+            "files": [list(file) for file in self.files],
+            "fits": self.fits,
+            "unusable": self.unusable,
+            "seconds": round(self.seconds, 4),
+        }
+        if self.unrepeatable:
+            told["unrepeatable"] = list(self.unrepeatable)
+        body = json.dumps(told, separators=(",", ":")).encode()
         return b"%08x %s\n" % (zlib.crc32(body), body)
 
 
@@ -91,7 +93,9 @@ def _parse(line: bytes) -> Entry | None:
         cell, start, stop, estimators, audit = data["task"]
         task = Task(cell, start, stop, tuple(estimators), audit)
         files = tuple((str(p), str(s), int(n)) for p, s, n in data["files"])
-        entry = Entry(task, files, int(data["fits"]), int(data["unusable"]), float(data["seconds"]))
+        unrepeatable = tuple(str(label) for label in data.get("unrepeatable", ()))
+        numbers = int(data["fits"]), int(data["unusable"]), float(data["seconds"])
+        entry = Entry(task, files, *numbers, unrepeatable)
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return entry if _plausible(entry) else None

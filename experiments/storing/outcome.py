@@ -24,8 +24,8 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a task; `spent`: seconds of each method, what they share in each; nothing for audits. `notes`
-    are to be said."""
+    """What became of a task; `spent`: seconds of each method, what they share in each; nothing for audits.
+    `unrepeatable`: labels of methods that gave other numbers when a data set was fitted again."""
 
     task: Task
     files: tuple[File, ...]
@@ -33,4 +33,4 @@ class Outcome:
     unusable: int
     seconds: float
     spent: tuple[float, ...] = ()
-    notes: tuple[str, ...] = ()
+    unrepeatable: tuple[str, ...] = ()

@@ -26,7 +26,7 @@ from nestbench.estimators.estimates import Estimates
 from nestbench.experiments.experiment import Experiment, content_of
 from nestbench.experiments.files import TEMPORARY, checked, folders_of, stale, unwritable, write_atomically
 from nestbench.experiments.plan import Round, Task, plan
-from nestbench.experiments.results import Extent
+from nestbench.experiments.results import UNREPEATABLE, Extent
 from nestbench.experiments.shards import Shard
 from nestbench.experiments.storing import audits, encoding, journal
 from nestbench.experiments.storing.cell_estimates import CellEstimates, covers, touches
@@ -203,10 +203,14 @@ class Store:
 
     @property
     def provenance(self) -> Mapping[str, Any]:
-        """Versions, CPU, commit, start, workers of the first session, and what later ones had in other versions."""
-        found: Mapping[str, Any] = self._manifest["provenance"]
+        """Versions, CPU, commit, start, workers of the first session, what later ones had in other versions, and which
+        methods didn't give the same numbers twice."""
         changed = versions_changed(self._manifest["sessions"])
-        return {**found, "versions mixed": changed} if changed else found
+        told = {label for entry in self._entries.values() for label in entry.unrepeatable}
+        # Labels of the experiment alone: a stranger's journal may hold anything.
+        labels = [e.label for e in self._experiment.estimators if e.label in told]
+        more: dict[str, Any] = {"versions mixed": changed, UNREPEATABLE: labels}
+        return {**self._manifest["provenance"], **{key: value for key, value in more.items() if value}}
 
     @property
     def rounds(self) -> list[Round]:
@@ -250,7 +254,9 @@ class Store:
         for file in outcome.files:
             write_atomically(self.folder / file.path, file.data)
         files = tuple((file.path, file.sha256, len(file.data)) for file in outcome.files)
-        entry = journal.Entry(outcome.task, files, outcome.fits, outcome.unusable, outcome.seconds)
+        entry = journal.Entry(
+            outcome.task, files, outcome.fits, outcome.unusable, outcome.seconds, outcome.unrepeatable
+        )
         journal.append(self.folder / journal.NAME, [entry])
         self._entries[outcome.task.key] = entry
 

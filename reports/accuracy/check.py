@@ -46,7 +46,7 @@ from nestbench.reports.accuracy.changes import FAILING, MARGINS, Change, Mark
 from nestbench.reports.accuracy.permuting import can_show, least_replications
 from nestbench.reports.accuracy.sight import Sight, sights_of
 from nestbench.reports.measures.performance import FIT
-from nestbench.reports.words.missing import missing_sentence
+from nestbench.reports.words.missing import missing_sentence, unrepeatable
 from nestbench.sim.errors import InvalidInput, did_you_mean
 
 ALPHA = 1e-4
@@ -269,8 +269,7 @@ def _thinned(changes: list[Change]) -> Iterator[Change]:
 
 def _notes(baseline: Baseline, results: Results) -> Iterator[str]:
     experiment = results.experiment
-    if lacking := missing_sentence(results):
-        yield lacking
+    yield from filter(None, (missing_sentence(results), unrepeatable(results)))
     if baseline.seed != experiment.seed:
         yield f"seed {baseline.seed} in the baseline, {experiment.seed} in the run: other data sets"
     packages = versions_of(results)

@@ -29,7 +29,7 @@ from nestbench.reports.measures.performance import parquet_bytes, performance_ta
 from nestbench.reports.page.gallery import write_figures
 from nestbench.reports.page.report import render
 from nestbench.reports.page.survey import survey
-from nestbench.reports.words.missing import missing_sentence
+from nestbench.reports.words.missing import missing_sentence, unrepeatable
 from nestbench.reports.words.symbols import EXPLAINED, formula_words
 from nestbench.reports.words.verdict import verdicts
 from nestbench.sim.errors import unknown_name
@@ -91,9 +91,9 @@ def _files(
 def markdown(results: Results, table: pd.DataFrame, shared: Sequence[Sequence[Shared]], tables: str) -> str:
     """Return the Markdown report: verdict, methods paragraph, tables with what their numbers are."""
     experiment = results.experiment
-    lacking = missing_sentence(results)
+    cautions = filter(None, (missing_sentence(results), unrepeatable(results)))
     sentences = "\n".join(f"- {in_markdown(v.sentence)}" for v in verdicts(table, experiment, shared))
-    sentences = f"**{in_markdown(lacking)}**\n\n{sentences}" if lacking else sentences
+    sentences = "\n\n".join([*(f"**{in_markdown(caution)}**" for caution in cautions), sentences])
     words = in_markdown(methods_paragraph(results, table))
     title = in_markdown(experiment.title or experiment.name)
     parts = [f"# {title}", sentences, f"## Methods\n\n{words}", f"## Results\n\n{in_markdown(notes(table))}"]

@@ -22,7 +22,7 @@ from nestbench.reports.page.gallery import figures, shown_terms
 from nestbench.reports.page.runtime import timing_section
 from nestbench.reports.page.survey import Survey, survey
 from nestbench.reports.words import ademp
-from nestbench.reports.words.missing import data_sets, missing_sentence
+from nestbench.reports.words.missing import data_sets, missing_sentence, unrepeatable
 from nestbench.reports.words.untold import untold
 from nestbench.reports.words.usable import FEW
 from nestbench.reports.words.verdict import verdicts
@@ -79,6 +79,7 @@ def render(results: Results, seen: Survey, run: str) -> str:
     return template.render(
         experiment=experiment,
         missing=missing_sentence(results),
+        unrepeatable=unrepeatable(results),
         data_sets=data_sets(results),
         verdicts=verdicts(table, experiment, seen.shared),
         terms=shown_terms(table),

@@ -256,7 +256,8 @@ def flat(provenance: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str
         if isinstance(value, Mapping):
             rows += flat(value, f"{name}.")
         else:
-            rows.append((name, "" if value is None else str(value)))
+            text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            rows.append((name, "" if value is None else text))
     return rows
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nestbench.experiments.results import Extent, Results
+from nestbench.experiments.results import UNREPEATABLE, Extent, Results, unrepeatable_sentence
 from nestbench.reports.conditions import conditions
 from nestbench.reports.wording import several
 from nestbench.sim.counted import plural
@@ -70,6 +70,11 @@ def missing_sentence(results: Results) -> str:
     if found.empty:
         words.append(f"Without any: {_named([names[i] for i in found.empty])}.")
     return " ".join([*words, "What follows rests on what is there."])
+
+
+def unrepeatable(results: Results) -> str:
+    """Return which methods gave other numbers the second time, in a sentence; nothing where none did."""
+    return unrepeatable_sentence(results.provenance.get(UNREPEATABLE, ()))
 
 
 def _named(items: list[str]) -> str:

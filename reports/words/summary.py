@@ -27,7 +27,7 @@ from nestbench.reports.comparing.grades import (
 )
 from nestbench.reports.comparing.shared import Shared, shared_of_run
 from nestbench.reports.measures.performance import performance_table
-from nestbench.reports.words.missing import data_sets, missing_sentence
+from nestbench.reports.words.missing import data_sets, missing_sentence, unrepeatable
 from nestbench.reports.words.sentence import Verdict
 from nestbench.reports.words.verdict import verdicts
 from nestbench.sim.counted import plural
@@ -50,8 +50,8 @@ def print_summary(
     experiment = results.experiment
     console.print(Text(experiment.title or experiment.name, style="bold"))
     console.print(Text(_size(results), style="dim"))
-    if lacking := missing_sentence(results):
-        console.print(Text(lacking, style="bold yellow"))
+    for caution in filter(None, (missing_sentence(results), unrepeatable(results))):
+        console.print(Text(caution, style="bold yellow"))
     for verdict in verdicts(table, experiment, shared):
         console.print(Padding(_sentence(verdict), (0, 0, 0, 0)))
     graded = situations(table, experiment)

@@ -65,7 +65,7 @@ def test_run_writes_report_and_tables_and_resumes(cli: Cli, small: Path) -> None
     assert code == 0, err
     folder = cli.folder / "runs" / "small"
     assert "report.html" in out
-    assert "100 %, 32 fits" in err
+    assert "100 %, 32 of 32 fits" in err
     table = pd.read_csv(folder / "performance.csv")
     assert set(table["estimator"]) == {"ols", "means"}
     assert len(pd.read_parquet(folder / "performance.parquet")) == len(table)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import io
 import os
 import subprocess
 import sys
@@ -11,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 from scipy import stats
 
 from nestbench.estimators.estimates import FitStatus
@@ -20,6 +23,8 @@ from nestbench.experiments.running.progress import Quiet
 from nestbench.experiments.running.start import run_experiment
 from nestbench.experiments.storing.store import Store
 from nestbench.experiments.toml.reading import experiment_from
+from nestbench.reports.exports.write import write_exports
+from nestbench.reports.words.summary import print_summary
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.observed.batch import batch_of_frame
 from nestbench.sim.observed.model import Model
@@ -179,9 +184,19 @@ def test_random_numbers_are_the_replications_own(tables: dict[str, Any], tmp_pat
     assert not np.isclose(runs[0]["half"].estimate[:, 0], runs[0]["other-half"].estimate[:, 0]).all()
     assert len(set(runs[0]["half"].estimate[:, 0])) == 12
     for each in heard:
-        assert [text.split(" gives")[0] for text in each.said if "reproducible" in text] == [
-            "not reproducible: the method 'chance'"
+        assert [text.split(" gave")[0] for text in each.said if "reproducible" in text] == [
+            "Not reproducible: 'chance'"
         ]
+    kept = Store.open(tmp_path / "run0")
+    assert kept.provenance["not reproducible"] == ["chance"], "also for whoever opens the run later"
+    console = Console(file=io.StringIO(), width=300)
+    print_summary(kept, console)
+    sentence = "Not reproducible: 'chance' gave other numbers"
+    write_exports(kept, tmp_path, ("html", "md"), "run0")
+    page, markdown = ((tmp_path / f"report.{kind}").read_text("utf-8") for kind in ("html", "md"))
+    assert sentence in console.file.getvalue()  # type: ignore[attr-defined]
+    assert sentence in html.unescape(page)
+    assert sentence in markdown
 
 
 def test_a_parameter_rng_is_seen_once() -> None:

@@ -30,8 +30,10 @@ def plan(
 ) -> None:
     """Show cells, tasks, expected time and size, from a short calibration on this machine."""
     from nestbench.experiments.running import warming
+    from nestbench.experiments.running.backends import LOCAL
     from nestbench.experiments.running.calibrating import forecast, slurm_script
-    from nestbench.experiments.running.execute import cores
+    from nestbench.experiments.running.execute import compile_all, cores
+    from nestbench.experiments.running.progress import Lines
     from nestbench.experiments.running.start import resolve
     from nestbench.sim.counted import plural
     from nestbench.sim.errors import InvalidInput
@@ -41,8 +43,8 @@ def plan(
     study = resolve(experiment, {"replications": replications, "engine": engine}, trust)
     if warming.needed(study):
         what = ", ".join(warming.uncompiled(study))
-        typer.echo(f"compiling {what}: once for this version, up to a minute", err=True)
-        warming.compile_kernels(study)
+        typer.echo(f"compiling {what}: once for this version, a minute or so", err=True)
+        compile_all(study, workers or cores(), LOCAL, Lines())
     found = forecast(study)
     if slurm:
         import shlex

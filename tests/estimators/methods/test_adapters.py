@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.methods import adapters
 from nestbench.estimators.methods.registry import get
 from nestbench.sim.errors import InvalidInput
+from nestbench.sim.observed.batch import batch_of_frame
+from nestbench.sim.observed.model import Model
 from tests.golden.reference import golden
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -64,3 +67,35 @@ def test_a_missing_package_is_said(name: str, monkeypatch: pytest.MonkeyPatch) -
         InvalidInput, match=rf"'{package}' .*not installed; pip install 'nestbench\[{package}\]'"
     ):
         get(name).fit(case.batch(), case.spec())
+
+
+@pytest.mark.parametrize(
+    ("formula", "size", "noise", "said"),
+    [
+        ("y ~ w", 4, 1.0, "no term varies within schools"),
+        (
+            "y ~ x + I(x**2) + I(x**3)",
+            2,
+            1.0,
+            "no residual degrees of freedom: 6 observations, 6 coefficients",
+        ),
+        ("y ~ x", 4, 0.0, "the outcome is fitted exactly"),
+    ],
+)
+def test_what_school_dummies_refuse_linearmodels_refuses(
+    formula: str, size: int, noise: float, said: str
+) -> None:
+    pytest.importorskip("linearmodels")
+    rng, school = np.random.default_rng(7), np.repeat(np.arange(3), size)
+    x = rng.normal(15.0, 1.0, 3 * size)
+    y = 3.0 * x + school + noise * rng.normal(size=3 * size)
+    batch = batch_of_frame(
+        pd.DataFrame({"y": y, "x": x, "w": x[0] * school, "school": school.astype(str)}), "school"
+    )
+    ours, theirs = (
+        get(name).fit(batch, Model(formula=formula, group="school"), "reference")
+        for name in ("dummies", "linearmodels-fe")
+    )
+    assert theirs.status[0] == ours.status[0] == FitStatus.FAILED
+    assert theirs.texts() == ours.texts()
+    assert said in theirs.texts()[0]

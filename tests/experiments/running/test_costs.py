@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import FIRST_CUTS, Task, plan
 from nestbench.experiments.running.costs import DRAWING, Costs, Standing
 from nestbench.experiments.running.costs import _taken as costs_of
-from nestbench.experiments.running.progress import Lines
+from nestbench.experiments.running.progress import Lines, alive
 from nestbench.experiments.storing.outcome import Outcome
 from nestbench.experiments.toml.reading import experiment_from
 from tests.experiments.conftest import TABLES
@@ -116,13 +117,37 @@ def test_the_first_slow_tasks_are_small_and_the_others_as_large() -> None:
 
 def test_lines_tell_what_is_known(capsys: pytest.CaptureFixture[str]) -> None:
     lines = Lines(every=0.0)
-    lines.begin("study", Standing(0.0, 0, 0, 0.0, 0.0, None))
-    lines.advance(Standing(0.1234, 3, 0, 2.0, 1.5, None))
-    lines.advance(Standing(0.9999, 150, 2, 20.4, 7.0, 83.0))
-    lines.advance(Standing(1.0, 300, 2, 20.4, 15.0, 0.0))
+    lines.begin("study", Standing(0.0, 0, 300, 0, 0.0, 0.0, None))
+    lines.advance(Standing(0.0012, 1, 300, 0, 2.0, 1.0, None))
+    lines.advance(Standing(0.1234, 3, 300, 0, 2.0, 1.5, None))
+    lines.advance(Standing(0.9999, 150, 300, 2, 20.4, 7.0, 83.0))
+    lines.advance(Standing(1.0, 300, 300, 2, 20.4, 15.0, 0.0))
     assert capsys.readouterr().err.splitlines() == [
         "study: starting",
-        "12 %, 3 fits (2.0/s), 0 unusable",
-        "99 %, 150 fits (20/s), 2 unusable, 1:23 left",
-        "100 %, 300 fits (20/s), 2 unusable, took 0:15",
+        "under 1 %, 1 of 300 fits (2.0/s), 0 unusable",
+        "12 %, 3 of 300 fits (2.0/s), 0 unusable",
+        "99 %, 150 of 300 fits (20/s), 2 unusable, 1:23 left",
+        "100 %, 300 of 300 fits (20/s), 2 unusable, took 0:15",
     ]
+
+
+def test_a_silent_minute_has_signs_of_life(capsys: pytest.CaptureFixture[str]) -> None:
+    done, heard = iter(range(9)), threading.Event()
+
+    class Waiting(Lines):
+        def doing(self, text: str) -> None:
+            super().doing(text)
+            if text.startswith("compiling, 2"):
+                heard.set()
+
+    with alive(Waiting(), lambda: f"compiling, {next(done)} of 9 parts done", every=0.001):
+        assert heard.wait(60)
+    said = capsys.readouterr().err.splitlines()
+    assert said[:3] == [f"compiling, {i} of 9 parts done, 0:00 so far" for i in range(3)]
+    assert not [thread for thread in threading.enumerate() if thread.name == "alive"]
+
+
+def test_costs_count_the_fits_that_are_wanted() -> None:
+    tasks = plan(STUDY)
+    wanted = Costs(STUDY, 2).expect(tasks[:1], tasks[1:]).wanted
+    assert wanted == sum(task.fits for task in tasks[1:] if not task.audit)

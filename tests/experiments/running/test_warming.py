@@ -42,7 +42,9 @@ def test_workers_share_the_parts(monkeypatch: pytest.MonkeyPatch, workers: int, 
         yield None
 
     monkeypatch.setattr(execute, "_map", record)
-    execute._compile_together(experiment, workers, Backend("loky", None))  # as the command line makes it
+    list(
+        execute._compile_together(experiment, workers, Backend("loky", None))
+    )  # as the command line makes it
     assert done == (warming.parts(experiment) if shared else [])
 
 
@@ -72,7 +74,7 @@ from nestbench.experiments.running.start import resolve
 if __name__ == "__main__":
     experiment = resolve("school-effects")
     assert warming.needed(experiment)
-    execute._compile_together(experiment, 2, execute.LOCAL)
+    list(execute._compile_together(experiment, 2, execute.LOCAL))
     with event.install_recorder("numba:compile") as compiled:
         warming.compile_kernels(experiment)
     print("left:", [e.data["dispatcher"].__name__ for _, e in compiled.buffer if e.is_start])
