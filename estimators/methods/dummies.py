@@ -66,7 +66,7 @@ def require_within(data: DataSet) -> int:
     CannotFit
         There is none, or nothing is left to estimate the residual variance from.
     """
-    n, slopes, g = len(data.y), data.x.shape[1], data.schools
+    n, slopes, g = len(data.y), int(data.x.shape[1]), data.schools
     if not slopes:
         raise CannotFit("no term varies within schools")
     if n <= slopes + g:
