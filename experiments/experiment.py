@@ -131,6 +131,11 @@ class Experiment:
         identity |= {name: limit for name, limit in limits.items() if limit is not None}
         return hashlib.sha256(canonical_json(identity).encode()).hexdigest()[:16]
 
+    @property
+    def data_messages(self) -> tuple[str, ...]:
+        """What was done to data that laws read from files, in words, each once."""
+        return tuple(dict.fromkeys(words for cell in self.cells for words in cell.data_messages))
+
     def limit(self, estimator: Estimator) -> int:
         """Return how many replications of each cell an estimator fits."""
         bounded = self.engine == "auto" and estimator.batched is None

@@ -158,6 +158,8 @@ def run_experiment(
     progress = progress or Quiet()
     source = run_of_copy(source)
     experiment = resolve(source, changes, trust)
+    for words in experiment.data_messages:
+        progress.note(f"data: {words}")
     folder = folder_for(source, experiment, out)
     if out is None and folder.name != experiment.name and not is_run(source):
         progress.note(_why_elsewhere(folder, experiment))

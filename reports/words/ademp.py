@@ -53,7 +53,9 @@ def mechanisms(experiment: Experiment) -> list[str]:
         "replication number alone: conditions that differ in their model only share theirs."
     ]
     doc = (type(experiment.cells[0].population).__doc__ or "").strip() if experiment.cells else ""
-    return words + ([" ".join(doc.split("\n\n")[0].split())] if doc else [])
+    words += [" ".join(doc.split("\n\n")[0].split())] if doc else []
+    read = "; ".join(experiment.data_messages)
+    return words + ([f"As read from the file: {read}."] if read else [])
 
 
 def crossing(experiment: Experiment) -> str:

@@ -126,6 +126,12 @@ class Cell:
             _KNOWN[key] = truth_of(self.population, self.layout, self.model)
         return _KNOWN[key]
 
+    @property
+    def data_messages(self) -> tuple[str, ...]:
+        """What was done to data that the law reads from a file, in words: its `data_messages` of a model, if it has it."""
+        messages = getattr(self.population, "data_messages", None)
+        return () if messages is None else tuple(messages(self.model))
+
     def theory(self) -> dict[str, Any]:
         """Return what the law knows without simulation (`Population.theory`), as far as it is of this cell's truth."""
         known = self.population.theory(self.layout, self.model)

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import lzma
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 
 from nestbench.sim import checks
 from nestbench.sim.cells.layout import Layout
 from nestbench.sim.cells.mean import Effect, Mean, effects_named
-from nestbench.sim.errors import InvalidInput, did_you_mean
-from nestbench.sim.observed.batch import Batch, Category, Column, Floats, batch_of_frame, offsets_of
+from nestbench.sim.errors import InvalidInput
+from nestbench.sim.laws.design_file import DesignFile, content_of, design_file, require_labels_apart
+from nestbench.sim.observed.batch import Batch, Category, Column, Floats, offsets_of
 from nestbench.sim.observed.design import design_of
 from nestbench.sim.observed.model import Model
 from nestbench.sim.observed.parsing import parse
 from nestbench.sim.random_intercept.parameters import RANGES
 from nestbench.sim.random_intercept.shocks import shock
 from nestbench.sim.streams import StreamSource
-from nestbench.sim.tables.reading import columns_text, table_of, unpacked
-from nestbench.sim.tables.usable import labels_of, values_of
 from nestbench.sim.theory import ols_tests as theory
 from nestbench.sim.theory.left_out import in_model
 from nestbench.sim.theory.standardised import standardised
@@ -84,7 +80,7 @@ class FixedDesign:
             checks.number(f"population.{name}", getattr(self, name), **allowed)
         shock("population.residual_shape", self.residual_shape)
         shock("population.school_errors", self.school_errors)
-        object.__setattr__(self, "digest", hashlib.sha256(_content(self.data)).hexdigest()[:16])
+        object.__setattr__(self, "digest", hashlib.sha256(content_of(self.data)).hexdigest()[:16])
         effects = checks.coefficients("population.effects", self.effects, _design(self)[1])
         object.__setattr__(self, "effects", effects)
 
@@ -97,15 +93,19 @@ class FixedDesign:
             raise checks.clash('population.law = "fixed-design"', f"layout.{changed[0]}", why, todo)
 
     def check_model(self, model: Model) -> None:
-        """Refuse a model with a column that has gaps in the file: no rows are dropped, for the design is fixed."""
-        _design(self)
-        gaps = _GAPS[self.digest, self.school, self.formula, self.outcome]
-        named = [n for text in (model.formula, f"~ {model.random}") for n in parse(text).names if n in gaps]
-        if named:
-            raise InvalidInput(
-                f"expected no missing values in the columns of '{self.data}' that the model names, got some in "
-                f"{', '.join(dict.fromkeys(named))}; drop those rows of the file"
-            )
+        """Refuse a model with a column that can't be used: no rows are dropped, for the design is fixed."""
+        file = _design(self)[0]
+        _refuse_unusable(self, file, [*_names(self, file, model), model.subgroup])
+        self.data_messages(model)
+
+    def data_messages(self, model: Model) -> tuple[str, ...]:
+        """Return what was done to the columns of the file that the law and a model use, in words."""
+        file = _design(self)[0]
+        said = dict(file.said)
+        if model.subgroup is not None:
+            said[model.subgroup] = require_labels_apart(self.data, self.digest, self.school, model.subgroup)
+        used = {"", self.school, model.subgroup, *_names(self, file, model)} - {self.outcome}
+        return tuple(words for name, words in said.items() if words and name in used)
 
     def spelled(self, layout: Layout) -> FixedDesign:
         """Return the same law without effects of 0: the one way that keys are made of."""
@@ -166,7 +166,8 @@ class FixedDesign:
     def draw(self, layout: Layout, streams: StreamSource, replications: range) -> Batch:
         """Draw the observed data of some replications."""
         self.check(layout)
-        fixed, terms, x = _design(self)
+        file, terms, x = _design(self)
+        fixed = file.batch
         sizes, r = np.diff(fixed.school_offsets), len(replications)
         mean = np.array([self.effects.get(term, 0.0) for term in terms]) @ x
         truth, others = self.truth, {n: c for n, c in fixed.columns.items() if n != self.outcome}
@@ -187,80 +188,35 @@ class FixedDesign:
         )
 
 
-_DESIGNS: dict[tuple[str, ...], tuple[Batch, tuple[str, ...], Floats]] = {}
-_GAPS: dict[tuple[str, ...], tuple[str, ...]] = {}
-"""Columns with missing values that a file's design leaves out."""
+_DESIGNS: dict[tuple[str, ...], tuple[DesignFile, tuple[str, ...], Floats]] = {}
 
 
-def _content(path: str) -> bytes:
-    try:
-        if Path(path).exists() and not Path(path).is_file():
-            raise InvalidInput(
-                f"expected population.data to be a readable table, got '{path}', which is no file"
-            )
-        return Path(path).read_bytes()
-    except (OSError, ValueError) as error:
-        if isinstance(error, InvalidInput):
-            raise
-        why = error.strerror if isinstance(error, OSError) else error
-        raise InvalidInput(
-            f"expected population.data to be a readable table, got '{path}' ({why})"
-        ) from error
-
-
-def _design(law: FixedDesign) -> tuple[Batch, tuple[str, ...], Floats]:
-    """Return the file as a batch of one, and the terms and rows [p, n] of its design, read once in a process."""
+def _design(law: FixedDesign) -> tuple[DesignFile, tuple[str, ...], Floats]:
+    """Return the file, and the terms and rows [p, n] of its design, read once in a process."""
     key = (law.digest, law.school, law.formula, law.outcome)
     if key not in _DESIGNS:
-        content = _content(law.data)
+        content = content_of(law.data)
         if hashlib.sha256(content).hexdigest()[:16] != law.digest:
             raise InvalidInput(
                 f"expected '{law.data}' as it was when the experiment was read, got another content"
             )
-        frame, _GAPS[key] = _frame(law, content)
-        batch = batch_of_frame(frame, law.school)
-        design = batch.once(design_of, Model(formula=f"{law.outcome} ~ {law.formula}", group=law.school))
-        _DESIGNS[key] = batch, design.terms, design.fixed(batch)
+        file = design_file(law.data, content, law.school, law.outcome)
+        _refuse_unusable(law, file, _names(law, file))
+        design = file.batch.once(design_of, Model(f"{law.outcome} ~ {law.formula}", law.school))
+        _DESIGNS[key] = file, design.terms, design.fixed(file.batch)
     return _DESIGNS[key]
 
 
-def _frame(law: FixedDesign, content: bytes) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Return the columns of labels as text and all others, and the names of those with gaps, which are left out.
-
-    None of the columns that the law uses may have any.
-    """
-    frame = _table(law, content, (law.school,))
-    columns = tuple(map(str, frame.columns))
-    if law.school not in columns:
-        raise InvalidInput(
-            f"expected a column '{law.school}' of schools in '{law.data}', got {columns_text(columns)}."
-            f"{did_you_mean(law.school, columns)} Name it with population.school"
-        )
-    frame[law.outcome] = 0.0
-    used = {law.school, *parse(f"~ {law.formula}", columns, (law.school, law.outcome)).names}
-    twice = next((name for name in columns if name in used and columns.count(name) > 1), None)
-    if twice is not None:
-        raise InvalidInput(f"expected one column '{twice}' in '{law.data}', got several; rename or drop one")
-    frame = frame.loc[:, ~frame.columns.duplicated()]
-    frame[law.school] = labels_of(frame[law.school], law.school)
-    for name in used.intersection(columns) - {law.school}:
-        frame[name], _ = values_of(frame[name], name)
-    gaps = [name for name in map(str, frame.columns) if frame[name].isna().any()]
-    if wrong := [name for name in gaps if name in used]:
-        raise InvalidInput(
-            f"expected no missing values in the columns used of '{law.data}', got some in {', '.join(wrong)}; "
-            "drop those rows"
-        )
-    return frame.drop(columns=gaps), tuple(gaps)
+def _refuse_unusable(law: FixedDesign, file: DesignFile, names: Iterable[Any]) -> None:
+    if reasons := [file.unusable[name] for name in dict.fromkeys(names) if name in file.unusable]:
+        raise InvalidInput(f"population.data, '{law.data}': {'; '.join(reasons)}")
 
 
-def _table(law: FixedDesign, content: bytes, labels: tuple[str, ...]) -> pd.DataFrame:
-    try:
-        return table_of(Path(law.data), unpacked(content), labels).frame.copy()
-    except InvalidInput as error:
-        raise InvalidInput(f"population.data: {error}") from error
-    except (OSError, EOFError, ValueError, lzma.LZMAError) as error:
-        raise InvalidInput(f"expected population.data to be a table, got '{law.data}' ({error})") from error
+def _names(law: FixedDesign, file: DesignFile, model: Model | None = None) -> list[str]:
+    """Return the columns that the formulas of the law and of a model name."""
+    texts = [f"~ {law.formula}", *([] if model is None else [model.formula, f"~ {model.random}"])]
+    columns, own = (*file.batch.columns, *file.unusable), (law.school, law.outcome)
+    return [name for text in texts for name in parse(text, columns, own).names]
 
 
 def _repeated(column: Column, times: int) -> Column:

@@ -18,6 +18,7 @@ from nestbench.sim.tables.notation import (
     far_code,
     is_missing,
     numbers_of,
+    perhaps_missing,
     share_of_numbers,
 )
 
@@ -52,6 +53,26 @@ def labels_of(column: pd.Series[Any], name: str) -> pd.Series[Any]:
 
 def _text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def read_column(column: pd.Series[Any], name: str, told: str = "") -> tuple[pd.Series[Any], str]:
+    """Return a column of a formula as `values_of` does, and what is to be said of it that its reader didn't say.
+
+    Raises
+    ------
+    InvalidInput
+        As `values_of`.
+    """
+    values, said = values_of(column, name)
+    return values, said if said and said.split(" because")[0] not in told else ""
+
+
+def on_column(values: pd.Series[Any], name: str, term: bool) -> str:
+    """Return what is to be said of the known values of a column in use, `term` or labels; nothing of numbers."""
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        return ""
+    said = (few_or_many(values, name) if term else "", perhaps_missing(values.astype(str), name))
+    return "; ".join(filter(None, said))
 
 
 def values_of(column: pd.Series[Any], name: str) -> tuple[pd.Series[Any], str]:

@@ -13,6 +13,7 @@ import typer
 if TYPE_CHECKING:
     import pandas as pd
 
+    from nestbench.experiments.experiment import Experiment
     from nestbench.experiments.results import Results
 
 
@@ -22,6 +23,12 @@ def say_missing(store: Results, whose: str = "") -> None:
 
     if lacking := missing_sentence(store):
         typer.echo(f"{whose}{lacking}", err=True)
+
+
+def say_data(experiment: Experiment) -> None:
+    """Say on stderr how the data that laws read from files were read, where not as they stand there."""
+    for words in experiment.data_messages:
+        typer.echo(f"data: {words}", err=True)
 
 
 def write_csv(frame: pd.DataFrame, file: Path | None) -> None:

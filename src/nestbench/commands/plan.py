@@ -29,6 +29,7 @@ def plan(
     trust: Trust = False,
 ) -> None:
     """Show cells, tasks, expected time and size, from a short calibration on this machine."""
+    from nestbench.commands.output import say_data
     from nestbench.experiments.running import warming
     from nestbench.experiments.running.backends import LOCAL
     from nestbench.experiments.running.calibrating import forecast, slurm_script
@@ -41,6 +42,7 @@ def plan(
     if workers is not None and workers < 1:
         raise InvalidInput(f"expected workers >= 1, got {workers}; leave it out for one per core")
     study = resolve(experiment, {"replications": replications, "engine": engine}, trust)
+    say_data(study)
     if warming.needed(study):
         what = ", ".join(warming.uncompiled(study))
         typer.echo(f"compiling {what}: once for this version, a minute or so", err=True)

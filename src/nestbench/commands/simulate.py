@@ -40,7 +40,7 @@ def simulate(
     trust: Trust = False,
 ) -> None:
     """Draw one data set and write it as CSV: nestbench simulate > student_data.csv."""
-    from nestbench.commands.output import write_csv
+    from nestbench.commands.output import say_data, write_csv
     from nestbench.experiments.running.replaying import data_of
     from nestbench.experiments.running.start import resolve
     from nestbench.sim.errors import InvalidInput
@@ -54,6 +54,7 @@ def simulate(
         )
     if experiment is not None:
         study = resolve(experiment, {"seed": seed}, trust)
+        say_data(study)
     else:
         from nestbench.experiments.toml.reading import experiment_from
 

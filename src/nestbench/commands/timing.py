@@ -11,6 +11,7 @@ from nestbench.commands import completing
 from nestbench.commands.options import Trust
 
 if TYPE_CHECKING:
+    from nestbench.commands.output import say_data
     from nestbench.experiments.running.timing import Timed
 
 EXAMPLES = ("nestbench time few-schools --schools 10,50 --rounds 3",)
@@ -45,6 +46,7 @@ def time(
     from nestbench.sim.counted import plural
 
     chosen = resolve(experiment, trust=trust)
+    say_data(chosen)
     path = out or (Path(experiment) if is_run(experiment) else Path(timing.FILE))
     path = path / timing.FILE if path.is_dir() else path
     timed: list[timing.Timed] = []

@@ -17,9 +17,9 @@ from nestbench.sim.observed.batch import Batch, batch_of_frame
 from nestbench.sim.observed.design import Design, design_of
 from nestbench.sim.observed.model import Model
 from nestbench.sim.observed.parsing import QUOTED, Parsed, parse
-from nestbench.sim.tables.notation import perhaps_missing, share_of_numbers
+from nestbench.sim.tables.notation import share_of_numbers
 from nestbench.sim.tables.reading import columns_text
-from nestbench.sim.tables.usable import few_or_many, labels_of, values_of
+from nestbench.sim.tables.usable import labels_of, on_column, read_column
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +94,16 @@ def prepare(frame: pd.DataFrame, model: Model, messages: Mapping[str, str] | Non
     from_file = messages or {}
     said = [words for name, words in from_file.items() if name in ("", *used, *groups)]
     for name in used:
-        read[name], word = values_of(chosen[name], name)
-        said += [word] if word and word.split(" because")[0] not in from_file.get(name, "") else []
+        read[name], word = read_column(chosen[name], name, from_file.get(name, ""))
+        said += [word] if word else []
     clean = pd.DataFrame(read, index=chosen.index)[list(chosen.columns)]
     complete = clean.dropna()
     said += _dropped(len(clean), len(complete), clean)
     complete = complete.assign(**{name: _plain(complete[name]) for name in used})
     _require_two(complete[model.group], model.group)
     _require_numeric_outcome(parts[0].outcome, complete)
-    said += _on_labels(complete, used, parts[0].outcome, groups)
+    terms = [name for name in used if name != parts[0].outcome]
+    said += filter(None, (on_column(complete[name], name, name in terms) for name in (*used, *groups)))
     said += _on_subgroup(complete, model, parts)
     batch = batch_of_frame(complete, model.group)
     _require_finite(batch, batch.once(design_of, model))
@@ -214,15 +215,6 @@ def _require_two(labels: pd.Series[Any], group: str) -> None:
             f"expected at least two different values in the group column '{group}', got only {values[0]!r}; "
             "nested data need several schools"
         )
-
-
-def _on_labels(
-    frame: pd.DataFrame, used: Sequence[str], outcome: str | None, groups: Sequence[str]
-) -> list[str]:
-    said = [few_or_many(frame[name], name) for name in used if name != outcome]
-    texts = [name for name in (*used, *groups) if not pd.api.types.is_numeric_dtype(frame[name].dtype)]
-    said += [perhaps_missing(frame[name].astype(str), name) for name in texts]
-    return [words for words in said if words]
 
 
 def _on_subgroup(frame: pd.DataFrame, model: Model, parts: Sequence[Parsed]) -> list[str]:
