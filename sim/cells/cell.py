@@ -128,7 +128,7 @@ class Cell:
 
     @property
     def data_messages(self) -> tuple[str, ...]:
-        """What was done to data that the law reads from a file, in words: its `data_messages` of a model, if it has it."""
+        """What was done to data that the law reads from a file, in words (its `data_messages`, if it has that)."""
         messages = getattr(self.population, "data_messages", None)
         return () if messages is None else tuple(messages(self.model))
 

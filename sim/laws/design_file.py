@@ -116,15 +116,13 @@ def require_labels_apart(path: str, digest: str, school: str, subgroup: str) -> 
     labels = as_labels.frame[subgroup].astype(object)
     numbers = _table(path, content_of(path), (school,)).frame[subgroup]
     if pd.api.types.is_numeric_dtype(numbers.dtype):
-        pairs = pd.DataFrame({"label": labels.astype(str), "number": numbers})[
-            labels.notna()
-        ].drop_duplicates()
+        pairs = pd.DataFrame({"label": labels, "number": numbers}).dropna().drop_duplicates()
         again = pairs[pairs["number"].duplicated(keep=False)]
         if len(again):
             first, second = again.loc[again["number"] == again["number"].iloc[0], "label"].iloc[:2]
             raise InvalidInput(
-                f"expected labels in '{subgroup}' of '{path}' that differ as numbers too, got {first!r} and {second!r}; "
-                "write a letter before each"
+                f"expected labels in '{subgroup}' of '{path}' that differ as numbers too, got {first!r} and "
+                f"{second!r}; write a letter before each"
             )
     return as_labels.messages.get(subgroup, "")
 
