@@ -88,7 +88,7 @@ def design_file(path: str, content: bytes, school: str, outcome: str) -> DesignF
 
 
 def _read(frame: pd.DataFrame, name: str, school: str, told: str) -> tuple[pd.Series[Any], str]:
-    column = frame[name]
+    column: Any = frame[name]  # a table where the name occurs twice
     if isinstance(column, pd.DataFrame):
         raise InvalidInput(f"expected one column '{name}', got several; rename or drop one")
     values, said = (labels_of(column, name), "") if name == school else read_column(column, name, told)
