@@ -13,7 +13,7 @@ from nestbench.estimators.honoured import RandomPart, require_honoured
 from nestbench.estimators.null import Regressed, from_null, under_null
 from nestbench.sim.checks import plain
 from nestbench.sim.errors import InvalidInput, did_you_mean, unknown_name
-from nestbench.sim.observed.batch import Batch
+from nestbench.sim.observed.batch import Batch, Floats
 from nestbench.sim.observed.model import Model
 
 Options = Mapping[str, Any]
@@ -27,6 +27,14 @@ class Agreement(StrEnum):
     DIRECT = "direct"
     IMPLICIT = "implicit"
     RANDOM = "random"
+    SUBJECT = "subject"
+    """A method without a fast engine whose optimiser is what is studied: its fits are compared with the exact REML
+    maximum, and it isn't blamed for missing it."""
+
+
+AtTheta = Callable[[Batch, Model, Estimates, str], Mapping[str, Floats]]
+"""Batch, model, fits, option ``covariance`` -> the batched formulas at the variance parameters of those fits:
+``estimate``, ``std_error`` [R, K], quantities [R]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,9 @@ class Estimator:
         The fast engine; None is a declared fact.
     agreement : Agreement or None
         How the two must agree; None when there is only one.
+    at_theta : callable or None
+        Of a method whose reference may stop before its optimum: how to evaluate the batched formulas where it stopped.
+        Others that rest on a likelihood have a reference that arrives: all their numbers agree directly.
     options : mapping
         Option values; the keys with their defaults are all there is.
     random : RandomPart
@@ -108,6 +119,7 @@ class Estimator:
     regressed: Regressed | None = None
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     described: Callable[[Options], Info] | None = None
+    at_theta: AtTheta | None = None
 
     def with_options(self, options: Options) -> Estimator:
         """Return the estimator with some options set.

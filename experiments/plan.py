@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from nestbench.estimators.equivalence.agreement import SUBJECTS, audited
-from nestbench.estimators.estimator import Estimator
+from nestbench.estimators.equivalence.agreement import audited
+from nestbench.estimators.estimator import Agreement, Estimator
 from nestbench.experiments.experiment import Experiment
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.errors import InvalidInput
@@ -158,7 +158,9 @@ def to_audit(experiment: Experiment, reach: Round) -> int:
 
 def with_both_engines(experiment: Experiment) -> tuple[int, ...]:
     """Return the places of the methods whose engines are held against one another."""
-    return tuple(i for i, e in enumerate(experiment.estimators) if audited(e) and e.name not in SUBJECTS)
+    return tuple(
+        i for i, e in enumerate(experiment.estimators) if audited(e) and e.agreement is not Agreement.SUBJECT
+    )
 
 
 def _audits(experiment: Experiment, cell: int, before: Round, wanted: Round) -> Iterator[Task]:

@@ -6,7 +6,7 @@
   log-likelihood is not below the reference's; (c) stationarity: the batched score is zero, or theta is zero with a
   score that points there; (d) the numbers themselves agree to `OUTPUTS` where the reference is at the maximum too.
 - **random**: same stream, same draws, hence as direct.
-- **subject** (`SUBJECTS`, statsmodels' own optimiser): how often and by how much it missed the REML maximum.
+- **subject** (statsmodels' own optimiser): how often and by how much it missed the REML maximum.
 
 Differences are relative to the number or to its standard error, whichever is larger: an estimate that happens to be
 near zero has no relative precision. A p-value p of statistic t moves by (1 + t^2) p times the relative change of t. On
@@ -17,24 +17,21 @@ number, are themselves only good to `COLLINEAR`. Tests of other values than 0 ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nestbench.estimators.components import sd_name
-from nestbench.estimators.engines.mixed_fit import fit_given, fit_of, plain_errors
+from nestbench.estimators.engines.mixed_fit import fit_of
 from nestbench.estimators.equivalence.likelihood_grid import highest_on_grid
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.estimator import Agreement, Estimator
-from nestbench.estimators.methods.mundlak import widened
 from nestbench.estimators.moments.school_moments import moments_of
 from nestbench.estimators.null import under_null
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.observed.batch import Batch, Floats
-from nestbench.sim.observed.design import design_of
 from nestbench.sim.observed.model import Model
 
 Mask = npt.NDArray[np.bool_]
@@ -45,10 +42,6 @@ OUTPUTS = 1e-4
 COLLINEAR = 1e-5
 SHORT = 1e-6
 """A reference whose log-likelihood is lower by more than this stopped short of the maximum."""
-SUBJECT = "subject"
-"""The agreement class of a method that is compared with the REML maximum, and not blamed for missing it."""
-SUBJECTS = ("mixedlm", "mixedlm-guarded")
-"""Methods without a fast engine whose optimiser is what is studied."""
 NONE_BELOW: Mapping[str, Any] = {"below_grid": 0, "worst_below_grid": 0.0}
 """What an audit says of a method whose likelihood no point of the grid exceeds, or that has none."""
 SCORE = 1e-6
@@ -91,7 +84,7 @@ def compare(estimator: Estimator, batch: Batch, model: Model) -> dict[str, Any]:
         The method has only one engine.
     """
     batch, model = under_null(batch, model, estimator.regressed)
-    if estimator.name in SUBJECTS:
+    if estimator.agreement is Agreement.SUBJECT:
         return reached(estimator.fit(batch, model, "reference"), batch, model)
     return _row(str(estimator.agreement), judge(estimator, batch, model)) | below_grid(
         estimator, batch, model
@@ -165,67 +158,9 @@ def _relative(a: Floats, b: Floats, size: Floats | float) -> Floats:
     return np.where(same, 0.0, np.where(np.isnan(value), np.inf, value))
 
 
-AtTheta = Callable[[Batch, Model, Estimates, str], Mapping[str, Floats]]
-"""The batched formulas at the theta of some estimates: ``estimate``, ``std_error`` [R, K], quantities [R]."""
-
-
-def _at_theta(restricted: bool) -> AtTheta:
-    def at(batch: Batch, model: Model, reference: Estimates, covariance: str) -> Mapping[str, Floats]:
-        terms = batch.once(design_of, model).random_terms
-        if terms == ("Intercept",):
-            theta = reference.quantities["(school_sd)"] / reference.quantities["(residual_sd)"]
-        else:
-            theta = relative_covariance(terms, reference.quantities)
-        fit = fit_given(batch, model, restricted, np.nan_to_num(theta), covariance)
-        return {"estimate": fit.estimate, "std_error": plain_errors(fit), **fit.quantities}
-
-    return at
-
-
-def relative_covariance(terms: tuple[str, ...], quantities: Mapping[str, Floats]) -> Floats:
-    """Return Var(u)/sigma^2 [R, q, q] from the SDs and correlations among a fit's quantities."""
-    sd = np.stack([quantities[sd_name(term)] / quantities["(residual_sd)"] for term in terms], axis=1)
-    relative = sd[:, :, None] * sd[:, None, :]
-    for j, b in enumerate(terms):
-        for i, a in enumerate(terms[:j]):
-            shared = relative[:, i, j] * np.nan_to_num(quantities[f"(corr[{a},{b}])"])
-            relative[:, i, j] = relative[:, j, i] = shared
-    return np.asarray(relative)
-
-
-def _with_means(at: AtTheta) -> AtTheta:
-    """Return the formulas of a method on data with school means, for the model's own terms."""
-
-    def wide_at(batch: Batch, model: Model, reference: Estimates, covariance: str) -> Mapping[str, Floats]:
-        terms = batch.once(design_of, model).terms
-        table, column = (batch.size, len(terms)), batch.size
-        shapes = {"estimate": table, "std_error": table, "(residual_sd)": column, "(loglik)": column}
-        found = {name: np.full(shape, np.nan) for name, shape in shapes.items()}
-        for rows, wide, wide_model in batch.once(widened, model):
-            there = {name: values[rows] for name, values in reference.quantities.items()}
-            part = at(wide, wide_model, replace(reference, quantities=there), covariance)
-            own = [wide.once(design_of, wide_model).terms.index(term) for term in terms]
-            for name, values in found.items():
-                values[rows] = part[name][:, own] if values.ndim == 2 else part[name]
-        return found
-
-    return wide_at
-
-
-SAME_FUNCTION: Mapping[str, AtTheta] = {
-    "reml-z": _at_theta(True),
-    "ml-z": _at_theta(False),
-    "mundlak-z": _with_means(_at_theta(True)),
-}
-"""How to evaluate the batched formulas where a reference stopped, by estimator.
-
-Other methods that rest on the same fit have a reference that reaches the optimum: all their numbers agree directly.
-"""
-
-
 def audited(estimator: Estimator) -> bool:
     """Whether an audit has something to compare: two engines, or a subject and the optimum it should reach."""
-    return estimator.name in SUBJECTS or None not in (
+    return estimator.agreement is Agreement.SUBJECT or None not in (
         estimator.agreement,
         estimator.batched,
         estimator.reference,
@@ -243,7 +178,7 @@ def reached(subject: Estimates, batch: Batch, model: Model) -> dict[str, Any]:
     shortfall = np.where(np.isfinite(optimum), optimum - loglik, 0.0)
     level = 1.0 + np.abs(np.nan_to_num(optimum))
     missed = np.where(np.isfinite(shortfall), np.maximum(shortfall, 0.0), np.inf)
-    return _row(SUBJECT, Verdict(np.zeros(batch.size), shortfall < -FORMULAS * level, missed))
+    return _row(str(Agreement.SUBJECT), Verdict(np.zeros(batch.size), shortfall < -FORMULAS * level, missed))
 
 
 def _implicit(
@@ -252,9 +187,9 @@ def _implicit(
     both = _answers(reference) & _answers(batched)
     shortfall = np.where(both, batched.quantities["(loglik)"] - reference.quantities["(loglik)"], 0.0)
     formulas = None
-    if estimator.name in SAME_FUNCTION:
+    if estimator.at_theta is not None:
         covariance = str(estimator.options.get("covariance", "full"))
-        formulas = _formulas(SAME_FUNCTION[estimator.name](batch, model, reference, covariance), reference)
+        formulas = _formulas(estimator.at_theta(batch, model, reference, covariance), reference)
     level = 1.0 + np.abs(np.nan_to_num(reference.quantities["(loglik)"]))
     near = both & (shortfall < FORMULAS * level)
     outputs = np.where(near, differences(reference, batched), 0.0)

@@ -26,7 +26,7 @@ from nestbench.estimators.engines.reference import (
     reference_engine,
 )
 from nestbench.estimators.estimates import Estimates, FitStatus
-from nestbench.estimators.estimator import Engine, Estimator, Info, Options
+from nestbench.estimators.estimator import Agreement, Engine, Estimator, Info, Options
 from nestbench.estimators.honoured import RandomPart
 from nestbench.sim.observed.batch import Batch, Floats
 from nestbench.sim.observed.design import design_of
@@ -123,5 +123,6 @@ MIXEDLM = Estimator(
         formula=(*GLS, REML, MODEL_BASED, r"\nu = \infty"),
     ),
     reference=named_engine(fit_mixedlm),
+    agreement=Agreement.SUBJECT,
     random=RandomPart.ANY,
 )

@@ -10,7 +10,7 @@ from nestbench.estimators.engines.identified import require_identified
 from nestbench.estimators.engines.mixed_optimum import UNCHECKED, evaluate, optimum
 from nestbench.estimators.engines.mixed_textbook import GLS, MODEL_BASED, REML
 from nestbench.estimators.engines.reference import Answer, DataSet
-from nestbench.estimators.estimator import Estimator, Info
+from nestbench.estimators.estimator import Agreement, Estimator, Info
 from nestbench.estimators.honoured import RandomPart
 from nestbench.estimators.methods.mixedlm import judged, named_engine
 
@@ -38,5 +38,6 @@ MIXEDLM_GUARDED = Estimator(
         formula=(*GLS, REML, MODEL_BASED, r"\nu = \infty"),
     ),
     reference=named_engine(fit_guarded),
+    agreement=Agreement.SUBJECT,
     random=RandomPart.ANY,
 )

@@ -10,14 +10,15 @@ Which columns vary within schools is a question to each data set, so no answer d
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from nestbench.estimators.engines.mixed_fit import school_level
 from nestbench.estimators.estimates import Estimates
-from nestbench.estimators.estimator import Engine, Estimator, Info, Options
-from nestbench.sim.observed.batch import Batch, Ints
+from nestbench.estimators.estimator import AtTheta, Engine, Estimator, Info, Options
+from nestbench.sim.observed.batch import Batch, Floats, Ints
 from nestbench.sim.observed.design import design_of
 from nestbench.sim.observed.formula import spread_means
 from nestbench.sim.observed.model import Model
@@ -75,6 +76,25 @@ def _together(batch: Batch, parts: list[Ints], fits: list[Estimates]) -> Estimat
     return whole
 
 
+def at_theta_with_means(at: AtTheta) -> AtTheta:
+    """Return the formulas at given variance parameters on data with school means, for the model's own terms."""
+
+    def wide_at(batch: Batch, model: Model, reference: Estimates, covariance: str) -> Mapping[str, Floats]:
+        terms = batch.once(design_of, model).terms
+        table, column = (batch.size, len(terms)), batch.size
+        shapes = {"estimate": table, "std_error": table, "(residual_sd)": column, "(loglik)": column}
+        found = {name: np.full(shape, np.nan) for name, shape in shapes.items()}
+        for rows, wide, wide_model in batch.once(widened, model):
+            there = {name: values[rows] for name, values in reference.quantities.items()}
+            part = at(wide, wide_model, replace(reference, quantities=there), covariance)
+            own = [wide.once(design_of, wide_model).terms.index(term) for term in terms]
+            for name, values in found.items():
+                values[rows] = part[name][:, own] if values.ndim == 2 else part[name]
+        return found
+
+    return wide_at
+
+
 def mundlak(inner: Estimator, suffix: str, what: str) -> Estimator:
     """Return the Mundlak version ``mundlak-<suffix>`` of a method, with its options."""
     described = inner.described
@@ -89,6 +109,7 @@ def mundlak(inner: Estimator, suffix: str, what: str) -> Estimator:
         random=inner.random,
         subgroup=inner.subgroup,
         choices=inner.choices,
+        at_theta=None if inner.at_theta is None else at_theta_with_means(inner.at_theta),
         described=None if described is None else lambda options: _about(inner, described(options), what),
     )
 

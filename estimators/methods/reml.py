@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nestbench.estimators.engines import mixed_reference
+from nestbench.estimators.engines.at_theta import at_theta
 from nestbench.estimators.engines.mixed_fit import (
     BatchFit,
     columns_of,
@@ -151,7 +152,10 @@ def method(
 ) -> Estimator:
     """Return an estimator with both engines."""
     fast = batched_engine(inference, reference, restricted)
-    return Estimator(name, 2, info, reference, fast, agreement, OPTIONS, random=RandomPart.ANY)
+    there = at_theta(restricted) if agreement is Agreement.IMPLICIT else None
+    return Estimator(
+        name, 2, info, reference, fast, agreement, OPTIONS, random=RandomPart.ANY, at_theta=there
+    )
 
 
 SATTERTHWAITE = (

@@ -1,6 +1,6 @@
 """Audits: some replications of each cell are fitted with both engines and compared.
 
-Subjects (`agreement.SUBJECTS`) need no second fit: every one of their stored fits is held against the exact maximum.
+Subjects (`Agreement.SUBJECT`) need no second fit: every one of their stored fits is held against the exact maximum.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from nestbench.estimators.equivalence.agreement import SUBJECTS, audited, compare, reached
+from nestbench.estimators.equivalence.agreement import audited, compare, reached
 from nestbench.estimators.estimates import Estimates
-from nestbench.estimators.estimator import Estimator
+from nestbench.estimators.estimator import Agreement, Estimator
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task
 from nestbench.experiments.running.oracle import told
@@ -30,7 +30,7 @@ def subjects(
     cell: Cell, seed: int, task: Task, estimators: Sequence[Estimator], found: Mapping[str, Estimates]
 ) -> list[Mapping[str, Any]]:
     """Return one row per subject among the methods of a task: how its fits compare with the exact maximum."""
-    chosen = [e.label for e in estimators if e.name in SUBJECTS]
+    chosen = [e.label for e in estimators if e.agreement is Agreement.SUBJECT]
     if not chosen:
         return []
     batch = cell.draw(seed, range(task.start, task.stop))

@@ -23,8 +23,8 @@ from threadpoolctl import threadpool_limits
 from nestbench import sim
 from nestbench.estimators import kernels, moments
 from nestbench.estimators.engines.inference import wald
-from nestbench.estimators.equivalence.agreement import SUBJECTS
-from nestbench.estimators.estimator import Estimator
+from nestbench.estimators.estimator import Agreement, Estimator
+from nestbench.estimators.honoured import RandomPart
 from nestbench.estimators.methods.registry import get
 from nestbench.estimators.moments.school_moments import moments_of, raw_moments
 from nestbench.estimators.null import under_null
@@ -35,8 +35,6 @@ from nestbench.experiments.running.work import Work
 from nestbench.experiments.running.workers import ignore_interrupts
 
 STAMP = "nestbench-compiled.json"
-MIXED = frozenset({"gls", "ml", "nested", "reml"})
-"""Families whose kernels take longest to compile."""
 
 
 def needed(experiment: Experiment) -> bool:
@@ -60,7 +58,8 @@ def parts(experiment: Experiment) -> list[Task]:
     fast = [e in _fast(experiment) for e in experiment.estimators]
     heads = [e.name.partition("-")[0] for e in experiment.estimators]
     counts = Counter(h for h, is_fast in zip(heads, fast, strict=True) if is_fast)
-    families = sorted(counts, key=lambda head: (head not in MIXED, -counts[head]))
+    mixed = {h for h, e in zip(heads, experiment.estimators, strict=True) if e.random is not RandomPart.NONE}
+    families = sorted(counts, key=lambda head: (head not in mixed, -counts[head]))  # these compile longest
     return [
         Task(cell, 0, 2, tuple(i for i, h in enumerate(heads) if h == head and fast[i]))
         for cell in _kinds(experiment)
@@ -130,7 +129,7 @@ def _fast(experiment: Experiment) -> list[Estimator]:
     if experiment.engine == "reference":
         return []
     chosen = [e for e in experiment.estimators if e.batched]
-    return chosen + [get("reml-z")] * any(e.name in SUBJECTS for e in experiment.estimators)
+    return chosen + [get("reml-z")] * any(e.agreement is Agreement.SUBJECT for e in experiment.estimators)
 
 
 def _stamp() -> Path:

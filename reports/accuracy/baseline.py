@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nestbench.estimators.equivalence.agreement import SUBJECT, SUBJECTS
 from nestbench.estimators.estimates import Estimates
+from nestbench.estimators.estimator import Agreement
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.results import Results
 from nestbench.experiments.toml.plain import to_plain
@@ -74,7 +74,10 @@ class Method:
         Not where an optimiser's path decides where it stops: statsmodels' own, and the reference engines of implicit
         methods. Methods of users' own count as determined.
         """
-        return self.agreement != SUBJECT and (self.agreement, self.engine) != ("implicit", "reference")
+        return self.agreement != Agreement.SUBJECT and (self.agreement, self.engine) != (
+            "implicit",
+            "reference",
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -268,7 +271,7 @@ def methods_of(experiment: Experiment) -> dict[str, Method]:
         e.label: Method(
             e.version,
             e.engine_name(experiment.engine),
-            SUBJECT if e.name in SUBJECTS else str(e.agreement or "none"),
+            str(e.agreement or "none"),
         )
         for e in experiment.estimators
     }

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nestbench.estimators.equivalence.agreement import SUBJECT
 from nestbench.estimators.estimates import FitStatus
+from nestbench.estimators.estimator import Agreement
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.results import Results
 from nestbench.reports.comparing.grades import Grade, situations
@@ -216,8 +216,8 @@ def audit_line(audits: pd.DataFrame) -> dict[str, str] | None:
     """Return whether the two engines agreed where fits were done twice, and how often statsmodels' optimiser missed."""
     if not len(audits):
         return None
-    subjects = audits[audits["agreement"] == SUBJECT]
-    pairs = audits[audits["agreement"] != SUBJECT]
+    subjects = audits[audits["agreement"] == Agreement.SUBJECT]
+    pairs = audits[audits["agreement"] != Agreement.SUBJECT]
     parts = [_engines(pairs)] if len(pairs) else []
     parts += [_missed(label, part) for label, part in subjects.groupby("estimator", sort=False)]
     off = int(audits["disagreements"].sum() + audits["below_grid"].sum())

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from nestbench.estimators.equivalence.agreement import SUBJECTS, compare
+from nestbench.estimators.equivalence.agreement import compare
 from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus
 from nestbench.estimators.estimator import Agreement, Estimator
 from nestbench.estimators.methods.registry import get
@@ -34,9 +34,7 @@ IN_QUANTILES = ("pairs-bootstrap",)
 
 def loose(estimator: Estimator) -> float:
     """Rounding, or where an optimiser of its own stops."""
-    exact = (
-        estimator.agreement in (Agreement.DIRECT, Agreement.RANDOM, None) and estimator.name not in SUBJECTS
-    )
+    exact = estimator.agreement in (Agreement.DIRECT, Agreement.RANDOM, None)
     return 1e-8 if exact else 1e-4
 
 

@@ -108,7 +108,7 @@ def case_of(
 
 def tolerance_of(estimator: Estimator) -> float:
     """Return how far numbers may be apart, relatively, that should be equal."""
-    return LOOSE_RTOL if estimator.agreement in (None, Agreement.IMPLICIT) else RTOL
+    return LOOSE_RTOL if estimator.agreement in (None, Agreement.SUBJECT, Agreement.IMPLICIT) else RTOL
 
 
 def determined(estimator: Estimator) -> tuple[str, ...]:

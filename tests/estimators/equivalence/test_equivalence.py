@@ -14,16 +14,15 @@ from functools import cache
 import numpy as np
 import pytest
 
+from nestbench.estimators.engines.at_theta import relative_covariance
 from nestbench.estimators.engines.mixed_fit import fit_given
 from nestbench.estimators.engines.mixed_textbook import factor_of, fit_at, textbook_of
 from nestbench.estimators.engines.reference import matrices_of
 from nestbench.estimators.equivalence.agreement import (
     FORMULAS,
-    SUBJECT,
     audited,
     compare,
     differences,
-    relative_covariance,
 )
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.estimator import Agreement, Estimator
@@ -196,7 +195,7 @@ def test_a_wrong_number_at_a_random_slope_is_a_disagreement() -> None:
 
 def test_a_subject_is_compared_with_the_maximum_and_not_blamed() -> None:
     record = compare(get("mixedlm"), drawn("boundary"), MODEL)
-    assert record["agreement"] == SUBJECT
+    assert record["agreement"] == Agreement.SUBJECT
     assert (record["fits"], record["disagreements"]) == (5, 0)
     assert record["stopped_short"] >= 1
     assert 0 < record["worst_shortfall"] < 50
@@ -208,7 +207,9 @@ def test_a_subject_below_above_and_without_a_likelihood(by: float, short: int, o
         found = get("reml-z").fit(batch, model, "batched")
         return dataclasses.replace(found, quantities={"(loglik)": found.quantities["(loglik)"] - by})
 
-    record = compare(dataclasses.replace(get("mixedlm"), reference=moved), drawn("balanced"), MODEL)
+    record = compare(
+        dataclasses.dataclasses.replace(get("mixedlm"), reference=moved), drawn("balanced"), MODEL
+    )
     assert (record["stopped_short"], record["disagreements"]) == (short, off)
     assert record["worst_shortfall"] == pytest.approx(max(np.nan_to_num(by), 0.0), abs=1e-9)
 
@@ -232,7 +233,7 @@ def test_no_freedom_within_schools_is_refused_by_both_engines(name: str) -> None
 
 def test_one_engine_is_nothing_to_compare() -> None:
     with pytest.raises(InvalidInput, match="two engines"):
-        compare(dataclasses.replace(get("ols"), batched=None), drawn("balanced"), MODEL)
+        compare(dataclasses.dataclasses.replace(get("ols"), batched=None), drawn("balanced"), MODEL)
 
 
 @pytest.mark.parametrize("estimator", BOTH, ids=lambda e: e.label)
@@ -247,6 +248,18 @@ def test_a_fitted_batch_is_freed_at_once(estimator: Estimator) -> None:
         assert gone() is None
     finally:
         gc.enable()
+
+
+def test_what_a_method_is_does_not_hang_on_its_name() -> None:
+    subject, wide = (
+        dataclasses.replace(get("mixedlm"), name="mine"),
+        dataclasses.replace(get("mundlak-z"), name="mine-too"),
+    )
+    batch = drawn("balanced").take([0, 1])
+    assert compare(subject, batch, MODEL) == compare(get("mixedlm"), batch, MODEL)
+    assert compare(wide, batch, MODEL)["disagreements"] == 0
+    named = {e.name for e in BOTH if e.at_theta is not None}
+    assert named == {"reml-z", "ml-z", "mundlak-z"}
 
 
 def test_agreement_classes_are_used() -> None:

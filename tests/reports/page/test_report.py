@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nestbench.estimators.equivalence.agreement import SUBJECT
+from nestbench.estimators.estimator import Agreement
 from nestbench.reports.page.report import in_code, render, script_json, write_report
 from nestbench.reports.page.sections import audit_line, grouped
 from nestbench.reports.page.survey import survey
@@ -124,7 +124,12 @@ def test_fits_below_a_point_of_the_grid_are_not_hidden(study: FakeResults) -> No
 
 def test_the_audit_says_how_often_statsmodels_missed_the_maximum(study: FakeResults) -> None:
     subject = study.audit.assign(
-        estimator="mixedlm", agreement=SUBJECT, fits=90, worst=0.0, stopped_short=31, worst_shortfall=1.23
+        estimator="mixedlm",
+        agreement=str(Agreement.SUBJECT),
+        fits=90,
+        worst=0.0,
+        stopped_short=31,
+        worst_shortfall=1.23,
     )
     line = audit_line(pd.concat([study.audit, subject, subject.assign(cell=1, stopped_short=0)]))
     assert line is not None
