@@ -103,6 +103,8 @@ class Estimator:
         The values that an option may have, where they are a few words.
     described : options -> Info, or None
         What the method is under other options; None where `info` holds for all.
+    theory : tuple of str
+        What laws call its estimate and its test in what they know without simulation (`Population.theory`).
     """
 
     name: str
@@ -120,6 +122,7 @@ class Estimator:
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     described: Callable[[Options], Info] | None = None
     at_theta: AtTheta | None = None
+    theory: tuple[str, ...] = ()
 
     def with_options(self, options: Options) -> Estimator:
         """Return the estimator with some options set.
@@ -156,6 +159,14 @@ class Estimator:
         if not self.changed:
             return self.name
         return f"{self.name}({', '.join(f'{key}={self.options[key]}' for key in self.changed)})"
+
+    def known_in(self, values: Mapping[str, Mapping[str, float]]) -> Mapping[str, float]:
+        """Return what a table of `Population.theory` has on this method: term -> value.
+
+        A law may name the method itself; what it knows of a kind of test holds for the options as they are.
+        """
+        names = (self.label, *(() if self.changed else self.theory))
+        return next((values[name] for name in names if name in values), {})
 
     def engine(self, policy: str = "auto") -> Engine:
         """Return the engine for a policy: ``auto`` (batched where there is one), ``reference`` or ``batched``."""

@@ -125,4 +125,5 @@ MIXEDLM = Estimator(
     reference=named_engine(fit_mixedlm),
     agreement=Agreement.SUBJECT,
     random=RandomPart.ANY,
+    theory=("likelihood",),
 )

@@ -40,4 +40,5 @@ MIXEDLM_GUARDED = Estimator(
     reference=named_engine(fit_guarded),
     agreement=Agreement.SUBJECT,
     random=RandomPart.ANY,
+    theory=("likelihood",),
 )

@@ -36,4 +36,5 @@ OLS_IID = Estimator(
     reference=_REFERENCE,
     batched=ols_batched.pooled_engine(ols_batched.iid, _REFERENCE),
     agreement=Agreement.DIRECT,
+    theory=("ols", "iid-t"),
 )

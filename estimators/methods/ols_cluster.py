@@ -160,8 +160,8 @@ def _estimator(
     )
     reference = reference_engine(fit)
     batched = batched_engine(ols_batched.pooled_engine, *variances, reference)
-    name = f"ols-{kind.lower()}-{short}"
-    plain = Estimator(name, 1, info, reference, batched, Agreement.DIRECT)
+    test = f"{kind.lower()}-{short}"
+    plain = Estimator(f"ols-{test}", 1, info, reference, batched, Agreement.DIRECT, theory=("ols", test))
     return with_reference(plain, default, f"OLS {kind}", words)
 
 

@@ -89,6 +89,7 @@ CR2_SATT = with_reference(
         reference=_POOLED,
         batched=batched_engine(ols_batched.pooled_engine, ols_batched.cr2, ols_batched.cr2, _POOLED),
         agreement=Agreement.DIRECT,
+        theory=("ols", "cr2-satt"),
     ),
     "satterthwaite",
     "OLS CR2",

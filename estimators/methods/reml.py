@@ -154,7 +154,16 @@ def method(
     fast = batched_engine(inference, reference, restricted)
     there = at_theta(restricted) if agreement is Agreement.IMPLICIT else None
     return Estimator(
-        name, 2, info, reference, fast, agreement, OPTIONS, random=RandomPart.ANY, at_theta=there
+        name,
+        2,
+        info,
+        reference,
+        fast,
+        agreement,
+        OPTIONS,
+        random=RandomPart.ANY,
+        at_theta=there,
+        theory=("likelihood",),
     )
 
 

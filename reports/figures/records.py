@@ -18,6 +18,7 @@ from nestbench.reports.words.usable import BOUNDED, too_few, usable_words
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.errors import unknown_name
 from nestbench.sim.observed.model import alpha_of
+from nestbench.sim.theory.ols_tests import NAIVE
 
 Record = dict[str, Any]
 
@@ -254,11 +255,12 @@ def _expected(
     made: list[Record], experiment: Experiment, key: str, scale: Callable[[float], float]
 ) -> list[Record]:
     """Add ``theory`` where it is known: for any method under `key`, for naive OLS under ``naive_`` + `key`."""
+    methods = {estimator.label: estimator for estimator in experiment.estimators}
     theory = {i: theory_of(experiment.cells[i]) for i in {record["cell"] for record in made}}
     for record in made:
         known = theory[record["cell"]]
-        methods = {"ols": known.get(f"naive_{key}", {}), **known.get(key, {})}
-        expected = methods.get(record["estimator"], {}).get(record["term"])
+        tests = {NAIVE: known.get(f"naive_{key}", {}), **known.get(key, {})}
+        expected = methods[record["estimator"]].known_in(tests).get(record["term"])
         if expected is not None:
             record["theory"] = scale(float(expected))
     return made

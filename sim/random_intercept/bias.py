@@ -33,8 +33,6 @@ from nestbench.sim.theory.left_out import InModel
 
 Biases = dict[str, dict[str, float]]
 
-MIXED = ("reml-z", "ml-z", "mixedlm", "mixedlm-guarded")
-
 PLAIN = {"Intercept", *COLUMNS}
 """The terms of the models whose biases are known."""
 
@@ -43,7 +41,8 @@ CENTRED = {"resources", "teacher"}
 
 
 def bias_of(law: Parameters, layout: Layout, model: Model, mean: InModel, terms: tuple[str, ...]) -> Biases:
-    """Return estimator -> term -> bias where it is known and something is biased; `terms` are the model's.
+    """Return the bias of ``ols`` and of the random-intercept ``likelihood`` by term, where it is known and something is
+    biased; `terms` are the model's.
 
     Nothing is given where students or schools are missing, for terms beyond the plain columns with an intercept, or
     where what is left out shifts the intercept.
@@ -101,7 +100,7 @@ def _confounding(
     m = int(layout.mean_size)
     values = {"ols": np.linalg.solve(x.total, cross)}
     if model.random == "1" and m > 1:
-        values |= dict.fromkeys(MIXED, _mixed(x, cross, errors, m))
+        values["likelihood"] = _mixed(x, cross, errors, m)
     found: Biases = {name: dict(zip(names, map(float, b), strict=True)) for name, b in values.items()}
     if "age" in names and not mean.terms_left_out - CENTRED:
         found = {name: {**b, "Intercept": -law.age_mean * b["age"]} for name, b in found.items()}

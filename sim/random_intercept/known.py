@@ -53,10 +53,10 @@ def theory_of(law: Parameters, layout: Layout, model: Model | None = None) -> di
         correlation of two errors of one school, effects that the model leaves out among them: the factor on the
         variance of the OLS coefficient of a school-constant column. ``naive_se_ratio`` and ``naive_coverage`` : term
         -> expected standard error of pooled OLS over the true SD, and coverage of its t interval, for the
-        school-constant terms. ``se_ratio`` and ``coverage`` : estimator -> term -> the same for every term and every
-        OLS method in `theory.TESTS`, for the coefficients that the law's mean has in the model, in the same way in
+        school-constant terms. ``se_ratio`` and ``coverage`` : test -> term -> the same for every term and every test
+        in `theory.ols_tests.TESTS`, for the coefficients that the law's mean has in the model, in the same way in
         every data set (``coefficients`` : term -> value); ``se_ratio_mcse`` and ``coverage_mcse`` : their Monte Carlo
-        errors over draws of X. ``bias`` : estimator -> term -> bias in the limit of many schools (`bias_of`).
+        errors over draws of X. ``bias`` : estimate -> term -> bias in the limit of many schools (`bias_of`).
     """
     key = repr((law, layout, model, X_SEED))
     if key not in _KNOWN:

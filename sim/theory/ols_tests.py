@@ -19,15 +19,20 @@ from nestbench.sim.theory.expected import Expected, expected_of, mean_ratio
 from nestbench.sim.theory.left_out import InModel, columns_used
 from nestbench.sim.theory.standardised import Standardised
 
+NAIVE = "iid-t"
 TESTS = {
-    "ols": ("iid", "t"),
-    "ols-cr0-z": ("cr0", "z"),
-    "ols-cr1s-z": ("cr1s", "z"),
-    "ols-cr1s-t": ("cr1s", "t"),
-    "ols-cr2-satt": ("cr2", "satt"),
-    "ols-cr3-t": ("cr3", "t"),
+    f"{kind}-{reference}": (kind, reference)
+    for kind, reference in (
+        ("iid", "t"),
+        ("cr0", "z"),
+        ("cr1s", "z"),
+        ("cr1s", "t"),
+        ("cr2", "satt"),
+        ("cr3", "t"),
+    )
 }
-"""Estimators whose tests are exactly known: kind of variance and reference distribution."""
+"""Tests that are exactly known: kind of variance and reference distribution. A method says which is its own
+(`Estimator.theory`)."""
 
 
 PRECISION = {"coverage": 0.005, "se_ratio": 0.01}
@@ -46,7 +51,7 @@ def explains(design: Design, outcome: str) -> bool:
 
 
 Averages = dict[str, dict[str, dict[str, tuple[float, float]]]]
-"""``se_ratio``, ``coverage``, and the same under ``naive_`` -> estimator -> term -> average over draws of X and its
+"""``se_ratio``, ``coverage``, and the same under ``naive_`` -> test -> term -> average over draws of X and its
 Monte Carlo error."""
 
 
@@ -64,7 +69,7 @@ def averages(
         found["coverage"] = _coverages(tests, terms)
     constant = [t for t, row in zip(terms, x.rows, strict=True) if _constant_in_schools(row, batch)]
     for key, of in list(found.items()):
-        found[f"naive_{key}"] = {"ols": {t: v for t, v in of.get("ols", {}).items() if t in constant}}
+        found[f"naive_{key}"] = {NAIVE: {t: v for t, v in of.get(NAIVE, {}).items() if t in constant}}
     return found
 
 
@@ -81,7 +86,7 @@ def tables(found: Averages, mean: InModel) -> dict[str, Any]:
         }
         table = {name: {t: v[0] for t, v in of.items()} for name, of in kept.items() if of}
         if key.startswith("naive_"):
-            known[key] = table.get("ols", {})
+            known[key] = table.get(NAIVE, {})
         else:
             known[key] = table
             known[f"{key}_mcse"] = {name: {t: v[1] for t, v in of.items()} for name, of in kept.items() if of}
@@ -130,7 +135,7 @@ def _tests_of_draw(
     robust = {n: test for n, test in TESTS.items() if test[0] != "iid" and (cr3 or test[0] != "cr3")}
     tests = exact.robust_tests(errors, list(robust.values()), level, x.contrasts)
     found = dict(zip(robust, tests, strict=True))
-    return found if naive is None else found | {"ols": naive}
+    return found if naive is None else found | {NAIVE: naive}
 
 
 def _constant_in_schools(values: Floats, batch: Batch) -> bool:

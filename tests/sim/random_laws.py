@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from nestbench.estimators.estimates import Estimates
-from nestbench.estimators.methods.registry import get
+from nestbench.estimators.methods.registry import ESTIMATORS, get
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.cells.layout import Layout
 from nestbench.sim.errors import InvalidInput
@@ -19,6 +19,7 @@ from nestbench.sim.observed.design import design_of
 from nestbench.sim.observed.model import Model
 from nestbench.sim.random_intercept import RandomIntercept
 from nestbench.sim.streams import StreamSource
+from nestbench.sim.theory.ols_tests import TESTS
 
 FORMULAS = (
     "grade ~ age + gender + resources + treated",
@@ -100,7 +101,8 @@ EFFECTS = (
     "teacher",
 )
 
-METHODS = ("ols", "ols-cr0-z", "ols-cr1s-z", "ols-cr1s-t", "ols-cr2-satt", "ols-cr3-t")
+METHODS = {test: e for e in ESTIMATORS for test in e.theory if test in TESTS}
+"""Known test -> a method that does it."""
 
 BIASED: tuple[dict[str, Any], ...] = (
     {"age_icc": 0.2, "age_confounding": 0.6},
@@ -229,7 +231,7 @@ def _tests(case: Case, known: dict[str, Any], data_sets: int, z: float, seed: in
     fits: dict[str, list[Estimates]] = {name: [] for name in METHODS}
     for batch in batches(case, data_sets, seed):
         for name, parts in fits.items():
-            parts.append(get(name).fit(batch, case[2]))
+            parts.append(METHODS[name].fit(batch, case[2]))
     for name, parts in fits.items():
         terms = parts[0].terms
         for j, term in enumerate(terms):
@@ -242,7 +244,7 @@ def _tests(case: Case, known: dict[str, Any], data_sets: int, z: float, seed: in
                 for key in ("estimate", "std_error", "lower", "upper")
             )
             n = len(b)
-            if name == "ols":
+            if name == "iid-t":
                 yield Compared(f"coefficient {term}", truth, b.mean(), z * b.std() / np.sqrt(n))
             error = known["coverage_mcse"].get(name, {}).get(term) if "coverage" in known else None
             if error is not None:
@@ -300,12 +302,14 @@ def _biases(
         students=layout.students if isinstance(layout.students, int) else layout.students * times,
         one_student_schools=times * layout.one_student_schools,
     )
-    fits: dict[str, list[Estimates]] = {name: [] for name in known if name in ("ols", "reml-z", "ml-z")}
+    methods = [get(name) for name in ("ols", "reml-z", "ml-z")]
+    biases = {method.name: values for method in methods if (values := method.known_in(known))}
+    fits: dict[str, list[Estimates]] = {name: [] for name in biases}
     for batch in batches((law, many, model), max(200, data_sets // 40), seed):
         for name, parts in fits.items():
             parts.append(get(name).fit(batch, model))
     for name, parts in fits.items():
-        for term, value in known[name].items():
+        for term, value in biases[name].items():
             j = parts[0].terms.index(term)
             b = np.concatenate([p.estimate[p.usable[:, j], j] for p in parts])
             bias, spread = b.mean() - law.truth[term], b.std()

@@ -17,9 +17,9 @@ def test_a_stated_truth_takes_the_coverage_of_another_value_away() -> None:
     model = Model(formula="grade ~ age + gender + resources")
     own, other = (Cell(RandomIntercept(), LAYOUT, model, stated) for stated in ({}, {"resources": 0.0}))
     known, stated = own.theory(), other.theory()
-    assert "resources" in known["coverage"]["ols"]
-    assert set(known["coverage"]["ols"]) - set(stated["coverage"]["ols"]) == {"resources"}
-    assert set(known["coverage_mcse"]["ols"]) - set(stated["coverage_mcse"]["ols"]) == {"resources"}
+    assert "resources" in known["coverage"]["iid-t"]
+    assert set(known["coverage"]["iid-t"]) - set(stated["coverage"]["iid-t"]) == {"resources"}
+    assert set(known["coverage_mcse"]["iid-t"]) - set(stated["coverage_mcse"]["iid-t"]) == {"resources"}
     assert "resources" in known["naive_coverage"]
     assert "resources" not in stated["naive_coverage"]
     assert stated["se_ratio"] == known["se_ratio"]

@@ -415,4 +415,4 @@ def test_terms_that_are_nowhere_finite_have_no_truth_and_no_theory(formula: str)
     """In silence: each of their fits is a row that says why."""
     cell = Cell(RandomIntercept(), Layout(schools=6, students=4), Model(formula))
     assert set(cell.truth_reasons) - {"Intercept", "age"}
-    assert not cell.theory().get("coverage", {}).get("ols", {})
+    assert not cell.theory().get("coverage", {}).get("iid-t", {})

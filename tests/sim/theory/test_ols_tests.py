@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from nestbench.estimators.methods.registry import ESTIMATORS, get
 from nestbench.sim.cells.layout import Layout
 from nestbench.sim.observed.batch import Batch, Category
 from nestbench.sim.observed.model import Model
@@ -76,8 +77,12 @@ def test_close_to_the_balanced_closed_form(schools: int, icc: float) -> None:
 def test_without_clustering_ols_is_exact() -> None:
     known = RandomIntercept(icc=0.0).theory(Layout(schools=6, students=20))
     assert known["design_effect"] == 1.0
-    assert known["coverage"]["ols"] == pytest.approx(dict.fromkeys(known["coverage"]["ols"], 0.95), abs=1e-9)
-    assert known["se_ratio"]["ols"] == pytest.approx(dict.fromkeys(known["se_ratio"]["ols"], 1.0), rel=1e-9)
+    assert known["coverage"]["iid-t"] == pytest.approx(
+        dict.fromkeys(known["coverage"]["iid-t"], 0.95), abs=1e-9
+    )
+    assert known["se_ratio"]["iid-t"] == pytest.approx(
+        dict.fromkeys(known["se_ratio"]["iid-t"], 1.0), rel=1e-9
+    )
 
 
 def test_equal_arms_hold_for_every_sandwich() -> None:
@@ -85,10 +90,10 @@ def test_equal_arms_hold_for_every_sandwich() -> None:
     law = RandomIntercept(icc=0.2, effects={"treated": 0.3})
     known = law.theory(Layout(schools=6, students=30, treated_schools=3), Model(formula="grade ~ treated"))
     got = {name: 1 - known["coverage"][name]["treated"] for name in known["coverage"]}
-    assert got["ols-cr0-z"] == pytest.approx(0.184783, abs=1e-6)
-    assert got["ols-cr2-satt"] == pytest.approx(0.05, abs=1e-8)
-    assert got["ols-cr3-t"] == pytest.approx(0.034570, abs=1e-6)
-    assert got["ols-cr1s-t"] == pytest.approx(0.083012, abs=1e-3)
+    assert got["cr0-z"] == pytest.approx(0.184783, abs=1e-6)
+    assert got["cr2-satt"] == pytest.approx(0.05, abs=1e-8)
+    assert got["cr3-t"] == pytest.approx(0.034570, abs=1e-6)
+    assert got["cr1s-t"] == pytest.approx(0.083012, abs=1e-3)
 
 
 def test_another_set_of_draws_of_x_changes_little(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +154,7 @@ def test_expected_variances_of_other_laws(parameters: dict[str, Any], layout: di
         v, d2 = np.array(pairs).T
         got, influence = v.mean() / d2.mean(), v / v.mean() - d2 / d2.mean()
         spread = influence.std() / np.sqrt(len(v))
-        assert got == pytest.approx(known["se_ratio"]["ols-cr0-z"][term] ** 2, rel=4.9 * spread)
+        assert got == pytest.approx(known["se_ratio"]["cr0-z"][term] ** 2, rel=4.9 * spread)
     assert ("coverage" in known) == ("residual_shape" not in parameters)
 
 
@@ -175,7 +180,7 @@ def test_bias_of_confounding() -> None:
             np.stack([np.ones(g * m), values(batch, "age")[rows], values(batch, "resources")[rows]]),
             values(batch, "grade")[rows],
         )
-        bias = np.array([known["bias"]["reml-z"]["age"], known["bias"]["reml-z"]["resources"]])
+        bias = np.array([known["bias"]["likelihood"]["age"], known["bias"]["likelihood"]["resources"]])
         e = (y - bias @ x[1:]).reshape(g, m)
         s2 = e.var(axis=1, ddof=1).mean()
         keep = np.sqrt(s2 / max(m * e.mean(axis=1).var(), s2))
@@ -184,7 +189,7 @@ def test_bias_of_confounding() -> None:
         found.append(
             [*np.linalg.lstsq(x.T, y, rcond=None)[0][1:], *np.linalg.lstsq(xt.T, yt, rcond=None)[0][1:]]
         )
-    for values_, method in zip(np.array(found).T.reshape(2, 2, -1), ("ols", "reml-z"), strict=True):
+    for values_, method in zip(np.array(found).T.reshape(2, 2, -1), ("ols", "likelihood"), strict=True):
         for estimates, term in zip(values_, ("age", "resources"), strict=True):
             spread = estimates.std() / np.sqrt(300)
             # the limit is for many schools: with 200 of them a hundredth of an SD of u is left to O(1/G)
@@ -211,9 +216,9 @@ def test_what_x_decides_is_not_given() -> None:
     known = RandomIntercept(effects={"resources": 0.5}).theory(
         Layout(schools=20, giant_school=400), Model(formula="grade ~ resources")
     )
-    assert "ols" not in known["coverage"]
-    assert "ols" not in known["se_ratio"]
-    assert "resources" in known["coverage"]["ols-cr3-t"]
+    assert "iid-t" not in known["coverage"]
+    assert "iid-t" not in known["se_ratio"]
+    assert "resources" in known["coverage"]["cr3-t"]
 
 
 def test_cr3_is_unknown_with_one_treated_school() -> None:
@@ -222,19 +227,19 @@ def test_cr3_is_unknown_with_one_treated_school() -> None:
     found = [
         law.theory(Layout(schools=8, treated_schools=t), Model(formula="grade ~ treated")) for t in (1, 2)
     ]
-    assert "ols-cr3-t" not in found[0]["coverage"]
-    assert "ols-cr3-t" in found[1]["coverage"]
+    assert "cr3-t" not in found[0]["coverage"]
+    assert "cr3-t" in found[1]["coverage"]
 
 
 def test_heavy_tails_over_x_are_averaged_out_or_not_given() -> None:
     """CR3 for `resources`, 10 schools: 30 000 simulated data sets say 1.426 (MCSE .012); a mean over 48 draws of
     X said 1.517. Six schools have no value that a few hundred draws of X agree on."""
     known = RandomIntercept().theory(Layout(schools=10, students=20, treated_schools=5))
-    got, error = (known[key]["ols-cr3-t"]["resources"] for key in ("se_ratio", "se_ratio_mcse"))
+    got, error = (known[key]["cr3-t"]["resources"] for key in ("se_ratio", "se_ratio_mcse"))
     assert got == pytest.approx(1.426, abs=4.9 * np.hypot(0.012, error))
     assert error <= 0.01 * got
     few = RandomIntercept().theory(Layout(schools=5, students=20, treated_schools=2))
-    assert "resources" not in few["se_ratio"].get("ols-cr3-t", {})
+    assert "resources" not in few["se_ratio"].get("cr3-t", {})
 
 
 @pytest.mark.parametrize(
@@ -352,3 +357,15 @@ def test_no_bias_of_a_design_that_is_always_deficient() -> None:
     )
     assert "bias" not in law.theory(layout, model)
     assert "bias" in law.theory(layout)
+
+
+def test_methods_say_what_theory_knows_of_them() -> None:
+    """Every known test is some method's own; a method whose options are changed does another."""
+    known = RandomIntercept().theory(Layout(schools=12, treated_schools=6))
+    tested = {e.name: [test for test in e.theory if test in theory.TESTS] for e in ESTIMATORS}
+    assert sorted(test for tests in tested.values() for test in tests) == sorted(theory.TESTS)
+    for name, tests in tested.items():
+        assert get(name).known_in(known["coverage"]) == (known["coverage"][tests[0]] if tests else {})
+    changed = get({"name": "ols-cr1s-t", "reference": "z"})
+    assert changed.known_in(known["coverage"]) == {}
+    assert changed.known_in({changed.label: {"age": 0.9}}) == {"age": 0.9}

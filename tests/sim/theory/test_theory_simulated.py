@@ -55,7 +55,7 @@ def test_bias_with_effects_left_out(formula: str, assignment: str, more: dict[st
     law = replace(CONFOUNDED, effects={**CONFOUNDED.effects, "treated": 1.0}, **more)
     layout = Layout(schools=10, students=20, treated_share=0.5, assignment=assignment, classes=2)
     case = (law, layout, Model(formula=formula))
-    assert law.theory(layout, case[2])["bias"]["reml-z"]["age"] > 0.005
+    assert law.theory(layout, case[2])["bias"]["likelihood"]["age"] > 0.005
     assert not wrong(case, 12_000)
 
 
@@ -63,8 +63,10 @@ def test_bias_of_the_mixed_model_counts_what_is_left_out() -> None:
     """Resources left out halve it: .0126, where .0256 holds for a model with them."""
     case = (CONFOUNDED, Layout(schools=200, students=20), Model(formula="grade ~ age + gender"))
     with_them = Model(formula="grade ~ age + gender + resources")
-    assert CONFOUNDED.theory(case[1], with_them)["bias"]["reml-z"]["age"] == pytest.approx(0.02562, abs=1e-5)
-    assert CONFOUNDED.theory(*case[1:])["bias"]["reml-z"]["age"] == pytest.approx(0.01264, abs=1e-5)
+    assert CONFOUNDED.theory(case[1], with_them)["bias"]["likelihood"]["age"] == pytest.approx(
+        0.02562, abs=1e-5
+    )
+    assert CONFOUNDED.theory(*case[1:])["bias"]["likelihood"]["age"] == pytest.approx(0.01264, abs=1e-5)
     assert not wrong(case, 8000)
 
 
