@@ -31,11 +31,12 @@ class Population(Protocol):
         """What is known without simulation; whatever isn't known is left out.
 
         ``design_effect`` : float. ``naive_coverage``, ``naive_se_ratio`` : term -> value, pooled OLS, school-constant
-        terms. ``coverage``, ``se_ratio`` (expected standard error over true SD), ``bias`` : method -> term ->
-        value, the method by its name, or by what it computes: a test of `nestbench.sim.theory.ols_tests.TESTS`, for
-        a bias ``ols`` or ``likelihood`` (`Estimator.theory` says which); ``coverage_mcse``, ``se_ratio_mcse`` : their Monte Carlo errors, where they are averages over draws
-        of the columns; ``coefficients`` : term -> the value that coverage is of. Values are for `model`, or for a
-        model with the law's own columns when none is given.
+        terms. ``coverage``, ``se_ratio`` (expected standard error over true SD), ``bias`` : method -> term -> value,
+        the method by its name or by what it computes: a test of `nestbench.sim.theory.ols_tests.TESTS`; of a bias,
+        ``ols`` or ``likelihood`` (`Estimator.theory` says which is a method's own). ``coverage_mcse``,
+        ``se_ratio_mcse`` : their Monte Carlo errors, where they are averages over draws of the columns;
+        ``coefficients`` : term -> the value that coverage is of. Values are for `model`, or for a model with the
+        law's own columns when none is given.
         """
 
     def draw(self, layout: Layout, streams: StreamSource, replications: range) -> Batch:

@@ -97,7 +97,10 @@ def simple_estimates(
 
 def estimator(name: str, label: str = "", assumes: str = "independent students") -> Estimator:
     return Estimator(
-        name, 1, Info(label or name, f"{name} in one line", assumes, "inf (z)", "Liang & Zeger 1986")
+        name,
+        1,
+        Info(label or name, f"{name} in one line", assumes, "inf (z)", "Liang & Zeger 1986"),
+        theory=("iid-t",) if name == "ols" else (),
     )
 
 

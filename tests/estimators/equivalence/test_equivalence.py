@@ -207,9 +207,7 @@ def test_a_subject_below_above_and_without_a_likelihood(by: float, short: int, o
         found = get("reml-z").fit(batch, model, "batched")
         return dataclasses.replace(found, quantities={"(loglik)": found.quantities["(loglik)"] - by})
 
-    record = compare(
-        dataclasses.dataclasses.replace(get("mixedlm"), reference=moved), drawn("balanced"), MODEL
-    )
+    record = compare(dataclasses.replace(get("mixedlm"), reference=moved), drawn("balanced"), MODEL)
     assert (record["stopped_short"], record["disagreements"]) == (short, off)
     assert record["worst_shortfall"] == pytest.approx(max(np.nan_to_num(by), 0.0), abs=1e-9)
 
@@ -233,7 +231,7 @@ def test_no_freedom_within_schools_is_refused_by_both_engines(name: str) -> None
 
 def test_one_engine_is_nothing_to_compare() -> None:
     with pytest.raises(InvalidInput, match="two engines"):
-        compare(dataclasses.dataclasses.replace(get("ols"), batched=None), drawn("balanced"), MODEL)
+        compare(dataclasses.replace(get("ols"), batched=None), drawn("balanced"), MODEL)
 
 
 @pytest.mark.parametrize("estimator", BOTH, ids=lambda e: e.label)
