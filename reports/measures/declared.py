@@ -9,10 +9,13 @@ type S and M errors.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from nestbench.reports.measures import statistics as st
 from nestbench.reports.measures.draws import Bools, Draws
+from nestbench.reports.measures.makers import mean_of, median_of, share_of, share_of_attempts, smooth
 from nestbench.reports.measures.measure import (
     FAILURES,
     INTERVAL,
@@ -128,233 +131,119 @@ def usable_share(d: Draws) -> Floats:
     return np.full(len(d.terms), d.n / d.attempted)
 
 
-def _needs(*names: str) -> frozenset[str]:
-    return frozenset(names)
+SCORE = "mean ((u - l) + 2/alpha (l - th)+ + 2/alpha (th - u)+)"
+REJECTION = "mean (p <= alpha): type I error where th = b0 (the null value, 0 unless stated), else power"
+WRONG_SIGN = "mean (sign (t - b0) != sign (th - b0)) given p <= alpha"
+MAGNITUDE = "mean |t - b0| given p <= alpha, / |th - b0|"
 
-
-MEASURES: tuple[Measure, ...] = (
-    Measure(
-        "bias", "Bias", "mean d", Unit.ESTIMATE, _needs(TRUTH), st.average(st.error), st.centred(st.error)
-    ),
-    Measure(
-        "relative_bias",
-        "Relative bias",
-        "mean (d / th)",
-        Unit.RATIO,
-        _needs(TRUTH, NONZERO),
-        st.average(st.relative_error),
-        st.centred(st.relative_error),
-    ),
-    Measure(
+ESTIMATION = (
+    mean_of(st.error, "bias", "Bias", "mean d", Unit.ESTIMATE, TRUTH),
+    mean_of(st.relative_error, "relative_bias", "Relative bias", "mean (d / th)", Unit.RATIO, TRUTH, NONZERO),
+    smooth(
+        standardised_bias,
+        standardised_bias_influence,
         "standardised_bias",
         "Standardised bias",
         "mean d / S",
         Unit.RATIO,
-        _needs(TRUTH),
-        standardised_bias,
-        standardised_bias_influence,
+        TRUTH,
     ),
-    Measure(
-        "median_bias",
-        "Median bias",
-        "median d",
-        Unit.ESTIMATE,
-        _needs(TRUTH),
-        st.median(st.error),
-        mcse=st.median_mcse(st.error),
-    ),
-    Measure(
-        "empirical_se",
-        "Empirical SE",
-        "S = sd t",
-        Unit.ESTIMATE,
-        _needs(),
-        empirical_se,
-        empirical_se_influence,
-    ),
-    Measure(
-        "mse",
-        "Mean squared error",
-        "mean d^2",
-        Unit.SQUARED,
-        _needs(TRUTH),
-        st.average(st.squared_error),
-        st.centred(st.squared_error),
-    ),
-    Measure(
-        "rmse",
-        "Root mean squared error",
-        "sqrt(mean d^2)",
-        Unit.ESTIMATE,
-        _needs(TRUTH),
-        rmse,
-        rmse_influence,
-    ),
-    Measure(
-        "model_se",
-        "Model SE",
-        "sqrt(mean s^2)",
-        Unit.ESTIMATE,
-        _needs(STD_ERROR),
-        model_se,
-        model_se_influence,
-    ),
-    Measure(
-        "mean_se",
-        "Mean SE",
-        "mean s",
-        Unit.ESTIMATE,
-        _needs(STD_ERROR),
-        st.average(std_error),
-        st.centred(std_error),
-    ),
-    Measure(
+    median_of(st.error, "median_bias", "Median bias", "median d", Unit.ESTIMATE, TRUTH),
+    smooth(empirical_se, empirical_se_influence, "empirical_se", "Empirical SE", "S = sd t", Unit.ESTIMATE),
+    mean_of(st.squared_error, "mse", "Mean squared error", "mean d^2", Unit.SQUARED, TRUTH),
+    smooth(rmse, rmse_influence, "rmse", "Root mean squared error", "sqrt(mean d^2)", Unit.ESTIMATE, TRUTH),
+)
+
+STANDARD_ERRORS = (
+    smooth(model_se, model_se_influence, "model_se", "Model SE", "sqrt(mean s^2)", Unit.ESTIMATE, STD_ERROR),
+    mean_of(std_error, "mean_se", "Mean SE", "mean s", Unit.ESTIMATE, STD_ERROR),
+    smooth(
+        se_error,
+        se_error_influence,
         "se_error",
         "Relative error of the SE",
         "100 (model SE / empirical SE - 1)",
         Unit.PERCENT,
-        _needs(STD_ERROR),
-        se_error,
-        se_error_influence,
+        STD_ERROR,
     ),
-    Measure(
+    smooth(
+        variance_ratio,
+        variance_ratio_influence,
         "variance_ratio",
         "Variance ratio",
         "mean s^2 / S^2",
         Unit.RATIO,
-        _needs(STD_ERROR),
-        variance_ratio,
-        variance_ratio_influence,
+        STD_ERROR,
     ),
-    Measure(
-        "coverage",
-        "Coverage",
-        "mean (l <= th <= u)",
-        Unit.SHARE,
-        _needs(TRUTH, INTERVAL),
-        st.average(st.covers),
-        st.centred(st.covers),
-        ddof=0,
-    ),
-    Measure(
+)
+
+INTERVALS = (
+    share_of(st.covers, "coverage", "Coverage", "mean (l <= th <= u)", TRUTH, INTERVAL),
+    share_of_attempts(
+        coverage_bound,
         "coverage_bound",
         "Coverage, failures as misses",
         "covered / N",
-        Unit.SHARE,
-        _needs(TRUTH, INTERVAL, FAILURES),
-        coverage_bound,
-        mcse=st.binomial(coverage_bound),
-        count=st.attempts,
+        TRUTH,
+        INTERVAL,
+        FAILURES,
     ),
-    Measure(
-        "be_coverage",
-        "Bias-eliminated coverage",
-        "mean (l <= mean t <= u)",
-        Unit.SHARE,
-        _needs(INTERVAL),
-        st.average(st.covers_mean),
-        st.centred(st.covers_mean),
-        ddof=0,
-    ),
-    Measure(
-        "miss_below",
-        "Interval below the truth",
-        "mean (u < th)",
-        Unit.SHARE,
-        _needs(TRUTH, INTERVAL),
-        st.average(below),
-        st.centred(below),
-        ddof=0,
-    ),
-    Measure(
-        "miss_above",
-        "Interval above the truth",
-        "mean (l > th)",
-        Unit.SHARE,
-        _needs(TRUTH, INTERVAL),
-        st.average(above),
-        st.centred(above),
-        ddof=0,
-    ),
-    Measure(
-        "interval_width",
-        "Interval width",
-        "mean (u - l)",
-        Unit.ESTIMATE,
-        _needs(INTERVAL),
-        st.average(st.width),
-        st.centred(st.width),
-    ),
-    Measure(
-        "median_width",
-        "Median interval width",
-        "median (u - l)",
-        Unit.ESTIMATE,
-        _needs(INTERVAL),
-        st.median(st.width),
-        mcse=st.median_mcse(st.width),
-    ),
-    Measure(
-        "interval_score",
-        "Interval score",
-        "mean ((u - l) + 2/alpha (l - th)+ + 2/alpha (th - u)+)",
-        Unit.ESTIMATE,
-        _needs(TRUTH, INTERVAL),
-        st.average(st.interval_score),
-        st.centred(st.interval_score),
-    ),
-    Measure(
-        "rejection",
-        "Rejection rate",
-        "mean (p <= alpha): type I error where th = b0 (the null value, 0 unless stated), else power",
-        Unit.SHARE,
-        _needs(P_VALUE),
-        st.average(st.rejects),
-        st.centred(st.rejects),
-        ddof=0,
-    ),
-    Measure(
+    share_of(st.covers_mean, "be_coverage", "Bias-eliminated coverage", "mean (l <= mean t <= u)", INTERVAL),
+    share_of(below, "miss_below", "Interval below the truth", "mean (u < th)", TRUTH, INTERVAL),
+    share_of(above, "miss_above", "Interval above the truth", "mean (l > th)", TRUTH, INTERVAL),
+    mean_of(st.width, "interval_width", "Interval width", "mean (u - l)", Unit.ESTIMATE, INTERVAL),
+    median_of(st.width, "median_width", "Median interval width", "median (u - l)", Unit.ESTIMATE, INTERVAL),
+    mean_of(st.interval_score, "interval_score", "Interval score", SCORE, Unit.ESTIMATE, TRUTH, INTERVAL),
+)
+
+TESTS = (
+    share_of(st.rejects, "rejection", "Rejection rate", REJECTION, P_VALUE),
+    share_of_attempts(
+        rejection_bound,
         "rejection_bound",
         "Rejection rate, failures as non-rejections",
         "rejected / N",
-        Unit.SHARE,
-        _needs(P_VALUE, FAILURES),
-        rejection_bound,
-        mcse=st.binomial(rejection_bound),
-        count=st.attempts,
+        P_VALUE,
+        FAILURES,
     ),
-    Measure(
-        "type_s",
-        "Type S error",
-        "mean (sign (t - b0) != sign (th - b0)) given p <= alpha",
-        Unit.SHARE,
-        _needs(P_VALUE, TRUTH, NOT_NULL),
-        type_s,
-        type_s_influence,
+    replace(
+        smooth(
+            type_s,
+            type_s_influence,
+            "type_s",
+            "Type S error",
+            WRONG_SIGN,
+            Unit.SHARE,
+            P_VALUE,
+            TRUTH,
+            NOT_NULL,
+        ),
         ddof=0,
         count=st.significant,
     ),
-    Measure(
-        "exaggeration",
-        "Exaggeration (type M)",
-        "mean |t - b0| given p <= alpha, / |th - b0|",
-        Unit.RATIO,
-        _needs(P_VALUE, TRUTH, NOT_NULL),
-        exaggeration,
-        exaggeration_influence,
+    replace(
+        smooth(
+            exaggeration,
+            exaggeration_influence,
+            "exaggeration",
+            "Exaggeration (type M)",
+            MAGNITUDE,
+            Unit.RATIO,
+            P_VALUE,
+            TRUTH,
+            NOT_NULL,
+        ),
         mcse=exaggeration_mcse,
         count=st.significant,
     ),
-    Measure(
-        "usable_share",
-        "Usable share",
-        "K / N",
-        Unit.SHARE,
-        _needs(),
-        usable_share,
-        mcse=st.binomial(usable_share),
-        count=st.attempts,
-    ),
+)
+
+MEASURES: tuple[Measure, ...] = (
+    *ESTIMATION,
+    *STANDARD_ERRORS,
+    *INTERVALS,
+    *TESTS,
+    share_of_attempts(usable_share, "usable_share", "Usable share", "K / N"),
 )
 """Every measure of a term. Fit-level rows (statuses, seconds) are made in `performance`."""
 
