@@ -44,7 +44,7 @@ Rows = Ints | npt.NDArray[np.bool_] | slice
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Estimates:
-    """Results of one estimator on R data sets: a struct of arrays.
+    """Results of one method on R data sets: a struct of arrays.
 
     Parts are had by `take`, parts become a whole by `concat`, and fits are replaced by `put`. The three know every
     field, so that nothing else has to.

@@ -1,4 +1,4 @@
-"""What an estimator is: a value with a name, a reference engine and, where it has one, a batched engine."""
+"""What a method is: a value with a name, a reference engine and, where it has one, a batched engine."""
 
 from __future__ import annotations
 
@@ -125,19 +125,19 @@ class Estimator:
     theory: tuple[str, ...] = ()
 
     def with_options(self, options: Options) -> Estimator:
-        """Return the estimator with some options set.
+        """Return the method with some options set.
 
         Raises
         ------
         InvalidInput
-            An option the estimator does not have, or a value that isn't one of its choices.
+            An option the method does not have, or a value that isn't one of its choices.
         """
         options = {key: plain(value) for key, value in options.items()}
         for key in options:
             if key not in self.options:
                 known = ", ".join(self.options) or "none"
                 raise InvalidInput(
-                    f"estimator '{self.name}' has no option '{key}'.{did_you_mean(key, self.options)} Options: {known}"
+                    f"method '{self.name}' has no option '{key}'.{did_you_mean(key, self.options)} Options: {known}"
                 )
             self._check_choice(key, options[key])
         merged = {**self.options, **options}
@@ -180,7 +180,7 @@ class Estimator:
         chosen = engines[policy]
         if chosen is None:
             raise InvalidInput(
-                f"estimator '{self.name}' has no {policy} engine; use engine = \"auto\" or leave the estimator out"
+                f"method '{self.name}' has no {policy} engine; use engine = \"auto\" or leave the method out"
             )
         return chosen
 

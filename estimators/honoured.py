@@ -30,7 +30,7 @@ def require_honoured(name: str, known: RandomPart, model: Model) -> None:
     """
     if known is RandomPart.INTERCEPT and not intercept_alone(model.random):
         raise InvalidInput(
-            f"estimator '{name}' expected random = \"1\", got '{model.random}'; it knows a random "
+            f"method '{name}' expected random = \"1\", got '{model.random}'; it knows a random "
             "intercept, no random slopes: use reml-satt, or leave the method out"
         )
 

@@ -23,12 +23,12 @@ STORED_SCHEMA = pa.schema(
         ("message", pa.dictionary(pa.int32(), pa.string())),
     ]
 )
-"""Columns of a task's Parquet file, rows ordered by estimator, term, replication. `seconds` is kept apart: the stored
+"""Columns of a task's Parquet file, rows ordered by method, term, replication. `seconds` is kept apart: the stored
 estimates of a task are the same bytes whoever computed them."""
 
 
 def to_table(label: str, estimates: Estimates) -> pa.Table:
-    """Return the stored rows of one estimator: terms first, then fit-level quantities (estimate only)."""
+    """Return the stored rows of one method: terms first, then fit-level quantities (estimate only)."""
     names = [*estimates.terms, *estimates.quantities]
     reps, terms = estimates.size, len(estimates.terms)
     extra = len(names) - terms
@@ -56,7 +56,7 @@ def to_table(label: str, estimates: Estimates) -> pa.Table:
 
 
 def from_table(table: pa.Table) -> dict[str, Estimates]:
-    """Return stored rows (of one cell, any number of tasks) as `Estimates` by estimator label, by replication.
+    """Return stored rows (of one condition, any number of tasks) as `Estimates` by method label, by replication.
 
     `seconds` is NaN: times are stored apart.
     """
@@ -65,7 +65,7 @@ def from_table(table: pa.Table) -> dict[str, Estimates]:
 
 @dataclass(slots=True)
 class _Reader:
-    """Reassembles [R, K] arrays from long rows by (estimator, term, replication) codes."""
+    """Reassembles [R, K] arrays from long rows by (method, term, replication) codes."""
 
     table: pa.Table
     cache: dict[str, Any] = field(default_factory=dict)

@@ -16,7 +16,7 @@ from nestbench.sim.files import read_file
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """A user's file with estimators or laws: part of the experiment's identity by its content, not its place."""
+    """A user's file with methods or populations: part of the experiment's identity by its content, not its place."""
 
     path: str
     sha256: str
@@ -40,7 +40,7 @@ def content_of(path: str | Path) -> bytes:
     except OSError as error:
         raise InvalidInput(
             f"expected the plugin file {path}, could not read it ({error.strerror}); put it back, or leave its methods "
-            "and laws out"
+            "and populations out"
         ) from error
 
 
@@ -51,9 +51,9 @@ class Precision:
     Attributes
     ----------
     targets : mapping of str to float
-        Measure -> largest Monte Carlo standard error over terms and methods of a cell.
+        Measure -> largest Monte Carlo standard error over terms and methods of a condition.
     max_replications : int
-        Of a cell.
+        Of a condition.
     max_time : float or None
         Seconds after which no new round starts.
     """
@@ -70,29 +70,29 @@ class Experiment:
     Attributes
     ----------
     name, title, aims : str
-    cells : tuple of Cell
+    conditions : tuple of Cell
         The factors crossed, first factor slowest.
     levels : tuple of mapping
-        For each cell, factor (dotted key such as ``layout.schools``) -> its level: a scalar, or the short text of a
-        list or table.
-    estimators : tuple of Estimator
+        For each condition, factor (dotted key such as ``layout.schools``) -> its level: a scalar, or the short text of
+        a list or table.
+    methods : tuple of Estimator
         With their options set.
     replications : int
     seed : int
     engine : str
         ``auto``, ``reference`` or ``batched``.
     reference_replications : int
-        Bound on the replications of estimators without a batched engine (under ``auto``).
+        Bound on the replications of methods without a batched engine (under ``auto``).
     audit : int
-        Replications of each cell refitted with the other engine.
+        Replications of each condition refitted with the other engine.
     plugins : tuple of Plugin
-        Files with the user's own estimators or laws.
+        Files with the user's own methods or populations.
     fit_timeout : float or None
         Seconds a fit may take; one that takes longer has status TIMEOUT.
     fit_memory : int or None
         Megabytes a fit may need beyond the data; one that needs more has status FAILED.
     precision : Precision or None
-        Monte Carlo errors to reach beyond the first `replications` of each cell.
+        Monte Carlo errors to reach beyond the first `replications` of each condition.
     source : str
         The TOML text it was read from, or one written for it.
     """
@@ -116,7 +116,7 @@ class Experiment:
 
     @property
     def key(self) -> str:
-        """Hash of everything that decides a stored number: cells, estimators, seed, engine policy, plugin contents.
+        """Hash of everything that decides a stored number: conditions, methods, seed, engine policy, plugin contents.
 
         How many replications are run is not part of it: a run can be extended.
         """
@@ -133,10 +133,10 @@ class Experiment:
 
     @property
     def data_messages(self) -> tuple[str, ...]:
-        """What was done to data that laws read from files, in words, each once."""
+        """What was done to data that populations read from files, in words, each once."""
         return tuple(dict.fromkeys(words for cell in self.cells for words in cell.data_messages))
 
     def limit(self, estimator: Estimator) -> int:
-        """Return how many replications of each cell an estimator fits."""
+        """Return how many replications of each condition a method fits."""
         bounded = self.engine == "auto" and estimator.batched is None
         return min(self.replications, self.reference_replications) if bounded else self.replications

@@ -74,7 +74,7 @@ def takes_rng(function: Method) -> bool:
 
 
 def own_method(name: str, version: int, info: Info, function: Method) -> Estimator:
-    """Return a user's function as an estimator; it gets the whole model, and is trusted to honour it."""
+    """Return a user's function as a method; it gets the whole model, and is trusted to honour it."""
     engine = FrameEngine(function, name)
     return Estimator(
         name, version, info, reference=engine, random=RandomPart.ANY, subgroup=True, reads_null=True

@@ -1,4 +1,4 @@
-"""The plan: which replications of which cell are fitted by what, cut into tasks. A pure function of its inputs."""
+"""The plan: which replications of which condition are fitted by what, cut into tasks. A pure function of its inputs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TASK_NUMBERS = 3_000_000
 
 
 MOST_REPLICATIONS = 100_000_000
-"""Bound on the replications of a cell: a coverage is then known to 2 in 100 000."""
+"""Bound on the replications of a condition: a coverage is then known to 2 in 100 000."""
 
 MOST_TASKS = 1_000_000
 """Bound on the tasks of a run: each is a file, and a line of the journal."""
@@ -31,7 +31,7 @@ MOST_TASKS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Replications ``start .. stop - 1`` of a cell for some estimators (positions in the experiment's tuple).
+    """Replications ``start .. stop - 1`` of a condition for some methods (positions in the experiment's tuple).
 
     `audit` tasks fit them with both engines and return how the two compare; the others return estimates.
     """
@@ -56,7 +56,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """How far a run goes: replications of each cell, the bound for slow methods, audited replications.
+    """How far a run goes: replications of each condition, the bound for slow methods, audited replications.
 
     A run has one round, and one more each time it is extended.
     """
@@ -128,7 +128,7 @@ def refuse_too_many(experiment: Experiment, block: int | None = None) -> None:
 
 
 def limit(experiment: Experiment, estimator: Estimator, cell: int, reach: Round) -> int:
-    """Return how many replications of a cell an estimator fits by the end of a round."""
+    """Return how many replications of a condition a method fits by the end of a round."""
     bounded = experiment.engine == "auto" and estimator.batched is None
     return min(reach.replications[cell], reach.reference) if bounded else reach.replications[cell]
 
@@ -152,7 +152,7 @@ def _fits(
 
 
 def to_audit(experiment: Experiment, reach: Round) -> int:
-    """Return how many data sets, over all cells, both engines fit by the end of a round."""
+    """Return how many data sets, over all conditions, both engines fit by the end of a round."""
     return sum(min(reach.audit, n) for n in reach.replications) if with_both_engines(experiment) else 0
 
 
@@ -208,6 +208,6 @@ def fit_seconds(cell: Cell, estimator: Estimator, engine: str) -> float:
 
 
 def rows_of(cell: Cell) -> int:
-    """Return the rows of a cell's data set."""
+    """Return the rows of a condition's data set."""
     rows: int = cell.layout.sizes().sum().item()
     return rows

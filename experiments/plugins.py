@@ -1,4 +1,4 @@
-"""Own methods and laws from outside the package: decorators and plugin files (entry points: `sim.entry_points`).
+"""Own methods and populations from outside the package: decorators and plugin files (entry points: `sim.entry_points`).
 
 A plugin file is an ordinary Python file named in the TOML's ``plugins``. It is loaded under a module name made of its
 content's hash, in the main process and in every worker, so functions in it travel between processes by name and an
@@ -71,7 +71,7 @@ def estimator(
 
 
 def population(law: L) -> L:
-    """Class decorator that adds a law, see `nestbench.sim.laws.registry.add_law`."""
+    """Class decorator that adds a population, see `nestbench.sim.laws.registry.add_law`."""
     add_law(law)
     _REGISTERED.setdefault(law.__module__, []).append(law)
     return law

@@ -19,11 +19,11 @@ class Extent:
     Attributes
     ----------
     asked, fitted : tuple of mapping of str to int
-        For each cell, data sets by estimator label: those the whole study wants, and those stored here.
+        For each condition, data sets by method label: those the whole study wants, and those stored here.
     part : tuple of int or None
         Which part of a study this is, (index, count) from 1; None is the whole.
     audited : tuple of int
-        Data sets to be fitted by both engines, over all cells: those the study wants, and those done.
+        Data sets to be fitted by both engines, over all conditions: those the study wants, and those done.
     """
 
     asked: tuple[Mapping[str, int], ...]
@@ -59,21 +59,22 @@ class Results(Protocol):
         """Versions, CPU, commit, start, workers."""
 
     def extent(self) -> Extent:
-        """How many data sets of each cell every method has, and should have."""
+        """How many data sets of each condition every method has, and should have."""
 
     def estimates(self, cell: int, within: range | None = None) -> Mapping[str, Estimates]:
-        """Estimates of one cell by estimator label (`Estimator.label`), whatever is stored so far, or what is of the
+        """Estimates of one condition by method label (`Estimator.label`), whatever is stored so far, or what is of the
         replications `within`."""
 
     def timings(self, cell: int, within: range | None = None) -> pd.DataFrame:
-        """Columns estimator, engine, replication, seconds: made under load, never reported as a benchmark."""
+        """Columns method, engine, replication, seconds: made under load, never reported as a benchmark."""
 
     def stop(self, cell: int) -> int:
-        """One past the last replication of a cell that can be read `within` others; 0 where a cell is read whole."""
+        """One past the last replication of a condition that can be read `within` others; 0 where a condition is read
+        whole."""
 
     def opener(self) -> Callable[[], Results] | None:
         """What opens these results in another process; None where they are in the memory of this one."""
 
     def audits(self) -> pd.DataFrame:
-        """One row per audited cell x estimator: columns cell, estimator, agreement, fits, worst, disagreements,
+        """One row per audited condition x method: columns condition, method, agreement, fits, worst, disagreements,
         stopped_short, worst_shortfall, below_grid, worst_below_grid (log-likelihood units)."""

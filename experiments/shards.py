@@ -1,4 +1,4 @@
-"""Parts of a run: every n-th task, or every n-th cell, run anywhere on its own."""
+"""Parts of a run: every n-th task, or every n-th condition, run anywhere on its own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from nestbench.sim.errors import InvalidInput
 class Shard:
     """Part `index` of `count`, from 1: the tasks at positions index - 1, index - 1 + count, ... of the plan.
 
-    With ``[precision]`` the cells at these positions instead: whether a cell goes on depends on all of its estimates.
+    With ``[precision]`` the conditions at these positions instead: whether a condition goes on depends on all of its
+    estimates.
     """
 
     index: int

@@ -16,26 +16,27 @@ EFFORTS = 12
 
 
 def conditions(experiment: Experiment) -> list[str]:
-    """Return each cell in words: ``10 schools and ICC 0.2``; no two cells read alike."""
+    """Return each condition in words: ``10 schools and ICC 0.2``; no two conditions read alike."""
     words = [joined_words(list(parts.values())) for parts in level_parts(experiment)]
     return numbered(words)
 
 
 def condition_of(experiment: Experiment, cell: int) -> str:
-    """Return one cell in words that no other cell has."""
+    """Return one condition in words that no other condition has."""
     return conditions(experiment)[cell]
 
 
 def where(experiment: Experiment, cell: int) -> str:
-    """Return one cell for a sentence, `` with 10 schools and ICC 0.2``; nothing where there is no other cell."""
+    """Return one condition for a sentence, `` with 10 schools and ICC 0.2``; nothing where there is no other
+    condition."""
     return f" with {condition_of(experiment, cell)}" if len(experiment.cells) > 1 else ""
 
 
 def panel_titles(experiment: Experiment, without: str | None = None) -> list[str]:
-    """Return what stands above each cell's panel: a line a factor that varies; equal only where all levels are.
+    """Return what stands above each condition's panel: a line a factor that varies; equal only where all levels are.
 
-    `without` is a factor that a panel shows inside, so that cells which differ in it alone share a panel. Where there
-    is one cell only, its panel says all its levels.
+    `without` is a factor that a panel shows inside, so that conditions which differ in it alone share a panel. Where
+    there is one condition only, its panel says all its levels.
     """
     parts = level_parts(experiment)
     factors = varying(experiment) if len(experiment.cells) > 1 else list(level_texts(experiment))
@@ -54,7 +55,7 @@ def varying(experiment: Experiment) -> list[str]:
 
 
 def level_parts(experiment: Experiment) -> list[dict[str, str]]:
-    """Return, for each cell, its factors with their level in words: ``10 schools``, ``ICC 0.2``."""
+    """Return, for each condition, its factors with their level in words: ``10 schools``, ``ICC 0.2``."""
     alone = _unambiguous(dict.fromkeys(factor for levels in experiment.levels for factor in levels))
     return [
         {factor: named_level(factor, text, alone[factor]) for factor, text in texts.items()}
@@ -63,7 +64,7 @@ def level_parts(experiment: Experiment) -> list[dict[str, str]]:
 
 
 def texts_of_cells(experiment: Experiment) -> list[dict[str, str]]:
-    """Return, for each cell, its factors with their level's text, which no other level of the factor has."""
+    """Return, for each condition, its factors with their level's text, which no other level of the factor has."""
     texts = level_texts(experiment)
     return [{f: texts[f][_key(level)] for f, level in levels.items()} for levels in experiment.levels]
 

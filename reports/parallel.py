@@ -1,4 +1,5 @@
-"""One function over every cell of a run: in this process, or for long runs in several that each read their cells."""
+"""One function over every condition of a run: in this process, or for long runs in several that each read their
+conditions."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ LONG = 200_000
 def over_cells(
     results: Results, work: Callable[[Results, int], T], workers: int | None = None
 ) -> Iterator[T]:
-    """Return ``work(results, cell)`` cell by cell, in order, as they come; `work` can be pickled, its answers too.
+    """Return ``work(results, cell)`` condition by condition, in order, as they come; `work` can be pickled, its answers
+    too.
 
     `workers` are processes (default: one per core); they are used for stored runs of `LONG` fits and more, and start
     at once. The answers don't depend on them.

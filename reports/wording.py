@@ -54,7 +54,7 @@ def value_words(value: Any) -> str:
 
 
 def joined_words(parts: list[str]) -> str:
-    """Return the words of a cell's levels as one phrase; ``the one condition`` without factors."""
+    """Return the words of a condition's levels as one phrase; ``the one condition`` without factors."""
     if not parts:
         return "the one condition"
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -1,1 +1,1 @@
-"""Laws of nested data, and the observed data sets drawn from them."""
+"""Data-generating mechanisms for nested data, and the observed data sets drawn from them."""

@@ -1,9 +1,9 @@
 """Random streams: the only place that makes one.
 
-A stream is a pure function of (seed, law key, replication, purpose). BLAKE2b of these four gives the 256 bits of a
-PCG64DXSM state and increment, so streams need no common ancestor, no order and no coordination between workers. A
-`StreamSource` reuses one generator object and only sets its state: about 3 us a stream, against 15-20 us for a new
-`SeedSequence`, which is what lets every replication own its stream.
+A stream is a pure function of (seed, key of the data-generating mechanism, replication, purpose). BLAKE2b of these
+four gives the 256 bits of a PCG64DXSM state and increment, so streams need no common ancestor, no order and no
+coordination between workers. A `StreamSource` reuses one generator object and only sets its state: about 3 us a
+stream, against 15-20 us for a new `SeedSequence`, which is what lets every replication own its stream.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def stream(seed: int, key: str, replication: int, purpose: str) -> np.random.Gen
     seed : int
         The experiment's seed.
     key : str
-        The key of the law that is drawn from (`Cell.law_key`).
+        The key of the data-generating mechanism (`Cell.law_key`).
     replication : int
         The replication's number, from 0.
     purpose : str
@@ -44,7 +44,7 @@ def stream(seed: int, key: str, replication: int, purpose: str) -> np.random.Gen
 
 @dataclass(frozen=True, slots=True)
 class StreamSource:
-    """All streams of one law under one seed.
+    """All streams of one data-generating mechanism under one seed.
 
     `at` moves one shared generator (fast, valid until the next call of `at`); `new` returns an independent one.
     """

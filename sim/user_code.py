@@ -1,4 +1,4 @@
-"""Code that isn't ours: methods, laws and plugin files of users, which may end a process as well as raise."""
+"""Code that isn't ours: methods, populations and plugin files of users, which may end a process as well as raise."""
 
 from __future__ import annotations
 

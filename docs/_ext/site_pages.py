@@ -46,7 +46,7 @@ def listed(kind: str) -> list[dict[str, Any]]:
 def methods() -> str:
     """Return every method by family: formulas, assumptions, degrees of freedom, options, sources."""
     families: dict[str, list[str]] = {}
-    for method in listed("estimators"):
+    for method in listed("methods"):
         families.setdefault(method["family"], []).append(_method(method))
     return "\n\n".join(f"## {family}\n\n" + "\n\n".join(members) for family, members in families.items())
 

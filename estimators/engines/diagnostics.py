@@ -97,7 +97,7 @@ def diagnostics_of(batch: Batch, model: Model) -> dict[str, Floats]:
 
 
 def diagnosed(estimator: Estimator) -> Estimator:
-    """Return the estimator with the option `diagnostics`, off by default, that adds these quantities to its fits."""
+    """Return the method with the option `diagnostics`, off by default, that adds these quantities to its fits."""
 
     def wrap(engine: Engine | None) -> Engine | None:
         if engine is None:

@@ -185,7 +185,7 @@ def with_reference(
     among: tuple[str, ...] = CHOICES,
     assumes: str | None = None,
 ) -> Estimator:
-    """Return the estimator with the option `reference`.
+    """Return the method with the option `reference`.
 
     Parameters
     ----------

@@ -119,7 +119,7 @@ def judge(estimator: Estimator, batch: Batch, model: Model) -> Verdict:
     """Return the comparison fit by fit; see `compare`."""
     if estimator.agreement is None or estimator.reference is None or estimator.batched is None:
         raise InvalidInput(
-            f"expected an estimator with two engines, got '{estimator.name}', which has one: nothing to compare"
+            f"expected a method with two engines, got '{estimator.name}', which has one: nothing to compare"
         )
     batch, model = under_null(batch, model, estimator.regressed)
     reference = estimator.fit(batch, model, "reference")

@@ -1,7 +1,8 @@
 """Generalised least squares with the true ratio of the variance components: what no analyst has, and the best there is.
 
-theta = school SD / residual SD is an option that the plan of an experiment fills in from each cell's truth: this is the
-one estimator that is told a truth. Only the ratio is given: sigma^2 is estimated as RSS/(N - p), the test is normal.
+theta = school SD / residual SD is an option that the plan fills in from each condition's truth: this is the one
+method that is given a true value. Only the ratio is given: sigma^2 is estimated as RSS/(N - p), and the test is
+normal.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def known_theta(options: Options) -> float:
     number = isinstance(theta, (int, float)) and not isinstance(theta, bool)
     if not number or not 0.0 <= float(theta) < math.inf:
         raise InvalidInput(
-            f"estimator 'gls' expected its option theta (true school SD over residual SD) >= 0, got {theta!r}; "
+            f"method 'gls' expected its option theta (true school SD over residual SD) >= 0, got {theta!r}; "
             "an experiment fills it in from the population; on your own data use reml-satt"
         )
     return float(theta)

@@ -193,7 +193,7 @@ def textbook_of_classes(batch: Batch, index: int, model: Model) -> Textbook:
 
 
 def method(name: str, info: Info, inference: Inference, textbook: TextbookInference) -> Estimator:
-    """Return an estimator with both engines."""
+    """Return a method with both engines."""
     reference = textbook_engine(textbook)
     return Estimator(
         name,

@@ -1,4 +1,4 @@
-"""The registry: every estimator, in one explicit tuple, and the ones a user's files add."""
+"""The registry: every method, in one explicit tuple, and the ones a user's files add."""
 
 from __future__ import annotations
 
@@ -78,29 +78,27 @@ _ADDED: dict[str, Estimator] = {}
 
 
 def known() -> dict[str, Estimator]:
-    """Return every estimator by name: built in, adapters to other packages, then added by users or their packages."""
+    """Return every method by name: built in, adapters to other packages, then added by users or their packages."""
     entry_points.load("nestbench.estimators", _add_offered)
     return {estimator.name: estimator for estimator in (*ESTIMATORS, *ADAPTERS)} | _ADDED
 
 
 def built_in(name: str) -> bool:
-    """Whether an estimator comes with this package, adapters included."""
+    """Whether a method comes with this package, adapters included."""
     return any(name == estimator.name for estimator in (*ESTIMATORS, *ADAPTERS))
 
 
 def runnable() -> dict[str, Estimator]:
-    """Return the estimators by name without the adapters whose package is not installed."""
+    """Return the methods by name without the adapters whose package is not installed."""
     missing = {name for name, package in adapters.PACKAGES.items() if not adapters.installed(package)}
     missing |= set() if lmer.installed() else {lmer.LMER.name}
     return {name: estimator for name, estimator in known().items() if name not in missing}
 
 
 def add(estimator: Estimator) -> None:
-    """Add an estimator of the user's to this process; adding the same one again is harmless."""
+    """Add a method of the user's to this process; adding the same one again is harmless."""
     if built_in(estimator.name):
-        raise InvalidInput(
-            f"the name '{estimator.name}' is taken by a built-in estimator; choose another name"
-        )
+        raise InvalidInput(f"the name '{estimator.name}' is taken by a built-in method; choose another name")
     _ADDED[estimator.name] = estimator
 
 
@@ -111,7 +109,7 @@ def _add_offered(found: Any) -> None:
 
 
 def get(choice: str | Mapping[str, Any]) -> Estimator:
-    """Return an estimator by name, or by a table ``{name = "ols-wild", draws = 999}``.
+    """Return a method by name, or by a table ``{name = "ols-wild", draws = 999}``.
 
     Raises
     ------
@@ -124,5 +122,5 @@ def get(choice: str | Mapping[str, Any]) -> Estimator:
     name = options.pop("name", None)
     estimators = known()
     if not isinstance(name, str) or name not in estimators:
-        raise unknown_name("estimator", str(name), estimators)
+        raise unknown_name("method", str(name), estimators)
     return estimators[name].with_options(options)

@@ -150,7 +150,7 @@ def method(
     agreement: Agreement,
     restricted: bool = True,
 ) -> Estimator:
-    """Return an estimator with both engines."""
+    """Return a method with both engines."""
     fast = batched_engine(inference, reference, restricted)
     there = at_theta(restricted) if agreement is Agreement.IMPLICIT else None
     return Estimator(

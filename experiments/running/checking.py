@@ -27,7 +27,8 @@ def check_models(experiment: Experiment) -> None:
         batch = cell.draw(experiment.seed, range(1))
         if cell.model.group != batch.group:
             raise InvalidInput(
-                f"expected model.group = \"{batch.group}\", the group column of the law '{cell.population.name}', "
+                f'expected model.group = "{batch.group}", the group column of the population '
+                f"'{cell.population.name}', "
                 f'got "{cell.model.group}"'
             )
         try:

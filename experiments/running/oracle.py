@@ -34,7 +34,7 @@ def _told(estimator: Estimator, cell: Cell) -> Estimator:
     school, residual = truth.get("(school_sd)"), truth.get("(residual_sd)")
     if school is None or not residual:
         raise InvalidInput(
-            f"expected a law with a school SD and a residual SD for the method '{estimator.name}', got "
+            f"expected a population with a school SD and a residual SD for the method '{estimator.name}', got "
             f"'{cell.population.name}' without; leave the method out"
         )
     return replace(estimator, options={**estimator.options, "theta": float(school) / float(residual)})

@@ -64,7 +64,7 @@ def refine(
         if sizes == last.replications or late:
             remember(store, found)
             return found
-        progress.note(f"precision: more replications for {plural(len(open_cells), 'cell')}")
+        progress.note(f"precision: more replications for {plural(len(open_cells), 'condition')}")
         store.extend(Round(sizes, last.reference, last.audit))
 
 
@@ -92,4 +92,6 @@ def _words(reached: Reached) -> str:
         f"{name} {error:.2g} ({'reached' if error <= target else 'not reached'}: {target:g})"
         for name, (error, target) in reached.errors.items()
     ]
-    return f"cell {reached.cell}, {reached.replications} replications: largest MCSE of {', '.join(parts)}"
+    return (
+        f"condition {reached.cell}, {reached.replications} replications: largest MCSE of {', '.join(parts)}"
+    )

@@ -94,7 +94,7 @@ def replay(store: Store, cell: int, replication: int, label: str | None = None) 
 def check_place(experiment: Experiment, cell: int, replication: int) -> None:
     """Refuse a cell or replication that can't be."""
     if not 0 <= cell < len(experiment.cells):
-        raise InvalidInput(f"expected a cell from 0 to {len(experiment.cells) - 1}, got {cell}")
+        raise InvalidInput(f"expected a condition from 0 to {len(experiment.cells) - 1}, got {cell}")
     if not 0 <= replication < 2**31:
         raise InvalidInput(f"expected a replication from 0, got {replication}")
 

@@ -29,7 +29,7 @@ Source = Experiment | str | Path
 def resolve(source: Source, changes: Mapping[str, Any] | None = None, trust: bool = False) -> Experiment:
     """Return an experiment: as given, of a catalogue name, a TOML file, or a run directory; with changes made.
 
-    `changes` are keys of ``[experiment]``: replications, seed, engine, estimators (names or tables); None changes
+    `changes` are keys of ``[experiment]``: replications, seed, engine, methods (names or tables); None changes
     nothing. `trust` lets plugins of a run directory run that this user never named.
     """
     asked = {key: value for key, value in (changes or {}).items() if value is not None}
@@ -70,7 +70,7 @@ def run_of_copy(source: Source) -> Source:
 
 
 def _of_run(store: Store) -> Experiment:
-    """Return the experiment of a run; with a wanted precision as it started, not as far as its cells came."""
+    """Return the experiment of a run; with a wanted precision as it started, not as far as its conditions came."""
     found = store.experiment
     return replace(found, replications=min(store.rounds[0].replications)) if found.precision else found
 
@@ -112,7 +112,7 @@ def _why_elsewhere(folder: Path, experiment: Experiment) -> str:
     usual = folder.with_name(experiment.name)
     there, here = (read_manifest(usual) or {}).get("experiment", {}), to_plain(experiment)
     differ = [words for key, words in IDENTITY.items() if there.get(key) != here[key]]
-    other = " and ".join(differ) or "versions of its methods or laws"
+    other = " and ".join(differ) or "versions of its methods or populations"
     return f"{usual} holds a run with other {other}; this one goes to {folder}"
 
 

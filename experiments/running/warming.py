@@ -46,7 +46,7 @@ def uncompiled(experiment: Experiment) -> list[str]:
     """Return what `needed` finds, in words: families of methods (``ols``, ``reml``), then laws."""
     found = _wanted(experiment) - _stamped()
     families = {name.split(" ")[1].partition("-")[0] for name in found if name.startswith("method ")}
-    return [*sorted(families), *sorted(f"the {name}" for name in found if name.startswith("law "))]
+    return [*sorted(families), *sorted(f"the {name}" for name in found if name.startswith("population "))]
 
 
 def parts(experiment: Experiment) -> list[Task]:
@@ -120,7 +120,7 @@ def _kinds(experiment: Experiment) -> list[int]:
 
 
 def _wanted(experiment: Experiment) -> set[str]:
-    laws = {f"law {cell.population.name}" for cell in experiment.cells}
+    laws = {f"population {cell.population.name}" for cell in experiment.cells}
     return laws | {f"method {e.name} {e.version}" for e in _fast(experiment)}
 
 

@@ -37,7 +37,7 @@ BATCH_NUMBERS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A task with all a worker needs: the pickled cell and estimators, readable once the plugins are loaded, and the
+    """A task with all a worker needs: the pickled condition and methods, readable once the plugins are loaded, and the
     process it comes from (`home`)."""
 
     task: Task
@@ -68,7 +68,7 @@ class Work:
         )
 
     def open(self) -> tuple[Cell, tuple[Estimator, ...]]:
-        """Load what installed packages offer and the plugins, then return cell and estimators."""
+        """Load what installed packages offer and the plugins, then return condition and methods."""
         known_laws()
         for plugin in self.plugins:
             plugins.load_plugin(plugin)
@@ -77,7 +77,7 @@ class Work:
 
 
 class TaskError(NestbenchError):
-    """A method or law raised where none may: a defect in it, not in the data."""
+    """A method or population raised where none may: a defect in it, not in the data."""
 
     exit_code = 1
 
@@ -162,7 +162,7 @@ def _fit(estimator: Estimator, batch: Batch, cell: Cell, engine: str, limits: Li
     except Exception as error:
         first, last = batch.replications[0], batch.replications[-1]
         raise TaskError(
-            f"the method '{estimator.label}' raised {type(error).__name__}: {error} (cell {cell.key}, "
+            f"the method '{estimator.label}' raised {type(error).__name__}: {error} (condition {cell.key}, "
             f"replications {first} to {last}). An engine returns a status instead; this is a defect in the method"
         ) from error
     wrong = _misshapen(found, batch)

@@ -1,4 +1,4 @@
-"""The audits of a run, put together: one row per cell and method."""
+"""The audits of a run, put together: one row per condition and method."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nestbench.experiments.storing.encoding import AUDIT_COLUMNS
 
 
 def gather(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Return the audits of a run, one row per cell and method: counts added, the worst kept."""
+    """Return the audits of a run, one row per condition and method: counts added, the worst kept."""
     if not parts:
         return pd.DataFrame({name: [] for name in AUDIT_COLUMNS})
     rows = pd.concat(parts, ignore_index=True)

@@ -1,4 +1,4 @@
-"""Estimates of a cell as a mapping that reads a method's files when it is asked for."""
+"""Estimates of a condition as a mapping that reads a method's files when it is asked for."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ T = TypeVar("T")
 
 
 class Shelf(Protocol):
-    """What is asked of a store: its methods, a cell's finished tasks, and what their files hold."""
+    """What is asked of a store: its methods, a condition's finished tasks, and what their files hold."""
 
     @property
     def experiment(self) -> Experiment:
         """The experiment as run."""
 
     def finished(self, cell: int) -> list[journal.Entry]:
-        """Finished tasks of a cell, by replication."""
+        """Finished tasks of a condition, by replication."""
 
     def read(self, entry: journal.Entry, folder: str, decode: Callable[[bytes], T]) -> T:
         """What a task's file in one of the run's folders holds."""
 
 
 class CellEstimates(Mapping[str, Estimates]):
-    """Estimates of a cell, or of some of its replications, by estimator label, each read when it is asked for."""
+    """Estimates of a condition, or of some of its replications, by method label, each read when it is asked for."""
 
     def __init__(self, store: Shelf, cell: int, within: range | None = None) -> None:
         self._store = store

@@ -13,7 +13,8 @@ from nestbench.experiments.storing.journal import Entry
 def extent_of(
     experiment: Experiment, reach: Round, entries: Iterable[Entry], part: tuple[int, int] | None
 ) -> Extent:
-    """Return how many data sets of each cell every method has; a part of a study is held against the whole of it."""
+    """Return how many data sets of each condition every method has; a part of a study is held against the whole of
+    it."""
     estimators = experiment.estimators
     asked = [
         {e.label: limit(experiment, e, cell, reach) for e in estimators}

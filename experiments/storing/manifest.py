@@ -128,12 +128,12 @@ def round_record(reach: Round) -> dict[str, Any]:
 
 
 def check_rounds(manifest: Mapping[str, Any], experiment: Experiment, folder: Path) -> None:
-    """Refuse rounds of another number of cells."""
+    """Refuse rounds of another number of conditions."""
     wrong = [r for r in manifest["rounds"] if len(r["replications"]) != len(experiment.cells)]
     if wrong or not manifest["rounds"]:
         raise StoreError(
-            f"expected rounds of {len(experiment.cells)} cells in {folder / MANIFEST}, got others; restore it from a "
-            "backup"
+            f"expected rounds of {len(experiment.cells)} conditions in {folder / MANIFEST}, got others; "
+            "restore it from a backup"
         )
 
 

@@ -68,7 +68,7 @@ def _check_same(stores: Sequence[Store]) -> None:
             )
         ends = (
             1 if first.experiment.precision else None
-        )  # later rounds differ by what each part's cells needed
+        )  # later rounds differ by what each part's conditions needed
         if (store.rounds[:ends], store.block) != (first.rounds[:ends], first.block):
             raise StoreError(
                 f"expected parts with the same replications, got '{store.folder}' beside '{first.folder}'; run its "
@@ -89,7 +89,7 @@ def _check_apart(stores: Sequence[Store]) -> None:
 
 
 def _rounds(stores: Sequence[Store]) -> Iterator[Round]:
-    """Yield the rounds of all parts together: each cell goes through those of its own part."""
+    """Yield the rounds of all parts together: each condition goes through those of its own part."""
     for number in range(max(len(store.rounds) for store in stores)):
         reached = [store.rounds[: number + 1][-1] for store in stores]
         yield reduce(Round.joined, reached)

@@ -74,7 +74,8 @@ class Store:
     def open(cls, folder: str | Path, code: bool = False) -> Store:
         """Open the run in a directory; its plugins are run only if `code` says so.
 
-        Without them everything stored can be read; methods and laws that only a plugin has can't be fitted or drawn.
+        Without them everything stored can be read; methods and populations that only a plugin has can't be fitted or
+        drawn.
 
         Raises
         ------
@@ -91,7 +92,7 @@ class Store:
         check_rounds(manifest, experiment, folder)
         if experiment.key != manifest["key"]:
             raise StoreError(
-                f"the run in '{folder}' was made with other versions of its methods or laws, by nestbench "
+                f"the run in '{folder}' was made with other versions of its methods or populations, by nestbench "
                 f"{version_of(manifest)} as it was then; read it with that, or run the experiment anew"
             )
         return cls(folder, experiment, manifest)
@@ -192,7 +193,7 @@ class Store:
         write_manifest(self.folder, self._manifest)
 
     def remember_precision(self, lines: list[str]) -> None:
-        """Keep what precision was reached, cell by cell, with the provenance."""
+        """Keep what precision was reached, condition by condition, with the provenance."""
         self._manifest["provenance"]["precision"] = {str(i): line for i, line in enumerate(lines)}
         write_manifest(self.folder, self._manifest)
 
@@ -265,14 +266,14 @@ class Store:
         self._entries.update((entry.task.key, entry) for entry in entries)
 
     def estimates(self, cell: int, within: range | None = None) -> Mapping[str, Estimates]:
-        """Estimates of one cell by estimator label, whatever is stored so far; each method is read when asked for.
+        """Estimates of one condition by method label, whatever is stored so far; each method is read when asked for.
 
         `within` are the replications to read: all by default.
         """
         return CellEstimates(self, cell, within)
 
     def timings(self, cell: int, within: range | None = None) -> pd.DataFrame:
-        """Columns estimator, engine, replication, seconds: made under load, never reported as a benchmark.
+        """Columns method, engine, replication, seconds: made under load, never reported as a benchmark.
 
         `within` are the replications to read: all by default.
         """
@@ -290,7 +291,7 @@ class Store:
         return pd.concat([table.astype(kinds) for table in tables], ignore_index=True)
 
     def audits(self) -> pd.DataFrame:
-        """One row per audited cell x estimator; see `Results.audits`."""
+        """One row per audited condition x method; see `Results.audits`."""
         cells = range(len(self._experiment.cells))
         return audits.gather(
             [
@@ -302,7 +303,7 @@ class Store:
         )
 
     def stop(self, cell: int) -> int:
-        """One past the last replication stored of a cell; see `Results.stop`."""
+        """One past the last replication stored of a condition; see `Results.stop`."""
         return max((entry.task.stop for entry in self.finished(cell)), default=0)
 
     def opener(self) -> Callable[[], Store]:
@@ -310,11 +311,11 @@ class Store:
         return partial(Store.open, self.folder)
 
     def extent(self) -> Extent:
-        """How many data sets of each cell every method has, and should have; see `Results.extent`."""
+        """How many data sets of each condition every method has, and should have; see `Results.extent`."""
         return extent_of(self._experiment, self.rounds[-1], self._entries.values(), self.shard)
 
     def finished(self, cell: int, audit: bool = False) -> list[journal.Entry]:
-        """Return the finished tasks of a cell, by replication."""
+        """Return the finished tasks of a condition, by replication."""
         if self._counted != len(self._entries):
             self._counted = len(self._entries)
             self._by_cell = {}
@@ -356,7 +357,7 @@ class Store:
 
 
 def _of_experiment(task: Task, experiment: Experiment) -> bool:
-    """Whether a task is one of these cells and methods."""
+    """Whether a task is one of these conditions and methods."""
     methods = range(len(experiment.estimators))
     return task.cell < len(experiment.cells) and all(i in methods for i in task.estimators)
 

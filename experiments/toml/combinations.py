@@ -16,9 +16,9 @@ FILTERS = ("only", "exclude")
 """Keys of ``[factors]`` that are no factors but conditions on their combinations."""
 
 MOST = 10_000
-"""Bound on the cells of an experiment, and a tenth of that on combinations before some are left out."""
+"""Bound on the conditions of an experiment, and a tenth of that on combinations before some are left out."""
 
-TOO_MANY = f"an experiment has at most {MOST} cells: split it, or let keys vary together"
+TOO_MANY = f"an experiment has at most {MOST} conditions: split it, or let keys vary together"
 
 Level = Mapping[str, Any]
 Condition = Mapping[str, Collection[str]]
@@ -116,7 +116,7 @@ def filtered(crossing: Crossing, factors: Mapping[str, Any], problems: Problems)
     if not made:
         problems.add("factors leave out every combination: check only and exclude")
     if made > MOST:
-        problems.add(f"factors make {made} cells; {TOO_MANY}")
+        problems.add(f"factors make {made} conditions; {TOO_MANY}")
     return kept if 0 < made <= MOST else Crossing()
 
 

@@ -59,7 +59,8 @@ def factors_under(tables: Mapping[str, Schema]) -> Schema:
 
 
 def setting_a_law() -> Schema:
-    """Return the schema of factors one of which sets the law: by its key, with its section, or in a table of keys."""
+    """Return the schema of factors one of which sets the population: by its key, with its section, or in a table of
+    keys."""
     by_name = {"propertyNames": {"not": {"pattern": r"(^|,)\s*population(\.law)?\s*(,|$)"}}}
     by_table = {
         "additionalProperties": {"items": {"propertyNames": {"not": {"pattern": r"^population(\.law)?$"}}}}

@@ -1,4 +1,4 @@
-"""Factors: dotted keys and their levels, crossed into cells; keys that vary together; combinations left out.
+"""Factors: dotted keys and their levels, crossed into conditions; keys that vary together; combinations left out.
 
 ::
 
@@ -58,7 +58,7 @@ def check(factors: Any, problems: Problems) -> Crossing:
 
 
 def cross(tables: Tables, crossing: Crossing) -> Iterator[tuple[Level, Tables]]:
-    """Yield, for each cell, its levels by factor and the tables with them set; the first factor is the slowest."""
+    """Yield, for each condition, its levels by factor and the tables with them set; the first factor is the slowest."""
     for chosen in crossing.combinations():
         changed = copy.deepcopy(tables)
         for name, level in chosen.items():
@@ -86,7 +86,7 @@ def _problem(key: str, levels: Any) -> str | None:
     if len(levels) > MOST:
         return f'factors."{key}" has {len(levels)} levels; {TOO_MANY}'
     if len({identity(level) for level in levels}) < len(levels):
-        return f'factors."{key}" has a level twice: {show(levels)}; each level makes its own cells'
+        return f'factors."{key}" has a level twice: {show(levels)}; each level makes its own conditions'
     names = _names(key)
     return _problem_of_rows(key, names, levels) if len(names) > 1 else _problem_of_one(key, levels)
 
@@ -157,7 +157,8 @@ def _apply(tables: Tables, name: str, level: Any) -> None:
 
 
 def _usual(tables: Tables, name: str) -> Any:
-    """Return what the law has for a parameter that the file leaves out: one effect as a factor leaves the others."""
+    """Return what the population has for a parameter that the file leaves out: one effect as a factor leaves the
+    others."""
     law = known_laws().get(str(tables["population"].get("law", "random-intercept")))
     field: dataclasses.Field[Any] | None = getattr(law, "__dataclass_fields__", {}).get(name)
     if field is None:

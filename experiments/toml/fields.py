@@ -58,7 +58,7 @@ def build(kind: type[T], table: Any, where: str, problems: Problems) -> T | None
     """Return a dataclass made from a table of its fields, or None with the problems noted.
 
     Values are checked strictly (no number from a text, no truncation), lists become tuples where the field wants one,
-    and errors of ``__post_init__`` (`InvalidInput`; ValueError of a user's law) become problems too.
+    and errors of ``__post_init__`` (`InvalidInput`; ValueError of a user's population) become problems too.
     """
     if not isinstance(table, Mapping):
         problems.add(f"{where} should be a table of keys, got {show(table)}")

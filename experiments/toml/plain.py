@@ -49,7 +49,8 @@ class KeptPlugin:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class KeptCell:
-    """A cell as kept; `truth` is what the user stated, `identity` and `found` stand where its law isn't built in."""
+    """A condition as kept; `truth` is what the user stated, `identity` and `found` stand where its population isn't
+    built in."""
 
     population: dict[str, Any]
     layout: dict[str, Any]
@@ -89,7 +90,7 @@ SCALARS = tuple(
 
 
 def to_plain(experiment: Experiment) -> dict[str, Any]:
-    """Return an experiment as JSON values; plugins by file name and hash, estimators by name, version and options."""
+    """Return an experiment as JSON values; plugins by file name and hash, methods by name, version and options."""
     return {
         **{name: getattr(experiment, name) for name in SCALARS},
         "cells": [_cell_plain(cell) for cell in experiment.cells],
@@ -103,12 +104,12 @@ def to_plain(experiment: Experiment) -> dict[str, Any]:
 def from_plain(table: Mapping[str, Any], plugin_folder: Path, code: bool = False) -> Experiment:
     """Return the experiment of `to_plain`; plugin files are looked for in a folder, and run only if `code` says so.
 
-    Without their code, methods and laws that no installed package has are stood in for by what is kept of them.
+    Without their code, methods and populations that no installed package has are stood in for by what is kept of them.
 
     Raises
     ------
     InvalidInput, StoreError
-        Not what `to_plain` makes, or an estimator or law this installation doesn't have, or has in another version.
+        Not what `to_plain` makes, or a method or population this installation doesn't have, or has in another version.
     """
     absent = [f.name for f in dataclasses.fields(KeptExperiment) if f.name not in table]
     if absent:
@@ -122,7 +123,7 @@ def from_plain(table: Mapping[str, Any], plugin_folder: Path, code: bool = False
         raise StoreError(f"a stored experiment can't be read with this version: {'; '.join(problems.lines)}")
     if len(kept.levels) != len(kept.cells):
         raise StoreError(
-            f"expected levels for each of {len(kept.cells)} stored cells, got {len(kept.levels)}"
+            f"expected levels for each of {len(kept.cells)} stored conditions, got {len(kept.levels)}"
         )
     loaded = tuple(Plugin(str(plugin_folder / p.name), p.sha256) for p in kept.plugins)
     for plugin in loaded if code else ():
@@ -179,10 +180,10 @@ def _cell(kept: KeptCell) -> Cell:
     elif kept.identity is not None and kept.found is not None:
         law = KeptLaw(name, parameters, kept.identity, kept.found)
     else:
-        problems.add(f"there is no law '{name}' here")
+        problems.add(f"there is no population '{name}' here")
     if law is None or layout is None or model is None:
-        raise StoreError(f"a stored cell can't be read with this version: {'; '.join(problems.lines)}")
+        raise StoreError(f"a stored condition can't be read with this version: {'; '.join(problems.lines)}")
     try:
         return Cell(law, layout, model, kept.truth)
     except ValueError as error:
-        raise StoreError(f"a stored cell can't be read with this version: {error}") from error
+        raise StoreError(f"a stored condition can't be read with this version: {error}") from error

@@ -7,14 +7,14 @@ Each table is laid out as a paper prints it: one row a condition, one column a m
     term = "treated"
     measure = "coverage"
     replications = 10000                       # of the publication; or exact = true
-    factors = ["layout.treated_schools"]       # what the first cells of a row are levels of
+    factors = ["layout.treated_schools"]       # what the first conditions of a row are levels of
     estimators = ["ols-cr1s-z", "ols-cr2-satt"]
     rows = [
       [1, 0.2185, 0.2249],
       [2, 0.6587, "-"],                        # "-": not published
     ]
 
-With ``measures = [...]`` instead of ``measure`` the factors are followed by the estimator's label, and the columns
+With ``measures = [...]`` instead of ``measure`` the factors are followed by the method's label, and the columns
 are measures.
 """
 
@@ -104,7 +104,7 @@ def check_published(
     cells: Sequence[Mapping[str, Any]],
     problems: Problems,
 ) -> None:
-    """Note what is wrong with ``[[published]]`` tables: keys, shapes, levels and combinations that no cell has."""
+    """Note what is wrong with ``[[published]]`` tables: keys, shapes, levels and combinations that no condition has."""
     if not isinstance(tables, (list, tuple)) or not all(isinstance(table, Mapping) for table in tables):
         problems.add("published should be tables, each under [[published]]")
         return
@@ -154,9 +154,11 @@ def _problem_of_levels(
     for name, level in levels.items():
         known = [shown(one) for one in factors[name]]
         if level not in known:
-            return f"has a row for {name} = {show(level)}, which no cell has; cells have {show(known)}"
+            return (
+                f"has a row for {name} = {show(level)}, which no condition has; conditions have {show(known)}"
+            )
     if cells and not any(all(cell.get(n) == level for n, level in levels.items()) for cell in cells):
-        return f"has a row for {show(levels)}, a combination that no cell has"
+        return f"has a row for {show(levels)}, a combination that no condition has"
     return None
 
 

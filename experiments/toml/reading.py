@@ -247,14 +247,16 @@ def _cells(
     for key, times in Counter(cell.key for _, cell in kept).items():
         if times > 1:
             same = next(levels for levels, cell in kept if cell.key == key)
-            problems.add(f"factors make the cell {dict(same)} {times} times; each cell should be made once")
+            problems.add(
+                f"factors make the condition {dict(same)} {times} times; each condition should be made once"
+            )
     return tuple(levels for levels, _ in kept), tuple(cell for _, cell in kept)
 
 
 def _check_replaced(base: Tables, cells: Sequence[Tables], problems: Problems) -> None:
-    """Note values that factors replace in every cell and that could stand in none: a mistake all the same.
+    """Note values that factors replace in every condition and that could stand in none: a mistake all the same.
 
-    A value is tried alone, beside the base's others and beside those of the first cell: what any allows is fine.
+    A value is tried alone, beside the base's others and beside those of the first condition: what any allows is fine.
     """
     for section, table in ((name, table) for name, table in base.items() if name != "truth"):
         for key, value in table.items():
@@ -271,7 +273,7 @@ def _check_replaced(base: Tables, cells: Sequence[Tables], problems: Problems) -
 
 
 def _part(section: str, table: Tables, problems: Problems) -> Any:
-    """Return a law, layout or model made from its table, or None with the problems noted."""
+    """Return a population, layout or model made from its table, or None with the problems noted."""
     if section == "layout" and _is_too_large(table, problems):
         return None
     if section != "population":
@@ -312,7 +314,9 @@ def _is_too_large(layout: Tables, problems: Problems) -> bool:
 def _law_of(population: Tables) -> type:
     name = population.get("law", "random-intercept")
     if not isinstance(name, str):
-        raise InvalidInput(f"expected the name of a law, got {show(name)}; see nestbench list populations")
+        raise InvalidInput(
+            f"expected the name of a population, got {show(name)}; see nestbench list populations"
+        )
     return law_named(name)
 
 
@@ -327,7 +331,8 @@ def _placed(population: Tables, folder: Path) -> Tables:
 
 
 def _stated(cells: Sequence[Cell | None], tables: Sequence[Tables], problems: Problems) -> list[Cell | None]:
-    """Return the cells with what ``[truth]`` states of their terms; each of its terms must be in some cell's model."""
+    """Return the conditions with what ``[truth]`` states of their terms; each of its terms must be in some condition's
+    model."""
     found: list[Cell | None] = []
     used: set[str] = set()
     for cell, chosen in zip(cells, tables, strict=True):

@@ -1,8 +1,8 @@
 """The JSON Schema of an experiment's TOML, for editors: made from what the reader reads with, so that neither drifts.
 
-Types and bounds are those of the dataclasses behind the sections, with the `ranges` and `choices` that laws, layout and
-model check themselves by; names are those of the registries. What plugins may add (methods, laws) is left open where a
-file names plugins. What several keys or the data decide together stays with the reader.
+Types and bounds are those of the dataclasses behind the sections, with the `ranges` and `choices` that populations,
+layout and model check themselves by; names are those of the registries. What plugins may add (methods, populations) is
+left open where a file names plugins. What several keys or the data decide together stays with the reader.
 """
 
 from __future__ import annotations
@@ -90,7 +90,8 @@ def properties_of(kind: Any) -> dict[str, Schema]:
 
 
 def _typed(adapter: TypeAdapter[Any]) -> Schema:
-    """Return the schema of a type, one that allows anything where JSON Schema has no words for a law's own type."""
+    """Return the schema of a type, one that allows anything where JSON Schema has no words for a population's own
+    type."""
     try:
         schema = adapter.json_schema()
     except PydanticInvalidForJsonSchema:
@@ -140,7 +141,7 @@ def _settings(methods: Sequence[Estimator]) -> Schema:
 
 
 def _known_names(methods: Sequence[Estimator], laws: Mapping[str, Any]) -> Schema:
-    """What holds without plugins: methods are among the known, with their options, and so are laws."""
+    """What holds without plugins: methods are among the known, with their options, and so are populations."""
     listed = {"items": {"anyOf": [{"enum": [method.name for method in methods]}, _with_options(methods)]}}
     law = {"properties": {"law": {"enum": list(laws)}}}
     return {"properties": {"experiment": {"properties": {"estimators": listed}}, "population": law}}
@@ -170,7 +171,7 @@ def _with_options(methods: Sequence[Estimator]) -> Schema:
 
 
 def _any_law(laws: Mapping[str, Any]) -> Schema:
-    """``[population]`` of any law: keys to choose from, with their meaning but not yet their bounds."""
+    """``[population]`` of any population: keys to choose from, with their meaning but not yet their bounds."""
     known: dict[str, Schema] = {}
     for law in laws.values():
         for name, schema in properties_of(law).items():
@@ -183,7 +184,8 @@ def _any_law(laws: Mapping[str, Any]) -> Schema:
 
 
 def _has_law(name: str, laws: Mapping[str, Any]) -> Schema:
-    """The condition that every cell has this law (the usual one need not be named): no plugin, no factor sets it."""
+    """The condition that every condition has this population (the usual one need not be named): no plugin, no factor
+    sets it."""
     law = {"population": {"properties": {"law": {"const": name}}}}
     named = {"required": ["population"], "properties": {"population": {"required": ["law"]}}}
     usual = name == next(iter(laws))
@@ -194,13 +196,13 @@ def _has_law(name: str, laws: Mapping[str, Any]) -> Schema:
 
 
 def _under_law(name: str, law: Any) -> Schema:
-    """What holds of ``[population]``, and of factors that set its keys, under one law."""
+    """What holds of ``[population]``, and of factors that set its keys, under one population."""
     table = table_of(law)
     needed = {"population": {"required": table.pop("required", [])}}
     named = {**table, "properties": {"law": {"const": name}, **table["properties"]}}
     return {
         "properties": {"population": named, "factors": factors_under({"population": table})},
-        # With factors a key may be set in each cell instead.
+        # With factors a key may be set in each condition instead.
         "if": {"not": {"required": ["factors"]}},
         "then": {
             "properties": needed,

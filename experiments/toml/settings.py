@@ -41,7 +41,7 @@ class Settings:
     fit_memory : int
         Megabytes a fit may need beyond the data.
     plugins : list of str
-        Python files with methods and laws of your own, relative to this file.
+        Python files with methods and populations of your own, relative to this file.
     """
 
     name: Annotated[str, Field(pattern=NAME, max_length=80)]

@@ -20,13 +20,13 @@ TEMPLATE = """\
 name = "NAME"                          # the run goes to runs/NAME
 title = "Which method survives few schools?"
 aims = "Compare standard errors for a school-level covariate when schools are few."
-replications = 200                     # of each cell; more later: nestbench run NAME.toml --replications 2000
+replications = 200                     # of each condition; more later: nestbench run NAME.toml --replications 2000
 seed = 20261122
-# names of nestbench list estimators, or tables { name = "...", option = ... }
+# names of nestbench list methods, or tables { name = "...", option = ... }
 estimators = ["ols", "ols-cr1s-z", "ols-cr1s-t", "mixedlm"]
 # engine = "auto"                      # "auto": the fast engine where a method has one; "reference"; "batched"
 # reference_replications = 200         # bound for methods without a fast engine (under "auto")
-# plugins = ["my_methods.py"]          # own methods and laws, relative to this file
+# plugins = ["my_methods.py"]          # own methods and populations, relative to this file
 
 [population]                           # nestbench list populations
 law = "random-intercept"
@@ -45,7 +45,7 @@ group = "school"
 random = "1"                           # random part of mixed models: "1" or "1 + age"
 level = 0.95
 
-[factors]                              # crossed, in this order, into cells; the first is the slowest
+[factors]                              # crossed, in this order, into conditions; the first is the slowest
 "layout.schools" = [6, 10, 30]
 "population.icc" = [0.0, 0.05, 0.2]
 # "layout.schools, layout.students" = [[6, 100], [30, 20]]              # keys that vary together, as rows

@@ -1,9 +1,9 @@
 """The accuracy of a run as a small file: what `nestbench baseline` writes and `nestbench check` compares with.
 
-A `Baseline` holds, per cell x estimator: measures with their MCSE and n, statuses by replication, a digest of
+A `Baseline` holds, per condition x method: measures with their MCSE and n, statuses by replication, a digest of
 all numbers, codes that tell later which replications moved (`fingerprint`), the replications themselves, rounded, to
 be permuted with those of another run (`kept`), and the numbers of a few replications to read. It also holds what says
-whether a comparison is fair: keys of cells, seed, versions of estimators and packages.
+whether a comparison is fair: keys of conditions, seed, versions of methods and packages.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ Value = tuple[float, float, int]
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """An estimator as it was: its version, the engine that ran, its agreement class (or ``subject``, ``none``)."""
+    """A method as it was: its version, the engine that ran, its agreement class (or ``subject``, ``none``)."""
 
     version: int
     engine: str
@@ -82,7 +82,7 @@ class Method:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Record:
-    """One estimator in one cell.
+    """One method in one condition.
 
     Attributes
     ----------
@@ -122,7 +122,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CellRecord:
-    """One cell: number, key, factor levels, size of its tests, true values, its estimators by label, null values."""
+    """One condition: number, key, factor levels, size of its tests, true values, its methods by label, null values."""
 
     number: int
     key: str
@@ -176,7 +176,7 @@ def baseline_of(
     ----------
     results : Results
     codes : int
-        Replications per cell and estimator that are kept: 6 bytes each, and about 5 for each term.
+        Replications per condition and method that are kept: 6 bytes each, and about 5 for each term.
     sample : int
         Replications whose numbers are kept to be read.
     """
@@ -207,7 +207,7 @@ def baseline_of(
 
 
 def cell_record(experiment: Experiment, number: int, records: Mapping[str, Record]) -> CellRecord:
-    """Return a cell with its estimators' records."""
+    """Return a condition with its methods' records."""
     cell = experiment.cells[number]
     truth = {term: float(value) for term, value in cell.truth.items() if np.ndim(value) == 0}
     levels, alpha = dict(experiment.levels[number]), round(cell.model.alpha, 12)
@@ -223,7 +223,7 @@ def record_of(
     sample: int = 0,
     like: Record | None = None,
 ) -> Record:
-    """Return the record of one estimator in one cell, its codes on the given scales.
+    """Return the record of one method in one condition, its codes on the given scales.
 
     With `like`, a baseline's record, its replications are kept on the baseline's grids, and as many as `MOST_KEPT`.
     """
@@ -266,7 +266,7 @@ def df_ranges(estimates: Estimates) -> dict[str, tuple[float, float]]:
 
 
 def methods_of(experiment: Experiment) -> dict[str, Method]:
-    """Return the experiment's estimators as they are now, by label."""
+    """Return the experiment's methods as they are now, by label."""
     return {
         e.label: Method(
             e.version,

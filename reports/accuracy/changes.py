@@ -80,9 +80,9 @@ class Change:
     ----------
     mark : Mark
     cell : int or None
-        The cell's number in the run; None for a difference pooled over cells.
+        The condition's number in the run; None for a difference pooled over conditions.
     factors : mapping
-        The cell's factor levels.
+        The condition's factor levels.
     estimator, term, measure : str
         ``(fit)`` as term for what concerns whole fits; ``replications`` as measure for numbers that moved.
     before, after : Value or None
@@ -184,7 +184,7 @@ def move_of(measure: str, before: Value, after: Value, context: Context) -> Move
 
 
 def judged(measure: str, moves: Sequence[Move]) -> Mark:
-    """Return the mark of a change that matters, in one cell or, as the mean of several moves, over cells."""
+    """Return the mark of a change that matters, in one condition or, as the mean of several moves, over conditions."""
     delta, midpoint = (float(np.mean([getattr(m, name) for m in moves])) for name in ("delta", "midpoint"))
     mcse = float(np.sqrt(np.sum([m.mcse**2 for m in moves]))) / len(moves)
     reach = sure(sum(m.n - 1 for m in moves) + 1) * mcse if mcse else mcse

@@ -1,21 +1,21 @@
 """`nestbench check`: is this run as accurate as the baseline?
 
-Cells are matched by key, estimators by label; what has no counterpart is *not comparable*. For each pair:
+Conditions are matched by key, methods by label; what has no counterpart is *not comparable*. For each pair:
 
-**(a) Same data, same code** (same seed and cell; the estimator's version, its engine and, for reference engines,
+**(a) Same data, same code** (same seed and condition; the method's version, its engine and, for reference engines,
 the version of statsmodels as they were). Nothing is random: numbers must agree, replication by replication, within
-the relative tolerance of the estimator's agreement class (`fingerprint.tolerance`). A replication that moved makes
+the relative tolerance of the method's agreement class (`fingerprint.tolerance`). A replication that moved makes
 the pair *changed*, unless an optimiser's path decides its numbers (`Method.determined`): then it has *moved*. One that
 lost its usable answer is a *new failure*, one that gained it *fixed*. If both runs have the same replications, a
 measure that differs by more than its margin is *worse* or *better* without any test, *changed* where the direction
 isn't beyond Monte Carlo error. Otherwise, and where an optimiser decides, measures are tested as in (b).
 
 **(b) Other seed or other versions.** Each measure's difference is tested by permuting replications between the two
-runs (`permuting`): within data sets where these are the same. Beside each cell there is a test of the mean difference
-over all cells, which finds small changes that are everywhere. The largest statistic of all is the reference, so that a
-run without any change is flagged with a chance of at most `alpha`, whatever the number of replications and the tails. A
-difference is marked only if it is significant *and* larger than its margin (`changes.MARGINS`). What a check of this
-size would see is said beside it (`sight`).
+runs (`permuting`): within data sets where these are the same. Beside each condition there is a test of the mean
+difference over all conditions, which finds small changes that are everywhere. The largest statistic of all is the
+reference, so that a run without any change is flagged with a chance of at most `alpha`, whatever the number of
+replications and the tails. A difference is marked only if it is significant *and* larger than its margin
+(`changes.MARGINS`). What a check of this size would see is said beside it (`sight`).
 
 Under both rules a df that was one constant and is another is a *new df*, without a test.
 
@@ -64,7 +64,7 @@ class Check:
     changes : tuple of Change
         Gravest first; empty when everything is as it was.
     pairs, identical, replayed, tested : int
-        Cell x estimator pairs compared; those with the same bytes; those where rule (a) holds; those tested.
+        Cell x method pairs compared; those with the same bytes; those where rule (a) holds; those tested.
     tests, settled : int
         Tests under rule (b), and how many of them show a difference within the margin (95 % interval): the rest
         would need more replications to say so.
@@ -123,7 +123,7 @@ def check(
     pairs, missing = _pair_up(baseline, results)
     if not pairs:
         raise InvalidInput(
-            f"expected a run with cells and estimators of the baseline '{baseline.name}', got none in common; "
+            f"expected a run with conditions and methods of the baseline '{baseline.name}', got none in common; "
             "check the experiment the baseline was made from, or write a new baseline"
         )
     found: list[Change] = list(missing)
@@ -161,14 +161,14 @@ def check(
 
 
 def _too_small(pairs: list[diff.Pair], alpha: float) -> Iterator[str]:
-    """Say where so few replications were compared that no difference at all could be significant in one cell."""
+    """Say where so few replications were compared that no difference at all could be significant in one condition."""
     sizes = sorted({(p.before.rows, min(p.after.rows, len(p.after.replications))) for p in pairs}, key=min)
     for then, now in sizes[:1]:
         if not can_show(then, now, alpha):
             least = least_replications(alpha)
             yield (
-                f"too few replications: with {then} of the baseline and {now} of the run no change of one cell can be "
-                f"significant at {alpha:g}; {least} and {least} are the least"
+                f"too few replications: with {then} of the baseline and {now} of the run "
+                f"no change of one condition can be significant at {alpha:g}; {least} and {least} are the least"
             )
 
 
@@ -193,14 +193,14 @@ def _pair_up(baseline: Baseline, results: Results) -> tuple[list[diff.Pair], lis
     pairs, missing = [], []
     for cell in baseline.cells:
         if cell.key not in numbers:
-            missing.append(_gone(cell, "(all)", None, "the run has no such cell"))
+            missing.append(_gone(cell, "(all)", None, "the run has no such condition"))
             continue
         cell_pairs, cell_missing = _pairs_of_cell(baseline, results, cell, numbers.pop(cell.key))
         pairs += cell_pairs
         missing += cell_missing
     for number in numbers.values():
         new = cell_record(experiment, number, {})
-        missing.append(_gone(new, "(all)", number, "the baseline has no such cell"))
+        missing.append(_gone(new, "(all)", number, "the baseline has no such condition"))
     return pairs, missing
 
 
@@ -215,7 +215,7 @@ def _pairs_of_cell(
     for label, before in cell.estimators.items():
         estimates = found.get(label)
         if estimates is None or not estimates.size:
-            missing.append(_gone(cell, label, number, "the run has no such estimator"))
+            missing.append(_gone(cell, label, number, "the run has no such method"))
             continue
         then = baseline.methods[label]
         coded = max((len(codes) for codes in before.codes.values()), default=0)
@@ -240,7 +240,7 @@ def _pairs_of_cell(
             )
         )
     new = [label for label in found if label not in cell.estimators]
-    missing += [_gone(cell, label, number, "the baseline has no such estimator") for label in new]
+    missing += [_gone(cell, label, number, "the baseline has no such method") for label in new]
     return pairs, missing
 
 

@@ -17,7 +17,7 @@ from nestbench.sim.counted import plural
 
 Marks = tuple[Mark, ...]
 Replayed = str | Callable[[int, int, str], str]
-"""A run directory, or a function of cell, replication and method that returns the command to see it."""
+"""A run directory, or a function of condition, replication and method that returns the command to see it."""
 
 
 def to_text(check: Check, run: Replayed = "RUN", failing: Marks = FAILING) -> str:
@@ -39,7 +39,7 @@ def to_markdown(check: Check, run: Replayed = "RUN", failing: Marks = FAILING) -
     lines = [f"**{verdict(check, failing)}**", "", *compared(check), *seen(check)]
     lines += ["", *(f"- {note}" for note in check.notes)] if check.notes else []
     if check.changes:
-        lines += ["", "| mark | cell | method | term | measure | what |", "|---|---|---|---|---|---|"]
+        lines += ["", "| mark | condition | method | term | measure | what |", "|---|---|---|---|---|---|"]
         for change in check.changes:
             named = change.mark.value, where(change), change.estimator, change.term, change.measure
             cells = (*named, what(change))
@@ -120,7 +120,7 @@ def verdict(check: Check, failing: Marks = FAILING) -> str:
 def compared(check: Check) -> list[str]:
     """Return what was compared, in sentences."""
     lines = [
-        f"{plural(check.pairs, 'pair')} of cell and method compared: {check.identical} with identical numbers, "
+        f"{plural(check.pairs, 'pair')} of condition and method compared: {check.identical} with identical numbers, "
         f"{check.pairs - check.identical - check.tested} replication by replication, {check.tested} by tests."
     ]
     if check.tests:
@@ -136,24 +136,24 @@ def seen(check: Check) -> list[str]:
     if not check.sights:
         return []
     parts = [
-        f"{sight.departure} from n = {_size(sight.everywhere)} on ({_size(sight.one_cell)} if in one cell)"
+        f"{sight.departure} from n = {_size(sight.everywhere)} on ({_size(sight.one_cell)} if in one condition)"
         for sight in check.sights
     ]
     return [f"With n replications in each run a check finds, with probability {POWER:g}: {'; '.join(parts)}."]
 
 
 def place(change: Change) -> str:
-    """Return method, term, measure and cell."""
+    """Return method, term, measure and condition."""
     named = [change.estimator, change.term, change.measure]
     return f"{'  '.join(name for name in named if name)}  [{where(change)}]"
 
 
 def where(change: Change) -> str:
-    """Return the cell with its factor levels."""
+    """Return the condition with its factor levels."""
     if change.cell is None and not change.factors:
-        return "all cells"
+        return "all conditions"
     levels = ", ".join(f"{name}={level}" for name, level in change.factors.items())
-    number = "gone" if change.cell is None else f"cell {change.cell}"
+    number = "gone" if change.cell is None else f"condition {change.cell}"
     return f"{number}: {levels}" if levels else number
 
 
@@ -186,8 +186,8 @@ def replay(change: Change, run: Replayed, most: int = 2) -> list[str]:
     if callable(run):
         return [run(change.cell, r, change.estimator) for r in change.replications[:most]]
     return [
-        f"nestbench replay {shlex.quote(run)} --cell {change.cell} --replication {r} "
-        f"--estimator {shlex.quote(change.estimator)}"
+        f"nestbench replay {shlex.quote(run)} --condition {change.cell} --replication {r} "
+        f"--method {shlex.quote(change.estimator)}"
         for r in change.replications[:most]
     ]
 

@@ -30,7 +30,7 @@ from nestbench.sim.observed.batch import Floats, Ints
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pair:
-    """One estimator in one cell, in the baseline and in the run.
+    """One method in one condition, in the baseline and in the run.
 
     `cell` is the run's (its number and levels), `law` names its data sets; `same_data` and `same_code` say which rule
     holds, `determined` whether the data alone decide the numbers (`baseline.Method`).
@@ -108,7 +108,7 @@ def df_changes(pair: Pair) -> Iterator[Change]:
 
 
 def decide(hypotheses: Sequence[Hypothesis], margins: Mapping[str, float], alpha: float) -> Tested:
-    """Test all hypotheses, and their means over cells; mark what is significant and beyond its margin."""
+    """Test all hypotheses, and their means over conditions; mark what is significant and beyond its margin."""
     if not hypotheses:
         return Tested([], 0, 0)
     ordered = sorted(hypotheses, key=lambda h: h.pair.law)
@@ -134,7 +134,7 @@ def decide(hypotheses: Sequence[Hypothesis], margins: Mapping[str, float], alpha
 
 
 def _mean(gaps: Floats) -> float:
-    """Return the mean difference over the cells that have one."""
+    """Return the mean difference over the conditions that have one."""
     known = gaps[np.isfinite(gaps)]
     return float(known.mean()) if len(known) > 1 else np.nan
 
@@ -173,7 +173,8 @@ def _redundant(pair: Pair, name: str, before: Value, after: Value) -> bool:
 
 
 def _panel(hypotheses: Sequence[Hypothesis]) -> Panel:
-    """Return the replications behind hypotheses about cells of one law: the baseline's rows above the run's."""
+    """Return the replications behind hypotheses about conditions of one population: the baseline's rows above the
+    run's."""
     pairs = list(dict.fromkeys(h.pair for h in hypotheses))
     paired = pairs[0].same_data
     shown = {id(pair): _shown(pair) for pair in pairs}
@@ -246,7 +247,7 @@ def _values(record: Record, term: str) -> dict[str, Floats]:
 
 
 def _groups(hypotheses: Sequence[Hypothesis]) -> list[Ints]:
-    """Return the hypotheses of each estimator x term x measure that occurs in several cells, by position."""
+    """Return the hypotheses of each method x term x measure that occurs in several conditions, by position."""
 
     def name(i: int) -> tuple[str, str, str]:
         return hypotheses[i].pair.label, hypotheses[i].term, hypotheses[i].measure
@@ -273,8 +274,8 @@ def _single_change(h: Hypothesis, p_value: float) -> Change:
 
 def _pooled_change(members: Sequence[Hypothesis], delta: float, p_value: float) -> Change:
     first = members[0]
-    # Cells without a target (power beside type I error) leave the direction open.
+    # Conditions without a target (power beside type I error) leave the direction open.
     mark = judged(first.measure, [move_of(h.measure, h.before, h.after, h.context) for h in members])
-    detail = f"mean difference over {len(members)} cells {in_words(first.measure, delta)}"
+    detail = f"mean difference over {len(members)} conditions {in_words(first.measure, delta)}"
     label = first.pair.label
     return Change(mark, None, {}, label, first.term, first.measure, p_value=float(p_value), detail=detail)

@@ -1,6 +1,6 @@
 """Two bytes a replication that tell whether its numbers moved: how a small file remembers a large run.
 
-For one estimator in one cell the numbers of replication r are put on a common scale, x_j = value_j / scale_j,
+For one method in one condition the numbers of replication r are put on a common scale, x_j = value_j / scale_j,
 and summed with fixed weights of size 1/2 to 1 drawn from the names of term and column:
 
     f_r = sum_j w_j asinh(x_j),      code_r = floor(f_r / (rtol sum_j |w_j|)) mod 65536.
@@ -53,13 +53,13 @@ def tolerance(agreement: Agreement | str | None) -> float:
     """Return the relative tolerance of an agreement class.
 
     direct and random 1e-9 (sums and the same draws: only rounding may differ); implicit 1e-4 (an optimiser
-    stops where rounding lets it), as for estimators with one engine, of which nothing better is known.
+    stops where rounding lets it), as for methods with one engine, of which nothing better is known.
     """
     return 1e-9 if agreement in (Agreement.DIRECT, Agreement.RANDOM) else 1e-4
 
 
 def digest_of(estimates: Estimates) -> str:
-    """Return the SHA-256 of an estimator's numbers in canonical bytes, with terms, replications and statuses.
+    """Return the SHA-256 of a method's numbers in canonical bytes, with terms, replications and statuses.
 
     Numbers are little-endian float64, row by row, with one NaN and one zero; messages and times are left out.
     """

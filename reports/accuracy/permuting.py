@@ -2,20 +2,21 @@
 
 If nothing has changed, the replications of both runs come from one distribution, whatever it is: every assignment of
 the labels *before* and *after* to them was equally likely (on the same data sets: every swap within a data set). So
-the largest of all statistics of a check, over cells, methods, terms and measures, has a known distribution, and
+the largest of all statistics of a check, over conditions, methods, terms and measures, has a known distribution, and
 
     p_j = (1 + #{permutations whose largest statistic reaches T_j}) / (1 + permutations)
 
 keeps the stated false-alarm rate for the check as a whole, exactly, for any number of replications and any tails
 (Westfall & Young 1993; Phipson & Smyth 2010). Replications move as wholes: methods, terms and measures of one data set
-keep their dependence, as do cells whose analysis models share data sets.
+keep their dependence, as do conditions whose analysis models share data sets.
 
 Statistics: for means Student's t of two samples, from the sum S1 of centred values with mark *after*,
 
     r^2 = S1^2 n / (n1 n0 SS),    t = sqrt((n - 2) r^2 / (1 - r^2));
 
-for shares the signed root of the likelihood ratio; for the mean difference over cells the sum of the cells' differences
-over its standard error, or the likelihood ratio of the summed counts. Missing values move with their replication.
+for shares the signed root of the likelihood ratio; for the mean difference over conditions the sum of the conditions'
+differences over its standard error, or the likelihood ratio of the summed counts. Missing values move with their
+replication.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ _TIE = 1e-9
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Panel:
-    """The replications of some cells that share their data sets, both runs one below the other.
+    """The replications of some conditions that share their data sets, both runs one below the other.
 
     Attributes
     ----------
@@ -80,7 +81,8 @@ class Panel:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Family:
-    """All hypotheses of a check: the panels' columns in turn, then their groups (the same thing in several cells)."""
+    """All hypotheses of a check: the panels' columns in turn, then their groups (the same thing in several
+    conditions)."""
 
     panels: tuple[Panel, ...]
     groups: tuple[Ints, ...]
@@ -193,7 +195,7 @@ def can_show(before: int, after: int, alpha: float) -> bool:
 
 
 def least_replications(alpha: float) -> int:
-    """Return the n of each of two runs from which on a change in one cell can be significant."""
+    """Return the n of each of two runs from which on a change in one condition can be significant."""
     n = 1
     while not can_show(n, n, alpha):
         n += 1

@@ -2,10 +2,10 @@
 
 "No change" from a run of 100 replications means little for a defect that takes 2 000 to be seen. For a few typical
 departures the replications n of each run are given at which they are found with probability `POWER`, when they are in
-every cell (tested by the mean over cells) and when they are in one. Two runs of n, critical value c of the largest of m
-statistics, bounded by Bonferroni's ``Phi^-1(1 - alpha / 2m)``:
+every condition (tested by the mean over conditions) and when they are in one. Two runs of n, critical value c of the
+largest of m statistics, bounded by Bonferroni's ``Phi^-1(1 - alpha / 2m)``:
 
-- a mean departing by delta, with standard deviation s of one replication's value, over C cells:
+- a mean departing by delta, with standard deviation s of one replication's value, over C conditions:
   ``n = 2 s^2 (c + z)^2 / (C delta^2)``, and ``2 s^2 z^2 / (C (delta - margin)^2)`` for its margin, whichever is larger;
 - a share going from p to q, on the arcsine scale: ``n = (c + z)^2 / (2 C (asin sqrt q - asin sqrt p)^2)``;
 - failures where there were none: the smallest n at which k failures, ``2 k log 2 >= c^2``, are that likely.
@@ -35,7 +35,7 @@ class Sight:
     departure : str
         In words.
     everywhere, one_cell : float
-        Replications per cell if all cells have it, if one has.
+        Replications per condition if all conditions have it, if one has.
     """
 
     departure: str
@@ -45,7 +45,7 @@ class Sight:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What a test asks of n: critical value, power, and number of cells that are averaged."""
+    """What a test asks of n: critical value, power, and number of conditions that are averaged."""
 
     critical: float
     cells: int
@@ -82,7 +82,7 @@ class Demand:
 def sights_of(
     pairs: Sequence[Pair], margins: Mapping[str, float], alpha: float, tests: int
 ) -> Iterator[Sight]:
-    """Yield what would be seen of typical departures, by the cell, method and term that hide it best."""
+    """Yield what would be seen of typical departures, by the condition, method and term that hide it best."""
     found = list(dict.fromkeys(pairs))
     if not found or not tests:
         return

@@ -12,7 +12,7 @@ SHARE = 0.1
 """Bias in standard errors that matters: below a tenth coverage hardly moves (Cochran 1977, section 1.8)."""
 RULE = (
     f"Biased: |bias| above {SHARE:g} empirical standard errors, and away from 0 beyond Monte Carlo error (t tests, by "
-    "Holm's method at 5 % over all situations of the study together). What can't be excluded is the furthest end of "
+    "Holm's method at 5 % over all estimands of the study together). What can't be excluded is the furthest end of "
     "the 95 % Monte Carlo intervals (t)."
 )
 

@@ -164,7 +164,7 @@ def contrast_table(results: Results, reference: str) -> pd.DataFrame:
     """
     labels = [estimator.label for estimator in results.experiment.estimators]
     if reference not in labels:
-        raise unknown_name("reference estimator", reference, labels)
+        raise unknown_name("reference method", reference, labels)
     experiment, frames = results.experiment, []
     for index in range(len(experiment.cells)):
         if reference not in results.estimates(index):

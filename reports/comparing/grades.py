@@ -21,7 +21,7 @@ from nestbench.sim.observed.model import alpha_of
 RULE = (
     "Coverage is in order between 1 - 1.5 alpha and 1 - 0.5 alpha (Bradley's 1978 liberal criterion: 92.5 % to 97.5 % "
     "for 95 % intervals). 'fails': below this band beyond Monte Carlo error; 'too wide': above it (exact binomial "
-    "tests, by Holm's method at 5 % over all situations of the study together). 'holds': the 95 % Wilson interval of "
+    "tests, by Holm's method at 5 % over all estimands of the study together). 'holds': the 95 % Wilson interval of "
     "the simulated coverage lies inside the band. The rest is open: 'doubtful' where the estimate lies below the "
     "band, else 'seems to hold'."
 )

@@ -40,11 +40,11 @@ def methods_paragraph(results: Results, table: pd.DataFrame) -> str:
 
 
 def conditions_sentence(results: Results) -> str:
-    """Return the law, the conditions and the factors, and how many data sets each condition has."""
+    """Return the population, the conditions and the factors, and how many data sets each condition has."""
     experiment = results.experiment
     laws = list(dict.fromkeys(cell.population.name for cell in experiment.cells))
     return (
-        f"Data were drawn from the {several(laws)} law in {plural(len(experiment.cells), 'condition')}"
+        f"Data were drawn from the {several(laws)} population in {plural(len(experiment.cells), 'condition')}"
         f"{crossing(experiment)}, with {data_sets(results)}; the seed was {experiment.seed}."
     )
 
@@ -95,7 +95,7 @@ SPREADS = {
 
 
 def law_sentence(cells: Iterable[Cell]) -> str:
-    """Return the spreads of the law that aren't 0, over the conditions."""
+    """Return the spreads of the population that aren't 0, over the conditions."""
     populations = [cell.population for cell in cells]
     parts = []
     for name, words in SPREADS.items():

@@ -64,7 +64,7 @@ def write_exports(results: Results, directory: Path, formats: Sequence[str], run
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What `write_exports` made: the performance table, the methods on equal data by cell, and the files."""
+    """What `write_exports` made: the performance table, the methods on equal data by condition, and the files."""
 
     table: pd.DataFrame
     shared: list[list[Shared]]

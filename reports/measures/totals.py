@@ -340,4 +340,6 @@ def resolve(job: Callable[[], T], ledger: Ledger, parts: Callable[[], Iterable[C
             if not ledger.wanted:
                 return answer
             ledger.read(parts())
-    raise RuntimeError(f"expected the statistics of a cell to be found in {PASSES} passes; they never end")
+    raise RuntimeError(
+        f"expected the statistics of a condition to be found in {PASSES} passes; they never end"
+    )

@@ -202,11 +202,11 @@ def replay(run: str, cell: int, replication: int, label: str) -> str:
             "nestbench",
             "replay",
             run,
-            "--cell",
+            "--condition",
             str(cell),
             "--replication",
             str(replication),
-            "--estimator",
+            "--method",
             label,
         ]
     )

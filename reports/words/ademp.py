@@ -47,10 +47,10 @@ def mechanisms(experiment: Experiment) -> list[str]:
     """Return how data are drawn, in words."""
     laws = list(dict.fromkeys(cell.population.name for cell in experiment.cells))
     words = [
-        f"Law: {several(laws)}. {plural(len(experiment.cells), 'condition')}{crossing(experiment)}. "
+        f"Population: {several(laws)}. {plural(len(experiment.cells), 'condition')}{crossing(experiment)}. "
         f"Up to {plural(experiment.replications, 'data set')} a condition, seed {experiment.seed}; all methods see the "
-        "same data sets (one that is fitted to fewer, the first of them). A data set depends on seed, law, layout and "
-        "replication number alone: conditions that differ in their model only share theirs."
+        "same data sets (one that is fitted to fewer, the first of them). A data set depends on seed, population, "
+        "layout and replication number alone: conditions that differ in their model only share theirs."
     ]
     doc = (type(experiment.cells[0].population).__doc__ or "").strip() if experiment.cells else ""
     words += [" ".join(doc.split("\n\n")[0].split())] if doc else []

@@ -21,7 +21,7 @@ from nestbench.sim.counted import plural
 
 
 def coverage_words(row: Any) -> str:
-    """Return a situation's coverage with its error; where many fits are unusable, what is left if they are misses."""
+    """Return an estimand's coverage with its error; where many fits are unusable, what is left if they are misses."""
     words = percent(float(row["coverage"]), float(row["error"]))
     if row["partial"]:
         words += f" of the usable fits, {percent(float(row['bound']))} if the others count as misses"
@@ -49,7 +49,7 @@ def shortfalls(evidence: Evidence, counts: pd.DataFrame) -> Iterator[Verdict]:
     yield Verdict(
         "avoid",
         sentence,
-        f"The coverage furthest below its level among the situations graded 'fails'. {grades.RULE}",
+        f"The coverage furthest below its level among the estimands graded 'fails'. {grades.RULE}",
     )
     rest = [label for label in failing["estimator"].unique() if label != name]
     if rest:
@@ -61,7 +61,7 @@ def shortfalls(evidence: Evidence, counts: pd.DataFrame) -> Iterator[Verdict]:
 def _share(counts: pd.DataFrame, label: str) -> str:
     row: Any = counts.loc[label]
     silent = f", no answer in {int(row['none'])}" if row["none"] else ""
-    return f"{int(row[Grade.FAILS])} of {plural(int(row['situations']), 'situation')}{silent}"
+    return f"{int(row[Grade.FAILS])} of {plural(int(row['situations']), 'estimand')}{silent}"
 
 
 def too_wide(evidence: Evidence, counts: pd.DataFrame) -> Iterator[Verdict]:
@@ -73,7 +73,7 @@ def too_wide(evidence: Evidence, counts: pd.DataFrame) -> Iterator[Verdict]:
         row = wide[wide["estimator"] == label].iloc[0]
         parts.append(
             f"`{label}` in {grades.count(counts, label, Grade.WIDE)} of "
-            f"{plural(int(counts.loc[label, 'situations']), 'situation')} "
+            f"{plural(int(counts.loc[label, 'situations']), 'estimand')} "
             f"(up to {percent(row['coverage'], row['error'])}{of_level(graded, row['level'])}: "
             f"`{row['term']}`{where(experiment, row['cell'])})"
         )
@@ -192,7 +192,7 @@ def left_out(evidence: Evidence) -> Iterator[Verdict]:
         parts.append(f"`{label}` ({answered:,} of {of:,} data sets for `{term}`{there})")
     rule = (
         f"Scores are compared on the data sets that all compared methods answer; a method is compared where it answers "
-        f"at least {percent(USABLE_ENOUGH)} of the condition's data sets. Named is the situation with fewest answers."
+        f"at least {percent(USABLE_ENOUGH)} of the condition's data sets. Named is the estimand with fewest answers."
     )
     yield Verdict(
         "note", f"Not compared with the others everywhere, for want of answers: {several(parts, 4)}.", rule

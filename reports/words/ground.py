@@ -1,7 +1,7 @@
-"""What a recommendation rests on: the laws that were simulated, and whose own model they are.
+"""What a recommendation rests on: the populations that were simulated, and whose own model they are.
 
-A method does well under the law it assumes. Where that is the law of the study, the study can't tell whether the
-method would also do well under another, and the reader should hear so.
+A method does well under the population it assumes. Where that is the population of the study, the study can't tell
+whether the method would also do well under another, and the reader should hear so.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PLAIN: dict[str, frozenset[str]] = {
         {"data", "formula", "school", "effects", "outcome", "icc", "total_sd", "digest"}
     ),
 }
-"""Parameters of the laws known here that leave the errors normal, alike, and independent of the covariates."""
+"""Parameters of the populations known here that leave the errors normal, alike, and independent of the covariates."""
 SLOPES = frozenset({"slope_sd", "slope_correlation"})
 OTHER = frozenset(
     {
@@ -59,7 +59,7 @@ _PARTS = r"\bgroup_{}\(\s*(\w+)\s*\)"
 
 
 def whole_mean(cell: Cell) -> bool:
-    """Return whether the formula has every effect of the law that isn't 0, in the law's shape."""
+    """Return whether the formula has every effect of the population that isn't 0, in the population's shape."""
     if any(why not in (CHANGES, UNSEEN) for term, why in cell.found.reasons.items() if term[0] != "("):
         return False
     effects = {name for name, value in getattr(cell.population, "effects", {}).items() if value}
@@ -81,12 +81,13 @@ def _variables(effect: str) -> set[str]:
 
 
 def mixed_models_own(cell: Cell) -> bool:
-    """Return whether a cell's law is the mixed model that is fitted to its data."""
+    """Return whether a condition's population is the mixed model that is fitted to its data."""
     return plain_errors(cell) and whole_mean(cell)
 
 
 def least_squares_own(cell: Cell) -> bool:
-    """Return whether a cell's law is the linear model with independent errors that is fitted to its data."""
+    """Return whether a condition's population is the linear model with independent errors that is fitted to its
+    data."""
     slopes = getattr(cell.population, "slope_sd", 0.0) == 0.0
     return plain_errors(cell) and whole_mean(cell) and getattr(cell.population, "icc", 1.0) == 0.0 and slopes
 
@@ -103,17 +104,17 @@ OWN: tuple[tuple[str, str, Callable[[Cell], bool]], ...] = (
         least_squares_own,
     ),
 )
-"""What a method says it assumes, the words for that law, and whether a cell's law is it."""
+"""What a method says it assumes, the words for that population, and whether a condition's population is it."""
 
 
 def ground(experiment: Experiment, answered: Iterable[int]) -> str:
-    """Return what a recommendation rests on, in one to three sentences; `answered` are the cells with data."""
+    """Return what a recommendation rests on, in one to three sentences; `answered` are the conditions with data."""
     cells = [experiment.cells[i] for i in sorted(set(answered))]
     laws = list(dict.fromkeys(f"`{cell.population.name}`" for cell in cells))
     total = len(cells)
-    name, was = ("law", "was") if len(laws) == 1 else ("laws", "were")
+    name, was = ("population", "was") if len(laws) == 1 else ("populations", "were")
     said = [
-        f"This holds under the {name} that {was} simulated: {several(laws)} in {plural(total, 'condition')}."
+        f"This holds for the {name} that {was} simulated: {several(laws)} in {plural(total, 'condition')}."
     ]
     for assumed, words, own in OWN:
         labels = [f"`{e.label}`" for e in experiment.estimators if assumed in e.info.assumes]

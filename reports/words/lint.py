@@ -41,7 +41,7 @@ class Remark:
 
 
 def lint(results: Results, table: pd.DataFrame) -> list[Remark]:
-    """Return the remarks of every rule, over the performance table and, cell by cell, the stored rows."""
+    """Return the remarks of every rule, over the performance table and, condition by condition, the stored rows."""
     experiment = results.experiment
     rows = (
         in_cell(results, i, lambda rows, i=i: list(remarks_of_cell(experiment, i, rows)))  # type: ignore[misc]
@@ -56,7 +56,7 @@ def table_remarks(table: pd.DataFrame, experiment: Experiment) -> list[Remark]:
 
 
 def remarks_of_cell(experiment: Experiment, index: int, rows: CellRows) -> Iterator[Remark]:
-    """Yield the remarks of the rules over the stored rows of one cell."""
+    """Yield the remarks of the rules over the stored rows of one condition."""
     where = condition_of(experiment, index)
     for label in rows.labels:
         for rule in ROW_RULES:
@@ -173,7 +173,7 @@ def duplicated_replications(label: str, rows: CellRows, where: str) -> Iterator[
         yield Remark(
             "duplicated replications",
             f"{plural(repeated, 'replication')} of {label} with {where} repeat another one exactly",
-            "check the random numbers of the law",
+            "check the random numbers of the population",
         )
 
 

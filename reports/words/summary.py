@@ -122,7 +122,7 @@ def _caption(graded: pd.DataFrame, silent: bool, several_levels: bool) -> str:
     if several_levels:
         low = "coverage for that term / the level promised there, in %, where it falls furthest short"
     words = f"low: {low}; fails: conditions where it falls short, + for other terms."
-    words += " none: situations without an answer." if silent else ""
+    words += " none: estimands without an answer." if silent else ""
     if graded["partial"].any():
         bound = graded.loc[graded["partial"], "bound"].min()
         words += (
@@ -144,7 +144,7 @@ class Worst:
 
 
 def worst_term(own: pd.DataFrame) -> Worst:
-    """Return the worst term of one method's situations."""
+    """Return the worst term of one method's estimands."""
     found = [
         Worst(
             str(term),

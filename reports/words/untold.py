@@ -9,9 +9,9 @@ from nestbench.reports.conditions import condition_of
 from nestbench.reports.wording import several
 
 RULE = (
-    "The true value of a term is the coefficient that the law's mean has in the fitted formula, the same in every "
-    "data set. Where there is none, coverage, bias, RMSE and interval scores don't exist for the term; state one in "
-    "[truth] if you know which value it should be judged by."
+    "The true value of a term is its coefficient in the population's mean, as the fitted formula has it, the same in "
+    "every data set. Where there is none, coverage, bias, RMSE and interval scores don't exist for the term; state "
+    "one in [truth] if you know which value it should be judged by."
 )
 
 

@@ -38,10 +38,10 @@ from nestbench.sim.counted import plural
 ALIKE = 0.01
 """Relative difference of scores up to which methods count as equally good."""
 RULE = (
-    "In order is a method that in every situation (a condition and a term; the intercept is left out) answers at least "
+    "In order is a method that in every estimand (a condition and a term; the intercept is left out) answers at least "
     f"{percent(grades.USABLE_ENOUGH)} of the data sets with intervals that have an end, isn't shown to fall short of "
     "its coverage and isn't shown to be biased. Of these come first those whose coverage is suspect (below the band by "
-    "a test of its own at 5 %) in fewest situations, then the lowest score: the geometric mean over situations "
+    "a test of its own at 5 %) in fewest estimands, then the lowest score: the geometric mean over estimands "
     "of the mean interval score (width plus a penalty for misses, so that intervals that are too wide lose), on the "
     "data sets that all methods answer, a score counting at most as much as a miss by half the usual width. None is "
     f"named where a coverage has a Monte Carlo error above {100 * POINTS:g} percentage points. "
@@ -93,7 +93,7 @@ def recommendation(evidence: Evidence, choice: Choice, counts: pd.DataFrame) -> 
     if choice.named is None:
         return [Verdict("use", _closest(evidence, choice, counts), RULE), *sure]
     ground_rule = (
-        "The laws, layouts and models of the study's file, against what each method says it assumes."
+        "The populations, layouts and models of the study's file, against what each method says it assumes."
     )
     return [
         Verdict("use", _named(evidence, choice, counts), RULE),
@@ -121,7 +121,7 @@ def leaders(choice: Choice) -> list[str]:
 
 def _named(evidence: Evidence, choice: Choice, counts: pd.DataFrame) -> str:
     labels = leaders(choice)
-    total = plural(grades.count(counts, labels[0], "situations"), "situation")
+    total = plural(grades.count(counts, labels[0], "situations"), "estimand")
     promised = _promised(evidence)
     if len(labels) == 1:
         wide = grades.count(counts, labels[0], Grade.WIDE)
@@ -193,7 +193,7 @@ def _more(row: pd.Series[Any]) -> str:
     if high - low < 0.005:
         return f"score {ratio:.2f} % {than}"
     suspect = int(row["suspect"])
-    doubt = f", coverage suspect in {plural(suspect, 'situation')}" if suspect else ""
+    doubt = f", coverage suspect in {plural(suspect, 'estimand')}" if suspect else ""
     return f"score {ratio:.1f} % {than}, 95 % interval {low:.1f} to {high:.1f}".replace("-0.0", "0.0") + doubt
 
 
@@ -244,7 +244,7 @@ def _closest(evidence: Evidence, choice: Choice, counts: pd.DataFrame) -> str:
     lowest = f"; its lowest coverage is {_lowest(evidence, label)}" if answers else ""
     return (
         f"No method keeps its promise everywhere. Closest is `{label}`, with {_promised(evidence)} intervals: of "
-        f"{plural(total, 'situation')} it {several(parts)}{lowest}."
+        f"{plural(total, 'estimand')} it {several(parts)}{lowest}."
     )
 
 

@@ -1,7 +1,7 @@
-"""What of a law's theory holds for the true values of a cell.
+"""What of a population's theory holds for the true values of a condition.
 
-A coverage is that of one value, a bias the distance from one. They hold where the cell's true value of the term is that
-value, and not where ``[truth]`` states another one.
+A coverage is that of one value, a bias the distance from one. They hold where the condition's true value of the term is
+that value, and not where ``[truth]`` states another one.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ OF_COEFFICIENTS = ("coverage", "coverage_mcse")
 def at_truth(
     known: Mapping[str, Any], named: Mapping[str, float], truth: Mapping[str, float]
 ) -> dict[str, Any]:
-    """Return a law's `known` theory without what belongs to other true values than those of a cell, `truth`.
+    """Return what of a population's `known` theory holds for the true values of a condition, `truth`.
 
     Parameters
     ----------
     named : mapping of str to float
-        The law's own true values: biases are from these, and coverages are of them where theory doesn't say of what.
+        The population's own true values: biases are from these, and coverages are of them where theory doesn't say of
+        what.
     """
     covered = known.get("coefficients", named)
     kept = dict(known)

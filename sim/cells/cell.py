@@ -1,4 +1,4 @@
-"""Cells: population x layout x analysis model, and their keys."""
+"""Conditions: population x layout x analysis model, and their keys."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from nestbench.sim.streams import StreamSource
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell of an experiment.
+    """One condition of an experiment: a data-generating mechanism and the model fitted to its data.
 
-    Two keys: `law_key` names what is drawn (population x layout) and seeds the streams, so that two models of one law
-    see the same data sets; `key` names the whole cell. Both hash canonical JSON of primitives that differ from their
-    defaults, so a parameter added later, with a default that changes nothing, changes no key; a law is written in one
-    way whichever way its parameters were given (`spelled`: effects of 0). A field whose metadata say ``key=False`` (a
-    path) is no part of them.
+    Two keys: `law_key` names the data-generating mechanism (population x layout) and seeds the streams, so that two
+    models of one mechanism see the same data sets; `key` names the whole condition. Both hash canonical JSON of
+    primitives that differ from their defaults, so a parameter added later, with a default that changes nothing,
+    changes no key. A population has one spelling however its parameters were given (`spelled`: effects of 0). A field
+    whose metadata say ``key=False`` (a path) is no part of either key.
 
     Attributes
     ----------
@@ -44,9 +44,9 @@ class Cell:
     Raises
     ------
     InvalidInput
-        From the population's `check` and `check_model`, where it has them: a parameter that can't be combined with the
-        layout, a column that the model may not use; or `stated`
-        or the model's `null` names something the model doesn't estimate.
+        From the population's `check` and `check_model`, where it has them: a parameter that can't be combined with
+        the layout, a column that the model may not use; or `stated` or the model's `null` names something the model
+        doesn't estimate.
     """
 
     population: Population
@@ -88,10 +88,10 @@ class Cell:
 
     @property
     def truth(self) -> Mapping[str, float]:
-        """Term -> true value: the coefficients of the law's mean in the model, by `nestbench.sim.cells.truth`.
+        """Term -> true value: the coefficients of the population's mean in the model, by `nestbench.sim.cells.truth`.
 
         Values in `stated` come before what is found. Terms without a true value aren't there (`truth_reasons`);
-        terms of the law that aren't the model's are, for methods that add terms to it.
+        terms of the population that aren't the model's are, for methods that add terms to it.
         """
         stated = {term: float(value) for term, value in self.stated.items()}
         return {**self.found.values, **stated}
@@ -111,12 +111,12 @@ class Cell:
 
     @property
     def stateable(self) -> tuple[str, ...]:
-        """What may have a value in `stated`: the model's terms, the law's others, the variance components."""
+        """What may have a value in `stated`: the model's terms, the population's others, the variance components."""
         return self.found.names
 
     @property
     def found(self) -> Truth:
-        """What `nestbench.sim.cells.truth` finds of the law and the model, stated values apart."""
+        """What `nestbench.sim.cells.truth` finds of the population and the model, stated values apart."""
         if isinstance(self.population, KeptLaw):
             return self.population.found
         key = (type(self.population), _hash(self._parts()))
@@ -128,12 +128,14 @@ class Cell:
 
     @property
     def data_messages(self) -> tuple[str, ...]:
-        """What was done to data that the law reads from a file, in words (its `data_messages`, if it has that)."""
+        """What was done to data that the population reads from a file, in words (its `data_messages`, if it has
+        that)."""
         messages = getattr(self.population, "data_messages", None)
         return () if messages is None else tuple(messages(self.model))
 
     def theory(self) -> dict[str, Any]:
-        """Return what the law knows without simulation (`Population.theory`), as far as it is of this cell's truth."""
+        """Return what the population knows without simulation (`Population.theory`), as far as it is of this
+        condition's truth."""
         known = self.population.theory(self.layout, self.model)
         return at_truth(known, self.population.truth, self.truth)
 
@@ -179,8 +181,8 @@ def _law(population: Population, layout: Layout) -> dict[str, Any]:
 
 
 def identity_of(population: Population, layout: Layout) -> Mapping[str, Any]:
-    """Return a law's parameters as keys hash them; where it can be written in several ways, as its `spelled` writes
-    it."""
+    """Return a population's parameters as keys hash them; where it can be written in several ways, as its `spelled`
+    writes it."""
     if isinstance(population, KeptLaw):
         return population.identity
     spelled = getattr(population, "spelled", None)

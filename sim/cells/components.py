@@ -1,4 +1,4 @@
-"""Variance components of the fitted random part: the law's random effects rewritten in its columns."""
+"""Variance components of the fitted random part: the population's random effects rewritten in its columns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nestbench.sim.observed.batch import Batch, Floats
 from nestbench.sim.observed.design import Design
 
 INTERCEPT = "Intercept"
-SHAPE = "the random slopes of the law aren't linear in the columns of the model's random part"
+SHAPE = "the random slopes of the population aren't linear in the columns of the model's random part"
 CHANGES = (
     "the random part's columns are computed from the whole data set, so that their effects change with it"
 )
@@ -21,7 +21,7 @@ CHANGES = (
 
 @runtime_checkable
 class KnowsRandomPart(Protocol):
-    """A law that says what its random effects act on."""
+    """A population that says what its random effects act on."""
 
     def random_part(self, batch: Batch) -> tuple[tuple[Effect, ...], Floats]:
         """Return the q products of columns and the random effects' covariance [q, q]."""
@@ -72,7 +72,7 @@ def _rewritten(
 
 
 def _as_named(value: float, own: float | None) -> float:
-    """Return the law's number where solving gives the same but for rounding."""
+    """Return the population's number where solving gives the same but for rounding."""
     return own if own is not None and np.isclose(value, own, rtol=1e-8) else projection.rounded(value, 1.0)
 
 

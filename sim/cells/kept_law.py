@@ -1,4 +1,4 @@
-"""A law whose code isn't here: what a run keeps of it, enough to read the run and to refuse to draw."""
+"""A population whose code isn't here: what a run keeps of it, enough to read the run and to refuse to draw."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TRUST = "read the plugin files of the run, and repeat the command with --trust i
 
 @dataclass(frozen=True, slots=True)
 class KeptLaw:
-    """A law as a run keeps it, in place of the plugin's class.
+    """A population as a run keeps it, in place of the plugin's class.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class KeptLaw:
     identity : mapping
         What its keys are hashed from (`nestbench.sim.cells.cell`): without its class nobody knows its defaults.
     found : Truth
-        The truth of the cell it belongs to.
+        The truth of the condition it belongs to.
     """
 
     name: str
@@ -44,9 +44,9 @@ class KeptLaw:
         return self.found.values
 
     def theory(self, layout: Layout, model: Model | None = None) -> Mapping[str, Any]:
-        """Nothing is known without the law's code."""
+        """Nothing is known without the population's code."""
         return {}
 
     def draw(self, layout: Layout, streams: StreamSource, replications: range) -> Batch:
         """Refuse."""
-        raise InvalidInput(f"expected the code of the law '{self.name}', got none loaded; {TRUST}")
+        raise InvalidInput(f"expected the code of the population '{self.name}', got none loaded; {TRUST}")

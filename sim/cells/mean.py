@@ -1,4 +1,4 @@
-"""What a law says of its mean: effects on columns, and what each column is expected to be."""
+"""What a population says of its mean: effects on columns, and what each column is expected to be."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Variable:
         The column of the data it is made of.
     values : float64 [N]
     expected : float or None
-        Its mean under the law; None where that isn't known.
+        Its mean under the population; None where that isn't known.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Variable:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Effect:
-    """One part of a law's mean: `value` times the product of its variables (of none: the intercept)."""
+    """One part of a population's mean: `value` times the product of its variables (of none: the intercept)."""
 
     term: str
     value: float
@@ -58,13 +58,13 @@ class Mean:
     batch : Batch
         The data sets, as an analyst sees them.
     outcome : str or None
-        The column the law draws; None where the law doesn't say.
+        The column the population draws; None where the population doesn't say.
     effects : tuple of Effect
-        The mean is their sum, where `complete`; else the part of it that the law states.
+        The mean is their sum, where `complete`; else the part of it that the population states.
     variables : tuple of Variable
         All that effects may act on.
     whole : float64 [N] or None
-        The mean itself, where the law has a function for it.
+        The mean itself, where the population has a function for it.
     complete : bool
         Whether an effect that isn't there is 0.
     """
@@ -79,7 +79,7 @@ class Mean:
 
 @runtime_checkable
 class KnowsMean(Protocol):
-    """A law that gives its mean effect by effect."""
+    """A population that gives its mean effect by effect."""
 
     def mean_of(self, layout: Layout, streams: StreamSource, replications: range) -> Mean:
         """Draw some data sets and return their mean."""
@@ -95,7 +95,7 @@ def effects_named(
     given : mapping of str to float64 [N]
         Columns of terms that are no products of the data's columns.
     known : bool
-        Whether a column's mean over the batch is its mean under the law (a design that stays as it is).
+        Whether a column's mean over the batch is its mean under the population (a design that stays as it is).
     """
     effects = []
     for term, value in named.items():
@@ -111,7 +111,7 @@ def effects_named(
 
 
 def mean_by_name(law: Any, layout: Layout, streams: StreamSource, replications: range) -> Mean:
-    """Return what a law that names true values, and perhaps has a ``mean(layout, data)``, says of its mean.
+    """Return what a population that names true values, and perhaps has a ``mean(layout, data)``, says of its mean.
 
     Raises
     ------
@@ -142,8 +142,8 @@ def _whole(law: Any, layout: Layout, batch: Batch) -> Floats:
         part = np.asarray(law.mean(layout, frame), dtype=np.float64)
         if part.shape != (len(frame),) or not np.isfinite(part).all():
             raise InvalidInput(
-                f"expected the mean of the law '{law.name}' to be one finite number for each of {len(frame)} rows, "
-                f"got an array of shape {part.shape}; return the outcome's mean given the columns"
+                f"expected the mean of the population '{law.name}' to be a finite number for each of "
+                f"{len(frame)} rows, got an array of shape {part.shape}; return the outcome's mean given the columns"
             )
         parts.append(part)
     return np.concatenate(parts)

@@ -1,4 +1,4 @@
-"""The outcome of a model as a function of the law's: its mean is known where that function is linear."""
+"""The outcome of a model as a function of the population's: its mean is known where that function is linear."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Outcome:
     Attributes
     ----------
     plain : bool
-        It is the law's own.
+        It is the population's own.
     slope : float
-        Its change with the law's outcome: what standard deviations are multiplied by.
+        Its change with the population's outcome: what standard deviations are multiplied by.
     reason : str
         Why its mean isn't known; empty where it is.
     """
@@ -37,14 +37,14 @@ class Outcome:
     reason: str = ""
 
     def of(self, mean: Floats) -> Floats:
-        """Return the mean of the model's outcome, given that of the law's [N]."""
+        """Return the mean of the model's outcome, given that of the population's [N]."""
         return mean if self.plain else _with(self.batch, self.design, self.name, mean)
 
 
 def outcome_of(mean: Mean, design: Design) -> Outcome:
-    """Compare a model's outcome with the column that the law draws.
+    """Compare a model's outcome with the column that the population draws.
 
-    The outcome is taken to be linear if it changes in proportion when random amounts are added to the law's.
+    The outcome is taken to be linear if it changes in proportion when random amounts are added to the population's.
     """
     batch, name = mean.batch, mean.outcome or _mentioned(design, mean.batch)
     products = design.lhs_products
@@ -54,7 +54,7 @@ def outcome_of(mean: Mean, design: Design) -> Outcome:
             return Outcome(batch, design, name, True)
     what = f"the outcome is '{design.response}', "
     if name is None or name not in batch.columns or not _mentions(design, name):
-        return Outcome(batch, design, "", True, reason=what + f"not the '{name}' that the law draws")
+        return Outcome(batch, design, "", True, reason=what + f"not the '{name}' that the population draws")
     amount = STEP * np.random.default_rng(1).standard_normal(batch.rows)
     base = np.asarray(batch.columns[name], dtype=np.float64)
     flat, once, twice = (_with(batch, design, name, base + times * amount) for times in (0.0, 1.0, 2.0))

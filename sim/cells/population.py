@@ -1,4 +1,4 @@
-"""Populations: laws that know the truth."""
+"""Populations: what data are drawn from, with the truth about it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from nestbench.sim.streams import StreamSource
 
 @runtime_checkable
 class Population(Protocol):
-    """A law of nested data: a frozen dataclass whose fields are its parameters, each with a default.
+    """What students and schools are drawn from: a frozen dataclass, its parameters as fields, each with a default.
 
-    `name` is the law's name in TOML files; the fields are the keys of the `[population]` table.
-    It may state `ranges`, field -> arguments of `nestbench.sim.checks.number`, and `choices`, field -> words (of a
-    table: its keys): the schema of TOML files tells them to editors; to check them is the law's own.
+    With a layout it is a data-generating mechanism. It is a protocol, not a base class, so that a user's population
+    depends on nothing here; methods never see one.
+
+    `name` is its name in TOML files (`law = "..."`); the fields are the keys of the `[population]` table. It may
+    state `ranges`, field -> arguments of `nestbench.sim.checks.number`, and `choices`, field -> words (of a table:
+    its keys). These are for the schema, which shows them in editors; checking them is left to the population itself.
     """
 
     name: ClassVar[str]
@@ -36,9 +39,9 @@ class Population(Protocol):
         ``ols`` or ``likelihood`` (`Estimator.theory` says which is a method's own). ``coverage_mcse``,
         ``se_ratio_mcse`` : their Monte Carlo errors, where they are averages over draws of the columns;
         ``coefficients`` : term -> the value that coverage is of. Values are for `model`, or for a model with the
-        law's own columns when none is given.
+        population's own columns when none is given.
         """
 
     def draw(self, layout: Layout, streams: StreamSource, replications: range) -> Batch:
-        """Draw the observed data of some replications; row values depend on (law, layout, seed, replication)
+        """Draw the observed data of some replications; row values depend on (population, layout, seed, replication)
         alone."""

@@ -1,26 +1,27 @@
-"""The truth of a cell: the coefficients that the law's mean has in the model's formula.
+"""The truth of a condition: the coefficients of the population's mean in the model's formula.
 
-A few data sets are drawn from a stream of their own, the law's mean on them is taken without errors, and solved for
-on the columns of the fitted formula. A term's true value is the coefficient that every data set agrees on.
+A few data sets are drawn from a stream of their own. On each, the population's mean (the outcome without its errors)
+is regressed on the columns of the fitted formula; a term's true value is the coefficient on which all data sets
+agree.
 
 **What the model leaves out** (resources that aren't in the formula, an interaction, a confounder) counts as its
-expectation under the law: an effect that isn't in the span of the model's columns is multiplied out into its
-expectation, the schools' means about it and the students' deviations from those, a product into products of these;
-what of it lies in the span is kept, the rest has expectation 0 and goes to the errors. So the effects that stay in the
-model keep their values, whatever bias leaving something out gives to a method; the intercept moves by what the left-out
-effects contribute on average, and a main effect becomes the effect averaged over what it interacts with.
+expectation under the population. An effect outside the span of the model's columns is split into its expectation, the
+schools' means about it and the students' deviations from those (a product into the products of these). What lies in
+the span is kept; the rest has expectation 0 and goes to the errors. So the effects that stay in the model keep their
+values, whatever bias the omission gives to a method; the intercept moves by what the left-out effects contribute on
+average, and a main effect becomes the effect averaged over what it interacts with.
 
-**Where there is no true value**: a coefficient that changes from data set to data set (``center(age)``: the intercept;
-``scale(age)``, ``poly(age, 2)``: all but the terms whose coefficient is 0); an effect that the model has in another
-shape (``np.log(age)`` for an effect of age): the terms with that column and the intercept; an outcome that isn't a
-linear function of the law's (``np.log(grade)``): every term. `Truth.reasons` says which.
+**Where there is no true value**: a coefficient that changes from data set to data set (``center(age)``: the
+intercept; ``scale(age)``, ``poly(age, 2)``: all but the terms whose coefficient is 0); an effect that the model has
+in another shape (``np.log(age)`` for an effect of age): the terms with that column and the intercept; an outcome that
+isn't a linear function of the population's (``np.log(grade)``): every term. `Truth.reasons` says which.
 
-**Variance components** are those of the fitted random part: the law's random effects rewritten in its columns. With
-``random = "1 + age"`` the school SD is that at age 0, with a centred column that at its centre; without a random slope
-in the model it is the law's. Left-out effects aren't added to them.
+**Variance components** are those of the fitted random part: the population's random effects rewritten in its columns.
+With ``random = "1 + age"`` the school SD is that at age 0, with a centred column that at its centre; without a random
+slope in the model it is the population's. Left-out effects aren't added to them.
 
-A law that only names true values is taken at its word for terms of those names, as far as no other term of the model
-shares the effect; one with ``mean(layout, data)`` gives the mean itself.
+A population that only names true values is taken at its word for terms of those names, as long as no other term of
+the model shares the effect; one with ``mean(layout, data)`` gives the mean itself.
 """
 
 from __future__ import annotations
@@ -50,15 +51,16 @@ SCHOOLS = 30
 school-constant column does."""
 
 FOREIGN = 0.25
-"""Share of a left-out effect (adjusted R^2) that columns unknown to the law must explain to be taken to stand for
-it."""
+"""A left-out effect counts as carried by columns the population doesn't know if they explain this share of it (adjusted
+R^2).
+"""
 
 CHANGES = (
     "its true value changes from data set to data set: the formula computes a column from the whole data set"
 )
-UNSEEN = "the law's column isn't that of the data, where some students are missing"
-UNSTATED = "the law doesn't state its true value"
-UNDEFINED = "its columns have values that aren't finite under this law"
+UNSEEN = "the population's column isn't that of the data, where some students are missing"
+UNSTATED = "the population doesn't state its true value"
+UNDEFINED = "its columns have values that aren't finite under this population"
 INTERCEPT = "Intercept"
 
 
@@ -73,14 +75,14 @@ class Truth:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All that may have a true value: the model's terms, the law's others, the variance components."""
+        """All that may have a true value: the model's terms, the population's others, the variance components."""
         components = ("(school_sd)", "(class_sd)", "(residual_sd)", "(icc)")
         slopes = (name_of(term) for term in self.random_terms)
         return tuple(dict.fromkeys([*self.terms, *self.values, *components, *slopes]))
 
 
 def truth_of(population: Population, layout: Layout, model: Model) -> Truth:
-    """Return the true values of a model's terms, of the law's other terms and of the variance components."""
+    """Return the true values of a model's terms, of the population's other terms and of the variance components."""
     per = max(1, -(-SCHOOLS // layout.schools))
     streams = StreamSource(SEED, "truth")
     if isinstance(population, KnowsMean):
@@ -123,7 +125,8 @@ def _coefficients(
 def _solved(
     seen: Floats, x: Floats, design: Design, outcome: Outcome, batch: Batch, named: Mapping[str, float]
 ) -> tuple[dict[str, float], dict[str, str]]:
-    """Solve for the coefficients of a mean in the span of X; what no data set determines keeps the law's value."""
+    """Solve for the coefficients of a mean in the span of X; what no data set determines keeps the population's
+    value."""
     compiled = design.rhs_products is not None and outcome.plain
     rows = [slice(0, batch.rows)] if compiled else projection.slices_of(batch.row_offsets)
     found, spread = projection.constant_coefficients(x, outcome.of(seen), rows)
@@ -136,7 +139,9 @@ def _solved(
         elif np.isnan(spread[k]) and own is not None and outcome.plain:
             values[term] = float(own)
         else:
-            reasons[term] = CHANGES if np.isfinite(spread[k]) else "no data set of this law determines it"
+            reasons[term] = (
+                CHANGES if np.isfinite(spread[k]) else "no data set of this population determines it"
+            )
     return values, reasons
 
 
@@ -168,7 +173,7 @@ def _blocked(
             if source & names or _stands_for(effect, x[group], mean.batch.rows)
         ]
         why = (
-            f"the law's effect of '{effect.term}' isn't a linear function of the model's columns, "
+            f"the population's effect of '{effect.term}' isn't a linear function of the model's columns, "
             "which have it in another shape"
         )
         if foreign:
@@ -181,7 +186,7 @@ def _blocked(
 
 
 def _strange(mean: Mean, design: Design, x: Floats, span: projection.Span) -> list[int]:
-    """Return which columns of X are no linear function of the law's columns and products of two of them."""
+    """Return which columns of X are no linear function of the population's columns and products of two of them."""
     known = {v.name for v in mean.variables}
     products = design.rhs_products
     suspects = [
@@ -219,7 +224,7 @@ def _mentions(term: str, names: set[str]) -> bool:
 def _unstated(
     mean: Mean, design: Design, named: Mapping[str, float], values: Mapping[str, float]
 ) -> dict[str, str]:
-    """Return the terms a law that names true values says nothing of."""
+    """Return the terms a population that names true values says nothing of."""
     return {t: UNSTATED for t in design.terms if t not in named and not values.get(t)}
 
 
@@ -228,6 +233,6 @@ def _uncentred(left: Sequence[Effect], design: Design) -> dict[str, str]:
     blocked: dict[str, str] = {}
     for effect in (e for e in left if e.value and any(v.expected is None for v in e.variables)):
         names = {v.name for v in effect.variables} if len(effect.variables) > 1 else set()
-        why = f"'{effect.term}' is left out, and its mean under the law isn't known"
+        why = f"'{effect.term}' is left out, and its mean under the population isn't known"
         blocked |= {t: why for t in design.terms if t == INTERCEPT or _mentions(t, names)}
     return blocked

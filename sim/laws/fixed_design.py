@@ -1,4 +1,4 @@
-"""The fixed-design law: X and the schools from a file, only school effects and residuals drawn."""
+"""The fixed-design population: X and the schools from a file, only school effects and residuals drawn."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class FixedDesign:
         self.data_messages(model)
 
     def data_messages(self, model: Model) -> tuple[str, ...]:
-        """Return what was done to the columns of the file that the law and a model use, in words."""
+        """Return what was done to the columns of the file that the population and a model use, in words."""
         file = _design(self)[0]
         said = dict(file.said)
         if model.subgroup is not None:
@@ -108,7 +108,7 @@ class FixedDesign:
         return tuple(words for name, words in said.items() if words and name in used)
 
     def spelled(self, layout: Layout) -> FixedDesign:
-        """Return the same law without effects of 0: the one way that keys are made of."""
+        """Return the same population without effects of 0: the one way that keys are made of."""
         written = {term: value for term, value in self.effects.items() if value}
         return self if written == self.effects else replace(self, effects=written)
 
@@ -213,7 +213,7 @@ def _refuse_unusable(law: FixedDesign, file: DesignFile, names: Iterable[Any]) -
 
 
 def _names(law: FixedDesign, file: DesignFile, model: Model | None = None) -> list[str]:
-    """Return the columns that the formulas of the law and of a model name."""
+    """Return the columns that the formulas of the population and of a model name."""
     texts = [f"~ {law.formula}", *([] if model is None else [model.formula, f"~ {model.random}"])]
     columns, own = (*file.batch.columns, *file.unusable), (law.school, law.outcome)
     return [name for text in texts for name in parse(text, columns, own).names]

@@ -1,4 +1,4 @@
-"""Laws from one function that makes one data set: ``frame(self, layout, rng) -> DataFrame``, a row a student.
+"""Populations from one function that makes one data set: ``frame(self, layout, rng) -> DataFrame``, a row a student.
 
 Each replication gets a generator of its own, so its data depend on nothing else, whatever runs beside it.
 """
@@ -22,7 +22,8 @@ from nestbench.sim.user_code import user_code
 
 
 def complete(law: type[Any]) -> None:
-    """Give a law with `frame` but without `draw` the one that calls it; one without `theory` a theory of nothing.
+    """Give a population with `frame` but without `draw` the one that calls it; one without `theory` a theory of
+    nothing.
 
     The schools are the column that the class names as `group`, else ``school``.
     """
@@ -45,7 +46,7 @@ def _frame(law: Any, layout: Layout, rng: np.random.Generator, group: str) -> pd
     Raises
     ------
     InvalidInput
-        The law raised, or what it returned is no data set; the message names the law and the place.
+        The population raised, or what it returned is no data set; the message names the population and the place.
     """
     try:
         with user_code():
@@ -56,12 +57,10 @@ def _frame(law: Any, layout: Layout, rng: np.random.Generator, group: str) -> pd
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(place.filename).name}, line {place.lineno}"
         raise InvalidInput(
-            f"the law '{law.name}' raised {type(error).__name__}: {error} ({where}), "
+            f"the population '{law.name}' raised {type(error).__name__}: {error} ({where}), "
             f"with layout.schools = {layout.schools}"
         ) from error
-    wanted = (
-        f"expected the law '{law.name}' to return a DataFrame with a row a student and a column '{group}'"
-    )
+    wanted = f"expected the population '{law.name}' to return a DataFrame with a row a student and a column '{group}'"
     if not isinstance(frame, pd.DataFrame):
         raise InvalidInput(f"{wanted}, got {type(frame).__name__}")
     if not len(frame) or group not in frame.columns:
@@ -91,7 +90,7 @@ def batch_of_batches(parts: Sequence[Batch], streams: StreamSource, replications
     for part in parts:
         if set(part.columns) != set(first.columns):
             raise InvalidInput(
-                f"expected the same columns in every data set of a law, got {', '.join(first.columns)} "
+                f"expected the same columns in every data set of a population, got {', '.join(first.columns)} "
                 f"and {', '.join(part.columns)}"
             )
     labels = [label for part in parts for label in part.school_labels or ()]
@@ -111,7 +110,9 @@ def _joined(columns: Sequence[Column], name: str) -> Column:
     if not categories:
         return np.concatenate([column for column in columns if not isinstance(column, Category)])
     if len(categories) < len(columns):
-        raise InvalidInput(f"expected column '{name}' as numbers in every data set of a law or in none")
+        raise InvalidInput(
+            f"expected column '{name}' as numbers in every data set of a population or in none"
+        )
     levels = categories[0].levels
     if any(one.levels != levels for one in categories):
         levels = tuple(sorted({level for one in categories for level in one.levels}))

@@ -1,7 +1,7 @@
 """Observed data: what an analyst would see, and nothing else.
 
-A `Batch` holds R data sets of one cell as long arrays. Rows are sorted by replication, then school, so a school is a
-slice and a replication is a slice of schools: `school_offsets[s] : school_offsets[s + 1]` are the rows of school `s`,
+A `Batch` holds R data sets of one condition as long arrays. Rows are sorted by replication, then school, so a school is
+a slice and a replication is a slice of schools: `school_offsets[s] : school_offsets[s + 1]` are the rows of school `s`,
 `replication_offsets[r] : replication_offsets[r + 1]` the schools of replication `r`. Sizes may differ between schools
 and between replications.
 """
@@ -44,7 +44,7 @@ PRICE = "price"
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Batch:
-    """R observed data sets of one cell.
+    """R observed data sets of one condition.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ class Batch:
         return self.school_offsets[self.replication_offsets]
 
     def once(self, function: Callable[..., T], *args: Any) -> T:
-        """Return ``function(self, *args)``, computed once per batch: what several estimators share (hashable args).
+        """Return ``function(self, *args)``, computed once per batch: what several methods share (hashable args).
 
         A result that refers to the batch should do so weakly: a cycle would keep the data until the next collection.
         """

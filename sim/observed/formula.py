@@ -117,6 +117,6 @@ def _unreadable(formula: str, batch: Batch, error: Exception) -> InvalidInput:
     named = words[-1][0] or words[-1][1] if words else formula
     hint = did_you_mean(named, [*batch.columns, GROUP_MEAN, GROUP_CENTRED])
     if named == batch.group:
-        hint = " The group column can't be a term: choose the estimators with school dummies instead."
+        hint = " The group column can't be a term: choose the methods with school dummies instead."
     columns = ", ".join(batch.columns)
     return InvalidInput(f"expected a formula over the columns {columns}, got '{formula}' ({text}).{hint}")

@@ -1,4 +1,4 @@
-"""Data sets of a random-intercept law, put together from the parts that each draw from a stream of their own."""
+"""Data sets of a random-intercept population, put together from the parts that each draw from a stream of their own."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Drawing a batch: one stream a replication, then one kernel for all.
 
 The "data" stream of a replication gives its 3N + 2G standard normals and nothing else. Whatever a parameter adds
-comes from a stream of another purpose, so a law with a parameter at its default draws the same numbers as one
+comes from a stream of another purpose, so a population with a parameter at its default draws the same numbers as one
 without it. Replications are drawn in pieces that fit the cache; every value depends on its own replication alone,
 so the pieces can't be seen in the data.
 """

@@ -1,4 +1,4 @@
-"""The mean and the random part of the random-intercept law, written as effects on columns."""
+"""The mean and the random part of the random-intercept population, written as effects on columns."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def mean_of(
 def spelled(effects: Mapping[str, float], layout: Layout) -> dict[str, float]:
     """Return effects written in one way: those that aren't 0, and `treated` where somebody is treated to no effect.
 
-    Laws are keyed by it. (The treatment's 0 stays because experiments on treatments have always written theirs.)
+    Populations are keyed by it. (The treatment's 0 stays because experiments on treatments have always written theirs.)
     """
     written = {name: value for name, value in effects.items() if value}
     treats = layout.treated_part > 0 and not any("treated" in name.split(":") for name in written)

@@ -1,4 +1,5 @@
-"""What is known of a random-intercept law before any fit: design effects, biases, and the behaviour of OLS tests.
+"""What is known of a random-intercept population before any fit: design effects, biases, and the behaviour of OLS
+tests.
 
 X is random, so exact values given X are averaged over a fixed set of draws of X, made from a stream of their own.
 """
@@ -44,7 +45,7 @@ ROWS = 200_000
 
 
 def theory_of(law: Parameters, layout: Layout, model: Model | None = None) -> dict[str, Any]:
-    """Return what is known of a law under a layout; what isn't known is left out.
+    """Return what is known of a population under a layout; what isn't known is left out.
 
     Returns
     -------
@@ -54,9 +55,9 @@ def theory_of(law: Parameters, layout: Layout, model: Model | None = None) -> di
         variance of the OLS coefficient of a school-constant column. ``naive_se_ratio`` and ``naive_coverage`` : term
         -> expected standard error of pooled OLS over the true SD, and coverage of its t interval, for the
         school-constant terms. ``se_ratio`` and ``coverage`` : test -> term -> the same for every term and every test
-        in `theory.ols_tests.TESTS`, for the coefficients that the law's mean has in the model, in the same way in
-        every data set (``coefficients`` : term -> value); ``se_ratio_mcse`` and ``coverage_mcse`` : their Monte Carlo
-        errors over draws of X. ``bias`` : estimate -> term -> bias in the limit of many schools (`bias_of`).
+        in `theory.ols_tests.TESTS`, for the coefficients that the population's mean has in the model, in the same way
+        in every data set (``coefficients`` : term -> value); ``se_ratio_mcse`` and ``coverage_mcse`` : their Monte
+        Carlo errors over draws of X. ``bias`` : estimate -> term -> bias in the limit of many schools (`bias_of`).
     """
     key = repr((law, layout, model, X_SEED))
     if key not in _KNOWN:

@@ -1,4 +1,4 @@
-"""The random-intercept law and its extensions, each a parameter whose default changes nothing."""
+"""The random-intercept population and its extensions, each a parameter whose default changes nothing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class RandomIntercept(Parameters):
 
     What errs on it, family by family:
 
-    - the law as it is: pooled OLS is unbiased, but its standard error of a school-constant term (`resources`,
+    - the population as it is: pooled OLS is unbiased, but its standard error of a school-constant term (`resources`,
       `treated`, the intercept) is too small by the square root of the design effect 1 + (m - 1) icc for schools of
       m students, and a little too large for student-level terms. Cluster-robust errors and the mixed model with a
       normal reference are too small with few schools; Satterthwaite and Bell-McCaffrey degrees of freedom repair
@@ -135,7 +135,7 @@ class RandomIntercept(Parameters):
         check_combination(self, layout)
 
     def spelled(self, layout: Layout) -> RandomIntercept:
-        """Return the same law with its effects written in the one way that keys are made of; see
+        """Return the same population with its effects written in the one way that keys are made of; see
         `nestbench.sim.random_intercept.effects`."""
         written = effects.spelled(self.effects, layout)
         return self if written == self.effects else replace(self, effects=written)

@@ -1,8 +1,8 @@
 """What the analyst doesn't see: students missing at random or by age (stream "missing"), and schools that drop out.
 
-Missing rows are gone; the truth stays that of the law. Missingness depends on columns that are seen (nothing, age,
-resources), so methods that condition on them stay unbiased (MCAR, MAR); what suffers is precision, balance, and the
-number of schools that carry the inference.
+Missing rows are gone; the truth stays that of the population. Missingness depends on columns that are seen (nothing,
+age, resources), so methods that condition on them stay unbiased (MCAR, MAR); what suffers is precision, balance, and
+the number of schools that carry the inference.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The parameters of a random-intercept law, and what they may be, alone and together."""
+"""The parameters of a random-intercept population, and what they may be, alone and together."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ RANGES: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """What `RandomIntercept` says of its parameters, apart from the law: its parts take these."""
+    """What `RandomIntercept` says of its parameters, apart from the population: its parts take these."""
 
     icc: float = 0.2
     total_sd: float = 1.0
@@ -140,7 +140,7 @@ def check_parameters(law: Parameters, effects: Iterable[str]) -> dict[str, float
 
 
 def check_combination(law: Parameters, layout: Layout) -> None:
-    """Check a law with a layout.
+    """Check a population with a layout.
 
     Raises
     ------

@@ -1,4 +1,5 @@
-"""The schools' values of a random-intercept law: what `nestbench.sim.random_intercept.fill` needs, one value a school.
+"""The schools' values of a random-intercept population: what `nestbench.sim.random_intercept.fill` needs, one value a
+school.
 
 Each part draws from a stream of its own purpose and is skipped at its default, so that parameters left alone leave
 every other number as it was. All are elementwise on [R * G] arrays: no value depends on which replications are

@@ -1,4 +1,4 @@
-"""Second moments of a law's columns and errors: in one student, and between two students of one school.
+"""Second moments of a population's columns and errors: in one student, and between two students of one school.
 
 Every quantity of the limit of many equal schools follows from these two: of schools of m students, a school mean has
 covariance (total + (m - 1) shared) / m, and deviations from it have (m - 1) / m (total - shared) a student.

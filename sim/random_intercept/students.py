@@ -42,7 +42,7 @@ def shape_residuals(
 
 def proportion_residuals(law: Parameters, piece: Piece, schools: Schools) -> None:
     """Multiply the residuals of a piece by sqrt(1 - w + w z^2), w = `residual_proportional`, z the standardised age
-    about the law's mean, in place."""
+    about the population's mean, in place."""
     counts = piece.sizes.ravel()
     base, rows = np.repeat(schools.age_base, counts), offsets_of(piece.sizes.sum(axis=1))
     for i, start in enumerate(piece.starts[:-1]):

@@ -1,1 +1,1 @@
-"""What is known before any fit, for any law: exact tests of OLS, expected standard errors, terms left out."""
+"""What is known before any fit, for any population: exact tests of OLS, expected standard errors, terms left out."""

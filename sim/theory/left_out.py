@@ -1,4 +1,5 @@
-"""What a fitted model makes of a law's mean: the coefficients it has in the model, and what the model leaves out.
+"""What a fitted model makes of a population's mean: the coefficients it has in the model, and what the model leaves
+out.
 
 The mean is a sum of effects times columns. A column that lies in the span of the model's columns X gives them its
 effect; one that doesn't is left out, and becomes part of the errors: a school's resources look like school variance,
@@ -20,7 +21,7 @@ from nestbench.sim.theory.standardised import Standardised
 
 @dataclass(frozen=True, slots=True)
 class InModel:
-    """A law's mean in a model.
+    """A population's mean in a model.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What is known of OLS tests before any fit, for any law whose errors have a known covariance.
+"""What is known of OLS tests before any fit, for any population whose errors have a known covariance.
 
 Given X, an OLS test under Gaussian errors with known covariance has an exactly known size (`exact`), and its standard
 error a known expectation under any errors (`expected`). Where X is random, values are averaged over draws of X. Each

@@ -58,8 +58,8 @@ class Run:
         return performance_table(self.store)
 
     def estimates(self) -> pd.DataFrame:
-        """Return every stored row: cell, one column per factor, estimator, term, replication, estimate, std_error, df,
-        lower, upper, p_value, status (by name), message."""
+        """Return every stored row: cell, one column per factor, estimator, term, replication, estimate, std_error,
+        df, lower, upper, p_value, status (by name), message."""
         from nestbench.experiments.storing.rows import all_rows
 
         return all_rows(self.store)

@@ -40,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run_experiment(study(folder), folder / "run", workers=1)
     done = typed("baseline", folder / "run", "-o", folder / "accuracy.json")
     assert done.exit_code == 0
-    assert "accuracy of 'tiny' (seed 4), 1 cell, 1 pair of cell and method" in done.output
+    assert "accuracy of 'tiny' (seed 4), 1 condition, 1 pair of condition and method" in done.output
     return folder
 
 
@@ -70,7 +70,7 @@ def spoil(folder: Path, name: str) -> Path:
 def test_same_run_passes(folder: Path) -> None:
     done = typed("check", "run", "-b", "accuracy.json")
     assert done.exit_code == 0
-    assert "passed\n1 pair of cell and method compared: 1 with identical numbers" in done.output
+    assert "passed\n1 pair of condition and method compared: 1 with identical numbers" in done.output
 
 
 def test_experiment_and_baseline_alone_are_run_anew(folder: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_check_that_fails_keeps_its_run_where_the_replay_line_points(folder: P
     assert line in passed.output.splitlines()
     assert typed(*shlex.split(line)[1:]).exit_code == 0, "lines of a check that passes can be pasted, too"
     kept = typed("check", "tiny.toml", "-b", file, "-q", "--workers", 1, "--fail-on", "fixed", "-o", "mine")
-    assert "nestbench replay mine --cell 0" in kept.output
+    assert "nestbench replay mine --condition 0" in kept.output
     assert mine.is_dir()
 
 
@@ -120,7 +120,7 @@ def test_changes_fail_as_asked(folder: Path) -> None:
     done = typed("check", "run", "-b", file)
     assert "FIXED" in done.output
     assert "CHANGED  ols-hc1  age  model_se" in done.output, "12 replications don't say in which direction"
-    assert "nestbench replay run --cell 0 --replication 2 --estimator ols-hc1" in done.output
+    assert "nestbench replay run --condition 0 --replication 2 --method ols-hc1" in done.output
     assert typed("check", "run", "-b", file, "--fail-on", "fixed").exit_code == 1
     assert typed("check", "run", "-b", file, "--fail-on", "not-comparable").exit_code == 0
     loose = typed("check", "run", "-b", file, "--margin", "model_se=0.5", "--json")
@@ -133,7 +133,7 @@ def test_forms(folder: Path) -> None:
     file = spoil(folder, "forms.json")
     shown = typed("check", "run", "-b", file, "--markdown", "--junit", "out.xml", "--fail-on", "fixed")
     assert shown.exit_code == 1
-    assert "| fixed | cell 0 | ols-hc1 | (fit) | usable_share |" in shown.output
+    assert "| fixed | condition 0 | ols-hc1 | (fit) | usable_share |" in shown.output
     assert ElementTree.parse(folder / "out.xml").getroot().attrib["failures"] == "1"
 
 

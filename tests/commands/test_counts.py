@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from nestbench.cli import app
 
 THINGS = (
-    "cells|checks|columns|comparisons|conditions|data sets|draws|effects|fits|figures|files|methods|numbers|others|"
+    "checks|columns|comparisons|conditions|data sets|draws|effects|fits|figures|files|methods|numbers|others|"
     "pairs|parts|places|problems|replications|rows|schools|situations|students|studies|tasks|terms|tests|values|workers"
 )
 ONE = re.compile(
@@ -43,7 +43,7 @@ def typed(*arguments: object) -> Result:
 
 def test_sentences_with_a_plural_of_one_are_seen() -> None:
     for wrong in (
-        "1 cells, 1 pairs",
+        "1 conditions, 1 pairs",
         "of 1 finished tasks",
         "0 of 1 conditions have",
         "in 1 condition are",
@@ -51,10 +51,10 @@ def test_sentences_with_a_plural_of_one_are_seen() -> None:
     ):
         assert ONE.search(wrong), wrong
     for right in (
-        "1 cell of 4 students",
+        "1 condition of 4 students",
         "0.1 fits",
         "1 of 2 conditions",
-        "cell 1: schools",
+        "condition 1: schools",
         "1 condition has",
         "n-1 rows",
     ):
@@ -110,5 +110,5 @@ def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 def test_one_of_a_thing_is_not_several(said: dict[str, str]) -> None:
     wrong = {name: found for name, text in said.items() if (found := [m[0] for m in ONE.finditer(text)])}
     assert not wrong
-    assert "1 cell, 1 pair of cell and method" in said["baseline"]
+    assert "1 condition, 1 pair of condition and method" in said["baseline"]
     assert len([name for name in said if name.endswith((".html", ".md"))]) >= 3

@@ -27,7 +27,7 @@ def printed(*arguments: str) -> str:
 
 
 def test_estimators_come_from_the_registry() -> None:
-    text = printed("estimators")
+    text = printed("methods")
     for name, estimator in registry.known().items():
         assert f"{name}  " in text
         assert estimator.info.source.split(";")[0] in " ".join(text.split())
@@ -75,11 +75,11 @@ def test_the_catalogue_by_default() -> None:
 
 
 def test_an_unknown_kind() -> None:
-    with pytest.raises(InvalidInput, match=r"unknown kind of list 'estimater'\. Did you mean 'estimators'\?"):
-        CliRunner().invoke(app, ["list", "estimater"], catch_exceptions=False)
+    with pytest.raises(InvalidInput, match=r"unknown kind of list 'methodz'\. Did you mean 'methods'\?"):
+        CliRunner().invoke(app, ["list", "methodz"], catch_exceptions=False)
 
 
-@pytest.mark.parametrize("kind", ["experiments", "estimators", "populations"])
+@pytest.mark.parametrize("kind", ["experiments", "methods", "populations"])
 def test_fits_a_narrow_terminal(kind: str) -> None:
     out = io.StringIO()
     print_list(kind, Console(file=out, width=60, highlight=False))
@@ -87,7 +87,7 @@ def test_fits_a_narrow_terminal(kind: str) -> None:
 
 
 def test_methods_stand_in_families_and_each_once() -> None:
-    text = printed("estimators")
+    text = printed("methods")
     headings = [line for line in text.splitlines() if line in FAMILIES]
     assert headings == list(FAMILIES)
     assert text.index("\nols-cr3-t") < text.index("School dummies") < text.index("\ndummies")
@@ -95,11 +95,11 @@ def test_methods_stand_in_families_and_each_once() -> None:
 
 
 def test_a_list_can_be_searched() -> None:
-    found = [entry["name"] for entry in entries("estimators", "cluster Satterthwaite")]
+    found = [entry["name"] for entry in entries("methods", "cluster Satterthwaite")]
     assert "ols-cr2-satt" in found
     assert "ols-cr1s-t" not in found
-    assert json.loads(printed("estimators", "cluster", "Satterthwaite", "--json")) == entries(
-        "estimators", "cluster satterthwaite"
+    assert json.loads(printed("methods", "cluster", "Satterthwaite", "--json")) == entries(
+        "methods", "cluster satterthwaite"
     )
     assert "nothing in the list of experiments has 'zebra'" in printed("experiments", "zebra")
 

@@ -132,7 +132,7 @@ def test_replay_equals_the_stored_row(cli: Cli, small: Path) -> None:
         (["simulate", "--schools", "1"], "layout.schools"),
         (["simulate", "--students", "-4"], "layout.students"),
         (["simulate", "small.toml", "--schools", "3"], "got both"),
-        (["simulate", "small.toml", "--cell", "2"], "cell from 0 to 1"),
+        (["simulate", "small.toml", "--cell", "2"], "condition from 0 to 1"),
         (["simulate", "--csv", "nowhere/data.csv"], "nowhere"),
         (["replay", "full", "--cell", "0", "--replication", "0"], "expected a run directory"),
         (["new", "small"], "there already"),
@@ -165,8 +165,8 @@ def test_a_directory_without_permission(cli: Cli, small: Path) -> None:
 def test_parts_are_planned_run_and_merged(cli: Cli, small: Path) -> None:
     code, out, err = cli("plan", "small.toml", "--replications", "40")
     assert code == 0, err
-    assert "cell 1: layout.students = 8: " in out
-    assert "2 cells," in out
+    assert "condition 1: layout.students = 8: " in out
+    assert "2 conditions," in out
     code, script, _ = cli("plan", "small.toml", "--slurm", "--shards", "2")
     assert code == 0
     assert "#SBATCH --array=1-2\n" in script

@@ -179,7 +179,7 @@ class TestRefusals:
                 {"subgroup": "class"},
                 r"expected a column 'class'.*groups in groups with --subgroup \(subgroup=\.\.\.\)",
             ),
-            ({"weights": "size"}, r"estimator 'ols-cr1s-t' has no option 'weights'"),
+            ({"weights": "size"}, r"method 'ols-cr1s-t' has no option 'weights'"),
         ],
     )
     def test_wrong_arguments(self, frame: pd.DataFrame, changes: dict[str, object], message: str) -> None:
@@ -187,7 +187,7 @@ class TestRefusals:
             fit(frame, **changes)  # type: ignore[arg-type]
 
     def test_unknown_estimator(self, frame: pd.DataFrame) -> None:
-        with pytest.raises(InvalidInput, match=r"unknown estimator 'mixedml'\. Did you mean 'mixedlm'\?"):
+        with pytest.raises(InvalidInput, match=r"unknown method 'mixedml'\. Did you mean 'mixedlm'\?"):
             fit(frame, "mixedml")
 
     def test_a_single_school(self, frame: pd.DataFrame) -> None:

@@ -175,7 +175,9 @@ def test_a_session_ends_with_its_claims_and_its_lines_can_be_pasted(
     table = done.stdout[done.stdout.index("claims of accuracy") :].splitlines()[1:6]
     assert table[0].split()[:4] == ["claim", "method", "n", "seconds"]
     assert sorted(line.split()[0] for line in table[1:]) == ["FAILED", "FAILED", "FAILED", "passed"]
-    assert any("as accurate as own.json" in line and "2 pairs of cell and method" in line for line in table)
+    assert any(
+        "as accurate as own.json" in line and "2 pairs of condition and method" in line for line in table
+    )
     assert any("MCSE" in line and "bounds" in line for line in table)
     lines = {
         word: next(

@@ -174,5 +174,5 @@ def test_command_runs_a_file(tmp_path: Path) -> None:
         run(app, ["test", str(tmp_path / "empty.py")], catch_exceptions=False)
     with pytest.raises(InvalidInput, match="no such file"):
         run(app, ["test", str(tmp_path / "none.py")], catch_exceptions=False)
-    with pytest.raises(InvalidInput, match="unknown estimator 'olss'"):
+    with pytest.raises(InvalidInput, match="unknown method 'olss'"):
         run(app, ["test", "olss"], catch_exceptions=False)

@@ -133,7 +133,7 @@ def test_fits_that_only_the_reference_has_are_seen() -> None:
 
 
 def test_references_that_cannot_serve_are_input_errors() -> None:
-    with pytest.raises(InvalidInput, match=r"unknown estimator 'ols-cr1s'.*Did you mean"):
+    with pytest.raises(InvalidInput, match=r"unknown method 'ols-cr1s'.*Did you mean"):
         case_of("ols", CELL, reference="ols-cr1s")
     with pytest.raises(
         InvalidInput, match="expected a reference that answers on these data, got raising: ValueError"

@@ -157,7 +157,7 @@ def test_claims_that_cannot_be_tested_are_input_errors(claims: Accuracy) -> None
         claims.assert_type_one_error(exact, on=SMALL, terms=["age"])
     with pytest.raises(InvalidInput, match="tolerance < detect"):
         claims.assert_unbiased(exact, on=SMALL, tolerance=0.3)
-    with pytest.raises(InvalidInput, match="unknown estimator 'olss'"):
+    with pytest.raises(InvalidInput, match="unknown method 'olss'"):
         claims.assert_unbiased("olss", on=SMALL)
 
 

@@ -17,8 +17,8 @@ def baseline(
         int,
         typer.Option(
             min=0,
-            help="Replications per cell and method that are kept, to be told apart on the same data and tested against "
-            "those of other data: about 8 characters each, and 6 a term.",
+            help="Replications per condition and method that are kept, to be compared one by one on the same data "
+            "and tested against those of other data: about 8 characters each, and 6 a term.",
         ),
     ] = 1000,
     sample: Annotated[int, typer.Option(min=0, help="Replications whose numbers are kept to be read.")] = 2,
@@ -34,8 +34,8 @@ def baseline(
     write_baseline(made, out)
     pairs = sum(len(cell.estimators) for cell in made.cells)
     typer.echo(
-        f"{out}: accuracy of '{made.name}' (seed {made.seed}), {plural(len(made.cells), 'cell')}, "
-        f"{plural(pairs, 'pair')} of cell and method, {out.stat().st_size / 1000:.0f} kB"
+        f"{out}: accuracy of '{made.name}' (seed {made.seed}), {plural(len(made.cells), 'condition')}, "
+        f"{plural(pairs, 'pair')} of condition and method, {out.stat().st_size / 1000:.0f} kB"
     )
     if missing := len(store.missing()):
         typer.echo(

@@ -1,7 +1,7 @@
-"""What the shell completes: names of the catalogue, methods, laws, kinds of figure.
+"""What the shell completes: names of the catalogue, methods, populations, kinds of figure.
 
-Methods and laws load NumPy and all engines, which takes seconds; a TAB shouldn't. Their names are kept in the user's
-cache, under a mark of the code they come from, and made anew when that has changed.
+Methods and populations load NumPy and all engines, which takes seconds; a TAB shouldn't. Their names are kept in the
+user's cache, under a mark of the code they come from, and made anew when that has changed.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def methods(incomplete: str) -> list[Offer]:
 
 
 def law(incomplete: str) -> list[Offer]:
-    """Complete the name of a law."""
+    """Complete the name of a population."""
     return _starting(incomplete, kept_names()["laws"])
 
 
@@ -67,12 +67,12 @@ def engine(incomplete: str) -> list[Offer]:
 
 def listed(incomplete: str) -> list[Offer]:
     """Complete what `nestbench list` lists: a kind, or one of their names."""
-    kinds = _starting(incomplete, ((kind, "") for kind in ("experiments", "estimators", "populations")))
+    kinds = _starting(incomplete, ((kind, "") for kind in ("experiments", "methods", "populations")))
     return [*kinds, *_starting(incomplete, experiments(incomplete)), *method(incomplete), *law(incomplete)]
 
 
 def kept_names() -> dict[str, list[Offer]]:
-    """Return the names of methods and laws from the user's cache, or load and keep them."""
+    """Return the names of methods and populations from the user's cache, or load and keep them."""
     file, mark = _cache(), _mark()
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         kept = json.loads(file.read_text(encoding="utf-8"))
@@ -118,7 +118,7 @@ def _cache() -> Path:
 
 
 def _mark() -> list[object]:
-    """What the names depend on: the version, the code of methods and laws, and what other packages offer."""
+    """What the names depend on: the version, the code of methods and populations, and what other packages offer."""
     specs = (util.find_spec(f"nestbench.{room}") for room in ("estimators", "sim"))
     folders = [Path(place) for spec in specs if spec for place in spec.submodule_search_locations or ()]
     newest = max((file.stat().st_mtime_ns for folder in folders for file in folder.rglob("*.py")), default=0)

@@ -12,7 +12,7 @@ from nestbench.commands import completing
 EXAMPLES = (
     "nestbench estimate data.csv",
     'nestbench estimate data.csv --formula "grade ~ age"',
-    "nestbench estimate data.csv --estimators ols,reml-kr",
+    "nestbench estimate data.csv --methods ols,reml-kr",
     "nestbench estimate data.csv --null age=2 --json",
 )
 
@@ -28,6 +28,8 @@ def estimate(
     estimators: Annotated[
         str | None,
         typer.Option(
+            "--methods",
+            "--estimators",
             help="Names with commas, options after colons: ols,ols-wild:draws=9999; default: every method.",
             show_default=False,
             autocompletion=completing.methods,
@@ -59,7 +61,7 @@ def estimate(
 ) -> None:
     """Fit methods to your own data and show them side by side.
 
-    Without --estimators every method is fitted that applies; from 5000 groups on without those that a trial on some
+    Without --methods every method is fitted that applies; from 5000 groups on without those that a trial on some
     groups expects to take more than a minute.
     """
     from nestbench.estimators.methods.choices import choices_of

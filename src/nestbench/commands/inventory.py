@@ -1,4 +1,4 @@
-"""What there is: experiments of the catalogue, estimators, populations. Printed by ``nestbench list``."""
+"""What there is: experiments of the catalogue, methods, populations. Printed by ``nestbench list``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from nestbench.sim.errors import InvalidInput, did_you_mean
 from nestbench.sim.laws.registry import known_laws
 from nestbench.sim.random_intercept.law import TERMS
 
-KINDS = ("experiments", "estimators", "populations")
+KINDS = ("experiments", "methods", "populations")
 
 FAMILIES = {
     "Pooled least squares": ("ols",),
@@ -56,11 +56,13 @@ def entries(kind: str, search: str = "") -> list[dict[str, Any]]:
     Parameters
     ----------
     kind : str
-        ``experiments``, ``estimators`` or ``populations``; or the name of one of them.
+        ``experiments``, ``methods`` (or ``estimators``, as before) or ``populations``; or the name of one of them.
     search : str
         Only those that hold every word of it, anywhere in what is said of them.
     """
-    kinds = {"experiments": _experiments, "estimators": _estimators, "populations": _populations}
+    makers = (_experiments, _methods, _populations)
+    kinds = dict(zip(KINDS, makers, strict=True))
+    kind = as_named(kind)
     if kind in kinds:
         words = search.casefold().split()
         return [entry for entry in kinds[kind]() if all(word in _all_text(entry) for word in words)]
@@ -74,6 +76,11 @@ def entries(kind: str, search: str = "") -> list[dict[str, Any]]:
     return found
 
 
+def as_named(kind: str) -> str:
+    """Return a kind of list by the name it has now: methods were called estimators."""
+    return "methods" if kind == "estimators" else kind
+
+
 def to_json(kind: str, search: str = "") -> str:
     """Return the list as JSON."""
     return json.dumps(entries(kind, search), indent=2, ensure_ascii=False, default=str)
@@ -81,11 +88,11 @@ def to_json(kind: str, search: str = "") -> str:
 
 def print_list(kind: str, console: Console | None = None, search: str = "") -> None:
     """Print the list: each name with one line, and what belongs to it below; methods by family."""
-    out = console or Console(highlight=False)
+    out, kind = console or Console(highlight=False), as_named(kind)
     found = entries(kind, search)
     heading = ""
-    for entry in sorted(found, key=_family_order) if kind == "estimators" else found:
-        if kind == "estimators" and _family(entry["name"]) != heading:
+    for entry in sorted(found, key=_family_order) if kind == "methods" else found:
+        if kind == "methods" and _family(entry["name"]) != heading:
             heading = _family(entry["name"])
             out.print(Text(f"\n{heading}", style="underline"))
         out.print(Text.assemble((entry["name"], "bold"), "  ", entry["summary"]))
@@ -122,7 +129,7 @@ def _experiments() -> list[dict[str, Any]]:
     return found
 
 
-def _estimators() -> list[dict[str, Any]]:
+def _methods() -> list[dict[str, Any]]:
     return [_estimator(one) for one in registry.known().values()]
 
 

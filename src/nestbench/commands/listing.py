@@ -1,4 +1,4 @@
-"""``nestbench list``: experiments of the catalogue, estimators, populations."""
+"""``nestbench list``: experiments of the catalogue, methods, populations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nestbench.commands import completing
 
 EXAMPLES = (
     "nestbench list",
-    "nestbench list estimators cluster",
+    "nestbench list methods cluster",
     "nestbench list reml-kr",
 )
 
@@ -19,17 +19,17 @@ def listing(
     kind: Annotated[
         str,
         typer.Argument(
-            help="experiments, estimators or populations; or one of their names.",
+            help="experiments, methods or populations; or one of their names.",
             autocompletion=completing.listed,
         ),
     ] = "experiments",
     search: Annotated[
         list[str] | None,
-        typer.Argument(help="Only what has these words in it: estimators cluster.", show_default=False),
+        typer.Argument(help="Only what has these words in it: methods cluster.", show_default=False),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the catalogue of experiments, the estimators, or the populations with their parameters."""
+    """List the catalogue of experiments, the methods, or the populations with their parameters."""
     from nestbench.commands.inventory import print_list, to_json
 
     words = " ".join(search or ())

@@ -19,7 +19,7 @@ def plan(
     experiment: Annotated[
         str, typer.Argument(help="A catalogue name or a TOML file.", autocompletion=completing.experiments)
     ] = "school-effects",
-    replications: Annotated[int | None, typer.Option(help="Replications of each cell.")] = None,
+    replications: Annotated[int | None, typer.Option(help="Replications of each condition.")] = None,
     engine: Annotated[
         str | None, typer.Option(help="auto, reference or batched.", autocompletion=completing.engine)
     ] = None,
@@ -28,7 +28,7 @@ def plan(
     shards: Annotated[int, typer.Option(help="Parts of the array script.", min=1)] = 100,
     trust: Trust = False,
 ) -> None:
-    """Show cells, tasks, expected time and size, from a short calibration on this machine."""
+    """Show conditions, tasks, expected time and size, from a short calibration on this machine."""
     from nestbench.commands.output import say_data
     from nestbench.experiments.running import warming
     from nestbench.experiments.running.backends import LOCAL
@@ -60,15 +60,15 @@ def plan(
         )
         return
     for cell, levels in enumerate(study.levels):
-        where = ", ".join(f"{name} = {level}" for name, level in levels.items()) or "the only cell"
+        where = ", ".join(f"{name} = {level}" for name, level in levels.items()) or "the only condition"
         tasks = sum(task.cell == cell for task in found.tasks)
         typer.echo(
-            f"cell {cell}: {where}: {plural(tasks, 'task')}, {_time(found.cell_seconds(cell))} of one core"
+            f"condition {cell}: {where}: {plural(tasks, 'task')}, {_time(found.cell_seconds(cell))} of one core"
         )
     used = workers or cores()
     typer.echo(
-        f"{plural(len(study.cells), 'cell')}, {plural(len(found.tasks), 'task')}, {plural(found.fits, 'fit')}: about "
-        f"{_time(found.wall(used))} with {plural(used, 'worker')}, {_size(found.size)} stored"
+        f"{plural(len(study.cells), 'condition')}, {plural(len(found.tasks), 'task')}, {plural(found.fits, 'fit')}: "
+        f"about {_time(found.wall(used))} with {plural(used, 'worker')}, {_size(found.size)} stored"
     )
 
 

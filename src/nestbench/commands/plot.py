@@ -12,7 +12,7 @@ from nestbench.reports.figures.kinds import CELL, MEASURE, METHODS, TERM, descri
 
 EXAMPLES = (
     "nestbench plot runs/few-schools",
-    "nestbench plot runs/few-schools -k zip --cell 1",
+    "nestbench plot runs/few-schools -k zip --condition 1",
     "nestbench plot runs/few-schools -k bias -o bias.png",
 )
 
@@ -32,10 +32,14 @@ def plot(
         str | None,
         typer.Option(help=f"The term shown (default: the one with the lowest coverage); {used_by(TERM)}."),
     ] = None,
-    cell: Annotated[int | None, typer.Option(help=f"The condition's number; {used_by(CELL)}.")] = None,
+    cell: Annotated[
+        int | None,
+        typer.Option("-c", "--condition", "--cell", help=f"The condition's number; {used_by(CELL)}."),
+    ] = None,
     estimator: Annotated[
         list[str] | None,
         typer.Option(
+            "--method",
             "--estimator",
             "-e",
             help=f"A method shown; may be given several times; {used_by(METHODS)}.",

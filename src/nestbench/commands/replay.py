@@ -10,16 +10,21 @@ import typer
 from nestbench.commands import completing
 from nestbench.commands.options import Trust
 
-EXAMPLES = ("nestbench replay runs/few-schools --cell 1 --replication 3",)
+EXAMPLES = ("nestbench replay runs/few-schools -c 1 --replication 3",)
 
 
 def replay(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
-    cell: Annotated[int, typer.Option(help="Cell of the run.")],
-    replication: Annotated[int, typer.Option(help="Replication of the cell.")],
+    cell: Annotated[int, typer.Option("-c", "--condition", "--cell", help="Condition of the run, from 0.")],
+    replication: Annotated[int, typer.Option(help="Replication of the condition.")],
     estimator: Annotated[
         str | None,
-        typer.Option(help="One method (default: all of the run).", autocompletion=completing.method),
+        typer.Option(
+            "--method",
+            "--estimator",
+            help="One method (default: all of the run).",
+            autocompletion=completing.method,
+        ),
     ] = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="Also write the data set to a CSV file.")] = None,
     trust: Trust = False,
@@ -32,7 +37,7 @@ def replay(
 
     store = open_with_code(run, trust)
     found = replay(store, cell, replication, estimator)
-    typer.echo(f"cell {cell}{where(store.experiment, cell)}, replication {replication}")
+    typer.echo(f"condition {cell}{where(store.experiment, cell)}, replication {replication}")
     for fit in found:
         typer.echo(f"\n{fit.label} ({fit.engine}): {fit.status.name}; stored row: {fit.verdict}")
         for text in filter(None, fit.estimates.texts()):

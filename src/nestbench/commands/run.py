@@ -29,7 +29,7 @@ def run(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Run directory (default: runs/NAME).")
     ] = None,
-    replications: Annotated[int | None, typer.Option(help="Replications of each cell.")] = None,
+    replications: Annotated[int | None, typer.Option(help="Replications of each condition.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the random streams.")] = None,
     workers: Annotated[
         int | None, typer.Option(help="Processes (default: one per core); results don't depend on it.")
@@ -40,6 +40,8 @@ def run(
     estimators: Annotated[
         str | None,
         typer.Option(
+            "--methods",
+            "--estimators",
             help="Methods instead of the file's, options after colons: ols,ols-wild:draws=9999.",
             autocompletion=completing.methods,
         ),

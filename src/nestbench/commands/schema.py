@@ -32,7 +32,7 @@ def schema(
 
 
 def schema_text() -> str:
-    """Return the schema of this version, with the methods and laws installed here, as JSON."""
+    """Return the schema of this version, with the methods and populations installed here, as JSON."""
     import json
     from importlib.metadata import version
 

@@ -13,7 +13,7 @@ from nestbench.commands.options import Trust
 EXAMPLES = (
     "nestbench simulate > data.csv",
     "nestbench simulate --schools 20 --icc 0.1 --csv data.csv",
-    "nestbench simulate few-schools --cell 2 --csv data.csv",
+    "nestbench simulate few-schools -c 2 --csv data.csv",
 )
 
 
@@ -25,7 +25,9 @@ def simulate(
             autocompletion=completing.experiments,
         ),
     ] = None,
-    cell: Annotated[int, typer.Option(help="Cell of the experiment.")] = 0,
+    cell: Annotated[
+        int, typer.Option("-c", "--condition", "--cell", help="Condition of the experiment, from 0.")
+    ] = 0,
     replication: Annotated[int, typer.Option(help="Replication: each has its own data.")] = 0,
     seed: Annotated[int | None, typer.Option(help="Seed of the random streams.")] = None,
     schools: Annotated[int | None, typer.Option(help="Number of schools.")] = None,
@@ -34,7 +36,9 @@ def simulate(
     icc: Annotated[float | None, typer.Option(help="Intraclass correlation.")] = None,
     law: Annotated[
         str | None,
-        typer.Option(help="Population law (nestbench list populations).", autocompletion=completing.law),
+        typer.Option(
+            "--population", "--law", help="See nestbench list populations.", autocompletion=completing.law
+        ),
     ] = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="File to write (default: stdout).")] = None,
     trust: Trust = False,
@@ -50,7 +54,7 @@ def simulate(
     if experiment is not None and (given["layout"] or given["population"]):
         raise InvalidInput(
             "expected an experiment or options such as --schools, got both; the data of an experiment are those of "
-            "its file: choose with --cell"
+            "its file: choose with --condition"
         )
     if experiment is not None:
         study = resolve(experiment, {"seed": seed}, trust)

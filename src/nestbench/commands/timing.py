@@ -21,7 +21,7 @@ def time(
     experiment: Annotated[
         str,
         typer.Argument(
-            help="A catalogue name, a TOML file or a run directory: its first cell and methods.",
+            help="A catalogue name, a TOML file or a run directory: its first condition and methods.",
             autocompletion=completing.experiments,
         ),
     ] = "school-effects",

@@ -24,7 +24,7 @@ def verify(
         bool, typer.Option("--store", help="Check the stored files against their checksums.")
     ] = False,
     replications: Annotated[
-        int, typer.Option(help="Replications of each cell to fit with both engines.")
+        int, typer.Option(help="Replications of each condition to fit with both engines.")
     ] = 5,
     trust: Trust = False,
 ) -> None:
@@ -44,7 +44,7 @@ def check_store(store: Store) -> bool:
     found = list(damaged(store.folder, store.entries.values()))
     for entry, wrong in found:
         task = entry.task
-        typer.echo(f"damaged: {wrong} (cell {task.cell}, replications {task.start} to {task.stop - 1})")
+        typer.echo(f"damaged: {wrong} (condition {task.cell}, replications {task.start} to {task.stop - 1})")
     files = sum(len(entry.files) for entry in store.entries.values())
     missing = len(store.missing())
     typer.echo(
@@ -57,7 +57,7 @@ def check_store(store: Store) -> bool:
 
 
 def check_engines(store: Store, replications: int) -> bool:
-    """Fit replications of every cell with both engines; return whether any disagree."""
+    """Fit replications of every condition with both engines; return whether any disagree."""
     from nestbench.experiments.running.auditing import audit_run
     from nestbench.sim.counted import plural
 

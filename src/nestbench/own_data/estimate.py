@@ -65,7 +65,7 @@ def estimate(
     frame : DataFrame
         One row a student. Rows with missing values in the columns used are dropped, and counted in `messages`.
     estimator : str, mapping or Estimator, or a sequence of them
-        A name from ``nestbench list estimators``, or a table with its options ``{"name": "means", "weights": "size"}``.
+        A name from ``nestbench list methods``, or a table with its options ``{"name": "means", "weights": "size"}``.
         A list gives a `SideBySide`: a table a term, ``found["ols"]`` for one fit.
     formula : str
         Fixed part, as formulaic reads it; column names with blanks in backticks.

@@ -103,7 +103,7 @@ def fit_all(
 
 def _refuse_twice(labels: Sequence[str]) -> None:
     if not labels:
-        raise InvalidInput("expected at least one method, got none; see nestbench list estimators")
+        raise InvalidInput("expected at least one method, got none; see nestbench list methods")
     again = next((label for label, times in Counter(labels).items() if times > 1), None)
     if again is not None:
         raise InvalidInput(

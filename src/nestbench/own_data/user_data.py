@@ -176,7 +176,7 @@ def _used_columns(parts: Sequence[Parsed], model: Model, columns: Sequence[str])
     if model.group in names:
         raise InvalidInput(
             f"expected a formula without the group column, got '{model.formula}' with group '{model.group}'; "
-            "for school dummies leave it out and use the estimator 'dummies', for a random part write "
+            "for school dummies leave it out and use the method 'dummies', for a random part write "
             f"(1 | {model.group})"
         )
     return list(dict.fromkeys(name for name in columns if name in names and name != model.subgroup))

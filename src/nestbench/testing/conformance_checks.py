@@ -203,7 +203,7 @@ CHECKS: tuple[Part, ...] = (
         check_consistency,
     ),
     Part("reference", "estimates, SE, df, limits and p are those of the declared reference", check_reference),
-    Part("coverage", "intervals cover on a friendly law (false-alarm rate 1e-6)", check_coverage),
+    Part("coverage", "intervals cover on a friendly population (false-alarm rate 1e-6)", check_coverage),
     Part("size", "true nulls are rejected at most at alpha + .05 (false-alarm rate 1e-6)", check_size),
 )
 

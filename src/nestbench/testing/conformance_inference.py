@@ -163,7 +163,7 @@ def check_size(case: Case) -> None:
     cell = without_effects(case.cell, terms or ())
     null = [t for t in terms or () if cell.truth[t] == 0.0]
     if not null:
-        raise Skipped("no student-level term of this law can be given the true value 0")
+        raise Skipped("no student-level term of this population can be given the true value 0")
     alpha = cell.model.alpha
     study = _study(case, cell)
     study.choose(null, only_null=True)

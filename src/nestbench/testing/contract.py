@@ -101,7 +101,7 @@ def case_of(
             why = "; ".join(sorted({*found.texts()} - {""})) or "no estimate"
             raise InvalidInput(
                 f"expected a reference that answers on these data, got {other.label}: {why}; "
-                "name another, or give a cell (--formula) it is made for"
+                "name another, or give a condition (--formula) it is made for"
             )
     return Case(as_estimator(method), cell, replications, batch, other)
 

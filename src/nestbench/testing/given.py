@@ -67,7 +67,7 @@ def cell_of(on: Any, number: int) -> tuple[Cell, int | None]:
         return on, None
     experiment = on if isinstance(on, Experiment) else resolve(on)
     if not 0 <= number < len(experiment.cells):
-        raise InvalidInput(f"expected a cell from 0 to {len(experiment.cells) - 1}, got {number}")
+        raise InvalidInput(f"expected a condition from 0 to {len(experiment.cells) - 1}, got {number}")
     return experiment.cells[number], experiment.seed
 
 

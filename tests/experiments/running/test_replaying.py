@@ -64,7 +64,7 @@ def test_what_is_not_stored_says_so(store: Store) -> None:
 
 
 def test_wrong_places_are_refused(store: Store) -> None:
-    with pytest.raises(InvalidInput, match="cell from 0 to 3"):
+    with pytest.raises(InvalidInput, match="condition from 0 to 3"):
         replay(store, 4, 0)
     with pytest.raises(InvalidInput, match="Did you mean 'ols'"):
         replay(store, 0, 0, "olss")

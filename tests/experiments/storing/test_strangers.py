@@ -123,7 +123,7 @@ def test_code_runs_when_it_is_named_or_trusted(foreign: tuple[Path, Path], tmp_p
     folder, mark = foreign
     with pytest.raises(InvalidInput, match=r"never named in a TOML file: .*far\.py.*--trust"):
         resolve(folder)
-    with pytest.raises(InvalidInput, match="the law 'far-law', got none loaded"):
+    with pytest.raises(InvalidInput, match="the population 'far-law', got none loaded"):
         Store.open(folder).experiment.cells[0].draw(1, range(1))
     assert not mark.exists()
     assert open_with_code(folder, trust=True).experiment.estimators[1].reference is not None

@@ -162,7 +162,10 @@ def test_the_cells_are_those_that_the_conditions_describe(factors: dict[str, Any
             {"layout.schools": list(range(2, 200)), "layout.students": list(range(1, 2000))},
             "395802 combinations",
         ),
-        ({"layout.schools": list(range(2, 200)), "layout.students": list(range(1, 200))}, "make 39402 cells"),
+        (
+            {"layout.schools": list(range(2, 200)), "layout.students": list(range(1, 200))},
+            "make 39402 conditions",
+        ),
         ({"population.icc": [i / 1e6 for i in range(1_000_000)]}, "1000000 levels"),
     ],
 )
@@ -202,7 +205,7 @@ def test_published_rows_name_combinations_that_are_made(tables: dict[str, Any]) 
         "factors": ["layout.schools", "layout.students"], "estimators": ["ols"], "rows": [[9, 9, 0.9]],
     }  # fmt: skip
     said = message_of({**tables, "published": [table]}, {TOGETHER: [[4, 9], [9, 4]]})
-    assert "a combination that no cell has" in said
+    assert "a combination that no condition has" in said
 
 
 def test_what_the_template_offers_can_be_used(tmp_path: Path) -> None:
@@ -237,4 +240,4 @@ def test_a_law_of_a_file_keeps_what_it_has(tables: dict[str, Any]) -> None:
     said = message_of(tables, {"population.icc.low": [0.1, 0.2]})
     assert "population.icc" in said
     said = message_of({**tables, "population": {"law": "nobodys"}}, {"population.effects.age": [1.0, 2.0]})
-    assert "unknown population law 'nobodys'" in said
+    assert "unknown population 'nobodys'" in said

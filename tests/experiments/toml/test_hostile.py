@@ -127,7 +127,7 @@ def test_every_hostile_value_in_every_place(place: tuple[Any, ...]) -> None:
         ("layout", "giant_school", 10**11, "students; at most"),
         ("experiment", "replications", 10**12, "less than or equal to 100000000"),
         ("experiment", "replications", 10**23, "less than or equal to 100000000"),
-        ("experiment", "estimators", [{"name": []}], "unknown estimator '[]'"),
+        ("experiment", "estimators", [{"name": []}], "unknown method '[]'"),
         ("population", "total_sd", 1e308, "population.total_sd of at most 1e+30 in size"),
         ("population", "effects", {"age": 10**400}, "population.effects.age"),
         ("experiment", "plugins", ["x" * 300 + ".py"], "there is no such file"),

@@ -72,7 +72,7 @@ def test_all_mistakes_of_a_file_are_listed_at_once(tables: dict[str, Any]) -> No
         "experiment.replications should be greater than or equal to 1, got -5",
         "experiment.name should be a name of letters",
         "experiment.estimators.2 should be a text or a table, got 3",
-        "unknown estimator 'olss'. Did you mean 'ols'?",
+        "unknown method 'olss'. Did you mean 'ols'?",
         "has no option 'drwas'",
         "'ols' 2 times",
         'got "nowhere.py"',
@@ -222,4 +222,4 @@ def _read(file: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("name", [[], {}, 3, True])
 def test_a_law_that_is_no_name_is_refused(tables: dict[str, Any], name: Any) -> None:
     tables["population"]["law"] = name
-    assert "population.law: expected the name of a law" in message_of(tables)
+    assert "population.law: expected the name of a population" in message_of(tables)

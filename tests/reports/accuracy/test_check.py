@@ -77,7 +77,7 @@ def test_moved_replications_are_named_with_their_commands(clean: Memory, baselin
     assert "age std_error" in first.detail
     assert outcome.failing() == outcome.failing((Mark.CHANGED,)) == outcome.changes
     text = formats.to_text(outcome, "runs/gate")
-    assert "nestbench replay runs/gate --cell 0 --replication 17 --estimator robust" in text
+    assert "nestbench replay runs/gate --condition 0 --replication 17 --method robust" in text
 
 
 @pytest.mark.parametrize("name", DEFECTS)
@@ -256,7 +256,8 @@ def test_what_would_be_seen_is_said(baseline: Baseline) -> None:
 def test_too_few_replications_are_said() -> None:
     few = check(baseline_of(gate_study(5)), gate_study(5, seed=2))
     assert any(
-        "with 5 of the baseline and 5 of the run no change of one cell can be" in note for note in few.notes
+        "with 5 of the baseline and 5 of the run no change of one condition can be" in note
+        for note in few.notes
     )
     assert not any("too few" in n for n in check(baseline_of(gate_study(9)), gate_study(9, seed=2)).notes)
 
@@ -327,12 +328,12 @@ def test_missing_and_new_things_are_not_comparable(baseline: Baseline) -> None:
     other.cells[1].pop("plain")
     outcome = check(baseline, other)
     gone = Counter((c.cell, c.estimator, c.detail) for c in outcome.changes if c.mark is Mark.NOT_COMPARABLE)
-    assert gone[(1, "plain", "the run has no such estimator")] == 1
-    assert gone[(0, "robust", "the run has no such estimator")] == 1
-    assert gone[(2, "third", "the baseline has no such estimator")] == 1
-    assert gone[(3, "(all)", "the baseline has no such cell")] == 1
+    assert gone[(1, "plain", "the run has no such method")] == 1
+    assert gone[(0, "robust", "the run has no such method")] == 1
+    assert gone[(2, "third", "the baseline has no such method")] == 1
+    assert gone[(3, "(all)", "the baseline has no such condition")] == 1
     smaller = check(baseline, gate_study(reps=400, cells=2))
-    assert [(c.cell, c.detail) for c in smaller.changes] == [(None, "the run has no such cell")]
+    assert [(c.cell, c.detail) for c in smaller.changes] == [(None, "the run has no such condition")]
     assert not smaller.failing()
 
 
@@ -356,7 +357,7 @@ def spoilt(clean: Memory, baseline: Baseline) -> Check:
 def test_text_starts_with_the_verdict(spoilt: Check) -> None:
     text = formats.to_text(spoilt, "runs/gate")
     assert text.startswith("accuracy check against 'gate' FAILED: ")
-    assert "WORSE  plain  Intercept  model_se  [cell 0: population.icc=0.0]" in text
+    assert "WORSE  plain  Intercept  model_se  [condition 0: population.icc=0.0]" in text
     assert "MCSE" in text
 
 

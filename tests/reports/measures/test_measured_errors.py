@@ -55,7 +55,7 @@ def test_cells_are_doubled_until_they_are_precise(tmp_path: Path) -> None:
             assert (half.std(axis=0, ddof=1) / np.sqrt(size // 2)).max() > 1.0, "half as many were not enough"
     assert run.store.estimates(2)["ols-hc1"].size == 5, "the bound of slow methods stays"
     said = run.store.provenance["precision"]
-    assert "cell 2, 70 replications" in said["2"]
+    assert "condition 2, 70 replications" in said["2"]
     assert "not reached: 1)" in said["2"]
     assert "(reached: 1)" in said["0"]
 
@@ -77,7 +77,7 @@ def test_parts_refine_cells_of_their_own(tmp_path: Path) -> None:
         for i in (1, 2, 3, 4)
     ]
     assert len(parts[2].rounds) == 4, "10, 20, 40, 70"
-    assert parts[3].tasks == (), "more parts than cells"
+    assert parts[3].tasks == (), "more parts than conditions"
     joined, notes = merge([store.folder for store in parts[::-1]], tmp_path / "joined", {})
     assert (notes, joined.missing()) == ([], [])
     assert bytes_of_fits(joined.folder) == bytes_of_fits(whole.folder)

@@ -90,8 +90,10 @@ def test_the_verdict_comes_before_everything_else(page: str) -> None:
 def test_says_how_to_replay_failures(page: str) -> None:
     commands = re.findall(r'<code class="command">([^<]+)</code>', page)
     assert commands
-    assert all("--estimator mixedlm" in command for command in commands)
-    pattern = r"nestbench replay &#39;runs/few schools&#39; --cell \d+ --replication \d+ --estimator mixedlm"
+    assert all("--method mixedlm" in command for command in commands)
+    pattern = (
+        r"nestbench replay &#39;runs/few schools&#39; --condition \d+ --replication \d+ --method mixedlm"
+    )
     assert all(re.fullmatch(pattern, command) for command in commands)
 
 

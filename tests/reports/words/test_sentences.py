@@ -97,14 +97,14 @@ class Recomputed:
 def check_shortfalls(sentences: list[str], true: Recomputed) -> None:
     named: dict[str, int] = {}
     for sentence in sentences:
-        if match := re.match(r"Don't trust `(\w+)`.* it falls short in (\d) of 4 situations", sentence):
+        if match := re.match(r"Don't trust `(\w+)`.* it falls short in (\d) of 4 estimands", sentence):
             named[match[1]] = int(match[2])
             lowest = min(k / n for at, (k, n) in true.hits.items() if at in true.short)
             assert float(re.search(r"it covers ([\d.]+) %", sentence)[1]) == pytest.approx(  # type: ignore[index]
                 100 * lowest, abs=0.51
             )
         if sentence.startswith("Also too low somewhere"):
-            named |= {m[0]: int(m[1]) for m in re.findall(r"`(\w+)` \((\d) of 4 situations", sentence)}
+            named |= {m[0]: int(m[1]) for m in re.findall(r"`(\w+)` \((\d) of 4 estimands", sentence)}
     assert named == {label: true.of(label, true.short) for label in NAMES if true.of(label, true.short)}
 
 

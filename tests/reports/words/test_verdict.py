@@ -64,7 +64,7 @@ def test_recommends_a_method_that_fails_nowhere(sentences: list[str]) -> None:
     )
     assert "More replications would settle the open ones." in sentences[0]
     assert re.match(r"The choice is settled: 9\d % of 500 resampled studies name `ols-cr1s-t`", sentences[1])
-    assert sentences[2].startswith("This holds under the law that was simulated")
+    assert sentences[2].startswith("This holds for the population that was simulated")
 
 
 def test_equal_methods_are_both_named() -> None:
@@ -75,7 +75,7 @@ def test_equal_methods_are_both_named() -> None:
     ]
     first, second, *_ = (v.sentence for v in verdicts_of(FakeResults(study.experiment, even)))
     assert first.startswith("Not settled between `ols-cr")
-    assert ": the 95 % intervals of neither are shown to fall short in any of 18 situations" in first
+    assert ": the 95 % intervals of neither are shown to fall short in any of 18 estimands" in first
     assert re.match(
         r"The choice isn't settled: \d+ % of 500 resampled studies name `[\w-]+` and \d+ % `[\w-]+`", second
     )
@@ -221,7 +221,7 @@ def test_endless_intervals_are_never_recommended_nor_as_good() -> None:
 
 def test_what_is_too_wide_is_said_and_never_sure_everywhere() -> None:
     found = verdicts_of(two_cells(wide=(3.0, 0.0, 0.0), short=(0.5, 0.0, 0.0)))
-    assert found[0].sentence.startswith("Use `wide`, though it is too wide in 2 of 2 situations")
+    assert found[0].sentence.startswith("Use `wide`, though it is too wide in 2 of 2 estimands")
     assert "everywhere" not in found[0].sentence
     assert any(v.sentence.startswith("Too wide, at the cost of power: `wide` in 2 of 2") for v in found)
 
@@ -230,7 +230,7 @@ def test_conditions_without_an_answer_stay_in_the_denominator() -> None:
     found = verdicts_of(two_cells(silent=(0.5, 1.0, 0.0), short=(0.5, 0.0, 0.0)))
     assert found[0].sentence.startswith("No method keeps its promise everywhere.")
     told = " ".join(v.sentence for v in found)
-    assert "`silent` (1 of 2 situations, no answer in 1)" in told
+    assert "`silent` (1 of 2 estimands, no answer in 1)" in told
     assert "`silent` in all fits with 6 schools and ICC 0" in told
     assert "`silent` (0 of 600 data sets for `resources` with 6 schools and ICC 0)" in told
 

@@ -357,7 +357,7 @@ def test_laws_that_name_their_truth(law: Named, formula: str, expected: dict[str
 
 
 def test_a_mean_that_is_no_mean_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="one finite number for each of 54 rows"):
+    with pytest.raises(InvalidInput, match="a finite number for each of 54 rows"):
         _ = Cell(WrongMean(), Layout(6, 9), Model("y ~ x")).truth  # type: ignore[arg-type]
 
 

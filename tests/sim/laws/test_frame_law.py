@@ -105,13 +105,13 @@ def mixed(layout: Layout, rng: np.random.Generator) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (fails, r"the law 'own' raised KeyError: 'nowhere' \(test_frame_law.py, line \d+\)"),
+        (fails, r"the population 'own' raised KeyError: 'nowhere' \(test_frame_law.py, line \d+\)"),
         (lambda *_: 3, "got int"),
         (lambda *_: pd.DataFrame({"y": [1.0], "class": ["a"]}), "column 'school', got 1 rows with y, class"),
         (lambda *_: pd.DataFrame({"y": [], "school": []}), "got 0 rows"),
         (lambda *_: pd.DataFrame({"y": [np.nan], "school": ["a"]}), "missing values, got some in y"),
         (changing, "the same columns in every data set"),
-        (mixed, "column 'y' as numbers in every data set of a law or in none"),
+        (mixed, "column 'y' as numbers in every data set of a population or in none"),
     ],
 )
 def test_what_a_law_can_get_wrong(make: Any, said: str) -> None:

@@ -45,5 +45,5 @@ def test_a_users_law_joins_but_takes_no_built_in_name() -> None:
     class Thief(RandomIntercept):
         name: ClassVar[str] = "random-intercept"
 
-    with pytest.raises(InvalidInput, match="taken by a built-in law"):
+    with pytest.raises(InvalidInput, match="taken by a built-in population"):
         laws.add_law(Thief)

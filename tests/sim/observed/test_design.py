@@ -114,7 +114,7 @@ def test_a_formula_is_compiled_once_for_all_batches(batch: Batch, monkeypatch: p
         ("grade ~ age +", "formula over the columns"),
         ("grade ~ (age", "formula over the columns"),
         ("grade ~ group_man(age)", "Did you mean 'group_mean'"),
-        ("grade ~ school", "estimators with school dummies"),
+        ("grade ~ school", "methods with school dummies"),
         ("grade ~ age | gender", "without '|'"),
         ("~ age", "outcome before '~'"),
         ("gender ~ age", "one numeric outcome"),
