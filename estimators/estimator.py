@@ -27,7 +27,7 @@ class Agreement(StrEnum):
     DIRECT = "direct"
     IMPLICIT = "implicit"
     RANDOM = "random"
-    SUBJECT = "subject"
+    UNDER_STUDY = "subject"  # as stored in audits and baselines
     """A method without a fast engine whose optimiser is what is studied: its fits are compared with the exact REML
     maximum, and it isn't blamed for missing it."""
 
@@ -104,7 +104,7 @@ class Estimator:
     described : options -> Info, or None
         What the method is under other options; None where `info` holds for all.
     theory : tuple of str
-        What laws call its estimate and its test in what they know without simulation (`Population.theory`).
+        What populations call its estimate and its test in what they know without simulation (`Population.theory`).
     """
 
     name: str
@@ -163,7 +163,7 @@ class Estimator:
     def known_in(self, values: Mapping[str, Mapping[str, float]]) -> Mapping[str, float]:
         """Return what a table of `Population.theory` has on this method: term -> value.
 
-        A law may name the method itself; what it knows of a kind of test holds for the options as they are.
+        A population may name the method itself; what it knows of a kind of test holds for the options as they are.
         """
         names = (self.label, *(() if self.changed else self.theory))
         return next((values[name] for name in names if name in values), {})

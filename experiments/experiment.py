@@ -70,12 +70,12 @@ class Experiment:
     Attributes
     ----------
     name, title, aims : str
-    conditions : tuple of Cell
+    cells : tuple of Cell
         The factors crossed, first factor slowest.
     levels : tuple of mapping
         For each condition, factor (dotted key such as ``layout.schools``) -> its level: a scalar, or the short text of
         a list or table.
-    methods : tuple of Estimator
+    estimators : tuple of Estimator
         With their options set.
     replications : int
     seed : int

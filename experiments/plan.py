@@ -159,7 +159,9 @@ def to_audit(experiment: Experiment, reach: Round) -> int:
 def with_both_engines(experiment: Experiment) -> tuple[int, ...]:
     """Return the places of the methods whose engines are held against one another."""
     return tuple(
-        i for i, e in enumerate(experiment.estimators) if audited(e) and e.agreement is not Agreement.SUBJECT
+        i
+        for i, e in enumerate(experiment.estimators)
+        if audited(e) and e.agreement is not Agreement.UNDER_STUDY
     )
 
 

@@ -66,7 +66,7 @@ class Results(Protocol):
         replications `within`."""
 
     def timings(self, cell: int, within: range | None = None) -> pd.DataFrame:
-        """Columns method, engine, replication, seconds: made under load, never reported as a benchmark."""
+        """Columns ``estimator, engine, replication, seconds``: made under load, never reported as a benchmark."""
 
     def stop(self, cell: int) -> int:
         """One past the last replication of a condition that can be read `within` others; 0 where a condition is read
@@ -76,5 +76,5 @@ class Results(Protocol):
         """What opens these results in another process; None where they are in the memory of this one."""
 
     def audits(self) -> pd.DataFrame:
-        """One row per audited condition x method: columns condition, method, agreement, fits, worst, disagreements,
-        stopped_short, worst_shortfall, below_grid, worst_below_grid (log-likelihood units)."""
+        """One row per audited condition x method: columns ``cell, estimator, agreement, fits, worst, disagreements,
+        stopped_short, worst_shortfall, below_grid, worst_below_grid (log-likelihood units)``."""

@@ -6,7 +6,7 @@
   log-likelihood is not below the reference's; (c) stationarity: the batched score is zero, or theta is zero with a
   score that points there; (d) the numbers themselves agree to `OUTPUTS` where the reference is at the maximum too.
 - **random**: same stream, same draws, hence as direct.
-- **subject** (statsmodels' own optimiser): how often and by how much it missed the REML maximum.
+- **under study** (statsmodels' own optimiser): how often and by how much it missed the REML maximum.
 
 Differences are relative to the number or to its standard error, whichever is larger: an estimate that happens to be
 near zero has no relative precision. A p-value p of statistic t moves by (1 + t^2) p times the relative change of t. On
@@ -84,7 +84,7 @@ def compare(estimator: Estimator, batch: Batch, model: Model) -> dict[str, Any]:
         The method has only one engine.
     """
     batch, model = under_null(batch, model, estimator.regressed)
-    if estimator.agreement is Agreement.SUBJECT:
+    if estimator.agreement is Agreement.UNDER_STUDY:
         return reached(estimator.fit(batch, model, "reference"), batch, model)
     return _row(str(estimator.agreement), judge(estimator, batch, model)) | below_grid(
         estimator, batch, model
@@ -159,26 +159,29 @@ def _relative(a: Floats, b: Floats, size: Floats | float) -> Floats:
 
 
 def audited(estimator: Estimator) -> bool:
-    """Whether an audit has something to compare: two engines, or a subject and the optimum it should reach."""
-    return estimator.agreement is Agreement.SUBJECT or None not in (
+    """Whether an audit has something to compare: two engines, or an optimiser under study and the maximum to reach."""
+    return estimator.agreement is Agreement.UNDER_STUDY or None not in (
         estimator.agreement,
         estimator.batched,
         estimator.reference,
     )
 
 
-def reached(subject: Estimates, batch: Batch, model: Model) -> dict[str, Any]:
-    """Return, as `compare` does, how often and by how much a subject's fits of a batch missed the REML maximum.
+def reached(estimates: Estimates, batch: Batch, model: Model) -> dict[str, Any]:
+    """Return, as `compare` does, how often and by how much fits of a method under study missed the REML maximum.
 
     A log-likelihood above the maximum by more than rounding is a disagreement; none at all, where there is a maximum,
     is a fit that stopped short.
     """
     optimum = batch.once(fit_of, model, True).quantities["(loglik)"]
-    loglik = subject.quantities.get("(loglik)", np.full(batch.size, np.nan))  # none where every fit was lost
+    none = np.full(batch.size, np.nan)  # where every fit was lost
+    loglik = estimates.quantities.get("(loglik)", none)
     shortfall = np.where(np.isfinite(optimum), optimum - loglik, 0.0)
     level = 1.0 + np.abs(np.nan_to_num(optimum))
     missed = np.where(np.isfinite(shortfall), np.maximum(shortfall, 0.0), np.inf)
-    return _row(str(Agreement.SUBJECT), Verdict(np.zeros(batch.size), shortfall < -FORMULAS * level, missed))
+    return _row(
+        str(Agreement.UNDER_STUDY), Verdict(np.zeros(batch.size), shortfall < -FORMULAS * level, missed)
+    )
 
 
 def _implicit(

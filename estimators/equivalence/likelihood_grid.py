@@ -43,7 +43,7 @@ RESTRICTED: Mapping[str, bool] = {
     "nested-z": True,
     "nested-satt": True,
 }
-"""The methods that maximise a likelihood, and whether it is the restricted one. Subjects are held against `reml-z`."""
+"""Methods that maximise a likelihood, and whether it is the restricted one; those under study are held to `reml-z`."""
 
 
 def highest_on_grid(estimator: Estimator, batch: Batch, model: Model) -> Floats:

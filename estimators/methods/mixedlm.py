@@ -1,6 +1,6 @@
 """statsmodels' mixed model exactly as users run it: ``MixedLM(y, X, groups).fit()``, its flags and its failures.
 
-The subject of study, not a good fit: REML by BFGS, then L-BFGS, then CG from cov_re = I, Wald z. Its own convergence
+The method under study, not a good fit: REML by BFGS, then L-BFGS, then CG from cov_re = I, Wald z. Its own convergence
 flag becomes the status; but a fit to data that don't identify the school variance, whose log-likelihood is not finite,
 or whose standard errors are absurd beside those of OLS, does not say OK whatever it claims. Its numbers stay in the
 row, not usable, so that the claim can be studied.
@@ -123,7 +123,7 @@ MIXEDLM = Estimator(
         formula=(*GLS, REML, MODEL_BASED, r"\nu = \infty"),
     ),
     reference=named_engine(fit_mixedlm),
-    agreement=Agreement.SUBJECT,
+    agreement=Agreement.UNDER_STUDY,
     random=RandomPart.ANY,
     theory=("likelihood",),
 )

@@ -38,7 +38,7 @@ MIXEDLM_GUARDED = Estimator(
         formula=(*GLS, REML, MODEL_BASED, r"\nu = \infty"),
     ),
     reference=named_engine(fit_guarded),
-    agreement=Agreement.SUBJECT,
+    agreement=Agreement.UNDER_STUDY,
     random=RandomPart.ANY,
     theory=("likelihood",),
 )

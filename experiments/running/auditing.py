@@ -1,6 +1,7 @@
-"""Audits: some replications of each cell are fitted with both engines and compared.
+"""Audits: some replications of each condition are fitted with both engines and compared.
 
-Subjects (`Agreement.SUBJECT`) need no second fit: every one of their stored fits is held against the exact maximum.
+Optimisers under study (`Agreement.UNDER_STUDY`) need no second fit: each of their stored fits is compared with the
+exact maximum.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ def audit(cell: Cell, seed: int, task: Task, estimators: Sequence[Estimator]) ->
     return [{"cell": task.cell, "estimator": e.label, **compare(e, batch, cell.model)} for e in estimators]
 
 
-def subjects(
+def against_optimum(
     cell: Cell, seed: int, task: Task, estimators: Sequence[Estimator], found: Mapping[str, Estimates]
 ) -> list[Mapping[str, Any]]:
-    """Return one row per subject among the methods of a task: how its fits compare with the exact maximum."""
-    chosen = [e.label for e in estimators if e.agreement is Agreement.SUBJECT]
+    """Return one row per method under study in a task: how its fits compare with the exact maximum."""
+    chosen = [e.label for e in estimators if e.agreement is Agreement.UNDER_STUDY]
     if not chosen:
         return []
     batch = cell.draw(seed, range(task.start, task.stop))
@@ -41,7 +42,7 @@ def subjects(
 
 
 def audit_run(experiment: Experiment, replications: int) -> pd.DataFrame:
-    """Return fresh audits of every cell of an experiment, in this process."""
+    """Return fresh audits of every condition of an experiment, in this process."""
     both = tuple(i for i, e in enumerate(experiment.estimators) if audited(e))
     chosen = [experiment.estimators[i] for i in both]
     rows = [

@@ -1,4 +1,4 @@
-"""What a run will cost, from a short calibration: seconds and bytes by cell."""
+"""What a run will cost, from a short calibration: seconds and bytes by condition."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from nestbench.experiments.storing import encoding
 from nestbench.sim.cells.cell import Cell
 
 PROBES = 3
-"""Cells that are timed; the others are taken to cost what the timed one nearest in size does."""
+"""Conditions that are timed; the others are taken to cost what the timed one nearest in size does."""
 
 SECONDS = 0.03
-"""How long one method is timed in one cell."""
+"""How long one method is timed in one condition."""
 
 FIRST = 1.0
 """Seconds from which even the first fit is timing enough: imports and compiled code take less."""
@@ -33,7 +33,7 @@ BYTES = 7.0
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one method costs in one cell.
+    """What one method costs in one condition.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class Forecast:
         return sum(task.fits for task in self.tasks if not task.audit)
 
     def cell_seconds(self, cell: int) -> float:
-        """Return the seconds of a cell's tasks on one core."""
+        """Return the seconds of a condition's tasks on one core."""
         return sum(s for task, s in zip(self.tasks, self.seconds, strict=True) if task.cell == cell)
 
     def wall(self, workers: int) -> float:
@@ -125,7 +125,7 @@ nestbench run {source} --shard "$SLURM_ARRAY_TASK_ID/{shards}" --workers 1 -o {w
 
 
 def _probes(cells: Sequence[Cell]) -> list[int]:
-    """Return cells spread over the range of sizes."""
+    """Return conditions spread over the range of sizes."""
     order = np.argsort([rows_of(cell) for cell in cells], kind="stable")
     return sorted({int(order[round(i)]) for i in np.linspace(0, len(cells) - 1, min(PROBES, len(cells)))})
 

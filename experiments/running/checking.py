@@ -9,12 +9,12 @@ from nestbench.sim.observed.design import design_of
 
 
 def check_models(experiment: Experiment) -> None:
-    """Draw one data set per law and compile each model against it.
+    """Draw one data set per population and compile each model against it.
 
     Raises
     ------
     InvalidInput
-        A formula, group or random part names a column its law doesn't draw.
+        A formula, group or random part names a column its population doesn't draw.
     """
     for cell in experiment.cells:
         told(experiment.estimators, cell)

@@ -18,7 +18,7 @@ from nestbench.experiments.storing.provenance import packages
 
 @dataclass(slots=True)
 class InMemory:
-    """The results of an experiment, computed cell by cell when asked for. Implements `Results`."""
+    """The results of an experiment, computed condition by condition when asked for. Implements `Results`."""
 
     experiment: Experiment
     provenance: Mapping[str, Any] = field(default_factory=lambda: {"packages": packages()})
@@ -31,13 +31,13 @@ class InMemory:
         return Extent(cells, cells)
 
     def estimates(self, cell: int, within: range | None = None) -> Mapping[str, Estimates]:
-        """Estimates of one cell by estimator label; each method on as many replications as a stored run gives it."""
+        """Estimates of one condition by method label; each method on as many replications as a stored run gives it."""
         if cell not in self._cells:
             self._cells[cell] = _fitted(self.experiment, cell)
         return self._cells[cell]
 
     def stop(self, cell: int) -> int:
-        """Cells are read whole."""
+        """Conditions are read whole."""
         return 0
 
     def opener(self) -> None:

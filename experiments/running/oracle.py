@@ -1,7 +1,7 @@
 """Truths told to methods: the oracle `gls` alone is given one, the true ratio of the variance components.
 
-An option ``theta`` without a value stands for "the cell's truth". Filling it in changes no label: the method is the
-same in every cell.
+An option ``theta`` without a value stands for "the condition's truth". Filling it in changes no label: the method is
+the same in every condition.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from nestbench.sim.errors import InvalidInput
 
 
 def told(estimators: Iterable[Estimator], cell: Cell) -> tuple[Estimator, ...]:
-    """Return the methods as they are fitted in a cell: theta = school SD / residual SD where an option asks for it.
+    """Return the methods as they are fitted in a condition: theta = school SD / residual SD where an option asks for
+    it.
 
     Raises
     ------
     InvalidInput
-        A method asks for a ratio that the cell's law doesn't have, or can't honour the cell's model.
+        A method asks for a ratio that the condition's population doesn't have, or can't honour its model.
     """
     estimators = tuple(estimators)
     for estimator in estimators:

@@ -1,8 +1,8 @@
-"""Precision instead of a count: cells are doubled until the Monte Carlo errors asked for are reached.
+"""Precision instead of a count: conditions are doubled until the Monte Carlo errors asked for are reached.
 
-The sizes of the rounds are fixed in advance (n, 2n, 4n, ... up to a maximum), and whether a cell goes on depends on its
-stored estimates alone, so neither speed nor workers nor an interruption changes what is run. Only `max_time`, looked at
-between rounds, does by its nature.
+The sizes of the rounds are fixed in advance (n, 2n, 4n, ... up to a maximum), and whether a condition goes on depends
+on its stored estimates alone, so neither speed nor workers nor an interruption changes what is run. Only `max_time`,
+looked at between rounds, does by its nature.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ class Judge(Protocol):
         """Refuse targets for measures that aren't."""
 
     def errors(self, store: Store, cell: int) -> Mapping[str, float]:
-        """Return the largest Monte Carlo error in a cell of each measure with a target."""
+        """Return the largest Monte Carlo error in a condition of each measure with a target."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """How far a cell came: its replications, and by measure the largest error and the target."""
+    """How far a condition came: its replications, and by measure the largest error and the target."""
 
     cell: int
     replications: int
@@ -48,7 +48,8 @@ class Reached:
 def refine(
     store: Store, judge: Judge, workers: int | None, progress: Progress, backend: Backend = LOCAL
 ) -> list[Reached]:
-    """Run a store, or the cells of a part, round by round until each has its precision, its maximum, or time is up."""
+    """Run a store, or the conditions of a part, round by round until each has its precision, its maximum, or time is
+    up."""
     precision = store.experiment.precision
     assert precision is not None
     started = time.monotonic()
@@ -69,7 +70,7 @@ def refine(
 
 
 def judged(store: Store, judge: Judge) -> list[Reached]:
-    """Return how far each cell of a store came."""
+    """Return how far each condition of a store came."""
     cells = sorted({task.cell for task in store.tasks})
     return [_reached(store, judge, cell, store.rounds[-1]) for cell in cells]
 

@@ -77,7 +77,7 @@ def replay(store: Store, cell: int, replication: int, label: str | None = None) 
     Raises
     ------
     InvalidInput
-        No such cell, replication or method.
+        No such condition, replication or method.
     """
     experiment = store.experiment
     check_place(experiment, cell, replication)
@@ -92,7 +92,7 @@ def replay(store: Store, cell: int, replication: int, label: str | None = None) 
 
 
 def check_place(experiment: Experiment, cell: int, replication: int) -> None:
-    """Refuse a cell or replication that can't be."""
+    """Refuse a condition or replication that can't be."""
     if not 0 <= cell < len(experiment.cells):
         raise InvalidInput(f"expected a condition from 0 to {len(experiment.cells) - 1}, got {cell}")
     if not 0 <= replication < 2**31:

@@ -72,7 +72,7 @@ class Timed:
 def time_methods(
     experiment: Experiment, schools: Sequence[int], students: Sequence[int], rounds: int = 5
 ) -> Iterator[list[Timed]]:
-    """Time every method of an experiment's first cell, with each engine it has; yield size after size.
+    """Time every method of an experiment's first condition, with each engine it has; yield size after size.
 
     Raises
     ------
@@ -90,14 +90,14 @@ def time_methods(
 
 
 def resized(cell: Cell, schools: int, students: int) -> Cell:
-    """Return a cell with other numbers of schools and students, the same share of schools treated."""
+    """Return a condition with other numbers of schools and students, the same share of schools treated."""
     layout = cell.layout
     treated = round(layout.treated_schools * schools / layout.schools)
     return replace(cell, layout=replace(layout, schools=schools, students=students, treated_schools=treated))
 
 
 def slopes(timed: Sequence[Timed]) -> dict[tuple[str, str, int], float]:
-    """Return d log(seconds) / d log(schools) by (estimator, engine, students) where there are several sizes."""
+    """Return d log(seconds) / d log(schools) by (method, engine, students) where there are several sizes."""
     curves: dict[tuple[str, str, int], list[Timed]] = {}
     for one in timed:
         curves.setdefault((one.estimator, one.engine, one.students), []).append(one)

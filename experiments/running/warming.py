@@ -1,7 +1,7 @@
 """Compilation of the kernels: numba does it once per version and keeps the result on disk.
 
-A stamp beside numba's cache says which methods and laws were compiled from which sources, so that a run can say that
-it is compiling, share it among its workers, and not do the same in each.
+A stamp beside numba's cache says which methods and populations were compiled from which sources, so that a run can say
+that it is compiling, share it among its workers, and not do the same in each.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ STAMP = "nestbench-compiled.json"
 
 
 def needed(experiment: Experiment) -> bool:
-    """Whether a fast method or a law of an experiment was never compiled here in this version."""
+    """Whether a fast method or a population of an experiment was never compiled here in this version."""
     return bool(_wanted(experiment) - _stamped())
 
 
 def uncompiled(experiment: Experiment) -> list[str]:
-    """Return what `needed` finds, in words: families of methods (``ols``, ``reml``), then laws."""
+    """Return what `needed` finds, in words: families of methods (``ols``, ``reml``), then populations."""
     found = _wanted(experiment) - _stamped()
     families = {name.split(" ")[1].partition("-")[0] for name in found if name.startswith("method ")}
     return [*sorted(families), *sorted(f"the {name}" for name in found if name.startswith("population "))]
@@ -52,7 +52,7 @@ def uncompiled(experiment: Experiment) -> list[str]:
 def parts(experiment: Experiment) -> list[Task]:
     """Return what workers can compile side by side: tasks of two data sets, longest first.
 
-    For each kind of cell what all methods share (a task without methods), then the methods by family (`ols-...`,
+    For each kind of condition what all methods share (a task without methods), then the methods by family (`ols-...`,
     `reml-...`), which share little else.
     """
     fast = [e in _fast(experiment) for e in experiment.estimators]
@@ -88,7 +88,7 @@ def compile_part(work: Work) -> None:
 
 
 def compile_kernels(experiment: Experiment) -> None:
-    """Fit two data sets of each kind of cell with every fast method, and say on disk that it was done."""
+    """Fit two data sets of each kind of condition with every fast method, and say on disk that it was done."""
     with _without_collections():
         for number in _kinds(experiment):
             cell = experiment.cells[number]
@@ -114,7 +114,7 @@ def _without_collections() -> Iterator[None]:
 
 
 def _kinds(experiment: Experiment) -> list[int]:
-    """Return the first cell of each law and model."""
+    """Return the first condition of each population and model."""
     kinds = {(cell.population.name, cell.model): i for i, cell in reversed(list(enumerate(experiment.cells)))}
     return sorted(kinds.values())
 
@@ -125,11 +125,11 @@ def _wanted(experiment: Experiment) -> set[str]:
 
 
 def _fast(experiment: Experiment) -> list[Estimator]:
-    """Return the methods whose kernels a run calls; subjects are held against the exact maximum."""
+    """Return the methods whose kernels a run calls; those under study are held against the exact maximum."""
     if experiment.engine == "reference":
         return []
     chosen = [e for e in experiment.estimators if e.batched]
-    return chosen + [get("reml-z")] * any(e.agreement is Agreement.SUBJECT for e in experiment.estimators)
+    return chosen + [get("reml-z")] * any(e.agreement is Agreement.UNDER_STUDY for e in experiment.estimators)
 
 
 def _stamp() -> Path:

@@ -99,7 +99,7 @@ def perform(work: Work) -> Outcome:
         optima = (
             []
             if work.engine == "reference"
-            else auditing.subjects(cell, work.seed, work.task, estimators, found)
+            else auditing.against_optimum(cell, work.seed, work.task, estimators, found)
         )
         seconds = time.perf_counter() - started
         repeated = to_repeat(work.task, estimators, found)

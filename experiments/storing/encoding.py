@@ -82,7 +82,7 @@ def encode_times(found: Mapping[str, Estimates], engines: Mapping[str, str]) -> 
 
 
 def decode_times(data: bytes) -> pd.DataFrame:
-    """Return a task's times: columns estimator, engine, replication, seconds."""
+    """Return a task's times: columns ``estimator, engine, replication, seconds``."""
     found: pd.DataFrame = pq.read_table(io.BytesIO(data)).to_pandas()
     return found
 

@@ -12,7 +12,7 @@ COLUMNS = ("estimator", "term", "replication", *STORED_COLUMNS, "status", "messa
 
 
 def all_rows(results: Results) -> pd.DataFrame:
-    """Return the rows of a run: cell, one column per factor, then `COLUMNS`; status by name."""
+    """Return the rows of a run: ``cell``, one column per factor, then `COLUMNS`; status by name."""
     parts = []
     for cell, levels in enumerate(results.experiment.levels):
         for label, estimates in results.estimates(cell).items():

@@ -273,7 +273,7 @@ class Store:
         return CellEstimates(self, cell, within)
 
     def timings(self, cell: int, within: range | None = None) -> pd.DataFrame:
-        """Columns method, engine, replication, seconds: made under load, never reported as a benchmark.
+        """Columns ``estimator, engine, replication, seconds``: made under load, never reported as a benchmark.
 
         `within` are the replications to read: all by default.
         """

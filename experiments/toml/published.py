@@ -121,7 +121,7 @@ def _problem(table: PublishedTable) -> str | None:
         return "needs either replications = ... or exact = true"
     by_method = table.measure is not None and table.estimators is not None
     if by_method == (table.measures is not None) or (table.measures and (table.measure or table.estimators)):
-        return "needs either measure and estimators, or measures"
+        return "needs either `measure` and `estimators`, or `measures`"
     return None
 
 

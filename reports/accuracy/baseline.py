@@ -56,7 +56,7 @@ Value = tuple[float, float, int]
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A method as it was: its version, the engine that ran, its agreement class (or ``subject``, ``none``)."""
+    """A method as it was: its version, the engine that ran, its agreement class (or ``none``)."""
 
     version: int
     engine: str
@@ -74,7 +74,7 @@ class Method:
         Not where an optimiser's path decides where it stops: statsmodels' own, and the reference engines of implicit
         methods. Methods of users' own count as determined.
         """
-        return self.agreement != Agreement.SUBJECT and (self.agreement, self.engine) != (
+        return self.agreement != Agreement.UNDER_STUDY and (self.agreement, self.engine) != (
             "implicit",
             "reference",
         )

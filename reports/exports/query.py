@@ -1,7 +1,8 @@
 """SQL over a run's stored rows (DuckDB, the extra ``query``).
 
-Tables: ``fits`` (every stored row: cell, one column per factor, estimator, term, replication, estimate, std_error,
-df, lower, upper, p_value, status, message), ``performance`` (the performance table) and ``cells`` (number, factors).
+Tables: ``fits`` (every stored row: ``cell``, one column per factor, ``estimator, term,
+replication, estimate, std_error, df, lower, upper, p_value, status, message``), ``performance`` (the performance table)
+and ``cells`` (number, factors).
 """
 
 from __future__ import annotations

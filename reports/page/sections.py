@@ -216,10 +216,10 @@ def audit_line(audits: pd.DataFrame) -> dict[str, str] | None:
     """Return whether the two engines agreed where fits were done twice, and how often statsmodels' optimiser missed."""
     if not len(audits):
         return None
-    subjects = audits[audits["agreement"] == Agreement.SUBJECT]
-    pairs = audits[audits["agreement"] != Agreement.SUBJECT]
+    under_study = audits[audits["agreement"] == Agreement.UNDER_STUDY]
+    pairs = audits[audits["agreement"] != Agreement.UNDER_STUDY]
     parts = [_engines(pairs)] if len(pairs) else []
-    parts += [_missed(label, part) for label, part in subjects.groupby("estimator", sort=False)]
+    parts += [_missed(label, part) for label, part in under_study.groupby("estimator", sort=False)]
     off = int(audits["disagreements"].sum() + audits["below_grid"].sum())
     return {"state": "bad" if off else "good", "words": f"{'; '.join(parts)}."}
 

@@ -17,7 +17,7 @@ STEP = 0.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """How a model's outcome follows from the law's.
+    """How a model's outcome follows from the population's.
 
     Attributes
     ----------

@@ -19,7 +19,7 @@ from nestbench.sim.streams import StreamSource
 def shape_residuals(
     law: Parameters, layout: Layout, streams: StreamSource, piece: Piece, treated: Floats | None
 ) -> None:
-    """Turn the residuals' standard normals of a piece into the law's standardised residuals, in place.
+    """Turn the residuals' standard normals of a piece into the population's standardised residuals, in place.
 
     With `residual_age` = h the variance is multiplied by exp(h z - h^2 / 2) for standardised age z, mean 1; `treated`
     are the piece's treated students where treatment is theirs.

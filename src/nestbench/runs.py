@@ -51,15 +51,15 @@ class Run:
         return not self.store.missing()
 
     def performance(self) -> pd.DataFrame:
-        """Return the performance table: cell, one column per factor, estimator, term, measure, value, mcse, n,
-        n_attempted."""
+        """Return the performance table: ``cell``, one column per factor, ``estimator, term, measure, value, mcse,
+        n, n_attempted``."""
         from nestbench.reports.measures.performance import performance_table
 
         return performance_table(self.store)
 
     def estimates(self) -> pd.DataFrame:
-        """Return every stored row: cell, one column per factor, estimator, term, replication, estimate, std_error,
-        df, lower, upper, p_value, status (by name), message."""
+        """Return every stored row: ``cell``, one column per factor, ``estimator, term, replication, estimate,
+        std_error, df, lower, upper, p_value, status`` (by name), ``message``."""
         from nestbench.experiments.storing.rows import all_rows
 
         return all_rows(self.store)

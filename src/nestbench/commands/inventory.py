@@ -77,7 +77,7 @@ def entries(kind: str, search: str = "") -> list[dict[str, Any]]:
 
 
 def as_named(kind: str) -> str:
-    """Return a kind of list by the name it has now: methods were called estimators."""
+    """Return a kind of list by the name it has now: methods were called `estimators`."""
     return "methods" if kind == "estimators" else kind
 
 

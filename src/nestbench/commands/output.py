@@ -26,7 +26,7 @@ def say_missing(store: Results, whose: str = "") -> None:
 
 
 def say_data(experiment: Experiment) -> None:
-    """Say on stderr how the data that laws read from files were read, where not as they stand there."""
+    """Say on stderr how the data that populations read from files were read, where not as they stand there."""
     for words in experiment.data_messages:
         typer.echo(f"data: {words}", err=True)
 

@@ -19,7 +19,7 @@ def query(
     ],
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
-    r"""Ask the tables fits, performance and cells of a run (needs the extra nestbench\[query])."""
+    r"""Ask the stored fits, performance and conditions of a run in SQL (needs the extra nestbench\[query])."""
     from nestbench.commands.output import say_missing, write_csv
     from nestbench.experiments.storing.store import Store
     from nestbench.reports.exports.query import query as ask

@@ -82,7 +82,7 @@ def estimate(
     null : mapping of str to float, optional
         Term -> the value that its p-value and statistic test instead of 0: ``{"treated": 0.3}``.
     **options
-        Options of the estimator.
+        Options of the method.
 
     Raises
     ------

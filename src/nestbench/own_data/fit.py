@@ -80,10 +80,10 @@ class Fit:
 
 
 def chosen_estimator(choice: Choice, options: Mapping[str, Any]) -> Estimator:
-    """Return an estimator by name, table or itself, with options set."""
+    """Return a method by name, table or itself, with options set."""
     if not isinstance(choice, (str, Mapping, Estimator)):
         raise InvalidInput(
-            f"expected a method by name, as a table with options, or an Estimator, got {choice!r}; e.g. 'ols-cr1s-t'"
+            f"expected a method by name, as a table with options, or an `Estimator`, got {choice!r}; e.g. 'ols-cr1s-t'"
         )
     found = choice if isinstance(choice, Estimator) else registry.get(choice)
     return found.with_options(options) if options else found

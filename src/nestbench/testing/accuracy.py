@@ -1,7 +1,7 @@
 """The pytest fixture `accuracy`: claims about a method, tested on simulated data with a stated false-alarm rate.
 
-Each assertion draws data from a law whose truth is known (`on`), fits the method on as many data sets as its power
-needs, and fails with the number, its bounds, its Monte Carlo error and the way to see a data set that contradicts
+Each assertion draws data from a population whose truth is known (`on`), fits the method on as many data sets as its
+power needs, and fails with the number, its bounds, its Monte Carlo error and the way to see a data set that contradicts
 the claim. The seed is fixed, so a test gives the same answer every time; ``--nestbench-seed`` tries another.
 """
 
@@ -74,13 +74,14 @@ class Accuracy:
 
     Common parameters of the assertions:
 
-    estimator
+    estimator : str, mapping, Estimator or function
         A name, a table ``{"name": ..., option: ...}``, an `Estimator`, or a function ``(frame, model) -> table``.
     on
-        Where: a `Cell`, an experiment (object, TOML file or catalogue name; `cell` chooses one of its cells), or
-        nothing for a friendly law: 20 schools of 20 students, ICC .1, half of the schools treated without effect.
+        Where: a `Cell`, an experiment (object, TOML file or catalogue name; `cell` chooses one of its conditions), or
+        nothing for a friendly population: 20 schools of 20 students, ICC .1, half of the schools treated without
+        effect.
     terms
-        Which terms (default: all the method estimates and the law knows the truth of).
+        Which terms (default: all the method estimates and the population knows the truth of).
     detect, power
         The departure that must be found, with which probability (default .9); they decide the number of replications.
     tolerance
@@ -107,7 +108,7 @@ class Accuracy:
     update : bool
         Whether baselines are rewritten instead of compared with.
     fits : Fits
-        What was fitted before: tests of one method on one law share it.
+        What was fitted before: tests of one method on one population share it.
     told : list
         What became of the claims so far.
     """
@@ -184,9 +185,10 @@ class Accuracy:
         """Claim that the degrees of freedom are right.
 
         With a number, every fit must have it; with a reference method, the reference's on the same data: nothing
-        random, `detect` is the share of data sets that may go unseen (default .02). Otherwise the law decides: squared
-        standard errors must vary as their df say, ``Var(s^2) / E(s^2)^2 = 2 / df`` (`tolerance`, `detect` relative,
-        default .1, one df of ten), as they do where they are proportional to chi-squared variables: in balanced data.
+        random, `detect` is the share of data sets that may go unseen (default .02). Otherwise the population decides:
+        squared standard errors must vary as their df say, ``Var(s^2) / E(s^2)^2 = 2 / df`` (`tolerance`, `detect`
+        relative, default .1, one df of ten), as they do where they are proportional to chi-squared variables: in
+        balanced data.
         """
         __tracebackhide__ = True
         if equals is None:

@@ -1,5 +1,5 @@
 """The part of a method's contract that is about inference: df, p-values and intervals that go together, equality with a
-declared reference, and coverage and size on a law whose truth is known."""
+declared reference, and coverage and size on a population whose truth is known."""
 
 from __future__ import annotations
 
@@ -142,7 +142,8 @@ def _check_same_p(found: Estimates, wanted: Estimates, shared: list[str], rtol: 
 
 
 def check_coverage(case: Case) -> None:
-    """On a friendly law, 95 % intervals of student-level terms cover at least 90 % of the time, and bias is small."""
+    """On a friendly population, 95 % intervals of student-level terms cover at least 90 % of the time, and bias is
+    small."""
     study = _study(case, case.cell)
     study.choose(_student_terms(case), only_null=False)
     if not np.isfinite(case.answers().lower).any():
@@ -173,7 +174,8 @@ def check_size(case: Case) -> None:
 
 
 def without_effects(cell: Cell, terms: tuple[str, ...] | list[str]) -> Cell:
-    """Return a cell whose law has the effects of some terms set to 0, as far as the law has a table of effects."""
+    """Return a condition whose population has the effects of some terms set to 0, as far as the population has a table
+    of effects."""
     effects = getattr(cell.population, "effects", None)
     if effects is None or "effects" not in getattr(cell.population, "__dataclass_fields__", {}):
         return cell
@@ -205,5 +207,5 @@ def _student_terms(case: Case) -> list[str] | None:
     estimated = [
         t for k, t in enumerate(found.terms) if t in truth and np.isfinite(found.estimate[:, k]).any()
     ]
-    # Without its student-level terms a model has another intercept than the law's.
+    # Without its student-level terms a model has another intercept than the population's.
     return [t for t in within if t in estimated] or [t for t in estimated if t != "Intercept"] or None

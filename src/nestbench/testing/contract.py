@@ -34,7 +34,7 @@ class Skipped(Exception):
 
 @dataclass(slots=True)
 class Case:
-    """A method under test: the cell, a few data sets drawn from it, and the method's answers.
+    """A method under test: the condition, a few data sets drawn from it, and the method's answers.
 
     `reference` is a method that it is declared to equal, if any.
     """
@@ -108,7 +108,7 @@ def case_of(
 
 def tolerance_of(estimator: Estimator) -> float:
     """Return how far numbers may be apart, relatively, that should be equal."""
-    return LOOSE_RTOL if estimator.agreement in (None, Agreement.SUBJECT, Agreement.IMPLICIT) else RTOL
+    return LOOSE_RTOL if estimator.agreement in (None, Agreement.UNDER_STUDY, Agreement.IMPLICIT) else RTOL
 
 
 def determined(estimator: Estimator) -> tuple[str, ...]:

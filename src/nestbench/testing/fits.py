@@ -1,4 +1,4 @@
-"""One method on one cell within an assertion: its fits, its terms, and what to say when a claim fails."""
+"""One method on one condition within an assertion: its fits, its terms, and what to say when a claim fails."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from nestbench.testing.study_files import simulate, study_file
 
 @dataclass(slots=True)
 class Fits:
-    """Fits kept by method, cell and seed; more data sets are drawn only when more are asked for."""
+    """Fits kept by method, condition and seed; more data sets are drawn only when more are asked for."""
 
     kept: dict[Any, tuple[Estimator, Estimates]] = field(default_factory=dict, repr=False)
 
@@ -44,7 +44,7 @@ class Fits:
 
 @dataclass(slots=True)
 class Study:
-    """One method on one cell, within an assertion."""
+    """One method on one condition, within an assertion."""
 
     estimator: Estimator
     cell: Cell

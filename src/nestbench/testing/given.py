@@ -1,4 +1,5 @@
-"""What tests and the conformance suite work with: a method however it is given, a cell, and how two fits differ."""
+"""What tests and the conformance suite work with: a method however it is given, a condition, and how two fits
+differ."""
 
 from __future__ import annotations
 
@@ -43,7 +44,7 @@ def as_estimator(method: Method) -> Estimator:
         return registry.get(method)
     if not callable(method):
         raise InvalidInput(
-            f"expected the name of a method, an Estimator or a function (frame, model), got {type(method).__name__}"
+            f"expected the name of a method, an `Estimator` or a function (frame, model), got {type(method).__name__}"
         )
     for known in registry.known().values():
         if isinstance(known.reference, FrameEngine) and known.reference.function is method:
@@ -53,14 +54,14 @@ def as_estimator(method: Method) -> Estimator:
 
 
 def friendly_cell() -> Cell:
-    """Return a cell where every sensible method does well: 20 schools of 20, ICC .1, ten treated, no effect."""
+    """Return a condition where every sensible method does well: 20 schools of 20, ICC .1, ten treated, no effect."""
     effects = {"Intercept": 50.0, "age": 2.0, "gender": 1.0, "resources": 0.0, "treated": 0.0}
     law = RandomIntercept(icc=0.1, effects=effects)
     return Cell(law, Layout(20, 20, 10), Model("grade ~ age + gender + treated"))
 
 
 def cell_of(on: Any, number: int) -> tuple[Cell, int | None]:
-    """Return the cell of a study and its seed (None: not stated)."""
+    """Return the condition of a study and its seed (None: not stated)."""
     if on is None:
         return friendly_cell(), None
     if isinstance(on, Cell):

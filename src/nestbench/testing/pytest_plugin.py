@@ -44,7 +44,7 @@ def _scratch(config: pytest.Config) -> Path:
 
 @pytest.fixture(scope="session")
 def _nestbench_fits() -> Fits:
-    """Fits of this session (of this worker, under pytest-xdist): tests of one method on one law share them."""
+    """Fits of this session (of this worker, under pytest-xdist): tests of one method on one population share them."""
     from nestbench.testing.fits import Fits
 
     return Fits()

@@ -1,4 +1,4 @@
-"""Cells of failed assertions as files, for `nestbench simulate`."""
+"""Conditions of failed assertions as files, for `nestbench simulate`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def simulate(file: Path, replication: int) -> str:
 
 
 def study_file(estimator: Estimator, cell: Cell, seed: int, folder: Path, test: str) -> Path:
-    """Write the cell of a failed assertion as an experiment, for `nestbench simulate`, and return its path."""
+    """Write the condition of a failed assertion as an experiment, for `nestbench simulate`, and return its path."""
     name = name_of(test)
     # What a test or its modules define, another process doesn't know; data are drawn without it.
     known = estimator.name if registry.built_in(estimator.name) else "ols"

@@ -56,8 +56,8 @@ def check_estimator(
     method : str, mapping, Estimator or function
         A name, a table of name and options, an `Estimator`, or a function ``(frame, model) -> table of terms``.
     on : Cell, optional
-        Where to test it (default: 20 schools of 20, ICC .1, half of them treated without effect): give a cell whose
-        formula the method is made for.
+        Where to test it (default: 20 schools of 20, ICC .1, half of them treated without effect): give a condition
+        whose formula the method is made for.
     skip : sequence of str
         Names of checks that don't apply, such as ``scale`` for a method that isn't meant to be equivariant.
     replications : int, optional

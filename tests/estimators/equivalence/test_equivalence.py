@@ -195,7 +195,7 @@ def test_a_wrong_number_at_a_random_slope_is_a_disagreement() -> None:
 
 def test_a_subject_is_compared_with_the_maximum_and_not_blamed() -> None:
     record = compare(get("mixedlm"), drawn("boundary"), MODEL)
-    assert record["agreement"] == Agreement.SUBJECT
+    assert record["agreement"] == Agreement.UNDER_STUDY
     assert (record["fits"], record["disagreements"]) == (5, 0)
     assert record["stopped_short"] >= 1
     assert 0 < record["worst_shortfall"] < 50

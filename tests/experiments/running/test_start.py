@@ -221,8 +221,8 @@ def test_every_fit_of_mixedlm_is_held_against_the_exact_maximum(
     audits = store.audits()
     assert dict(zip(audits["estimator"], audits["fits"], strict=True)) == {"ols": 2, "mixedlm": 6}
     again = audit_run(experiment, 6)
-    subject, fresh = (a[a["estimator"] == "mixedlm"].reset_index(drop=True) for a in (audits, again))
-    pd.testing.assert_frame_equal(subject, fresh)
+    mixedlm, fresh = (a[a["estimator"] == "mixedlm"].reset_index(drop=True) for a in (audits, again))
+    pd.testing.assert_frame_equal(mixedlm, fresh)
     by_reference = run_experiment(experiment, tmp_path / "slow", workers=1, changes={"engine": "reference"})
     assert not len(by_reference.audits())
 

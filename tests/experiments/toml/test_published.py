@@ -65,7 +65,7 @@ def test_columns_may_be_measures() -> None:
         ({"rows": [[6, 0.0, 0.95]]}, ["should have 4 entries"]),
         ({"rows": [[6, 0.0, 0.95, "x"]]}, ["neither numbers"]),
         ({"exact": True}, ["either replications", "exact"]),
-        ({"measures": ["bias"]}, ["either measure and estimators, or measures"]),
+        ({"measures": ["bias"]}, ["either `measure` and `estimators`, or `measures`"]),
         ({"columns": []}, ["published[1].columns"]),
     ],
 )

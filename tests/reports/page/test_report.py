@@ -125,22 +125,22 @@ def test_fits_below_a_point_of_the_grid_are_not_hidden(study: FakeResults) -> No
 
 
 def test_the_audit_says_how_often_statsmodels_missed_the_maximum(study: FakeResults) -> None:
-    subject = study.audit.assign(
+    mixedlm = study.audit.assign(
         estimator="mixedlm",
-        agreement=str(Agreement.SUBJECT),
+        agreement=str(Agreement.UNDER_STUDY),
         fits=90,
         worst=0.0,
         stopped_short=31,
         worst_shortfall=1.23,
     )
-    line = audit_line(pd.concat([study.audit, subject, subject.assign(cell=1, stopped_short=0)]))
+    line = audit_line(pd.concat([study.audit, mixedlm, mixedlm.assign(cell=1, stopped_short=0)]))
     assert line is not None
     assert line["state"] == "good"
     assert "Both engines did 20 fits of 1 method: all agree" in line["words"]
     assert (
         "mixedlm stopped short of the exact REML maximum in 31 of 180 fits, by up to 1.2 log" in line["words"]
     )
-    alone = audit_line(subject.assign(stopped_short=0, disagreements=2))
+    alone = audit_line(mixedlm.assign(stopped_short=0, disagreements=2))
     assert alone == {
         "state": "bad",
         "words": "mixedlm stopped short of the exact REML maximum in 0 of 90 fits, "
