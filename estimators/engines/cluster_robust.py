@@ -126,3 +126,20 @@ def sandwich_answer(
 
 
 MEAT = r"M \left[\sum_g s_g s_g^\top\right] M, \quad s_g = X_g^\top e_g"
+
+_WITHOUT = r"\quad b_{(g)} \text{ the estimate without school } g"
+FORMULAS = {
+    "CR0": (rf"\operatorname{{Var}}(\hat\beta) = {MEAT}",),
+    "CR1": (rf"\operatorname{{Var}}(\hat\beta) = \frac{{G}}{{G - 1}}\, {MEAT}",),
+    "CR1S": (rf"\operatorname{{Var}}(\hat\beta) = \frac{{G}}{{G - 1}}\, \frac{{N - 1}}{{N - p}}\, {MEAT}",),
+    "CR3": (
+        r"\operatorname{Var}(\hat\beta) = M \left[\sum_g X_g^\top A_g e_g e_g^\top A_g X_g\right] M, "
+        r"\quad A_g = (I - H_{gg})^{-1}",
+        r"\operatorname{Var}(\hat\beta) = \sum_g (b_{(g)} - \hat\beta)(b_{(g)} - \hat\beta)^\top, "
+        + _WITHOUT,
+    ),
+    "jackknife": (
+        r"\operatorname{Var}(\hat\beta) = \frac{G - 1}{G} \sum_g (b_{(g)} - \bar b)(b_{(g)} - \bar b)^\top, "
+        + _WITHOUT,
+    ),
+}

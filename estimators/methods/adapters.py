@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from nestbench.estimators.engines.cluster_robust import (
+    FORMULAS,
     blocks_of,
     coefficients,
     dwarfed,
@@ -28,14 +29,14 @@ from nestbench.estimators.engines.cluster_robust import (
     sandwich_answer,
     unidentified,
 )
+from nestbench.estimators.engines.distributions import DF
 from nestbench.estimators.engines.identified import require_identified
 from nestbench.estimators.engines.least_squares import LEAST_SQUARES, least_squares, require_residuals
 from nestbench.estimators.engines.reference import Answer, DataSet, Screen, full_rank, reference_engine
+from nestbench.estimators.engines.school_dummies import WITHIN, require_within, student_level
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Engine, Estimator, Info, Options
 from nestbench.estimators.honoured import RandomPart
-from nestbench.estimators.methods.dummies import DUMMIES, require_within, student_level
-from nestbench.estimators.methods.ols_cluster import CR1S_T, FORMULAS
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.observed.batch import Batch
 from nestbench.sim.observed.model import Model
@@ -169,7 +170,7 @@ ADAPTERS: tuple[Estimator, ...] = (
             "many schools; schools independent of each other",
             "G - 1",
             "package pyfixest; equals ols-cr1s-t",
-            CR1S_T.info.formula,
+            (LEAST_SQUARES, *FORMULAS["CR1S"], DF["t(G-1)"]),
         ),
         pyfixest("CRV1"),
     ),
@@ -200,7 +201,7 @@ ADAPTERS: tuple[Estimator, ...] = (
             "independent errors of equal variance within schools; says nothing on school-level terms",
             "N - G - p",
             "package linearmodels; equals dummies",
-            DUMMIES.info.formula,
+            WITHIN,
         ),
         fixed_effects,
         student_level,

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from nestbench.estimators.engines.identified import require_identified
 from nestbench.estimators.engines.mixed_optimum import UNCHECKED, evaluate, optimum
+from nestbench.estimators.engines.mixed_status import judged, named_engine
 from nestbench.estimators.engines.mixed_textbook import GLS, MODEL_BASED, REML
 from nestbench.estimators.engines.reference import Answer, DataSet
 from nestbench.estimators.estimator import Agreement, Estimator, Info
 from nestbench.estimators.honoured import RandomPart
-from nestbench.estimators.methods.mixedlm import judged, named_engine
 
 
 def fit_guarded(data: DataSet) -> Answer:

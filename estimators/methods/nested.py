@@ -12,6 +12,14 @@ import numpy as np
 
 from nestbench.estimators.engines import mixed_reference
 from nestbench.estimators.engines.identified import CONFOUNDED, check_within, require_identified
+from nestbench.estimators.engines.mixed_batched import (
+    NORMAL,
+    SATTERTHWAITE,
+    WALD,
+    Inference,
+    satterthwaite,
+    wald_z,
+)
 from nestbench.estimators.engines.mixed_fit import BatchFit, columns_of, estimates_of, evidence
 from nestbench.estimators.engines.mixed_reference import Inference as TextbookInference
 from nestbench.estimators.engines.mixed_search import several
@@ -38,7 +46,6 @@ from nestbench.estimators.estimator import Agreement, Engine, Estimator, Info, O
 from nestbench.estimators.honoured import RandomPart
 from nestbench.estimators.kernels import nested as kernel
 from nestbench.estimators.kernels.mixed import as_named, empty_fits
-from nestbench.estimators.methods.reml import NORMAL, SATTERTHWAITE, WALD, Inference, satterthwaite, wald_z
 from nestbench.estimators.moments.school_moments import SchoolMoments, moments_of
 from nestbench.sim.errors import InvalidInput, did_you_mean
 from nestbench.sim.observed.batch import Batch, Category, Floats, Ints

@@ -25,8 +25,8 @@ from nestbench.estimators.engines.distributions import (
 )
 from nestbench.estimators.engines.least_squares import LEAST_SQUARES, require_residuals
 from nestbench.estimators.engines.reference import Answer, CannotFit, DataSet, reference_engine
+from nestbench.estimators.engines.school_dummies import ABSORBED, student_level, with_dummies
 from nestbench.estimators.estimator import Agreement, Estimator, Info
-from nestbench.estimators.methods.dummies import ABSORBED, student_level, with_dummies
 from nestbench.sim.observed.batch import Floats
 
 

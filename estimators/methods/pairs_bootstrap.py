@@ -31,10 +31,10 @@ from nestbench.estimators.engines.reference import (
     matrices_of,
     reference_engine,
 )
+from nestbench.estimators.engines.resampling import draws_of
 from nestbench.estimators.engines.splice import leave_to
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Agreement, Estimator, Info, Options
-from nestbench.estimators.methods.permutation import draws_of
 from nestbench.estimators.moments.school_moments import moments_of
 from nestbench.sim.observed.batch import Batch, Floats, Sample
 from nestbench.sim.observed.model import Model, alpha_of

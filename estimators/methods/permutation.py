@@ -35,6 +35,7 @@ from nestbench.estimators.engines.reference import (
     matrices_of,
     reference_engine,
 )
+from nestbench.estimators.engines.resampling import draws_of
 from nestbench.estimators.engines.splice import leave_to
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Agreement, Estimator, Info, Options
@@ -139,16 +140,6 @@ def judged(
         interval=(np.array([low]), np.array([high])),
         p_value=np.array([extreme / total]),
     )
-
-
-def draws_of(options: Options) -> int:
-    """Return the option `draws`."""
-    draws = options["draws"]
-    if not isinstance(draws, int) or draws < 19:
-        raise InvalidInput(
-            f"expected draws to be a whole number of at least 19, got {draws!r}; e.g. draws = 999"
-        )
-    return draws
 
 
 def limits(of_y: Floats, of_d: Floats, own: float, needed: int) -> tuple[float, float]:

@@ -15,7 +15,7 @@ from nestbench.experiments import plugins
 from nestbench.experiments.experiment import Experiment, Plugin, Precision
 from nestbench.experiments.plan import MOST_REPLICATIONS
 from nestbench.experiments.toml.fields import Problems, build, plain
-from nestbench.experiments.toml.kept import kept_method
+from nestbench.experiments.toml.kept_method import kept_method
 from nestbench.experiments.toml.settings import NAME
 from nestbench.sim.cells.cell import Cell, identity_of
 from nestbench.sim.cells.kept_law import KeptLaw

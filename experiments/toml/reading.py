@@ -19,7 +19,7 @@ from nestbench.experiments.toml import factors
 from nestbench.experiments.toml.combinations import Crossing, identity
 from nestbench.experiments.toml.fields import Problems, build, check_keys, show
 from nestbench.experiments.toml.named import remember
-from nestbench.experiments.toml.published import check_published
+from nestbench.experiments.toml.published_tables import check_published
 from nestbench.experiments.toml.settings import SECTIONS, Choice, PrecisionLimits, Settings
 from nestbench.experiments.toml.writing import to_toml
 from nestbench.sim.cells.cell import Cell

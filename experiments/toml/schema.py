@@ -19,7 +19,7 @@ from nestbench.estimators.methods import registry
 from nestbench.experiments.toml.described import meanings
 from nestbench.experiments.toml.factor_schema import factors_under, setting_a_law
 from nestbench.experiments.toml.fields import adapters_of, plain, required
-from nestbench.experiments.toml.published import PublishedTable
+from nestbench.experiments.toml.published_tables import PublishedTable
 from nestbench.experiments.toml.settings import PrecisionLimits, Settings
 from nestbench.sim.cells.layout import Layout
 from nestbench.sim.laws.registry import known_laws

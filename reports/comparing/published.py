@@ -20,7 +20,7 @@ from rich.text import Text
 
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.files import write_atomically
-from nestbench.experiments.toml.published import Published, published_of
+from nestbench.experiments.toml.published_tables import Published, published_of
 from nestbench.reports.conditions import where
 from nestbench.reports.frames import csv_of
 from nestbench.reports.measures.performance import FIT

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from nestbench.experiments.results import Results
-from nestbench.experiments.running import timing
-from nestbench.experiments.running.timing import DRAWING, Timed
+from nestbench.experiments.running import fit_times
+from nestbench.experiments.running.fit_times import DRAWING, Timed
 
 SHOWN = ("numpy", "numba", "statsmodels")
 """Packages whose version a time depends on most."""
@@ -24,10 +24,10 @@ def timing_section(results: Results) -> dict[str, Any] | None:
         The file can't be read.
     """
     folder: Path | None = getattr(results, "folder", None)
-    path = None if folder is None else Path(folder) / timing.FILE
+    path = None if folder is None else Path(folder) / fit_times.FILE
     if path is None or not path.is_file():
         return None
-    timed, machine = timing.load(path)
+    timed, machine = fit_times.load(path)
     return {"heads": heads(timed), "rows": rows(timed), "machine": machine_words(machine)}
 
 
@@ -39,7 +39,7 @@ def heads(timed: Sequence[Timed]) -> list[str]:
 def rows(timed: Sequence[Timed]) -> list[list[tuple[str, str]]]:
     """Return one row a method, engine and school size; entries are (text, note)."""
     found = {(t.students, t.estimator, t.engine, t.schools): t for t in timed}
-    slopes = timing.slopes(timed)
+    slopes = fit_times.slopes(timed)
     made = []
     for students, estimator, engine in sorted(
         dict.fromkeys((t.students, t.estimator, t.engine) for t in timed), key=lambda key: key[0]

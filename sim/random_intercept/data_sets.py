@@ -7,7 +7,7 @@ from scipy.special import ndtri
 from nestbench.sim.cells.layout import Layout
 from nestbench.sim.observed.batch import Batch
 from nestbench.sim.random_intercept.draw import Piece, Schools, batch_of_columns, draw_columns
-from nestbench.sim.random_intercept.missing import observed
+from nestbench.sim.random_intercept.missingness import observed
 from nestbench.sim.random_intercept.parameters import Parameters, check_combination
 from nestbench.sim.random_intercept.schools import school_values
 from nestbench.sim.random_intercept.sizes import draw_sizes

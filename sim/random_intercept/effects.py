@@ -11,7 +11,7 @@ from nestbench.sim.cells.layout import Layout
 from nestbench.sim.cells.mean import Effect, Mean, Variable, numbers, school_mean
 from nestbench.sim.observed.batch import Batch, Floats
 from nestbench.sim.random_intercept.data_sets import draw_data
-from nestbench.sim.random_intercept.missing import observed
+from nestbench.sim.random_intercept.missingness import observed
 from nestbench.sim.random_intercept.parameters import TERMS, Parameters
 from nestbench.sim.streams import StreamSource
 

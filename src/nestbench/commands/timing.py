@@ -12,7 +12,7 @@ from nestbench.commands.options import Trust
 
 if TYPE_CHECKING:
     from nestbench.commands.output import say_data
-    from nestbench.experiments.running.timing import Timed
+    from nestbench.experiments.running.fit_times import Timed
 
 EXAMPLES = ("nestbench time few-schools --schools 10,50 --rounds 3",)
 
@@ -41,27 +41,27 @@ def time(
     trust: Trust = False,
 ) -> None:
     """Time every method in one process on one thread, warmed up and interleaved."""
-    from nestbench.experiments.running import timing
+    from nestbench.experiments.running import fit_times
     from nestbench.experiments.running.start import is_run, resolve
     from nestbench.sim.counted import plural
 
     chosen = resolve(experiment, trust=trust)
     say_data(chosen)
-    path = out or (Path(experiment) if is_run(experiment) else Path(timing.FILE))
-    path = path / timing.FILE if path.is_dir() else path
-    timed: list[timing.Timed] = []
-    for size in timing.time_methods(
+    path = out or (Path(experiment) if is_run(experiment) else Path(fit_times.FILE))
+    path = path / fit_times.FILE if path.is_dir() else path
+    timed: list[fit_times.Timed] = []
+    for size in fit_times.time_methods(
         chosen, _numbers("schools", schools), _numbers("students", students), rounds
     ):
         timed += size
         typer.echo(f"timed {plural(size[0].schools, 'school')} of {size[0].students}", err=True)
-    timing.save(timed, chosen, path)
+    fit_times.save(timed, chosen, path)
     if as_json:
         typer.echo(path.read_text(encoding="utf-8"))
         return
     _print(timed)
     typer.echo(f"saved: {path}")
-    if is_run(path.parent) and path.name == timing.FILE:
+    if is_run(path.parent) and path.name == fit_times.FILE:
         typer.echo(f"shown by: nestbench report {path.parent}")
 
 
@@ -77,7 +77,7 @@ def _numbers(name: str, text: str) -> list[int]:
 
 
 def _print(timed: list[Timed]) -> None:
-    from nestbench.experiments.running.timing import slopes
+    from nestbench.experiments.running.fit_times import slopes
 
     curves = slopes(timed)
     typer.echo(

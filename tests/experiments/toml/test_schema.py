@@ -21,7 +21,7 @@ from nestbench.estimators.methods import registry
 from nestbench.experiments import catalog
 from nestbench.experiments.toml.described import meanings
 from nestbench.experiments.toml.fields import adapters_of
-from nestbench.experiments.toml.published import PublishedTable
+from nestbench.experiments.toml.published_tables import PublishedTable
 from nestbench.experiments.toml.reading import experiment_from
 from nestbench.experiments.toml.schema import experiment_schema
 from nestbench.experiments.toml.settings import PrecisionLimits, Settings

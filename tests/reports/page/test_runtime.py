@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from nestbench.cli import app
-from nestbench.experiments.running.timing import DRAWING, Timed, load
+from nestbench.experiments.running.fit_times import DRAWING, Timed, load
 from nestbench.reports.page.runtime import duration, heads, machine_words, rows
 from nestbench.sim.errors import StoreError
 

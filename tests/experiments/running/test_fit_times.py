@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from nestbench.cli import app
 from nestbench.estimators.methods.registry import get
 from nestbench.experiments.experiment import Experiment
-from nestbench.experiments.running import timing
+from nestbench.experiments.running import fit_times
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.cells.layout import Layout
 from nestbench.sim.errors import InvalidInput
@@ -28,12 +28,12 @@ def experiment() -> Experiment:
 
 
 def test_every_method_and_engine_is_timed_at_every_size(experiment: Experiment) -> None:
-    timed = [one for size in timing.time_methods(experiment, [4, 8], [3], rounds=2) for one in size]
+    timed = [one for size in fit_times.time_methods(experiment, [4, 8], [3], rounds=2) for one in size]
     expected = [
         (name, engine, schools, 3)
         for schools in (4, 8)
         for name, engine in [
-            (timing.DRAWING, "batched"),
+            (fit_times.DRAWING, "batched"),
             ("ols", "batched"),
             ("ols", "reference"),
             ("ols-hc2", "reference"),
@@ -61,8 +61,8 @@ class Clocks:
 @pytest.fixture
 def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
     made = Clocks()
-    monkeypatch.setattr(timing, "perf_counter", lambda: made.wall)
-    monkeypatch.setattr(timing, "process_time", lambda: made.cpu)
+    monkeypatch.setattr(fit_times, "perf_counter", lambda: made.wall)
+    monkeypatch.setattr(fit_times, "process_time", lambda: made.cpu)
     return made
 
 
@@ -75,19 +75,19 @@ def test_waiting_takes_time_but_no_processor(clocks: Clocks, waits: float, compu
         clocks.compute(computes * fits)
 
     for fits in (1, 4):
-        assert timing._clock(work, clocks.compute, fits) == (waits + computes, computes)
+        assert fit_times._clock(work, clocks.compute, fits) == (waits + computes, computes)
 
 
 def test_resizing_keeps_the_share_of_treated_schools(experiment: Experiment) -> None:
-    cell = timing.resized(experiment.cells[0], 20, 7)
+    cell = fit_times.resized(experiment.cells[0], 20, 7)
     assert (cell.layout.schools, cell.layout.students, cell.layout.treated_schools) == (20, 7, 8)
 
 
 def test_slopes_are_those_of_the_logarithms() -> None:
-    one = timing.Timed("ols", "batched", 10, 20, 1e-3, 1e-3, 1e-3, 1.0, 5)
+    one = fit_times.Timed("ols", "batched", 10, 20, 1e-3, 1e-3, 1e-3, 1.0, 5)
     curve = [dataclasses.replace(one, schools=g, seconds=1e-4 * g**1.5) for g in (10, 40, 160)]
     alone = dataclasses.replace(one, estimator="means")
-    assert timing.slopes([*curve, alone]) == {("ols", "batched", 20): pytest.approx(1.5)}
+    assert fit_times.slopes([*curve, alone]) == {("ols", "batched", 20): pytest.approx(1.5)}
 
 
 @pytest.mark.parametrize(
@@ -97,25 +97,27 @@ def test_impossible_sizes_are_refused(
     experiment: Experiment, schools: list[int], students: list[int], rounds: int
 ) -> None:
     with pytest.raises(InvalidInput, match="at least one round"):
-        list(timing.time_methods(experiment, schools, students, rounds))
+        list(fit_times.time_methods(experiment, schools, students, rounds))
 
 
 def test_the_file_has_the_machine_and_reads_back(experiment: Experiment, tmp_path: Path) -> None:
-    timed = next(timing.time_methods(experiment, [4], [3], rounds=1))
-    timing.save(timed, experiment, tmp_path / "deep" / "timing.json")
-    again, machine = timing.load(tmp_path / "deep" / "timing.json")
+    timed = next(fit_times.time_methods(experiment, [4], [3], rounds=1))
+    fit_times.save(timed, experiment, tmp_path / "deep" / "timing.json")
+    again, machine = fit_times.load(tmp_path / "deep" / "timing.json")
     assert again == timed
     assert machine["cpu"]
     assert machine["packages"]["numpy"]
 
 
 def test_files_without_processor_time_are_still_read(experiment: Experiment, tmp_path: Path) -> None:
-    timing.save(next(timing.time_methods(experiment, [4], [3], rounds=1)), experiment, tmp_path / "t.json")
+    fit_times.save(
+        next(fit_times.time_methods(experiment, [4], [3], rounds=1)), experiment, tmp_path / "t.json"
+    )
     content = json.loads((tmp_path / "t.json").read_text())
     for row in content["timings"]:
         del row["cpu_seconds"]
     (tmp_path / "t.json").write_text(json.dumps(content))
-    assert all(math.isnan(one.cpu_seconds) for one in timing.load(tmp_path / "t.json")[0])
+    assert all(math.isnan(one.cpu_seconds) for one in fit_times.load(tmp_path / "t.json")[0])
 
 
 def test_the_command_prints_and_saves(tmp_path: Path) -> None:

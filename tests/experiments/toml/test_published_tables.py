@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nestbench.experiments import catalog
-from nestbench.experiments.toml.published import published_of
+from nestbench.experiments.toml.published_tables import published_of
 from nestbench.experiments.toml.reading import experiment_from, read_experiment
 from nestbench.sim.errors import InvalidInput
 
