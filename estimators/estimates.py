@@ -33,7 +33,14 @@ class FitStatus(IntEnum):
 
 
 STORED_COLUMNS = ("estimate", "std_error", "df", "lower", "upper", "p_value")
-"""The numbers of a fit and term, [R, K] each."""
+"""The numbers of a fit and term, [R, K] each; nowhere else are their names typed (`tests/test_architecture.py`)."""
+
+ESTIMATE, STD_ERROR, DF, LOWER, UPPER, P_VALUE = STORED_COLUMNS
+ENDS = (LOWER, UPPER)
+"""Of the interval."""
+
+SUMMARY = (ESTIMATE, STD_ERROR, DF, P_VALUE)
+"""What tells one fit from another; an interval follows from it."""
 
 OF_FITS = ("replications", "status", "message", "seconds")
 """What a fit has once, [R] each; the quantities beside them are those of the method."""

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from nestbench.estimators.estimates import STORED_COLUMNS, VARIANCE_PREFIX, Estimates
+from nestbench.estimators.estimates import ESTIMATE, STORED_COLUMNS, VARIANCE_PREFIX, Estimates
 from nestbench.sim.observed.batch import Floats, Ints
 
 STORED_SCHEMA = pa.schema(
@@ -44,7 +44,7 @@ def to_table(label: str, estimates: Estimates) -> pa.Table:
             pa.array(np.repeat(np.arange(len(names), dtype=np.int16), reps)), pa.array(names, pa.string())
         ),
         "replication": np.tile(estimates.replications.astype(np.int32), len(names)),
-        "estimate": long(estimates.estimate, [*estimates.quantities.values()]),
+        ESTIMATE: long(estimates.estimate, [*estimates.quantities.values()]),
         **{name: long(getattr(estimates, name)) for name in STORED_COLUMNS[1:]},
         "status": np.tile(estimates.status.astype(np.int8), len(names)),
         "message": pa.DictionaryArray.from_arrays(
@@ -118,7 +118,7 @@ class _Reader:
             **{name: np.ascontiguousarray(grid[pick].T) for name, grid in grids.items()},
             status=self._values("status")[rows].reshape(shape)[0].astype(np.int8),
             quantities={
-                n: grids["estimate"][by_code[n]].copy() for n in names if n.startswith(VARIANCE_PREFIX)
+                n: grids[ESTIMATE][by_code[n]].copy() for n in names if n.startswith(VARIANCE_PREFIX)
             },
             message=message_codes[rows].reshape(shape)[0].astype(np.int32),
             messages=tuple(messages),

@@ -14,7 +14,18 @@ import numpy as np
 import pandas as pd
 
 from nestbench.estimators.engines.inference import wald
-from nestbench.estimators.estimates import STORED_COLUMNS, VARIANCE_PREFIX, Estimates, FitStatus
+from nestbench.estimators.estimates import (
+    DF,
+    ESTIMATE,
+    LOWER,
+    P_VALUE,
+    STD_ERROR,
+    STORED_COLUMNS,
+    UPPER,
+    VARIANCE_PREFIX,
+    Estimates,
+    FitStatus,
+)
 from nestbench.estimators.estimator import Estimator, Info, Options
 from nestbench.estimators.honoured import RandomPart
 from nestbench.sim.observed.batch import Batch, Sample
@@ -140,13 +151,13 @@ def _terms(result: Any, model: Model) -> dict[str, tuple[float, ...]]:
 
 def _row(row: Any, level: float, null: float) -> tuple[float, ...]:
     if not isinstance(row, Mapping):
-        row = {"estimate": row}
+        row = {ESTIMATE: row}
     unknown = [str(key) for key in row if key not in (*STORED_COLUMNS, "statistic")]
-    if unknown or "estimate" not in row:
+    if unknown or ESTIMATE not in row:
         raise TypeError(f"expected the columns {', '.join(STORED_COLUMNS)}, got {', '.join(map(str, row))}")
-    estimate, error = float(row["estimate"]), float(row.get("std_error", np.nan))
-    df = float(row.get("df", np.inf if np.isfinite(error) else np.nan))
+    estimate, error = float(row[ESTIMATE]), float(row.get(STD_ERROR, np.nan))
+    df = float(row.get(DF, np.inf if np.isfinite(error) else np.nan))
     made = wald(np.array([estimate, estimate - null]), np.array([error]), np.array([df]), level)
     lower, upper, p_value = float(made[0][0]), float(made[1][0]), float(made[2][1])
-    own = (float(row.get(k, v)) for k, v in (("lower", lower), ("upper", upper), ("p_value", p_value)))
+    own = (float(row.get(k, v)) for k, v in ((LOWER, lower), (UPPER, upper), (P_VALUE, p_value)))
     return (estimate, error, df, *own)

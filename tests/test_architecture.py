@@ -82,3 +82,15 @@ def test_no_public_name_is_that_of_a_module_beside_it() -> None:
         }
         beside = {path.stem for path in file.parent.iterdir() if path.suffix == ".py" or path.is_dir()}
         assert not names & (beside - {"__init__"}), file
+
+
+def test_names_of_result_columns_are_typed_in_the_schema_alone() -> None:
+    """Who needs a column imports its name: one that is renamed, or missing, is an error where it is used."""
+    typed = set()
+    folders = ("sim", "estimators", "experiments", "reports", "src/nestbench")
+    for file in (file for folder in folders for file in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            words = {n.value for n in ast.iter_child_nodes(node) if isinstance(n, ast.Constant)}
+            if words & {"std_error", "p_value"} or words >= {"lower", "upper"}:
+                typed.add(file.name)
+    assert typed == {"estimates.py", "check_formats.py"}  # a p-value of a comparison is no column of results

@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from nestbench.estimators.engines.mixed_fit import fit_of
 from nestbench.estimators.equivalence.likelihood_grid import highest_on_grid
-from nestbench.estimators.estimates import Estimates, FitStatus
+from nestbench.estimators.estimates import ESTIMATE, STD_ERROR, Estimates, FitStatus
 from nestbench.estimators.estimator import Agreement, Estimator
 from nestbench.estimators.moments.school_moments import moments_of
 from nestbench.estimators.null import under_null
@@ -217,8 +217,8 @@ def _formulas(ours: Mapping[str, Floats], reference: Estimates) -> Floats:
     """Return the largest difference between our formulas and the reference's numbers at the same theta [R]."""
     size = np.fmax(reference.std_error, 0.0)
     parts = [
-        _relative(ours["estimate"], reference.estimate, size).max(axis=1, initial=0.0),
-        _relative(ours["std_error"], reference.std_error, 0.0).max(axis=1, initial=0.0),
+        _relative(ours[ESTIMATE], reference.estimate, size).max(axis=1, initial=0.0),
+        _relative(ours[STD_ERROR], reference.std_error, 0.0).max(axis=1, initial=0.0),
         _relative(ours["(residual_sd)"], reference.quantities["(residual_sd)"], 0.0),
         _relative(ours["(loglik)"], reference.quantities["(loglik)"], 1.0),
     ]

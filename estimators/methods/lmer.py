@@ -33,7 +33,7 @@ from nestbench.estimators.engines.reference import (
     full_rank,
     matrices_of,
 )
-from nestbench.estimators.estimates import Estimates, FitStatus
+from nestbench.estimators.estimates import ESTIMATE, STD_ERROR, Estimates, FitStatus
 from nestbench.estimators.estimator import Estimator, Info, Options
 from nestbench.estimators.honoured import RandomPart
 from nestbench.sim.errors import InvalidInput
@@ -126,13 +126,13 @@ def _answer(fits: pd.DataFrame | None, terms: int, random_terms: tuple[str, ...]
     if "error" in values.index:
         return failed(terms, text)
     names = [f"x{k}" for k in range(terms)]
-    status = FitStatus.BOUNDARY if float(values.loc["singular", "estimate"]) else FitStatus.OK
+    status = FitStatus.BOUNDARY if float(values.loc["singular", ESTIMATE]) else FitStatus.OK
     return Answer(
-        values.loc[names, "estimate"].to_numpy(dtype=np.float64),
-        values.loc[names, "std_error"].to_numpy(dtype=np.float64),
+        values.loc[names, ESTIMATE].to_numpy(dtype=np.float64),
+        values.loc[names, STD_ERROR].to_numpy(dtype=np.float64),
         np.inf,
         status,
-        _quantities(values["estimate"], random_terms),
+        _quantities(values[ESTIMATE], random_terms),
         text,
     )
 

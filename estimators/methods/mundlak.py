@@ -16,7 +16,7 @@ from dataclasses import replace
 import numpy as np
 
 from nestbench.estimators.engines.mixed_fit import school_level
-from nestbench.estimators.estimates import Estimates
+from nestbench.estimators.estimates import ESTIMATE, STD_ERROR, Estimates
 from nestbench.estimators.estimator import AtTheta, Engine, Estimator, Info, Options
 from nestbench.sim.observed.batch import Batch, Floats, Ints
 from nestbench.sim.observed.design import design_of
@@ -82,7 +82,7 @@ def at_theta_with_means(at: AtTheta) -> AtTheta:
     def wide_at(batch: Batch, model: Model, reference: Estimates, covariance: str) -> Mapping[str, Floats]:
         terms = batch.once(design_of, model).terms
         table, column = (batch.size, len(terms)), batch.size
-        shapes = {"estimate": table, "std_error": table, "(residual_sd)": column, "(loglik)": column}
+        shapes = {ESTIMATE: table, STD_ERROR: table, "(residual_sd)": column, "(loglik)": column}
         found = {name: np.full(shape, np.nan) for name, shape in shapes.items()}
         for rows, wide, wide_model in batch.once(widened, model):
             there = {name: values[rows] for name, values in reference.quantities.items()}

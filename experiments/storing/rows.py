@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus
+from nestbench.estimators.estimates import ESTIMATE, STORED_COLUMNS, Estimates, FitStatus
 from nestbench.experiments.results import Results
 
 COLUMNS = ("estimator", "term", "replication", *STORED_COLUMNS, "status", "message")
@@ -33,7 +33,7 @@ def rows_of(label: str, estimates: Estimates) -> pd.DataFrame:
     columns = {}
     for name in STORED_COLUMNS:
         extra = blank
-        if name == "estimate" and estimates.quantities:
+        if name == ESTIMATE and estimates.quantities:
             extra = np.column_stack(list(estimates.quantities.values()))
         columns[name] = np.concatenate([getattr(estimates, name), extra], axis=1).T.ravel()
     status = np.array([status.name for status in FitStatus])[estimates.status]

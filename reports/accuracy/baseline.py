@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nestbench.estimators.estimates import Estimates
+from nestbench.estimators.estimates import SUMMARY, Estimates
 from nestbench.estimators.estimator import Agreement
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.results import Results
@@ -48,7 +48,6 @@ KEPT_REPLICATIONS = 1000
 MOST_KEPT = 4000
 """Replications of a run that are compared with a baseline on other data sets."""
 SAMPLED_REPLICATIONS = 2
-SAMPLED_COLUMNS = ("estimate", "std_error", "df", "p_value")
 
 Value = tuple[float, float, int]
 """(value, MCSE, n) of a measure."""
@@ -287,7 +286,7 @@ def _sample(estimates: Estimates, count: int) -> dict[str, dict[str, list[float]
     if not count:
         return {}
     table: dict[str, dict[str, list[float]]] = {
-        term: {name: getattr(estimates, name)[:count, k].tolist() for name in SAMPLED_COLUMNS}
+        term: {name: getattr(estimates, name)[:count, k].tolist() for name in SUMMARY}
         for k, term in enumerate(estimates.terms)
     }
     for name, values in estimates.quantities.items():

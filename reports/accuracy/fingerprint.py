@@ -28,7 +28,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nestbench.estimators.estimates import STORED_COLUMNS, Estimates
+from nestbench.estimators.estimates import (
+    DF,
+    ENDS,
+    ESTIMATE,
+    LOWER,
+    P_VALUE,
+    STD_ERROR,
+    STORED_COLUMNS,
+    Estimates,
+)
 from nestbench.estimators.estimator import Agreement
 from nestbench.sim.observed.batch import Floats
 
@@ -37,12 +46,12 @@ Scales = Mapping[str, tuple[float, float]]
 """Term or quantity -> (scale of its estimate, scale of its standard error)."""
 
 PARTS: Mapping[str, tuple[str, ...]] = {
-    "estimates": ("estimate",),
-    "standard errors": ("std_error",),
-    "df, intervals, p-values": ("df", "lower", "upper", "p_value"),
+    "estimates": (ESTIMATE,),
+    "standard errors": (STD_ERROR,),
+    "df, intervals, p-values": (DF, *ENDS, P_VALUE),
 }
 
-_FALLING = ("lower", "df")
+_FALLING = (LOWER, DF)
 """Columns that fall where intervals get wider and p-values larger."""
 
 _MODULUS = 1 << 16
@@ -129,15 +138,15 @@ def _codes(estimates: Estimates, scales: Scales, columns: tuple[str, ...], rtol:
     if "estimate" in columns:
         for name, values in estimates.quantities.items():
             if name in scales:
-                total.add(name, "estimate", values, scales[name][0])
+                total.add(name, ESTIMATE, values, scales[name][0])
     step = rtol * max(total.weights, 0.5)
     return (np.floor(total.values / step) % _MODULUS).astype(np.uint16)
 
 
 def _scale(column: str, scales: tuple[float, float]) -> float:
-    if column in ("p_value", "df"):
+    if column in (P_VALUE, DF):
         return 1.0
-    return scales[1] if column == "std_error" else scales[0]
+    return scales[1] if column == STD_ERROR else scales[0]
 
 
 def _compressed(values: Floats) -> Floats:

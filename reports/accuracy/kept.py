@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nestbench.estimators.estimates import Estimates
+from nestbench.estimators.estimates import STD_ERROR, Estimates
 from nestbench.reports.measures.declared import measure_named
 from nestbench.reports.measures.draws import Draws, draws_of, quantity_draws
 from nestbench.reports.measures.statistics import covers, error, rejects, width
@@ -35,7 +35,7 @@ Codes = npt.NDArray[np.int16]
 
 STEPS = 2000.0
 _MOST, _MISSING = 32_000, -32_768
-PARTS = ("error", "std_error", "width", "covers", "rejects")
+PARTS = ("error", STD_ERROR, "width", "covers", "rejects")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,8 @@ class Kept:
         found = {name: _decoded(codes) for name, codes in self.codes.items()}
         return {
             "bias": np.sinh(found["error"]),
-            "model_se": found["std_error"],
-            "interval_width": np.nan_to_num(found["std_error"]) + found["width"],
+            "model_se": found[STD_ERROR],
+            "interval_width": np.nan_to_num(found[STD_ERROR]) + found["width"],
             "coverage": found["covers"] * STEPS,
             "rejection": found["rejects"] * STEPS,
         }
@@ -105,7 +105,7 @@ def _by_term(estimates: Estimates, cell: Cell) -> Iterator[tuple[str, dict[str, 
     columns: dict[str, dict[str, Floats]] = {}
     for name, value, needs in (
         ("error", _error, frozenset[str]()),
-        ("std_error", lambda d: d.std_error, measure_named("model_se").columns),
+        (STD_ERROR, lambda d: d.std_error, measure_named("model_se").columns),
         ("width", width, measure_named("interval_width").columns),
         ("covers", covers, measure_named("coverage").columns),
         ("rejects", rejects, measure_named("rejection").columns),
@@ -137,7 +137,7 @@ def _spread(
 
 
 def _grid(columns: Mapping[str, Floats]) -> Grid:
-    errors, spreads = columns["error"], columns["std_error"]
+    errors, spreads = columns["error"], columns[STD_ERROR]
     centre = _median(errors)
     scale = 1.4826 * _median(np.abs(errors - centre))
     return Grid(_rounded(centre, 9), _rounded(scale) or 1.0, _rounded(_median(spreads)) or 1.0)
@@ -145,11 +145,11 @@ def _grid(columns: Mapping[str, Floats]) -> Grid:
 
 def _encoded(columns: Mapping[str, Floats], grid: Grid) -> dict[str, Codes]:
     # the width of an interval without a standard error is on the grid itself
-    unit = np.where(np.isnan(columns["std_error"]), grid.std_error, columns["std_error"])
+    unit = np.where(np.isnan(columns[STD_ERROR]), grid.std_error, columns[STD_ERROR])
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         return {
             "error": _code(np.arcsinh((columns["error"] - grid.centre) / grid.scale)),
-            "std_error": _code(np.log(columns["std_error"] / grid.std_error)),
+            STD_ERROR: _code(np.log(columns[STD_ERROR] / grid.std_error)),
             "width": _code(np.log(columns["width"] / unit)),
             "covers": _code(columns["covers"] / STEPS),
             "rejects": _code(columns["rejects"] / STEPS),

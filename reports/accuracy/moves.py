@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from nestbench.estimators.estimates import FitStatus
+from nestbench.estimators.estimates import ENDS, P_VALUE, FitStatus
 from nestbench.reports.accuracy.baseline import Record, Value
 from nestbench.reports.accuracy.changes import Change, Mark, difference, judged, move_of
 from nestbench.reports.accuracy.differences import Pair, context_of, usable_value
@@ -20,7 +20,7 @@ _ROUNDING = 1e-4
 """Share of its Monte Carlo error by which rounding in single replications may move a measure."""
 MOVED = {"df, intervals, p-values": "df, intervals or p-values"}
 """What a part of `fingerprint.PARTS` is called when it moved: its code tells that one of them did, not which."""
-_FOLLOWING = ("lower", "upper", "p_value")
+_FOLLOWING = (*ENDS, P_VALUE)
 _SHOWN = 1e-8
 """Sampled numbers have 9 digits in the file."""
 

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nestbench.estimators.estimates import Estimates
+from nestbench.estimators.estimates import ENDS, P_VALUE, Estimates
 from nestbench.experiments.results import Results
 from nestbench.reports.comparing.holm import t_quantile
 from nestbench.reports.measures import statistics as st
 from nestbench.reports.measures.cell_rows import CellRows, Whole
 from nestbench.reports.measures.draws import Paired, Truth
 from nestbench.reports.measures.in_parts import in_cell
-from nestbench.reports.measures.measure import INTERVAL, P_VALUE, TRUTH, mean_square, root
+from nestbench.reports.measures.measure import INTERVAL, TRUTH, mean_square, root
 from nestbench.sim.errors import InvalidInput, unknown_name
 from nestbench.sim.observed.batch import Floats
 
@@ -94,7 +94,7 @@ def relative_efficiency_influence(p: Paired) -> Floats:
     return ratio * (first - second)
 
 
-_ENDS = frozenset({"lower", "upper"})
+_ENDS = frozenset(ENDS)
 
 CONTRASTS: tuple[Contrast, ...] = (
     Contrast("bias_difference", "Bias difference", "mean (t_B - t_A)", frozenset(), *_difference(st.error)),
@@ -120,7 +120,7 @@ CONTRASTS: tuple[Contrast, ...] = (
         "mean (r_B - r_A), McNemar's variance",
         frozenset({P_VALUE}),
         *_difference(st.rejects),
-        columns=frozenset({"p_value"}),
+        columns=frozenset({P_VALUE}),
     ),
     Contrast(
         "score_difference",

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from nestbench.estimators.estimates import Estimates
+from nestbench.estimators.estimates import ENDS, STD_ERROR, Estimates
 from nestbench.estimators.kernels.student_t import quantile, two_sided
 from nestbench.experiments.results import Results
 from nestbench.reports.measures import statistics as st
@@ -71,7 +71,7 @@ def decomposition_of_rows(rows: CellRows, schools: int) -> pd.DataFrame:
     """Return `decomposition_of_cell` from the rows of the cell."""
     found: list[dict[str, Any]] = []
     for label in rows.labels:
-        for draws in rows.draws(label, frozenset({"std_error", "lower", "upper"})):
+        for draws in rows.draws(label, frozenset({STD_ERROR, *ENDS})):
             if draws.n > 1 and np.isfinite(draws.truth).any():
                 found += [{"estimator": label, **row} for row in _steps(draws, schools)]
     names = ["estimator", "term", "step", "value", "mcse", "n", "gain", "gain_mcse", "cause"]

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from nestbench.estimators.estimates import ENDS
 from nestbench.experiments.results import Results
 from nestbench.reports.comparing.grades import USABLE_ENOUGH
 from nestbench.reports.measures import statistics as st
@@ -31,7 +32,7 @@ from nestbench.sim.observed.model import alpha_of
 LOTS = 500
 LEAST = 30
 """Data sets in common below which methods are not compared."""
-ENDS = frozenset({"lower", "upper"})
+INTERVAL = frozenset(ENDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +107,13 @@ def _read(piece: Whole, sums: Mapping[str, _Sums]) -> None:
     """Add a part's data sets; every method is looked at twice: what it answers, then its numbers."""
     answers = {term: np.zeros(0, dtype=np.int64) for term in sums}
     for label in piece.labels:
-        for draws in piece.draws(label, ENDS):
+        for draws in piece.draws(label, INTERVAL):
             for term in draws.terms:
                 if term in sums and label in sums[term].labels:
                     answers[term] = _counted(answers[term], draws.replications)
     common = {term: found == len(sums[term].labels) for term, found in answers.items()}
     for label in piece.labels:
-        for draws in piece.draws(label, ENDS):
+        for draws in piece.draws(label, INTERVAL):
             for k, term in enumerate(draws.terms):
                 if term in sums and label in sums[term].labels and draws.n:
                     sums[term].add(label, draws, k, common[term])
@@ -150,7 +151,7 @@ def _surveyed(pieces: Sequence[Whole]) -> dict[str, dict[str, _Known]]:
     for piece in in_turn(pieces):
         for label in piece.labels:
             fitted[label] = fitted.get(label, 0) + piece.attempted(label)
-            for draws in piece.draws(label, ENDS):
+            for draws in piece.draws(label, INTERVAL):
                 for k in _known_terms(draws):
                     known = found.setdefault(draws.terms[k], {}).setdefault(label, _Known())
                     known.answered += draws.n

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import altair as alt
 import numpy as np
 
-from nestbench.estimators.estimates import Estimates
+from nestbench.estimators.estimates import ENDS, P_VALUE, STD_ERROR, Estimates
 from nestbench.experiments.results import Results
 from nestbench.reports.conditions import conditions
 from nestbench.reports.figures.clipping import half_width
@@ -141,7 +141,7 @@ def se_against_estimate(
     results: Results, cell: int = 0, term: str | None = None, methods: Sequence[str] = ()
 ) -> Chart:
     """Standard error against estimate; the dashed line is the empirical standard error."""
-    chosen = _chosen(results, cell, term, methods, frozenset({"std_error"}))
+    chosen = _chosen(results, cell, term, methods, frozenset({STD_ERROR}))
     made: list[Record] = []
     for label, draws, k in chosen:
         spread = float(draws.estimate[k].std(ddof=1)) if draws.n > 1 else None
@@ -219,7 +219,7 @@ def p_value_ecdf(
     """Empirical distribution of p-values, one line a method; on the diagonal under a true null."""
     made: list[Record] = []
     labels = []
-    for label, draws, k in _chosen(results, cell, term, methods, frozenset({"p_value"})):
+    for label, draws, k in _chosen(results, cell, term, methods, frozenset({P_VALUE})):
         labels.append(label)
         p = np.sort(draws.p_value[k])
         made += [
@@ -266,7 +266,7 @@ def term_of(results: Results, cell: int, term: str | None) -> str:
 def _lowest_coverage(stored: Iterable[Estimates], truth: Truth, level: float) -> dict[str, float]:
     lowest: dict[str, float] = {}
     for found in stored:
-        for draws in draws_of(found, truth, level, frozenset({"lower", "upper"})):
+        for draws in draws_of(found, truth, level, frozenset(ENDS)):
             if draws.n:
                 for name, share in zip(draws.terms, draws.once(st.covers).mean(axis=-1), strict=True):
                     lowest[name] = min(float(share), lowest.get(name, 1.0))
@@ -281,7 +281,7 @@ def _chosen(
     cell: int,
     term: str | None,
     methods: Sequence[str],
-    columns: frozenset[str] = frozenset({"lower", "upper"}),
+    columns: frozenset[str] = frozenset(ENDS),
 ) -> Chosen:
     """Return (method, its draws, the term's row) for the methods asked for that answer for the term."""
     cells = len(results.experiment.cells)

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from nestbench.estimators.estimates import P_VALUE, STD_ERROR
 from nestbench.reports.measures import statistics as st
 from nestbench.reports.measures.draws import Bools, Draws
 from nestbench.reports.measures.makers import mean_of, median_of, share_of, share_of_attempts, smooth
@@ -21,8 +22,6 @@ from nestbench.reports.measures.measure import (
     INTERVAL,
     NONZERO,
     NOT_NULL,
-    P_VALUE,
-    STD_ERROR,
     TRUTH,
     Measure,
     Unit,

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from nestbench.estimators.estimates import Estimates, FitStatus
+from nestbench.estimators.estimates import ESTIMATE, STORED_COLUMNS, Estimates, FitStatus
 from nestbench.reports.measures.totals import Sample, Totals
 from nestbench.sim.observed.batch import Floats, Ints
 from nestbench.sim.observed.model import alpha_of
@@ -27,7 +27,7 @@ Null = Mapping[str, float]
 NO_NULL: Null = {}
 T = TypeVar("T")
 
-COLUMNS = ("estimate", "std_error", "lower", "upper", "p_value", "df")
+COLUMNS = STORED_COLUMNS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,7 +95,7 @@ def draws_of(
     """Yield the terms of an estimator in groups that share their usable replications.
 
     A replication is usable for a term when its answer is (`Estimates.usable`) and none of the columns in `needs`
-    (``"std_error"``, ``"lower"``, ``"upper"``, ``"p_value"``, ``"df"``) is NaN: each measure has its own n.
+    (`COLUMNS` but for the estimate) is NaN: each measure has its own n.
     """
     mask = usable_for(estimates, needs)
     long = {name: np.ascontiguousarray(getattr(estimates, name).T) for name in COLUMNS}
@@ -105,7 +105,7 @@ def draws_of(
 def usable_for(estimates: Estimates, needs: frozenset[str]) -> Bools:
     """Return which replications are usable for each term [R, K], as in `draws_of`."""
     mask = estimates.usable
-    for name in needs & {"std_error", "lower", "upper", "p_value", "df"}:
+    for name in needs.intersection(COLUMNS[1:]):
         mask = mask & ~np.isnan(getattr(estimates, name))
     return mask
 
@@ -118,7 +118,7 @@ def quantity_draws(estimates: Estimates, truth: Truth, level: float) -> Iterator
     values = np.vstack([estimates.quantities[name] for name in names])
     mask = (estimates.status <= FitStatus.BOUNDARY) & np.isfinite(values)
     nothing = np.full_like(values, np.nan)
-    long = {name: values if name == "estimate" else nothing for name in COLUMNS}
+    long = {name: values if name == ESTIMATE else nothing for name in COLUMNS}
     yield from _groups(estimates, names, mask, long, truth, level)
 
 

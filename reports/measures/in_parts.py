@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from nestbench.estimators.estimates import Estimates
+from nestbench.estimators.estimates import ENDS, P_VALUE, STD_ERROR, Estimates
 from nestbench.experiments.results import Results
 from nestbench.reports.measures.cell_rows import NONE, CellRows, Column, Columns, Fits, Whole
 from nestbench.reports.measures.draws import (
@@ -205,7 +205,7 @@ class Part:
         return self._estimates[label]
 
 
-USED = (NONE, frozenset({"std_error"}), frozenset({"lower", "upper"}), frozenset({"p_value"}))
+USED = (NONE, frozenset({STD_ERROR}), frozenset(ENDS), frozenset({P_VALUE}))
 """Sets of columns that measures ask for: their replications are counted beforehand."""
 
 

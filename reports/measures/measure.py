@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from nestbench.estimators.estimates import ENDS, P_VALUE, STD_ERROR
 from nestbench.reports.measures.draws import Draws
 from nestbench.sim.observed.batch import Floats, Ints
 
-TRUTH, NONZERO, STD_ERROR, INTERVAL, P_VALUE = "truth", "nonzero truth", "std_error", "interval", "p_value"
+TRUTH, NONZERO, INTERVAL = "truth", "nonzero truth", "interval"
 NOT_NULL = "truth other than the null value"
 FAILURES = "failures"
 
@@ -74,8 +75,8 @@ class Measure:
     @property
     def columns(self) -> frozenset[str]:
         """Columns that must not be NaN for a replication to count."""
-        interval = {"lower", "upper"} if INTERVAL in self.needs else set()
-        return frozenset(interval | ({"p_value", "std_error"} & self.needs))
+        interval = ENDS if INTERVAL in self.needs else ()
+        return frozenset({*interval, *({P_VALUE, STD_ERROR} & self.needs)})
 
     @property
     def over_attempts(self) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nestbench.estimators.estimates import Estimates, FitStatus
+from nestbench.estimators.estimates import P_VALUE, STD_ERROR, Estimates, FitStatus
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.files import write_atomically
 from nestbench.experiments.results import Results
@@ -25,8 +25,6 @@ from nestbench.reports.measures.measure import (
     INTERVAL,
     NONZERO,
     NOT_NULL,
-    P_VALUE,
-    STD_ERROR,
     TRUTH,
     Measure,
     evaluate,

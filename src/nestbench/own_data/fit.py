@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nestbench.estimators.estimates import Estimates, FitStatus
+from nestbench.estimators.estimates import DF, ENDS, ESTIMATE, P_VALUE, STD_ERROR, Estimates, FitStatus
 from nestbench.estimators.estimator import Estimator
 from nestbench.estimators.methods import registry
 from nestbench.estimators.null import null_words
@@ -23,7 +23,8 @@ from nestbench.sim.observed.model import Model
 Choice = str | Mapping[str, Any] | Estimator
 """A method by name, as a table with options, or itself."""
 
-COLUMNS = ("estimate", "std_error", "df", "statistic", "p_value", "lower", "upper")
+STATISTIC = "statistic"
+COLUMNS = (ESTIMATE, STD_ERROR, DF, STATISTIC, P_VALUE, *ENDS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,8 +115,8 @@ def terms_of(estimates: Estimates, model: Model) -> pd.DataFrame:
     null = np.array([model.null_of(term) for term in estimates.terms])
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = (estimates.estimate[0] - null) / estimates.std_error[0]
-    columns = {name: getattr(estimates, name)[0] for name in COLUMNS if name != "statistic"}
-    table = pd.DataFrame({**columns, "statistic": statistic}, index=pd.Index(estimates.terms, name="term"))
+    columns = {name: getattr(estimates, name)[0] for name in COLUMNS if name != STATISTIC}
+    table = pd.DataFrame({**columns, STATISTIC: statistic}, index=pd.Index(estimates.terms, name="term"))
     return table[list(COLUMNS)]
 
 
@@ -123,7 +124,7 @@ def fit_html(fit: Fit) -> str:
     """Return one fit: what was fitted to what, a row a term, fit-level numbers, and what the method had to say."""
     tested = null_words([fit.model])
     head = f"{fit.n} rows in {fit.groups} groups ({fit.model.group}); {fit.model.formula}"
-    digits = {term: digits_of([float(row["std_error"])], 3) for term, row in fit.terms.iterrows()}
+    digits = {term: digits_of([float(row[STD_ERROR])], 3) for term, row in fit.terms.iterrows()}
     names = ("estimate", "SE", "df", "interval", "p")
     rows = [
         [str(term), *(cells_of(fit.estimator, fit.status, row, digits[term], True)[name] for name in names)]

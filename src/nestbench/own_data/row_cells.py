@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from nestbench.estimators.estimates import FitStatus
+from nestbench.estimators.estimates import DF, ESTIMATE, LOWER, P_VALUE, STD_ERROR, UPPER, FitStatus
 
 
 def cells_of(
@@ -15,15 +15,15 @@ def cells_of(
     """Return what a row of a term by a method shows, by column; without a column of statuses a star stands for one."""
     words = status.name.lower().replace("_", " ")
     interval = "-"
-    if math.isfinite(row["lower"]) or math.isfinite(row["upper"]):
-        interval = f"{number(row['lower'], digits)}, {number(row['upper'], digits)}"
+    if math.isfinite(row[LOWER]) or math.isfinite(row[UPPER]):
+        interval = f"{number(row[LOWER], digits)}, {number(row[UPPER], digits)}"
     return {
         "method": name if status_shown or status is FitStatus.OK else f"{name} *",
-        "estimate": number(row["estimate"], digits),
-        "SE": number(row["std_error"], digits),
-        "df": "-" if math.isnan(row["df"]) else "z" if math.isinf(row["df"]) else f"{row['df']:.4g}",
+        "estimate": number(row[ESTIMATE], digits),
+        "SE": number(row[STD_ERROR], digits),
+        "df": "-" if math.isnan(row[DF]) else "z" if math.isinf(row[DF]) else f"{row[DF]:.4g}",
         "interval": interval,
-        "p": p_text(row["p_value"]),
+        "p": p_text(row[P_VALUE]),
         "status": words,
     }
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nestbench.estimators.estimates import FitStatus
+from nestbench.estimators.estimates import ESTIMATE, STD_ERROR, FitStatus
 from nestbench.estimators.estimator import Estimator
 from nestbench.estimators.honoured import RandomPart, intercept_alone
 from nestbench.estimators.methods import registry
@@ -152,7 +152,7 @@ def to_csv(found: SideBySide) -> str:
         for term, row in fit.terms.iterrows():
             rows.append({"estimator": fit.estimator, "term": term, **{n: row[n] for n in COLUMNS}, **own})
         for name, value in _quantities(fit).items():
-            rows.append({"estimator": fit.estimator, "term": f"({name})", "estimate": value, **own})
+            rows.append({"estimator": fit.estimator, "term": f"({name})", ESTIMATE: value, **own})
     table = pd.DataFrame(rows, columns=["estimator", "term", *COLUMNS, "status", "message"])
     buffer = io.StringIO()
     table.to_csv(buffer, index=False, lineterminator="\n")
@@ -208,7 +208,7 @@ def _term_table(found: SideBySide, term: str, figures: int, columns: tuple[str, 
     rows: dict[str, Any] = {
         fit.estimator: fit.terms.loc[term] for fit in found.fits if term in fit.terms.index
     }
-    digits = digits_of([float(row["std_error"]) for row in rows.values()], figures)
+    digits = digits_of([float(row[STD_ERROR]) for row in rows.values()], figures)
     for fit in found.fits:
         if fit.estimator in rows:
             cells = cells_of(fit.estimator, fit.status, rows[fit.estimator], digits, "status" in columns)
@@ -312,7 +312,7 @@ def side_by_side_html(found: SideBySide) -> str:
         fits: list[tuple[Fit, Any]] = [
             (fit, fit.terms.loc[term]) for fit in found.fits if term in fit.terms.index
         ]
-        digits = digits_of([float(row["std_error"]) for _, row in fits], 3)
+        digits = digits_of([float(row[STD_ERROR]) for _, row in fits], 3)
         cells = [cells_of(fit.estimator, fit.status, row, digits, True) for fit, row in fits]
         parts += [
             notebook.titled(term),

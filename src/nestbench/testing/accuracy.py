@@ -17,6 +17,7 @@ from typing import Any, TypedDict, Unpack
 
 import numpy as np
 
+from nestbench.estimators.estimates import DF, SUMMARY
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.running.in_memory import InMemory
 from nestbench.experiments.running.start import resolve
@@ -35,7 +36,6 @@ from nestbench.testing.regression import kept_run
 
 SEED = 20261122
 FAIL_ON = tuple(mark.value for mark in FAILING)
-NUMBERS = ("estimate", "std_error", "df", "p_value")
 Where = Cell | Experiment | str | Path | None
 Told = dict[str, str | int | float | bool]
 """What became of a claim: ``claim, method, n, seen, seconds, passed``; plain values, which processes can exchange."""
@@ -197,9 +197,9 @@ class Accuracy:
             return
         share = 0.02 if detect is None else detect
         if isinstance(equals, (int, float)):
-            self._same(estimator, None, ("df",), 1e-6, share, common, df=float(equals))
+            self._same(estimator, None, (DF,), 1e-6, share, common, df=float(equals))
         else:
-            self._same(estimator, equals, ("df",), 1e-6, share, common)
+            self._same(estimator, equals, (DF,), 1e-6, share, common)
 
     def assert_as_precise(
         self, estimator: Method, than: Method, *, detect: float = 0.05, **common: Unpack[Common]
@@ -225,7 +225,7 @@ class Accuracy:
         estimator: Method,
         reference: Method,
         *,
-        columns: Sequence[str] = NUMBERS,
+        columns: Sequence[str] = SUMMARY,
         rtol: float = 1e-6,
         detect: float = 0.02,
         **common: Unpack[Common],

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus
+from nestbench.estimators.estimates import ENDS, ESTIMATE, STD_ERROR, STORED_COLUMNS, Estimates, FitStatus
 from nestbench.reports.accuracy.fingerprint import digest_of
 from nestbench.sim.observed.batch import Batch, Category, Column, Ints, offsets_of
 from nestbench.sim.observed.design import design_of
@@ -152,7 +152,7 @@ def check_scale(case: Case) -> None:
         raise Skipped(f"the outcome '{response}' isn't a numeric column")
     other = replace(case.batch, columns={**case.batch.columns, response: column * 1000.0}, _memo={})
     found = case.fit(other)
-    scaled = {n: getattr(found, n) / 1000.0 for n in ("estimate", "std_error", "lower", "upper")}
+    scaled = {n: getattr(found, n) / 1000.0 for n in (ESTIMATE, STD_ERROR, *ENDS)}
     require_same(case, case.answers(), replace(found, **scaled), "the unit of the outcome changes")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nestbench.estimators.engines.inference import wald
-from nestbench.estimators.estimates import Estimates, FitStatus
+from nestbench.estimators.estimates import LOWER, P_VALUE, UPPER, Estimates, FitStatus
 from nestbench.reports.accuracy import claims
 from nestbench.reports.accuracy.claims import Claim
 from nestbench.reports.accuracy.evidence import Gate
@@ -45,11 +45,11 @@ def _check_wald(found: Estimates, level: float, rtol: float) -> None:
         lower, upper, p_value = wald(found.estimate, found.std_error, found.df, level)
         stated = found.usable & (found.std_error > 0) & ~np.isnan(found.df)
         gaps = {
-            "p_value": np.abs(found.p_value - p_value),
-            "lower": np.abs(found.lower - lower) / found.std_error,
-            "upper": np.abs(found.upper - upper) / found.std_error,
+            P_VALUE: np.abs(found.p_value - p_value),
+            LOWER: np.abs(found.lower - lower) / found.std_error,
+            UPPER: np.abs(found.upper - upper) / found.std_error,
         }
-    follows = {"p_value": p_value, "lower": lower, "upper": upper}
+    follows = {P_VALUE: p_value, LOWER: lower, UPPER: upper}
     for name, gap in gaps.items():
         given = stated & ~np.isnan(getattr(found, name))
         bad = given & ~(gap <= rtol)
@@ -97,13 +97,13 @@ def check_reference(case: Case) -> None:
     both = [
         n for n in determined(case.reference) if n in case.columns and _compared(found, wanted, shared, n)
     ]
-    worst = differences(found, wanted, shared, [n for n in both if n != "p_value"], rtol)
+    worst = differences(found, wanted, shared, [n for n in both if n != P_VALUE], rtol)
     require(
         worst.size <= rtol,
         f"{names} differ in {worst.what}: {worst.left:.10g} and {worst.right:.10g} in data set {worst.replication} "
         f"({worst.count} of {found.size} data sets differ by more than {rtol:g})",
     )
-    if "p_value" in both:
+    if P_VALUE in both:
         _check_same_p(found, wanted, shared, rtol, names)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nestbench.estimators.estimates import STORED_COLUMNS, Estimates
+from nestbench.estimators.estimates import ESTIMATE, STD_ERROR, STORED_COLUMNS, Estimates
 from nestbench.estimators.estimator import Agreement, Estimator
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.errors import InvalidInput
@@ -114,7 +114,7 @@ def tolerance_of(estimator: Estimator) -> float:
 def determined(estimator: Estimator) -> tuple[str, ...]:
     """Return the columns that the data decide: without the draws of a random method."""
     random = estimator.agreement is Agreement.RANDOM
-    return ("estimate", "std_error") if random else STORED_COLUMNS
+    return (ESTIMATE, STD_ERROR) if random else STORED_COLUMNS
 
 
 def require(holds: object, why: str) -> None:

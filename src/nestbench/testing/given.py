@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nestbench.estimators.estimates import Estimates
+from nestbench.estimators.estimates import ENDS, ESTIMATE, Estimates
 from nestbench.estimators.estimator import Estimator, Info
 from nestbench.estimators.methods import registry
 from nestbench.experiments.experiment import Experiment
@@ -87,9 +87,7 @@ def differences(
         errors = np.fmin(first.std_error[:, i], second.std_error[:, j])
         for name in columns:
             a, b = getattr(first, name)[:, i], getattr(second, name)[:, j]
-            floor = (
-                np.nan_to_num(errors, nan=0.0) if name in ("estimate", "lower", "upper") else np.zeros(len(a))
-            )
+            floor = np.nan_to_num(errors, nan=0.0) if name in (ESTIMATE, *ENDS) else np.zeros(len(a))
             gaps = _relative(a, b, np.maximum(floor, 1e-12))
             differing |= gaps > rtol
             r = int(np.argmax(gaps))

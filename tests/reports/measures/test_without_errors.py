@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nestbench.estimators.estimates import Estimates
+from nestbench.estimators.estimates import P_VALUE, STD_ERROR, Estimates
 from nestbench.reports.comparing.grades import situations
 from nestbench.reports.measures.cell_rows import Whole
 from nestbench.reports.measures.declared import MEASURES
 from nestbench.reports.measures.in_parts import over
-from nestbench.reports.measures.measure import INTERVAL, P_VALUE, STD_ERROR
+from nestbench.reports.measures.measure import INTERVAL
 from nestbench.reports.measures.performance import (
     frame_of,
     performance_of_cell,
