@@ -11,7 +11,6 @@ from nestbench.commands import completing
 from nestbench.commands.options import Trust
 
 if TYPE_CHECKING:
-    from nestbench.commands.output import say_data
     from nestbench.experiments.running.fit_times import Timed
 
 EXAMPLES = ("nestbench time few-schools --schools 10,50 --rounds 3",)
@@ -41,6 +40,7 @@ def time(
     trust: Trust = False,
 ) -> None:
     """Time every method in one process on one thread, warmed up and interleaved."""
+    from nestbench.commands.output import say_data
     from nestbench.experiments.running import fit_times
     from nestbench.experiments.running.start import is_run, resolve
     from nestbench.sim.counted import plural

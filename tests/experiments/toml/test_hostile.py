@@ -180,7 +180,7 @@ def test_a_pipe_as_data_is_refused(tmp_path: Path, tables: dict[str, Any]) -> No
         "layout": {},
         "factors": {},
     }
-    with pytest.raises(NestbenchError, match="no file"):
+    with pytest.raises(NestbenchError, match="not a regular file"):
         experiment_from(tables)
 
 
