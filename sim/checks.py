@@ -57,7 +57,7 @@ def number(
         )
     if not inside(value, low, high, open_low=open_low, open_high=open_high):
         raise InvalidInput(
-            f"expected {name} {_interval(low, high, open_low, open_high)}, got {value}; change {name}"
+            f"expected {name} {interval(low, high, open_low, open_high)}, got {value}; change {name}"
         )
     return float(value)
 
@@ -81,9 +81,7 @@ def count(name: str, value: Any, low: int = 0, high: float = INFINITY) -> int:
             f"expected {name} to be a whole number, got {value!r}; e.g. {name} = {max(low, 10)}"
         )
     if not low <= value <= high:
-        raise InvalidInput(
-            f"expected {name} {_interval(low, high, False, False)}, got {value}; change {name}"
-        )
+        raise InvalidInput(f"expected {name} {interval(low, high, False, False)}, got {value}; change {name}")
     return value
 
 
@@ -115,7 +113,10 @@ def clash(first: str, second: str, why: str, todo: str) -> InvalidInput:
     return InvalidInput(f"{first} and {second} can't be combined: {why}; {todo}")
 
 
-def _interval(low: float, high: float, open_low: bool, open_high: bool) -> str:
+def interval(
+    low: float = -INFINITY, high: float = INFINITY, open_low: bool = False, open_high: bool = False
+) -> str:
+    """Return an interval in words: ``in [0, 1)``, ``>= 0``."""
     if high == INFINITY:
         return f"{'>' if open_low else '>='} {low:g}"
     if low == -INFINITY:
@@ -126,4 +127,4 @@ def _interval(low: float, high: float, open_low: bool, open_high: bool) -> str:
 def _allowed(low: float, high: float, open_low: bool, open_high: bool) -> str:
     if low == -INFINITY and high == INFINITY:
         return "any finite number will do"
-    return f"allowed are values {_interval(low, high, open_low, open_high)}"
+    return f"allowed are values {interval(low, high, open_low, open_high)}"

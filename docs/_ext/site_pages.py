@@ -123,8 +123,10 @@ def _parameters(parameters: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _setting(parameter: Mapping[str, Any]) -> str:
-    required = parameter["default"] == "required"
-    return f"`{parameter['name']}`" + (" (required)" if required else f" = `{as_toml(parameter['default'])}`")
+    if parameter["default"] == "required":
+        return f"`{parameter['name']}` (required)"
+    limits = ", ".join(filter(None, (parameter["range"], parameter["unit"])))
+    return f"`{parameter['name']}` = `{as_toml(parameter['default'])}`" + (f" ({limits})" if limits else "")
 
 
 def as_toml(value: Any) -> str:

@@ -1,8 +1,8 @@
 """The JSON Schema of an experiment's TOML, for editors: made from what the reader reads with, so that neither drifts.
 
-Types and bounds are those of the dataclasses behind the sections, with the `ranges` and `choices` that populations,
-layout and model check themselves by; names are those of the registries. What plugins may add (methods, populations) is
-left open where a file names plugins. What several keys or the data decide together stays with the reader.
+Types and bounds are those of the dataclasses behind the sections, with what populations, layout and model declare of
+their keys and check them by; names are those of the registries. What plugins may add (methods, populations) is left
+open where a file names plugins. What several keys or the data decide together stays with the reader.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 
 from nestbench.estimators.estimator import Estimator
 from nestbench.estimators.methods import registry
-from nestbench.experiments.toml.described import meanings
 from nestbench.experiments.toml.factor_schema import factors_under, setting_a_law
 from nestbench.experiments.toml.fields import adapters_of, plain, required
 from nestbench.experiments.toml.published_tables import PublishedTable
@@ -24,6 +23,7 @@ from nestbench.experiments.toml.settings import PrecisionLimits, Settings
 from nestbench.sim.cells.layout import Layout
 from nestbench.sim.laws.registry import known_laws
 from nestbench.sim.observed.model import Model
+from nestbench.sim.parameter import declared_of
 
 Schema = dict[str, Any]
 
@@ -74,16 +74,16 @@ def table_of(kind: Any) -> Schema:
 
 
 def properties_of(kind: Any) -> dict[str, Schema]:
-    """Return the schema of each field: type, bounds, words allowed, default, and its meaning from the docstring."""
-    ranges, choices = getattr(kind, "ranges", {}), getattr(kind, "choices", {})
-    told, found = meanings(kind), {}
+    """Return the schema of each field: type, bounds, words allowed, default and meaning."""
+    declared, found = declared_of(kind), {}
     defaults = {f.name: f.default for f in dataclasses.fields(kind)}
     for name, adapter in adapters_of(kind).items():
-        schema = _among(_within(_set(_typed(adapter)), ranges.get(name, {})), choices.get(name))
+        said = declared[name]
+        schema = _among(_within(_set(_typed(adapter)), said.allowed), said.choices)
         usual = plain(defaults[name])
         found[name] = {
             **schema,
-            **({"description": told[name]} if name in told else {}),
+            **({"description": said.meaning.replace("`", "")} if said.meaning else {}),
             **({"default": usual} if isinstance(usual, (bool, int, float, str)) else {}),
         }
     return found

@@ -3,62 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 import numpy as np
 
 from nestbench.sim import checks
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.observed.batch import Ints
+from nestbench.sim.parameter import check_declared, declared_of, documented, parameter
 
 ASSIGNMENTS = ("first", "random", "pairs", "students")
 
-RANGES: dict[str, dict[str, Any]] = {
-    "schools": {"low": 1},
-    "students": {"low": 1},
-    "treated_schools": {"low": 0},
-    "treated_share": {"low": 0.0, "high": 1.0},
-    "size_spread": {"low": 0.0, "high": 1.0, "open_high": True},
-    "size_range": {"low": 1},
-    "size_cv": {"low": 0.0, "high": 5.0},
-    "giant_school": {"low": 0},
-    "one_student_schools": {"low": 0},
-    "classes": {"low": 0},
-}
-"""What a field may be by itself: each number of a list, too."""
 
-
+@documented
 @dataclass(frozen=True, slots=True)
 class Layout:
     """Schools, their students and their treatment. What isn't fixed is drawn anew in each replication.
-
-    Attributes
-    ----------
-    schools : int
-        Number of schools G.
-    students : int or tuple of int
-        Students per school: one number for all (the mean, where sizes are random), or one a school.
-    treated_schools : int
-        How many schools are treated.
-    treated_share : float or None
-        The share treated instead of a number: of the schools (rounded), or of each school's students.
-    assignment : {"first", "random", "pairs", "students"}
-        Treated are the first schools, random ones, one at random of each pair of neighbours in resources (the column
-        `pair` names it), or `treated_share` of the students within every school.
-    size_spread : float
-        Sizes uniform on whole numbers from round(n (1 - a)) to round(n (1 + a)), a = size_spread, n = students.
-    size_range : (int, int) or None
-        Sizes uniform on whole numbers from the one to the other.
-    size_cv : float
-        Sizes lognormal with mean `students` and this coefficient of variation, rounded, at least 1.
-    giant_school : int
-        The last school has this many students (0: it is like the others).
-    one_student_schools : int
-        The last that many schools have one student each.
-    shuffle_sizes : bool
-        Put the sizes in random order in each replication.
-    classes : int
-        Classes per school (0: none): students are dealt to classes of equal size; columns `class` and `teacher`.
 
     Raises
     ------
@@ -66,28 +25,59 @@ class Layout:
         A value outside its range, or values that contradict each other; the message names them.
     """
 
-    ranges: ClassVar = RANGES
-    choices: ClassVar = {"assignment": ASSIGNMENTS}
-    schools: int = 10
-    students: int | tuple[int, ...] = 20
-    treated_schools: int = 0
-    treated_share: float | None = None
-    assignment: str = "first"
-    size_spread: float = 0.0
-    size_range: tuple[int, int] | None = None
-    size_cv: float = 0.0
-    giant_school: int = 0
-    one_student_schools: int = 0
-    shuffle_sizes: bool = False
-    classes: int = 0
+    schools: int = parameter(10, "Number of schools G.", low=1)
+    students: int | tuple[int, ...] = parameter(
+        20,
+        "Students per school: one number for all (the mean, where sizes are random), or one a school.",
+        low=1,
+    )
+    treated_schools: int = parameter(0, "How many schools are treated.", low=0)
+    treated_share: float | None = parameter(
+        None,
+        "The share treated instead of a number: of the schools (rounded), or of each school's students.",
+        low=0.0,
+        high=1.0,
+    )
+    assignment: str = parameter(
+        "first",
+        "Treated are the first schools, random ones, one at random of each pair of neighbours in resources (the column "
+        "``pair`` names it), or ``treated_share`` of the students within every school.",
+        choices=ASSIGNMENTS,
+    )
+    size_spread: float = parameter(
+        0.0,
+        "Sizes uniform on whole numbers from round(n (1 - a)) to round(n (1 + a)), a = size_spread, n = students.",
+        low=0.0,
+        high=1.0,
+        open_high=True,
+    )
+    size_range: tuple[int, int] | None = parameter(
+        None, "Sizes uniform on whole numbers from the one to the other.", low=1
+    )
+    size_cv: float = parameter(
+        0.0,
+        "Sizes lognormal with mean ``students`` and this coefficient of variation, rounded, at least 1.",
+        low=0.0,
+        high=5.0,
+    )
+    giant_school: int = parameter(
+        0, "The last school has this many students (0: it is like the others).", low=0
+    )
+    one_student_schools: int = parameter(0, "The last that many schools have one student each.", low=0)
+    shuffle_sizes: bool = parameter(False, "Put the sizes in random order in each replication.")
+    classes: int = parameter(
+        0,
+        "Classes per school (0: none): students are dealt to classes of equal size; columns ``class`` and "
+        "``teacher``.",
+        low=0,
+    )
 
     def __post_init__(self) -> None:
         checks.make_plain(self)
-        checks.count("layout.schools", self.schools, **RANGES["schools"])
+        check_declared(self, "layout")
         _check_students(self)
         _check_sizes(self)
         _check_treatment(self)
-        checks.count("layout.classes", self.classes, **RANGES["classes"])
 
     def sizes(self) -> Ints:
         """Return the students per school [G]: those of `students`, `giant_school` and `one_student_schools`."""
@@ -134,22 +124,18 @@ def _check_students(layout: Layout) -> None:
     if isinstance(layout.students, (list, tuple)):
         object.__setattr__(layout, "students", tuple(layout.students))
         for size in layout.students:
-            checks.count("each size in layout.students", size, **RANGES["students"])
+            checks.count("each size in layout.students", size, **declared_of(Layout)["students"].allowed)
         if len(layout.students) != layout.schools:
             raise InvalidInput(
                 f"expected layout.students to list one size for each of layout.schools = {layout.schools}, got "
                 f"{len(layout.students)} sizes; set layout.schools = {len(layout.students)} or change the list"
             )
     else:
-        checks.count("layout.students", layout.students, **RANGES["students"])
+        checks.count("layout.students", layout.students, **declared_of(Layout)["students"].allowed)
 
 
 def _check_sizes(layout: Layout) -> None:
-    for name in ("size_spread", "size_cv"):
-        checks.number(f"layout.{name}", getattr(layout, name), **RANGES[name])
-    checks.count("layout.giant_school", layout.giant_school, **RANGES["giant_school"])
-    few = RANGES["one_student_schools"] | {"high": layout.schools}
-    checks.count("layout.one_student_schools", layout.one_student_schools, **few)
+    checks.count("layout.one_student_schools", layout.one_student_schools, high=layout.schools)
     if layout.size_range is not None:
         _check_range(layout)
     drawn = [name for name in ("size_spread", "size_range", "size_cv") if getattr(layout, name)]
@@ -175,16 +161,18 @@ def _check_range(layout: Layout) -> None:
     wanted = layout.size_range
     if not isinstance(wanted, (list, tuple)) or len(wanted) != 2:
         raise InvalidInput(f"expected layout.size_range = [smallest, largest], got {wanted!r}")
-    low = checks.count("the smallest size in layout.size_range", wanted[0], **RANGES["size_range"])
+    low = checks.count(
+        "the smallest size in layout.size_range", wanted[0], **declared_of(Layout)["size_range"].allowed
+    )
     checks.count("the largest size in layout.size_range", wanted[1], low=low)
     object.__setattr__(layout, "size_range", tuple(wanted))
 
 
 def _check_treatment(layout: Layout) -> None:
-    checks.count("layout.treated_schools", layout.treated_schools, **RANGES["treated_schools"])
-    checks.choice("layout.assignment", layout.assignment, ASSIGNMENTS)
     if layout.treated_share is not None:
-        checks.number("layout.treated_share", layout.treated_share, **RANGES["treated_share"])
+        checks.number(
+            "layout.treated_share", layout.treated_share, **declared_of(Layout)["treated_share"].allowed
+        )
     if layout.treated_share is not None and layout.treated_schools:
         why = "each says how many are treated"
         raise checks.clash("layout.treated_schools", "layout.treated_share", why, "keep one")

@@ -18,9 +18,10 @@ class Population(Protocol):
     With a layout it is a data-generating mechanism. It is a protocol, not a base class, so that a user's population
     depends on nothing here; methods never see one.
 
-    `name` is its name in TOML files (`law = "..."`); the fields are the keys of the `[population]` table. It may
-    state `ranges`, field -> arguments of `nestbench.sim.checks.number`, and `choices`, field -> words (of a table:
-    its keys). These are for the schema, which shows them in editors; checking them is left to the population itself.
+    `name` is its name in TOML files (`law = "..."`); the fields are the keys of the `[population]` table. What
+    each may be and means is declared with it (`nestbench.sim.parameter`), or by class attributes `ranges`, field ->
+    arguments of `nestbench.sim.checks.number`, and `choices`, field -> words (of a table: its keys), and the docstring.
+    Lists and the schema that editors read are made of it; checking it is left to the population (`check_declared`).
     """
 
     name: ClassVar[str]

@@ -18,7 +18,8 @@ from nestbench.sim.observed.batch import Batch, Category, Column, Floats, offset
 from nestbench.sim.observed.design import design_of
 from nestbench.sim.observed.model import Model
 from nestbench.sim.observed.parsing import parse
-from nestbench.sim.random_intercept.parameters import RANGES
+from nestbench.sim.parameter import check_declared, documented, like, parameter
+from nestbench.sim.random_intercept.parameters import Parameters
 from nestbench.sim.random_intercept.shocks import shock
 from nestbench.sim.streams import StreamSource
 from nestbench.sim.theory import ols_tests as theory
@@ -26,6 +27,7 @@ from nestbench.sim.theory.left_out import in_model
 from nestbench.sim.theory.standardised import standardised
 
 
+@documented
 @dataclass(frozen=True, slots=True)
 class FixedDesign:
     """An outcome drawn on columns that stay as they are in a file: inference conditional on a real design.
@@ -38,23 +40,6 @@ class FixedDesign:
     schools, unequal sizes and few schools at each level of a school-constant column hurt as in `random-intercept`,
     here for one's own data, and the size of every OLS test is exactly known (`theory`).
 
-    Attributes
-    ----------
-    data : str
-        A table (relative to the TOML file), read as `estimate` reads it, without missing values in the columns used.
-    school : str
-        Name of its column of schools.
-    formula : str
-        Right-hand side, as formulaic reads it, over its columns, such as ``"age + gender"``.
-    effects : table
-        Effects by term, named as formulaic names them (``Intercept``, ``gender[T.male]``).
-    outcome : str
-        Name of the column drawn; a column of that name in the file is replaced.
-    icc, total_sd : float
-        As in `random-intercept`.
-    residual_shape, school_errors : str
-        Shapes (`nestbench.sim.random_intercept.shocks`).
-
     Raises
     ------
     InvalidInput
@@ -62,24 +47,31 @@ class FixedDesign:
     """
 
     name: ClassVar[str] = "fixed-design"
-    ranges: ClassVar = {name: RANGES[name] for name in ("icc", "total_sd")}
-    data: str = field(metadata={"key": False, "path": True})
-    formula: str = "1"
-    school: str = "school"
-    effects: Mapping[str, float] = field(default_factory=dict)
-    outcome: str = "grade"
-    icc: float = 0.2
-    total_sd: float = 1.0
-    residual_shape: str = "normal"
-    school_errors: str = "normal"
+    data: str = parameter(
+        meaning="A table (relative to the TOML file), read as ``estimate`` reads it, without missing values in the "
+        "columns used.",
+        metadata={"key": False, "path": True},
+    )
+    formula: str = parameter(
+        "1", 'Right-hand side, as formulaic reads it, over its columns, such as ``"age + gender"``.'
+    )
+    school: str = parameter("school", "Name of its column of schools.")
+    effects: Mapping[str, float] = parameter(
+        factory=dict,
+        meaning="Effects by term, named as formulaic names them (``Intercept``, ``gender[T.male]``).",
+    )
+    outcome: str = parameter(
+        "grade", "Name of the column drawn; a column of that name in the file is replaced."
+    )
+    icc: float = like(Parameters, "icc")
+    total_sd: float = like(Parameters, "total_sd")
+    residual_shape: str = like(Parameters, "residual_shape")
+    school_errors: str = like(Parameters, "school_errors")
     digest: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
         checks.make_plain(self)
-        for name, allowed in self.ranges.items():
-            checks.number(f"population.{name}", getattr(self, name), **allowed)
-        shock("population.residual_shape", self.residual_shape)
-        shock("population.school_errors", self.school_errors)
+        check_declared(self, "population")
         object.__setattr__(self, "digest", hashlib.sha256(content_of(self.data)).hexdigest()[:16])
         effects = checks.coefficients("population.effects", self.effects, _design(self)[1])
         object.__setattr__(self, "effects", effects)

@@ -9,14 +9,16 @@ from nestbench.sim.cells.layout import Layout
 from nestbench.sim.cells.mean import Effect, Mean
 from nestbench.sim.observed.batch import Batch, Floats
 from nestbench.sim.observed.model import Model
+from nestbench.sim.parameter import documented
 from nestbench.sim.random_intercept import effects, known
 from nestbench.sim.random_intercept.covariance import covariance_of
 from nestbench.sim.random_intercept.data_sets import draw_data
-from nestbench.sim.random_intercept.parameters import RANGES, Parameters, check_combination
 from nestbench.sim.random_intercept.parameters import TERMS as TERMS
+from nestbench.sim.random_intercept.parameters import Parameters, check_combination
 from nestbench.sim.streams import StreamSource
 
 
+@documented
 @dataclass(frozen=True, slots=True)
 class RandomIntercept(Parameters):
     """Students in schools that share a random intercept.
@@ -59,61 +61,6 @@ class RandomIntercept(Parameters):
     - `missing`, `missing_age`, `missing_schools`: nothing is biased given age and resources; schools become fewer
       and unequal.
 
-    Attributes
-    ----------
-    icc : float
-        Intraclass correlation, in [0, 1): the schools' share of the variance of u + e (and class effects).
-    total_sd : float
-        SD of u + e (and class effects).
-    effects : table
-        Effects by name (`TERMS`); an effect that isn't named is 0. ``school_age`` acts on the mean age of the
-        school's students, ``size`` on (n - mean) / mean of the school's size n, ``teacher`` on the class's N(0, 1)
-        teacher.
-    age_mean, age_sd : float
-        Distribution of age.
-    male_share : float
-        Probability of a boy, in (0, 1).
-    resources_sd : float
-        SD of the schools' resources.
-    resources_shape : str
-        Shape of resources: ``normal``, ``lognormal(1)``, ... (`nestbench.sim.random_intercept.shocks`).
-    age_icc : float
-        Schools' share of the variance of age.
-    age_confounding, resources_confounding : float
-        Correlation of the school effect with the school part of age and with resources.
-    slope_sd, slope_correlation : float
-        SD over schools of the effect of age (on age - age_mean), and its correlation with the school effect.
-    treatment_sd : float
-        SD over schools of the effect of treatment.
-    size_correlation : float
-        Correlation of the school effect with the normal behind the lognormal size (needs ``layout.size_cv``).
-    residual_shape, school_errors : str
-        Shapes of residuals and of school effects.
-    residual_cv : float
-        Coefficient of variation over schools of the residual variance (lognormal, mean unchanged).
-    residual_age : float
-        h in residual variance x exp(h z - h^2/2), z the student's deviation from the school's expected age, in SDs.
-    residual_proportional : float
-        w in [0, 1]: residual variance x (1 - w + w z^2), z = (age - age_mean) / age_sd. With 1 the residual SD is
-        proportional to abs(age - age_mean), as in Cameron, Gelbach & Miller (2008); the mean variance stays.
-    school_sd_resources : float
-        h in school-effect variance x exp(h r - h^2 / 2), r the school's resources in SDs: the SD grows by the factor
-        exp(h / 2) per SD of resources, the mean variance stays (needs normal resources).
-    slope_sd_resources : float
-        The same for the variance of slopes.
-    treated_variance_ratio, treated_school_variance_ratio : float
-        Residual and school-effect variance under treatment over that without; the mean over both stays.
-    class_icc : float
-        Classes' share of the variance (needs ``layout.classes``).
-    missing : float
-        Share of students missing.
-    missing_age : float
-        Log-odds of being missing per SD of age (0: completely at random).
-    missing_schools : int
-        Number of schools that drop out.
-    missing_resources : float
-        Log-odds of a school's dropping out first, per SD of resources.
-
     Raises
     ------
     InvalidInput
@@ -121,8 +68,6 @@ class RandomIntercept(Parameters):
     """
 
     name: ClassVar[str] = "random-intercept"
-    ranges: ClassVar = RANGES
-    choices: ClassVar = {"effects": TERMS}
 
     def check(self, layout: Layout) -> None:
         """Refuse a layout that a parameter can't be combined with.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from nestbench.sim import checks
 from nestbench.sim.cells.layout import Layout
+from nestbench.sim.parameter import check_declared, parameter
 from nestbench.sim.random_intercept.shocks import shock
 
 TERMS = {
@@ -33,69 +34,97 @@ def _default_effects() -> dict[str, float]:
     return {"Intercept": 50.0, "age": 2.0, "gender": 1.0, "resources": 0.5, "treated": 0.0}
 
 
-RANGES: dict[str, dict[str, Any]] = {
-    "icc": {"low": 0.0, "high": 1.0, "open_high": True},
-    "total_sd": {"low": 0.0, "open_low": True},
-    "age_mean": {},
-    "age_sd": {"low": 0.0, "open_low": True},
-    "male_share": {"low": 0.0, "high": 1.0, "open_low": True, "open_high": True},
-    "resources_sd": {"low": 0.0, "open_low": True},
-    "age_icc": {"low": 0.0, "high": 1.0, "open_high": True},
-    "age_confounding": {"low": -1.0, "high": 1.0},
-    "resources_confounding": {"low": -1.0, "high": 1.0},
-    "slope_sd": {"low": 0.0},
-    "slope_correlation": {"low": -1.0, "high": 1.0},
-    "treatment_sd": {"low": 0.0},
-    "size_correlation": {"low": -1.0, "high": 1.0},
-    "residual_cv": {"low": 0.0, "high": 10.0},
-    "residual_age": {"low": -5.0, "high": 5.0},
-    "residual_proportional": {"low": 0.0, "high": 1.0},
-    "school_sd_resources": {"low": -5.0, "high": 5.0},
-    "slope_sd_resources": {"low": -5.0, "high": 5.0},
-    "treated_variance_ratio": {"low": 0.0, "open_low": True},
-    "treated_school_variance_ratio": {"low": 0.0, "open_low": True},
-    "class_icc": {"low": 0.0, "high": 1.0, "open_high": True},
-    "missing": {"low": 0.0, "high": 1.0, "open_high": True},
-    "missing_age": {"low": -20.0, "high": 20.0},
-    "missing_resources": {"low": -20.0, "high": 20.0},
-    "missing_schools": {"low": 0},
-}
-"""What a parameter may be by itself."""
+SHARE: dict[str, Any] = {"low": 0.0, "high": 1.0, "open_high": True}
+CORRELATION: dict[str, Any] = {"low": -1.0, "high": 1.0}
+POSITIVE: dict[str, Any] = {"low": 0.0, "open_low": True}
+TILT: dict[str, Any] = {"low": -5.0, "high": 5.0}
+LOG_ODDS: dict[str, Any] = {"low": -20.0, "high": 20.0}
+
+OUTCOME = "units of the outcome"
+FORMS = "``normal``, ``t(d)``, ``lognormal(s)``, ``chi2(d)``, ``bimodal(m)`` or ``uniform``"
+AGE = "Distribution of age."
+CONFOUNDING = "Correlation of the school effect with the school part of age and with resources."
+SLOPES = (
+    "SD over schools of the effect of age (on age - age_mean), and its correlation with the school effect."
+)
+ARMS = "Residual and school-effect variance under treatment over that without; the mean over both stays."
 
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """What `RandomIntercept` says of its parameters, apart from the population: its parts take these."""
+    """What `RandomIntercept` says of its parameters, apart from the law: its parts take these."""
 
-    icc: float = 0.2
-    total_sd: float = 1.0
-    effects: Mapping[str, float] = field(default_factory=_default_effects)
-    age_mean: float = 15.0
-    age_sd: float = 1.0
-    male_share: float = 0.5
-    resources_sd: float = 1.0
-    resources_shape: str = "normal"
-    age_icc: float = 0.0
-    age_confounding: float = 0.0
-    resources_confounding: float = 0.0
-    slope_sd: float = 0.0
-    slope_correlation: float = 0.0
-    treatment_sd: float = 0.0
-    size_correlation: float = 0.0
-    residual_shape: str = "normal"
-    school_errors: str = "normal"
-    residual_cv: float = 0.0
-    residual_age: float = 0.0
-    residual_proportional: float = 0.0
-    school_sd_resources: float = 0.0
-    slope_sd_resources: float = 0.0
-    treated_variance_ratio: float = 1.0
-    treated_school_variance_ratio: float = 1.0
-    class_icc: float = 0.0
-    missing: float = 0.0
-    missing_age: float = 0.0
-    missing_schools: int = 0
-    missing_resources: float = 0.0
+    icc: float = parameter(
+        0.2,
+        "Intraclass correlation: the schools' share of the variance of u + e (and class effects).",
+        **SHARE,
+    )
+    total_sd: float = parameter(1.0, "SD of u + e (and class effects).", unit=OUTCOME, **POSITIVE)
+    effects: Mapping[str, float] = parameter(
+        factory=_default_effects,
+        meaning=f"Effects by name ({', '.join(TERMS)}); an effect that isn't named is 0. ``school_age`` acts on the "
+        "mean age of the school's students, ``size`` on (n - mean) / mean of the school's size n, ``teacher`` on the "
+        "class's N(0, 1) teacher.",
+        choices=TERMS,
+    )
+    age_mean: float = parameter(15.0, AGE)
+    age_sd: float = parameter(1.0, AGE, **POSITIVE)
+    male_share: float = parameter(0.5, "Probability of a boy.", **POSITIVE, high=1.0, open_high=True)
+    resources_sd: float = parameter(1.0, "SD of the schools' resources.", **POSITIVE)
+    resources_shape: str = parameter("normal", f"Shape of resources: {FORMS}.", check=shock)
+    age_icc: float = parameter(0.0, "Schools' share of the variance of age.", **SHARE)
+    age_confounding: float = parameter(0.0, CONFOUNDING, **CORRELATION)
+    resources_confounding: float = parameter(0.0, CONFOUNDING, **CORRELATION)
+    slope_sd: float = parameter(0.0, SLOPES, low=0.0)
+    slope_correlation: float = parameter(0.0, SLOPES, **CORRELATION)
+    treatment_sd: float = parameter(0.0, "SD over schools of the effect of treatment.", unit=OUTCOME, low=0.0)
+    size_correlation: float = parameter(
+        0.0,
+        "Correlation of the school effect with the normal behind the lognormal size (needs ``layout.size_cv``).",
+        **CORRELATION,
+    )
+    residual_shape: str = parameter(
+        "normal", f"Shapes of residuals and of school effects: {FORMS}.", check=shock
+    )
+    school_errors: str = parameter(
+        "normal", f"Shapes of residuals and of school effects: {FORMS}.", check=shock
+    )
+    residual_cv: float = parameter(
+        0.0,
+        "Coefficient of variation over schools of the residual variance (lognormal, mean unchanged).",
+        low=0.0,
+        high=10.0,
+    )
+    residual_age: float = parameter(
+        0.0,
+        "h in residual variance x exp(h z - h^2/2), z the student's deviation from the school's expected age, in SDs.",
+        **TILT,
+    )
+    residual_proportional: float = parameter(
+        0.0,
+        "w in residual variance x (1 - w + w z^2), z = (age - age_mean) / age_sd. With 1 the residual SD is "
+        "proportional to abs(age - age_mean), as in Cameron, Gelbach & Miller (2008); the mean variance stays.",
+        low=0.0,
+        high=1.0,
+    )
+    school_sd_resources: float = parameter(
+        0.0,
+        "h in school-effect variance x exp(h r - h^2 / 2), r the school's resources in SDs: the SD grows by the factor "
+        "exp(h / 2) per SD of resources, the mean variance stays (needs normal resources).",
+        **TILT,
+    )
+    slope_sd_resources: float = parameter(0.0, "The same for the variance of slopes.", **TILT)
+    treated_variance_ratio: float = parameter(1.0, ARMS, **POSITIVE)
+    treated_school_variance_ratio: float = parameter(1.0, ARMS, **POSITIVE)
+    class_icc: float = parameter(0.0, "Classes' share of the variance (needs ``layout.classes``).", **SHARE)
+    missing: float = parameter(0.0, "Share of students missing.", **SHARE)
+    missing_age: float = parameter(
+        0.0, "Log-odds of being missing per SD of age (0: completely at random).", **LOG_ODDS
+    )
+    missing_schools: int = parameter(0, "Number of schools that drop out.", low=0)
+    missing_resources: float = parameter(
+        0.0, "Log-odds of a school's dropping out first, per SD of resources.", **LOG_ODDS
+    )
 
     def __post_init__(self) -> None:
         checks.make_plain(self)
@@ -129,11 +158,7 @@ def check_parameters(law: Parameters, effects: Iterable[str]) -> dict[str, float
     InvalidInput
         Names the parameter, its value and what is allowed.
     """
-    for name, allowed in RANGES.items():
-        check = checks.count if name == "missing_schools" else checks.number
-        check(f"population.{name}", getattr(law, name), **allowed)
-    for name in ("residual_shape", "school_errors", "resources_shape"):
-        shock(f"population.{name}", getattr(law, name))
+    check_declared(law, "population")
     _check_shares(law)
     _check_spreads(law)
     return checks.coefficients("population.effects", law.effects, effects)

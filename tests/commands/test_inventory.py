@@ -57,7 +57,11 @@ def test_populations_show_their_parameters_and_defaults() -> None:
     assert set(found) == {*known_laws(), "layout"}
     parameters = {p["name"]: p for p in found["random-intercept"]["parameters"]}
     assert parameters["icc"]["default"] == RandomIntercept().icc
-    assert "icc = 0.2" in printed("populations")
+    assert (parameters["icc"]["range"], parameters["total_sd"]["unit"]) == (
+        "in [0, 1)",
+        "units of the outcome",
+    )
+    assert "icc = 0.2 (in [0, 1)): " in printed("populations")
 
 
 def test_every_parameter_is_described_but_the_internal_one() -> None:
@@ -115,8 +119,8 @@ def test_meanings_refer_to_nothing_that_isnt_there() -> None:
     text = " ".join(printed("populations").split())
     for words in ("As in", "nestbench.sim", "TERMS", "``"):
         assert words not in text
-    assert 'residual_shape = "normal", school_errors = "normal": One of the shapes below' in text
-    assert "age_mean = 15.0, age_sd = 1.0: Distribution of age." in text
+    assert 'residual_shape = "normal", school_errors = "normal": Shapes of residuals' in text
+    assert "age_mean = 15.0, age_sd = 1.0 (> 0): Distribution of age." in text
     shapes = {shape.partition("(")[0] for shape in SHAPES}
     assert shapes == set(shocks.SHAPES)
     assert all(f'"{shape}": ' in text for shape in SHAPES)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -20,7 +19,8 @@ from nestbench.experiments import catalog
 from nestbench.sim.cells.layout import Layout
 from nestbench.sim.errors import InvalidInput, did_you_mean
 from nestbench.sim.laws.registry import known_laws
-from nestbench.sim.random_intercept.law import TERMS
+from nestbench.sim.parameter import Declared, declared_of
+from nestbench.sim.random_intercept.parameters import FORMS
 
 KINDS = ("experiments", "methods", "populations")
 
@@ -48,6 +48,7 @@ SHAPES = {
     "bimodal(m)": "two normal modes at -m and m, 0 < m < 1",
     "uniform": "no tails",
 }
+_FORMS = FORMS.replace("``", "")
 
 
 def entries(kind: str, search: str = "") -> list[dict[str, Any]]:
@@ -98,7 +99,7 @@ def print_list(kind: str, console: Console | None = None, search: str = "") -> N
         out.print(Text.assemble((entry["name"], "bold"), "  ", entry["summary"]))
         for line in _details(entry):
             out.print(Padding(Text(line), (0, 0, 0, 4)))
-    if any(SEE_SHAPES in p["meaning"] for entry in found for p in entry.get("parameters", [])):
+    if any(_FORMS in p["meaning"] for entry in found for p in entry.get("parameters", [])):
         out.print(Text.assemble(("shapes", "bold"), "  Errors of any shape have mean 0 and SD 1."))
         for shape, meaning in SHAPES.items():
             out.print(Padding(Text(f'"{shape}": {meaning}'), (0, 0, 0, 4)))
@@ -152,49 +153,29 @@ def _estimator(one: Estimator) -> dict[str, Any]:
 
 
 def _populations() -> list[dict[str, Any]]:
-    things = {**known_laws(), "layout": Layout}
-    said = {name: dict(_described(thing.__doc__ or "")) for name, thing in things.items()}
     return [
         {
             "name": name,
-            "summary": _first_line(thing),
+            "summary": (thing.__doc__ or "").strip().split("\n")[0],
             "table": "layout" if thing is Layout else "population",
-            "parameters": _parameters(thing, said[name], said),
+            "parameters": [
+                _parameter(field, said)
+                for field in dataclasses.fields(thing)
+                if (said := declared_of(thing).get(field.name)) and said.meaning
+            ],
         }
-        for name, thing in things.items()
+        for name, thing in {**known_laws(), "layout": Layout}.items()
     ]
 
 
-def _first_line(thing: type) -> str:
-    return (thing.__doc__ or "").strip().split("\n")[0]
-
-
-def _parameters(
-    thing: type, said: Mapping[str, str], everywhere: Mapping[str, Mapping[str, str]]
-) -> list[dict[str, Any]]:
-    """Return the fields that the docstring describes; others are not for users to set."""
-    return [
-        {"name": field.name, "default": _default(field), "meaning": _resolved(field.name, said, everywhere)}
-        for field in dataclasses.fields(thing)
-        if said.get(field.name)
-    ]
-
-
-SEE_SHAPES = "shapes below"
-"""What a reference to the module of shapes becomes."""
-
-
-def _resolved(name: str, said: Mapping[str, str], everywhere: Mapping[str, Mapping[str, str]]) -> str:
-    """Return a parameter's meaning for who reads no source: what it refers to stands there."""
-    meaning = said[name]
-    elsewhere = re.fullmatch(r"As in `([^`]+)`\.?", meaning)
-    if elsewhere and name in everywhere.get(elsewhere[1], {}):
-        meaning = everywhere[elsewhere[1]][name]
-    meaning = meaning.replace("Shapes (`nestbench.sim.random_intercept.shocks`)", f"One of the {SEE_SHAPES}")
-    meaning = meaning.replace("`nestbench.sim.random_intercept.shocks`", SEE_SHAPES).replace(
-        "`TERMS`", ", ".join(TERMS)
-    )
-    return meaning.replace("``", "")
+def _parameter(field: dataclasses.Field[Any], said: Declared) -> dict[str, Any]:
+    return {
+        "name": field.name,
+        "default": _default(field),
+        "range": said.range,
+        "unit": said.unit,
+        "meaning": said.meaning.replace("``", ""),
+    }
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:
@@ -203,24 +184,6 @@ def _default(field: dataclasses.Field[Any]) -> Any:
     if field.default_factory is not dataclasses.MISSING:
         return field.default_factory()
     return "required"
-
-
-def _described(docstring: str) -> Iterator[tuple[str, str]]:
-    """Yield (name, meaning) of the entries of a numpydoc Attributes section."""
-    lines = docstring.split("\n")
-    starts = [i for i, line in enumerate(lines) if line.strip() == "Attributes"]
-    if not starts:
-        return
-    names: list[str] = []
-    words: list[str] = []
-    margin = len(lines[starts[0]]) - len(lines[starts[0]].lstrip())
-    for line in [*lines[starts[0] + 2 :], " " * margin + "end : of section"]:
-        depth = len(line) - len(line.lstrip())
-        if line.strip() and depth <= margin:
-            yield from ((name, " ".join(words)) for name in names)
-            names, words = [name.strip() for name in line.split(" : ")[0].split(",")], []
-        elif line.strip():
-            words.append(line.strip())
 
 
 def _details(entry: dict[str, Any]) -> list[str]:
@@ -245,7 +208,8 @@ def _option(key: str, value: Any, entry: dict[str, Any]) -> str:
 def _setting(parameter: dict[str, Any]) -> str:
     if parameter["default"] == "required":
         return f"{parameter['name']} (required)"
-    return f"{parameter['name']} = {_shown(parameter['default'])}"
+    limits = ", ".join(filter(None, (parameter["range"], parameter["unit"])))
+    return f"{parameter['name']} = {_shown(parameter['default'])}" + (f" ({limits})" if limits else "")
 
 
 def _shown(value: Any) -> str:

@@ -19,19 +19,18 @@ from nestbench.cli import app
 from nestbench.estimators.estimates import FitStatus
 from nestbench.estimators.methods import registry
 from nestbench.experiments import catalog
-from nestbench.experiments.toml.described import meanings
 from nestbench.experiments.toml.fields import adapters_of
 from nestbench.experiments.toml.published_tables import PublishedTable
 from nestbench.experiments.toml.reading import experiment_from
-from nestbench.experiments.toml.schema import experiment_schema
+from nestbench.experiments.toml.schema import experiment_schema, properties_of
 from nestbench.experiments.toml.settings import PrecisionLimits, Settings
 from nestbench.experiments.toml.template import SCHEMA
 from nestbench.reports.measures.declared import MEASURES
 from nestbench.sim.cells.layout import Layout
 from nestbench.sim.errors import InvalidInput
-from nestbench.sim.laws.fixed_design import FixedDesign
 from nestbench.sim.laws.registry import LAWS
 from nestbench.sim.observed.model import Model
+from nestbench.sim.parameter import declared_of
 from nestbench.sim.random_intercept import RandomIntercept
 from tests.docs.test_docs_run import GUIDES, blocks_of
 
@@ -261,14 +260,24 @@ def test_a_law_may_be_a_factor(tmp_path: Path) -> None:
     "kind", [*LAWS, Layout, Model, Settings, PrecisionLimits], ids=lambda kind: kind.__name__
 )
 def test_every_key_has_its_meaning(kind: Any) -> None:
-    """The docstring's words, by which an editor explains a key."""
-    assert set(adapters_of(kind)) <= set(meanings(kind))
+    """By which an editor explains a key, under ``python -OO`` too for laws and layouts."""
+    assert set(adapters_of(kind)) <= {name for name, said in declared_of(kind).items() if said.meaning}
 
 
 def test_bounds_are_those_that_are_checked() -> None:
-    """A table of ranges names fields only: one that names another would bound nothing."""
-    for kind in (RandomIntercept, FixedDesign, Layout, Model):
-        assert set(kind.ranges) | set(getattr(kind, "choices", {})) <= set(adapters_of(kind))
+    """A number outside of what is declared is refused, by law and layout and by the schema made of it."""
+    assert set(Model.ranges) <= set(adapters_of(Model))
+    for kind in (RandomIntercept, Layout):
+        schemas = properties_of(kind)
+        for name, said in declared_of(kind).items():
+            outside = [
+                said.allowed[end] + by for end, by in (("low", -1), ("high", 1)) if end in said.allowed
+            ]
+            for value in (type(said.allowed["low"])(number) for number in outside):
+                given = [value, value] if name == "size_range" else value
+                assert not Draft202012Validator(schemas[name]).is_valid(given), (name, value)
+                with pytest.raises(InvalidInput, match=name):
+                    kind(**{name: given})
     assert set(adapters_of(PublishedTable)) == set(
         VALIDATOR.schema["properties"]["published"]["items"]["properties"]
     )

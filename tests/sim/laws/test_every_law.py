@@ -16,10 +16,11 @@ from nestbench.sim.errors import InvalidInput
 from nestbench.sim.laws.registry import LAWS
 from nestbench.sim.observed.batch import Category, Column
 from nestbench.sim.observed.design import design_of
+from nestbench.sim.parameter import declared_of
 from tests.sim.laws.examples import example_of
 
 laws = pytest.mark.parametrize("law", LAWS, ids=[law.name for law in LAWS])
-RANGES = [(law, name) for law in LAWS for name in getattr(law, "ranges", {})]
+RANGES = [(law, name) for law in LAWS for name, said in declared_of(law).items() if said.allowed]
 
 
 @pytest.fixture
@@ -91,7 +92,7 @@ def test_every_parameter_is_said_in_the_docstring(law: type[Population]) -> None
 def test_a_parameter_outside_its_range_is_refused_by_name(
     law: type[Population], name: str, cell: Cell
 ) -> None:
-    allowed: dict[str, Any] = law.ranges[name]  # type: ignore[attr-defined]
+    allowed = declared_of(law)[name].allowed
     wrong = [allowed["low"] - 1.0] if "low" in allowed else []
     wrong += [allowed["high"] + 1.0] if "high" in allowed else []
     for value in [*wrong, float("nan")]:
