@@ -1,6 +1,6 @@
-"""Parameters of laws and layouts, declared once, with their field: type and default, range, meaning, unit.
+"""Parameters of populations and layouts, declared once, with their field: type and default, range, meaning, unit.
 
-Whoever checks, lists or documents them, or makes a schema of them, reads that one declaration. A law of a user's may
+Whoever checks, lists or documents them, or makes a schema of them, reads that one declaration. A user's population may
 say the same by class attributes `ranges` and `choices` and in the section ``Attributes`` of its docstring.
 """
 
@@ -91,7 +91,7 @@ def declared_of(kind: Any) -> dict[str, Declared]:
 
 
 def check_declared(owner: Any, section: str) -> None:
-    """Check each parameter of a law or layout that has a range, choices or a check of its own.
+    """Check each parameter of a population or layout that has a range, choices or a check of its own.
 
     Raises
     ------

@@ -52,7 +52,7 @@ ARMS = "Residual and school-effect variance under treatment over that without; t
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """What `RandomIntercept` says of its parameters, apart from the law: its parts take these."""
+    """What `RandomIntercept` says of its parameters, apart from the class: its parts take these."""
 
     icc: float = parameter(
         0.2,
