@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import lzma
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,7 +13,7 @@ import pandas as pd
 from nestbench.sim.errors import InvalidInput, did_you_mean
 from nestbench.sim.files import read_file
 from nestbench.sim.observed.batch import Batch, batch_of_frame
-from nestbench.sim.tables.reading import TableFile, columns_text, table_of, unpacked
+from nestbench.sim.tables.reading import TableFile, columns_text, table_of
 from nestbench.sim.tables.usable import labels_of, on_column, read_column
 
 
@@ -129,8 +128,6 @@ def require_labels_apart(path: str, digest: str, school: str, subgroup: str) -> 
 
 def _table(path: str, content: bytes, labels: tuple[str, ...]) -> TableFile:
     try:
-        return table_of(Path(path), unpacked(content), labels)
+        return table_of(Path(path), content, labels)
     except InvalidInput as error:
         raise InvalidInput(f"population.data: {error}") from error
-    except (OSError, EOFError, ValueError, lzma.LZMAError) as error:
-        raise InvalidInput(f"expected population.data to be a table, got '{path}' ({error})") from error

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from nestbench.sim.errors import InvalidInput
+from nestbench.sim.tables.packed import require_few_cells, require_no_bomb
 
 Said = dict[str, str]
 """Words on what was done, by column; "" for the whole."""
@@ -29,13 +30,20 @@ def read_format(path: Path, data: bytes, suffix: str) -> tuple[pd.DataFrame, Sai
         raise InvalidInput(
             f"expected the package {package} to read {path.name}, got none; install it: pip install {package}"
         ) from error
+    except (InvalidInput, MemoryError):
+        raise
     except Exception as error:  # each reader has errors of its own
         why = str(error).strip().split("\n")[0] or type(error).__name__
         raise InvalidInput(f"expected a {suffix} file, could not read {path}: {why}") from error
 
 
 def _parquet(path: Path, data: bytes) -> tuple[pd.DataFrame, Said]:
-    frame = pd.read_parquet(io.BytesIO(data))
+    import pyarrow.parquet as pq
+
+    stated = pq.read_metadata(io.BytesIO(data))
+    require_few_cells(stated.num_rows * stated.num_columns, data)
+    # Where pages have checksums, damage shows.
+    frame = pd.read_parquet(io.BytesIO(data), engine="pyarrow", page_checksum_verification=True)
     named = [name for name in frame.index.names if name is not None and name not in frame.columns]
     return frame.reset_index(level=named) if named else frame, {}
 
@@ -75,6 +83,7 @@ def _numbers_back(frame: pd.DataFrame, coded: Callable[[], pd.DataFrame]) -> tup
 
 
 def _excel(path: Path, data: bytes) -> tuple[pd.DataFrame, Said]:
+    require_no_bomb(data)
     with pd.ExcelFile(io.BytesIO(data)) as book:
         sheets = [str(name) for name in book.sheet_names]
         frame = pd.DataFrame(pd.read_excel(book, sheet_name=sheets[0]))

@@ -6,17 +6,13 @@ category) never goes through a number, which would merge "1" with "01" and the 1
 
 from __future__ import annotations
 
-import bz2
 import codecs
 import csv
-import gzip
 import io
-import lzma
 import re
 import unicodedata
-import zlib
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +25,7 @@ from nestbench.sim.errors import InvalidInput
 from nestbench.sim.files import read_file
 from nestbench.sim.tables.formats import FORMATS, read_format, refuse_binary, refuse_others
 from nestbench.sim.tables.notation import SLIPS, Reading, grouped, is_missing, numbers_of, share_of_numbers
+from nestbench.sim.tables.packed import unpacked
 from nestbench.sim.visible import visible
 
 TRUTHS = {"true": 1.0, "false": 0.0}
@@ -63,45 +60,38 @@ def read_table(path: Path, labels: Collection[str] = ()) -> TableFile:
         There is no such file, it can't be read as a table, or rows don't fit the header: with the line.
     """
     try:
-        data = unpacked(read_file(path))
-    except (OSError, EOFError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise InvalidInput(
-            f"expected a table in a file, could not read {path} ({why}); check the path"
-        ) from error
+        data = read_file(path)
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
     return table_of(path, data, labels)
 
 
 def table_of(path: Path, data: bytes, labels: Collection[str] = ()) -> TableFile:
-    """Return the table in the unpacked bytes of a file, as `read_table` does."""
+    """Return the table in the bytes of a file, as `read_table` does."""
+    try:
+        return _table(path, unpacked(data), labels)
+    except InvalidInput:
+        raise
+    except MemoryError as error:
+        raise InvalidInput(
+            f"expected a table that fits into memory, got {path}; save the columns and rows you need as a smaller one"
+        ) from error
+    except (OSError, EOFError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> InvalidInput:
+    why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return InvalidInput(f"expected a table in a file, could not read {path} ({why}); check the path")
+
+
+def _table(path: Path, data: bytes, labels: Collection[str]) -> TableFile:
     suffix = next((s for s in reversed(path.suffixes) if s not in (".gz", ".bz2", ".xz")), "").lower()
     refuse_others(path, suffix)
     found = TableFile(*read_format(path, data, suffix)) if suffix in FORMATS else _text(path, data, labels)
     if found.frame.empty:
         raise InvalidInput(f"expected rows of data, got none in {path}; the first line must name the columns")
     return found
-
-
-def unpacked(data: bytes) -> bytes:
-    """Return bytes as they were before gzip, bzip2 or xz.
-
-    Raises
-    ------
-    OSError, EOFError, ValueError
-        They are damaged.
-    """
-    unpack: Callable[[bytes], bytes]
-    for mark, unpack in (
-        (b"\x1f\x8b", gzip.decompress),
-        (b"BZh", bz2.decompress),
-        (b"\xfd7zXZ", lzma.decompress),
-    ):
-        if data.startswith(mark):
-            try:
-                return unpack(data)
-            except (zlib.error, lzma.LZMAError) as error:  # neither is an error of the usual kinds
-                raise ValueError(str(error)) from error
-    return data
 
 
 def _text(path: Path, data: bytes, labels: Collection[str]) -> TableFile:

@@ -117,6 +117,9 @@ def main() -> None:
     except OSError as error:
         _say_unwritten(error)
         sys.exit(1)
+    except MemoryError:
+        typer.echo("nestbench: expected enough memory, got none left; what was stored is kept", err=True)
+        sys.exit(1)
 
 
 def _with_streams() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import sys
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +66,9 @@ effects = { Intercept = 5.0, "gender[T.m]" = 1.0 }
 formula = "grade ~ gender"
 """
 
+PACKED = {"xlsx": "openpyxl", "sav": "pyreadstat"}
+"""Kinds of data that need a package of their own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Study:
@@ -112,6 +117,10 @@ def make(folder: Path) -> Study:
     table.to_csv(own / "data.csv.gz", index=False)
     table.to_parquet(own / "data.parquet")
     table.to_stata(own / "data.dta", write_index=False)
+    if find_spec(PACKED["xlsx"]):
+        table.to_excel(own / "data.xlsx", index=False)
+    if find_spec(PACKED["sav"]):
+        import_module(PACKED["sav"]).write_sav(table, str(own / "data.sav"))
     made = Study(folder)
     for order in (
         ["run", str(made.toml), "-o", str(made.run), "--workers", "1", "-q"],

@@ -31,7 +31,7 @@ from tests.attacks.harms import (
     zeroed,
 )
 from tests.attacks.harness import Ended, Tally, invoke, many, rights_count
-from tests.attacks.study import Study, forget
+from tests.attacks.study import PACKED, Study, forget
 
 pytestmark = pytest.mark.slow
 
@@ -128,11 +128,13 @@ OF_FILES: dict[str, Order] = {
     ),
 }
 
+KINDS = ("csv", "csv.gz", "parquet", "dta", *(kind for kind, package in PACKED.items() if find_spec(package)))
+
 OF_DATA: dict[str, Order] = {
     kind: Order(
         at("estimate", f"@own/data.{kind}", "--estimators", "ols,ols-cr1s-t,reml-satt", "--json"), nothing
     )
-    for kind in ("csv", "csv.gz", "parquet", "dta")
+    for kind in KINDS
 }
 
 
