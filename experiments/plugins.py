@@ -18,8 +18,10 @@ from typing import TypeVar
 from nestbench.estimators.estimator import Estimator, Info
 from nestbench.estimators.methods import registry
 from nestbench.experiments.experiment import Plugin, content_of
+from nestbench.experiments.files import write_atomically
 from nestbench.experiments.frame_engine import Method, own_method
-from nestbench.sim.errors import InvalidInput
+from nestbench.sim.compile_cache import own_folder
+from nestbench.sim.errors import InvalidInput, StoreError
 from nestbench.sim.laws.registry import add_law
 from nestbench.sim.user_code import user_code
 
@@ -124,7 +126,7 @@ def load_plugin(plugin: Plugin) -> None:
     try:
         with user_code():
             # What was hashed, not what Python finds: compiled files beside a stranger's plugin may hold anything.
-            exec(compile(content, plugin.path, "exec", dont_inherit=True), module.__dict__)
+            exec(compile(content, _place(plugin, content), "exec", dont_inherit=True), module.__dict__)
     except InvalidInput:
         del sys.modules[name]
         raise
@@ -133,3 +135,20 @@ def load_plugin(plugin: Plugin) -> None:
         raise InvalidInput(
             f"the plugin file {Path(plugin.path).name} can't be run: {type(error).__name__}: {error}"
         ) from error
+
+
+def _place(plugin: Plugin, content: bytes) -> str:
+    """Return where Python and numba take a plugin's code to be: a copy that nobody but this user can write beside.
+
+    numba keeps what it compiled (``njit(cache=True)``) in pickles beside the code, and runs what it finds there: in a
+    stranger's run directory that may be anything.
+    """
+    try:
+        folder = own_folder() / f"plugin-{plugin.sha256[:32]}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        file = folder / Path(plugin.path).name
+        if not file.is_file() or file.read_bytes() != content:
+            write_atomically(file, content)
+    except (OSError, StoreError):
+        return f"<{Path(plugin.path).name}>"  # no place: cached compilation is refused by numba
+    return str(file)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import html
+import importlib.util
 import io
 import os
+import pickle
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +24,7 @@ from scipy import stats
 from nestbench.estimators.estimates import FitStatus
 from nestbench.estimators.estimator import Info
 from nestbench.experiments.frame_engine import FrameEngine, own_method
+from nestbench.experiments.plugins import load_file
 from nestbench.experiments.running.progress import Quiet
 from nestbench.experiments.running.start import run_experiment
 from nestbench.experiments.storing.store import Store
@@ -364,3 +370,74 @@ def test_own_methods_see_the_data_and_are_tested_for_the_null_value() -> None:
     half = stats.t.ppf(0.975, 3) * 0.25
     np.testing.assert_allclose([found.lower[0, 1], found.upper[0, 1]], [1.0 - half, 1.0 + half])
     np.testing.assert_array_equal(found.estimate[0], [0.5, 1.0, 2.0])
+
+
+COMPILED = """
+import numba
+
+import nestbench
+from nestbench.sim.compiled import kernel
+
+
+@numba.njit(cache=True)
+def halved(x):
+    return x / 2.0
+
+
+@kernel
+def doubled(x):
+    return x * 2.0
+
+
+@nestbench.estimator("own-compiled")
+def method(frame, model):
+    return {"Intercept": halved(doubled(float(frame["grade"].mean())))}
+"""
+
+
+class _Evil:
+    """What leaves a mark when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.mark,)
+
+
+def _planted(file: Path, mark: Path) -> Path:
+    """Put a pickle where numba looks for what it compiled of a file beside it; return its place."""
+    spec = importlib.util.spec_from_file_location("planted", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    index = Path(module.halved._cache._cache_file._index_path)
+    assert index.is_relative_to(file.parent)
+    index.write_bytes(pickle.dumps(_Evil(mark)))
+    with contextlib.suppress(Exception):
+        module.halved(1.0)
+    assert mark.exists()  # numba does run it
+    mark.unlink()
+    return index
+
+
+def test_what_lies_in_numbas_cache_beside_a_plugin_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run directory of somebody else's brings it: the user named the plugin's content, and no pickle."""
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+    (tmp_path / "scratch").mkdir()
+    file, mark = tmp_path / "plugins" / "own.py", tmp_path / "mark"
+    file.parent.mkdir()
+    file.write_text(COMPILED)
+    index = _planted(file, mark)
+    assert load_file(file) == ["own-compiled"]
+    module = sys.modules[f"nestbench_plugin_{hashlib.sha256(COMPILED.encode()).hexdigest()[:16]}"]
+    assert module.halved(module.doubled(3.0)) == 3.0
+    assert not mark.exists()
+    assert [item.name for item in index.parent.iterdir() if item.suffix == ".nbi"] == [index.name]
+    kept = sorted(item.suffix for item in (tmp_path / "scratch").rglob("*.nb*"))
+    assert kept.count(".nbi") == 2  # compiled once for all processes all the same
+    assert Path(module.__file__ or "") == file
