@@ -81,4 +81,5 @@ def key(labels: Sequence[str], width: float = KEY) -> alt.Legend:
         (text_width(line, LETTERS) for text in shown.values() for line in text.split("\n")), default=0.0
     )
     columns = max(1, min(5, int(width / (widest + SYMBOL))))
-    return alt.Legend(columns=columns, symbolType="stroke", **whole(shown))
+    # A key takes the opacity of the faintest layer, and a faded colour may be that of another method.
+    return alt.Legend(columns=columns, symbolType="stroke", symbolOpacity=1, **whole(shown))

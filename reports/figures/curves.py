@@ -14,7 +14,7 @@ from nestbench.reports.figures import axes, brackets
 from nestbench.reports.figures.faceting import PANEL, by_condition, faceted, missing_words
 from nestbench.reports.figures.fits import runtime_records
 from nestbench.reports.figures.letters import text_width, wrapped
-from nestbench.reports.figures.records import SHARES, Record, labels_of, of_term, promised, with_holes
+from nestbench.reports.figures.records import IDEAL, SHARES, Record, labels_of, of_term, promised, with_holes
 from nestbench.reports.figures.theme import LIGHT, Chart, colour, dash, decades, inline
 from nestbench.reports.measures.declared import measure_named
 from nestbench.reports.words.usable import BOUNDED
@@ -34,12 +34,12 @@ def _tooltip() -> list[alt.Tooltip]:
 def lollipop(
     table: pd.DataFrame, experiment: Experiment, measure: str = "bias", term: str | None = None
 ) -> Chart:
-    """A measure as lollipops from its ideal value (the condition's level, or 0), with brackets at the interval."""
+    """A measure as lollipops from its ideal value (the condition's level, 1 or 0), with brackets at the interval."""
     made = of_term(table, experiment, measure, term)
     labels = labels_of(made, experiment)
     levels = promised(experiment, measure)
     for record in made:
-        record["ideal"] = levels[record["cell"]] if levels else 0.0
+        record["ideal"] = levels[record["cell"]] if levels else IDEAL.get(measure, 0.0)
     y, share = axes.methods(labels), measure in SHARES
 
     def x(field: str) -> alt.X:

@@ -12,11 +12,12 @@ from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.results import Results
 from nestbench.reports.figures import curves, fits, lines, nested, panels
 from nestbench.reports.figures import replications as draws
+from nestbench.reports.figures.explained import explained
 from nestbench.reports.figures.records import headline_term
 from nestbench.reports.figures.theme import Chart
-from nestbench.reports.figures.titles import titled
 from nestbench.reports.figures.wishes import TERM, Kind, Wish
 from nestbench.reports.measures.performance import FIT, performance_table
+from nestbench.reports.words.missing import missing_data
 from nestbench.sim.errors import InvalidInput, unknown_name
 
 FROM_TABLE: Mapping[str, Callable[[pd.DataFrame, Experiment, str, str], Chart]] = {
@@ -28,18 +29,8 @@ FROM_TABLE: Mapping[str, Callable[[pd.DataFrame, Experiment, str, str], Chart]] 
     "nested-loop": lambda table, e, term, measure: nested.nested_loop(table, e, measure, term),
     "power": lambda table, e, term, measure: lines.power_curves(table, e, measure, term),
     "failures": lambda table, e, term, measure: fits.failures(table, e),
-    "runtime": lambda table, e, term, measure: titled(
-        fits.runtime(table, e),
-        "Time of a fit in the run",
-        ["Median (dot) to 90th percentile (line), one dot a condition.", fits.RUN_TIMES],
-        640,
-    ),
-    "runtime-size": lambda table, e, term, measure: titled(
-        curves.runtime_curves(table, e),
-        "Time of a fit in the run, by size of the data",
-        ["Median of each condition; slope: of log time on log students, where it is known.", fits.RUN_TIMES],
-        520,
-    ),
+    "runtime": lambda table, e, term, measure: fits.runtime(table, e),
+    "runtime-size": lambda table, e, term, measure: curves.runtime_curves(table, e),
     "frontier": lambda table, e, term, measure: curves.frontier(table, e, term),
 }
 FROM_REPLICATIONS: Mapping[str, Callable[[Results, int, str | None, Sequence[str]], Chart]] = {
@@ -67,7 +58,8 @@ def draw(results: Results, kind: str, declared: Kind, wish: Wish, table: pd.Data
         )
     else:
         refuse_empty(of_fits(chosen, measure), methods, measure)
-    return FROM_TABLE[kind](chosen, experiment, term, measure)
+    chart = FROM_TABLE[kind](chosen, experiment, term, measure)
+    return explained(chart, kind, measure, term, chosen, experiment, missing_data(results))
 
 
 def first_stored(results: Results) -> int:

@@ -84,9 +84,13 @@ def labels_of(made: list[Record], experiment: Experiment) -> list[str]:
     return [e.label for e in experiment.estimators if e.label in present]
 
 
+IDEAL = {"variance_ratio": 1.0, "usable_share": 1.0}
+"""Where measures that aren't `promised` should lie, if not at 0."""
+
+
 def promised(experiment: Experiment, measure: str) -> list[float]:
     """Return each cell's level where a measure is a share of intervals that should equal it; empty for others."""
-    if measure not in ("coverage", "be_coverage"):
+    if measure not in ("coverage", "coverage_bound", "be_coverage"):
         return []
     return [cell.model.level for cell in experiment.cells]
 

@@ -21,6 +21,7 @@ from nestbench.reports.figures.titles import titled
 from nestbench.reports.measures import statistics as st
 from nestbench.reports.measures.draws import Draws, Truth, draws_of
 from nestbench.reports.measures.in_parts import PART, first_piece
+from nestbench.reports.words.usable import UNDER, too_few
 from nestbench.sim.counted import plural
 from nestbench.sim.errors import InvalidInput, unknown_name
 from nestbench.sim.observed.batch import Ints
@@ -50,7 +51,11 @@ def zip_plot(results: Results, cell: int = 0, term: str | None = None, methods: 
         cut = (draws.lower[k] < low) | (draws.upper[k] > high)
         notes[label] = f", {cut.sum():,} cut" if cut.any() else ""
         made += _zipped(label, draws, k, (low, high))
-    lines = [f"Dashed: the promised {100 * results.experiment.cells[cell].model.level:g} %."]
+    promised = f"{100 * results.experiment.cells[cell].model.level:g} %"
+    lines = [
+        "Sorted by |z|: how far the estimate lies from the true value (solid line), in standard errors. Dashed: the "
+        f"promised {promised}."
+    ]
     if any(notes.values()):
         lines.append("Cut: intervals that reach beyond the picture; arrows stand where they leave it.")
     chart = _zip_layers((low, high))
@@ -190,7 +195,8 @@ def method_against_method(
         both, left, right = np.intersect1d(
             reference.replications, draws.replications, assume_unique=True, return_indices=True
         )
-        headers[label] = _header(label, len(both))
+        least = min(reference.attempted, draws.attempted)
+        headers[label] = _header(label, len(both), attempted=least)
         for i in _thinned(len(both)):
             a, b = float(reference.estimate[j, left[i]]), float(draws.estimate[k, right[i]])
             made.append(
@@ -218,9 +224,11 @@ def p_value_ecdf(
 ) -> Chart:
     """Empirical distribution of p-values, one line a method; on the diagonal under a true null."""
     made: list[Record] = []
-    labels = []
+    labels, few = [], []
     for label, draws, k in _chosen(results, cell, term, methods, frozenset({P_VALUE})):
         labels.append(label)
+        if too_few(draws.n, draws.attempted):
+            few.append(f"{label} ({draws.n:,} of {draws.attempted:,})")
         p = np.sort(draws.p_value[k])
         made += [
             {"estimator": label, "p": float(p[i]), "share": float((i + 1) / draws.n)}
@@ -242,6 +250,7 @@ def p_value_ecdf(
     diagonal = alt.Chart(ends).mark_line(color=LIGHT["soft"], strokeDash=[4, 3]).encode(x="p:Q", y="share:Q")
     head = f"p-values of {term_of(results, cell, term)}"
     text = [*_where(results, cell), "Dashed: where p-values of a true null hypothesis lie."]
+    text += [f"{UNDER[0].upper()}{UNDER[1:]}: {', '.join(few)}."] * bool(few)
     return titled(alt.layer(diagonal, lines).properties(width=420, height=420), head, text, 420)
 
 
@@ -332,14 +341,19 @@ def _where(results: Results, cell: int) -> list[str]:
     return [f"Condition {cell}: {words}.{of}"]
 
 
-def _header(label: str, n: int, more: str = "") -> str:
-    """Return a panel's header: the method, in lines that fit, and its number of fits."""
+def _header(label: str, n: int, more: str = "", attempted: int = 0) -> str:
+    """Return a panel's header: the method, in lines that fit, and its fits; of how many, where few are usable."""
     drawn = f"{MOST:,} of {plural(n, 'fit')}" if n > MOST else plural(n, "fit")
+    if too_few(n, attempted):
+        drawn += f" usable, of {attempted:,}"
     return "\n".join([*wrapped(label, SMALL, HEADER, bold=True), f"{drawn}{more}"])
 
 
 def _headers(chosen: Chosen, notes: Mapping[str, str] | None = None) -> dict[str, str]:
-    return {label: _header(label, draws.n, (notes or {}).get(label, "")) for label, draws, _ in chosen}
+    return {
+        label: _header(label, draws.n, (notes or {}).get(label, ""), draws.attempted)
+        for label, draws, _ in chosen
+    }
 
 
 def _by_method(

@@ -11,6 +11,7 @@ from altair.utils.schemapi import debug_mode
 
 from nestbench.experiments.experiment import Experiment
 from nestbench.reports.figures import fits, panels, theme
+from nestbench.reports.figures.explained import DIAMOND, GRADES, TIMES, explained
 from nestbench.reports.figures.lines import MANY, crowded_factor
 from nestbench.reports.figures.records import headline_term
 from nestbench.reports.wording import factor_words
@@ -57,6 +58,13 @@ FIGURES: tuple[tuple[str, str, str, Callable[..., Any]], ...] = (
 ACROSS = (
     "{factor}: more than {many} levels, so a line stands for each method, broken where it has no answer. "
 )
+MARKS = {
+    "coverage": GRADES,
+    "bias": DIAMOND,
+    "se_error": DIAMOND,
+    "rejection": f"Grey: power; the type I error is judged as coverage is. {GRADES}",
+}
+"""What the marks in panels say by their shapes; dots on lines have none."""
 _OF_PANELS = "; a panel a condition, a line a method, no dot where it has no answer"
 
 
@@ -77,7 +85,7 @@ def figures(table: pd.DataFrame, experiment: Experiment) -> list[Mapping[str, An
     for name, title, caption, maker in FIGURES:
         if (table["measure"] == name).any():
             spec = theme.dressed(maker(table, experiment, "*", across))
-            words = caption_of(caption, across)
+            words = caption_of(caption, across) if across else f"{caption} {MARKS[name]}"
             made.append({"id": name, "title": title, "caption": words, "spec": spec, "by_term": True})
     if fits.failure_records(table, experiment):
         spec = theme.dressed(fits.failures(table, experiment))
@@ -89,7 +97,7 @@ def figures(table: pd.DataFrame, experiment: Experiment) -> list[Mapping[str, An
         )
     if fits.runtime_records(table, experiment):
         spec = theme.dressed(fits.runtime(table, experiment))
-        caption = f"Median (dot) to 90th percentile (line) per fit, one dot a condition. {fits.RUN_TIMES}"
+        caption = f"{TIMES} {fits.RUN_TIMES}"
         made.append({"id": "runtime", "title": "Runtime", "caption": caption, "spec": spec, "by_term": False})
     return made
 
@@ -102,11 +110,17 @@ def write_figures(table: pd.DataFrame, experiment: Experiment, directory: Path, 
     for name, _, _, maker in FIGURES:
         if (table["measure"] == name).any():
             for number, term in enumerate(shown_terms(table)):
-                charts[f"{name}-{_file_name(term, number)}"] = maker(table, experiment, term, across)
+                chart = maker(table, experiment, term, across)
+                shown = "power" if across else name.replace("_", "-")
+                charts[f"{name}-{_file_name(term, number)}"] = explained(
+                    chart, shown, name, term, table, experiment
+                )
     if fits.failure_records(table, experiment):
-        charts["failures"] = fits.failures(table, experiment)
+        charts["failures"] = explained(
+            fits.failures(table, experiment), "failures", "", "", table, experiment
+        )
     if fits.runtime_records(table, experiment):
-        charts["runtime"] = fits.runtime(table, experiment)
+        charts["runtime"] = explained(fits.runtime(table, experiment), "runtime", "", "", table, experiment)
     paths = []
     for name, chart in charts.items():
         paths.append(directory / f"{name}.{kind}")

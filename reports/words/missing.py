@@ -56,12 +56,18 @@ def missing_of(extent: Extent) -> Missing:
 
 def missing_sentence(results: Results) -> str:
     """Return what a run lacks in a few sentences; nothing where it lacks nothing."""
+    if words := missing_data(results):
+        return f"{words} What follows rests on what is there."
+    wanted, done = results.extent().audited
+    return f"Audits are missing: {wanted - done} of {plural(wanted, 'data set')}." if done < wanted else ""
+
+
+def missing_data(results: Results) -> str:
+    """Return which conditions lack data sets; nothing where none does."""
     extent, names = results.extent(), conditions(results.experiment)
     found = missing_of(extent)
     if not found:
-        wanted, done = extent.audited
-        lacking = f"Audits are missing: {wanted - done} of {plural(wanted, 'data set')}."
-        return lacking if done < wanted else ""
+        return ""
     what = "Unfinished" if found.part is None else f"Part {found.part[0]} of {found.part[1]} of a study"
     have = "has all its" if 1 in (found.whole, found.conditions) else "have all their"
     words = [f"{what}: {found.whole} of {plural(found.conditions, 'condition')} {have} data sets."]
@@ -69,7 +75,7 @@ def missing_sentence(results: Results) -> str:
         words.append(f"Begun: {_named([f'{names[i]} ({_progress(extent, i)})' for i in found.begun])}.")
     if found.empty:
         words.append(f"Without any: {_named([names[i] for i in found.empty])}.")
-    return " ".join([*words, "What follows rests on what is there."])
+    return " ".join(words)
 
 
 def unrepeatable(results: Results) -> str:

@@ -16,13 +16,10 @@ FEW_SETS = f"in square brackets, where both answer under {PERCENT} of the data s
 """What brackets beside numbers say."""
 
 
-def opens(measure: str) -> str:
-    """Return what brackets around a figure's marks say."""
-    bound = (
-        f"; the bracket opens at the share with the others as {BOUNDED[measure]}"
-        if measure in BOUNDED
-        else ""
-    )
+def opens(measure: str, upright: bool = False) -> str:
+    """Return what brackets around a figure's marks say; around `upright` ones a dotted line leads to the bound."""
+    way = "a dotted line leads to where" if upright else "the bracket opens where"
+    bound = f"; {way} the number would be with the others as {BOUNDED[measure]}" if measure in BOUNDED else ""
     return f"In square brackets: {UNDER}{bound}."
 
 

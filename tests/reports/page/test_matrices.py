@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from nestbench.estimators.estimates import Estimates
+from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.reports.comparing import holm
 from nestbench.reports.comparing.ranking import ranking
 from nestbench.reports.comparing.shared import shared_of_run
@@ -82,6 +82,28 @@ def test_few_usable_fits_are_marked_beside_the_coverage(study: FakeResults) -> N
             assert int(said[2]) / int(said[3]) == usable
         else:
             assert "[" not in entry["text"]
+
+
+@pytest.mark.parametrize("unusable", [3, 4])
+def test_matrices_mark_answers_to_under_95_percent_of_the_data_sets(unusable: int) -> None:
+    """60 data sets: 57 are 95 %, 56 are fewer. A paired difference needs the answers of both methods."""
+    made = school_study(reps=60, schools=(6,), icc=(0.2,))
+    first, other = made.cells[0]["ols"], made.cells[0]["ols-cr1s-t"]
+    for found in made.cells[0].values():
+        found.status[:] = FitStatus.OK
+    first.status[:2] = other.status[2:unusable] = FitStatus.SINGULAR
+    names = {one["id"]: one["title"] for one in survey(made).matrices}
+    assert names["paired"] == "Coverage against ols"
+    mark = f" [{60 - unusable} of 60]"
+    for term in ("age", "resources"):
+        paired, why = matrix(made, "paired", term), matrix(made, "why", term)
+        assert paired["ols-cr1s-t"][0]["text"].endswith(mark) == (unusable == 4)
+        assert f"n {60 - unusable} of 60" in paired["ols-cr1s-t"][0]["title"]
+        assert "[" not in paired["ols-cr2-satt"][0]["text"]  # 58 of 60 answered by both
+        assert "[" not in why["ols"][0]["text"] + why["ols-cr1s-t"][0]["text"]
+    other.status[:unusable] = FitStatus.SINGULAR
+    for term in ("age", "resources"):
+        assert matrix(made, "why", term)["ols-cr1s-t"][0]["text"].endswith(mark) == (unusable == 4)
 
 
 def test_no_share_is_printed_without_an_error() -> None:
