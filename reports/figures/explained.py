@@ -16,6 +16,7 @@ from nestbench.reports.figures.axes import GAP
 from nestbench.reports.figures.fits import RUN_TIMES
 from nestbench.reports.figures.theme import Chart
 from nestbench.reports.figures.titles import titled
+from nestbench.reports.frames import rows_of
 from nestbench.reports.measures.declared import measure_named
 from nestbench.reports.words.usable import opens, too_few
 
@@ -141,7 +142,7 @@ def explained(
     rows = table[(table["measure"] == measure) & (table["term"] == term)]
     head = HEADS[kind].format(term=term) if kind in HEADS else f"{measure_named(measure).label} for {term}"
     lines = [missing] * bool(missing) + WORDS[kind](rows, experiment, measure)
-    if any(too_few(row.n, row.n_attempted) for row in rows.itertuples(index=False)):
+    if any(too_few(row.n, row.n_attempted) for row in rows_of(rows, ("n", "n_attempted"))):
         lines.append(opens(measure, kind in UPRIGHT))
     return titled(_alone(chart), head, lines, max(LEAST, _width(chart)))
 

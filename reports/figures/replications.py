@@ -249,7 +249,7 @@ def p_value_ecdf(
     ends = inline([{"p": 0.0, "share": 0.0}, {"p": 1.0, "share": 1.0}])
     diagonal = alt.Chart(ends).mark_line(color=LIGHT["soft"], strokeDash=[4, 3]).encode(x="p:Q", y="share:Q")
     head = f"p-values of {term_of(results, cell, term)}"
-    text = [*_where(results, cell), "Dashed: where p-values of a true null hypothesis lie."]
+    text = [*_where(results, cell), "Dashed, grey: where p-values of a true null hypothesis lie."]
     text += [f"{UNDER[0].upper()}{UNDER[1:]}: {', '.join(few)}."] * bool(few)
     return titled(alt.layer(diagonal, lines).properties(width=420, height=420), head, text, 420)
 
