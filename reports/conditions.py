@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nestbench.experiments.experiment import Experiment
+from nestbench.reports.tokens import shortened
 from nestbench.reports.wording import joined_words, named_level, value_words
 
 MOST = 84
@@ -112,14 +113,6 @@ def _text(value: Any, effort: int) -> str:
     full = isinstance(value, (list, tuple)) and effort > 0
     text = ", ".join(_text(v, effort) for v in value) if full else value_words(value)
     return shortened(" ".join(text.split()), MOST * (1 + effort))
-
-
-def shortened(text: str, most: int = MOST) -> str:
-    """Return a text of at most `most` letters: what lies in its middle is left out."""
-    if len(text) <= most:
-        return text
-    tail = most // 3
-    return f"{text[: most - tail - 1].rstrip()}…{text[-tail:].lstrip()}"
 
 
 def _key(level: Any) -> str:

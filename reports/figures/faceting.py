@@ -19,6 +19,7 @@ from nestbench.reports.figures.axes import GAP, step
 from nestbench.reports.figures.letters import text_width
 from nestbench.reports.figures.records import Record
 from nestbench.reports.figures.theme import LIGHT, Chart, inline
+from nestbench.reports.tokens import parts
 
 PANEL = 200
 """Width of a panel, px."""
@@ -126,7 +127,7 @@ def _last(sizes: Sequence[int]) -> set[int]:
 
 
 def broken(title: str, width: float, size: float = TITLE, bold: bool = True) -> str:
-    """Return a title in lines of at most `width` px: where it has line breaks, else between words, else in them."""
+    """Return a title in lines of at most `width` px: where it has line breaks, else between words, else between their tokens."""
     whole = title.replace("\n", " ")
     if text_width(whole, size, bold) <= width:
         return whole
@@ -156,11 +157,4 @@ def _packed(lines: list[str], width: float, size: float, bold: bool) -> list[str
 
 def _words(piece: str, width: float, size: float, bold: bool) -> Iterator[str]:
     for word in piece.split():
-        while text_width(word, size, bold) > width:
-            cut = next(
-                i for i in range(len(word), 0, -1) if i == 1 or text_width(word[:i], size, bold) <= width
-            )
-            yield word[:cut]
-            word = word[cut:]
-        if word:
-            yield word
+        yield from parts(word, lambda part: text_width(part, size, bold) <= width)

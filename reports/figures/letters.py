@@ -6,6 +6,8 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
+from nestbench.reports.tokens import parts
+
 _REGULAR = (
     "32 41 46 84 64 96 78 28 40 40 50 84 32 37 32 34 64 64 64 64 64 64 64 64 64 64 34 34 84 84 84 56 102 69 69 73 78 "
     "67 62 78 76 30 50 67 56 87 75 79 67 79 73 67 62 74 69 99 69 67 69 40 34 40 84 56 50 62 64 55 64 62 36 64 64 28 28 "
@@ -50,23 +52,15 @@ def _other(letter: str, widths: Mapping[str, float]) -> float:
 
 
 def wrapped(text: str, width: float, size: float, bold: bool = False) -> list[str]:
-    """Return text in lines of at most a width, px: broken between words, at hyphens, else in a word."""
+    """Return text in lines of at most a width, px: broken between words, at hyphens, else between tokens."""
+
+    def fits(part: str) -> bool:
+        return text_width(part.strip(), size, bold) <= width
+
     lines = [""]
     for piece in re.findall(r"\s*[^\s-]*-?", text):
-        for part in _cut(piece, width, size, bold):
-            if text_width((lines[-1] + part).strip(), size, bold) > width and lines[-1]:
+        for part in parts(piece, fits):
+            if not fits(lines[-1] + part) and lines[-1]:
                 lines.append("")
             lines[-1] = (lines[-1] + part).lstrip()
     return [line.rstrip() for line in lines]
-
-
-def _cut(piece: str, width: float, size: float, bold: bool) -> list[str]:
-    """Return a piece in parts that fit a line."""
-    parts = []
-    while text_width(piece.strip(), size, bold) > width and len(piece) > 1:
-        end = next(
-            (i for i in range(len(piece) - 1, 0, -1) if text_width(piece[:i].strip(), size, bold) <= width), 1
-        )
-        parts.append(piece[:end])
-        piece = piece[end:]
-    return [*parts, piece]

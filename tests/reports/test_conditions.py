@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nestbench.reports.conditions import MOST, conditions, distinct_texts, numbered, panel_titles, shortened
+from nestbench.reports.conditions import MOST, conditions, distinct_texts, numbered, panel_titles
+from nestbench.reports.tokens import shortened
 from tests.reports.figures.studies import study
 
 LEVEL = st.one_of(
@@ -45,9 +46,9 @@ def test_words_are_short_where_they_can_be() -> None:
     assert distinct_texts([False, True]) == ["no", "yes"]
     assert numbered(["a", "b", "a", "a (2)", "a"]) == ["a", "b", "a (3)", "a (2)", "a (4)"]
     long = "grade ~ " + " + ".join(f"variable_{i}" for i in range(30))
-    assert len(shortened(long)) <= MOST
-    assert shortened(long).startswith("grade ~ variable_0")
-    assert shortened(long).endswith("variable_29")
+    assert len(shortened(long, MOST)) <= MOST
+    assert shortened(long, MOST).startswith("grade ~ variable_0")
+    assert shortened(long, MOST).endswith("variable_29")
 
 
 def test_factors_that_share_a_name_are_told_apart() -> None:
