@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -55,3 +56,26 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
     yield driver
     driver.quit()
+
+
+DONE = "return [...document.querySelectorAll('.figure')].filter(f => f.querySelector('.plot svg')).length"
+
+
+def size(browser: Any, width: int, height: int) -> None:
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
+    )
+
+
+def wait(browser: Any, script: str, seconds: float = 30) -> None:
+    script = script if script.startswith("return") else f"return {script}"
+    end = time.monotonic() + seconds
+    while not browser.execute_script(script):
+        assert time.monotonic() < end, f"waited for: {script}"
+        time.sleep(0.1)
+
+
+def show_all(browser: Any) -> None:
+    browser.execute_script("window.dispatchEvent(new Event('beforeprint'))")
+    wait(browser, f"{DONE} === document.querySelectorAll('.figure').length")

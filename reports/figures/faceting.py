@@ -27,6 +27,9 @@ PANEL = 200
 LINE, FREE = 15, 1050
 """Height of a title's line, width of a figure that fits a page; px."""
 
+ROWS = 4
+"""Rows of panels that one axis below them serves; where there are more, each panel has its own (page.js does alike)."""
+
 TITLE = 12
 """Size of a panel's title, px."""
 
@@ -62,6 +65,8 @@ def faceted(chart: Chart, made: list[Record], grid: Grid, width: int = PANEL) ->
     )
     spacing = {"row": GAP // 2, "column": GAP}
     done: Chart = chart.facet(facet=facet, columns=grid.columns, data=inline(records), spacing=spacing)
+    if math.ceil(len(titles) / grid.columns) > ROWS:
+        done = done.resolve_axis(x="independent")
     return done.properties(usermeta={"titles": titles})
 
 
@@ -127,7 +132,7 @@ def _last(sizes: Sequence[int]) -> set[int]:
 
 
 def broken(title: str, width: float, size: float = TITLE, bold: bool = True) -> str:
-    """Return a title in lines of at most `width` px: where it has line breaks, else between words, else between their tokens."""
+    """Return a title in lines of at most `width` px: where it has line breaks, else between words, else tokens."""
     whole = title.replace("\n", " ")
     if text_width(whole, size, bold) <= width:
         return whole

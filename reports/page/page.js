@@ -1,5 +1,6 @@
 "use strict";
 (() => {
+  const { small, measured, wrapped, lines } = letters;
   const $ = (id) => document.getElementById(id);
   const parse = (node) => JSON.parse(node.textContent);
   const [light, dark] = parse($("palette"));
@@ -41,29 +42,6 @@
     return { ...inner, layer, height };
   }
 
-  const pen = document.createElement("canvas").getContext("2d");
-  const measured = (text, font) => {
-    pen.font = `${font} ${getComputedStyle(document.body).fontFamily}`;
-    return pen.measureText(text).width;
-  };
-  const fits = (text, width, font = "600 12px") => measured(text, font) <= width;
-
-  // Methods' names whole, in lines of at most a width: broken between words and at hyphens, else in words.
-  const small = "11px";
-  function wrapped(name, width) {
-    const made = [""];
-    const cut = (piece) => {
-      let end = piece.length;
-      while (end > 1 && !fits(piece.slice(0, end), width, small)) end -= 1;
-      return end < piece.length ? [piece.slice(0, end), ...cut(piece.slice(end))] : [piece];
-    };
-    name.match(/\s*[^\s-]*-?/g).filter(Boolean).flatMap(cut).forEach((piece) => {
-      if (made.at(-1) && !fits(made.at(-1) + piece, width, small)) made.push("");
-      made[made.length - 1] += piece;
-    });
-    return made.map((line) => line.trim()).join("\n");
-  }
-
   // A figure with its methods' names in lines; `width` and `height` are those of the widest and the tallest one.
   function named(inner, rows, room) {
     const labels = [...new Set(rows.map((row) => row.estimator))];
@@ -82,23 +60,9 @@
     }));
     const layer = inner.layer?.map((one) => ({ ...one, encoding: change(one.encoding) }));
     const done = layer ? { ...inner, layer } : { ...inner, encoding: change(inner.encoding) };
-    const lines = Math.max(1, ...texts.map((text) => text.split("\n").length));
-    const height = inner.height?.step ? { step: 17 + 13 * (lines - 1) } : inner.height;
+    const most = Math.max(1, ...texts.map((text) => text.split("\n").length));
+    const height = inner.height?.step ? { step: 17 + 13 * (most - 1) } : inner.height;
     return { spec: { ...done, height }, width };
-  }
-
-  // A panel's title in lines that its panel is wide enough for: a line a factor, else between words, else in them.
-  function lines(title, width) {
-    const cut = (word) => {
-      let end = word.length;
-      while (end > 1 && !fits(word.slice(0, end), width)) end -= 1;
-      return end < word.length ? [word.slice(0, end), ...cut(word.slice(end))] : [word];
-    };
-    const joined = (made, next) => {
-      const longer = made.length ? `${made.at(-1)} ${next}` : next;
-      return fits(longer, width) ? [...made.slice(0, -1), longer] : [...made, next];
-    };
-    return title.split("\n").flatMap((piece) => piece.split(" ").flatMap(cut).reduce(joined, [])).reduce(joined, []).join("\n");
   }
 
   // Records and order of the panels with titles broken to a width (`plain`: unbroken ones); two never become one.
@@ -116,8 +80,8 @@
 
   // Fit the specification to the page: one panel for one condition, the figure's own columns where they fit, else as
   // many as fit in the order of the conditions.
-  function fitted(figure, rows) {
-    const width = Math.max(figure.plot.clientWidth, 240);
+  function fitted(figure, rows, less) {
+    const width = Math.max(figure.plot.clientWidth, 240) - less;
     const { config } = figure.spec;
     const legend = width < 520 ? { ...config.legend, columns: 2 } : config.legend;
     const spec = { ...figure.spec, data: { values: rows }, config: { ...config, legend } };
@@ -127,20 +91,22 @@
     const labels = lined ? 60 : beside + 32;
     const single = width - labels - 24;
     if (!spec.facet) return { ...inner, width: single };
-    const { facet, columns, spacing, spec: _, ...rest } = spec;
+    const { facet, columns, spacing, resolve: _, spec: __, ...rest } = spec;
     if (state.cell !== "") return { ...rest, ...inner, width: single };
     const share = (across) => (width - labels - 24 - spacing.column * (across - 1)) / across;
     const own = share(columns) >= 110;
     let across = columns;
     if (!own) for (across = 1; share(across + 1) >= 150; across += 1);
-    const panel = Math.min(share(across), 420);
     const there = new Set(rows.map((row) => row.panel));
+    const axes = there.size > 4 * across; // one below all would be out of sight
+    const panel = Math.min(share(across), 420) - (axes ? 12 : 0); // whose labels stand out by half a gap at most
     const order = own ? facet.sort.filter((title) => there.has(title))
       : [...new Set([...rows].sort((a, b) => a.cell - b.cell).map((row) => row.panel))];
     const plain = new Map(facet.sort.map((title, i) => [title, spec.usermeta.titles[i]]));
     const { values, sort } = titled(rows, order, plain, panel - 4);
     return {
-      ...rest, data: { values }, facet: { ...facet, sort }, columns: across, spacing, spec: { ...inner, width: panel },
+      ...rest, data: { values }, facet: { ...facet, sort }, columns: across, spec: { ...inner, width: panel },
+      spacing: axes ? { ...spacing, column: 12 } : spacing, resolve: { axis: { x: axes ? "independent" : "shared" } },
     };
   }
 
@@ -168,8 +134,18 @@
   }
 
   // Printing doesn't wait for a queue.
-  const drawForPrint = () => figures.filter((figure) => figure.stale || figure.waiting)
-    .forEach((figure) => drawn(figure, begin(figure)));
+  let onPaper = false;
+  function drawForPrint() {
+    onPaper = true;
+    const [late, ready] = [[], []];
+    figures.forEach((figure) => (figure.stale || figure.waiting ? late : ready).push(figure));
+    ready.forEach((figure) => printing.slice(figure.plot));
+    late.forEach((figure) => drawn(figure, begin(figure)));
+  }
+  function drawnForPrint() {
+    onPaper = false;
+    printing.whole();
+  }
 
   function begin(figure) {
     figure.stale = false;
@@ -189,7 +165,14 @@
     }
     const sheet = document.createElement("div");
     const options = { actions: false, renderer: "svg", tooltip: { theme: "custom" } };
-    const made = await vegaEmbed(sheet, coloured(fitted(figure, rows)), options);
+    const fit = (less) => vegaEmbed(sheet, coloured(fitted(figure, rows, less)), options);
+    const wide = () => sheet.querySelector("svg").width.baseVal.value - Math.max(figure.plot.clientWidth, 240);
+    let made = await fit(0);
+    if (wide() > 0) { // marks and labels stand out of their panels: known when they're drawn
+      const less = Math.ceil(wide()) + 2;
+      made.view.finalize();
+      made = await fit(less);
+    }
     if (turn !== figure.turn) {
       made.view.finalize();
       return;
@@ -199,12 +182,14 @@
     const title = figure.element.previousElementSibling.textContent;
     svg.setAttribute("role", "img");
     svg.setAttribute("aria-label", `${title}: the same numbers are in the table below`);
+    if (onPaper) printing.slice(figure.plot);
   }
 
   function show(figure, view, node) {
     if (figure.view) figure.view.finalize();
     figure.view = view;
     figure.plot.replaceChildren(node);
+    sideways.hint(figure.plot);
   }
 
   const refresh = () => figures.forEach((figure) => {
@@ -229,8 +214,8 @@
     });
   });
   window.addEventListener("beforeprint", drawForPrint);
-  let lastWidth = window.innerWidth;
-  let waiting = 0;
+  window.addEventListener("afterprint", drawnForPrint);
+  let [lastWidth, waiting] = [window.innerWidth, 0];
   window.addEventListener("resize", () => {
     if (window.innerWidth === lastWidth) return;
     lastWidth = window.innerWidth;

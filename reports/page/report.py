@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,10 @@ from nestbench.reports.figures import standalone, theme
 from nestbench.reports.figures.vega import vega_script
 from nestbench.reports.measures.performance import write_performance
 from nestbench.reports.page import sections as page_parts
+from nestbench.reports.page.breaks import breakable, tied
 from nestbench.reports.page.gallery import figures, shown_terms
 from nestbench.reports.page.runtime import timing_section
+from nestbench.reports.page.sheets import fit_across, sheets
 from nestbench.reports.page.survey import Survey, survey
 from nestbench.reports.words import ademp
 from nestbench.reports.words.missing import data_sets, missing_sentence, unrepeatable
@@ -27,6 +29,8 @@ from nestbench.reports.words.untold import untold
 from nestbench.reports.words.usable import FEW
 from nestbench.reports.words.verdict import verdicts
 from nestbench.sim.counted import plural
+
+SCRIPTS = ("letters.js", "printing.js", "sideways.js", "page.js")
 
 
 @lru_cache(maxsize=1)
@@ -41,6 +45,8 @@ def environment() -> jinja2.Environment:
     )
     made.filters["code"] = in_code
     made.filters["plural"] = plural
+    made.filters["breakable"] = breakable
+    made.filters["tied"] = tied
     return made
 
 
@@ -75,6 +81,9 @@ def write_report(
 def render(results: Results, seen: Survey, run: str) -> str:
     """Return the page as text."""
     experiment, table = results.experiment, seen.table
+    glance = page_parts.glance(table, experiment)
+    tables = [glance["terms"], *(one["terms"] for one in seen.matrices)]
+    sheet = partial(sheets, glance["conditions"], across=fit_across(glance["conditions"], tables))
     template = environment().get_template("page.html.jinja")
     return template.render(
         experiment=experiment,
@@ -86,12 +95,12 @@ def render(results: Results, seen: Survey, run: str) -> str:
         without_table={term: page_parts.without_table(term, experiment) for term in shown_terms(table)},
         headline=next(iter(shown_terms(table)), ""),
         conditions=page_parts.conditions(experiment),
-        glance=page_parts.glance(table, experiment),
+        glance=sheet(glance["terms"]),
         grade_rule=grades.RULE,
         few=FEW,
         untold=untold(table, experiment),
         figures=[{**one, "spec": script_json(one["spec"])} for one in figures(table, experiment)],
-        matrices=seen.matrices,
+        matrices=[{**one, "terms": sheet(one["terms"])} for one in seen.matrices],
         remarks=seen.remarks,
         failures=page_parts.grouped(seen.failures, run),
         published=published_section(table, experiment),
@@ -103,7 +112,7 @@ def render(results: Results, seen: Survey, run: str) -> str:
         data=script_json(page_parts.data_of(table, experiment)),
         palette=script_json([list(theme.LIGHT.values()), list(theme.DARK.values())]),
         vega=markupsafe.Markup(vega_script()),
-        script=markupsafe.Markup(_asset("page.js")),
+        script=markupsafe.Markup("\n".join(_asset(name) for name in SCRIPTS)),
         style=markupsafe.Markup(_asset("page.css")),
     )
 

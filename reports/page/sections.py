@@ -50,7 +50,7 @@ def glance(table: pd.DataFrame, experiment: Experiment) -> dict[str, Any]:
     heads = [list(parts.values()) or ["all data"] for parts in level_parts(experiment)]
     fitted = set(zip(table["cell"], table["estimator"], strict=True))
     return {
-        "heads": _spans(heads),
+        "conditions": heads,
         "terms": {
             term: [
                 (
@@ -84,24 +84,6 @@ def _entry(row: Any, fitted: bool) -> dict[str, str]:
         title += f" of {row.n_attempted} fits; {100 * row.bound:.1f} % with the others as misses"
         said += f", only {100 * row.n / row.n_attempted:.0f} % of the fits usable"
     return {"text": text, "grade": MARKS[Grade(row.grade)], "said": said, "title": title}
-
-
-def _spans(heads: list[list[str]]) -> list[list[tuple[str, int]]]:
-    """Merge equal neighbours of the header's rows: (words, columns)."""
-    depth = max((len(head) for head in heads), default=0)
-    rows: list[list[tuple[str, int]]] = []
-    for level in range(depth):
-        row: list[tuple[str, int]] = []
-        previous: list[str] | None = None
-        for head in heads:
-            prefix = head[: level + 1]
-            if prefix == previous:
-                row[-1] = (row[-1][0], row[-1][1] + 1)
-            else:
-                row.append((prefix[-1] if len(prefix) > level else "", 1))
-            previous = prefix
-        rows.append(row)
-    return rows
 
 
 def failures_of_cell(experiment: Experiment, cell: int, rows: CellRows) -> list[dict[str, Any]]:

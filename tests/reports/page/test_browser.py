@@ -14,12 +14,11 @@ import pytest
 from nestbench.reports.conditions import panel_titles
 from nestbench.reports.measures.performance import performance_table
 from nestbench.reports.page.report import write_report
+from tests.browsing import DONE, show_all, size, wait
 from tests.reports.figures.reading import plain, read_svg
 from tests.reports.synthetic import FakeResults, school_study
 
 pytestmark = pytest.mark.browser
-
-DONE = "return [...document.querySelectorAll('.figure')].filter(f => f.querySelector('.plot svg')).length"
 
 
 @pytest.fixture(scope="module")
@@ -41,24 +40,9 @@ def opened(browser: Any, page: Path) -> Iterator[Any]:
     assert [url for url in requests(browser) if not url.startswith(("file:", "data:", "blob:"))] == []
 
 
-def size(browser: Any, width: int, height: int) -> None:
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
-    )
-
-
 def requests(browser: Any) -> list[str]:
     found = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     return [m["params"]["request"]["url"] for m in found if m["method"] == "Network.requestWillBeSent"]
-
-
-def wait(browser: Any, script: str, seconds: float = 30) -> None:
-    script = script if script.startswith("return") else f"return {script}"
-    end = time.monotonic() + seconds
-    while not browser.execute_script(script):
-        assert time.monotonic() < end, f"waited for: {script}"
-        time.sleep(0.1)
 
 
 def choose(browser: Any, name: str, value: str) -> None:
@@ -77,11 +61,6 @@ def text(browser: Any, css: str) -> list[str]:
         css,
     )
     return found
-
-
-def show_all(browser: Any) -> None:
-    browser.execute_script("window.dispatchEvent(new Event('beforeprint'))")
-    wait(browser, f"{DONE} === document.querySelectorAll('.figure').length")
 
 
 def test_every_figure_is_drawn_and_named(opened: Any) -> None:
@@ -191,54 +170,6 @@ def test_no_sideways_scrolling_at_any_width(opened: Any, page: Path, width: int)
         ".map(p => p.parentElement.id + ' ' + p.scrollWidth)"
     )
     assert wide == []
-
-
-@pytest.fixture(scope="module")
-def long_words(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Conditions with long names, published numbers, a method with few usable fits: whatever could be too wide."""
-    whole = school_study(reps=60, schools=(6, 10), icc=(0.0, 0.2))
-    formulas = [
-        "grade ~ age + gender + resources",
-        "grade ~ center(age) + gender + resources + age:resources",
-    ]
-    levels = tuple(
-        {
-            "model.formula": formulas[i // 2],
-            "model.level": (0.8, 0.95)[i % 2],
-            "population.effects.treated": 0.25,
-        }
-        for i in range(4)
-    )
-    experiment = replace(whole.experiment, levels=levels)
-    return write_report(
-        replace(whole, experiment=experiment), tmp_path_factory.mktemp("long") / "report.html"
-    )
-
-
-@pytest.mark.parametrize("width", [390, 1200])
-def test_nothing_on_the_whole_page_is_cut_off(browser: Any, long_words: Path, width: int) -> None:
-    """Every section drawn and opened: what is wider than its place scrolls there, and a figure isn't wider."""
-    size(browser, width, 900)
-    browser.get(long_words.as_uri())
-    browser.execute_script(
-        "document.querySelectorAll('main > section').forEach(s => { s.style.contentVisibility = 'visible'; });"
-        "document.querySelectorAll('details').forEach(d => { d.open = true; });"
-    )
-    show_all(browser)
-    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
-    cut = browser.execute_script(
-        "const scrolls = (n) => { for (let p = n; p; p = p.parentElement)"
-        " if (p !== document.body && getComputedStyle(p).overflowX === 'auto') return true; return false; };"
-        "return [...document.querySelectorAll('main *')].filter(n => !n.closest('.hidden') && !scrolls(n)"
-        " && n.getBoundingClientRect().right > arguments[0] + 1).map(n => n.tagName + ' ' + n.id + n.className)",
-        width,
-    )
-    assert cut == []
-    plots = browser.execute_script(
-        "return [...document.querySelectorAll('.plot')].filter(p => p.scrollWidth > p.clientWidth + 1)"
-        ".map(p => p.parentElement.id + ' ' + p.scrollWidth)"
-    )
-    assert plots == []
 
 
 def test_opens_quickly(opened: Any) -> None:
