@@ -1,4 +1,8 @@
-"""The one schema of results: what every engine returns, what is stored, and what reports read; and its algebra."""
+"""The one schema of results: what every engine returns, what is stored, and what reports read; and its algebra.
+
+Whether a number came from statsmodels or from a kernel, from this run or from a merged part, can't be told from here
+on: so no report, file or check needs to know.
+"""
 
 from __future__ import annotations
 
@@ -194,9 +198,13 @@ class Estimates:
         return replace(self, **changed)
 
     def _quantity(self, name: str) -> Floats:
+        """Return a fit-level quantity [R]; NaN where the method has none of that name."""
         return self.quantities[name] if name in self.quantities else np.full(self.size, np.nan)
 
     def _refuse_foreign(self, rows: Ints, others: Estimates) -> None:
+        """Refuse fits that can't take the places of these: a mistake of the caller, which would mix data sets in
+        silence.
+        """
         if others.terms != self.terms:
             raise ValueError(f"expected fits of {_listed(self.terms)}, got {_listed(others.terms)}")
         if not np.array_equal(self.replications[rows], others.replications):
@@ -238,6 +246,7 @@ def _joined_messages(
 
 
 def _columns(values: Floats, terms: Sequence[str], wanted: Sequence[str]) -> Floats:
+    """Return the columns of some terms [R, K], NaN for terms that there are none of."""
     out = np.full((len(values), len(wanted)), np.nan)
     shared = [term for term in wanted if term in terms]
     out[:, [wanted.index(term) for term in shared]] = values[:, [terms.index(term) for term in shared]]
@@ -245,11 +254,13 @@ def _columns(values: Floats, terms: Sequence[str], wanted: Sequence[str]) -> Flo
 
 
 def _put(values: npt.NDArray[Any], rows: Ints, others: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return a copy of an array with some of its rows replaced."""
     out = values.copy()
     out[rows] = others
     return out
 
 
 def _listed(names: Iterable[Any]) -> str:
+    """Return names in words, ten at most."""
     texts = [str(name) for name in names]
     return ", ".join(texts[:10]) + (f" and {len(texts) - 10} more" if len(texts) > 10 else "") or "none"

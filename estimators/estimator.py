@@ -146,6 +146,7 @@ class Estimator:
         return dataclasses.replace(self, options=merged, changed=changed, info=info)
 
     def _check_choice(self, key: str, value: Any) -> None:
+        """Refuse a value of an option that has a few words to choose from."""
         among = self.choices.get(key)
         if among is not None and value not in among:
             raise InvalidInput(
@@ -190,6 +191,16 @@ class Estimator:
 
     def fit(self, batch: Batch, model: Model, policy: str = "auto") -> Estimates:
         """Fit every replication of a batch, with tests of the model's null values.
+
+        The single door to all engines: what a method can't honour is refused here, and null values other than 0 are
+        taken off the outcome here, so that no engine has to know of either.
+
+        Parameters
+        ----------
+        batch : Batch
+        model : Model
+        policy : str
+            ``auto``, ``reference`` or ``batched``.
 
         Raises
         ------

@@ -23,6 +23,16 @@ class RandomPart(StrEnum):
 def require_honoured(name: str, known: RandomPart, model: Model) -> None:
     """Refuse a model whose random part the method of a name knows only in part.
 
+    Silently fitting less than was asked would be the worst answer: a random intercept in place of random slopes looks
+    like a result.
+
+    Parameters
+    ----------
+    name : str
+        The method, for the message.
+    known : RandomPart
+    model : Model
+
     Raises
     ------
     InvalidInput

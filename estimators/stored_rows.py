@@ -1,4 +1,8 @@
-"""Estimates as rows of a table, one per term and replication: what is written, and back again."""
+"""Estimates as long rows, a row a replication and term, and back: the only place that knows both forms.
+
+Long rows are what every tool for tables can read, and compress well because columns repeat; [R, K] arrays are what
+measures are computed on.
+"""
 
 from __future__ import annotations
 
@@ -65,12 +69,17 @@ def from_table(table: pa.Table) -> dict[str, Estimates]:
 
 @dataclass(slots=True)
 class _Reader:
-    """Reassembles [R, K] arrays from long rows by (method, term, replication) codes."""
+    """Reassembles [R, K] arrays from long rows by (method, term, replication) codes.
+
+    Rows are taken as they lie where they lie as `to_table` writes them, and sorted otherwise (parts merged in any
+    order).
+    """
 
     table: pa.Table
     cache: dict[str, Any] = field(default_factory=dict)
 
     def all(self) -> dict[str, Estimates]:
+        """Return the estimates of every method that has rows."""
         if not self.table.num_rows:
             return {}
         codes, labels = self._codes("estimator")
@@ -81,6 +90,7 @@ class _Reader:
         }
 
     def _codes(self, name: str) -> tuple[npt.NDArray[Any], list[str]]:
+        """Return a dictionary column's codes and its texts."""
         if name not in self.cache:
             array = self.table.column(name).chunk(0)
             self.cache[name] = (array.indices.to_numpy(zero_copy_only=False), array.dictionary.to_pylist())
@@ -88,12 +98,14 @@ class _Reader:
         return found
 
     def _values(self, name: str) -> npt.NDArray[Any]:
+        """Return a column of numbers."""
         if name not in self.cache:
             self.cache[name] = self.table.column(name).to_numpy()
         values: npt.NDArray[Any] = self.cache[name]
         return values
 
     def _one(self, rows: Ints) -> Estimates:
+        """Return one method's rows as arrays; ValueError where a term lacks a replication that another term has."""
         term_codes, term_names = self._codes("term")
         message_codes, messages = self._codes("message")
         codes, numbers = term_codes[rows], self._values("replication")[rows]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from nestbench.estimators.components import sd_name
-from nestbench.estimators.engines.mixed_fit import fit_given, plain_errors
+from nestbench.estimators.engines.mixed_fit import fit_given, model_based_errors
 from nestbench.estimators.estimates import ESTIMATE, STD_ERROR, Estimates
 from nestbench.estimators.estimator import AtTheta
 from nestbench.sim.observed.batch import Batch, Floats
@@ -25,7 +25,7 @@ def at_theta(restricted: bool) -> AtTheta:
         else:
             theta = relative_covariance(terms, reference.quantities)
         fit = fit_given(batch, model, restricted, np.nan_to_num(theta), covariance)
-        return {ESTIMATE: fit.estimate, STD_ERROR: plain_errors(fit), **fit.quantities}
+        return {ESTIMATE: fit.estimate, STD_ERROR: model_based_errors(fit), **fit.quantities}
 
     return at
 

@@ -30,6 +30,10 @@ NEEDED = 1e-6
 class Blocks:
     """K_g = Q_g'Q_g of X = Q R, with which I - H_gg shares the eigenvalues that can vanish.
 
+    The hat matrix of a school is n_g x n_g, but it has at most p eigenvalues that aren't 0, and they are those of K_g:
+    whether I - H_gg is singular is decided in p dimensions, for orthonormal columns, so that no unit of a covariate
+    matters.
+
     Attributes
     ----------
     q : float64 [n, p]
@@ -37,6 +41,7 @@ class Blocks:
     left : float64 [G, p]
         Eigenvalues of I - K_g; zero where school g alone identifies a direction of X.
     vectors : float64 [G, p, p]
+        Eigenvectors of K_g, as columns.
     """
 
     q: Floats
@@ -89,13 +94,16 @@ def unidentified(answer: Answer, terms: Sequence[str], needed: npt.NDArray[np.bo
 
 
 def require_schools(data: DataSet) -> None:
-    """Raise `CannotFit` unless there are at least two schools."""
+    """Raise `CannotFit` unless there are at least two schools: of one the scores sum to 0, and so does the variance."""
     if data.schools < 2:
         raise CannotFit("cluster-robust standard errors need at least two schools, got 1")
 
 
 def coefficients(result: Any, back: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return (beta, robust SE, iid SE) of a statsmodels result, mapped by beta = back b."""
+    """Return (beta, robust SE, iid SE) of a statsmodels result, each [p], mapped by beta = back b.
+
+    The iid errors come along because a robust error is judged beside them: one that vanishes is a rounding error.
+    """
 
     def errors(covariance: Floats) -> Floats:
         return np.asarray(np.sqrt(np.diag(back @ covariance @ back.T)))

@@ -64,6 +64,7 @@ def diagnose(cross: Floats, x: Ints, contrasts: Floats) -> Diagnosis:
 
 
 def _residual_icc(cross: Floats, x: Ints, inverse: Floats) -> float:
+    """Return the ANOVA estimate of the intraclass correlation of the OLS residuals, 0 where it would be negative."""
     y = cross.shape[1] - 1
     beta = inverse @ cross[:, x, y].sum(axis=0)
     contrast = np.zeros(y + 1)

@@ -18,6 +18,21 @@ def limited(
     """Return p-values [K] of at least 1 / `distinct`, the interval that belongs to them, and what to say.
 
     Where not even the least p-value rejects, no effect is excluded: the interval is infinite.
+
+    Parameters
+    ----------
+    p_value : float64 [K]
+        Shares of the draws.
+    interval : (lower, upper), float64 [K] each
+    distinct : float
+        How many different draws there are, repeated or not.
+    alpha : float
+        One minus the level of the interval.
+
+    Returns
+    -------
+    p_value, interval, message
+        The message is empty where nothing had to be limited.
     """
     least = 1.0 / distinct
     p_value = np.maximum(p_value, least)

@@ -125,9 +125,9 @@ def schools_less_terms(variance: Variance) -> Variance:
 
 def _with_df(variance: Variance, df: Callable[[BatchOls], Floats]) -> Variance:
     def changed(fit: BatchOls) -> tuple[Floats, Floats, Mask]:
-        values, _, plain = variance(fit)
+        values, _, regular = variance(fit)
         chosen = df(fit)
-        return values, chosen, plain & (chosen > 0).all(axis=1)
+        return values, chosen, regular & (chosen > 0).all(axis=1)
 
     return changed
 
@@ -136,12 +136,12 @@ def working(variance: Variance, *, inverted: bool = False, centred: bool = False
     """The variance with its own Satterthwaite df: CR0 and CR1, CR3 (inverted), the jackknife (centred, too)."""
 
     def changed(fit: BatchOls) -> tuple[Floats, Floats, Mask]:
-        values, _, plain = variance(fit)
-        df, plain, m = np.empty_like(values), plain.copy(), fit.moments
+        values, _, regular = variance(fit)
+        df, regular, m = np.empty_like(values), regular.copy(), fit.moments
         working_df(
-            fit.cross, m.replication_offsets, m.x, m.contrasts, fit.lower, inverted, centred, df, plain
+            fit.cross, m.replication_offsets, m.x, m.contrasts, fit.lower, inverted, centred, df, regular
         )
-        return values, df, plain
+        return values, df, regular
 
     return changed
 

@@ -19,7 +19,11 @@ DEPENDENT = 1e-10
 
 
 def full_rank(x: Floats, intercept: int | None) -> bool:
-    """Whether X [n, p] plainly has full column rank (True is certain; False means: look closer with `estimable`)."""
+    """Whether X [n, p] clearly has full column rank.
+
+    True is certain; False means: look closer with `estimable`. Most data sets end here, at the price of one p x p
+    eigenvalue problem, where a singular value decomposition of X would be needed otherwise.
+    """
     if len(x) < x.shape[1]:
         return False
     unit, _ = _unit_columns(x, intercept)
@@ -72,6 +76,7 @@ def _tolerance(x: Floats, slopes: Ints, norms: Floats) -> float:
 
 
 def _null_space(unit: Floats, tolerance: float) -> Floats:
+    """Return an orthonormal basis of the null space of unit columns, a vector a row [k, p]."""
     _, values, vectors = np.linalg.svd(unit, full_matrices=True)
     small = np.ones(unit.shape[1], dtype=bool)
     small[: len(values)] = values <= tolerance

@@ -1,4 +1,7 @@
-"""What a batched engine returns of its numbers: the fields that are filled in the same way for every method."""
+"""What a batched engine returns of its numbers: the fields that are filled in the same way for every method.
+
+One place, so that a time, a message or a default status means the same whichever engine wrote it.
+"""
 
 from __future__ import annotations
 

@@ -21,7 +21,11 @@ EXACT = "the outcome is fitted exactly: there is no residual variation to judge 
 
 
 def check_residuals(data: DataSet) -> None:
-    """Raise `CannotFit` where nothing is left to estimate a variance from."""
+    """Raise `CannotFit` where nothing is left to estimate a variance from.
+
+    Both cases would give an answer (a residual variance of rounding error, and standard errors to go with it), which is
+    why they are refused before a fit and not after it.
+    """
     n, p = data.x.shape
     if n <= p:
         raise CannotFit(f"no residual degrees of freedom: {n} observations, {p} coefficients")
@@ -30,7 +34,14 @@ def check_residuals(data: DataSet) -> None:
 
 
 def fitted_exactly(x: Floats, y: Floats, share: float) -> bool:
-    """Whether least squares leaves residuals below a share of the largest outcome."""
+    """Whether least squares leaves residuals below a share of the largest outcome.
+
+    Parameters
+    ----------
+    x, y : float64 [n, p], [n]
+    share : float
+        1e-13 for well-conditioned columns: what rounding leaves of an exact fit.
+    """
     residual = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
     return float(np.sqrt(np.mean(residual**2))) <= share * float(np.abs(y).max(initial=0.0))
 

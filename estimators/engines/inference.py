@@ -33,7 +33,10 @@ def wald(
 
 
 def critical_value(df: npt.ArrayLike, level: float) -> Floats:
-    """Return the (1 + level)/2 quantile of t(df), of the normal at df = inf, in the shape of `df`."""
+    """Return the (1 + level)/2 quantile of t(df), of the normal at df = inf, in the shape of `df`.
+
+    NaN where df is NaN or not positive: a method without degrees of freedom has no interval, rather than a normal one.
+    """
     values = np.ascontiguousarray(df, dtype=np.float64)
     rows = values.reshape(_rows_of(values.shape))
     out = np.empty(rows.shape)
@@ -42,6 +45,7 @@ def critical_value(df: npt.ArrayLike, level: float) -> Floats:
 
 
 def _rows_of(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return a shape as rows and columns, for the kernels: all axes but the last are rows."""
     return (math.prod(shape[:-1]), shape[-1]) if shape else (1, 1)
 
 
@@ -55,6 +59,7 @@ def _wald(
     upper: Floats,
     p_value: Floats,
 ) -> None:
+    """Write limits and p-values [R, K]; a standard error of 0 is a certainty, not a division by zero."""
     _quantiles(df, level, upper)
     for r in range(estimate.shape[0]):
         for k in range(estimate.shape[1]):

@@ -29,7 +29,10 @@ def least_squares(data: DataSet, outcome: Floats | None = None, **fit: Any) -> A
 
 
 def require_residuals(residuals: Floats, y: Floats) -> None:
-    """Raise `CannotFit` if the residuals are no larger than the rounding error of y."""
+    """Raise `CannotFit` if the residuals are no larger than the rounding error of y.
+
+    Measured beside the largest |y|, for a large mean costs the residuals as many digits as it has before the point.
+    """
     if float(np.sqrt(np.mean(residuals**2))) <= 1e-13 * float(np.abs(y).max(initial=0.0)):
         raise CannotFit("the outcome is fitted exactly: there is no residual variation to judge by")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nestbench.estimators.engines.mixed_fit import BatchFit, columns_of, plain_errors, school_level
+from nestbench.estimators.engines.mixed_fit import BatchFit, columns_of, model_based_errors, school_level
 from nestbench.estimators.kernels import cr2_gls, kenward_roger_slopes
 from nestbench.estimators.kernels import kenward_roger as kenward_roger_kernel
 from nestbench.estimators.kernels.satterthwaite import satterthwaite as satterthwaite_kernel
@@ -42,28 +42,28 @@ NORMAL = "normal school effects and errors of equal variance, schools independen
 
 def wald_z(fit: BatchFit) -> tuple[Floats, Floats]:
     """Return sigma sqrt(diag C) and df = inf."""
-    std_error = plain_errors(fit)
+    std_error = model_based_errors(fit)
     return std_error, np.full_like(std_error, np.inf)
 
 
 def between_within(fit: BatchFit) -> tuple[Floats, Floats]:
-    """Return plain standard errors; G - p_school df for columns constant in schools, N - G - p_student for others."""
+    """Return model-based standard errors; G - p_school df for school-constant columns, N - G - p_student for others."""
     constant = fit.batch.once(school_level, fit.model)
     schools = np.diff(fit.moments.replication_offsets)
     school = schools - constant.sum(axis=1)
     student = fit.fits.students - schools - (~constant).sum(axis=1)
     df = np.where(constant, school[:, None], student[:, None])
-    return plain_errors(fit), np.where(df > 0, df, np.nan)
+    return model_based_errors(fit), np.where(df > 0, df, np.nan)
 
 
 def satterthwaite(fit: BatchFit) -> tuple[Floats, Floats]:
-    """Return plain standard errors and Satterthwaite df."""
+    """Return model-based standard errors and Satterthwaite df."""
     df = np.full_like(fit.estimate, np.nan)
     fits = fit.fits
     satterthwaite_kernel(
         fit.moments.contrasts, fits.unscaled, fits.curvature, fits.tilt, fits.spread, fits.nu, df
     )
-    return plain_errors(fit), df
+    return model_based_errors(fit), df
 
 
 def kenward_roger(fit: BatchFit) -> tuple[Floats, Floats]:

@@ -242,7 +242,7 @@ def estimates_of(
     )
 
 
-def plain_errors(fit: BatchFit) -> Floats:
+def model_based_errors(fit: BatchFit) -> Floats:
     """Return sqrt(sigma^2 l'(X'V0^-1X)^-1 l) of each term [R, K]."""
     return np.sqrt(fit.unscaled * fit.fits.sigma2[:, None])
 

@@ -15,13 +15,17 @@ from nestbench.estimators.engines.mixed_textbook import TextbookFit
 from nestbench.sim.observed.batch import Floats
 
 
-def plain_errors(fit: TextbookFit) -> Floats:
+def model_based_errors(fit: TextbookFit) -> Floats:
     """Return sqrt(sigma^2 diag C) [p]."""
     return np.asarray(np.sqrt(fit.sigma2 * fit.variances(fit.c)))
 
 
 def satterthwaite(fit: TextbookFit) -> Floats:
-    """Return the df of each coefficient [p]."""
+    """Return the df of each coefficient [p].
+
+    The Hessian is that of the deviance in (theta, sigma) jointly, from the profiled one by the chain rule; a
+    pseudo-inverse leaves out directions without information, as lmerTest does at a boundary.
+    """
     m, nu, sigma = len(fit.theta), fit.model.nu, np.sqrt(fit.sigma2)
     rss = fit.sigma2 * nu
     hessian = np.empty((m + 1, m + 1))
@@ -37,7 +41,11 @@ def satterthwaite(fit: TextbookFit) -> Floats:
 
 
 def kenward_roger(fit: TextbookFit) -> tuple[Floats, Floats]:
-    """Return adjusted standard errors and df of each coefficient [p]."""
+    """Return adjusted standard errors and df of each coefficient [p].
+
+    Every V_g is inverted and every G_i written out, so that each line is a line of the paper; at n_g in the hundreds
+    this takes seconds, which is why it is the reference and not the engine.
+    """
     p, bases = len(fit.beta), _basis(fit)
     h = len(bases) + 1
     pp, qq, info = np.zeros((h, p, p)), np.zeros((h, h, p, p)), np.zeros((h, h))
@@ -64,7 +72,7 @@ def kenward_roger(fit: TextbookFit) -> tuple[Floats, Floats]:
 
 
 def cr2(fit: TextbookFit) -> tuple[Floats, Floats]:
-    """Return CR2 standard errors and Satterthwaite df of each coefficient [p]."""
+    """Return CR2 standard errors and Satterthwaite df of each coefficient [p], with the fitted V as working model."""
     scores, spread, cross = [], [], []
     for s in fit.model.stacks:
         for y, x, z in zip(s.y, s.x, s.z, strict=True):

@@ -52,8 +52,8 @@ def textbook_engine(inference: Inference, restricted: bool = True) -> Engine:
 
 
 def wald_z(fit: TextbookFit, data: DataSet) -> tuple[Floats, float]:
-    """Return plain standard errors and df = inf."""
-    return mixed_inference.plain_errors(fit), np.inf
+    """Return model-based standard errors and df = inf."""
+    return mixed_inference.model_based_errors(fit), np.inf
 
 
 def between_within(fit: TextbookFit, data: DataSet) -> tuple[Floats, Floats]:
@@ -62,12 +62,12 @@ def between_within(fit: TextbookFit, data: DataSet) -> tuple[Floats, Floats]:
     school = data.schools - int(constant.sum())
     student = len(data.y) - data.schools - int((~constant).sum())
     df = np.where(constant, float(school), float(student))
-    return mixed_inference.plain_errors(fit), np.where(df > 0, df, np.nan)
+    return mixed_inference.model_based_errors(fit), np.where(df > 0, df, np.nan)
 
 
 def satterthwaite(fit: TextbookFit, data: DataSet) -> tuple[Floats, Floats]:
-    """Return plain standard errors and Satterthwaite df."""
-    return mixed_inference.plain_errors(fit), mixed_inference.satterthwaite(fit)
+    """Return model-based standard errors and Satterthwaite df."""
+    return mixed_inference.model_based_errors(fit), mixed_inference.satterthwaite(fit)
 
 
 def kenward_roger(fit: TextbookFit, data: DataSet) -> tuple[Floats, Floats]:

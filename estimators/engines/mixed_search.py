@@ -66,10 +66,19 @@ def _left_of_root(slope: Callable[[float], float], right: float) -> float:
 def several(model: Textbook, free: list[tuple[int, int]]) -> TextbookFit:
     """Minimise over several thetas by a trust region with exact derivatives, from every low point of a coarse grid.
 
+    A likelihood of random slopes can have several maxima, on the boundary and inside. Nothing here is taken from the
+    fast engine, neither its grid nor its steps, so that the two can't miss the same maximum for the same reason.
+
     Parameters
     ----------
+    model : Textbook
     free : list of (row, column)
         Which entry of Lambda each theta is, for columns of Z of unit root mean square.
+
+    Raises
+    ------
+    CannotFit
+        No point of the grid has a finite criterion.
     """
 
     def evaluate(theta: Floats) -> tuple[float, Floats]:

@@ -1,4 +1,4 @@
-r"""Mixed models by their textbook definitions, with every V_g written out: slow, and plain enough to be checked by eye.
+r"""Mixed models by their textbook definitions, with every V_g written out: slow, simple enough to be checked by eye.
 
 School g: y_g = X_g beta + Z_g u_g + e_g, Var(y_g) = sigma^2 V_g(theta), V_g = I + Z_g Psi(theta) Z_g', Psi quadratic in
 theta (lme4's relative covariance factor). With r = y - X beta, C = (sum X'V^-1X)^-1, u = V^-1 r, RSS = r'u and
@@ -41,7 +41,10 @@ MODEL_BASED = r"\operatorname{Var}(\hat\beta) = \hat\sigma^2 C"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stack:
-    """The k schools of one size n: y [k, n], X [k, n, p], Z [k, n, q]."""
+    """The k schools of one size n: y [k, n], X [k, n, p], Z [k, n, q].
+
+    Equal sizes make rectangular arrays, on which NumPy loops over schools; nothing else is gained by the order.
+    """
 
     y: Floats
     x: Floats
@@ -111,7 +114,10 @@ class TextbookFit:
 
 
 def free_entries(q: int, diagonal: bool = False) -> list[tuple[int, int]]:
-    """Return (row, column) of the free entries of Lambda, column by column as lme4 orders them."""
+    """Return (row, column) of the free entries of Lambda, column by column as lme4 orders them.
+
+    Their order is that of theta everywhere: in the kernels, in the search, and in the values stored from R.
+    """
     return [(i, j) for j in range(q) for i in range(j, q) if i == j or not diagonal]
 
 
@@ -181,7 +187,20 @@ def criterion_at(model: Textbook, theta: Floats) -> float:
 
 
 def fit_at(model: Textbook, theta: Floats, with_hessian: bool = True) -> TextbookFit:
-    """Evaluate at theta."""
+    """Evaluate the profiled criterion at theta [m], with its derivatives.
+
+    Parameters
+    ----------
+    model : Textbook
+    theta : float64 [m]
+    with_hessian : bool
+        Off where only the score is wanted: the second derivatives take most of the time.
+
+    Returns
+    -------
+    TextbookFit
+        Derivatives are those of the module's formulas, term by term; its Hessian is zeros without `with_hessian`.
+    """
     psi = 0.5 * np.einsum("a,aij->ij", theta, model.first(theta))
     covariances = [np.eye(s.z.shape[1]) + s.z @ psi @ transposed(s.z) for s in model.stacks]
     inverses = [np.linalg.inv(v) for v in covariances]

@@ -1,6 +1,10 @@
 """Batched engines of the least-squares family: one fit from school cross-products, many variances.
 
-Data sets that are not plain (see `kernels.ols`), and fits whose standard errors vanish, are left to the reference
+OLS, its robust variances, school dummies and school means differ in which cross-products are fitted and in how the
+variance is made; so an engine here is a pair (fit, variance), and a batch remembers each fit for all methods that use
+it.
+
+Data sets that aren't regular (see `kernels.ols`), and fits whose standard errors vanish, are left to the reference
 engine, so that the careful computation and the words about it exist once.
 """
 
@@ -56,7 +60,7 @@ class BatchOls:
     influence: Floats
     scores: Floats
     rss: Floats
-    plain: Mask
+    regular: Mask
 
     @property
     def naive(self) -> Floats:
@@ -85,8 +89,8 @@ def within(batch: Batch, model: Model) -> BatchOls:
     moments = batch.once(moments_of, model)
     cross, kept, clear = _like(moments)
     ols.within(moments.cross, moments.replication_offsets, cross, kept, clear)
-    plain = clear & moments.regular & ~moments.refined
-    return _fitted(moments, cross, kept[:, moments.x], plain, "students", 1)
+    regular = clear & moments.regular & ~moments.refined
+    return _fitted(moments, cross, kept[:, moments.x], regular, "students", 1)
 
 
 def between(batch: Batch, model: Model, weights: str) -> BatchOls:
@@ -94,11 +98,14 @@ def between(batch: Batch, model: Model, weights: str) -> BatchOls:
     moments = batch.once(moments_of, model)
     cross, kept, clear = _like(moments)
     ols.between(moments.cross, moments.replication_offsets, weights == "size", cross, kept, clear)
-    plain = clear & moments.regular & ~moments.refined
-    return _fitted(moments, cross, kept[:, moments.x], plain, "schools", 0)
+    regular = clear & moments.regular & ~moments.refined
+    return _fitted(moments, cross, kept[:, moments.x], regular, "schools", 0)
 
 
 def _like(moments: SchoolMoments) -> tuple[Floats, Mask, Mask]:
+    """Return room for cross-products like the moments' own, for which columns are kept [R, d], and whether that was
+    clear [R].
+    """
     replications, d = moments.pivot.shape
     return (
         np.empty_like(moments.cross),
@@ -108,13 +115,27 @@ def _like(moments: SchoolMoments) -> tuple[Floats, Mask, Mask]:
 
 
 def _fitted(
-    moments: SchoolMoments, cross: Floats, answered: Mask, plain: Mask, units: str, dummies: int
+    moments: SchoolMoments, cross: Floats, answered: Mask, regular: Mask, units: str, dummies: int
 ) -> BatchOls:
+    """Fit cross-products and count degrees of freedom.
+
+    Parameters
+    ----------
+    moments : SchoolMoments
+    cross : float64 [S, d, d]
+        What is fitted: the moments' own, or those of deviations or means.
+    answered : bool [R, p]
+    regular : bool [R]
+    units : str
+        What an observation is: ``"students"`` or ``"schools"``.
+    dummies : int
+        Coefficients a school that aren't columns: 1 beside school dummies.
+    """
     replications, p = moments.shift.shape
     estimate, unscaled = np.empty((replications, p)), np.empty((replications, p))
     lower, influence = np.empty((replications, p, p)), np.empty((replications, p, p))
     scores, rss = np.empty((len(cross), p)), np.empty(replications)
-    rank, plain = np.empty(replications, dtype=np.int64), plain.copy()
+    rank, regular = np.empty(replications, dtype=np.int64), regular.copy()
     offsets = moments.replication_offsets
     ols.fit(
         cross,
@@ -129,12 +150,12 @@ def _fitted(
         scores,
         rss,
         rank,
-        plain,
+        regular,
     )
     observations = np.add.reduceat(moments.cross[:, 0, 0], offsets[:-1])
     schools = np.diff(offsets).astype(np.float64)
     residual_df = (observations if units == "students" else schools) - rank - dummies * schools
-    plain &= (residual_df > 0) & (rank > 0)
+    regular &= (residual_df > 0) & (rank > 0)
     return BatchOls(
         moments,
         cross,
@@ -148,7 +169,7 @@ def _fitted(
         influence,
         scores,
         rss,
-        plain,
+        regular,
     )
 
 
@@ -159,23 +180,27 @@ Variance = Callable[[BatchOls], tuple[Floats, Floats, Mask]]
 
 def iid(fit: BatchOls) -> tuple[Floats, Floats, Mask]:
     """``s^2 (X'X)^-1``, t(residual df)."""
-    return fit.naive, fit.residual_df[:, None], fit.plain
+    return fit.naive, fit.residual_df[:, None], fit.regular
 
 
 def cr0(scaling: str = "") -> Variance:
-    """CR0, CR1: times ``G/(G-1)``, or CR1S: times ``G/(G-1) (N-1)/(N-p)``; t(G - 1)."""
+    """Return CR0, CR1: times ``G/(G-1)``, or CR1S: times ``G/(G-1) (N-1)/(N-p)``; t(G - 1).
+
+    The three share one sum of squared influences; Stata's ``vce(cluster)`` is CR1S with t(G - 1).
+    """
 
     def variance(fit: BatchOls) -> tuple[Floats, Floats, Mask]:
         values = np.empty_like(fit.estimate)
         sandwich.cr0(fit.moments.replication_offsets, fit.influence, fit.scores, values)
         with np.errstate(divide="ignore", invalid="ignore"):
             values *= _scale(fit, scaling)[:, None]
-        return values, fit.schools[:, None] - 1.0, fit.plain & (fit.schools > 1)
+        return values, fit.schools[:, None] - 1.0, fit.regular & (fit.schools > 1)
 
     return variance
 
 
 def _scale(fit: BatchOls, scaling: str) -> Floats:
+    """Return the small-sample factor of a variance [R]."""
     if not scaling:
         return np.ones_like(fit.schools)
     between_schools = fit.schools / np.maximum(fit.schools - 1.0, 1.0)
@@ -187,21 +212,23 @@ def _scale(fit: BatchOls, scaling: str) -> Floats:
 def cr2(fit: BatchOls) -> tuple[Floats, Floats, Mask]:
     """CR2 with Bell-McCaffrey degrees of freedom."""
     values, df = np.empty_like(fit.estimate), np.empty_like(fit.estimate)
-    m, plain = fit.moments, fit.plain & (fit.schools > 1)
-    sandwich.cr2(fit.cross, m.replication_offsets, m.x, m.contrasts, fit.lower, fit.scores, values, df, plain)
-    return values, df, plain
+    m, regular = fit.moments, fit.regular & (fit.schools > 1)
+    sandwich.cr2(
+        fit.cross, m.replication_offsets, m.x, m.contrasts, fit.lower, fit.scores, values, df, regular
+    )
+    return values, df, regular
 
 
 def leave_one_out(centred: bool) -> Variance:
     """CR3, or CRV3J when centred; t(G - 1)."""
 
     def variance(fit: BatchOls) -> tuple[Floats, Floats, Mask]:
-        values, plain = np.empty_like(fit.estimate), fit.plain & (fit.schools > 1)
+        values, regular = np.empty_like(fit.estimate), fit.regular & (fit.schools > 1)
         m = fit.moments
         sandwich.leave_one_out(
-            fit.cross, m.replication_offsets, m.x, m.contrasts, fit.scores, centred, values, plain
+            fit.cross, m.replication_offsets, m.x, m.contrasts, fit.scores, centred, values, regular
         )
-        return values, fit.schools[:, None] - 1.0, plain
+        return values, fit.schools[:, None] - 1.0, regular
 
     return variance
 
@@ -234,11 +261,25 @@ def between_engine(variance: Variance, reference: Engine) -> Engine:
 def _engine(
     fit_batch: Fit, variance: Variance, reference: Engine, missing: str = "", residual_sd: bool = False
 ) -> Engine:
+    """Return the engine of a fit and a variance.
+
+    Parameters
+    ----------
+    fit_batch : (batch, model, options) -> BatchOls
+    variance : BatchOls -> (variances, df, good)
+    reference : Engine
+        Answers for replications where the variance isn't good, vanishes beside the iid one, or is infinite.
+    missing : str
+        What to say, before their names, of terms that the regression doesn't have.
+    residual_sd : bool
+        Whether ``(residual_sd)`` is one of its quantities.
+    """
+
     def engine(batch: Batch, model: Model, options: Options) -> Estimates:
         started = perf_counter()
         fit = fit_batch(batch, model, options)
-        values, df, plain = variance(fit)
-        good = plain & ((values > VANISHES**2 * fit.naive) | ~fit.answered).all(axis=1)
+        values, df, regular = variance(fit)
+        good = regular & ((values > VANISHES**2 * fit.naive) | ~fit.answered).all(axis=1)
         good &= (values < np.inf).all(axis=1, where=fit.answered)
         none = ~fit.answered
         estimate, std_error, dfs = (

@@ -55,7 +55,11 @@ class RandomPart:
         return np.ascontiguousarray(semidefinite_factor(psi)[:, self.rows, self.cols])
 
     def _product(self, a: Floats, b: Floats | None) -> Floats:
-        """Return a b, or a a' (elementwise sums: the same bits for any number of replications)."""
+        """Return a b, or a a' where `b` is None.
+
+        Elementwise sums and not matmul: BLAS may add in another order for another number of matrices, and stored bytes
+        must not depend on how replications were cut into batches.
+        """
         other = np.swapaxes(a, 1, 2) if b is None else b
         out = np.zeros_like(a)
         for k in range(a.shape[1]):
@@ -82,7 +86,15 @@ def semidefinite_factor(matrix: Floats) -> Floats:
 
 
 def random_part_of(moments: SchoolMoments, diagonal: bool) -> RandomPart:
-    """Return the random part of a model's moments."""
+    """Return the random part of a model's moments.
+
+    Parameters
+    ----------
+    moments : SchoolMoments
+    diagonal : bool
+        Whether the covariance of the random effects is diagonal: then the pivot is undone, for a shift of a covariate
+        correlates intercept and slope.
+    """
     z = moments.z
     reps, q = len(moments.scale), len(z)
     pivot, scale = moments.pivot[:, z], moments.scale[:, z]

@@ -1,4 +1,4 @@
-"""The reference loop: one data set after the other through a plain function, every outcome a row.
+"""The reference loop: one data set after the other through an ordinary function, every outcome a row.
 
 A method's definition is a function `DataSet -> Answer`. The loop around it builds y, X and Z once per batch, removes
 what is not estimable before the method sees it, records warnings as text, turns a statistical exception into a status,
@@ -126,8 +126,8 @@ class DataSet:
 class Answer:
     """What a method says about one data set: arrays over the terms it was given [p].
 
-    `df` may be a number for all terms (inf: normal). `interval` and `p_value` replace the t test where a method has
-    its own.
+    `df` may be a number for all terms (inf: normal). `interval` and `p_value` replace the t test where a method has its
+    own. `message` has the same words for the same event, whatever the data.
     """
 
     estimate: Floats
@@ -237,6 +237,7 @@ def matrices_of(batch: Batch, model: Model) -> Matrices:
 
 
 def _attempt(fit_one: FitOne, screen: Screen, data: DataSet) -> tuple[Screened, Answer]:
+    """Fit one data set; warnings become text and statistical exceptions a status, `InvalidInput` stops the run."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         screened = Screened(np.empty(0, dtype=np.int64), np.zeros(len(data.terms), dtype=bool))
@@ -267,7 +268,7 @@ def require_range(data: DataSet) -> None:
 
 
 def failed(terms: int, message: str) -> Answer:
-    """Return the answer of a fit that gave none."""
+    """Return the answer of a fit that gave none, with the reason as its message."""
     none = np.full(terms, np.nan)
     return Answer(none, none, np.nan, FitStatus.FAILED, {}, message)
 
@@ -335,7 +336,7 @@ def checked(
 
 
 class Rows:
-    """Estimates being filled, one replication at a time."""
+    """Estimates being filled, one replication at a time; messages are coded as they come, equal ones stored once."""
 
     def __init__(self, terms: tuple[str, ...], replications: Ints, quantities: tuple[str, ...] = ()) -> None:
         shape = (len(replications), len(terms))
@@ -389,4 +390,5 @@ class Rows:
 
 
 def names_of(terms: Sequence[str], chosen: npt.NDArray[Any]) -> str:
+    """Return the chosen terms in words."""
     return ", ".join(term for term, yes in zip(terms, chosen, strict=True) if yes)

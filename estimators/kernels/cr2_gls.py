@@ -82,12 +82,12 @@ def adjusted_school(
     inverse_root(b, root, half)
     for a in range(p):
         for j in range(k):
-            plain, adjusted = 0.0, 0.0
+            unadjusted, adjusted = 0.0, 0.0
             for i in range(d):
-                plain += left[a, i] / root[i] * u[j, i]
+                unadjusted += left[a, i] / root[i] * u[j, i]
                 for m in range(d):
                     adjusted += left[a, i] * half[i, m] * root[m] * u[j, m]
-            rows[0, a, j], rows[1, a, j] = adjusted - plain, adjusted
+            rows[0, a, j], rows[1, a, j] = adjusted - unadjusted, adjusted
     return k
 
 
@@ -116,7 +116,20 @@ def cr2(
     cross: Floats, offsets: Ints, columns: Ints, z: Ints, offset: Floats, unit: Floats, rows: Ints, cols: Ints,
     contrasts: Floats, fits: MixedFits, variance: Floats, df: Floats,
 ) -> None:  # fmt: skip
-    """Write CR2 variances and df [R, K] of contrasts [R, K, p]; arguments as in `random_slopes.fit`."""
+    """Write CR2 variances and df [R, K] of contrasts [R, K, p]; arguments as in `random_slopes.fit`.
+
+    The working model is the fitted one: CR2 is unbiased if V(theta) at the estimate is the truth, and stays consistent
+    in the number of schools if it is not. Fits whose sigma2 is NaN are passed over.
+
+    Parameters
+    ----------
+    cross, offsets, columns, z, offset, unit, rows, cols
+        As in `random_slopes.fit`.
+    contrasts : float64 [R, K, p]
+    fits : MixedFits
+    variance, df : float64 [R, K]
+        Written; the variance is not in units of sigma^2, for the residuals have theirs.
+    """
     p, q, terms = len(columns) - 1, len(z), contrasts.shape[1]
     d = p + q
     most = 1
@@ -162,7 +175,7 @@ def cr2(
                 qe[i] = 0.0
                 for j in range(d):
                     qe[i] += vectors[j, i] * e[j] / math.sqrt(values[i])
-            plain_score(lam, zz[g], cz[g], e, bc)
+            unadjusted_score(lam, zz[g], cz[g], e, bc)
             for k in range(terms):
                 score = 0.0
                 for i in range(p):
@@ -176,8 +189,12 @@ def cr2(
 
 
 @kernel
-def plain_score(lam: Floats, zz: Floats, cz: Floats, e: Floats, out: Floats) -> None:
-    """Write X'V^-1 e = X'e - X'Z K Z'e to `out` [p], K = Lambda (I + Lambda'Z'Z Lambda)^-1 Lambda'; `e` is [X Z]'e."""
+def unadjusted_score(lam: Floats, zz: Floats, cz: Floats, e: Floats, out: Floats) -> None:
+    """Write X'V^-1 e = X'e - X'Z K Z'e to `out` [p], K = Lambda (I + Lambda'Z'Z Lambda)^-1 Lambda'; `e` is [X Z]'e.
+
+    The part of a school's score that needs no root: kept apart because it is exact also where the span of [X_g Z_g] is
+    thin.
+    """
     p, q = len(out), len(lam)
     m, u, k = np.empty((q, q)), np.empty((q, q)), np.empty((q, q))
     shrinkage(lam, zz, m, u, k)
@@ -217,7 +234,7 @@ def add_working(
 
 @kernel
 def working_df(c: Floats, spread: Floats, moment: Floats) -> float:
-    """Return tr(P)^2/tr(P^2)."""
+    """Return tr(P)^2/tr(P^2), from the sums over schools that `add_working` made and the covariance `c` [p, p]."""
     p, square = len(c), 0.0
     for i in range(p):
         for j in range(p):

@@ -20,6 +20,7 @@ from nestbench.sim.compiled import kernel
 from nestbench.sim.observed.batch import Floats, Ints
 
 ITERATIONS = 200
+"""Bound on the iterations for the correlation, which converges linearly."""
 TOLERANCE = 1e-14
 
 
@@ -34,19 +35,32 @@ def exchangeable(
     estimate: Floats,
     variance: Floats,
     alpha: Floats,
-    plain: Floats,
+    regular: Floats,
 ) -> None:
-    """Write coefficients, sandwich variances [R, p] and correlations [R]; `plain` [R] is 0 where there are none."""
+    """Write coefficients, sandwich variances [R, p] and correlations [R].
+
+    Parameters
+    ----------
+    cross, offsets, x, contrasts, shift : as in `SchoolMoments`
+    corrected : bool
+        Mancl and DeRouen's correction of the sandwich for small numbers of schools.
+    estimate, variance : float64 [R, p]
+        Written.
+    alpha : float64 [R]
+        Written: the working correlation; NaN where there is no fixed point.
+    regular : float64 [R]
+        Written: 1, or 0 where the reference engine has to answer.
+    """
     p = len(x)
     a, right, beta, left, score = np.empty((p, p)), np.empty(p), np.empty(p), np.empty((p, p)), np.empty(p)
     for r in range(len(offsets) - 1):
         schools = cross[offsets[r] : offsets[r + 1]]
         alpha[r] = _fixed_point(schools, x, a, right, beta)
-        plain[r] = 1.0 if np.isfinite(alpha[r]) else 0.0
-        if plain[r] == 0.0:
+        regular[r] = 1.0 if np.isfinite(alpha[r]) else 0.0
+        if regular[r] == 0.0:
             continue
         if not _sandwich(schools, x, alpha[r], beta, corrected, contrasts[r], a, left, score, variance[r]):
-            plain[r] = 0.0
+            regular[r] = 0.0
         for j in range(p):
             total = shift[r, j]
             for k in range(p):
@@ -56,7 +70,12 @@ def exchangeable(
 
 @kernel
 def _fixed_point(schools: Floats, x: Ints, a: Floats, right: Floats, beta: Floats) -> float:
-    """Return alpha with beta solved at it, NaN if there is no fixed point within reach."""
+    """Return alpha with beta solved at it, NaN if there is no fixed point within reach.
+
+    None within reach: the correlation leaves (-1, 1), or falls below -1/(n - 1) of the largest school, where the
+    working correlation is no correlation matrix any more. Negative values above that are answers: moments may well give
+    them.
+    """
     students, pairs, largest, p = 0.0, 0.0, 1.0, len(x)
     for g in range(len(schools)):
         n = schools[g, 0, 0]
@@ -80,7 +99,7 @@ def _fixed_point(schools: Floats, x: Ints, a: Floats, right: Floats, beta: Float
 
 @kernel
 def _coefficients(schools: Floats, x: Ints, alpha: float, a: Floats, right: Floats, beta: Floats) -> bool:
-    """Write A (factored) and beta at a correlation."""
+    """Write A (as its Cholesky factor) and beta at a correlation; False where A is not positive definite."""
     p, y = len(x), schools.shape[1] - 1
     a[:] = 0.0
     beta[:] = 0.0
@@ -99,7 +118,10 @@ def _coefficients(schools: Floats, x: Ints, alpha: float, a: Floats, right: Floa
 
 @kernel
 def _correlation(schools: Floats, x: Ints, beta: Floats, students: float, pairs: float) -> float:
-    """Return the moment estimate of the correlation of two students of a school."""
+    """Return the moment estimate of the correlation of two students of a school.
+
+    Products of pairs are counted by ``((sum e)^2 - sum e^2)/2`` of each school: no pair is ever formed.
+    """
     p, y = len(x), schools.shape[1] - 1
     squares, products = 0.0, 0.0
     for g in range(len(schools)):
@@ -128,7 +150,10 @@ def _sandwich(
     score: Floats,
     variance: Floats,
 ) -> bool:
-    """Write the variances of the terms as named; False if a school's leave-one-out A is not positive definite."""
+    """Write the variances of the terms as named; False if a school's leave-one-out A is not positive definite.
+
+    `a` is the Cholesky factor left by `_coefficients`; `left` [p, p] and `score` [p] are scratch.
+    """
     p, y = len(x), schools.shape[1] - 1
     variance[:] = 0.0
     for g in range(len(schools)):

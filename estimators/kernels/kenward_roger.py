@@ -33,7 +33,7 @@ from nestbench.sim.observed.batch import Floats, Ints
 
 @kernel
 def trace_of_product(a: Floats, b: Floats) -> float:
-    """Return tr(AB) of symmetric matrices."""
+    """Return tr(AB) of symmetric matrices, read in rows of both."""
     total = 0.0
     for i in range(a.shape[0]):
         for j in range(a.shape[1]):
@@ -53,7 +53,11 @@ def trace_of_cross(a: Floats, b: Floats) -> float:
 
 @kernel
 def information_inverse(info: Floats, w: Floats) -> bool:
-    """Overwrite `info` and write W = 2 I^-1, by Cholesky after scaling its diagonal to 1."""
+    """Overwrite `info` and write W = 2 I^-1, by Cholesky after scaling its diagonal to 1.
+
+    Scaled, because variances of random slopes can be orders of magnitude apart. False where the expected information is
+    not positive definite; the contrasts then keep the NaN they came with.
+    """
     h = info.shape[0]
     scale = np.empty(h)
     for i in range(h):
@@ -99,10 +103,10 @@ def adjust(
     direction, shares = np.empty(p), np.empty(h)
     for k in range(contrasts.shape[0]):
         apply(phi, contrasts[k], direction)
-        plain = dot(contrasts[k], direction)
-        variance[k] = plain + 2.0 * quadratic(u, direction)
+        unadjusted = dot(contrasts[k], direction)
+        variance[k] = unadjusted + 2.0 * quadratic(u, direction)
         for i in range(h):
-            shares[i] = quadratic(pp[i], direction) / plain
+            shares[i] = quadratic(pp[i], direction) / unadjusted
         df[k] = 2.0 / quadratic(w, shares)
 
 
@@ -110,7 +114,11 @@ def adjust(
 def weigh_powers(
     lam: float, found: int, sizes: Floats, counts: Floats, between: Floats, within: Floats, out: Floats, traces: Floats
 ) -> None:  # fmt: skip
-    """Write -P_1, -P_2, Q_11, Q_12, Q_22 of a random intercept to `out` [5, T], the traces to `traces` [2, 2]."""
+    """Write -P_1, -P_2, Q_11, Q_12, Q_22 of a random intercept to `out` [5, T], the traces to `traces` [2, 2].
+
+    Schools of one size share d, so the sums that `by_size` made are all that is read; matrices are packed lower
+    triangles. P_1 and P_2 come without their minus, so that every weight is positive.
+    """
     size = within.shape[0]
     traces[:] = 0.0
     for j in range(size):
@@ -139,7 +147,16 @@ def random_intercept(
 ) -> None:  # fmt: skip
     """Write the adjusted variance / sigma^2 and the df [R, K] of the contrasts [R, K, p] of random-intercept fits.
 
-    `columns` [p] of W are X; `theta` and `unscaled` are those of `MixedFits`.
+    Parameters
+    ----------
+    cross, offsets : as in `SchoolMoments`
+    columns : int64 [p]
+        The columns of W that are X.
+    contrasts : float64 [R, K, p]
+    theta, unscaled : float64 [R, 1], [R, p, p]
+        Of `MixedFits`; replications whose theta is NaN are passed over.
+    variance, df : float64 [R, K]
+        Written.
     """
     p = columns.shape[0]
     most = 1

@@ -21,7 +21,11 @@ SWEEPS = 40
 
 @kernel
 def cholesky(a: Floats) -> bool:
-    """Overwrite the lower triangle of `a` [p, p] by L, A = L L'; return False if that is impossible."""
+    """Overwrite the lower triangle of `a` [p, p] by L, A = L L'; return False if that is impossible.
+
+    Impossible means a pivot that is not positive, NaN included: whoever calls must look at the answer, for L is then
+    half written. An exact zero on the diagonal is a dropped column and no failure.
+    """
     p = a.shape[0]
     for j in range(p):
         dropped = a[j, j] == 0.0
@@ -46,7 +50,10 @@ def cholesky(a: Floats) -> bool:
 
 @kernel
 def forward(l: Floats, b: Floats) -> None:  # noqa: E741
-    """Overwrite `b` [p] by L^-1 b."""
+    """Overwrite `b` [p] by L^-1 b.
+
+    A dropped column's entry becomes 0, whatever `b` had there.
+    """
     for i in range(l.shape[0]):
         total = b[i]
         for k in range(i):
@@ -56,7 +63,7 @@ def forward(l: Floats, b: Floats) -> None:  # noqa: E741
 
 @kernel
 def backward(l: Floats, b: Floats) -> None:  # noqa: E741
-    """Overwrite `b` [p] by L'^-1 b."""
+    """Overwrite `b` [p] by L'^-1 b; entries of dropped columns become 0."""
     p = l.shape[0]
     for i in range(p - 1, -1, -1):
         total = b[i]
@@ -67,14 +74,21 @@ def backward(l: Floats, b: Floats) -> None:  # noqa: E741
 
 @kernel
 def solve(l: Floats, b: Floats) -> None:  # noqa: E741
-    """Overwrite `b` [p] by A^-1 b = L'^-1 L^-1 b."""
+    """Overwrite `b` [p] by A^-1 b = L'^-1 L^-1 b, L from `cholesky`.
+
+    Of a singular A it is the solution whose entries for dropped columns are 0: their coefficients are not estimated.
+    """
     forward(l, b)
     backward(l, b)
 
 
 @kernel
 def invert_lower(l: Floats, out: Floats) -> None:  # noqa: E741
-    """Write L^-1 to `out` [p, p], zeros above the diagonal."""
+    """Write L^-1 to `out` [p, p], zeros above the diagonal.
+
+    Callers that need many products with L^-1 (a school's K_g = L^-1 C_g L^-T) want it written out; for one vector
+    `forward` is cheaper and loses fewer digits.
+    """
     p = l.shape[0]
     for j in range(p):
         for i in range(p):
@@ -93,7 +107,10 @@ def invert_lower(l: Floats, out: Floats) -> None:  # noqa: E741
 
 @kernel
 def inverse(l: Floats, out: Floats) -> None:  # noqa: E741
-    """Write A^-1 = L^-T L^-1 to `out` [p, p], both triangles."""
+    """Write A^-1 = L^-T L^-1 to `out` [p, p], both triangles.
+
+    Rows and columns of dropped terms are zeros, so that the variances made of it are zeros too and are left out later.
+    """
     p = l.shape[0]
     invert_lower(l, out)
     for i in range(p):
@@ -109,7 +126,11 @@ def inverse(l: Floats, out: Floats) -> None:  # noqa: E741
 
 @kernel
 def log_determinant(l: Floats) -> float:  # noqa: E741
-    """Return log|A| = 2 sum log L_jj over the columns kept."""
+    """Return log|A| = 2 sum log L_jj over the columns kept.
+
+    For REML this is log|X'V^-1X| of a basis of X's column space: another basis moves it by a constant, which cancels
+    between models with the same X only.
+    """
     total = 0.0
     for j in range(l.shape[0]):
         if l[j, j] > 0.0:
@@ -119,7 +140,11 @@ def log_determinant(l: Floats) -> float:  # noqa: E741
 
 @kernel
 def multiply(a: Floats, b: Floats, out: Floats) -> None:
-    """Write A B to `out`; `out` is neither of them."""
+    """Write A B to `out`; `out` is neither of them. Shapes [n, m], [m, k], [n, k].
+
+    A loop, not ``a @ b``: BLAS costs more than the product at these sizes, and its threads would fight with the
+    workers.
+    """
     for i in range(a.shape[0]):
         for j in range(b.shape[1]):
             total = 0.0
@@ -163,8 +188,18 @@ def quadratic(a: Floats, x: Floats) -> float:
 def eigen(a: Floats, values: Floats, vectors: Floats) -> None:
     """Write eigenvalues (unsorted) and eigenvectors (columns) of a symmetric [p, p]; `a` is destroyed.
 
-    Cyclic Jacobi: rotations that zero a_jk one after the other until the off-diagonal part is below
-    rounding.
+    Cyclic Jacobi: rotations that zero a_jk one after the other until the off-diagonal part is below rounding. It needs
+    no workspace, and its eigenvectors are orthogonal to rounding even where eigenvalues coincide, as in balanced
+    data.
+
+    Parameters
+    ----------
+    a : float64 [p, p]
+        Both triangles filled.
+    values : float64 [p]
+        Written.
+    vectors : float64 [p, p]
+        Written; column j belongs to ``values[j]``.
     """
     p = a.shape[0]
     scale = 0.0
@@ -213,7 +248,7 @@ def eigen_graded(a: Floats, values: Floats, vectors: Floats) -> None:
 
 @kernel
 def _rotate(a: Floats, vectors: Floats, j: int, k: int) -> None:
-    """One Jacobi rotation: the smaller angle that makes a_jk zero."""
+    """Apply one Jacobi rotation: the smaller of the two angles that make a_jk zero, for which the sweeps converge."""
     p = a.shape[0]
     tau = (a[k, k] - a[j, j]) / (2.0 * a[j, k])
     t = 1.0 / (abs(tau) + math.sqrt(1.0 + tau * tau))

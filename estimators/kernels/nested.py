@@ -52,7 +52,21 @@ def class_sums(
 ) -> None:  # fmt: skip
     """Write s_c [C, p + 1] of the pivoted columns [X y] and n_c [C].
 
-    X_pivoted = unit X contrasts and y_pivoted = unit (y - X shift), by replication; `rows` [R + 1], `classes` [N].
+    Cross-products are kept a school, not a class, for all other methods need no more; the sums of classes are made here
+    from the columns themselves, in the coordinates of the school moments: X_pivoted = unit X contrasts and y_pivoted =
+    unit (y - X shift), by replication.
+
+    Parameters
+    ----------
+    x, y : float64 [p, N], [N]
+    classes : int64 [N]
+        Class of each student, numbered over all replications.
+    rows : int64 [R + 1]
+        First student of each replication.
+    contrasts, shift, unit : float64 [R, p, p], [R, p], [R]
+        As in `SchoolMoments`.
+    sums, sizes : float64 [C, p + 1], [C]
+        Written.
     """
     p = x.shape[0]
     sums[:] = 0.0
@@ -133,7 +147,10 @@ def add_school(
 
 @kernel
 def with_respect_to_theta(theta: Floats, slope: Floats, hessian: Floats) -> None:
-    """Turn derivatives with respect to lambda = theta^2 into derivatives with respect to theta."""
+    """Turn derivatives with respect to lambda = theta^2 into derivatives with respect to theta, in place.
+
+    On theta the boundary lambda = 0 is an interior point with slope 0, so the climb needs no constraint.
+    """
     for i in range(2):
         for j in range(2):
             hessian[i, j] *= 4.0 * theta[i] * theta[j]
@@ -187,7 +204,11 @@ def profile(
 
 @kernel
 def tells_schools_apart(first: int, last: int, schools: Ints, sizes: Floats, whitened: Floats) -> bool:
-    """Whether X leaves school means free: N - tr(M_s) at theta = 0 is not rounding."""
+    """Whether X leaves school means free: N - tr(M_s) at theta = 0 is not rounding.
+
+    With a dummy a school, or as many school-constant columns as schools, nothing is left to estimate a school variance
+    from.
+    """
     p = whitened.shape[1] - 1
     left, students = 0.0, 0.0
     for c in range(schools[first], schools[last]):
@@ -239,7 +260,12 @@ def climb(
     theta: Floats, a: Floats, first: int, last: int, schools: Ints, sums: Floats, sizes: Floats, nu: float,
     restricted: bool, mats: Floats, whitened: Floats, slope: Floats, hessian: Floats,
 ) -> tuple[int, int, float]:  # fmt: skip
-    """Follow -2l from `theta` down to a minimum, written to `theta`; return evaluations, a code and -2l."""
+    """Follow -2l from `theta` down to a minimum, written to `theta`; return evaluations, a code and -2l.
+
+    A step is kept if it gains a tenth of what the quadratic model promised, or if what is promised is below the
+    rounding of -2l itself: at the minimum values can't decide any more. At a saddle (a short step, but an eigenvalue
+    below 0) it moves on along the direction of negative curvature.
+    """
     values, vectors, step, trial = np.empty(2), np.empty((2, 2)), np.zeros(2), np.empty(2)
     new_slope, new_hessian = np.empty(2), np.empty((2, 2))
     now, radius, predicted, convex = math.inf, 1.0, 0.0, True
@@ -281,7 +307,22 @@ def fit(
     cross: Floats, offsets: Ints, columns: Ints, schools: Ints, sums: Floats, sizes: Floats, restricted: bool,
     fits: MixedFits,
 ) -> None:  # fmt: skip
-    """Fit every replication; `schools` [S + 1] is the first class of each school, `sums` [C, p + 1], `sizes` [C]."""
+    """Fit every replication.
+
+    Parameters
+    ----------
+    cross, offsets : as in `SchoolMoments`
+    columns : int64 [p + 1]
+        The columns of W that are [X y].
+    schools : int64 [S + 1]
+        First class of each school.
+    sums, sizes : float64 [C, p + 1], [C]
+        From `class_sums`.
+    restricted : bool
+        REML, else ML.
+    fits : MixedFits
+        Written; theta = (theta_c, theta_s). A replication without an answer keeps NaN and gets a code.
+    """
     d = len(columns)
     p = d - 1
     a, mats, whitened = np.empty((d, d)), np.empty((8, d, d)), np.empty((5, d, d))

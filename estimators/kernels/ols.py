@@ -9,8 +9,10 @@ deviations from school means, ``C_g - t_g t_g'/n_g`` with the school totals t_g 
 means, ``w_g (t_g/n_g)(t_g/n_g)'``. Columns that have no place in them become exact zeros, which `linalg` takes as
 dropped.
 
-A fit is *plain* when no digits were lost on the way: every column keeps a share of at least `SHARE` of its sum of
-squares beside the columns before it, and so does y. The others are for the reference engine.
+Data are *regular* when no digits were lost on the way: every column keeps a share of at least `SHARE` of its sum of
+squares beside the columns before it, and so does y. Normal equations square the condition number, so data that fail
+this are left to the reference engine, which works on X itself by QR or SVD; the tests hold both to the
+same numbers where both answer.
 """
 
 from __future__ import annotations
@@ -27,6 +29,9 @@ from nestbench.sim.observed.batch import Floats, Ints
 Mask = npt.NDArray[np.bool_]
 
 SHARE = 1e-5
+"""Least share of its sum of squares that a column must keep beside the columns before it: at 1e-5 some 11 of 16 digits
+are left in the cross-products.
+"""
 CONSTANT = 1e-12
 """A share of the sum of squares within schools below this is rounding: the column is constant within schools."""
 
@@ -45,9 +50,12 @@ def fit(
     scores: Floats,
     rss: Floats,
     rank: Ints,
-    plain: Mask,
+    regular: Mask,
 ) -> None:
     """Fit every replication.
+
+    Writes into arrays of the caller, as all kernels do: one call allocates nothing that grows with R, and the results
+    land where `Estimates` will hold them.
 
     Parameters
     ----------
@@ -58,10 +66,12 @@ def fit(
     lower, influence : float64 [R, p, p]
         Cholesky factor L of A; contrasts A^-1, which takes a school's score to its influence on the terms.
     scores : float64 [S, p]
+        X_g'e_g: all that a cluster-robust variance needs of the residuals.
     rss : float64 [R]
     rank : int64 [R]
-        Number of columns.
-    plain : bool [R]
+        Number of columns that aren't dropped.
+    regular : bool [R]
+        Cleared where digits were lost; what is written there is not to be used.
     """
     p, y = len(x), cross.shape[1] - 1
     m, beta = np.empty((p, p)), np.empty(p)
@@ -74,17 +84,17 @@ def fit(
             estimate[r, j] = a[j, j]
             rank[r] += a[j, j] != 0.0
         total = beta.copy()
-        plain[r] = plain[r] and cholesky(a)
+        regular[r] = regular[r] and cholesky(a)
         for j in range(p):
             if not a[j, j] * a[j, j] >= SHARE * estimate[r, j]:
-                plain[r] = False
+                regular[r] = False
         inverse(a, m)
         solve(a, beta)
         rss[r] = squares
         for j in range(p):
             rss[r] -= beta[j] * total[j]
         if not rss[r] > SHARE * squares:
-            plain[r] = False
+            regular[r] = False
         for g in range(first, last):
             for i in range(p):
                 score = cross[g, x[i], y]
@@ -105,7 +115,11 @@ def fit(
 
 @kernel
 def _sum_columns(cross: Floats, first: int, last: int, x: Ints, a: Floats, xy: Floats) -> float:
-    """Write X'X and X'y over some schools; return y'y."""
+    """Write X'X and X'y over some schools; return y'y.
+
+    `first` and `last` are the schools of one replication, the last one excluded; `a` [p, p] and `xy` [p] are
+    overwritten.
+    """
     p, y = len(x), cross.shape[1] - 1
     for i in range(p):
         xy[i] = 0.0
@@ -128,7 +142,21 @@ def _sum_columns(cross: Floats, first: int, last: int, x: Ints, a: Floats, xy: F
 def within(cross: Floats, offsets: Ints, out: Floats, kept: Mask, clear: Mask) -> None:
     """Write the cross-products of deviations from school means [S, d, d]; columns constant in all schools become zero.
 
-    `kept` [R, d] says which columns vary; `clear` [R] whether that was clear, with digits to spare.
+    By Frisch, Waugh and Lovell the slopes of a regression with school dummies are those of deviations from school
+    means; the dummies themselves never
+    become columns.
+
+    Parameters
+    ----------
+    cross : float64 [S, d, d]
+    offsets : int64 [R + 1]
+    out : float64 [S, d, d]
+        Written.
+    kept : bool [R, d]
+        Written: the columns that vary within some school.
+    clear : bool [R]
+        Written: whether that was clear, with digits to spare. A column that varies by little more than rounding is
+        neither constant nor usable, and its data go to the reference.
     """
     d = cross.shape[1]
     before, after = np.empty(d), np.empty(d)
@@ -154,7 +182,13 @@ def within(cross: Floats, offsets: Ints, out: Floats, kept: Mask, clear: Mask) -
 def between(cross: Floats, offsets: Ints, by_size: bool, out: Floats, kept: Mask, clear: Mask) -> None:
     """Write the cross-products of school means [S, d, d], weighted 1 or by size; columns that vary within become zero.
 
-    `kept` and `clear` as in `within`.
+    A regression of school means can only have columns that are constant in schools: a column that varies within is
+    dropped, for its mean is another variable. `kept` and `clear` as in `within`.
+
+    Parameters
+    ----------
+    by_size : bool
+        Weight each school by its students, as OLS on students would; else every school counts once.
     """
     d = cross.shape[1]
     inner, whole = np.empty(d), np.empty(d)
@@ -179,6 +213,9 @@ def between(cross: Floats, offsets: Ints, by_size: bool, out: Floats, kept: Mask
 
 @kernel
 def _drop(cross: Floats, first: int, last: int, kept: Mask) -> None:
+    """Zero the rows and columns that aren't kept, in the schools of one replication: `linalg` then takes them as
+    dropped.
+    """
     for g in range(first, last):
         for i in range(len(kept)):
             for j in range(len(kept)):
@@ -188,7 +225,11 @@ def _drop(cross: Floats, first: int, last: int, kept: Mask) -> None:
 
 @kernel
 def naive_variance(unscaled: Floats, rss: Floats, residual_df: Floats, variance: Floats) -> None:
-    """Write ``RSS / df (X'X)^-1`` of the terms [R, p]."""
+    """Write ``RSS / df (X'X)^-1`` of the terms [R, p]; NaN where no residual df are left.
+
+    Right if errors are independent with equal variance, which students of one school are not: the standard errors that
+    the experiments are about.
+    """
     for r in range(len(rss)):
         for j in range(unscaled.shape[1]):
             variance[r, j] = unscaled[r, j] * rss[r] / residual_df[r] if residual_df[r] > 0 else math.nan

@@ -48,6 +48,7 @@ from nestbench.sim.observed.batch import Floats, Ints
 LOWEST, FACTOR, HIGHEST = 0.02, 4.0, 1e17
 """The grid: from LOWEST/n_max by factors of FACTOR past 50/n_min, on to HIGHEST while the likelihood still rises."""
 STEPS = 400
+"""Bound on the evaluations of one replication, the grid's included."""
 LAST = 1e-9
 """A step of Newton's method below this share is the last: its error is its square, below rounding."""
 EXACT_FIT = 1e-13
@@ -60,8 +61,22 @@ def by_size(
 ) -> int:  # fmt: skip
     """Sum schools `first`..`last` - 1 by size; return how many sizes there are.
 
-    Writes the distinct `sizes` and their `counts` [G], ``between[k] = sum s_g s_g'`` [G, T] and
-    ``within = sum (W_g'W_g - s_g s_g'/n_g)`` [T], both as packed lower triangles.
+    Equal schools cost no more than one from here on, however often the likelihood is evaluated. The size of
+    the school before is tried first, for designs list equal schools together.
+
+    Parameters
+    ----------
+    cross : float64 [S, d, d]
+    first, last : int
+        Schools of one replication, the last one excluded.
+    columns : int64 [p + 1]
+        The columns [X y] of W.
+    sizes, counts : float64 [G]
+        Written: the distinct sizes, and how many schools have each.
+    between : float64 [G, T]
+        Written: ``sum s_g s_g'`` of each size, packed lower triangles.
+    within : float64 [T]
+        Written: ``sum (W_g'W_g - s_g s_g'/n_g)``, packed.
     """
     d = columns.shape[0]
     within[:] = 0.0
@@ -93,7 +108,11 @@ def by_size(
 def weigh(
     lam: float, found: int, sizes: Floats, counts: Floats, between: Floats, within: Floats, out: Floats
 ) -> None:
-    """Write B, K and K' to `out` [3, T]."""
+    """Write B, K and K' to `out` [3, T].
+
+    The only loop over distinct sizes; `accumulate` lets the compiler keep several partial sums, which is allowed to
+    change the last digit and nothing else.
+    """
     size = within.shape[0]
     for j in range(size):
         out[0, j], out[1, j], out[2, j] = within[j], 0.0, 0.0
@@ -109,7 +128,7 @@ def weigh(
 
 @kernel
 def unpack(packed: Floats, out: Floats) -> None:
-    """Write a packed lower triangle to both triangles of `out`."""
+    """Write a packed lower triangle [T] to both triangles of `out`."""
     at = 0
     for i in range(out.shape[0]):
         for j in range(i + 1):
@@ -119,7 +138,10 @@ def unpack(packed: Floats, out: Floats) -> None:
 
 @kernel
 def whiten(linv: Floats, k: Floats, work: Floats, out: Floats) -> None:
-    """Write L^-1 K L^-T to `out`, both triangles."""
+    """Write L^-1 K L^-T to `out`, both triangles; `work` is scratch of the same shape.
+
+    In these coordinates B is the identity, so that traces and squared entries are the derivatives' terms.
+    """
     d = linv.shape[0]
     for i in range(d):
         for j in range(d):
@@ -203,8 +225,9 @@ def profile(
 def newton(lam: float, slope: float, curvature: float, low: float, high: float, before: float) -> float:
     """Return the next point of a search for the slope's root inside (`low`, `high`).
 
-    Newton's method on lambda, or on log lambda where the bracket stays away from 0; a step that leaves the bracket or
-    does not halve the one `before` is replaced by bisection, unless it is so small that it is the last.
+    Newton's method on lambda, or on log lambda where the bracket stays away from 0: far out the likelihood depends on
+    the order of magnitude of lambda, and steps on lambda itself would creep. A step that leaves the bracket or does not
+    halve the one `before` is replaced by bisection, unless it is so small that it is the last.
     """
     logs = low > 0.0
     guess = lam - slope / curvature
@@ -225,6 +248,19 @@ def maximise(
     The grid is walked from 0; where the slope turns from negative to positive there is a maximum, which is refined; the
     best is evaluated last, so that `full` is left at it. A `given` lambda that isn't NaN is only evaluated. All phases
     share one call of `profile`, which would otherwise be compiled once for each.
+
+    Why a grid: the profiled likelihood of unequal schools can have several maxima, and a search from one start finds
+    the one it is near. Why the slope and not the value decides: it changes sign exactly where rounding hides which of
+    two values is the larger.
+
+    Returns
+    -------
+    lam, criterion, slope, curvature : float
+        NaN for `lam` where there is no answer.
+    steps : int
+        Evaluations of the profile.
+    code : int
+        What became of it (`kernels.mixed`): OK, BOUNDARY, or why there is no answer.
     """
     smallest, largest, students, schools = sizes[0], sizes[0], 0.0, 0.0
     for k in range(found):
@@ -315,7 +351,18 @@ def fit(
 ) -> None:  # fmt: skip
     """Fit every replication; theta is estimated, or taken from `given` [R] where that is not NaN.
 
-    `cross` [S, d, d], `offsets` [R + 1], `columns` [p + 1] of W that are [X y].
+    Parameters
+    ----------
+    cross : float64 [S, d, d]
+    offsets : int64 [R + 1]
+    columns : int64 [p + 1]
+        The columns of W that are [X y].
+    restricted : bool
+        REML, else ML.
+    given : float64 [R]
+        theta = school SD / residual SD; NaN: estimate it.
+    fits : MixedFits
+        Written; a replication without an answer keeps NaN and gets a code.
     """
     d = columns.shape[0]
     most = 1

@@ -53,7 +53,18 @@ IDENTIFIED = 1e-9
 
 @kernel
 def cr0(offsets: Ints, influence: Floats, scores: Floats, variance: Floats) -> None:
-    """Write the CR0 variances of the terms [R, p]."""
+    """Write the CR0 variances of the terms [R, p].
+
+    Parameters
+    ----------
+    offsets : int64 [R + 1]
+        First school of each replication.
+    influence : float64 [R, p, p]
+        Takes a school's score to its influence psi_g on the terms (`kernels.ols.fit`).
+    scores : float64 [S, p]
+    variance : float64 [R, p]
+        Written, without a small-sample factor: CR1 and CR1S multiply it.
+    """
     p = variance.shape[1]
     for r in range(variance.shape[0]):
         for j in range(p):
@@ -75,9 +86,24 @@ def leave_one_out(
     scores: Floats,
     centred: bool,
     variance: Floats,
-    plain: Mask,
+    regular: Mask,
 ) -> None:
-    """Write CR3 (not centred) or CRV3J (centred) variances [R, p]; `plain` [R] is cleared where a school is needed."""
+    """Write CR3 (not centred) or CRV3J (centred) variances [R, p].
+
+    Every school is left out in turn by subtracting its cross-product from A: G Cholesky factors of p x p matrices in
+    place of G regressions. That a difference of cross-products can lose digits is watched (`_identified`).
+
+    Parameters
+    ----------
+    cross, offsets, x, contrasts : as in `SchoolMoments`
+    scores : float64 [S, p]
+    centred : bool
+        Squares about the mean of the moves, with the jackknife's factor (G - 1)/G.
+    variance : float64 [R, p]
+        Written.
+    regular : bool [R]
+        Cleared where a coefficient isn't identified without some school: the reference engine then says what follows.
+    """
     p = len(x)
     total, rest, move = np.empty((p, p)), np.empty((p, p)), np.empty(p)
     mean = np.empty(p)
@@ -92,8 +118,8 @@ def leave_one_out(
                 move[i] = scores[g, i]
                 for j in range(p):
                     rest[i, j] = total[i, j] - cross[g, x[i], x[j]]
-            if not (plain[r] and cholesky(rest) and _identified(rest, total)):
-                plain[r] = False
+            if not (regular[r] and cholesky(rest) and _identified(rest, total)):
+                regular[r] = False
                 break
             solve(rest, move)
             for j in range(p):
@@ -122,7 +148,11 @@ def _sum_x(cross: Floats, first: int, last: int, x: Ints, total: Floats) -> None
 
 @kernel
 def _identified(lower: Floats, total: Floats) -> bool:
-    """Whether every column keeps a share of its sum of squares after the others and a school are taken away."""
+    """Whether every column keeps a share of its sum of squares after the others and a school are taken away.
+
+    `lower` [p, p] is the Cholesky factor of what is left, `total` [p, p] A with all schools; dropped columns don't
+    count.
+    """
     for j in range(lower.shape[0]):
         if not lower[j, j] * lower[j, j] > IDENTIFIED * total[j, j] and total[j, j] > 0.0:
             return False
@@ -139,11 +169,24 @@ def cr2(
     scores: Floats,
     variance: Floats,
     df: Floats,
-    plain: Mask,
+    regular: Mask,
 ) -> None:
-    """Write CR2 variances and Bell-McCaffrey degrees of freedom of the terms [R, p]; `lower` [R, p, p] is L.
+    """Write CR2 variances and Bell-McCaffrey degrees of freedom of the terms [R, p].
 
-    `plain` [R] is cleared where I - H_gg of a school is nearly singular.
+    The working model is the identity, as in most software, whatever the data are like: CR2 is then unbiased if errors
+    are independent with equal variance, and close to it otherwise.
+
+    Parameters
+    ----------
+    cross, offsets, x, contrasts : as in `SchoolMoments`
+    lower : float64 [R, p, p]
+        Cholesky factor L of A.
+    scores : float64 [S, p]
+    variance, df : float64 [R, p]
+        Written.
+    regular : bool [R]
+        Cleared where I - H_gg of a school is nearly singular: its root and the df then depend on what one takes for
+        zero.
     """
     p = len(x)
     inverse, k, root, spare = np.empty((p, p)), np.empty((p, p)), np.empty((p, p)), np.empty((p, p))
@@ -164,7 +207,7 @@ def cr2(
             if norm < SERIES:
                 _root_by_series(k, norm, powers, root, spare)
             elif _root_by_eigen(k, root, powers[0], powers[1]) < NEARLY_SINGULAR:
-                plain[r] = False
+                regular[r] = False
             multiply(root, u, w)
             multiply(k, w, b)
             for i in range(p):
@@ -176,6 +219,7 @@ def cr2(
 
 @kernel
 def _clear(variance: Floats, sums: Floats, outer: Floats) -> None:
+    """Zero the sums over schools of one replication."""
     p = len(variance)
     for j in range(p):
         variance[j] = sums[j, 0] = sums[j, 1] = sums[j, 2] = 0.0
@@ -186,7 +230,10 @@ def _clear(variance: Floats, sums: Floats, outer: Floats) -> None:
 
 @kernel
 def leverage(c: Floats, x: Ints, inverse: Floats, k: Floats, spare: Floats) -> float:
-    """Write K_g = L^-1 C_g L^-T; return its Frobenius norm, which no eigenvalue exceeds."""
+    """Write K_g = L^-1 C_g L^-T; return its Frobenius norm, which no eigenvalue exceeds.
+
+    K_g has the eigenvalues of the school's hat matrix H_gg that aren't zero, in p x p instead of n_g x n_g.
+    """
     p = len(x)
     for i in range(p):
         for j in range(p):
@@ -218,7 +265,11 @@ def _commuting(a: Floats, b: Floats, out: Floats) -> None:
 
 @kernel
 def _root_by_series(k: Floats, norm: float, powers: Floats, root: Floats, spare: Floats) -> None:
-    """Write (I - K)^(-1/2) = sum_m binom(2m, m)/4^m K^m, three powers at a time (Paterson & Stockmeyer 1973)."""
+    """Write (I - K)^(-1/2) = sum_m binom(2m, m)/4^m K^m, three powers at a time (Paterson & Stockmeyer 1973).
+
+    With many schools each has little leverage, and a few products of symmetric matrices are cheaper than eigenvectors;
+    the norm says beforehand how many terms there must be.
+    """
     p = k.shape[0]
     blocks = 1
     if norm > 0.0:
@@ -242,7 +293,10 @@ def _root_by_series(k: Floats, norm: float, powers: Floats, root: Floats, spare:
 def _root_by_eigen(k: Floats, root: Floats, copy: Floats, vectors: Floats) -> float:
     """Write (I - K)^(-1/2) from the eigenvectors of K; directions with eigenvalue 1 get 0.
 
-    Return the least eigenvalue of I - K that is not 0.
+    Returns
+    -------
+    least : float
+        The least eigenvalue of I - K that is not 0, by which the caller judges whether digits were lost.
     """
     p, least = k.shape[0], 1.0
     values = np.empty(p)
@@ -282,7 +336,7 @@ def _accumulate(w: Floats, b: Floats, q: Floats, variance: Floats, sums: Floats,
 
 @kernel
 def _degrees_of_freedom(sums: Floats, outer: Floats, df: Floats) -> None:
-    """Write tr(Omega)^2 / tr(Omega^2)."""
+    """Write tr(Omega)^2 / tr(Omega^2) of every term to `df` [p], from the sums of `_accumulate`."""
     p = len(df)
     for j in range(p):
         norm = 0.0

@@ -30,7 +30,23 @@ FLAT = 1e-10
 def satterthwaite(
     contrasts: Floats, unscaled: Floats, curvature: Floats, tilt: Floats, spread: Floats, nu: Floats, df: Floats
 ) -> None:  # fmt: skip
-    """Write the df of each row of `contrasts` [R, K, p] to `df` [R, K]; NaN where there is no fit."""
+    """Write the df of each row of `contrasts` [R, K, p] to `df` [R, K]; NaN where there is no fit.
+
+    Parameters
+    ----------
+    contrasts : float64 [R, K, p]
+        The terms as named, in the fit's pivoted coordinates.
+    unscaled : float64 [R, p, p]
+        C, the variances of the coefficients / sigma^2.
+    curvature : float64 [R, m, m]
+        The profiled Hessian P of -2l.
+    tilt, spread : float64 [R, m], [R, m, p, p]
+        -dRSS/dtheta / RSS and -dB_xx/dtheta, as in `MixedFits`.
+    nu : float64 [R]
+        Residual df of the likelihood: the most that df can be, reached where the variance parameters don't matter.
+    df : float64 [R, K]
+        Written.
+    """
     size, terms, p = contrasts.shape
     m = tilt.shape[1]
     hessian, values, vectors = np.empty((m, m)), np.empty(m), np.empty((m, m))
@@ -48,7 +64,11 @@ def satterthwaite(
 
 @kernel
 def spread_of(gamma: Floats, values: Floats, vectors: Floats) -> float:
-    """Return gamma'P^+ gamma over the eigenvectors of P with a positive eigenvalue."""
+    """Return gamma'P^+ gamma over the eigenvectors of P with a positive eigenvalue.
+
+    A pseudo-inverse, for at the boundary, and with more parameters than the data carry, P is singular: a direction that
+    the likelihood doesn't see adds no uncertainty that could be expressed in df.
+    """
     m = len(gamma)
     largest = 0.0
     for i in range(m):

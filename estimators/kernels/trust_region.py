@@ -1,6 +1,8 @@
 """Newton's method within a trust region, for a handful of parameters: the step, and when it is the last.
 
-Source: Nocedal & Wright (2006), ch. 4.
+Plain Newton steps fail here in two ways: far from a maximum the Hessian of -2l is indefinite, and near the boundary,
+where a variance component vanishes, the quadratic model holds on a shrinking scale. A region in which the model is
+trusted answers both, and keeps quadratic convergence at the end. Source: Nocedal & Wright (2006), ch. 4.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from nestbench.sim.compiled import kernel
 from nestbench.sim.observed.batch import Floats
 
 STEPS = 200
+"""Bound on the steps of one climb."""
 SMALL = 1e-6
 """A step of Newton's method below this, in units of 1/(root mean square of Z), is the last: its error is its square."""
 VANISHED = 1e-5
@@ -29,6 +32,17 @@ def trust_step(
 
     In the eigenvectors of the Hessian, step_i = -slope_i/(value_i + mu) with the least mu >= 0 that makes the sum
     convex and the step short enough. Directions without curvature and slope are left alone.
+
+    Parameters
+    ----------
+    slope, hessian : float64 [m], [m, m]
+        Derivatives of -2l at the point.
+    radius : float
+        Longest step allowed.
+    values, vectors : float64 [m], [m, m]
+        Written: the Hessian's eigenvalues and eigenvectors, from which the caller sees whether it is convex there.
+    step : float64 [m]
+        Written.
     """
     m = len(slope)
     copy, along = np.empty((m, m)), np.zeros(m)

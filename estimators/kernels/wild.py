@@ -38,6 +38,7 @@ TIE = 1e-9
 DOUBLINGS = 10
 """An interval that reaches beyond 2^9 standard errors is called infinite; far out, rounding would decide about ties."""
 BISECTIONS = 60
+"""Halvings of an interval's end, to the last digit of a double."""
 COARSE = 12
 """Bisections over all draws, before only those that still matter are looked at."""
 
@@ -54,10 +55,26 @@ def draw_statistics(
     numbers: Floats,
     sizes: Floats,
 ) -> None:
-    """Write n0, n1, q0, q1, q2 of every term and draw, `numbers` [p, 5, B], and (m, V) of every term, `sizes` [p, 2].
+    """Write n0, n1, q0, q1, q2 of every term and draw, and (m, V) of every term: all that `p_value` and `bound` need.
 
-    `cross` [G, d, d], `scores` [G, p] are of one replication; ``v[g, b] = table[codes[g, b]]``, codes
-    uint8 [G, B].
+    Parameters
+    ----------
+    cross : float64 [G, d, d]
+        Of one replication.
+    x : int64 [p]
+    contrasts : float64 [p, p]
+    lower : float64 [p, p]
+        Cholesky factor of X'X.
+    scores : float64 [G, p]
+    codes : uint8 [G, B]
+        Which entry of `table` multiplies school g in draw b: ``v[g, b] = table[codes[g, b]]``. A byte a weight, where a
+        double each would be eight.
+    table : float64 [w]
+        The values of the auxiliary distribution (Rademacher: -1 and 1).
+    numbers : float64 [p, 5, B]
+        Written.
+    sizes : float64 [p, 2]
+        Written.
     """
     g, draws = codes.shape
     p = len(x)
@@ -170,7 +187,20 @@ def _squares(
 
 @accumulate
 def count(numbers: Floats, kappa: float, imposed: float, m: float, v: float, tie: float) -> float:
-    """Return how many draws have ``|t*| >= (1 + tie) |t|`` at the null of `kappa`; `imposed` is kappa, or 0."""
+    """Return how many draws have ``|t*| >= (1 + tie) |t|`` at the null of `kappa`; `imposed` is kappa, or 0.
+
+    Parameters
+    ----------
+    numbers : float64 [5, B]
+    kappa : float
+        (c'beta_hat - b) / m of the null b.
+    imposed : float
+        kappa where the null is imposed on the draws, 0 where it is not.
+    m, v : float
+        The term's c'Mc and V.
+    tie : float
+        Relative tolerance; negative, so that ties count as at least as extreme.
+    """
     n0, n1, q0, q1, q2 = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
     bar = (kappa * m * (1.0 + tie)) ** 2
     total = 0.0
@@ -185,8 +215,8 @@ def count(numbers: Floats, kappa: float, imposed: float, m: float, v: float, tie
 def p_value(numbers: Floats, kappa: float, restricted: bool, exact: bool, m: float, v: float) -> float:
     """Return the bootstrap p-value of the null of `kappa`, ties counted as at least as extreme.
 
-    Over all sign vectors (`exact`): their share. Over random draws: the data are one draw more, (1 +
-    count)/(1 + B).
+    Over all sign vectors (`exact`): their share, which has the data's own vector in it. Over random draws: the data are
+    one draw more, (1 + count)/(1 + B), so that a p-value is never 0 and the test is of its level.
     """
     extreme = count(numbers, kappa, kappa if restricted else 0.0, m, v, -TIE)
     draws = numbers.shape[1]
@@ -200,8 +230,21 @@ def bound(
 ) -> float:
     """Return how far from the estimate the interval of nulls with p > alpha reaches on one side.
 
-    The first null that is rejected is bracketed by doubling from one standard error, then bisected;
-    infinite if none is.
+    The first null that is rejected is bracketed by doubling from one standard error, then bisected; infinite if none
+    is. p as a function of the null needn't be monotone: the end is where it first falls to alpha, as seen from the
+    estimate.
+
+    Parameters
+    ----------
+    numbers : float64 [5, B]
+    side : float
+        1 or -1: which end.
+    restricted, exact : bool
+        Whether the null is imposed; whether the draws are all sign vectors.
+    m, v : float
+        The term's c'Mc and V.
+    alpha : float
+        One minus the level.
     """
     unit = side * math.sqrt(v) / m
     inside, outside = 0.0, 1.0

@@ -38,11 +38,24 @@ def working_df(
     inverted: bool,
     centred: bool,
     df: Floats,
-    plain: Mask,
+    regular: Mask,
 ) -> None:
     """Write the degrees of freedom of the terms [R, p]: CR0's, CR3's (inverted), the jackknife's (centred, too).
 
-    Arguments as in `sandwich.cr2`; `plain` [R] is cleared where digits were lost.
+    They answer the question that `reference = "satterthwaite"` asks of these variances: of which scaled chi-squared
+    variable would the variance be, if errors were independent with equal variance? Software usually offers G - 1 here.
+
+    Parameters
+    ----------
+    cross, offsets, x, contrasts, lower : as in `sandwich.cr2`
+    inverted : bool
+        Whether a school's residuals are multiplied by (I - H_gg)^-1 (CR3, the jackknife).
+    centred : bool
+        Whether squares are about their mean (the jackknife).
+    df : float64 [R, p]
+        Written; NaN where `regular` was false or is cleared.
+    regular : bool [R]
+        Cleared where digits were lost.
     """
     p = len(x)
     inverse, k, rest = np.empty((p, p)), np.empty((p, p)), np.empty((p, p))
@@ -51,7 +64,7 @@ def working_df(
     for r in range(df.shape[0]):
         for j in range(p):
             df[r, j] = math.nan
-        if not plain[r]:
+        if not regular[r]:
             continue
         invert_lower(lower[r], inverse)
         _rotated(inverse, contrasts[r], u)
@@ -59,13 +72,13 @@ def working_df(
         for g in range(offsets[r], offsets[r + 1]):
             leverage(cross[g], x, inverse, k, rest)
             if not _adjusted(u, k, inverted, rest, w):
-                plain[r] = False
+                regular[r] = False
                 break
             multiply(k, w, b)
             _accumulate(w, b, sums, vectors, outer)
-        if plain[r]:
+        if regular[r]:
             schools = offsets[r + 1] - offsets[r]
-            plain[r] = _ratios(schools, centred, sums, vectors, outer, df[r])
+            regular[r] = _ratios(schools, centred, sums, vectors, outer, df[r])
 
 
 @kernel
@@ -81,6 +94,7 @@ def _rotated(inverse: Floats, contrasts: Floats, u: Floats) -> None:
 
 @kernel
 def _clear(sums: Floats, vectors: Floats, outer: Floats) -> None:
+    """Zero the sums over schools of one replication."""
     p = len(sums)
     for j in range(p):
         for i in range(4):
@@ -93,7 +107,10 @@ def _clear(sums: Floats, vectors: Floats, outer: Floats) -> None:
 
 @kernel
 def _adjusted(u: Floats, k: Floats, inverted: bool, rest: Floats, w: Floats) -> bool:
-    """Write u, or (I - K)^-1 u when inverted, a column a term; return False where I - K is not positive definite."""
+    """Write w of every term, a column each: u, or (I - K)^-1 u when inverted.
+
+    Returns False where I - K is not positive definite: a coefficient hangs on this school alone.
+    """
     p = len(w)
     for i in range(p):
         for j in range(p):
@@ -131,7 +148,10 @@ def _accumulate(w: Floats, b: Floats, sums: Floats, vectors: Floats, outer: Floa
 
 @kernel
 def _ratios(schools: int, centred: bool, sums: Floats, vectors: Floats, outer: Floats, df: Floats) -> bool:
-    """Write tr(Omega)^2 / tr(Omega^2), of C Omega C when centred; return whether the digits sufficed."""
+    """Write tr(Omega)^2 / tr(Omega^2), of C Omega C when centred; return whether the digits sufficed.
+
+    Both traces are differences of sums that can be much larger than they are, when few schools carry a term.
+    """
     p, enough = len(df), True
     for j in range(p):
         trace, squares = sums[j, 0] - sums[j, 1], sums[j, 2] - 2.0 * sums[j, 3]

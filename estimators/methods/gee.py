@@ -94,13 +94,13 @@ def _without_a_school(data: DataSet, residuals: Floats, alpha: float, back: Floa
 
 
 def gee_engine(corrected: bool, reference: Engine) -> Engine:
-    """Return the batched engine; data that are not plain, and vanishing standard errors, are left to the reference."""
+    """Return the batched engine; data that aren't regular and vanishing standard errors are left to the reference."""
 
     def engine(batch: Batch, model: Model, options: Options) -> Estimates:
         started = perf_counter()
         moments, ols = batch.once(moments_of, model), batch.once(pooled, model)
         estimate, variance = np.full_like(moments.shift, np.nan), np.full_like(moments.shift, np.nan)
-        alpha, plain = np.full(batch.size, np.nan), np.zeros(batch.size)
+        alpha, regular = np.full(batch.size, np.nan), np.zeros(batch.size)
         exchangeable(
             moments.cross,
             moments.replication_offsets,
@@ -111,12 +111,12 @@ def gee_engine(corrected: bool, reference: Engine) -> Engine:
             estimate,
             variance,
             alpha,
-            plain,
+            regular,
         )
         good = (
-            (plain > 0)
+            (regular > 0)
             & between_schools(batch, model)
-            & ols.plain
+            & ols.regular
             & (ols.schools > 1)
             & (variance > VANISHES**2 * ols.naive).all(axis=1)
         )
@@ -135,7 +135,7 @@ def between_schools(batch: Batch, model: Model) -> npt.NDArray[np.bool_]:
     """
     moments, ols = batch.once(moments_of, model), batch.once(pooled, model)
     found = ols.schools > len(moments.x)
-    for r in np.flatnonzero(~found & ols.plain):
+    for r in np.flatnonzero(~found & ols.regular):
         cross = moments.cross[slice(*moments.replication_offsets[r : r + 2])]
         totals, gram = cross[:, 0, moments.x], cross.sum(axis=0)[np.ix_(moments.x, moments.x)]
         n = cross[:, 0, 0].sum()

@@ -14,8 +14,8 @@ import numpy as np
 
 from nestbench.estimators.components import components, quantity_names
 from nestbench.estimators.engines.identified import check_residuals
-from nestbench.estimators.engines.mixed_fit import estimates_of, fit_given, plain_errors
-from nestbench.estimators.engines.mixed_inference import plain_errors as textbook_errors
+from nestbench.estimators.engines.mixed_fit import estimates_of, fit_given, model_based_errors
+from nestbench.estimators.engines.mixed_inference import model_based_errors as textbook_errors
 from nestbench.estimators.engines.mixed_textbook import GLS as GLS_FORMULA
 from nestbench.estimators.engines.mixed_textbook import MODEL_BASED, factor_of, fit_at, textbook_of
 from nestbench.estimators.engines.reference import Answer, DataSet, reference_engine
@@ -35,7 +35,7 @@ def batched(batch: Batch, model: Model, options: Options) -> Estimates:
     started = perf_counter()
     theta = known_theta(options)
     fit = fit_given(batch, model, True, np.full(batch.size, theta))
-    std_error = plain_errors(fit)
+    std_error = model_based_errors(fit)
     estimates = estimates_of(batch, model, fit, std_error, np.full_like(std_error, np.inf), started)
     return leave_to(reference, estimates, np.flatnonzero(~fit.moments.regular), batch, model, options)
 

@@ -85,7 +85,7 @@ def hc2(fit: ols_batched.BatchOls) -> tuple[Floats, Floats, ols_batched.Mask]:
     """HC2 variances of the terms [R, p], t(G - p); not where a school has leverage 1."""
     m = fit.moments
     of = np.repeat(np.arange(len(fit.estimate)), np.diff(m.replication_offsets))
-    good = fit.plain.copy()
+    good = fit.regular.copy()
     inverse = np.zeros_like(fit.influence)
     inverse[good] = np.linalg.solve(m.contrasts[good], fit.influence[good])
     grams = fit.cross[:, m.x[:, None], m.x]

@@ -144,8 +144,8 @@ def _estimator(
     reference = reference_engine(fit)
     batched = batched_engine(ols_batched.pooled_engine, *variances, reference)
     test = f"{kind.lower()}-{short}"
-    plain = Estimator(f"ols-{test}", 1, info, reference, batched, Agreement.DIRECT, theory=("ols", test))
-    return with_reference(plain, default, f"OLS {kind}", words)
+    estimator = Estimator(f"ols-{test}", 1, info, reference, batched, Agreement.DIRECT, theory=("ols", test))
+    return with_reference(estimator, default, f"OLS {kind}", words)
 
 
 CR0_Z, CR0_T = (

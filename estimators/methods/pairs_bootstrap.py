@@ -126,15 +126,15 @@ def _refitted(data: DataSet, counts: Floats) -> tuple[Floats, Mask]:
 
 
 def pairs_engine(batch: Batch, model: Model, options: Options) -> Estimates:
-    """Fit from school cross-products; data that are not plain are left to the reference."""
+    """Fit from school cross-products; data that are not regular are left to the reference."""
     moments, ols = batch.once(moments_of, model), batch.once(pooled, model)
     rows = Rows(batch.once(matrices_of, model).terms, batch.replications)
-    plain = ols.plain & (ols.schools > 1) & ~moments.refined
-    for r in np.flatnonzero(plain):
+    regular = ols.regular & (ols.schools > 1) & ~moments.refined
+    for r in np.flatnonzero(regular):
         started = perf_counter()
         rows.put(int(r), *_from_cross(batch, model, options, int(r)))
         rows.seconds[r] = perf_counter() - started
-    return leave_to(REFERENCE, rows.estimates(model.level), np.flatnonzero(~plain), batch, model, options)
+    return leave_to(REFERENCE, rows.estimates(model.level), np.flatnonzero(~regular), batch, model, options)
 
 
 def _from_cross(batch: Batch, model: Model, options: Options, r: int) -> tuple[Screened, Answer]:

@@ -292,15 +292,15 @@ def school_totals(cross: Floats, x: Ints, chosen: int) -> SchoolTotals:
 
 
 def permutation_engine(batch: Batch, model: Model, options: Options) -> Estimates:
-    """Fit from school cross-products; data that are not plain are left to the reference."""
+    """Fit from school cross-products; data that are not regular are left to the reference."""
     moments, data = batch.once(moments_of, model), batch.once(matrices_of, model)
     rows = Rows(data.terms, batch.replications)
-    plain = moments.regular & ~moments.refined
-    for r in np.flatnonzero(plain):
+    regular = moments.regular & ~moments.refined
+    for r in np.flatnonzero(regular):
         started = perf_counter()
         rows.put(int(r), *_from_totals(batch, model, options, int(r)))
         rows.seconds[r] = perf_counter() - started
-    return leave_to(REFERENCE, rows.estimates(model.level), np.flatnonzero(~plain), batch, model, options)
+    return leave_to(REFERENCE, rows.estimates(model.level), np.flatnonzero(~regular), batch, model, options)
 
 
 def _from_totals(batch: Batch, model: Model, options: Options, r: int) -> tuple[Screened, Answer]:

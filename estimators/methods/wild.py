@@ -108,10 +108,10 @@ def batched_engine(restricted: bool, reference: Engine) -> Engine:
         m = fit.moments
         variance = np.empty_like(fit.estimate)
         sandwich.cr0(m.replication_offsets, fit.influence, fit.scores, variance)
-        plain = fit.plain & (fit.schools > 1) & (variance > VANISHES**2 * fit.naive).all(axis=1)
+        regular = fit.regular & (fit.schools > 1) & (variance > VANISHES**2 * fit.naive).all(axis=1)
         p_value, lower, upper = (np.full_like(fit.estimate, np.nan) for _ in range(3))
         messages, said = {"": 0}, np.zeros(batch.size, dtype=np.int32)
-        for r in np.flatnonzero(plain):
+        for r in np.flatnonzero(regular):
             schools = int(fit.schools[r])
             codes, exact = codes_of(batch.streams, int(batch.replications[r]), schools, draws, weights)
             numbers, sizes = _statistics(fit, int(r), codes, WEIGHTS[weights])
@@ -124,7 +124,7 @@ def batched_engine(restricted: bool, reference: Engine) -> Engine:
         std_error = np.sqrt(variance * (fit.schools / np.maximum(fit.schools - 1.0, 1.0))[:, None])
         none, tests, words = np.full_like(std_error, np.nan), (lower, upper, p_value), (said, tuple(messages))
         estimates = finished(batch, model, started, fit.estimate, std_error, none, tests=tests, said=words)
-        return leave_to(reference, estimates, np.flatnonzero(~plain), batch, model, options)
+        return leave_to(reference, estimates, np.flatnonzero(~regular), batch, model, options)
 
     return engine
 

@@ -187,6 +187,7 @@ def _sum(cross: Floats, first: int, last: int, total: Floats) -> None:
 
 @kernel
 def _finite(total: Floats) -> bool:
+    """Whether a sum of cross-products is finite: one value that isn't makes its column's square so."""
     trace = 0.0
     for j in range(total.shape[0]):
         trace += total[j, j]

@@ -15,6 +15,7 @@ from numba.extending import intrinsic
 
 
 def _pointer(typing_context: Any, address: Any, element: Any) -> Any:
+    """Return signature and code of an intrinsic that takes an integer for the address of elements of a type."""
     signature = types.CPointer(element)(types.int64)  # type: ignore[no-untyped-call]
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -24,10 +25,12 @@ def _pointer(typing_context: Any, address: Any, element: Any) -> Any:
 
 
 def _floats_at(typing_context: Any, address: Any) -> Any:
+    """Type an address as that of float64 values."""
     return _pointer(typing_context, address, types.float64)
 
 
 def _codes_at(typing_context: Any, address: Any) -> Any:
+    """Type an address as that of int32 codes."""
     return _pointer(typing_context, address, types.int32)
 
 

@@ -66,8 +66,8 @@ def refine_schools(
             starts, kinds, addresses, levels, school_offsets, first, last, intercept, scratch, pivot[r]
         )
         cross_products(scratch, school_offsets, first, last, cross, total)
-        plain = _orthogonalise(scratch, n, x, fixed, pivot[r], total, upper, removed)
-        regular[r] = plain and n > p
+        independent = _orthogonalise(scratch, n, x, fixed, pivot[r], total, upper, removed)
+        regular[r] = independent and n > p
         cross_products(scratch, school_offsets, first, last, cross, total)
         rescale(cross, first, last, total, n, scale[r])
         _refined_contrasts(x, intercept, pivot[r], scale[r], upper, removed, contrasts[r], shift[r])
@@ -130,6 +130,7 @@ def _orthogonalise(
 
 @kernel
 def _identity(a: Floats) -> None:
+    """Make a matrix the identity, in a loop for numba's sake."""
     a[:] = 0.0
     for j in range(a.shape[0]):
         a[j, j] = 1.0

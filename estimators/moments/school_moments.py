@@ -194,6 +194,7 @@ class _Program:
 
 
 def _program(batch: Batch, design: Design, names: Sequence[str]) -> _Program:
+    """Return the columns of W as the kernel reads them: [X Z] by name, then y."""
     columns = _products(batch, design)
     factors = [columns[name] for name in names] + [columns["(y)"]]
     flat = [factor for product in factors for factor in product]
@@ -225,6 +226,7 @@ def _products(batch: Batch, design: Design) -> dict[str, Sequence[Factor | Float
 
 
 def _memory(batch: Batch, factor: Factor | Floats) -> npt.NDArray[np.generic]:
+    """Return a factor's column as contiguous memory of the type that its kind is read as."""
     if not isinstance(factor, Factor):
         return np.ascontiguousarray(factor, dtype=np.float64)
     column = batch.columns[factor.column]

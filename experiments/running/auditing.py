@@ -16,7 +16,7 @@ from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Agreement, Estimator
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task
-from nestbench.experiments.running.oracle import told
+from nestbench.experiments.running.oracle import with_truth
 from nestbench.experiments.storing.audits import gather
 from nestbench.sim.cells.cell import Cell
 
@@ -49,7 +49,7 @@ def audit_run(experiment: Experiment, replications: int) -> pd.DataFrame:
         row
         for i, cell in enumerate(experiment.cells)
         for row in audit(
-            cell, experiment.seed, Task(i, 0, replications, both, audit=True), told(chosen, cell)
+            cell, experiment.seed, Task(i, 0, replications, both, audit=True), with_truth(chosen, cell)
         )
     ]
     return gather([pd.DataFrame(rows)]) if rows else gather([])

@@ -1,4 +1,9 @@
-"""What a run will cost, from a short calibration: seconds and bytes by condition."""
+"""What a run will cost, from a short calibration: seconds and bytes by condition.
+
+A few data sets are drawn and fitted here and now, for prices by the book would be wrong on another machine and for
+methods that this package has never seen. The forecast is for a person who decides whether to start; a run itself
+doesn't use it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +19,7 @@ from nestbench.estimators.estimator import Estimator
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task, plan, refuse_too_many, rows_of
 from nestbench.experiments.running import checking
-from nestbench.experiments.running.oracle import told
+from nestbench.experiments.running.oracle import with_truth
 from nestbench.experiments.storing import encoding
 from nestbench.sim.cells.cell import Cell
 
@@ -77,7 +82,10 @@ class Forecast:
         return sum(s for task, s in zip(self.tasks, self.seconds, strict=True) if task.cell == cell)
 
     def wall(self, workers: int) -> float:
-        """Return the seconds until the last task is done by some workers, each taking the next task when free."""
+        """Return the seconds until the last task is done by some workers, each taking the next task when free.
+
+        Tasks are long beside what handing them out costs, so the list schedule is what happens.
+        """
         free = np.zeros(min(workers, max(1, len(self.tasks))))
         for seconds in self.seconds:
             free[int(free.argmin())] += seconds
@@ -85,12 +93,23 @@ class Forecast:
 
 
 def forecast(experiment: Experiment) -> Forecast:
-    """Return the plan of an experiment and what it will cost on this machine, by fitting a few data sets."""
+    """Return the plan of an experiment and what it will cost on this machine, by fitting a few data sets.
+
+    Parameters
+    ----------
+    experiment : Experiment
+
+    Raises
+    ------
+    InvalidInput
+        What a run would refuse as well: too many tasks, a model that the population has no columns for.
+    """
     refuse_too_many(experiment)
     checking.check_models(experiment)
     probes = _probes(experiment.cells)
     costs = {
-        i: [_cost(experiment, i, e) for e in told(experiment.estimators, experiment.cells[i])] for i in probes
+        i: [_cost(experiment, i, e) for e in with_truth(experiment.estimators, experiment.cells[i])]
+        for i in probes
     }
     nearest = {
         i: min(probes, key=lambda j: abs(np.log(rows_of(experiment.cells[j]) / rows_of(cell))))
@@ -131,6 +150,7 @@ def _probes(cells: Sequence[Cell]) -> list[int]:
 
 
 def _cost(experiment: Experiment, cell: int, estimator: Estimator) -> Cost:
+    """Time a method in a condition, and with its other engine if audits will use that too."""
     study = experiment.cells[cell]
     engine = estimator.engine_name(experiment.engine)
     seconds, found = _timed(experiment, study, estimator, engine)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nestbench.experiments.experiment import Experiment
-from nestbench.experiments.running.oracle import told
+from nestbench.experiments.running.oracle import with_truth
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.observed.design import design_of
 
@@ -11,13 +11,16 @@ from nestbench.sim.observed.design import design_of
 def check_models(experiment: Experiment) -> None:
     """Draw one data set per population and compile each model against it.
 
+    A misspelt column then fails within a second, by the name of its section, and not in a worker after the first
+    minutes.
+
     Raises
     ------
     InvalidInput
         A formula, group or random part names a column its population doesn't draw.
     """
     for cell in experiment.cells:
-        told(experiment.estimators, cell)
+        with_truth(experiment.estimators, cell)
     seen = set()
     for cell in experiment.cells:
         kind = (cell.population.name, cell.model)

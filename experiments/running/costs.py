@@ -83,7 +83,13 @@ class Costs:
     _share: float = 0.0
 
     def expect(self, done: Iterable[Task], left: Iterable[Task]) -> Standing:
-        """Take on a run: what is stored and what is to do."""
+        """Take on a run: what is stored and what is to do.
+
+        Parameters
+        ----------
+        done, left : iterable of Task
+            Those stored by earlier sessions count as work done, so that a resumed run starts at its share and not at 0.
+        """
         for task in done:
             _add(self._done, self._guess(task))
         for task in left:
@@ -97,7 +103,11 @@ class Costs:
         self.working = time.monotonic()
 
     def hear(self, outcome: Outcome) -> Standing:
-        """Take in what a task came to."""
+        """Take in what a task came to, and return how far the run is.
+
+        The guess for the task is moved from what is left to what is done, so that the two always add up to the whole;
+        what it really took corrects the factors that both are multiplied by.
+        """
         guess = self._guess(outcome.task)
         _add(self._done, guess)
         _add(self._left, guess, -1.0)
@@ -123,6 +133,7 @@ class Costs:
         return Standing(self._share, self.fits, self.wanted, self.unusable, rate, now - self.begun, time_left)
 
     def _time_left(self, left: float, elapsed: float) -> float | None:
+        """Return the seconds to go; None while too much of what is left has never been timed."""
         if not self._tasks_left:
             return 0.0
         unheard = {part: seconds for part, seconds in self._left.items() if part not in self._guessed}
@@ -133,11 +144,13 @@ class Costs:
         return left / min(self.workers, self._tasks_left)
 
     def _corrected(self, guesses: Parts) -> float:
+        """Return guessed seconds times their factors; the common factor where a method has none yet."""
         common = sum(self._taken.values()) / max(sum(self._guessed.values()), 1e-9) if self._taken else 1.0
         factors = {part: self._taken.get(part, 0.0) / guess for part, guess in self._guessed.items() if guess}
         return max(0.0, sum(seconds * factors.get(part, common) for part, seconds in guesses.items()))
 
     def _guess(self, task: Task) -> Parts:
+        """Return the rough seconds of a task by part, from those of one replication, which are guessed once a kind."""
         kind = (task.cell, task.estimators, task.audit)
         if kind not in self._kinds:
             self._kinds[kind] = _guess_of_one(self.experiment, task)

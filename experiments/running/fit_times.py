@@ -22,7 +22,7 @@ import numpy as np
 from nestbench.estimators.estimator import Estimator
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.files import write_atomically
-from nestbench.experiments.running.oracle import told
+from nestbench.experiments.running.oracle import with_truth
 from nestbench.experiments.storing.provenance import provenance
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.errors import InvalidInput, StoreError
@@ -150,7 +150,7 @@ def _at(cell: Cell, experiment: Experiment, rounds: int) -> list[Timed]:
 
     with threadpool_limits(1):
         jobs: dict[tuple[str, str], Job] = {(DRAWING, "batched"): (_drawing(cell, experiment.seed), _no_data)}
-        for estimator in told(experiment.estimators, cell):
+        for estimator in with_truth(experiment.estimators, cell):
             for engine in ("batched", "reference"):
                 if getattr(estimator, engine) is not None:
                     jobs[estimator.label, engine] = _fitting(estimator, engine, cell, experiment.seed)

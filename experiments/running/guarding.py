@@ -83,7 +83,18 @@ def blank(batch: Batch, model: Model, lost: Lost) -> Estimates:
 
 
 def in_child(function: Callable[[], Any], limits: Limits) -> Any:
-    """Return what a function returns in a forked child, or `Lost`; an exception in the child is raised here."""
+    """Return what a function returns in a forked child, or `Lost`; an exception in the child is raised here.
+
+    A fork has the batch, the compiled kernels and the user's code in memory already: nothing is pickled on the way in.
+    On the way out the answer is, through a pipe that is read to its end before the child is waited for; otherwise a
+    child with much to say would wait for a reader for ever.
+
+    Parameters
+    ----------
+    function : callable without arguments
+    limits : Limits
+        The clock is kept here, the memory limit is set by the child for itself.
+    """
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -143,6 +154,10 @@ def _receive(reading: int, seconds: float | None) -> bytes | None:
 
 
 def _limit_memory(megabytes: int | None) -> None:
+    """Limit the address space of this process to what it has and so many megabytes more.
+
+    Address space and not resident memory: the former is what systems let a process limit for itself.
+    """
     if megabytes is None:
         return
     import resource
@@ -156,10 +171,12 @@ def _limit_memory(megabytes: int | None) -> None:
 
 
 def _cause(code: int) -> str:
+    """Return what ended a child, in words: a signal or its exit code."""
     return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
 
 def _with_limit(lost: Lost, limits: Limits) -> Lost:
+    """Return a lost child with the limit it ran into in its message."""
     if lost.status is FitStatus.TIMEOUT:
         return Lost(lost.status, f"took longer than {limits.seconds:g} s")
     if "memory" in lost.message:

@@ -11,7 +11,7 @@ import pandas as pd
 from nestbench.estimators.estimates import Estimates
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.results import Extent
-from nestbench.experiments.running.oracle import told
+from nestbench.experiments.running.oracle import with_truth
 from nestbench.experiments.running.work import fit_all
 from nestbench.experiments.storing.provenance import packages
 
@@ -53,9 +53,10 @@ class InMemory:
 
 
 def _fitted(experiment: Experiment, cell: int) -> dict[str, Estimates]:
+    """Return the estimates of a condition by label; methods with equally many replications are fitted together."""
     found: dict[str, Estimates] = {}
     for count in sorted({experiment.limit(e) for e in experiment.estimators}):
-        chosen = told(
+        chosen = with_truth(
             (e for e in experiment.estimators if experiment.limit(e) == count), experiment.cells[cell]
         )
         found |= fit_all(experiment.cells[cell], experiment.seed, range(count), chosen, experiment.engine)

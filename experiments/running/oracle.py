@@ -1,4 +1,7 @@
-"""Truths told to methods: the oracle `gls` alone is given one, the true ratio of the variance components.
+"""True values for methods: the oracle `gls` alone is given one, the true ratio of the variance components.
+
+It is the benchmark that no analyst can have: what least squares with the true V would do. All other methods see a
+`Batch`, which has no place for a true value.
 
 An option ``theta`` without a value stands for "the condition's truth". Filling it in changes no label: the method is
 the same in every condition.
@@ -15,7 +18,7 @@ from nestbench.sim.cells.cell import Cell
 from nestbench.sim.errors import InvalidInput
 
 
-def told(estimators: Iterable[Estimator], cell: Cell) -> tuple[Estimator, ...]:
+def with_truth(estimators: Iterable[Estimator], cell: Cell) -> tuple[Estimator, ...]:
     """Return the methods as they are fitted in a condition: theta = school SD / residual SD where an option asks for
     it.
 
@@ -27,10 +30,11 @@ def told(estimators: Iterable[Estimator], cell: Cell) -> tuple[Estimator, ...]:
     estimators = tuple(estimators)
     for estimator in estimators:
         require_honoured(estimator.name, estimator.random, cell.model)
-    return tuple(_told(e, cell) if e.options.get("theta", 0) is None else e for e in estimators)
+    return tuple(_with_truth(e, cell) if e.options.get("theta", 0) is None else e for e in estimators)
 
 
-def _told(estimator: Estimator, cell: Cell) -> Estimator:
+def _with_truth(estimator: Estimator, cell: Cell) -> Estimator:
+    """Return a method with the true ratio as its option, or refuse a population that has no such ratio."""
     truth = cell.truth
     school, residual = truth.get("(school_sd)"), truth.get("(residual_sd)")
     if school is None or not residual:

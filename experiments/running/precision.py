@@ -22,7 +22,10 @@ from nestbench.sim.counted import plural
 
 
 class Judge(Protocol):
-    """Knows measures and their Monte Carlo errors (reports do; experiments don't)."""
+    """Knows measures and their Monte Carlo errors.
+
+    A protocol, because measures belong to reports, which stand above experiments: whoever starts a run hands one down.
+    """
 
     def check(self, experiment: Experiment) -> None:
         """Refuse targets for measures that aren't."""
@@ -49,7 +52,24 @@ def refine(
     store: Store, judge: Judge, workers: int | None, progress: Progress, backend: Backend = LOCAL
 ) -> list[Reached]:
     """Run a store, or the conditions of a part, round by round until each has its precision, its maximum, or time is
-    up."""
+    up.
+
+    A round is written to the manifest before it is run: an interrupted run goes on in the round where it was. Doubling
+    a condition at most doubles what a fixed number of replications would have cost.
+
+    Parameters
+    ----------
+    store : Store
+    judge : Judge
+    workers : int, optional
+    progress : Progress
+    backend : Backend
+
+    Returns
+    -------
+    list of Reached
+        A condition each: its replications and, by measure, error and target.
+    """
     precision = store.experiment.precision
     assert precision is not None
     started = time.monotonic()
@@ -81,6 +101,7 @@ def remember(store: Store, found: Sequence[Reached]) -> None:
 
 
 def _reached(store: Store, judge: Judge, cell: int, last: Round) -> Reached:
+    """Return how far one condition came: the largest error over methods and terms decides for each measure."""
     precision = store.experiment.precision
     assert precision is not None
     errors = judge.errors(store, cell)
@@ -89,6 +110,7 @@ def _reached(store: Store, judge: Judge, cell: int, last: Round) -> Reached:
 
 
 def _words(reached: Reached) -> str:
+    """Return what was reached in one condition, as the run keeps it."""
     parts = [
         f"{name} {error:.2g} ({'reached' if error <= target else 'not reached'}: {target:g})"
         for name, (error, target) in reached.errors.items()

@@ -97,6 +97,7 @@ class Lines(Quiet):
         self._say(text)
 
     def _say(self, text: str) -> None:
+        """Print to stderr at once: stdout is for results, and a pipe would hold a line back."""
         print(text, file=sys.stderr, flush=True)
 
 
@@ -162,6 +163,7 @@ def alive(progress: Progress, telling: Callable[[], str], every: float = SILENCE
     begun, over = time.monotonic(), threading.Event()
 
     def tell() -> None:
+        """Speak until it is over."""
         while not over.wait(every):
             progress.doing(f"{telling()}, {_clock(time.monotonic() - begun)} so far")
 
@@ -175,10 +177,12 @@ def alive(progress: Progress, telling: Callable[[], str], every: float = SILENCE
 
 
 def _share(standing: Standing) -> str:
+    """Return the share of work done in words: rounded down, for 100 % is said when nothing is left and not before."""
     return f"{math.floor(100 * standing.share)} %" if not 0 < standing.share < 0.01 else "under 1 %"
 
 
 def _fits(standing: Standing) -> list[str]:
+    """Return counts of fits and their rate."""
     rate = f"{standing.rate:.0f}" if standing.rate >= 10 else f"{standing.rate:.1f}"
     return [
         f"{standing.fits:,} of {plural(standing.wanted, 'fit')} ({rate}/s)",
@@ -187,6 +191,7 @@ def _fits(standing: Standing) -> list[str]:
 
 
 def _clock(seconds: float) -> str:
+    """Return seconds as minutes and seconds, with hours where there are any."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -10,7 +10,7 @@ import pandas as pd
 from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus
 from nestbench.estimators.estimator import Estimator
 from nestbench.experiments.experiment import Experiment
-from nestbench.experiments.running.oracle import told
+from nestbench.experiments.running.oracle import with_truth
 from nestbench.experiments.storing.store import Store
 from nestbench.sim.errors import InvalidInput, unknown_name
 
@@ -74,6 +74,17 @@ def data_of(experiment: Experiment, cell: int, replication: int) -> pd.DataFrame
 def replay(store: Store, cell: int, replication: int, label: str | None = None) -> list[Replay]:
     """Draw one data set of a run again and fit it again, with one method or with all.
 
+    The answer to "why did this fit fail?": the data set of any stored row can be had in a second, for its draws depend
+    on seed, data-generating mechanism and replication alone.
+
+    Parameters
+    ----------
+    store : Store
+    cell, replication : int
+        Number of the condition and of the replication, from 0; it need not be stored.
+    label : str, optional
+        One method of the run; all of them by default.
+
     Raises
     ------
     InvalidInput
@@ -84,7 +95,7 @@ def replay(store: Store, cell: int, replication: int, label: str | None = None) 
     batch = experiment.cells[cell].draw(experiment.seed, range(replication, replication + 1))
     stored = store.estimates(cell)
     found = []
-    for estimator in told(_chosen(experiment, label), experiment.cells[cell]):
+    for estimator in with_truth(_chosen(experiment, label), experiment.cells[cell]):
         new = estimator.fit(batch, experiment.cells[cell].model, experiment.engine)
         old = _row(stored[estimator.label], replication) if estimator.label in stored else None
         found.append(Replay(estimator.label, estimator.engine_name(experiment.engine), new, old))
@@ -100,6 +111,7 @@ def check_place(experiment: Experiment, cell: int, replication: int) -> None:
 
 
 def _chosen(experiment: Experiment, label: str | None) -> list[Estimator]:
+    """Return the methods of a run with a label, all without one."""
     if label is None:
         return list(experiment.estimators)
     labels = {e.label: e for e in experiment.estimators}
@@ -109,6 +121,7 @@ def _chosen(experiment: Experiment, label: str | None) -> list[Estimator]:
 
 
 def _row(estimates: Estimates, replication: int) -> Estimates | None:
+    """Return the stored fit of a replication (R = 1), None where there is none."""
     place = np.flatnonzero(estimates.replications == replication)
     return estimates.take(place[:1]) if len(place) else None
 

@@ -29,8 +29,19 @@ Source = Experiment | str | Path
 def resolve(source: Source, changes: Mapping[str, Any] | None = None, trust: bool = False) -> Experiment:
     """Return an experiment: as given, of a catalogue name, a TOML file, or a run directory; with changes made.
 
-    `changes` are keys of ``[experiment]``: replications, seed, engine, methods (names or tables); None changes
-    nothing. `trust` lets plugins of a run directory run that this user never named.
+    Parameters
+    ----------
+    source : Experiment, str or Path
+    changes : mapping, optional
+        Keys of ``[experiment]``: replications, seed, engine, estimators (names or tables); None changes nothing.
+    trust : bool
+        Let plugins of a run directory run that this user never named: a run that was sent by mail brings code.
+
+    Raises
+    ------
+    InvalidInput
+        No such experiment, a change that it can't take, no method or the same method twice, an engine that a method
+        lacks.
     """
     asked = {key: value for key, value in (changes or {}).items() if value is not None}
     source = run_of_copy(source)

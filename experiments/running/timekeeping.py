@@ -26,6 +26,14 @@ def fit_timed(estimator: Estimator, batch: Batch, model: Model, engine: str) -> 
 
     The first fit of a method in a process reads compiled code and imports libraries. A batched engine fits one data set
     before; of a reference engine, which times each fit, the first one's seconds are left out.
+
+    Parameters
+    ----------
+    estimator : Estimator
+    batch : Batch
+    model : Model
+    engine : str
+        ``auto``, ``reference`` or ``batched``.
     """
     name = (estimator.label, estimator.engine_name(engine))
     cold = name not in _warm

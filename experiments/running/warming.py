@@ -30,7 +30,7 @@ from nestbench.estimators.moments.school_moments import moments_of, raw_moments
 from nestbench.estimators.null import under_null
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task
-from nestbench.experiments.running.oracle import told
+from nestbench.experiments.running.oracle import with_truth
 from nestbench.experiments.running.work import Work
 from nestbench.experiments.running.workers import ignore_interrupts
 
@@ -93,7 +93,7 @@ def compile_kernels(experiment: Experiment) -> None:
         for number in _kinds(experiment):
             cell = experiment.cells[number]
             batch = cell.draw(experiment.seed, range(2))
-            for estimator in told(_fast(experiment), cell):
+            for estimator in with_truth(_fast(experiment), cell):
                 estimator.fit(batch, cell.model, "batched")
     done = sorted(_wanted(experiment) | _stamped())
     with contextlib.suppress(OSError):

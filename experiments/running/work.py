@@ -19,7 +19,7 @@ from nestbench.experiments.experiment import Experiment, Plugin
 from nestbench.experiments.plan import Task
 from nestbench.experiments.running import auditing
 from nestbench.experiments.running.guarding import NO_LIMITS, Limits, fit_guarded
-from nestbench.experiments.running.oracle import told
+from nestbench.experiments.running.oracle import with_truth
 from nestbench.experiments.running.repeating import differing, to_repeat
 from nestbench.experiments.running.timekeeping import fit_timed, untimed
 from nestbench.experiments.running.workers import ignore_interrupts
@@ -53,7 +53,7 @@ class Work:
     def of(cls, experiment: Experiment, task: Task, guarded: bool = False) -> Work:
         """Return the work of a task of an experiment; `guarded` fits are made in child processes."""
         cell = experiment.cells[task.cell]
-        chosen = told((experiment.estimators[i] for i in task.estimators), cell)
+        chosen = with_truth((experiment.estimators[i] for i in task.estimators), cell)
         blob = cloudpickle.dumps((cell, chosen))
         limits = Limits(experiment.fit_timeout, experiment.fit_memory)
         return cls(

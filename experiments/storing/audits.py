@@ -10,7 +10,10 @@ from nestbench.experiments.storing.encoding import AUDIT_COLUMNS
 
 
 def gather(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Return the audits of a run, one row per condition and method: counts added, the worst kept."""
+    """Return the audits of a run, one row per condition and method: counts added, the worst kept.
+
+    Parts of an audit come from several tasks, done by several workers in any order: sums and maxima don't mind.
+    """
     if not parts:
         return pd.DataFrame({name: [] for name in AUDIT_COLUMNS})
     rows = pd.concat(parts, ignore_index=True)

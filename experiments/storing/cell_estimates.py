@@ -1,4 +1,7 @@
-"""Estimates of a condition as a mapping that reads a method's files when it is asked for."""
+"""Estimates of a condition as a mapping that reads a method's files when it is asked for.
+
+A condition of a long run doesn't fit into memory with all its methods; most readers want one after the other.
+"""
 
 from __future__ import annotations
 
@@ -47,6 +50,7 @@ class CellEstimates(Mapping[str, Estimates]):
         )
 
     def _decoded(self, entry: journal.Entry, chosen: int) -> Estimates:
+        """Return what a task has on a method, less the replications that weren't asked for."""
         position = entry.task.estimators.index(chosen)
         found = self._store.read(entry, "fits", partial(encoding.decode_estimates, position=position))
         if self._within is None or covers(self._within, entry.task):

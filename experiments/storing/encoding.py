@@ -1,4 +1,8 @@
-"""The stored files: Parquet whose bytes are a function of the numbers alone."""
+"""The stored files: Parquet whose bytes are a function of the numbers alone.
+
+No time stamps, no statistics, a fixed order of rows and one row group per method: whether two runs agree can then be
+told by checksums, and a task that is done again writes the same file.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +59,11 @@ def encode_estimates(found: Mapping[str, Estimates]) -> bytes:
 
 
 def decode_estimates(data: bytes, position: int) -> Estimates:
-    """Return the estimates of the method at a position of a task's file."""
+    """Return the estimates of the method at a position of a task's file.
+
+    One row group is read and the rest stays on disk. Terms and messages may come from a stranger's file: control
+    characters in them are made visible, for they end up on a terminal.
+    """
     table = pq.ParquetFile(pa.BufferReader(data)).read_row_group(position, use_threads=False)
     found = next(iter(from_table(table).values()))
     terms, messages = tuple(map(visible, found.terms)), tuple(map(visible, found.messages))
@@ -103,6 +111,7 @@ def decode_audit(data: bytes) -> pd.DataFrame:
 def _parquet(
     schema: pa.Schema, tables: Sequence[pa.Table], dictionaries: list[str], encodings: dict[str, str]
 ) -> bytes:
+    """Return tables as one Parquet file, a row group each."""
     sink = io.BytesIO()
     with pq.ParquetWriter(
         sink,

@@ -34,7 +34,7 @@ class Entry:
     unrepeatable: tuple[str, ...] = ()
 
     def line(self) -> bytes:
-        """Return the entry as a line of the journal."""
+        """Return the entry as a line of the journal: the CRC-32 of its JSON, then the JSON."""
         t = self.task
         told = {
             "task": [t.cell, t.start, t.stop, list(t.estimators), t.audit],
@@ -70,7 +70,10 @@ def read_journal(path: Path) -> dict[str, Entry]:
 
 
 def append(path: Path, entries: Iterable[Entry]) -> None:
-    """Append entries and force them to disk; a torn last line is closed first."""
+    """Append entries and force them to disk; a torn last line is closed first.
+
+    A crash may leave half a line. It must stay a line of its own, so that what follows it can be read.
+    """
     try:
         with open(open_own(path, os.O_RDWR | os.O_APPEND), "ab+") as file:
             if file.tell():
@@ -85,6 +88,7 @@ def append(path: Path, entries: Iterable[Entry]) -> None:
 
 
 def _parse(line: bytes) -> Entry | None:
+    """Return the entry of a line, None for one that is torn, damaged or no entry of ours."""
     check, _, body = line.partition(b" ")
     try:
         if int(check, 16) != zlib.crc32(body):

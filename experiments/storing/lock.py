@@ -1,4 +1,7 @@
-"""One writer per run directory, ended by the operating system when its process ends, however it ends."""
+"""One writer per run directory, ended by the operating system when its process ends, however it ends.
+
+A lock that a file's existence stands for would outlive a killed process and have to be removed by hand.
+"""
 
 from __future__ import annotations
 
@@ -72,6 +75,7 @@ class Lock:
 
 
 def _try_lock(handle: int) -> bool:
+    """Take the lock without waiting; False if somebody has it."""
     try:
         if os.name == "nt":
             import msvcrt
@@ -87,6 +91,7 @@ def _try_lock(handle: int) -> bool:
 
 
 def _holder(path: Path) -> str:
+    """Return who has the lock, in words; empty where the file doesn't say."""
     try:
         holder = json.loads(path.read_text(encoding="utf-8"))
         return f" (process {holder['pid']} on {holder['host']}, since {holder['since']})"

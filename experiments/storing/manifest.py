@@ -86,6 +86,7 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
 
 
 def _checked(found: Any, folder: Path) -> dict[str, Any]:
+    """Return a manifest that has every field it must have; StoreError with the first place that is wrong."""
     if isinstance(found, dict) and found.get("format") != FORMAT:
         raise StoreError(
             f"expected a run of format {FORMAT} in '{folder}', got {found.get('format')!r}; "
@@ -123,12 +124,12 @@ def rounds_of(manifest: Mapping[str, Any]) -> list[Round]:
 
 
 def round_record(reach: Round) -> dict[str, Any]:
-    """Return a round as JSON."""
+    """Return a round as JSON values."""
     return {"replications": list(reach.replications), "reference": reach.reference, "audit": reach.audit}
 
 
 def check_rounds(manifest: Mapping[str, Any], experiment: Experiment, folder: Path) -> None:
-    """Refuse rounds of another number of conditions."""
+    """Refuse rounds of another number of conditions: they would say of conditions that aren't how far they are."""
     wrong = [r for r in manifest["rounds"] if len(r["replications"]) != len(experiment.cells)]
     if wrong or not manifest["rounds"]:
         raise StoreError(

@@ -1,4 +1,8 @@
-"""Parts of a run joined into one."""
+"""Parts of a run joined into one.
+
+Files are copied as they are, after their checksums were checked, and journals become one: what was merged can't be told
+from what was run in one place.
+"""
 
 from __future__ import annotations
 
@@ -56,6 +60,7 @@ def merge(parts: Sequence[Path], out: Path, provenance: Mapping[str, Any]) -> tu
 
 
 def _check_same(stores: Sequence[Store]) -> None:
+    """Refuse parts of another experiment, or with other numbers of replications."""
     if not stores:
         raise InvalidInput("expected at least one part to merge, got none")
     first = stores[0]
@@ -77,6 +82,7 @@ def _check_same(stores: Sequence[Store]) -> None:
 
 
 def _check_apart(stores: Sequence[Store]) -> None:
+    """Refuse parts that have a task in common: one of them would be dropped in silence."""
     owner: dict[str, Store] = {}
     for store in stores:
         for key in store.entries:
@@ -96,6 +102,7 @@ def _rounds(stores: Sequence[Store]) -> Iterator[Round]:
 
 
 def _adopt(joined: Store, store: Store) -> list[str]:
+    """Copy a part's whole files into the joined run; return what is damaged, in words."""
     harmed = {entry.task.key: wrong for entry, wrong in damaged(store.folder, store.entries.values())}
     whole = [entry for key, entry in store.entries.items() if key not in harmed and key not in joined.entries]
     for entry in whole:
@@ -107,6 +114,7 @@ def _adopt(joined: Store, store: Store) -> list[str]:
 
 
 def _missing(stores: Sequence[Store]) -> list[str]:
+    """Return what no part has: unfinished tasks, parts that aren't there."""
     notes = [
         f"unfinished: {s.folder} lacks {plural(len(s.missing()), 'task')}" for s in stores if s.missing()
     ]

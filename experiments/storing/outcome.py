@@ -24,8 +24,21 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a task; `spent`: seconds of each method, what they share in each; nothing for audits.
-    `unrepeatable`: labels of methods that gave other numbers when a data set was fitted again."""
+    """What became of a task.
+
+    Attributes
+    ----------
+    task : Task
+    files : tuple of File
+        Estimates, times and audit rows, encoded where they were made: what travels from a worker is bytes.
+    fits, unusable : int
+    seconds : float
+        What the task took, on the worker's clock.
+    spent : tuple of float
+        Seconds of each method, what they share in each; nothing for audits.
+    unrepeatable : tuple of str
+        Labels of methods that gave other numbers when a data set was fitted again.
+    """
 
     task: Task
     files: tuple[File, ...]

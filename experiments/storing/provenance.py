@@ -26,7 +26,11 @@ PACKAGES = (
 
 
 def provenance(workers: int) -> dict[str, Any]:
-    """Return what a reader needs to judge or repeat a run on this machine, now."""
+    """Return what a reader needs to judge or repeat a run on this machine, now.
+
+    Facts of the session, not of the numbers: nothing of it decides a stored estimate, and it differs between the
+    sessions of a run that was resumed.
+    """
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
@@ -58,6 +62,7 @@ def versions_changed(sessions: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def _version(name: str) -> str | None:
+    """Return the version of an installed package, None for one that isn't."""
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
@@ -65,6 +70,7 @@ def _version(name: str) -> str | None:
 
 
 def _processor() -> str:
+    """Return the name of the processor, as far as the system tells."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
@@ -88,6 +94,7 @@ def _commit() -> str | None:
 
 
 def _git(folder: Path, *arguments: str) -> str:
+    """Return what a git command prints in a folder."""
     done = subprocess.run(
         ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=True
     )

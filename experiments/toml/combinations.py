@@ -1,4 +1,8 @@
-"""Which combinations of factor levels a study makes: all of them, or those that ``only`` and ``exclude`` leave."""
+"""Which combinations of factor levels an experiment makes: all of them, or those that ``only`` and ``exclude`` leave.
+
+A pattern names some factors with the levels that fit; a combination fits a pattern if it does so in every factor named.
+Levels are compared by `identity`, since 1 and 1.0 are the same level to whoever wrote the file.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from nestbench.experiments.toml.fields import Problems, show
 from nestbench.sim.errors import did_you_mean
 
 FILTERS = ("only", "exclude")
-"""Keys of ``[factors]`` that are no factors but conditions on their combinations."""
+"""Keys of ``[factors]`` that are no factors but patterns of combinations to make or to leave out."""
 
 MOST = 10_000
 """Bound on the conditions of an experiment, and a tenth of that on combinations before some are left out."""
@@ -21,7 +25,7 @@ MOST = 10_000
 TOO_MANY = f"an experiment has at most {MOST} conditions: split it, or let keys vary together"
 
 Level = Mapping[str, Any]
-Condition = Mapping[str, Collection[str]]
+Pattern = Mapping[str, Collection[str]]
 """Factor -> `identity` of each level that meets it."""
 
 
@@ -41,13 +45,13 @@ class Crossing:
     ----------
     blocks : tuple of Block
         Crossed with each other, the first the slowest.
-    only, exclude : tuple of Condition
+    only, exclude : tuple of Pattern
         A combination is made if it meets one of `only` (where there are any) and none of `exclude`.
     """
 
     blocks: tuple[Block, ...] = ()
-    only: tuple[Condition, ...] = ()
-    exclude: tuple[Condition, ...] = ()
+    only: tuple[Pattern, ...] = ()
+    exclude: tuple[Pattern, ...] = ()
 
     @property
     def levels(self) -> dict[str, list[Any]]:
@@ -70,11 +74,12 @@ class Crossing:
                 yield chosen
 
     def _made(self, chosen: Level) -> bool:
+        """Whether a combination fits one of `only`, where there are any, and none of `exclude`."""
         if not self.only and not self.exclude:
             return True
         names = {name: identity(level) for name, level in chosen.items()}
-        wanted = not self.only or any(_meets(names, condition) for condition in self.only)
-        return wanted and not any(_meets(names, condition) for condition in self.exclude)
+        wanted = not self.only or any(_meets(names, pattern) for pattern in self.only)
+        return wanted and not any(_meets(names, pattern) for pattern in self.exclude)
 
 
 def identity(level: Any) -> str:
@@ -103,12 +108,12 @@ def bounded(crossing: Crossing, problems: Problems) -> bool:
 
 
 def filtered(crossing: Crossing, factors: Mapping[str, Any], problems: Problems) -> Crossing:
-    """Return a crossing with the conditions of its table, noting those that no combination meets."""
+    """Return a crossing with the patterns of its table, noting those that no combination meets."""
     before = problems.times
     kept = Crossing(
         crossing.blocks,
-        only=_conditions("only", crossing, factors, problems),
-        exclude=_conditions("exclude", crossing, factors, problems),
+        only=_patterns("only", crossing, factors, problems),
+        exclude=_patterns("exclude", crossing, factors, problems),
     )
     if problems.times > before:
         return crossing
@@ -120,24 +125,28 @@ def filtered(crossing: Crossing, factors: Mapping[str, Any], problems: Problems)
     return kept if 0 < made <= MOST else Crossing()
 
 
-def _conditions(
+def _patterns(
     key: str, crossing: Crossing, factors: Mapping[str, Any], problems: Problems
-) -> tuple[Condition, ...]:
+) -> tuple[Pattern, ...]:
+    """Return the patterns under a key, noting what isn't one."""
     tables = factors.get(key, [])
     if not isinstance(tables, (list, tuple)) or not all(isinstance(one, Mapping) for one in tables):
         problems.add(
             f"factors.{key} should be a list of tables, each with levels by factor, got {show(tables)}"
         )
         return ()
-    return tuple(_condition(f"factors.{key}[{i}]", t, crossing, problems) for i, t in enumerate(tables, 1))
+    return tuple(_pattern(f"factors.{key}[{i}]", t, crossing, problems) for i, t in enumerate(tables, 1))
 
 
-def _condition(where: str, table: Mapping[str, Any], crossing: Crossing, problems: Problems) -> Condition:
+def _pattern(where: str, table: Mapping[str, Any], crossing: Crossing, problems: Problems) -> Pattern:
+    """Return one pattern, noting factors that aren't, levels they don't have, and that no combination fits it: a
+    pattern without effect is a mistake, and the file would seem to do what it doesn't.
+    """
     known = crossing.levels
     before = problems.times
     if not table:
         problems.add(f"{where} should name at least one factor with its level; factors: {', '.join(known)}")
-    condition = {}
+    pattern = {}
     for name, wanted in table.items():
         if name not in known:
             problems.add(
@@ -151,15 +160,15 @@ def _condition(where: str, table: Mapping[str, Any], crossing: Crossing, problem
                 f'{where}."{name}" should be a level of that factor, or a list of some, got {show(wanted)}; '
                 f"levels: {show([shown(level) for level in known[name]])}"
             )
-        condition[name] = meant or ()
-    alone = Crossing(crossing.blocks, only=(condition,))
+        pattern[name] = meant or ()
+    alone = Crossing(crossing.blocks, only=(pattern,))
     if problems.times == before and not any(True for _ in alone.combinations()):
         problems.add(f"{where} fits no combination of the factors: {show(table)}")
-    return condition
+    return pattern
 
 
 def _names_of(level: Any) -> tuple[str, str]:
-    """What a level may be called in a condition: itself, or its text in results."""
+    """What a level may be called in a pattern: itself, or its text in results."""
     return identity(level), identity(shown(level))
 
 
@@ -173,11 +182,13 @@ def _meant(wanted: Any, known: Mapping[str, str]) -> frozenset[str] | None:
     return None if None in found else frozenset(one for one in found if one is not None)
 
 
-def _meets(names: Mapping[str, str], condition: Condition) -> bool:
-    return all(names[factor] in levels for factor, levels in condition.items())
+def _meets(names: Mapping[str, str], pattern: Pattern) -> bool:
+    """Whether a combination, by identities of its levels, fits a pattern."""
+    return all(names[factor] in levels for factor, levels in pattern.items())
 
 
 def _plain(level: Any) -> Any:
+    """Return a level as JSON values in which equal levels look the same."""
     if isinstance(level, Mapping):
         return {str(key): _plain(value) for key, value in level.items()}
     if isinstance(level, (list, tuple)):

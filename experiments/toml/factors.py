@@ -37,7 +37,10 @@ Tables = dict[str, Any]
 
 
 def check(factors: Any, problems: Problems) -> Crossing:
-    """Return the factors that can be used, noting what is wrong with the others."""
+    """Return the factors that can be used, noting what is wrong with the others.
+
+    Nothing is raised: all mistakes of a file are said at once, and what can be used is read on.
+    """
     if not isinstance(factors, Mapping):
         problems.add(f"factors should be a table of dotted keys and their levels, got {show(factors)}")
         return Crossing()
@@ -72,15 +75,18 @@ def is_joint(name: str) -> bool:
 
 
 def _names(key: str) -> tuple[str, ...]:
+    """Return the dotted keys that a factor's name has."""
     return tuple(part.strip() for part in key.split(","))
 
 
 def _block(key: str, levels: Any) -> Block:
+    """Return a factor, or factors that vary together, as rows of levels."""
     names = _names(key)
     return Block(names, tuple(tuple(row) if len(names) > 1 else (row,) for row in levels))
 
 
 def _problem(key: str, levels: Any) -> str | None:
+    """Return what is wrong with a factor's name and levels, in words; None where nothing is."""
     if not isinstance(levels, (list, tuple)) or not levels:
         return f'factors."{key}" should be a list of at least one level, got {show(levels)}'
     if len(levels) > MOST:
@@ -92,6 +98,9 @@ def _problem(key: str, levels: Any) -> str | None:
 
 
 def _problem_of_rows(key: str, names: Sequence[str], rows: Sequence[Any]) -> str | None:
+    """Return what is wrong with factors that vary together: rows of another length, a key twice, a name that is no
+    dotted key.
+    """
     for row in rows:
         if not isinstance(row, (list, tuple)) or len(row) != len(names):
             return (
@@ -113,6 +122,7 @@ def _problem_of_rows(key: str, names: Sequence[str], rows: Sequence[Any]) -> str
 
 
 def _problem_of_one(name: str, levels: Sequence[Any]) -> str | None:
+    """Return what is wrong with one factor: a name that sets nothing, levels that it can't have."""
     head = name.split(".")[0]
     if head in SECTIONS:
         whole = name == head and not all(isinstance(level, Mapping) for level in levels)
@@ -130,6 +140,7 @@ def _problem_of_one(name: str, levels: Sequence[Any]) -> str | None:
 
 
 def _varied_twice(key: str, blocks: Sequence[Block]) -> str | None:
+    """Return which key is varied by two factors, in words: the second would overwrite the first."""
     taken = {name for block in blocks for name in block.names}
     again = [name for name in _names(key) if name in taken]
     return f'factors."{again[0]}" is varied twice; give its levels once' if again else None

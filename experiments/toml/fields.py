@@ -1,4 +1,8 @@
-"""From plain tables (TOML, JSON, dictionaries) to validated dataclasses, collecting every problem."""
+"""From plain tables (TOML, JSON, dictionaries) to validated dataclasses, collecting every problem.
+
+Types and bounds stand at the dataclasses' fields; pydantic checks them one field at a time, and its messages are put
+into words for somebody who writes TOML and has never heard of pydantic.
+"""
 
 from __future__ import annotations
 
@@ -157,6 +161,7 @@ def _leads_into(value: Any, part: Any) -> bool:
 
 
 def _is_default(owner: Any, name: str) -> bool:
+    """Whether a field has its default; a default that a factory makes is compared by value."""
     found = {f.name: f for f in dataclasses.fields(owner)}[name]
     if found.default is not dataclasses.MISSING:
         return bool(getattr(owner, name) == found.default)
@@ -166,4 +171,5 @@ def _is_default(owner: Any, name: str) -> bool:
 
 
 def _join(*parts: Any) -> str:
+    """Return a dotted place, without its empty parts."""
     return ".".join(str(part) for part in parts if part != "")

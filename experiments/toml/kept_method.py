@@ -16,6 +16,7 @@ def kept_method(name: str, version: int, info: Mapping[str, str], options: Optio
     """Return a method that has the label and the words of one whose code isn't here, and refuses to fit."""
 
     def refuse(batch: Batch, model: Model, chosen: Options) -> Estimates:
+        """Say what is missing, in place of a fit."""
         raise InvalidInput(f"expected the code of the method '{name}', got none loaded; {TRUST}")
 
     label, summary, assumes, df, source = (

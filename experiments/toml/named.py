@@ -15,7 +15,10 @@ _NAMED: set[str] = set()
 
 
 def remember(plugin: Plugin) -> None:
-    """Note that the user named a plugin, by its content."""
+    """Note that the user named a plugin, by its content.
+
+    By content, for a file of the same name in a folder that somebody sent is other code.
+    """
     if is_named(plugin):
         return
     _NAMED.add(plugin.sha256)
@@ -37,6 +40,7 @@ def is_named(plugin: Plugin) -> bool:
 
 
 def _file() -> Path:
+    """Return where the hashes are kept: the user's folder for state, by the conventions of each system."""
     named = os.environ.get("XDG_STATE_HOME") or (os.environ.get("LOCALAPPDATA") if os.name == "nt" else None)
     home = Path(os.path.expanduser("~"))
     usual = home / ("Library/Application Support" if sys.platform == "darwin" else ".local/state")

@@ -41,7 +41,7 @@ OTHER = frozenset(
 """Parameters that make errors other than those: a new one belongs here or into `PLAIN`."""
 
 
-def plain_errors(cell: Cell) -> bool:
+def normal_errors(cell: Cell) -> bool:
     """Return whether errors are those the mixed model assumes.
 
     Normal school effects and residuals, each of one variance, independent of the covariates; and a random slope only
@@ -82,14 +82,14 @@ def _variables(effect: str) -> set[str]:
 
 def mixed_models_own(cell: Cell) -> bool:
     """Return whether a condition's population is the mixed model that is fitted to its data."""
-    return plain_errors(cell) and whole_mean(cell)
+    return normal_errors(cell) and whole_mean(cell)
 
 
 def least_squares_own(cell: Cell) -> bool:
     """Return whether a condition's population is the linear model with independent errors that is fitted to its
     data."""
     slopes = getattr(cell.population, "slope_sd", 0.0) == 0.0
-    return plain_errors(cell) and whole_mean(cell) and getattr(cell.population, "icc", 1.0) == 0.0 and slopes
+    return normal_errors(cell) and whole_mean(cell) and getattr(cell.population, "icc", 1.0) == 0.0 and slopes
 
 
 OWN: tuple[tuple[str, str, Callable[[Cell], bool]], ...] = (

@@ -11,7 +11,7 @@ import pytest
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Estimator
 from nestbench.estimators.honoured import RandomPart, intercept_alone
-from nestbench.experiments.running.oracle import told
+from nestbench.experiments.running.oracle import with_truth
 from nestbench.experiments.toml.reading import experiment_from
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.cells.layout import Layout
@@ -84,7 +84,7 @@ def test_an_experiment_is_refused_before_it_runs(tmp_path: Path) -> None:
     }
     experiment = experiment_from(tables)
     with pytest.raises(InvalidInput, match="no random slopes"):
-        told(experiment.estimators, experiment.cells[0])
+        with_truth(experiment.estimators, experiment.cells[0])
     tables["model"] = {"formula": "grade ~ age", "subgroup": "school"}
     with pytest.raises(InvalidInput, match="groups within 'school'"):
         experiment_from(tables)

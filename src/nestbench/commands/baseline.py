@@ -1,4 +1,7 @@
-"""``nestbench baseline``: the accuracy of a run as a small file."""
+"""``nestbench baseline``: the accuracy of a run as a small file.
+
+The file goes into version control; `nestbench check` compares later runs with it, without this run being kept.
+"""
 
 from __future__ import annotations
 

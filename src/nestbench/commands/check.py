@@ -1,4 +1,8 @@
-"""``nestbench check``: is a run, or the code as it is now, as accurate as a baseline?"""
+"""``nestbench check``: is a run, or the code as it is now, as accurate as a baseline?
+
+Exit codes: 0 as accurate, 1 something that `--fail-on` names, 2 input that can't be used. A run that was made for the
+check is kept only when there is something to look at in it.
+"""
 
 from __future__ import annotations
 
@@ -129,6 +133,7 @@ def check(
 def _tell(
     outcome: Check, run: str, failing: tuple[Mark, ...], json: bool, markdown: bool, junit: Path | None
 ) -> None:
+    """Print the outcome in the form asked for, and write JUnit's XML if a file was named."""
     from nestbench.experiments.files import write_atomically
     from nestbench.reports.accuracy import check_formats as formats
 
@@ -149,6 +154,10 @@ def _experiment(
     out: Path | None,
     trust: bool,
 ) -> Experiment:
+    """Return the experiment to run: the baseline's own or another source, with its replications and without audits.
+
+    Audits compare engines, which is another question and takes time.
+    """
     from dataclasses import replace
 
     from nestbench.experiments.running.start import is_run, resolve
@@ -168,6 +177,7 @@ def _experiment(
 
 
 def _run(experiment: Experiment, folder: Path, workers: int | None, quiet: bool) -> Store:
+    """Run the experiment in a folder."""
     from nestbench.experiments.running.progress import Quiet, automatic
     from nestbench.experiments.running.start import run_experiment
 
@@ -203,6 +213,7 @@ class _Place:
 
 
 def _margin(text: str) -> tuple[str, float]:
+    """Return a measure and its margin from ``coverage=0.02``."""
     from nestbench.sim.errors import InvalidInput
 
     name, _, size = text.partition("=")

@@ -1,4 +1,8 @@
-"""``nestbench compare``: two runs of the same conditions."""
+"""``nestbench compare``: two runs of the same conditions.
+
+A table for people: only what is beyond Monte Carlo error, unless `--all` asks for every comparison; `--csv` has them
+all.
+"""
 
 from __future__ import annotations
 
@@ -72,6 +76,7 @@ def lines(shown: pd.DataFrame) -> list[str]:
 
 
 def _set(row: tuple[str, ...], widths: list[int]) -> Iterator[str]:
+    """Yield the entries of a row at the widths of their columns: words to the left, numbers to the right."""
     for k, (text, width) in enumerate(zip(row, widths, strict=True)):
         yield text.ljust(width) if k < 2 else text.rjust(width)
 

@@ -86,6 +86,7 @@ def kept_names() -> dict[str, list[Offer]]:
 
 
 def _loaded_names() -> dict[str, list[Offer]]:
+    """Load all methods and populations, which takes seconds, and return their names."""
     from nestbench.estimators.methods import registry
     from nestbench.sim.laws.registry import known_laws
 
@@ -94,6 +95,7 @@ def _loaded_names() -> dict[str, list[Offer]]:
 
 
 def _starting(incomplete: str, offers: Iterable[Offer]) -> list[Offer]:
+    """Return the offers that begin with what was typed."""
     return [(name, said) for name, said in offers if name.startswith(incomplete)]
 
 
@@ -113,6 +115,7 @@ def _tables_in(incomplete: str) -> Iterator[str]:
 
 
 def _cache() -> Path:
+    """Return where names are kept: the user's folder for caches, by the conventions of each system."""
     own = os.environ.get("XDG_CACHE_HOME") or (os.environ.get("LOCALAPPDATA") if os.name == "nt" else None)
     return (Path(own) if own else Path(os.path.expanduser("~")) / ".cache") / "nestbench" / "names.json"
 

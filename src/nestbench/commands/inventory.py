@@ -108,16 +108,21 @@ def print_list(kind: str, console: Console | None = None, search: str = "") -> N
 
 
 def _all_text(entry: dict[str, Any]) -> str:
+    """Return everything said of an entry, for the search; formulas and lists of choices aside, which would match too
+    much.
+    """
     what_it_is = {key: value for key, value in entry.items() if key not in {"choices", "formula"}}
     return json.dumps(what_it_is, ensure_ascii=False, default=str).casefold()
 
 
 def _family(name: str) -> str:
+    """Return the family of a method by the beginning of its name."""
     head = name.partition("-")[0]
     return next((family for family, heads in FAMILIES.items() if head in heads), OTHERS)
 
 
 def _family_order(entry: dict[str, Any]) -> int:
+    """Return the place of a method's family in the list."""
     return [*FAMILIES, OTHERS].index(_family(entry["name"]))
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nestbench.estimators.engines.mixed_fit import fit_given, fit_of, plain_errors
+from nestbench.estimators.engines.mixed_fit import fit_given, fit_of, model_based_errors
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.methods.registry import get
 from nestbench.sim.cells.cell import Cell
@@ -305,5 +305,7 @@ def test_same_function_at_a_given_theta() -> None:
     theta = np.array(case.at("lmm", "ri", "REML", "theta"))
     fit = fit_given(case.batch(), case.spec(), True, theta)
     assert fit.quantities["(loglik)"][0] == pytest.approx(case.at("lmm", "ri", "REML", "loglik"), rel=1e-12)
-    got = dict(zip(get("reml-z").fit(case.batch(), case.spec()).terms, plain_errors(fit)[0], strict=True))
+    got = dict(
+        zip(get("reml-z").fit(case.batch(), case.spec()).terms, model_based_errors(fit)[0], strict=True)
+    )
     assert got == pytest.approx(case.values("lmm", "ri", "REML", "se"), rel=1e-9)

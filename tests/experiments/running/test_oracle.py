@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nestbench.estimators.methods import registry
-from nestbench.experiments.running.oracle import told
+from nestbench.experiments.running.oracle import with_truth
 from nestbench.experiments.running.replaying import replay
 from nestbench.experiments.running.start import run_experiment
 from nestbench.experiments.toml.reading import experiment_from
@@ -18,7 +18,7 @@ from nestbench.experiments.toml.reading import experiment_from
 def test_gls_gets_the_truth_of_its_cell(tables: dict[str, Any], tmp_path: Path) -> None:
     tables["experiment"] |= {"estimators": ["gls", "ols"], "audit": 3}
     experiment = experiment_from(tables)
-    thetas = [told(experiment.estimators, cell)[0].options["theta"] for cell in experiment.cells]
+    thetas = [with_truth(experiment.estimators, cell)[0].options["theta"] for cell in experiment.cells]
     assert thetas == pytest.approx([0.0, 0.5, 0.0, 0.5]), "sqrt(icc / (1 - icc))"
     store = run_experiment(experiment, tmp_path / "run", workers=1)
     at_zero, ols = store.estimates(0)["gls"], store.estimates(0)["ols"]
@@ -31,4 +31,4 @@ def test_gls_gets_the_truth_of_its_cell(tables: dict[str, Any], tmp_path: Path) 
 def test_a_given_theta_stays(tables: dict[str, Any]) -> None:
     given = registry.get({"name": "gls", "theta": 2.0})
     cell = experiment_from(tables).cells[1]
-    assert told([given], cell)[0] is given
+    assert with_truth([given], cell)[0] is given
