@@ -108,6 +108,7 @@ def numbered(texts: Iterable[str]) -> list[str]:
 
 
 def _text(value: Any, effort: int) -> str:
+    """Return a level in words; more effort shows more digits, where fewer would make two levels look the same."""
     if isinstance(value, float):
         return f"{value:.{6 + effort}g}"
     full = isinstance(value, (list, tuple)) and effort > 0
@@ -116,6 +117,7 @@ def _text(value: Any, effort: int) -> str:
 
 
 def _key(level: Any) -> str:
+    """Return what a level is known by: 1 and 1.0 are different here."""
     return f"{type(level).__name__} {level!r}"
 
 

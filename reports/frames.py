@@ -31,6 +31,7 @@ def csv_of(frame: pd.DataFrame) -> str:
 
 
 def _harmless(value: Any) -> Any:
+    """Return a value that a spreadsheet won't take for a formula."""
     if not isinstance(value, str) or value[:1] not in ("=", "+", "-", "@", "\t", "\r"):
         return value
     try:

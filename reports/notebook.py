@@ -12,6 +12,7 @@ from nestbench.sim.visible import visible
 
 
 def _text(text: str) -> str:
+    """Return a text as HTML, control characters made visible."""
     return html.escape(visible(text))
 
 

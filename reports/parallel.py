@@ -44,9 +44,11 @@ def over_cells(
 def _in_process(
     opener: Callable[[], Results], work: Callable[[Results, int], T], cells: Sequence[int]
 ) -> list[T]:
+    """Do some conditions in a process of their own, which opens the run for itself."""
     results = opener()
     return [work(results, cell) for cell in cells]
 
 
 def _fits(results: Results) -> int:
+    """Return how many fits a run has: what decides whether processes are worth their start."""
     return sum(sum(fitted.values()) for fitted in results.extent().fitted)

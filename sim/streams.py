@@ -69,6 +69,7 @@ class StreamSource:
 
 
 def _move(generator: np.random.Generator, state: tuple[int, int]) -> np.random.Generator:
+    """Set a generator to the start of a stream; no numbers of an earlier stream are left in its buffer."""
     generator.bit_generator.state = {
         "bit_generator": "PCG64DXSM",
         "state": {"state": state[0], "inc": state[1]},

@@ -283,6 +283,7 @@ def versions_of(results: Results) -> dict[str, str]:
 
 
 def _sample(estimates: Estimates, count: int) -> dict[str, dict[str, list[float]]]:
+    """Return the first few replications' numbers as they are, for people who look into the file."""
     if not count:
         return {}
     table: dict[str, dict[str, list[float]]] = {

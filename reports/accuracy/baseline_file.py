@@ -168,6 +168,7 @@ def numbers_of(text: str) -> Ints:
 
 
 def _cell_content(cell: CellRecord) -> dict[str, Any]:
+    """Return a condition's record as JSON values."""
     return {
         "cell": cell.number,
         "key": cell.key,
@@ -180,6 +181,7 @@ def _cell_content(cell: CellRecord) -> dict[str, Any]:
 
 
 def _record_content(record: Record) -> dict[str, Any]:
+    """Return a method's record as JSON values; replications as ranges, statuses only where they aren't OK."""
     bad = {
         s.name: ranges(record.replications[record.status == s]) for s in FitStatus if s is not FitStatus.OK
     }
@@ -203,6 +205,7 @@ def _record_content(record: Record) -> dict[str, Any]:
 
 
 def _baseline(content: Mapping[str, Any]) -> Baseline:
+    """Return the baseline of a file's content."""
     return Baseline(
         key=content["key"],
         experiment={**content["experiment"], "seed": int(content["experiment"]["seed"])},
@@ -213,6 +216,7 @@ def _baseline(content: Mapping[str, Any]) -> Baseline:
 
 
 def _cell(content: Mapping[str, Any]) -> CellRecord:
+    """Return a condition's record from JSON values."""
     return CellRecord(
         number=content["cell"],
         key=content["key"],
@@ -225,6 +229,7 @@ def _cell(content: Mapping[str, Any]) -> CellRecord:
 
 
 def _record(content: Mapping[str, Any]) -> Record:
+    """Return a method's record from JSON values."""
     replications = numbers_of(content["replications"])
     status = np.zeros(len(replications), dtype=np.int8)
     for name, text in content["status"].items():
@@ -253,10 +258,12 @@ def _record(content: Mapping[str, Any]) -> Record:
 
 
 def _value(value: Any, mcse: Any, n: Any) -> Value:
+    """Return value, Monte Carlo error and n from JSON values."""
     return _float(value), _float(mcse), int(n)
 
 
 def _float(value: Any) -> float:
+    """Return a number, NaN for JSON's null."""
     return math.nan if value is None else float(value)
 
 

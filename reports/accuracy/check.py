@@ -173,6 +173,7 @@ def _too_small(pairs: list[diff.Pair], alpha: float) -> Iterator[str]:
 
 
 def _margins(own: Mapping[str, float]) -> dict[str, float]:
+    """Return the usual margins with a user's own in their places."""
     for name, margin in own.items():
         if name not in MARGINS:
             raise InvalidInput(
@@ -184,10 +185,12 @@ def _margins(own: Mapping[str, float]) -> dict[str, float]:
 
 
 def _same(pair: diff.Pair) -> bool:
+    """Whether two records are of the same data and have the same bytes."""
     return pair.same_data and pair.before.digest == pair.after.digest
 
 
 def _pair_up(baseline: Baseline, results: Results) -> tuple[list[diff.Pair], list[Change]]:
+    """Return what can be compared, and what has no counterpart."""
     experiment = results.experiment
     numbers = {cell.key: i for i, cell in enumerate(experiment.cells)}
     pairs, missing = [], []
@@ -207,6 +210,7 @@ def _pair_up(baseline: Baseline, results: Results) -> tuple[list[diff.Pair], lis
 def _pairs_of_cell(
     baseline: Baseline, results: Results, cell: CellRecord, number: int
 ) -> tuple[list[diff.Pair], list[Change]]:
+    """Return the pairs of one condition, and what only one side has."""
     experiment = results.experiment
     here, found = experiment.cells[number], results.estimates(number)
     now, packages = methods_of(experiment), versions_of(results)
@@ -245,14 +249,17 @@ def _pairs_of_cell(
 
 
 def _last(record: Record, coded: int) -> int:
+    """Return the last replication whose numbers are kept."""
     return int(record.replications[coded - 1]) if coded else -1
 
 
 def _sampled(record: Record) -> int:
+    """Return how many replications are kept as they are."""
     return max((len(v) for columns in record.sample.values() for v in columns.values()), default=0)
 
 
 def _gone(cell: CellRecord, label: str, number: int | None, why: str) -> Change:
+    """Return the change that says that something has no counterpart."""
     return Change(Mark.NOT_COMPARABLE, number, cell.factors, label, FIT, "", detail=why)
 
 
@@ -268,6 +275,7 @@ def _thinned(changes: list[Change]) -> Iterator[Change]:
 
 
 def _notes(baseline: Baseline, results: Results) -> Iterator[str]:
+    """Yield what a reader should know of the comparison: another seed, other versions, unfinished runs."""
     experiment = results.experiment
     yield from filter(None, (missing_sentence(results), unrepeatable(results)))
     if baseline.seed != experiment.seed:

@@ -193,6 +193,7 @@ def replay(change: Change, run: Replayed, most: int = 2) -> list[str]:
 
 
 def _change_content(change: Change) -> dict[str, Any]:
+    """Return a change as JSON values."""
     return {
         "mark": change.mark.value,
         "cell": change.cell,
@@ -209,6 +210,7 @@ def _change_content(change: Change) -> dict[str, Any]:
 
 
 def _value_content(value: Value | None) -> dict[str, Any] | None:
+    """Return a value with its error and n as JSON values."""
     if value is None:
         return None
     numbers = dict(zip(("value", "mcse", "n"), value, strict=True))
@@ -221,10 +223,12 @@ def _size(n: float) -> str:
 
 
 def _finite(n: float) -> float | None:
+    """Return a number, None where it isn't finite."""
     return n if math.isfinite(n) else None
 
 
 def _escaped(text: str) -> str:
+    """Return a text that Markdown shows as it is."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("\n", " ")
 
 

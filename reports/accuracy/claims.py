@@ -93,6 +93,9 @@ def unbiased(gate: Gate) -> Claim:
     """Claim that the mean estimate is the truth, within `tolerance` empirical SEs."""
 
     def find(term: str, seen: Evidence) -> Finding:
+        """Judge the bias of a term in units of the empirical SE, which is what a user of the method would compare it
+        with.
+        """
         measures = seen.measures[term]
         return ev.bias_finding(term, measures["bias"], measures["empirical_se"][0], gate)
 
@@ -104,6 +107,7 @@ def share(measure: str, what: str, low: float, high: float, departed: float, gat
     """Claim that a share (coverage, rejection) is from `low` to `high`; `departed` is one to be found. Exact."""
 
     def find(term: str, seen: Evidence) -> Finding:
+        """Judge a share of data sets against its bounds."""
         return ev.share_finding(term, seen.measures[term][measure], low, high, gate)
 
     count = ev.share_replications(gate, low, high, departed)
@@ -130,9 +134,11 @@ def calibrated(gate: Gate) -> Claim:
     count = ev.mean_replications(gate, math.sqrt(0.5))
 
     def find(term: str, seen: Evidence) -> Finding:
+        """Judge the ratio of the mean standard error to the empirical SE."""
         return ev.ratio_finding(term, seen.measures[term]["se_error"], gate)
 
     def spread(term: str, seen: Evidence) -> float:
+        """Return what the ratio's error is per root of n, from a first look."""
         _, mcse, n = seen.measures[term]["se_error"]
         return mcse / 100.0 * math.sqrt(2.0 * n)
 
@@ -151,6 +157,7 @@ def right_df(gate: Gate) -> Claim:
     """
 
     def find(term: str, seen: Evidence) -> Finding:
+        """Judge stated df against those that the spread of the squared standard errors implies."""
         implied, error, stated, n = implied_df(term, seen.estimates)
         factor = (1.0 + gate.tolerance) * math.exp(ev.critical(gate, n) * error)
         return Finding(term, implied, implied * error, n, stated / factor, stated * factor)
@@ -172,6 +179,9 @@ def as_precise(gate: Gate, reference: str) -> Claim:
     """
 
     def find(term: str, seen: Evidence) -> Finding:
+        """Judge the ratio of two methods' empirical SEs on the same data sets, by the correlation of sum and difference
+        (Pitman, Morgan).
+        """
         ratio, correlation, n = precision(term, seen)
         reach = math.sqrt(max(1.0 - correlation**2, 1e-15) / (n - 2))
         critical = float(stats.t.isf(gate.size, n - 2))
@@ -179,6 +189,7 @@ def as_precise(gate: Gate, reference: str) -> Claim:
         return Finding(term, ratio, ratio * reach, n, 0.0, high)
 
     def spread(term: str, seen: Evidence) -> float:
+        """Return what the ratio's error is per root of n, from a first look."""
         _, correlation, _ = precision(term, seen)
         return math.sqrt(max(1.0 - correlation**2, 0.0)) / START
 

@@ -157,6 +157,7 @@ def usable_value(record: Record) -> Value:
 
 
 def _usable_hypothesis(pair: Pair) -> Hypothesis:
+    """Return the hypothesis that as many fits are usable as before."""
     nothing = (np.nan, np.nan, 0)
     context = Context(False, pair.cell.alpha, np.nan, nothing, nothing, pair.same_data)
     return Hypothesis(pair, FIT, "usable_share", usable_value(pair.before), usable_value(pair.after), context)
@@ -237,6 +238,7 @@ def _columns(pair: Pair, term: str, shown: tuple[Ints, Ints]) -> dict[str, Float
 
 
 def _values(record: Record, term: str) -> dict[str, Floats]:
+    """Return a record's columns by measure, a value a replication."""
     usable = (record.status[: record.rows] <= FitStatus.BOUNDARY).astype(np.float64)
     if term == FIT:
         return {"usable_share": usable}
@@ -250,6 +252,7 @@ def _groups(hypotheses: Sequence[Hypothesis]) -> list[Ints]:
     """Return the hypotheses of each method x term x measure that occurs in several conditions, by position."""
 
     def name(i: int) -> tuple[str, str, str]:
+        """Return what a hypothesis is about, whatever the condition."""
         return hypotheses[i].pair.label, hypotheses[i].term, hypotheses[i].measure
 
     order = sorted(range(len(hypotheses)), key=name)
@@ -265,6 +268,7 @@ def in_words(measure: str, delta: float) -> str:
 
 
 def _single_change(h: Hypothesis, p_value: float) -> Change:
+    """Return a significant difference in one condition as a change."""
     cell = h.pair.cell
     mark = judged(h.measure, [move_of(h.measure, h.before, h.after, h.context)])
     return Change(
@@ -273,6 +277,7 @@ def _single_change(h: Hypothesis, p_value: float) -> Change:
 
 
 def _pooled_change(members: Sequence[Hypothesis], delta: float, p_value: float) -> Change:
+    """Return a significant mean difference over conditions as a change."""
     first = members[0]
     # Conditions without a target (power beside type I error) leave the direction open.
     mark = judged(first.measure, [move_of(h.measure, h.before, h.after, h.context) for h in members])

@@ -122,6 +122,7 @@ class _Sum:
     weights: float = 0.0
 
     def add(self, name: str, column: str, values: Floats, scale: float) -> None:
+        """Add one column with a weight made of its name, so that numbers that change places are seen."""
         weight = 0.5 + int.from_bytes(hashlib.sha256(f"{name}|{column}".encode()).digest()[:4], "big") / 2**33
         with np.errstate(over="ignore"):
             self.values += (-weight if column in _FALLING else weight) * _compressed(values / scale)
@@ -129,6 +130,7 @@ class _Sum:
 
 
 def _codes(estimates: Estimates, scales: Scales, columns: tuple[str, ...], rtol: float) -> Codes:
+    """Return a code for each replication: its weighted mean of compressed numbers, on 16 bits."""
     total = _Sum(np.zeros(estimates.size))
     for k, term in enumerate(estimates.terms):
         for column in columns:
@@ -144,27 +146,32 @@ def _codes(estimates: Estimates, scales: Scales, columns: tuple[str, ...], rtol:
 
 
 def _scale(column: str, scales: tuple[float, float]) -> float:
+    """Return the unit of a column: 1 for p-values and df, the term's own for the others."""
     if column in (P_VALUE, DF):
         return 1.0
     return scales[1] if column == STD_ERROR else scales[0]
 
 
 def _compressed(values: Floats) -> Floats:
+    """Return numbers on a scale where large ones don't drown the small, with places for NaN and the infinities."""
     finite = np.arcsinh(np.where(np.isfinite(values), values, 0.0))
     finite = np.where(np.isnan(values), _NAN, finite)
     return np.where(np.isposinf(values), _PLUS, np.where(np.isneginf(values), _MINUS, finite))
 
 
 def _typical(values: Floats) -> float:
+    """Return the median size of the finite values, 0 where there are none."""
     finite = np.abs(values[np.isfinite(values)])
     return float(np.median(finite)) if len(finite) else 0.0
 
 
 def _rounded(scale: float) -> float:
+    """Return a scale in three digits, so that it stands in the file as it is used."""
     return float(f"{scale:.3g}") or 1.0
 
 
 def _canonical(values: Floats) -> bytes:
+    """Return numbers as the same bytes on every machine: little-endian, one NaN, no negative zero."""
     clean = np.ascontiguousarray(values, dtype="<f8") + 0.0
     clean[np.isnan(clean)] = np.nan
     return clean.tobytes()

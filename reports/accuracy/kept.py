@@ -127,6 +127,7 @@ def _error(draws: Draws) -> Floats:
 def _spread(
     columns: dict[str, dict[str, Floats]], name: str, draws: Draws, values: Any, whole: Estimates
 ) -> None:
+    """Put values of usable replications into columns over all replications, NaN elsewhere."""
     rows = np.searchsorted(whole.replications, draws.replications)
     for k, term in enumerate(draws.terms):
         if name == "covers" and np.isnan(draws.truth[k]).any():
@@ -137,6 +138,7 @@ def _spread(
 
 
 def _grid(columns: Mapping[str, Floats]) -> Grid:
+    """Return the grid on which a term's numbers are coded: robust centre and scales, in three digits."""
     errors, spreads = columns["error"], columns[STD_ERROR]
     centre = _median(errors)
     scale = 1.4826 * _median(np.abs(errors - centre))
@@ -145,6 +147,7 @@ def _grid(columns: Mapping[str, Floats]) -> Grid:
 
 def _encoded(columns: Mapping[str, Floats], grid: Grid) -> dict[str, Codes]:
     # the width of an interval without a standard error is on the grid itself
+    """Return a term's columns as 16-bit codes."""
     unit = np.where(np.isnan(columns[STD_ERROR]), grid.std_error, columns[STD_ERROR])
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         return {
@@ -157,18 +160,22 @@ def _encoded(columns: Mapping[str, Floats], grid: Grid) -> dict[str, Codes]:
 
 
 def _code(values: Floats) -> Codes:
+    """Return numbers in steps as integers; a code of its own for missing."""
     steps = np.clip(np.rint(values * STEPS), -_MOST, _MOST)
     return np.where(np.isnan(values), _MISSING, np.nan_to_num(steps)).astype(np.int16)
 
 
 def _decoded(codes: Codes) -> Floats:
+    """Return codes as numbers."""
     return np.where(codes == _MISSING, np.nan, codes / STEPS)
 
 
 def _median(values: Floats) -> float:
+    """Return the median of the finite values, 0 where there are none."""
     finite = values[np.isfinite(values)]
     return float(np.median(finite)) if len(finite) else 0.0
 
 
 def _rounded(value: float, digits: int = 3) -> float:
+    """Return a number in a few digits, as the file has it."""
     return float(f"{value:.{digits}g}")

@@ -119,6 +119,7 @@ def _moved_by_part(pair: Pair) -> tuple[Ints, dict[str, npt.NDArray[np.bool_]]]:
 
 
 def _common(pair: Pair) -> tuple[Ints, Ints]:
+    """Return the positions of the replications that both records have."""
     _, left, right = np.intersect1d(
         pair.before.replications, pair.after.replications, assume_unique=True, return_indices=True
     )
@@ -126,6 +127,7 @@ def _common(pair: Pair) -> tuple[Ints, Ints]:
 
 
 def _usable(record: Record) -> npt.NDArray[np.bool_]:
+    """Return which replications have usable fits."""
     return np.asarray(record.status <= FitStatus.BOUNDARY)
 
 
@@ -150,6 +152,7 @@ def _examples(pair: Pair, most: int = 3) -> str:
 
 
 def _relative(old: float, new: float) -> float:
+    """Return the relative difference of two numbers; 1 where one of them is missing."""
     if (np.isnan(old) and np.isnan(new)) or old == new:
         return 0.0
     gap = abs(new - old) / max(abs(old), abs(new))
@@ -157,6 +160,7 @@ def _relative(old: float, new: float) -> float:
 
 
 def _change(pair: Pair, mark: Mark, term: str, measure: str, detail: str, replications: Ints) -> Change:
+    """Return what moved as a change, with the replications where it did."""
     shares = measure == "usable_share"
     return Change(
         mark,

@@ -105,6 +105,7 @@ class Family:
         return np.asarray(found.max(axis=1, initial=0.0))
 
     def _statistics(self, marks: Sequence[Floats]) -> Floats:
+        """Return the statistics of all hypotheses for some permutations, a row each: groups behind the single ones."""
         parts = [part.sums(m) for part, m in zip(self._parts, marks, strict=True)]
         n1, s1 = (np.concatenate([p[i] for p in parts], axis=1) for i in (0, 1))
         n, total, square, shares = (
@@ -120,6 +121,7 @@ class Family:
     def _pooled(
         self, of: Ints, s1: Floats, n1: Floats, n: Floats, total: Floats, square: Floats, shares: Bools
     ) -> Floats:
+        """Return the statistics of one group: conditions' differences summed, over their standard error."""
         if shares[of[0]]:
             hits, size = s1[:, of].sum(axis=1), n1[:, of].sum(axis=1)
             return _root(hits, size, total[of].sum() - hits, n[of].sum() - size)
@@ -211,6 +213,9 @@ def _chosen(rng: np.random.Generator, count: int, rows: int, wanted: int) -> Flo
 
 
 def _part(panel: Panel) -> _Part:
+    """Return a panel prepared for permuting: centred and scaled once, so that sums over marks are all a permutation
+    costs.
+    """
     known = np.isfinite(panel.values)
     n = known.sum(axis=0).astype(np.float64)
     values = np.where(known, panel.values, 0.0)

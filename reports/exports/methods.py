@@ -75,6 +75,7 @@ def _size_words(layout: Any) -> str:
 
 
 def _treated_words(layout: Any) -> str:
+    """Return who is treated, in words."""
     if layout.assignment == "students" and layout.treated_share:
         return f"{100 * layout.treated_share:g} % of the students of every school treated"
     count = layout.treated_schools or round((layout.treated_share or 0.0) * layout.schools)
@@ -143,6 +144,7 @@ def methods_sentence(experiment: Experiment, extent: Extent) -> str:
 
 
 def _counts(counts: tuple[int, ...]) -> str:
+    """Return a count, or the range of several, in words."""
     low, high = min(counts), max(counts)
     return f"{high:,}" if low == high else f"{low:,} to {high:,}"
 
@@ -189,6 +191,7 @@ def _list(values: Iterable[Any]) -> str:
 
 
 def _software(provenance: Mapping[str, Any]) -> str:
+    """Return the software with its versions, in words."""
     packages = provenance.get("packages", provenance)
     known = [
         f"{name} {packages[name]}" for name in ("nestbench", "statsmodels", "numpy") if packages.get(name)

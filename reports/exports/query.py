@@ -51,6 +51,7 @@ def query(store: Results, sql: str) -> pd.DataFrame:
 
 
 def _table(store: Results, name: str) -> pd.DataFrame:
+    """Return one of the tables that queries can name."""
     if name == "fits":
         return all_rows(store)
     if name == "performance":
@@ -62,10 +63,12 @@ def _table(store: Results, name: str) -> pd.DataFrame:
 
 
 def _plain(value: Any) -> Any:
+    """Return a level as a value that a database has a type for."""
     return value if isinstance(value, (int, float, str, bool)) else str(value)
 
 
 def _duckdb() -> Any:
+    """Return DuckDB, or say how to install it."""
     try:
         import duckdb
     except ImportError as error:

@@ -47,6 +47,7 @@ TABLE_NOTE = (
 
 
 def _one(table: pd.DataFrame, experiment: Experiment, measure: Measure, term: str) -> TextTable:
+    """Return the table of one measure and term: methods in columns, conditions in rows."""
     rows = table[(table["measure"] == measure.name) & (table["term"] == term)]
     scale = 100.0 if measure.unit is Unit.SHARE else 1.0
     columns = (rows["cell"], rows["estimator"], rows["value"], printed_mcse(rows))
@@ -88,6 +89,7 @@ def _count(rows: pd.DataFrame) -> str:
 
 
 def _range(counts: pd.Series[int]) -> str:
+    """Return the least and largest count, in words."""
     low, high = int(counts.min()), int(counts.max())
     return f"{high:,}" if low == high else f"{low:,} to {high:,}"
 
@@ -98,6 +100,8 @@ def to_markdown(tables: Sequence[TextTable]) -> str:
 
 
 def _markdown(table: TextTable) -> str:
+    """Return a table in Markdown."""
+
     def line(entries: Sequence[str]) -> str:
         return "| " + " | ".join(_escaped(entry, _MARKDOWN) for entry in entries) + " |"
 
@@ -120,6 +124,7 @@ def to_latex(tables: Sequence[TextTable]) -> str:
 
 
 def _latex(table: TextTable) -> str:
+    """Return a table in LaTeX, for booktabs."""
     return "\n".join(
         [
             r"\begin{table}[htbp]",
@@ -133,6 +138,8 @@ def _latex(table: TextTable) -> str:
 
 
 def _block(table: TextTable, columns: Sequence[int]) -> str:
+    """Return some columns of a table as a tabular: a wide table is set in several."""
+
     def line(entries: Sequence[str]) -> str:
         texts = [_escaped(entries[k], _LATEX) for k in (0, *columns)]
         return " & ".join(re.sub(r"^-(?=\d)", "$-$", text) for text in texts) + r" \\"
@@ -215,4 +222,5 @@ _LATEX = {
 
 
 def _escaped(text: str, table: dict[str, str]) -> str:
+    """Return a text with the signs that mean something to a format replaced."""
     return "".join(table.get(character, character) for character in text)

@@ -74,6 +74,7 @@ class Written:
 def _files(
     results: Results, table: pd.DataFrame, shared: Sequence[Sequence[Shared]], name: str
 ) -> dict[str, bytes]:
+    """Return the files of one format, name -> bytes."""
     experiment = results.experiment
     if name == "csv":
         return {"performance.csv": csv_of(table).encode()}

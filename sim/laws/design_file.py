@@ -127,6 +127,7 @@ def require_labels_apart(path: str, digest: str, school: str, subgroup: str) -> 
 
 
 def _table(path: str, content: bytes, labels: tuple[str, ...]) -> TableFile:
+    """Read the file's bytes as a table, whatever its format; what can't be read is said of `population.data`."""
     try:
         return table_of(Path(path), content, labels)
     except InvalidInput as error:

@@ -200,6 +200,7 @@ def _design(law: FixedDesign) -> tuple[DesignFile, tuple[str, ...], Floats]:
 
 
 def _refuse_unusable(law: FixedDesign, file: DesignFile, names: Iterable[Any]) -> None:
+    """Refuse columns of the file that are used but can't be, with the reason for each."""
     if reasons := [file.unusable[name] for name in dict.fromkeys(names) if name in file.unusable]:
         raise InvalidInput(f"population.data, '{law.data}': {'; '.join(reasons)}")
 
@@ -212,6 +213,7 @@ def _names(law: FixedDesign, file: DesignFile, model: Model | None = None) -> li
 
 
 def _repeated(column: Column, times: int) -> Column:
+    """Return a column of the file as often as there are data sets, one below the other."""
     if isinstance(column, Category):
         return Category(np.tile(column.codes, times), column.levels)
     return np.tile(column, times)

@@ -106,6 +106,10 @@ def batch_of_batches(parts: Sequence[Batch], streams: StreamSource, replications
 
 
 def _joined(columns: Sequence[Column], name: str) -> Column:
+    """Return the columns of several data sets as one; labels get the levels of all, in one order.
+
+    A level that is missing from some data sets must not move the codes of the others.
+    """
     categories = [column for column in columns if isinstance(column, Category)]
     if not categories:
         return np.concatenate([column for column in columns if not isinstance(column, Category)])

@@ -75,6 +75,7 @@ def _segments(formula: str) -> Iterator[tuple[int, int]]:
 
 
 def _part(inside: str, formula: str) -> tuple[str, str]:
+    """Return what varies and over which groups, of what stands between the brackets of ``(1 + x | school)``."""
     if "||" in inside:
         raise _unreadable(
             formula, 'one bar; for uncorrelated random effects give the method covariance = "diagonal"'
@@ -86,6 +87,7 @@ def _part(inside: str, formula: str) -> tuple[str, str]:
 
 
 def _nested(part: tuple[str, str]) -> list[tuple[str, str]]:
+    """Return a random part as lme4 expands ``a/b``: one over a and one over b within a."""
     random, group = part
     names = [name.strip().strip("`") for name in group.split("/")]
     if len(names) == 1:
@@ -95,6 +97,7 @@ def _nested(part: tuple[str, str]) -> list[tuple[str, str]]:
 
 
 def _within(pair: str, group: str, formula: str) -> str:
+    """Return the group that lies within the schools."""
     names = pair.split(":")
     if len(names) != 2 or group not in names:
         raise _unreadable(formula, f"groups within '{group}': (1 | {group}/class)")
@@ -102,6 +105,7 @@ def _within(pair: str, group: str, formula: str) -> str:
 
 
 def _without(formula: str, places: list[tuple[int, int]]) -> str:
+    """Return a formula without some of its parts, and without the plus signs that joined them."""
     for first, last in reversed(places):
         head, tail = formula[:first].rstrip(), formula[last:].lstrip()
         if head.endswith("+"):
@@ -113,4 +117,5 @@ def _without(formula: str, places: list[tuple[int, int]]) -> str:
 
 
 def _unreadable(formula: str, wanted: str) -> InvalidInput:
+    """Return what to say of a random part that can't be read."""
     return InvalidInput(f"expected {wanted}, got '{formula}'")

@@ -230,6 +230,7 @@ def offsets_of(sizes: npt.ArrayLike) -> Ints:
 
 
 def _rows(column: Column, rows: Ints) -> Column:
+    """Return some rows of a column."""
     if isinstance(column, Category):
         return Category(column.codes[rows], column.levels)
     return cast(Column, column[rows])

@@ -167,6 +167,7 @@ def values_of(batch: Batch, name: str) -> tuple[float, ...]:
 
 
 def _as_category(name: str, text: str) -> bool:
+    """Whether a formula has a column in ``C(...)``: its numbers are labels then."""
     return re.search(rf"\bC\(\s*`?{re.escape(name)}`?\s*\)", text) is not None
 
 
@@ -186,6 +187,7 @@ def product_named(name: str, batch: Batch) -> Product | None:
 def _part(
     batch: Batch, formula: str, side: str, signature: Signature
 ) -> tuple[tuple[str, ...], tuple[Product, ...] | None]:
+    """Return the terms of a side of a formula, and their products; None where formulaic must make the columns."""
     compiled = _compile(formula, side, batch.group, signature)
     if compiled is not None:
         return compiled
@@ -275,6 +277,7 @@ def _synthetic(group: str, signature: Signature) -> Batch:
 
 
 def _factor_values(factor: Factor, batch: Batch) -> Floats:
+    """Return the values of one factor of a product [N]."""
     column = batch.columns[factor.column]
     if isinstance(column, Category):
         return np.asarray(column.codes == factor.level, dtype=np.float64)

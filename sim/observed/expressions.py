@@ -76,18 +76,21 @@ def allowed(node: ast.AST, formula: str) -> Iterator[str]:
 
 
 def _name(node: ast.Name, formula: str) -> Iterator[str]:
+    """Yield a name that is a column; functions are no values, and nothing with two underscores may be named."""
     if node.id.startswith("__") or node.id in FUNCTIONS:
         raise _refused(formula, node.id)
     yield node.id
 
 
 def _constant(node: ast.Constant, formula: str) -> Iterator[str]:
+    """Accept numbers, of a size that can be computed with."""
     if not isinstance(node.value, (bool, int, float)) or abs(node.value) > 1e300:
         raise _refused(formula, ast.unparse(node))
     yield from ()
 
 
 def _binary(node: ast.BinOp, formula: str) -> Iterator[str]:
+    """Yield the columns of a sum, product or power; whole numbers grow without bound in Python, so powers are small."""
     constants = [n for n in (node.left, node.right) if isinstance(n, ast.Constant)]
     power = isinstance(node.op, ast.Pow)
     # Whole numbers grow without bound in Python: an exponent is small, and two constants are no power.
@@ -101,16 +104,19 @@ def _binary(node: ast.BinOp, formula: str) -> Iterator[str]:
 
 
 def _constant_only(node: ast.AST) -> bool:
+    """Whether an expression has neither columns nor calls in it."""
     return not any(isinstance(part, (ast.Name, ast.Call)) for part in ast.walk(node))
 
 
 def _unary(node: ast.UnaryOp, formula: str) -> Iterator[str]:
+    """Yield the columns of ``-x`` or ``~x``."""
     if not isinstance(node.op, _OPERATORS):
         raise _refused(formula, ast.unparse(node))
     yield from allowed(node.operand, formula)
 
 
 def _compare(node: ast.Compare, formula: str) -> Iterator[str]:
+    """Yield the columns of one comparison; its sides may be texts."""
     if len(node.ops) != 1 or not isinstance(node.ops[0], _OPERATORS):
         raise _refused(formula, ast.unparse(node))
     for side in (node.left, node.comparators[0]):
@@ -119,6 +125,7 @@ def _compare(node: ast.Compare, formula: str) -> Iterator[str]:
 
 
 def _call(node: ast.Call, formula: str) -> Iterator[str]:
+    """Yield the columns of a call: of the functions in the list, and no others."""
     function = ast.unparse(node.func)
     if function == "Q":
         yield _quoted_by_function(node, formula)
@@ -133,12 +140,14 @@ def _call(node: ast.Call, formula: str) -> Iterator[str]:
 
 
 def _quoted_by_function(node: ast.Call, formula: str) -> str:
+    """Return the column that ``Q("...")`` names."""
     if len(node.args) != 1 or node.keywords or not _is_text(node.args[0]) or "Q" not in TRANSFORMS:
         raise _refused(formula, ast.unparse(node), " Write the column's name in backticks.")
     return str(node.args[0].value)  # type: ignore[attr-defined]
 
 
 def _may_call(function: ast.AST) -> bool:
+    """Whether a function is one of the list: formulaic's own, NumPy's elementwise ones, contrasts."""
     if isinstance(function, ast.Name):
         return function.id in FUNCTIONS
     if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
@@ -166,6 +175,7 @@ def _is_option(node: ast.AST) -> bool:
 
 
 def _attribute(node: ast.Attribute, formula: str) -> Iterator[str]:
+    """Accept NumPy's constants and contrasts; any other dot is a way into Python."""
     owner = node.value.id if isinstance(node.value, ast.Name) else ""
     if not (owner == "np" and node.attr in NUMPY_CONSTANTS) and not (
         owner == "contr" and node.attr in CONTRASTS
@@ -176,6 +186,7 @@ def _attribute(node: ast.Attribute, formula: str) -> Iterator[str]:
 
 
 def _is_text(node: ast.AST) -> bool:
+    """Whether a node is a text."""
     return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
@@ -191,6 +202,7 @@ _CHECKS: dict[type[ast.AST], Callable[[Any, str], Iterator[str]]] = {
 
 
 def _refused(formula: str, part: str, hint: str = "") -> InvalidInput:
+    """Return what to say of a part that no formula may hold."""
     return InvalidInput(
         f"expected a formula of columns, numbers, formulaic's functions and NumPy's (np.log), got "
         f"'{shortened(formula)}' with {part[:80]!r}, which no formula may hold.{hint}"
@@ -198,4 +210,5 @@ def _refused(formula: str, part: str, hint: str = "") -> InvalidInput:
 
 
 def shortened(formula: str, limit: int = 160) -> str:
+    """Return a formula at a length that fits into a message."""
     return formula if len(formula) <= limit else formula[: limit - 3] + "..."

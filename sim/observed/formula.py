@@ -65,10 +65,12 @@ def group_functions(sizes: Ints) -> dict[str, Callable[[Any], pd.Series[float]]]
     """Return the functions a formula may use on data whose schools have these sizes, in order."""
 
     def group_mean(x: Any) -> pd.Series[float]:
+        """Return the schools' means, a student each."""
         values = np.asarray(x, dtype=np.float64)
         return pd.Series(spread_means(values, np.concatenate([[0], np.cumsum(sizes)])), index=x.index)
 
     def group_centred(x: Any) -> pd.Series[float]:
+        """Return deviations from the schools' means."""
         centred: pd.Series[float] = x - group_mean(x)
         return centred
 
@@ -85,6 +87,7 @@ def spread_means(values: Floats, offsets: Ints) -> Floats:
 
 
 def _side(formula: str, side: str, batch: Batch) -> Any:
+    """Return one side of a formula as formulaic's terms, read once a formula and set of columns."""
     columns = tuple(batch.columns)
     try:
         parsed = formula_of(parse(formula, columns, (batch.group,)))
@@ -104,12 +107,16 @@ def _side(formula: str, side: str, batch: Batch) -> Any:
 
 
 def _values(column: Column, rows: slice) -> Any:
+    """Return the rows of a column as formulaic takes them."""
     if isinstance(column, Category):
         return pd.Categorical.from_codes(column.codes[rows], categories=pd.Index(column.levels))
     return column[rows]
 
 
 def _unreadable(formula: str, batch: Batch, error: Exception) -> InvalidInput:
+    """Return an error of formulaic's as one of ours: with the columns there are and the nearest name, without its
+    markup.
+    """
     if isinstance(error, InvalidInput):
         return error
     text = re.sub(r"\x1b\[[0-9;]*m|⧛\[[0-9;]*m|⧚", "", str(error)).strip().split("\n")[0]

@@ -114,6 +114,7 @@ _USUAL = {"formula": "grade ~ age + gender", "group": "school", "random": "1", "
 
 
 def _values_of(null: Mapping[str, float]) -> FrozenTable:
+    """Return null values as an immutable table of numbers."""
     if not isinstance(null, Mapping):
         raise InvalidInput(
             f"expected null to be a table of terms and values such as {{ treated = 0.3 }}, got {null!r}"

@@ -107,6 +107,7 @@ def formula_of(parsed: Parsed) -> Any:
 
 
 def _formula(text: str, shown: str) -> Any:
+    """Return a text as formulaic reads it; whatever formulaic raises becomes our error."""
     try:
         return Formula(text)
     except (
@@ -142,6 +143,7 @@ def unreadable(formula: str, error: Exception) -> Unreadable:
 
 
 def _tokens(formula: str) -> list[Token]:
+    """Return the tokens of a formula."""
     try:
         return list(tokenize(formula))
     except (FormulaicError, SyntaxError, ValueError, LookupError) as error:
@@ -173,6 +175,7 @@ def _plain_outcome(tokens: Sequence[Token]) -> str | None:
 
 
 def _bare(name: str) -> str:
+    """Return a name without its backticks."""
     return name[1:-1] if len(name) > 1 and name[0] == name[-1] == "`" else name
 
 
@@ -218,6 +221,7 @@ def aliases(columns: Sequence[str]) -> dict[str, str]:
 
 
 def _with_aliases(code: str, columns: Sequence[str]) -> str:
+    """Return code in which columns whose names are no identifiers are called by aliases."""
     for alias, name in aliases(columns).items():
         if name in ("True", "False", "None"):  # without backticks these are options: raw=True
             code = code.replace(f"`{name}`", alias)
@@ -233,6 +237,7 @@ def _names_in(code: str, formula: str) -> Iterator[str]:
     quoted: list[str] = []
 
     def stand_in(found: re.Match[str]) -> str:
+        """Note a quoted name and return what stands in for it while Python reads the code."""
         quoted.append(found[1])
         return _STAND_IN.format(len(quoted) - 1)
 

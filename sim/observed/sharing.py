@@ -37,6 +37,8 @@ class Account:
 
 
 class _Open(threading.local):
+    """The accounts that are open in a thread."""
+
     def __init__(self) -> None:
         self.accounts: list[Account] = []
 

@@ -74,6 +74,7 @@ def mean_relative_size(layout: Layout) -> float:
 
 
 def _informative_sizes(law: Parameters, layout: Layout, mean: InModel) -> Biases:
+    """Return the bias of OLS's intercept where large schools have other effects than small ones."""
     related = law.slope_correlation or law.treated_school_variance_ratio != 1.0 or law.school_sd_resources
     if related or mean.terms_left_out - CENTRED:
         return {}
@@ -88,6 +89,7 @@ def _sizes_unrelated(layout: Layout) -> bool:
 def _confounding(
     law: Parameters, layout: Layout, model: Model, mean: InModel, terms: tuple[str, ...]
 ) -> Biases:
+    """Return the biases where a covariate correlates with the school effects; nothing for other models."""
     names = [name for name in ("age", "resources") if name in terms]
     if not names or mean.terms_left_out - PLAIN - CENTRED or law.slope_sd or not layout.balanced:
         return {}

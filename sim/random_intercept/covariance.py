@@ -56,11 +56,13 @@ def covariance_of(law: Parameters, layout: Layout, batch: Batch, rows: slice) ->
 
 
 def _arms(variance: float, ratio: float, layout: Layout, treated: Floats) -> Floats:
+    """Return a variance for each student [N]: that of the arm the student is in."""
     control, arm = arm_variances(variance, ratio, layout.treated_part)
     return np.where(treated > 0, arm, control)
 
 
 def _column(batch: Batch, name: str) -> Floats:
+    """Return a column of numbers."""
     column = batch.columns[name]
     assert not isinstance(column, Category)
     return column

@@ -102,4 +102,5 @@ def _variables(law: Parameters, layout: Layout, batch: Batch) -> dict[str, Varia
 
 
 def _parts(name: str, variables: dict[str, Variable]) -> tuple[Variable, ...]:
+    """Return the variables that an effect's name multiplies; none for the intercept."""
     return () if name == "Intercept" else tuple(variables[part] for part in name.split(":"))

@@ -79,12 +79,14 @@ def fill_columns(
 
 @kernel
 def _age(base: float, sd: float, z: Any, age: Any) -> None:
+    """Fill in ages from their standard normals."""
     for i in range(len(age)):
         age[i] = base + sd * z[i]
 
 
 @kernel
 def _male(cut: float, z: Any, male: Any) -> None:
+    """Fill in a binary column by cutting standard normals at the quantile of its share."""
     for i in range(len(male)):
         male[i] = np.int32(z[i] > cut)
 
@@ -93,5 +95,6 @@ def _male(cut: float, z: Any, male: Any) -> None:
 def _grade(
     constant: float, slope: float, gap: float, sd: float, age: Any, male: Any, z: Any, grade: Any
 ) -> None:
+    """Fill in outcomes, as the sum of a school's part, the covariates' and the residual."""
     for i in range(len(grade)):
         grade[i] = constant + slope * age[i] + gap * male[i] + sd * z[i]

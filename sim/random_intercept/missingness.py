@@ -63,6 +63,11 @@ def kept_rows(batch: Batch, keep: Mask) -> Batch:
 
 
 def _seen(law: Parameters, batch: Batch, index: int, base: float) -> Mask:
+    """Return which students of a data set are seen, bool [n].
+
+    Students may be missing depending on their age, schools depending on their resources; each draws from a stream of
+    its own purpose, so that switching one on doesn't change the other.
+    """
     sample, streams = batch.replication(index), batch.streams
     keep = np.ones(sample.rows.stop - sample.rows.start, dtype=np.bool_)
     if law.missing:
@@ -79,12 +84,14 @@ def _seen(law: Parameters, batch: Batch, index: int, base: float) -> Mask:
 
 
 def _floats(batch: Batch, name: str) -> Floats:
+    """Return a column of numbers."""
     column = batch.columns[name]
     assert not isinstance(column, Category)
     return column
 
 
 def _rows(column: Column, keep: Mask) -> Column:
+    """Return some rows of a column."""
     if isinstance(column, Category):
         return Category(column.codes[keep], column.levels)
     return np.asarray(column[keep], dtype=np.float64)

@@ -75,11 +75,17 @@ def spread_by_resources(law: Parameters, h: float, resources: Floats) -> Floats:
 
 
 def _normals(streams: StreamSource, piece: Piece, purpose: str) -> Floats:
+    """Return standard normals for the schools of a piece, each replication from its own stream."""
     g = piece.sizes.shape[1]
     return np.concatenate([streams.at(r, purpose).standard_normal(g) for r in piece.replications])
 
 
 def _shaped(streams: StreamSource, piece: Piece, name: str, text: str, z: Floats) -> Floats:
+    """Return standard normals as draws of another shape with mean 0 and SD 1.
+
+    From the same normals where the shape is a function of them: data sets of different shapes are then alike but for
+    the shape.
+    """
     shape = shock(f"population.{name}", text)
     if shape.normal:
         return z
@@ -89,6 +95,7 @@ def _shaped(streams: StreamSource, piece: Piece, name: str, text: str, z: Floats
 
 
 def _mixed(correlation: float, with_: Floats | None, own: Floats) -> Floats:
+    """Return standard normals that correlate with others to a given degree."""
     if not correlation or with_ is None:
         return own
     return np.asarray(correlation * with_ + np.sqrt(1.0 - correlation * correlation) * own)
@@ -103,12 +110,14 @@ def _school_effects(
 
 
 def _resources(law: Parameters, streams: StreamSource, piece: Piece, z: Floats, u: Floats) -> Floats:
+    """Return the schools' standardised resources, correlated with the school effects where they are confounded."""
     return _mixed(
         law.resources_confounding, u, _shaped(streams, piece, "resources_shape", law.resources_shape, z)
     )
 
 
 def _age_means(law: Parameters, streams: StreamSource, piece: Piece, u: Floats) -> Floats:
+    """Return the mean age of each school: the population's, or drawn about it where age varies between schools."""
     if not law.age_icc:
         return constant(law.age_mean, piece.sizes.size)
     between = _mixed(law.age_confounding, u, _normals(streams, piece, "age-schools"))
@@ -149,5 +158,6 @@ def _spreads(
 
 
 def _by_arm(variance: float, ratio: float, share: float, treated: Floats) -> Floats:
+    """Return the SD for each school by its arm."""
     control, arm = arm_variances(variance, ratio, share)
     return np.asarray(np.where(treated > 0, np.sqrt(arm), np.sqrt(control)), dtype=np.float64)

@@ -81,6 +81,7 @@ def shock(name: str, text: object) -> Shock:
 
 
 def _number(name: str, text: str) -> float:
+    """Return the number between a shape's brackets."""
     try:
         return float(text)
     except ValueError:
@@ -88,27 +89,33 @@ def _number(name: str, text: str) -> float:
 
 
 def _t(z: Floats, df: float, generator: np.random.Generator) -> Floats:
+    """Return t variables with unit variance: normals over the root of an independent chi-square."""
     return np.asarray(z * np.sqrt((df - 2.0) / generator.chisquare(df, z.shape)))
 
 
 def _lognormal(z: Floats, s: float, _: np.random.Generator) -> Floats:
+    """Return lognormal variables with mean 0 and variance 1, functions of the normals."""
     return np.asarray((np.exp(s * z) - np.exp(0.5 * s * s)) / np.sqrt(np.expm1(s * s) * np.exp(s * s)))
 
 
 def _chi2(z: Floats, df: float, generator: np.random.Generator) -> Floats:
+    """Return chi-square variables with mean 0 and variance 1."""
     return np.asarray((generator.chisquare(df, z.shape) - df) / np.sqrt(2.0 * df))
 
 
 def _bimodal(z: Floats, mode: float, generator: np.random.Generator) -> Floats:
+    """Return variables with two modes, mean 0 and variance 1."""
     side = np.where(generator.random(z.shape) < 0.5, -mode, mode)
     return np.asarray(side + np.sqrt(1.0 - mode * mode) * z)
 
 
 def _uniform(z: Floats, _: float, __: np.random.Generator) -> Floats:
+    """Return uniform variables with mean 0 and variance 1, functions of the normals."""
     return np.asarray(np.sqrt(12.0) * (ndtr(z) - 0.5))
 
 
 def _normal(z: Floats, _: float, __: np.random.Generator) -> Floats:
+    """Return the normals themselves."""
     return z
 
 

@@ -52,6 +52,7 @@ def uniform_range(layout: Layout) -> tuple[int, int]:
 
 
 def _uniform_sizes(layout: Layout, generator: np.random.Generator) -> Ints:
+    """Return school sizes drawn uniformly between bounds, or the layout's own where it has no spread."""
     if layout.size_range is None and not layout.size_spread:
         return layout.sizes()
     low, high = uniform_range(layout)

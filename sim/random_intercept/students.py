@@ -129,10 +129,12 @@ def add_classes(
 
 
 def _floats(column: Column) -> Floats:
+    """Return a column of numbers."""
     assert not isinstance(column, Category)
     return column
 
 
 def _codes(column: Column) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
+    """Return the codes of a column of labels."""
     assert isinstance(column, Category)
     return column.codes

@@ -38,6 +38,7 @@ def read_format(path: Path, data: bytes, suffix: str) -> tuple[pd.DataFrame, Sai
 
 
 def _parquet(path: Path, data: bytes) -> tuple[pd.DataFrame, Said]:
+    """Read Parquet; a named index is a column."""
     import pyarrow.parquet as pq
 
     stated = pq.read_metadata(io.BytesIO(data))
@@ -49,6 +50,7 @@ def _parquet(path: Path, data: bytes) -> tuple[pd.DataFrame, Said]:
 
 
 def _stata(path: Path, data: bytes) -> tuple[pd.DataFrame, Said]:
+    """Read Stata's file; value labels that stand for several values are left out, for they would merge what differs."""
     try:
         frame = pd.read_stata(io.BytesIO(data))
     except ValueError as error:
@@ -61,6 +63,7 @@ def _stata(path: Path, data: bytes) -> tuple[pd.DataFrame, Said]:
 
 def _spss(path: Path, data: bytes) -> tuple[pd.DataFrame, Said]:
     # Its reader wants a path.
+    """Read an SPSS file."""
     frame = pd.DataFrame(pd.read_spss(path))
     return _numbers_back(frame, lambda: pd.DataFrame(pd.read_spss(path, convert_categoricals=False)))
 
@@ -83,6 +86,7 @@ def _numbers_back(frame: pd.DataFrame, coded: Callable[[], pd.DataFrame]) -> tup
 
 
 def _excel(path: Path, data: bytes) -> tuple[pd.DataFrame, Said]:
+    """Read the first sheet of a workbook, with the columns' own names."""
     require_no_bomb(data)
     with pd.ExcelFile(io.BytesIO(data)) as book:
         sheets = [str(name) for name in book.sheet_names]

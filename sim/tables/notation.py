@@ -205,11 +205,13 @@ def _parts(known: pd.Series[Any]) -> pd.DataFrame | None:
 
 
 def _digit(sign: str) -> str:
+    """Return a sign as an ASCII digit if it is a digit of any script."""
     value = unicodedata.decimal(sign, None)
     return sign if value is None else str(value)
 
 
 def _is_sign(text: str) -> bool:
+    """Whether a text is what may stand beside a number: nothing, per cent, per mille or a currency."""
     return text in ("", "%", "‰") or unicodedata.category(text) == "Sc"
 
 
@@ -225,6 +227,7 @@ def _by(parts: pd.DataFrame, between: str, before: str) -> pd.Series[Any] | None
 
 
 def _readings(known: pd.Series[Any]) -> list[pd.Series[Any]]:
+    """Return the different ways in which a column's texts can be read as numbers: more than one is a question."""
     parts = _parts(known)
     if parts is None:
         return []
@@ -232,6 +235,7 @@ def _readings(known: pd.Series[Any]) -> list[pd.Series[Any]]:
 
 
 def _distinct(found: Iterable[pd.Series[Any]]) -> list[pd.Series[Any]]:
+    """Return the columns without those that are equal to an earlier one."""
     kept: list[pd.Series[Any]] = []
     for values in found:
         if not any(values.equals(other) for other in kept):

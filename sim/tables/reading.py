@@ -95,6 +95,7 @@ def _table(path: Path, data: bytes, labels: Collection[str]) -> TableFile:
 
 
 def _text(path: Path, data: bytes, labels: Collection[str]) -> TableFile:
+    """Read bytes as text and the text as a table, each guess with its words."""
     text, encoding = _decoded(path, data)
     text, separator = _named_separator(text.rstrip("\x1a"))
     rows, skipped = _rows(path, text, separator or _separator(text))
@@ -129,6 +130,11 @@ _MARKS = (
 
 
 def _decoded(path: Path, data: bytes) -> tuple[str, str]:
+    """Return a file's text and, where it isn't UTF-8, how it was read.
+
+    Windows-1252 is what older spreadsheets write without saying so; every sequence of bytes is a text in it, so it
+    comes last.
+    """
     for mark, name in _MARKS:
         if data.startswith(mark):
             return data.decode(name, errors="replace"), ""
@@ -144,6 +150,7 @@ def _separator(text: str) -> str:
     lines = "\n".join(text[:200_000].splitlines()[:LOOKED_AT])
 
     def agreement(separator: str) -> tuple[float, int]:
+        """Return the share of lines with the usual number of fields under a separator, and that number."""
         try:
             widths = [len(row) for row in csv.reader(io.StringIO(lines), delimiter=separator) if row]
         except csv.Error:
@@ -191,6 +198,7 @@ def _fitted(path: Path, rows: list[tuple[int, list[str]]]) -> tuple[list[str], s
 
 
 def _misfit(path: Path, line: int, got: int, wanted: int) -> str:
+    """Return what to say of a line with more or fewer fields than the first."""
     return (
         f"expected {wanted} fields in every line of {path}, as in its first, got {got} in line {line}; "
         "mend the line, or put values that hold the separator in quotes"
@@ -209,6 +217,7 @@ class _Text:
 
     @classmethod
     def of(cls, name: str, raw: pd.Series[Any], label: bool) -> _Text:
+        """Return a column of texts, with what its values are as numbers unless they are labels."""
         text = raw.map(lambda value: visible(value).strip()).astype(object)
         known = text[~is_missing(text)]
         return cls(name, text, known, label, None if label or known.empty else numbers_of(known))
@@ -232,9 +241,11 @@ class _Text:
         )
 
     def _named(self) -> tuple[str, pd.Series[Any]]:
+        """Return name and values that are there, for messages about several columns."""
         return self.name, self.known
 
     def _as_text(self) -> pd.Series[Any]:
+        """Return the column as labels."""
         return self.known.reindex(self.text.index).astype(object)
 
     def _missing(self) -> str:
@@ -244,6 +255,7 @@ class _Text:
         return f"'{self.name}' holds {counts}, read as missing" if counts else ""
 
     def _slips(self) -> str:
+        """Return what to say where most values are numbers and a few are not; empty elsewhere."""
         share, wrong = share_of_numbers(self.known)
         if share <= SLIPS:
             return ""

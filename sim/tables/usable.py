@@ -52,6 +52,7 @@ def labels_of(column: pd.Series[Any], name: str) -> pd.Series[Any]:
 
 
 def _text(value: Any) -> str:
+    """Return a value as text; bytes as old Stata files have them are decoded."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
@@ -104,6 +105,7 @@ def values_of(column: pd.Series[Any], name: str) -> tuple[pd.Series[Any], str]:
 
 
 def _from_objects(column: pd.Series[Any], name: str) -> tuple[pd.Series[Any], str]:
+    """Return a column of Python objects as numbers where all are, as labels where none is, else as `_mixed` says."""
     known = column.dropna()
     _refuse_containers(known, name)
     numeric = known.map(lambda value: isinstance(value, _NUMBERS))
@@ -130,6 +132,7 @@ def _from_objects(column: pd.Series[Any], name: str) -> tuple[pd.Series[Any], st
 
 
 def _refuse_containers(known: pd.Series[Any], name: str) -> None:
+    """Refuse a column of lists, dictionaries or arrays: neither a number nor a label."""
     odd = known.map(lambda value: isinstance(value, (list, tuple, dict, set, np.ndarray)))
     if odd.any():
         raise InvalidInput(
@@ -139,6 +142,7 @@ def _refuse_containers(known: pd.Series[Any], name: str) -> None:
 
 
 def _floats(known: pd.Series[Any], like: pd.Series[Any]) -> pd.Series[Any]:
+    """Return numbers in the places of a column, NaN elsewhere."""
     return known.map(float).reindex(like.index).astype(np.float64)
 
 
@@ -167,6 +171,7 @@ def _mixed(
 
 
 def _slips(name: str, known: int, wrong: pd.Series[Any]) -> str:
+    """Say that a column is text because of a few values: nearly always a slip of who typed it."""
     return (
         f"'{name}' is text, not numbers, because of {len(wrong)} of {plural(known, 'value')}: {wrong.iloc[0]!r} in row "
         f"{wrong.index[0]}"

@@ -61,6 +61,7 @@ app = typer.Typer(
 
 
 def _version(asked: bool) -> None:
+    """Print the version and end."""
     if asked:
         from nestbench import __version__
 

@@ -30,6 +30,7 @@ def shown(rows: int) -> Iterator[Step]:
 
 
 def _lines(after: float) -> Step:
+    """Return a step that prints lines, once the work takes longer than a few seconds."""
     started = time.monotonic()
 
     def step(done: int, of: int, label: str) -> None:
@@ -41,6 +42,7 @@ def _lines(after: float) -> Step:
 
 @contextmanager
 def _bar() -> Iterator[Step]:
+    """Yield a step that moves a bar on the terminal; it vanishes when the work is done."""
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn

@@ -109,6 +109,7 @@ def estimate(
 def _side_by_side(
     frame: pd.DataFrame, choices: Sequence[Choice], model: Model, engine: str, options: Mapping[str, Any]
 ) -> SideBySide:
+    """Fit several methods; options of one would be ambiguous and are refused."""
     if options:
         raise InvalidInput(
             f"expected options of one method, got {', '.join(options)} for {len(choices)}; give each its own: "

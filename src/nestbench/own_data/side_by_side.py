@@ -102,6 +102,7 @@ def fit_all(
 
 
 def _refuse_twice(labels: Sequence[str]) -> None:
+    """Refuse no method, or the same twice: their columns could not be told apart."""
     if not labels:
         raise InvalidInput("expected at least one method, got none; see nestbench list methods")
     again = next((label for label, times in Counter(labels).items() if times > 1), None)
@@ -124,6 +125,7 @@ def used_by(fitted: Sequence[Estimator], model: Model) -> tuple[str, ...]:
 
 
 def _listed(labels: Sequence[str]) -> str:
+    """Return labels in words."""
     return ", ".join(labels) or "none of these methods"
 
 
@@ -199,6 +201,7 @@ def _term_tables(found: SideBySide, out: Console) -> list[Table]:
 
 
 def _term_table(found: SideBySide, term: str, figures: int, columns: tuple[str, ...]) -> Table:
+    """Return the table of one term, a method a row, with as many decimals as the smallest standard error asks for."""
     table = _table(Text(term))
     for name in columns:
         heading = f"{100 * found.model.level:g} % interval" if name == "interval" else name
@@ -217,6 +220,7 @@ def _term_table(found: SideBySide, term: str, figures: int, columns: tuple[str, 
 
 
 def _table(title: Text) -> Table:
+    """Return an empty table in the form that all have."""
     return Table(
         title=title,
         title_justify="left",
@@ -244,6 +248,7 @@ def _quantity_table(found: SideBySide, out: Console) -> Table:
 
 
 def _quantities_of(found: SideBySide, names: Sequence[str], left: Sequence[str]) -> Table:
+    """Return the table of fit-level quantities, those that found no room named in its title."""
     rest = f" ({', '.join(name.replace('_', ' ') for name in left)}: with --json)" if left else ""
     table = _table(Text(f"Fit{rest}"))
     table.add_column("method", no_wrap=True)
@@ -272,14 +277,17 @@ def notes(found: SideBySide) -> dict[str, list[str]]:
 
 
 def _own_messages(fit: Fit, data: UserData) -> tuple[str, ...]:
+    """Return the messages of a fit that are not about the data, which are said once for all."""
     return fit.messages[len(data.messages) :]
 
 
 def _quantities(fit: Fit) -> dict[str, float]:
+    """Return a fit's variance components and log-likelihood."""
     return {**fit.variance, **({} if fit.loglik is None else {"loglik": fit.loglik})}
 
 
 def _fit_entry(fit: Fit, data: UserData) -> dict[str, Any]:
+    """Return a fit as JSON values."""
     return {
         "estimator": fit.estimator,
         "engine": fit.engine,
@@ -295,6 +303,7 @@ def _fit_entry(fit: Fit, data: UserData) -> dict[str, Any]:
 
 
 def _plain(value: float) -> float | str | None:
+    """Return a number as JSON has it: no NaN, and infinities as text."""
     if math.isnan(value):
         return None
     return float(value) if math.isfinite(value) else ("inf" if value > 0 else "-inf")

@@ -78,6 +78,7 @@ def some_schools(batch: Batch, count: int) -> Batch:
 
 
 def _words(seconds: float) -> str:
+    """Return seconds in words, rounded as a guess is."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.0f} hours"

@@ -116,6 +116,7 @@ def groups_of(model: Model) -> list[str]:
 
 
 def _require_groups_named(model: Model, columns: Sequence[str]) -> None:
+    """Refuse data without the column of schools (or of groups in them): the first thing to be asked."""
     options = {"--group (group=...)": model.group, "--subgroup (subgroup=...)": model.subgroup}
     for option, name in options.items():
         if name is not None and name not in columns:
@@ -127,11 +128,13 @@ def _require_groups_named(model: Model, columns: Sequence[str]) -> None:
 
 
 def _one_column(columns: Sequence[str]) -> str:
+    """Return a hint where a file was read as a single column: its separator is another."""
     alone = len(columns) == 1 and not columns[0].isidentifier()
     return "; the fields of a file stand between commas, semicolons, tabs or bars" if alone else ""
 
 
 def _parsed(model: Model, columns: tuple[str, ...]) -> tuple[Parsed, Parsed]:
+    """Return formula and random part as read, with columns that need backticks named in the error."""
     own = tuple(groups_of(model))
     try:
         parts = (parse(model.formula, columns, own), parse(f"~ {model.random}", columns, own))
@@ -183,12 +186,14 @@ def _used_columns(parts: Sequence[Parsed], model: Model, columns: Sequence[str])
 
 
 def _refuse_twice(names: Sequence[str], columns: Sequence[str]) -> None:
+    """Refuse a column that is used and occurs twice."""
     for name in names:
         if columns.count(name) > 1:
             raise InvalidInput(f"expected one column '{name}', got several of that name; rename or drop one")
 
 
 def _dropped(before: int, after: int, frame: pd.DataFrame) -> list[str]:
+    """Return which rows were dropped, in words; refuse data of which none is left."""
     if before == after and after > 0:
         return []
     where = frame.isna().sum()
@@ -209,6 +214,7 @@ def _plain(column: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def _require_two(labels: pd.Series[Any], group: str) -> None:
+    """Refuse a column of groups with one value."""
     values = labels.unique()
     if len(values) < 2:
         raise InvalidInput(
@@ -249,6 +255,7 @@ def _require_finite(batch: Batch, design: Design) -> None:
 
 
 def _require_numeric_outcome(outcome: str | None, frame: pd.DataFrame) -> None:
+    """Refuse an outcome of labels, with the first value that is no number."""
     if outcome in frame.columns and not pd.api.types.is_numeric_dtype(frame[outcome].dtype):
         values = frame[outcome]
         _, wrong = share_of_numbers(values.astype(str))

@@ -44,6 +44,7 @@ def check_schema(case: Case) -> None:
 
 
 def _check_shapes(found: Estimates, batch: Batch) -> None:
+    """Require the shapes and types of `Estimates`."""
     shape = (batch.size, len(found.terms))
     for name in STORED_COLUMNS:
         values = getattr(found, name)
@@ -57,6 +58,7 @@ def _check_shapes(found: Estimates, batch: Batch) -> None:
 
 
 def _check_names(found: Estimates, known: Sequence[str]) -> None:
+    """Require terms by the formula's names, each once, and fit-level quantities in parentheses."""
     require(len(set(found.terms)) == len(found.terms), "a term occurs twice")
     named = [t for k, t in enumerate(found.terms) if np.isfinite(found.estimate[:, k]).any()]
     require(
@@ -68,6 +70,7 @@ def _check_names(found: Estimates, known: Sequence[str]) -> None:
 
 
 def _check_ranges(found: Estimates) -> None:
+    """Require numbers that can be what they are called."""
     with np.errstate(invalid="ignore"):
         require(not (found.std_error < 0).any(), "a standard error is negative")
         require(not ((found.p_value < 0) | (found.p_value > 1)).any(), "a p-value is outside [0, 1]")
@@ -209,6 +212,7 @@ CHECKS: tuple[Part, ...] = (
 
 
 def _with_rows(batch: Batch, rows: Ints) -> Batch:
+    """Return a batch with its rows in another order."""
     columns = {
         name: Category(c.codes[rows], c.levels) if isinstance(c, Category) else c[rows]
         for name, c in batch.columns.items()
@@ -217,16 +221,19 @@ def _with_rows(batch: Batch, rows: Ints) -> Batch:
 
 
 def _numbers(column: Column) -> np.ndarray:
+    """Return a column as numbers; labels by their codes."""
     return column.codes if isinstance(column, Category) else column
 
 
 def _numeric_regressors(case: Case) -> list[str]:
+    """Return the terms of a model that are numeric columns as they stand."""
     design = case.batch.once(design_of, case.cell.model)
     columns = case.batch.columns
     return [t for t in design.terms if t in columns and not isinstance(columns[t], Category)]
 
 
 def _constant_regressor(case: Case) -> tuple[str, Batch]:
+    """Return a batch with a constant covariate beside an intercept, so that it is not estimable."""
     names = _numeric_regressors(case)
     design = case.batch.once(design_of, case.cell.model)
     if not names or not design.intercept:
@@ -236,6 +243,7 @@ def _constant_regressor(case: Case) -> tuple[str, Batch]:
 
 
 def _hopeless(case: Case) -> Sequence[tuple[str, Batch]]:
+    """Return data that nothing can be estimated from: an outcome without variation, three students."""
     batch = case.batch
     response = batch.once(design_of, case.cell.model).response
     flat = replace(batch, columns={**batch.columns, response: np.full(batch.rows, 3.0)}, _memo={})

@@ -41,6 +41,7 @@ def check_consistency(case: Case) -> None:
 
 
 def _check_wald(found: Estimates, level: float, rtol: float) -> None:
+    """Require p-values and limits that follow from estimate, standard error and df."""
     with np.errstate(divide="ignore", invalid="ignore"):
         lower, upper, p_value = wald(found.estimate, found.std_error, found.df, level)
         stated = found.usable & (found.std_error > 0) & ~np.isnan(found.df)
@@ -63,6 +64,9 @@ def _check_wald(found: Estimates, level: float, rtol: float) -> None:
 
 
 def _check_duality(found: Estimates, alpha: float) -> None:
+    """Require that tests and intervals don't contradict each other by more than a factor of two in alpha: bootstraps
+    may differ a little, for their tests and intervals come from different draws.
+    """
     with np.errstate(invalid="ignore"):
         whole = found.usable & ~np.isnan(found.p_value) & ~np.isnan(found.lower) & ~np.isnan(found.upper)
         has_zero = (found.lower < 0.0) & (found.upper > 0.0)
@@ -108,6 +112,7 @@ def check_reference(case: Case) -> None:
 
 
 def _given(found: Estimates, term: str) -> bool:
+    """Whether a method estimates a term in some data set."""
     return bool(np.isfinite(found.estimate[:, found.terms.index(term)]).any())
 
 
@@ -120,6 +125,7 @@ def _compared(found: Estimates, wanted: Estimates, shared: list[str], name: str)
 
 
 def _check_same_usable(found: Estimates, wanted: Estimates, shared: list[str], names: str) -> None:
+    """Require that two methods answer for the same terms of the same data sets."""
     usable, expected = (e.usable[:, [e.terms.index(t) for t in shared]] for e in (found, wanted))
     bad = usable != expected
     if bad.any():
@@ -132,6 +138,7 @@ def _check_same_usable(found: Estimates, wanted: Estimates, shared: list[str], n
 
 
 def _check_same_p(found: Estimates, wanted: Estimates, shared: list[str], rtol: float, names: str) -> None:
+    """Require equal p-values where neither method has standard errors."""
     own, other = (e.p_value[:, [e.terms.index(t) for t in shared]] for e in (found, wanted))
     bad = ~((np.abs(own - other) <= rtol) | (np.isnan(own) & np.isnan(other)))
     if bad.any():
@@ -184,15 +191,18 @@ def without_effects(cell: Cell, terms: tuple[str, ...] | list[str]) -> Cell:
 
 
 def _study(case: Case, cell: Cell) -> Study:
+    """Return the simulation that a claim is tested in."""
     return Study(case.estimator, cell, SEED, 0.05, case.fits, scratch=None, test="", asked=case.replications)
 
 
 def _hold(study: Study, claim: Claim, case: Case, count: int = 0) -> None:
+    """Simulate and judge a claim."""
     evidence = study.evidence(case.replications or count or claim.replications)
     study.judge(claim, claim.findings(study.terms, evidence))
 
 
 def _first(bad: Bools) -> tuple[int, int]:
+    """Return the first place of a mask."""
     r, k = np.argwhere(bad)[0]
     return int(r), int(k)
 

@@ -102,6 +102,7 @@ def differences(
 
 
 def _relative(a: Any, b: Any, floor: Any) -> Any:
+    """Return relative differences, 0 where both are missing or equal, infinite where one is missing."""
     with np.errstate(invalid="ignore"):
         gap = np.abs(a - b) / np.maximum(np.maximum(np.abs(a), np.abs(b)), floor)
     same = (np.isnan(a) & np.isnan(b)) | (a == b)

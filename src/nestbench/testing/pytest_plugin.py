@@ -91,6 +91,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def _reports(reporter: pytest.TerminalReporter) -> Iterator[Any]:
+    """Yield the reports of all tests that ran, whatever their outcome."""
     for outcome in ("passed", "failed", "xfailed", "xpassed"):
         yield from reporter.stats.get(outcome, ())
 

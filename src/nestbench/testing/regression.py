@@ -31,6 +31,7 @@ def kept_run(results: InMemory, folder: Path, test: str, outcome: Check) -> Repl
         return str(run)
 
     def command(cell: int, replication: int, label: str) -> str:
+        """Return the command that draws a data set of a failed check."""
         chosen = next(e for e in experiment.estimators if e.label == label)
         file = study_file(chosen, experiment.cells[cell], experiment.seed, folder, test)
         return simulate(file, replication)
@@ -39,4 +40,5 @@ def kept_run(results: InMemory, folder: Path, test: str, outcome: Check) -> Repl
 
 
 def _known_elsewhere(experiment: Experiment, place: int) -> bool:
+    """Whether a command in another process would know a method: one that a test made lives in the test alone."""
     return bool(experiment.plugins) or not isinstance(experiment.estimators[place].reference, FrameEngine)

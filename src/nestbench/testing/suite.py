@@ -127,6 +127,7 @@ def _wrapped(line: str, indent: str = " " * 8) -> str:
 
 
 def _run(name: str, claim: str, test: object, case: Case) -> Check:
+    """Run one check; what it raises is its outcome."""
     try:
         test(case)  # type: ignore[operator]
     except AssertionError as failure:
