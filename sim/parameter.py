@@ -20,6 +20,7 @@ from nestbench.sim import checks
 T = TypeVar("T")
 
 _KEY = "declared"
+PLAIN, SLOPES, OTHER = "plain", "slopes", "other"
 _HEAD = re.compile(r"^(\w+(?:, \w+)*)(?: : .+)?$")
 
 
@@ -39,6 +40,9 @@ class Declared:
         The words it may be; of a table, its keys.
     check : callable or None
         Refuses a value that is no number; takes the name and the value.
+    errors : str
+        What another value than the default makes of errors that were normal, alike and independent of the covariates:
+        `PLAIN` (it leaves them so), `SLOPES` (slopes vary over schools), or `OTHER`.
     """
 
     meaning: str
@@ -46,6 +50,7 @@ class Declared:
     allowed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     choices: tuple[str, ...] | None = None
     check: Callable[[str, Any], Any] | None = None
+    errors: str = OTHER
 
     @property
     def range(self) -> str:
@@ -61,11 +66,12 @@ def parameter(
     unit: str = "",
     choices: Iterable[str] | None = None,
     check: Callable[[str, Any], Any] | None = None,
+    errors: str = OTHER,
     metadata: Mapping[str, Any] | None = None,
     **allowed: Any,
 ) -> Any:
     """Return the field of a dataclass that is a parameter; see `Declared`. Without a default it must be given."""
-    said = Declared(meaning, unit, allowed, None if choices is None else tuple(choices), check)
+    said = Declared(meaning, unit, allowed, None if choices is None else tuple(choices), check, errors)
     return dataclasses.field(
         default=default, default_factory=factory, metadata={**(metadata or {}), _KEY: said}
     )

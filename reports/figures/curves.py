@@ -14,9 +14,10 @@ from nestbench.reports.figures import axes, brackets
 from nestbench.reports.figures.faceting import PANEL, by_condition, faceted, missing_words
 from nestbench.reports.figures.fits import runtime_records
 from nestbench.reports.figures.letters import text_width, wrapped
-from nestbench.reports.figures.records import IDEAL, SHARES, Record, labels_of, of_term, promised, with_holes
+from nestbench.reports.figures.records import IDEAL, Record, labels_of, of_term, promised, with_holes
 from nestbench.reports.figures.theme import LIGHT, Chart, colour, dash, decades, inline
 from nestbench.reports.measures.declared import measure_named
+from nestbench.reports.measures.printed import SHARES
 from nestbench.reports.words.usable import BOUNDED
 from nestbench.sim.errors import InvalidInput
 

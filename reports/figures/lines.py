@@ -12,9 +12,10 @@ from nestbench.experiments.experiment import Experiment
 from nestbench.reports.conditions import level_texts, panel_titles, varying
 from nestbench.reports.figures import axes, brackets
 from nestbench.reports.figures.faceting import arranged, faceted, missing_words, sizes_of
-from nestbench.reports.figures.records import NO_DATA, SHARES, Record, labels_of, of_term
+from nestbench.reports.figures.records import NO_DATA, Record, labels_of, of_term
 from nestbench.reports.figures.theme import LIGHT, Chart, colour, dash
 from nestbench.reports.measures.declared import measure_named
+from nestbench.reports.measures.printed import SHARES
 from nestbench.reports.wording import factor_words
 from nestbench.sim.errors import InvalidInput
 

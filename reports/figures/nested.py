@@ -11,9 +11,10 @@ from nestbench.experiments.experiment import Experiment
 from nestbench.reports.conditions import level_texts, texts_of_cells, varying
 from nestbench.reports.figures import axes, brackets
 from nestbench.reports.figures.faceting import broken
-from nestbench.reports.figures.records import SHARES, Record, labels_of, of_term, promised
+from nestbench.reports.figures.records import Record, labels_of, of_term, promised
 from nestbench.reports.figures.theme import LIGHT, Chart, colour, dash, inline
 from nestbench.reports.measures.declared import measure_named
+from nestbench.reports.measures.printed import SHARES
 from nestbench.reports.wording import factor_words
 
 HEIGHT, LEAST, MOST, CONDITION = 260, 640, 1100, 6

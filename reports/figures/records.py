@@ -12,7 +12,7 @@ from nestbench.experiments.experiment import Experiment
 from nestbench.reports.comparing import grades, holm
 from nestbench.reports.comparing.grades import Grade
 from nestbench.reports.conditions import conditions, panel_titles
-from nestbench.reports.measures.printed import printed_mcse
+from nestbench.reports.measures.printed import SHARES, printed_mcse
 from nestbench.reports.measures.proportions import wilson
 from nestbench.reports.words.usable import BOUNDED, too_few, usable_words
 from nestbench.sim.cells.cell import Cell
@@ -93,21 +93,6 @@ def promised(experiment: Experiment, measure: str) -> list[float]:
     if measure not in ("coverage", "coverage_bound", "be_coverage"):
         return []
     return [cell.model.level for cell in experiment.cells]
-
-
-SHARES = frozenset(
-    {
-        "coverage",
-        "coverage_bound",
-        "be_coverage",
-        "rejection",
-        "rejection_bound",
-        "usable_share",
-        "miss_below",
-        "miss_above",
-        "type_s",
-    }
-)
 
 
 def interval(rows: pd.DataFrame, share: bool) -> tuple[Any, Any]:

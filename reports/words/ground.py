@@ -14,31 +14,7 @@ from nestbench.reports.wording import several
 from nestbench.sim.cells.cell import Cell, primitives
 from nestbench.sim.cells.truth import CHANGES, UNSEEN
 from nestbench.sim.counted import plural
-
-PLAIN: dict[str, frozenset[str]] = {
-    "random-intercept": frozenset(
-        {"icc", "total_sd", "effects", "age_mean", "age_sd", "age_icc", "male_share", "resources_sd"}
-        | {"resources_shape", "missing", "missing_age", "missing_schools", "missing_resources"}
-    ),
-    "fixed-design": frozenset(
-        {"data", "formula", "school", "effects", "outcome", "icc", "total_sd", "digest"}
-    ),
-}
-"""Parameters of the populations known here that leave the errors normal, alike, and independent of the covariates."""
-SLOPES = frozenset({"slope_sd", "slope_correlation"})
-OTHER = frozenset(
-    {
-        "age_confounding",
-        "resources_confounding",
-        "size_correlation",
-        "class_icc",
-        "treatment_sd",
-        "residual_shape",
-    }
-    | {"school_errors", "residual_cv", "residual_age", "residual_proportional", "school_sd_resources"}
-    | {"slope_sd_resources", "treated_variance_ratio", "treated_school_variance_ratio"}
-)
-"""Parameters that make errors other than those: a new one belongs here or into `PLAIN`."""
+from nestbench.sim.parameter import PLAIN, SLOPES, declared_of
 
 
 def normal_errors(cell: Cell) -> bool:
@@ -47,12 +23,11 @@ def normal_errors(cell: Cell) -> bool:
     Normal school effects and residuals, each of one variance, independent of the covariates; and a random slope only
     if the model has it.
     """
-    allowed = PLAIN.get(cell.population.name)
-    if allowed is None:
+    if not getattr(cell.population, "normal_errors", False):
         return False
-    if re.search(r"\bage\b", cell.model.random):
-        allowed = allowed | SLOPES
-    return set(primitives(cell.population)) <= allowed
+    leaving = {PLAIN, SLOPES} if re.search(r"\bage\b", cell.model.random) else {PLAIN}
+    declared = declared_of(type(cell.population))
+    return all(declared[name].errors in leaving for name in primitives(cell.population) if name in declared)
 
 
 _PARTS = r"\bgroup_{}\(\s*(\w+)\s*\)"

@@ -18,7 +18,7 @@ from nestbench.sim.observed.batch import Batch, Category, Column, Floats, offset
 from nestbench.sim.observed.design import design_of
 from nestbench.sim.observed.model import Model
 from nestbench.sim.observed.parsing import parse
-from nestbench.sim.parameter import check_declared, documented, like, parameter
+from nestbench.sim.parameter import PLAIN, check_declared, documented, like, parameter
 from nestbench.sim.random_intercept.parameters import Parameters
 from nestbench.sim.random_intercept.shocks import shock
 from nestbench.sim.streams import StreamSource
@@ -47,21 +47,26 @@ class FixedDesign:
     """
 
     name: ClassVar[str] = "fixed-design"
+    normal_errors: ClassVar[bool] = True
     data: str = parameter(
         meaning="A table (relative to the TOML file), read as ``estimate`` reads it, without missing values in the "
         "columns used.",
         metadata={"key": False, "path": True},
+        errors=PLAIN,
     )
     formula: str = parameter(
-        "1", 'Right-hand side, as formulaic reads it, over its columns, such as ``"age + gender"``.'
+        "1",
+        'Right-hand side, as formulaic reads it, over its columns, such as ``"age + gender"``.',
+        errors=PLAIN,
     )
-    school: str = parameter("school", "Name of its column of schools.")
+    school: str = parameter("school", "Name of its column of schools.", errors=PLAIN)
     effects: Mapping[str, float] = parameter(
         factory=dict,
         meaning="Effects by term, named as formulaic names them (``Intercept``, ``gender[T.male]``).",
+        errors=PLAIN,
     )
     outcome: str = parameter(
-        "grade", "Name of the column drawn; a column of that name in the file is replaced."
+        "grade", "Name of the column drawn; a column of that name in the file is replaced.", errors=PLAIN
     )
     icc: float = like(Parameters, "icc")
     total_sd: float = like(Parameters, "total_sd")

@@ -68,6 +68,7 @@ class RandomIntercept(Parameters):
     """
 
     name: ClassVar[str] = "random-intercept"
+    normal_errors: ClassVar[bool] = True
 
     def check(self, layout: Layout) -> None:
         """Refuse a layout that a parameter can't be combined with.

@@ -10,7 +10,7 @@ import numpy as np
 
 from nestbench.sim import checks
 from nestbench.sim.cells.layout import Layout
-from nestbench.sim.parameter import check_declared, parameter
+from nestbench.sim.parameter import PLAIN, SLOPES, check_declared, parameter
 from nestbench.sim.random_intercept.shocks import shock
 
 TERMS = {
@@ -44,7 +44,7 @@ OUTCOME = "units of the outcome"
 FORMS = "``normal``, ``t(d)``, ``lognormal(s)``, ``chi2(d)``, ``bimodal(m)`` or ``uniform``"
 AGE = "Distribution of age."
 CONFOUNDING = "Correlation of the school effect with the school part of age and with resources."
-SLOPES = (
+SLOPE_WORDS = (
     "SD over schools of the effect of age (on age - age_mean), and its correlation with the school effect."
 )
 ARMS = "Residual and school-effect variance under treatment over that without; the mean over both stays."
@@ -58,25 +58,31 @@ class Parameters:
         0.2,
         "Intraclass correlation: the schools' share of the variance of u + e (and class effects).",
         **SHARE,
+        errors=PLAIN,
     )
-    total_sd: float = parameter(1.0, "SD of u + e (and class effects).", unit=OUTCOME, **POSITIVE)
+    total_sd: float = parameter(
+        1.0, "SD of u + e (and class effects).", unit=OUTCOME, **POSITIVE, errors=PLAIN
+    )
     effects: Mapping[str, float] = parameter(
         factory=_default_effects,
         meaning=f"Effects by name ({', '.join(TERMS)}); an effect that isn't named is 0. ``school_age`` acts on the "
         "mean age of the school's students, ``size`` on (n - mean) / mean of the school's size n, ``teacher`` on the "
         "class's N(0, 1) teacher.",
         choices=TERMS,
+        errors=PLAIN,
     )
-    age_mean: float = parameter(15.0, AGE)
-    age_sd: float = parameter(1.0, AGE, **POSITIVE)
-    male_share: float = parameter(0.5, "Probability of a boy.", **POSITIVE, high=1.0, open_high=True)
-    resources_sd: float = parameter(1.0, "SD of the schools' resources.", **POSITIVE)
-    resources_shape: str = parameter("normal", f"Shape of resources: {FORMS}.", check=shock)
-    age_icc: float = parameter(0.0, "Schools' share of the variance of age.", **SHARE)
+    age_mean: float = parameter(15.0, AGE, errors=PLAIN)
+    age_sd: float = parameter(1.0, AGE, **POSITIVE, errors=PLAIN)
+    male_share: float = parameter(
+        0.5, "Probability of a boy.", **POSITIVE, high=1.0, open_high=True, errors=PLAIN
+    )
+    resources_sd: float = parameter(1.0, "SD of the schools' resources.", **POSITIVE, errors=PLAIN)
+    resources_shape: str = parameter("normal", f"Shape of resources: {FORMS}.", check=shock, errors=PLAIN)
+    age_icc: float = parameter(0.0, "Schools' share of the variance of age.", **SHARE, errors=PLAIN)
     age_confounding: float = parameter(0.0, CONFOUNDING, **CORRELATION)
     resources_confounding: float = parameter(0.0, CONFOUNDING, **CORRELATION)
-    slope_sd: float = parameter(0.0, SLOPES, low=0.0)
-    slope_correlation: float = parameter(0.0, SLOPES, **CORRELATION)
+    slope_sd: float = parameter(0.0, SLOPE_WORDS, low=0.0, errors=SLOPES)
+    slope_correlation: float = parameter(0.0, SLOPE_WORDS, **CORRELATION, errors=SLOPES)
     treatment_sd: float = parameter(0.0, "SD over schools of the effect of treatment.", unit=OUTCOME, low=0.0)
     size_correlation: float = parameter(
         0.0,
@@ -117,13 +123,13 @@ class Parameters:
     treated_variance_ratio: float = parameter(1.0, ARMS, **POSITIVE)
     treated_school_variance_ratio: float = parameter(1.0, ARMS, **POSITIVE)
     class_icc: float = parameter(0.0, "Classes' share of the variance (needs ``layout.classes``).", **SHARE)
-    missing: float = parameter(0.0, "Share of students missing.", **SHARE)
+    missing: float = parameter(0.0, "Share of students missing.", **SHARE, errors=PLAIN)
     missing_age: float = parameter(
-        0.0, "Log-odds of being missing per SD of age (0: completely at random).", **LOG_ODDS
+        0.0, "Log-odds of being missing per SD of age (0: completely at random).", **LOG_ODDS, errors=PLAIN
     )
-    missing_schools: int = parameter(0, "Number of schools that drop out.", low=0)
+    missing_schools: int = parameter(0, "Number of schools that drop out.", low=0, errors=PLAIN)
     missing_resources: float = parameter(
-        0.0, "Log-odds of a school's dropping out first, per SD of resources.", **LOG_ODDS
+        0.0, "Log-odds of a school's dropping out first, per SD of resources.", **LOG_ODDS, errors=PLAIN
     )
 
     def __post_init__(self) -> None:

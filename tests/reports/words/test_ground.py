@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import pytest
 
-from nestbench.reports.words.ground import OTHER, PLAIN, SLOPES, ground, least_squares_own, mixed_models_own
+from nestbench.reports.words.ground import ground, least_squares_own, mixed_models_own
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.cells.layout import Layout
-from nestbench.sim.laws.registry import LAWS
 from nestbench.sim.observed.model import Model
+from nestbench.sim.parameter import parameter
 from nestbench.sim.random_intercept import RandomIntercept
-from tests.reports.synthetic import estimator, school_study
+from tests.reports.synthetic import Law, estimator, school_study
 
 WHOLE = "grade ~ age + gender + resources"
 
@@ -53,12 +53,20 @@ def test_a_law_is_a_methods_own_or_not(made: Cell, mixed: bool, ols: bool) -> No
     assert least_squares_own(made) is ols
 
 
-@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)
-def test_every_parameter_of_a_law_is_known_to_leave_the_errors_plain_or_not(law: Any) -> None:
-    names = {item.name for item in fields(law)}
-    assert names - PLAIN[law.name] - SLOPES <= OTHER
-    assert not PLAIN[law.name] & (OTHER | SLOPES)
-    assert PLAIN[law.name] <= names
+def test_a_parameter_that_says_nothing_of_the_errors_leaves_no_method_its_own_model() -> None:
+    """Nor does a population that doesn't say what its errors are with its defaults."""
+
+    @dataclass(frozen=True, slots=True)
+    class Another(RandomIntercept):
+        name: ClassVar[str] = "another"
+        tail: float = parameter(0.0, "A tail.")
+
+    def made(**parameters: float) -> Cell:
+        return Cell(Another(icc=0.3, **parameters), Layout(10, 20), Model(WHOLE))
+
+    assert mixed_models_own(made())
+    assert not mixed_models_own(made(tail=1.0))
+    assert not mixed_models_own(Cell(Law(), Layout(10, 20), Model(WHOLE)))
 
 
 def test_the_ground_is_named_with_the_methods_it_favours() -> None:

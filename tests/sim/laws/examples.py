@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,6 +34,17 @@ def _fixed_design(folder: Path) -> Cell:
     law = FixedDesign(data=str(folder / "design.csv"), formula="hours", effects=effects)
     return Cell(law, Layout(), Model("grade ~ hours"))
 
+
+NEEDS: dict[str, dict[str, Any]] = {
+    "age_confounding": {"age_icc": 0.3},
+    "slope_correlation": {"slope_sd": 0.5},
+    "slope_sd_resources": {"slope_sd": 0.5},
+    "size_correlation": {"layout.size_cv": 0.5},
+    "class_icc": {"layout.classes": 2},
+    "missing_age": {"missing": 0.3},
+    "missing_resources": {"missing_schools": 3},
+}
+"""What a parameter acts with alone: others, and keys of the layout."""
 
 EXAMPLES: dict[str, Example] = {RandomIntercept.name: _random_intercept, FixedDesign.name: _fixed_design}
 

@@ -12,15 +12,24 @@ import pytest
 
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.cells.population import Population
+from nestbench.sim.checks import inside
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.laws.registry import LAWS
 from nestbench.sim.observed.batch import Category, Column
 from nestbench.sim.observed.design import design_of
-from nestbench.sim.parameter import declared_of
-from tests.sim.laws.examples import example_of
+from nestbench.sim.parameter import Declared, declared_of
+from nestbench.sim.streams import StreamSource
+from tests.sim.laws.examples import NEEDS, example_of
 
 laws = pytest.mark.parametrize("law", LAWS, ids=[law.name for law in LAWS])
 RANGES = [(law, name) for law in LAWS for name, said in declared_of(law).items() if said.allowed]
+
+NUMBERS = [
+    (law, field.name)
+    for law in LAWS
+    for field in dataclasses.fields(law)  # type: ignore[arg-type]
+    if field.init and (field.type in ("int", "float") or declared_of(law)[field.name].check)
+]
 
 
 @pytest.fixture
@@ -86,6 +95,39 @@ def test_every_parameter_is_said_in_the_docstring(law: type[Population]) -> None
     stated = (law.__doc__ or "").split("Attributes")[-1]
     fields: Any = dataclasses.fields(law)  # type: ignore[arg-type]
     assert [f.name for f in fields if f.init and f.name not in stated] == []
+
+
+def another(name: str, field: Any, said: Declared) -> Any:
+    """A value of a parameter that isn't its default."""
+    if said.check is not None:
+        return "lognormal(1)"
+    if field.type == "int":
+        return field.default + 1
+    return next(v for by in (0.3, -0.3, 1.0) if inside(v := field.default + by, **said.allowed))
+
+
+@pytest.mark.parametrize(("law", "name"), NUMBERS, ids=[f"{law.name}-{name}" for law, name in NUMBERS])
+def test_a_parameter_acts_and_is_in_the_key(law: type[Population], name: str, cell: Cell) -> None:
+    """On the data of the same streams; at its default it is in no key."""
+    fields: dict[str, Any] = {f.name: f for f in dataclasses.fields(law)}  # type: ignore[arg-type]
+    needed = NEEDS.get(name, {})
+    layout = {key.removeprefix("layout."): value for key, value in needed.items() if "." in key}
+    own = {key: value for key, value in needed.items() if "." not in key}
+    value = another(name, fields[name], declared_of(law)[name])
+
+    def made(**more: Any) -> Cell:
+        population: Any = dataclasses.replace(cell.population, **own, **more)  # type: ignore[type-var]
+        return Cell(population, dataclasses.replace(cell.layout, **layout), cell.model)
+
+    usual, changed = made(**{name: fields[name].default}), made(**{name: value})
+    assert usual.law_key == made().law_key != changed.law_key
+    drawn = [
+        each.population.draw(each.layout, StreamSource(5, "same"), range(2)) for each in (usual, changed)
+    ]
+    alike = [
+        np.array_equal(numbers(drawn[0].columns[c]), numbers(drawn[1].columns[c])) for c in drawn[0].columns
+    ]
+    assert not all(alike)
 
 
 @pytest.mark.parametrize(("law", "name"), RANGES, ids=[f"{law.name}-{name}" for law, name in RANGES])
