@@ -46,7 +46,7 @@ def unpacked(data: bytes) -> bytes:
 
 
 def require_no_bomb(data: bytes) -> None:
-    """Refuse an Excel file whose parts become far more than those of a table do, or whose cells are far apart.
+    """Refuse an Excel file whose parts become far more than those of a table do, or whose table cells are far apart.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def require_few_cells(cells: int, data: bytes) -> None:
 
 
 def _cells(sheet: bytes) -> int:
-    """Return the number of cells that a sheet spans, from its corner to the last row and the last column."""
+    """Return the number of table cells that a sheet spans, from its corner to the last row and the last column."""
     columns, rows = (
         set(re.findall(rb'<c [^>]*?r="([A-Z]+)', sheet)),
         re.findall(rb'<row [^>]*?r="(\d+)', sheet),
