@@ -94,8 +94,8 @@ class _Reader:
         if name not in self.cache:
             array = self.table.column(name).chunk(0)
             self.cache[name] = (array.indices.to_numpy(zero_copy_only=False), array.dictionary.to_pylist())
-        found: tuple[npt.NDArray[Any], list[str]] = self.cache[name]
-        return found
+        pair: tuple[npt.NDArray[Any], list[str]] = self.cache[name]
+        return pair
 
     def _values(self, name: str) -> npt.NDArray[Any]:
         """Return a column of numbers."""

@@ -64,9 +64,9 @@ def estimator(
     def register(function: M) -> M:
         text = summary or (function.__doc__ or "").strip().split("\n")[0] or name
         info = Info(label or name, text, assumes or "not stated", df or "as returned", source or "user")
-        made = own_method(name, version, info, function)
-        registry.add(made)
-        _REGISTERED.setdefault(getattr(function, "__module__", ""), []).append(made)
+        method = own_method(name, version, info, function)
+        registry.add(method)
+        _REGISTERED.setdefault(getattr(function, "__module__", ""), []).append(method)
         return function
 
     return register
@@ -91,13 +91,13 @@ def load_file(file: Path) -> list[str]:
         raise InvalidInput(f"expected a Python file with methods, got no such file: {file}")
     before = dict(registry.known())
     load_plugin(Plugin.at(file.resolve()))
-    found = [name for name, made in registry.known().items() if before.get(name) is not made]
-    if not found:
+    names = [name for name, method in registry.known().items() if before.get(name) is not method]
+    if not names:
         raise InvalidInput(
             f"expected a method in {file}, got none; put @nestbench.estimator('my-method') above a function "
             "(frame, model) -> table of terms"
         )
-    return found
+    return names
 
 
 def load_plugin(plugin: Plugin) -> None:
@@ -110,8 +110,8 @@ def load_plugin(plugin: Plugin) -> None:
     """
     name = f"nestbench_plugin_{plugin.sha256[:16]}"
     if name in sys.modules:
-        for made in _REGISTERED.get(name, []):
-            registry.add(made) if isinstance(made, Estimator) else add_law(made)
+        for registered in _REGISTERED.get(name, []):
+            registry.add(registered) if isinstance(registered, Estimator) else add_law(registered)
         return
     content = content_of(plugin.path)
     if hashlib.sha256(content).hexdigest() != plugin.sha256:

@@ -25,8 +25,8 @@ class Shard:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Return the shard of a text such as ``3/100``."""
-        found = re.fullmatch(r"(\d+)/(\d+)", text.strip())
-        shard = cls(int(found[1]), int(found[2])) if found else None
+        numbers = re.fullmatch(r"(\d+)/(\d+)", text.strip())
+        shard = cls(int(numbers[1]), int(numbers[2])) if numbers else None
         if shard is None or not 1 <= shard.index <= shard.count:
             raise InvalidInput(f"expected a shard such as 3/100, from 1/100 to 100/100, got '{text}'")
         return shard

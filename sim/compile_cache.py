@@ -87,11 +87,11 @@ class _OwnFolder(caching.UserProvidedCacheLocator):  # type: ignore[misc]
     @classmethod
     def from_function(cls, py_func: Callable[..., Any], py_file: str) -> Any:
         try:
-            made = cls(py_func, py_file)
-            made.ensure_cache_path()
+            locator = cls(py_func, py_file)
+            locator.ensure_cache_path()
         except OSError:
             return None
-        return made
+        return locator
 
 
 def own_folder() -> Path:
@@ -105,9 +105,9 @@ def own_folder() -> Path:
     user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
     folder = Path(tempfile.gettempdir()) / f"nestbench-kernels-{user}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    found = folder.lstat()
-    foreign = hasattr(os, "getuid") and (found.st_uid != os.getuid() or found.st_mode & 0o022)
-    if not stat.S_ISDIR(found.st_mode) or foreign:
+    status = folder.lstat()
+    foreign = hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022)
+    if not stat.S_ISDIR(status.st_mode) or foreign:
         raise PermissionError(f"{folder} belongs to somebody else")
     return folder
 
@@ -122,22 +122,22 @@ def lineage(source: Path) -> tuple[bytes, ...]:
     Compiled code holds a copy of every kernel it calls and of every constant it names, wherever they are defined; numba
     looks at the caller's own file alone. Modules that compile nothing are not followed.
     """
-    found: dict[Path, bytes] = {}
+    sources: dict[Path, bytes] = {}
     waiting = [source]
     while waiting:
         path = waiting.pop()
-        if path in found:
+        if path in sources:
             continue
         text, compiles = _read(path)
         if not compiles and path != source:
             continue
-        found[path] = DIGEST(text).digest()
+        sources[path] = DIGEST(text).digest()
         modules = (sys.modules.get(name) for name in _imported(text))
         files = (getattr(module, "__file__", None) for module in modules)
         waiting += [
             Path(file) for file in files if file and file.endswith(".py") and "numba" not in Path(file).parts
         ]
-    return tuple(sorted(found.values()))
+    return tuple(sorted(sources.values()))
 
 
 def _imported(text: bytes) -> set[str]:

@@ -30,6 +30,6 @@ def accumulate(function: F) -> F:
 
 def _compiled(function: F, fastmath: bool | set[str]) -> F:
     """Return the function compiled on first use, with the cache of this project."""
-    made: Any = njit(nogil=True, error_model="numpy", fastmath=fastmath)(function)
-    made._cache = cache_of(function)  # what cache=True does, with our cache in place of numba's
-    return cast(F, made)
+    dispatcher: Any = njit(nogil=True, error_model="numpy", fastmath=fastmath)(function)
+    dispatcher._cache = cache_of(function)  # what cache=True does, with our cache in place of numba's
+    return cast(F, dispatcher)

@@ -87,13 +87,13 @@ def like(kind: Any, name: str) -> Any:
 def declared_of(kind: Any) -> dict[str, Declared]:
     """Return what is said of each parameter of a class."""
     told, ranges, choices = meanings(kind), getattr(kind, "ranges", {}), getattr(kind, "choices", {})
-    found = {}
+    parameters = {}
     for field in dataclasses.fields(kind):
         if field.init:
             name = field.name
             other = Declared(told.get(name, ""), "", ranges.get(name, {}), choices.get(name))
-            found[name] = field.metadata.get(_KEY, other)
-    return found
+            parameters[name] = field.metadata.get(_KEY, other)
+    return parameters
 
 
 def check_declared(owner: Any, section: str) -> None:
@@ -146,7 +146,7 @@ def meanings(kind: type[Any]) -> dict[str, str]:
     lines = inspect.cleandoc(kind.__doc__ or "").splitlines()
     if "Attributes" not in lines:
         return {}
-    found: dict[str, list[str]] = {}
+    texts: dict[str, list[str]] = {}
     named: list[str] = []
     for line, after in zip(
         lines[lines.index("Attributes") + 2 :], [*lines[lines.index("Attributes") + 3 :], ""], strict=True
@@ -157,5 +157,5 @@ def meanings(kind: type[Any]) -> dict[str, str]:
             named = head[1].split(", ")
         elif line.strip():
             for name in named:
-                found.setdefault(name, []).append(line.strip())
-    return {name: " ".join(text) for name, text in found.items()}
+                texts.setdefault(name, []).append(line.strip())
+    return {name: " ".join(text) for name, text in texts.items()}

@@ -88,13 +88,13 @@ def diagnostics_of(batch: Batch, model: Model) -> dict[str, Floats]:
     """
     moments, terms = batch.once(moments_of, model), batch.once(design_of, model).terms
     names = [f"(effective_clusters:{term})" for term in terms] + [f"(design_effect:{term})" for term in terms]
-    found = np.full((batch.size, len(names) + 2), np.nan)
+    values = np.full((batch.size, len(names) + 2), np.nan)
     for r in np.flatnonzero(moments.regular):
         schools = moments.cross[slice(*moments.replication_offsets[r : r + 2])]
         one = diagnose(schools, moments.x, moments.contrasts[r])
-        found[r] = [*one.effective_clusters, *one.design_effect, one.max_leverage, one.residual_icc]
+        values[r] = [*one.effective_clusters, *one.design_effect, one.max_leverage, one.residual_icc]
     every = [*names, "(max_leverage)", "(residual_icc)"]
-    return {name: np.ascontiguousarray(found[:, k]) for k, name in enumerate(every)}
+    return {name: np.ascontiguousarray(values[:, k]) for k, name in enumerate(every)}
 
 
 def diagnosed(estimator: Estimator) -> Estimator:

@@ -103,13 +103,13 @@ def _intercept(model: Any, start: float) -> tuple[Floats, bool]:
         return -_loglike(model, np.array([[np.exp(log_ratio)]]))
 
     low, high, middle = np.log(FLOOR), np.log(1e8), np.log(start)
-    found = optimize.minimize_scalar(
+    near = optimize.minimize_scalar(
         objective,
         bounds=(max(low, middle - 6.0), min(high, middle + 6.0)),
         method="bounded",
         options={"xatol": 1e-7},
     )
-    best = min((float(found.x), low, middle), key=objective)
+    best = min((float(near.x), low, middle), key=objective)
     if best == low or abs(_slope(objective, best)) > SCORE_TOLERANCE:
         wide = optimize.minimize_scalar(
             objective, bounds=(low, high), method="bounded", options={"xatol": 1e-7}
@@ -138,8 +138,8 @@ def _slopes(model: Any, q: int, start: float) -> tuple[Floats, bool]:
         {"method": "Powell", "options": {"xtol": 1e-7, "ftol": 1e-13}},
     )
     for search in searches:
-        found = optimize.minimize(objective, best, **search)
-        best = min((best, found.x), key=objective)
+        end = optimize.minimize(objective, best, **search)
+        best = min((best, end.x), key=objective)
         flat = bool(np.abs(_gradient(objective, best)).max() <= SCORE_TOLERANCE)
         if flat:
             break

@@ -41,12 +41,12 @@ def single(model: Textbook) -> TextbookFit:
     while signs[-1] < 0 and points[-1] < 1e8:
         points.append(10.0 * points[-1])
         signs.append(slope(points[-1]))
-    found = [0.0] if signs[0] >= 0 else []
+    maxima = [0.0] if signs[0] >= 0 else []
     for k in range(len(points) - 1):
         if signs[k] < 0 <= signs[k + 1]:
             low = points[k] or _left_of_root(slope, points[k + 1])
-            found.append(float(optimize.brentq(slope, low, points[k + 1], xtol=1e-15 * unit, rtol=1e-14)))
-    fits = [fit_at(model, np.array([theta])) for theta in found]
+            maxima.append(float(optimize.brentq(slope, low, points[k + 1], xtol=1e-15 * unit, rtol=1e-14)))
+    fits = [fit_at(model, np.array([theta])) for theta in maxima]
     fits = [
         fit for fit in fits if fit.sigma2 > 1e-20 * float(np.mean([np.var(s.y) for s in model.stacks]) * rows)
     ]
@@ -90,10 +90,10 @@ def several(model: Textbook, free: list[tuple[int, int]]) -> TextbookFit:
 
     ends = []
     for first in low_points(model, free):
-        found = optimize.minimize(
+        end = optimize.minimize(
             evaluate, first, jac=True, hess=hessian, method="trust-exact", options={"gtol": 1e-7}
         )
-        ends.append(found.x)
+        ends.append(end.x)
     if not ends:
         raise CannotFit(EXACT)
     best = min(ends, key=lambda theta: evaluate(theta)[0])

@@ -92,12 +92,12 @@ class DataSet:
         """Return the data set with some of the columns of X."""
         if len(columns) == self.x.shape[1]:
             return self
-        found = np.flatnonzero(columns == self.intercept) if self.intercept is not None else np.empty(0)
+        place = np.flatnonzero(columns == self.intercept) if self.intercept is not None else np.empty(0)
         return replace(
             self,
             x=np.ascontiguousarray(self.x[:, columns]),
             terms=tuple(self.terms[c] for c in columns),
-            intercept=int(found[0]) if len(found) else None,
+            intercept=int(place[0]) if len(place) else None,
         )
 
     def standardised(self) -> tuple[DataSet, Floats, Floats]:

@@ -96,8 +96,8 @@ def below_grid(estimator: Estimator, batch: Batch, model: Model) -> dict[str, An
     best = highest_on_grid(estimator, batch, model)
     if not np.isfinite(best).any():
         return dict(NONE_BELOW)
-    found = estimator.fit(batch, model, "batched")
-    loglik = np.where(_answers(found), found.quantities["(loglik)"], np.inf)
+    fits = estimator.fit(batch, model, "batched")
+    loglik = np.where(_answers(fits), fits.quantities["(loglik)"], np.inf)
     by = np.where(np.isfinite(best), best, -np.inf) - loglik
     below = by > SHORT + 1e-10 * np.abs(np.nan_to_num(best, neginf=0.0))
     return {"below_grid": int(below.sum()), "worst_below_grid": float(by[below].max(initial=0.0))}

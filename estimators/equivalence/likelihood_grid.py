@@ -84,14 +84,14 @@ def _thetas(rows: Ints, cols: Ints, top: float) -> list[Floats]:
     count = POINTS.get(len(diagonal), OTHERS)
     levels = (0.0, *np.geomspace(0.03, top, count))
     pair = len(diagonal) == 2 and len(rows) == 3
-    found = []
+    thetas = []
     for *sds, correlation in itertools.product(*(levels for _ in diagonal), CORRELATIONS if pair else (0.0,)):
         theta = np.zeros(len(rows))
         theta[diagonal] = sds
         if pair:
             theta[1:] = theta[2] * np.array([correlation, np.sqrt(1.0 - correlation**2)])
-        found.append(theta)
-    return found
+        thetas.append(theta)
+    return thetas
 
 
 def _classes(batch: Batch, index: int, model: Model) -> float:

@@ -112,7 +112,8 @@ def adjust(
 
 @accumulate
 def weigh_powers(
-    lam: float, found: int, sizes: Floats, counts: Floats, between: Floats, within: Floats, out: Floats, traces: Floats
+    lam: float, distinct: int, sizes: Floats, counts: Floats, between: Floats, within: Floats, out: Floats,
+    traces: Floats,
 ) -> None:  # fmt: skip
     """Write -P_1, -P_2, Q_11, Q_12, Q_22 of a random intercept to `out` [5, T], the traces to `traces` [2, 2].
 
@@ -124,7 +125,7 @@ def weigh_powers(
     for j in range(size):
         out[0, j] = out[2, j] = out[3, j] = 0.0
         out[1, j] = out[4, j] = within[j]
-    for k in range(found):
+    for k in range(distinct):
         n = sizes[k]
         d = 1.0 / (1.0 + n * lam)
         square, cube = d * d, d * d * d
@@ -170,8 +171,8 @@ def random_intercept(
         lam = theta[r, 0] ** 2
         if math.isnan(lam):
             continue
-        found = by_size(cross, offsets[r], offsets[r + 1], columns, sizes, counts, between, within)
-        weigh_powers(lam, found, sizes, counts, between, within, packed, traces)
+        distinct = by_size(cross, offsets[r], offsets[r + 1], columns, sizes, counts, between, within)
+        weigh_powers(lam, distinct, sizes, counts, between, within, packed, traces)
         for i in range(triangle):
             packed[0, i], packed[1, i] = -packed[0, i], -packed[1, i]
         unpack(packed[0], pp[0])

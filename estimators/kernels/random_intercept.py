@@ -80,17 +80,17 @@ def by_size(
     """
     d = columns.shape[0]
     within[:] = 0.0
-    found, k = 0, 0
+    distinct, k = 0, 0
     for g in range(first, last):
         n = cross[g, 0, 0]
-        if found == 0 or sizes[k] != n:
+        if distinct == 0 or sizes[k] != n:
             k = 0
-            while k < found and sizes[k] != n:
+            while k < distinct and sizes[k] != n:
                 k += 1
-            if k == found:
+            if k == distinct:
                 sizes[k], counts[k] = n, 0.0
                 between[k, :] = 0.0
-                found += 1
+                distinct += 1
         counts[k] += 1.0
         at = 0
         for i in range(d):
@@ -101,12 +101,12 @@ def by_size(
                 between[k, at] += product
                 within[at] += cross[g, a, b] - product / n
                 at += 1
-    return found
+    return distinct
 
 
 @accumulate
 def weigh(
-    lam: float, found: int, sizes: Floats, counts: Floats, between: Floats, within: Floats, out: Floats
+    lam: float, distinct: int, sizes: Floats, counts: Floats, between: Floats, within: Floats, out: Floats
 ) -> None:
     """Write B, K and K' to `out` [3, T].
 
@@ -116,7 +116,7 @@ def weigh(
     size = within.shape[0]
     for j in range(size):
         out[0, j], out[1, j], out[2, j] = within[j], 0.0, 0.0
-    for k in range(found):
+    for k in range(distinct):
         n = sizes[k]
         d = 1.0 / (1.0 + n * lam)
         w, w1, w2 = d / n, d * d, -2.0 * n * d * d * d
@@ -172,7 +172,7 @@ def second_order(m: Floats, nu: float, restricted: bool) -> float:
 
 @kernel
 def profile(
-    lam: float, found: int, sizes: Floats, counts: Floats, between: Floats, within: Floats, nu: float,
+    lam: float, distinct: int, sizes: Floats, counts: Floats, between: Floats, within: Floats, nu: float,
     restricted: bool, packed: Floats, full: Floats,
 ) -> tuple[float, float, float, float]:  # fmt: skip
     """Evaluate the profiled criterion -2l at `lam`.
@@ -188,7 +188,7 @@ def profile(
         tr(P Z Z') at this lambda: 0 where the school variance leaves no trace in the residuals.
     """
     p = full.shape[1] - 1
-    weigh(lam, found, sizes, counts, between, within, packed)
+    weigh(lam, distinct, sizes, counts, between, within, packed)
     for m in range(3):
         unpack(packed[m], full[m])
     if not cholesky(full[0]):
@@ -197,7 +197,7 @@ def profile(
     whiten(full[3], full[1], full[6], full[4])
     whiten(full[3], full[2], full[6], full[5])
     log_v, product, trace, square, fixed, fixed2 = 0.0, 1.0, 0.0, 0.0, 0.0, 0.0
-    for k in range(found):
+    for k in range(distinct):
         e = sizes[k] / (1.0 + sizes[k] * lam)
         if counts[k] > 1.0 or product > 1e100:
             log_v += counts[k] * math.log1p(sizes[k] * lam)
@@ -240,7 +240,7 @@ def newton(lam: float, slope: float, curvature: float, low: float, high: float, 
 
 @kernel
 def maximise(
-    given: float, found: int, sizes: Floats, counts: Floats, between: Floats, within: Floats, nu: float,
+    given: float, distinct: int, sizes: Floats, counts: Floats, between: Floats, within: Floats, nu: float,
     restricted: bool, packed: Floats, full: Floats,
 ) -> tuple[float, float, float, float, int, int]:  # fmt: skip
     """Return the lambda of the highest likelihood on [0, inf), -2l there with slope and curvature, steps, and a code.
@@ -263,7 +263,7 @@ def maximise(
         What became of it (`kernels.mixed`): OK, BOUNDARY, or why there is no answer.
     """
     smallest, largest, students, schools = sizes[0], sizes[0], 0.0, 0.0
-    for k in range(found):
+    for k in range(distinct):
         smallest, largest = min(smallest, sizes[k]), max(largest, sizes[k])
         students += sizes[k] * counts[k]
         schools += counts[k]
@@ -274,7 +274,7 @@ def maximise(
     lam = given if last else 0.0
     for step in range(STEPS):
         criterion, slope, curvature, freedom = profile(
-            lam, found, sizes, counts, between, within, nu, restricted, packed, full
+            lam, distinct, sizes, counts, between, within, nu, restricted, packed, full
         )
         if not (math.isfinite(criterion) and math.isfinite(slope)):
             return math.nan, criterion, slope, curvature, step, NO_VARIATION if step == 0 else NO_WITHIN
@@ -372,9 +372,9 @@ def fit(
     sizes, counts, between = np.empty(most), np.empty(most), np.empty((most, triangle))
     within, packed, full = np.empty(triangle), np.empty((3, triangle)), np.empty((7, d, d))
     for r in range(offsets.shape[0] - 1):
-        found = by_size(cross, offsets[r], offsets[r + 1], columns, sizes, counts, between, within)
+        distinct = by_size(cross, offsets[r], offsets[r + 1], columns, sizes, counts, between, within)
         students, total = 0.0, within[triangle - 1]
-        for k in range(found):
+        for k in range(distinct):
             students += counts[k] * sizes[k]
             total += between[k, triangle - 1] / sizes[k]
         fits.students[r] = students
@@ -386,7 +386,16 @@ def fit(
             fits.code[r] = TOO_FEW
             continue
         lam, criterion, slope, curvature, fits.steps[r], fits.code[r] = maximise(
-            given[r] * given[r], found, sizes, counts, between, within, fits.nu[r], restricted, packed, full
+            given[r] * given[r],
+            distinct,
+            sizes,
+            counts,
+            between,
+            within,
+            fits.nu[r],
+            restricted,
+            packed,
+            full,
         )
         if math.isnan(lam):
             continue

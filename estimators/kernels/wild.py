@@ -277,7 +277,7 @@ def _undecided(
     """Return the draws whose verdict differs between two nulls, and how many are extreme at both."""
     draws = numbers.shape[1]
     chosen = np.empty((5, draws))
-    found, extreme = 0, 0.0
+    undecided, extreme = 0, 0.0
     one = np.empty((5, 1))
     for b in range(draws):
         for part in range(5):
@@ -286,13 +286,13 @@ def _undecided(
         at_second = count(one, second, second if restricted else 0.0, m, v, -TIE)
         if at_first != at_second:
             for part in range(5):
-                chosen[part, found] = one[part, 0]
-            found += 1
+                chosen[part, undecided] = one[part, 0]
+            undecided += 1
         else:
             extreme += at_first
-    kept = np.empty((5, found))
+    kept = np.empty((5, undecided))
     for part in range(5):
-        for b in range(found):
+        for b in range(undecided):
             kept[part, b] = chosen[part, b]
     return kept, extreme
 

@@ -31,8 +31,8 @@ def choices_of(text: str) -> list[str | dict[str, Any]]:
 
 
 def _choice(text: str) -> str | dict[str, Any]:
-    found = re.fullmatch(r"([^(:]+)\((.*)\)", text, re.DOTALL)
-    name, *options = [found[1].strip(), *_split(found[2], ",")] if found else _split(text, ":")
+    label = re.fullmatch(r"([^(:]+)\((.*)\)", text, re.DOTALL)
+    name, *options = [label[1].strip(), *_split(label[2], ",")] if label else _split(text, ":")
     if not options:
         return name
     table: dict[str, Any] = {"name": name}

@@ -134,13 +134,13 @@ def between_schools(batch: Batch, model: Model) -> npt.NDArray[np.bool_]:
     ``sum_g d_g' X (X'X)^-1 X' d_g = n``.
     """
     moments, ols = batch.once(moments_of, model), batch.once(pooled, model)
-    found = ols.schools > len(moments.x)
-    for r in np.flatnonzero(~found & ols.regular):
+    enough = ols.schools > len(moments.x)
+    for r in np.flatnonzero(~enough & ols.regular):
         cross = moments.cross[slice(*moments.replication_offsets[r : r + 2])]
         totals, gram = cross[:, 0, moments.x], cross.sum(axis=0)[np.ix_(moments.x, moments.x)]
         n = cross[:, 0, 0].sum()
-        found[r] = n - float(np.sum(totals * np.linalg.solve(gram, totals.T).T)) > 1e-8 * n
-    return found
+        enough[r] = n - float(np.sum(totals * np.linalg.solve(gram, totals.T).T)) > 1e-8 * n
+    return enough
 
 
 def require_pairs(data: DataSet) -> None:

@@ -72,9 +72,9 @@ def lmer_engine(batch: Batch, model: Model, options: Options) -> Estimates:
         except STATISTICAL as error:
             nothing = Screened(np.empty(0, dtype=np.int64), np.zeros(len(data.terms), dtype=bool))
             rows.put(r, nothing, failed(0, describe(error)))
-    found = _run({r: one for r, (_, one) in ready.items()}) if ready else {}
+    answers = _run({r: one for r, (_, one) in ready.items()}) if ready else {}
     for r, (screened, one) in ready.items():
-        rows.put(r, screened, _answer(found.get(r), one.x.shape[1], random_terms))
+        rows.put(r, screened, _answer(answers.get(r), one.x.shape[1], random_terms))
     rows.seconds[:] = (perf_counter() - started) / max(batch.size, 1)
     return rows.estimates(model.level)
 

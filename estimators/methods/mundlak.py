@@ -71,8 +71,8 @@ def _together(batch: Batch, parts: list[Ints], fits: list[Estimates]) -> Estimat
     largest = fits[int(np.argmax([len(rows) for rows in parts]))]
     every = np.zeros(batch.size, dtype=np.int64)
     whole = replace(largest.take(every), replications=batch.replications)
-    for rows, found in zip(parts, fits, strict=True):
-        whole = whole.put(rows, found)
+    for rows, fit in zip(parts, fits, strict=True):
+        whole = whole.put(rows, fit)
     return whole
 
 
@@ -83,14 +83,14 @@ def at_theta_with_means(at: AtTheta) -> AtTheta:
         terms = batch.once(design_of, model).terms
         table, column = (batch.size, len(terms)), batch.size
         shapes = {ESTIMATE: table, STD_ERROR: table, "(residual_sd)": column, "(loglik)": column}
-        found = {name: np.full(shape, np.nan) for name, shape in shapes.items()}
+        merged = {name: np.full(shape, np.nan) for name, shape in shapes.items()}
         for rows, wide, wide_model in batch.once(widened, model):
             there = {name: values[rows] for name, values in reference.quantities.items()}
             part = at(wide, wide_model, replace(reference, quantities=there), covariance)
             own = [wide.once(design_of, wide_model).terms.index(term) for term in terms]
-            for name, values in found.items():
+            for name, values in merged.items():
                 values[rows] = part[name][:, own] if values.ndim == 2 else part[name]
-        return found
+        return merged
 
     return wide_at
 

@@ -102,10 +102,10 @@ def add(estimator: Estimator) -> None:
     _ADDED[estimator.name] = estimator
 
 
-def _add_offered(found: Any) -> None:
+def _add_offered(offered: Any) -> None:
     """Add what an entry point names; a decorated function was added when its module was loaded."""
-    if isinstance(found, Estimator):
-        add(found)
+    if isinstance(offered, Estimator):
+        add(offered)
 
 
 def get(choice: str | Mapping[str, Any]) -> Estimator:

@@ -28,7 +28,7 @@ def audit(cell: Cell, seed: int, task: Task, estimators: Sequence[Estimator]) ->
 
 
 def against_optimum(
-    cell: Cell, seed: int, task: Task, estimators: Sequence[Estimator], found: Mapping[str, Estimates]
+    cell: Cell, seed: int, task: Task, estimators: Sequence[Estimator], fits: Mapping[str, Estimates]
 ) -> list[Mapping[str, Any]]:
     """Return one row per method under study in a task: how its fits compare with the exact maximum."""
     chosen = [e.label for e in estimators if e.agreement is Agreement.UNDER_STUDY]
@@ -36,8 +36,7 @@ def against_optimum(
         return []
     batch = cell.draw(seed, range(task.start, task.stop))
     return [
-        {"cell": task.cell, "estimator": label, **reached(found[label], batch, cell.model)}
-        for label in chosen
+        {"cell": task.cell, "estimator": label, **reached(fits[label], batch, cell.model)} for label in chosen
     ]
 
 

@@ -153,20 +153,20 @@ def _cost(experiment: Experiment, cell: int, estimator: Estimator) -> Cost:
     """Time a method in a condition, and with its other engine if audits will use that too."""
     study = experiment.cells[cell]
     engine = estimator.engine_name(experiment.engine)
-    seconds, found = _timed(experiment, study, estimator, engine)
+    seconds, fits = _timed(experiment, study, estimator, engine)
     audited = estimator.agreement is not None and estimator.batched and estimator.reference
     other = "reference" if engine == "batched" else "batched"
     again = _timed(experiment, study, estimator, other)[0] if audited else 0.0
-    return Cost(seconds, again, _bytes_of_a_fit(found))
+    return Cost(seconds, again, _bytes_of_a_fit(fits))
 
 
-def _bytes_of_a_fit(found: Estimates) -> float:
+def _bytes_of_a_fit(fits: Estimates) -> float:
     """Return the bytes stored a fit: what more fits added to a file, or a rule where only few were made to be timed."""
     few = 2
-    if found.size < 6 * few:
-        return BYTES * len(STORED_COLUMNS) * len(found.terms)
-    sizes = [len(encoding.encode_estimates({"x": found.take(slice(n))})) for n in (few, found.size)]
-    return max(0.0, sizes[1] - sizes[0]) / (found.size - few)
+    if fits.size < 6 * few:
+        return BYTES * len(STORED_COLUMNS) * len(fits.terms)
+    sizes = [len(encoding.encode_estimates({"x": fits.take(slice(n))})) for n in (few, fits.size)]
+    return max(0.0, sizes[1] - sizes[0]) / (fits.size - few)
 
 
 def _timed(experiment: Experiment, cell: Cell, estimator: Estimator, engine: str) -> tuple[float, Estimates]:
@@ -177,8 +177,8 @@ def _timed(experiment: Experiment, cell: Cell, estimator: Estimator, engine: str
     replications = 1
     while True:
         started = time.perf_counter()
-        found = estimator.fit(cell.draw(experiment.seed, range(replications)), cell.model, engine)
+        fits = estimator.fit(cell.draw(experiment.seed, range(replications)), cell.model, engine)
         took = time.perf_counter() - started
         if took >= (SECONDS if replications > 1 else FIRST) or replications >= 1024:
-            return took / replications, found
+            return took / replications, fits
         replications *= 4 if took < SECONDS / 8 else 2

@@ -96,9 +96,9 @@ def _stoppable(store: Store) -> Iterator[threading.Event]:
         stop.set()
         raise KeyboardInterrupt
 
-    def unraisable(found: sys.UnraisableHookArgs) -> None:
-        if not isinstance(found.exc_value, KeyboardInterrupt):
-            hook(found)
+    def unraisable(lost: sys.UnraisableHookArgs) -> None:
+        if not isinstance(lost.exc_value, KeyboardInterrupt):
+            hook(lost)
 
     numbers = (signal.SIGTERM, signal.SIGINT)
     main = threading.current_thread() is threading.main_thread()
@@ -253,10 +253,10 @@ def _apart(do: Callable[[Work], T], work: Work) -> T:
     """Do a task in a forked child, where there is a safe one (Linux): what kills it doesn't kill the run."""
     if sys.platform != "linux":
         return do(work)
-    found = in_child(lambda: do(work), NO_LIMITS)
-    if isinstance(found, Lost):
-        raise BrokenExecutor(found.message)
-    return cast(T, found)
+    answer = in_child(lambda: do(work), NO_LIMITS)
+    if isinstance(answer, Lost):
+        raise BrokenExecutor(answer.message)
+    return cast(T, answer)
 
 
 def cores() -> int:

@@ -65,12 +65,12 @@ def fit_guarded(estimator: Estimator, batch: Batch, model: Model, engine: str, l
     whole = estimator.engine_name(engine) == "batched" or batch.size == 1
     if whole:
         seconds = limits.seconds * batch.size if limits.seconds is not None else None
-        found = in_child(lambda: estimator.fit(batch, model, engine), Limits(seconds, limits.megabytes))
-        if not isinstance(found, Lost):
-            kept: Estimates = found
+        answer = in_child(lambda: estimator.fit(batch, model, engine), Limits(seconds, limits.megabytes))
+        if not isinstance(answer, Lost):
+            kept: Estimates = answer
             return kept
         if batch.size == 1:
-            return blank(batch, model, _with_limit(found, limits))
+            return blank(batch, model, _with_limit(answer, limits))
     cuts = [0, batch.size // 2, batch.size] if whole else list(range(batch.size + 1))
     pieces = [batch.take(range(start, stop)) for start, stop in pairwise(cuts)]
     return Estimates.concat([fit_guarded(estimator, piece, model, engine, limits) for piece in pieces])

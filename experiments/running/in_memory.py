@@ -54,10 +54,10 @@ class InMemory:
 
 def _fitted(experiment: Experiment, cell: int) -> dict[str, Estimates]:
     """Return the estimates of a condition by label; methods with equally many replications are fitted together."""
-    found: dict[str, Estimates] = {}
+    by_label: dict[str, Estimates] = {}
     for count in sorted({experiment.limit(e) for e in experiment.estimators}):
         chosen = with_truth(
             (e for e in experiment.estimators if experiment.limit(e) == count), experiment.cells[cell]
         )
-        found |= fit_all(experiment.cells[cell], experiment.seed, range(count), chosen, experiment.engine)
-    return {e.label: found[e.label] for e in experiment.estimators}
+        by_label |= fit_all(experiment.cells[cell], experiment.seed, range(count), chosen, experiment.engine)
+    return {e.label: by_label[e.label] for e in experiment.estimators}

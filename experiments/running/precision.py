@@ -75,16 +75,16 @@ def refine(
     started = time.monotonic()
     while True:
         execute(store, workers, progress, backend)
-        last, found = store.rounds[-1], judged(store, judge)
-        open_cells = {reached.cell for reached in found if not reached.done}
+        last, standing = store.rounds[-1], judged(store, judge)
+        open_cells = {reached.cell for reached in standing if not reached.done}
         sizes = tuple(
             max(n, min(2 * n, precision.max_replications)) if cell in open_cells else n
             for cell, n in enumerate(last.replications)
         )
         late = precision.max_time is not None and time.monotonic() - started > precision.max_time
         if sizes == last.replications or late:
-            remember(store, found)
-            return found
+            remember(store, standing)
+            return standing
         progress.note(f"precision: more replications for {plural(len(open_cells), 'condition')}")
         store.extend(Round(sizes, last.reference, last.audit))
 
@@ -95,9 +95,9 @@ def judged(store: Store, judge: Judge) -> list[Reached]:
     return [_reached(store, judge, cell, store.rounds[-1]) for cell in cells]
 
 
-def remember(store: Store, found: Sequence[Reached]) -> None:
+def remember(store: Store, standing: Sequence[Reached]) -> None:
     """Keep in a store, in words, what precision was reached."""
-    store.remember_precision([_words(reached) for reached in found])
+    store.remember_precision([_words(reached) for reached in standing])
 
 
 def _reached(store: Store, judge: Judge, cell: int, last: Round) -> Reached:

@@ -18,21 +18,21 @@ from nestbench.experiments.plan import Task
 
 
 def to_repeat(
-    task: Task, estimators: Sequence[Estimator], found: Mapping[str, Estimates]
+    task: Task, estimators: Sequence[Estimator], fits: Mapping[str, Estimates]
 ) -> tuple[Estimator, ...]:
     """Return the methods whose first data set is to be fitted again: in a run's first task, all that aren't ours and
     answered."""
     if task.cell or task.start:
         return ()
     own = [e for e in estimators if not registry.built_in(e.name)]
-    return tuple(e for e in own if found[e.label].size and FitStatus(int(found[e.label].status[0])).usable)
+    return tuple(e for e in own if fits[e.label].size and FitStatus(int(fits[e.label].status[0])).usable)
 
 
 def differing(
-    estimators: Sequence[Estimator], found: Mapping[str, Estimates], again: Mapping[str, Estimates]
+    estimators: Sequence[Estimator], fits: Mapping[str, Estimates], again: Mapping[str, Estimates]
 ) -> tuple[str, ...]:
     """Return the labels of the methods whose second fit of the first data set gives other numbers."""
-    return tuple(e.label for e in estimators if not _same(found[e.label], again[e.label]))
+    return tuple(e.label for e in estimators if not _same(fits[e.label], again[e.label]))
 
 
 def _same(first: Estimates, second: Estimates) -> bool:

@@ -94,12 +94,12 @@ def replay(store: Store, cell: int, replication: int, label: str | None = None) 
     check_place(experiment, cell, replication)
     batch = experiment.cells[cell].draw(experiment.seed, range(replication, replication + 1))
     stored = store.estimates(cell)
-    found = []
+    replays = []
     for estimator in with_truth(_chosen(experiment, label), experiment.cells[cell]):
         new = estimator.fit(batch, experiment.cells[cell].model, experiment.engine)
         old = _row(stored[estimator.label], replication) if estimator.label in stored else None
-        found.append(Replay(estimator.label, estimator.engine_name(experiment.engine), new, old))
-    return found
+        replays.append(Replay(estimator.label, estimator.engine_name(experiment.engine), new, old))
+    return replays
 
 
 def check_place(experiment: Experiment, cell: int, replication: int) -> None:

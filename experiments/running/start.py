@@ -82,8 +82,12 @@ def run_of_copy(source: Source) -> Source:
 
 def _of_run(store: Store) -> Experiment:
     """Return the experiment of a run; with a wanted precision as it started, not as far as its conditions came."""
-    found = store.experiment
-    return replace(found, replications=min(store.rounds[0].replications)) if found.precision else found
+    experiment = store.experiment
+    return (
+        replace(experiment, replications=min(store.rounds[0].replications))
+        if experiment.precision
+        else experiment
+    )
 
 
 def is_run(source: Source) -> bool:

@@ -43,17 +43,17 @@ def fit_timed(estimator: Estimator, batch: Batch, model: Model, engine: str) -> 
             estimator.fit(batch.take([0]), model, engine)
     with account() as shared:
         started = perf_counter()
-        found = estimator.fit(batch, model, engine)
+        fits = estimator.fit(batch, model, engine)
         took = perf_counter() - started
-    seconds = alone(found.seconds, batch.size, took - shared.computed, sum(shared.used.values()))
+    seconds = alone(fits.seconds, batch.size, took - shared.computed, sum(shared.used.values()))
     if cold and name[1] != "batched" and batch.size > 1:
         seconds[0] = np.nan
-    return replace(found, seconds=seconds)
+    return replace(fits, seconds=seconds)
 
 
-def untimed(found: Estimates) -> Estimates:
+def untimed(fits: Estimates) -> Estimates:
     """Return estimates without seconds: those of a fit in a child process say what a cold process costs."""
-    return replace(found, seconds=np.full(found.size, np.nan))
+    return replace(fits, seconds=np.full(fits.size, np.nan))
 
 
 def alone(measured: Floats, fits: int, own: float, shared: float) -> Floats:

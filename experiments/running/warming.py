@@ -44,9 +44,14 @@ def needed(experiment: Experiment) -> bool:
 
 def uncompiled(experiment: Experiment) -> list[str]:
     """Return what `needed` finds, in words: families of methods (``ols``, ``reml``), then populations."""
-    found = _wanted(experiment) - _stamped()
-    families = {name.split(" ")[1].partition("-")[0] for name in found if name.startswith("method ")}
-    return [*sorted(families), *sorted(f"the {name}" for name in found if name.startswith("population "))]
+    uncompiled_kinds = _wanted(experiment) - _stamped()
+    families = {
+        name.split(" ")[1].partition("-")[0] for name in uncompiled_kinds if name.startswith("method ")
+    }
+    return [
+        *sorted(families),
+        *sorted(f"the {name}" for name in uncompiled_kinds if name.startswith("population ")),
+    ]
 
 
 def parts(experiment: Experiment) -> list[Task]:

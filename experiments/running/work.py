@@ -93,36 +93,36 @@ def perform(work: Work) -> Outcome:
             report = File.of(f"{work.task.key}.parquet", encoding.encode_audit(rows))
             return Outcome(work.task, (report,), 0, 0, time.perf_counter() - started)
         limits = work.limits if work.guarded else None
-        found = fit_all(
+        fits = fit_all(
             cell, work.seed, range(work.task.start, work.task.stop), estimators, work.engine, limits
         )
         optima = (
             []
             if work.engine == "reference"
-            else auditing.against_optimum(cell, work.seed, work.task, estimators, found)
+            else auditing.against_optimum(cell, work.seed, work.task, estimators, fits)
         )
         seconds = time.perf_counter() - started
-        repeated = to_repeat(work.task, estimators, found)
+        repeated = to_repeat(work.task, estimators, fits)
         first = range(work.task.start, work.task.start + 1)
         again = fit_all(cell, work.seed, first, repeated, work.engine, limits) if repeated else {}
     engines = {e.label: e.engine_name(work.engine) for e in estimators}
-    unusable = sum(int((e.status > FitStatus.BOUNDARY).sum()) for e in found.values())
+    unusable = sum(int((e.status > FitStatus.BOUNDARY).sum()) for e in fits.values())
     name = f"{work.task.key.removeprefix('fits')}.parquet"
     files = [
-        File.of(f"fits{name}", encoding.encode_estimates(found)),
-        File.of(f"times{name}", encoding.encode_times(found, engines)),
+        File.of(f"fits{name}", encoding.encode_estimates(fits)),
+        File.of(f"times{name}", encoding.encode_times(fits, engines)),
     ]
     if optima:
         files.append(File.of(f"optima{name}", encoding.encode_audit(optima)))
-    spent = tuple(_all_seconds(found[e.label]) for e in estimators)
-    unrepeatable = differing(repeated, found, again)
+    spent = tuple(_all_seconds(fits[e.label]) for e in estimators)
+    unrepeatable = differing(repeated, fits, again)
     return Outcome(work.task, tuple(files), work.task.fits, unusable, seconds, spent, unrepeatable)
 
 
-def _all_seconds(found: Estimates) -> float:
+def _all_seconds(fits: Estimates) -> float:
     """Return the seconds of all fits, those that weren't timed at the mean of the others; 0 if none was."""
-    timed = found.seconds[np.isfinite(found.seconds)]
-    return float(timed.mean()) * found.size if timed.size else 0.0
+    timed = fits.seconds[np.isfinite(fits.seconds)]
+    return float(timed.mean()) * fits.size if timed.size else 0.0
 
 
 def fit_all(
@@ -139,7 +139,7 @@ def fit_all(
     for batch in batches(cell, seed, replications):
         for estimator in estimators:
             parts[estimator.label].append(_fit(estimator, batch, cell, engine, limits))
-    return {label: Estimates.concat(found) for label, found in parts.items()}
+    return {label: Estimates.concat(pieces) for label, pieces in parts.items()}
 
 
 def batches(cell: Cell, seed: int, replications: range) -> Iterator[Batch]:
@@ -154,9 +154,9 @@ def _fit(estimator: Estimator, batch: Batch, cell: Cell, engine: str, limits: Li
     try:
         with user_code():
             if limits is None:
-                found = fit_timed(estimator, batch, cell.model, engine)
+                fits = fit_timed(estimator, batch, cell.model, engine)
             else:
-                found = untimed(fit_guarded(estimator, batch, cell.model, engine, limits))
+                fits = untimed(fit_guarded(estimator, batch, cell.model, engine, limits))
     except NestbenchError:
         raise
     except Exception as error:
@@ -165,20 +165,20 @@ def _fit(estimator: Estimator, batch: Batch, cell: Cell, engine: str, limits: Li
             f"the method '{estimator.label}' raised {type(error).__name__}: {error} (condition {cell.key}, "
             f"replications {first} to {last}). An engine returns a status instead; this is a defect in the method"
         ) from error
-    wrong = _misshapen(found, batch)
+    wrong = _misshapen(fits, batch)
     if wrong:
         raise TaskError(f"the method '{estimator.label}' returned {wrong}: a defect in the method")
-    return found
+    return fits
 
 
-def _misshapen(found: Estimates, batch: Batch) -> str:
+def _misshapen(fits: Estimates, batch: Batch) -> str:
     """Return what is wrong with the shape of an engine's answer, or nothing."""
-    if not np.array_equal(found.replications, batch.replications):
-        return f"{found.size} fits for {batch.size} data sets, or in another order"
-    wanted = (batch.size, len(found.terms))
+    if not np.array_equal(fits.replications, batch.replications):
+        return f"{fits.size} fits for {batch.size} data sets, or in another order"
+    wanted = (batch.size, len(fits.terms))
     for name in STORED_COLUMNS:
-        if getattr(found, name).shape != wanted:
-            return f"'{name}' of shape {getattr(found, name).shape} where {wanted} was expected"
-    if not np.isin(found.status, list(FitStatus)).all():
+        if getattr(fits, name).shape != wanted:
+            return f"'{name}' of shape {getattr(fits, name).shape} where {wanted} was expected"
+    if not np.isin(fits.status, list(FitStatus)).all():
         return "a status that doesn't exist"
     return ""

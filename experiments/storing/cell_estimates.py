@@ -52,10 +52,10 @@ class CellEstimates(Mapping[str, Estimates]):
     def _decoded(self, entry: journal.Entry, chosen: int) -> Estimates:
         """Return what a task has on a method, less the replications that weren't asked for."""
         position = entry.task.estimators.index(chosen)
-        found = self._store.read(entry, "fits", partial(encoding.decode_estimates, position=position))
+        estimates = self._store.read(entry, "fits", partial(encoding.decode_estimates, position=position))
         if self._within is None or covers(self._within, entry.task):
-            return found
-        return found.take(np.isin(found.replications, self._within))
+            return estimates
+        return estimates.take(np.isin(estimates.replications, self._within))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._positions)

@@ -48,11 +48,11 @@ AUDIT_COLUMNS = (
 )
 
 
-def encode_estimates(found: Mapping[str, Estimates]) -> bytes:
+def encode_estimates(by_label: Mapping[str, Estimates]) -> bytes:
     """Return the Parquet bytes of a task's estimates: one row group per method, in order."""
     return _parquet(
         STORED_SCHEMA,
-        [to_table(label, estimates) for label, estimates in found.items()],
+        [to_table(label, estimates) for label, estimates in by_label.items()],
         DICTIONARIES,
         ENCODINGS,
     )
@@ -65,17 +65,17 @@ def decode_estimates(data: bytes, position: int) -> Estimates:
     characters in them are made visible, for they end up on a terminal.
     """
     table = pq.ParquetFile(pa.BufferReader(data)).read_row_group(position, use_threads=False)
-    found = next(iter(from_table(table).values()))
-    terms, messages = tuple(map(visible, found.terms)), tuple(map(visible, found.messages))
-    if (terms, messages) == (found.terms, found.messages):
-        return found
-    return replace(found, terms=terms, messages=messages)
+    estimates = next(iter(from_table(table).values()))
+    terms, messages = tuple(map(visible, estimates.terms)), tuple(map(visible, estimates.messages))
+    if (terms, messages) == (estimates.terms, estimates.messages):
+        return estimates
+    return replace(estimates, terms=terms, messages=messages)
 
 
-def encode_times(found: Mapping[str, Estimates], engines: Mapping[str, str]) -> bytes:
+def encode_times(by_label: Mapping[str, Estimates], engines: Mapping[str, str]) -> bytes:
     """Return the Parquet bytes of a task's wall times: never part of the estimates' bytes."""
     tables = []
-    for label, estimates in found.items():
+    for label, estimates in by_label.items():
         zeros = pa.array(np.zeros(estimates.size, dtype=np.int16))
         columns = [
             pa.DictionaryArray.from_arrays(zeros, pa.array([label])),
@@ -91,8 +91,8 @@ def encode_times(found: Mapping[str, Estimates], engines: Mapping[str, str]) -> 
 
 def decode_times(data: bytes) -> pd.DataFrame:
     """Return a task's times: columns ``estimator, engine, replication, seconds``."""
-    found: pd.DataFrame = pq.read_table(io.BytesIO(data)).to_pandas()
-    return found
+    times: pd.DataFrame = pq.read_table(io.BytesIO(data)).to_pandas()
+    return times
 
 
 def encode_audit(rows: Sequence[Mapping[str, Any]]) -> bytes:
@@ -104,8 +104,8 @@ def encode_audit(rows: Sequence[Mapping[str, Any]]) -> bytes:
 
 def decode_audit(data: bytes) -> pd.DataFrame:
     """Return an audit task's rows; what earlier versions did not look at is 0."""
-    found: pd.DataFrame = pq.read_table(io.BytesIO(data)).to_pandas()
-    return found.assign(**{name: 0 for name in AUDIT_COLUMNS if name not in found})
+    rows: pd.DataFrame = pq.read_table(io.BytesIO(data)).to_pandas()
+    return rows.assign(**{name: 0 for name in AUDIT_COLUMNS if name not in rows})
 
 
 def _parquet(

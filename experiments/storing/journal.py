@@ -65,8 +65,8 @@ def read_journal(path: Path) -> dict[str, Entry]:
         raise StoreError(
             f"expected a readable journal {path}, got '{error.strerror}'; restore it, or run anew with -o"
         ) from error
-    found = (_parse(line) for line in data.split(b"\n"))
-    return {entry.task.key: entry for entry in found if entry is not None}
+    entries = (_parse(line) for line in data.split(b"\n"))
+    return {entry.task.key: entry for entry in entries if entry is not None}
 
 
 def append(path: Path, entries: Iterable[Entry]) -> None:

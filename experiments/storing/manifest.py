@@ -59,7 +59,7 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     StoreError
         The manifest can't be read, is none, or is of another format.
     """
-    found, unread = None, False
+    manifest, unread = None, False
     for name in (MANIFEST, MANIFEST_COPY):
         try:
             read = json.loads(read_file(folder / name))
@@ -70,7 +70,7 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
             ):
                 unread = True  # a flipped bit may leave other numbers behind
                 continue
-            found = read
+            manifest = read
             break
         except (FileNotFoundError, NotADirectoryError):
             continue
@@ -78,23 +78,23 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
             raise StoreError(f"expected a readable {folder / name}, got '{error.strerror}'") from error
         except (ValueError, RecursionError):
             unread = True  # the copy was written before it
-    if found is None:
+    if manifest is None:
         if unread:
             raise StoreError(f"{folder / MANIFEST} and its copy are damaged; restore them from a backup")
         return None
-    return _checked(found, folder)
+    return _checked(manifest, folder)
 
 
-def _checked(found: Any, folder: Path) -> dict[str, Any]:
+def _checked(manifest: Any, folder: Path) -> dict[str, Any]:
     """Return a manifest that has every field it must have; StoreError with the first place that is wrong."""
-    if isinstance(found, dict) and found.get("format") != FORMAT:
+    if isinstance(manifest, dict) and manifest.get("format") != FORMAT:
         raise StoreError(
-            f"expected a run of format {FORMAT} in '{folder}', got {found.get('format')!r}; "
+            f"expected a run of format {FORMAT} in '{folder}', got {manifest.get('format')!r}; "
             "read it with the version of nestbench that wrote it"
         )
     try:
-        _MANIFEST.validate_json(json.dumps(found), strict=True)
-        return dict(found)
+        _MANIFEST.validate_json(json.dumps(manifest), strict=True)
+        return dict(manifest)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "the whole"

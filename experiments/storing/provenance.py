@@ -53,8 +53,8 @@ def versions_changed(sessions: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Return package -> its versions in order, of those that weren't the same in all sessions of a run."""
     seen: dict[str, list[str]] = {}
     for session in sessions:
-        found = session.get("packages")
-        for name, version in (found if isinstance(found, Mapping) else {}).items():
+        installed = session.get("packages")
+        for name, version in (installed if isinstance(installed, Mapping) else {}).items():
             versions = seen.setdefault(str(name), [])
             if str(version) not in versions:
                 versions.append(str(version))

@@ -221,14 +221,14 @@ class Store:
     @property
     def block(self) -> int | None:
         """Replications of a task, if the run was told; None means by cost."""
-        found: int | None = self._manifest["block"]
-        return found
+        kept: int | None = self._manifest["block"]
+        return kept
 
     @property
     def shard(self) -> tuple[int, int] | None:
         """Which part of a run this is, (index, count) from 1; None is the whole."""
-        found = self._manifest["shard"]
-        return (found[0], found[1]) if found else None
+        kept = self._manifest["shard"]
+        return (kept[0], kept[1]) if kept else None
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -287,7 +287,7 @@ class Store:
         names = {
             name: list(dict.fromkeys(c for t in tables for c in t[name].cat.categories)) for name in NAMES
         }
-        kinds = {name: pd.CategoricalDtype(found) for name, found in names.items()}
+        kinds = {name: pd.CategoricalDtype(labels) for name, labels in names.items()}
         return pd.concat([table.astype(kinds) for table in tables], ignore_index=True)
 
     def audits(self) -> pd.DataFrame:
@@ -321,8 +321,8 @@ class Store:
             self._by_cell = {}
             for entry in self._entries.values():
                 self._by_cell.setdefault((entry.task.cell, entry.task.audit), []).append(entry)
-        found = self._by_cell.get((cell, audit), [])
-        return sorted(found, key=lambda entry: (entry.task.start, entry.task.estimators))
+        entries = self._by_cell.get((cell, audit), [])
+        return sorted(entries, key=lambda entry: (entry.task.start, entry.task.estimators))
 
     def read(self, entry: journal.Entry, folder: str, decode: Callable[[bytes], T]) -> T:
         """Return what a task's file in one of the run's folders holds.

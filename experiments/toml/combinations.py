@@ -117,12 +117,12 @@ def filtered(crossing: Crossing, factors: Mapping[str, Any], problems: Problems)
     )
     if problems.times > before:
         return crossing
-    made = sum(1 for _ in kept.combinations())
-    if not made:
+    number = sum(1 for _ in kept.combinations())
+    if not number:
         problems.add("factors leave out every combination: check only and exclude")
-    if made > MOST:
-        problems.add(f"factors make {made} conditions; {TOO_MANY}")
-    return kept if 0 < made <= MOST else Crossing()
+    if number > MOST:
+        problems.add(f"factors make {number} conditions; {TOO_MANY}")
+    return kept if 0 < number <= MOST else Crossing()
 
 
 def _patterns(
@@ -178,8 +178,8 @@ def _meant(wanted: Any, known: Mapping[str, str]) -> frozenset[str] | None:
         return frozenset([known[identity(wanted)]])
     if not isinstance(wanted, (list, tuple)) or not wanted:
         return None
-    found = [known.get(identity(one)) for one in wanted]
-    return None if None in found else frozenset(one for one in found if one is not None)
+    levels = [known.get(identity(one)) for one in wanted]
+    return None if None in levels else frozenset(one for one in levels if one is not None)
 
 
 def _meets(names: Mapping[str, str], pattern: Pattern) -> bool:

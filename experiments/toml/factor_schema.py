@@ -25,11 +25,11 @@ def factors_under(tables: Mapping[str, Schema]) -> Schema:
     tables : mapping
         Section -> the schema of its table. Of other sections any key may be set.
     """
-    keys = {name: found for section, table in tables.items() for name, found in _dotted(section, table)}
+    keys = {name: schema for section, table in tables.items() for name, schema in _dotted(section, table)}
     within = {
-        f"^{re.escape(name)}\\.": found["additionalProperties"]
-        for name, found in {**tables, **keys}.items()
-        if isinstance(found.get("additionalProperties"), dict)
+        f"^{re.escape(name)}\\.": schema["additionalProperties"]
+        for name, schema in {**tables, **keys}.items()
+        if isinstance(schema.get("additionalProperties"), dict)
     }
     names = "|".join(
         [*(rf"{section}(\.[^,]+)?" for section in SECTIONS if section not in tables), *_names(tables)]
@@ -74,20 +74,20 @@ _DOTTED = rf"^\s*({'|'.join(SECTIONS)})\s*(\.|,|$)|,"
 
 def _dotted(name: str, table: Schema) -> Iterator[tuple[str, Schema]]:
     """Yield the keys of a table and of the tables in it, dotted, with the schema of each."""
-    for key, found in table.get("properties", {}).items():
-        yield f"{name}.{key}", found
-        yield from _dotted(f"{name}.{key}", found)
+    for key, schema in table.get("properties", {}).items():
+        yield f"{name}.{key}", schema
+        yield from _dotted(f"{name}.{key}", schema)
 
 
 def _names(tables: Mapping[str, Schema]) -> Iterator[str]:
     """Yield a pattern for each name that sets a table, a key of one, or a key of a table that may have any."""
     for section, table in tables.items():
-        for name, found in ((section, table), *_dotted(section, table)):
-            any_key = isinstance(found.get("additionalProperties"), dict)
+        for name, schema in ((section, table), *_dotted(section, table)):
+            any_key = isinstance(schema.get("additionalProperties"), dict)
             yield re.escape(name) + (r"(\.[^,]+)?" if any_key else "")
 
 
 def _part(table: Schema) -> Schema:
     """The schema of a whole section as a level: some of its keys, and a label."""
-    named = {name: found for name, found in table.items() if name != "required"}
+    named = {name: schema for name, schema in table.items() if name != "required"}
     return {**named, "properties": {"label": True, **named["properties"]}} if "properties" in named else named

@@ -162,11 +162,11 @@ def _leads_into(value: Any, part: Any) -> bool:
 
 def _is_default(owner: Any, name: str) -> bool:
     """Whether a field has its default; a default that a factory makes is compared by value."""
-    found = {f.name: f for f in dataclasses.fields(owner)}[name]
-    if found.default is not dataclasses.MISSING:
-        return bool(getattr(owner, name) == found.default)
-    if found.default_factory is not dataclasses.MISSING:
-        return bool(getattr(owner, name) == found.default_factory())
+    field = {f.name: f for f in dataclasses.fields(owner)}[name]
+    if field.default is not dataclasses.MISSING:
+        return bool(getattr(owner, name) == field.default)
+    if field.default_factory is not dataclasses.MISSING:
+        return bool(getattr(owner, name) == field.default_factory())
     return False
 
 

@@ -178,18 +178,22 @@ def _precision(table: Any, problems: Problems) -> Precision | None:
     for name, target in targets.items():
         if isinstance(target, bool) or not isinstance(target, (int, float)) or not target > 0:
             problems.add(f"precision.{name} should be a Monte Carlo error greater than 0, got {show(target)}")
-    found = build(PrecisionLimits, limits, "precision", problems)
-    return Precision(targets, found.max_replications, found.max_time) if found and targets else None
+    limits_read = build(PrecisionLimits, limits, "precision", problems)
+    return (
+        Precision(targets, limits_read.max_replications, limits_read.max_time)
+        if limits_read and targets
+        else None
+    )
 
 
 def _listed(table: Tables, key: str, kinds: Any) -> list[Any]:
     """Return the usable items of a list; what is wrong with the others is said elsewhere: no error hides another."""
-    found = table.get(key, [])
-    return [item for item in found if isinstance(item, kinds)] if isinstance(found, (list, tuple)) else []
+    items = table.get(key, [])
+    return [item for item in items if isinstance(item, kinds)] if isinstance(items, (list, tuple)) else []
 
 
 def _plugins(paths: Sequence[str], base: Path, problems: Problems) -> tuple[Plugin, ...]:
-    found: list[Plugin] = []
+    usable: list[Plugin] = []
     for path in paths:
         file = base / path
         if not is_file(file):
@@ -198,33 +202,33 @@ def _plugins(paths: Sequence[str], base: Path, problems: Problems) -> tuple[Plug
             )
             continue
         file = file.resolve()
-        if any(Path(other.path).name == file.name for other in found):
+        if any(Path(other.path).name == file.name for other in usable):
             problems.add(f"experiment.plugins has two files called {file.name}; give them different names")
             continue
         try:
             plugin = Plugin.at(file)
             remember(plugin)
             plugins.load_plugin(plugin)
-            found.append(plugin)
+            usable.append(plugin)
         except InvalidInput as error:
             problems.add(f"experiment.plugins: {error}")
-    return tuple(found)
+    return tuple(usable)
 
 
 def _estimators(choices: Sequence[Choice], engine: str, problems: Problems) -> tuple[Estimator, ...]:
-    found: list[Estimator] = []
+    methods: list[Estimator] = []
     for choice in choices:
         try:
             estimator = registry.get(choice)
             if engine in ("auto", "reference", "batched"):
                 estimator.engine(engine)
-            found.append(estimator)
+            methods.append(estimator)
         except InvalidInput as error:
             problems.add(f"experiment.estimators: {error}")
-    for label, times in Counter(e.label for e in found).items():
+    for label, times in Counter(e.label for e in methods).items():
         if times > 1:
             problems.add(f"experiment.estimators has '{label}' {times} times; name each method once")
-    return tuple(found)
+    return tuple(methods)
 
 
 def _cells(
@@ -267,7 +271,7 @@ def _check_replaced(base: Tables, cells: Sequence[Tables], problems: Problems) -
             for beside in (alone, table, cells[0][section]):
                 tried.append(Problems())
                 _part(section, {**beside, key: value}, tried[-1])
-            if all(found.lines for found in tried):
+            if all(problems_there.lines for problems_there in tried):
                 for line in tried[-1].lines:
                     problems.add(line)
 
@@ -294,8 +298,8 @@ def _is_too_large(layout: Tables, problems: Problems) -> bool:
     """Whether a data set of a layout would be too large to be made; notes it. What isn't a number is said elsewhere."""
 
     def largest(key: str) -> int:
-        found = layout.get(key)
-        several = found if isinstance(found, (list, tuple)) else [found]
+        value = layout.get(key)
+        several = value if isinstance(value, (list, tuple)) else [value]
         return max([n for n in several if isinstance(n, int)], default=1)
 
     students = layout.get("students")
@@ -333,13 +337,13 @@ def _placed(population: Tables, folder: Path) -> Tables:
 def _stated(cells: Sequence[Cell | None], tables: Sequence[Tables], problems: Problems) -> list[Cell | None]:
     """Return the conditions with what ``[truth]`` states of their terms; each of its terms must be in some condition's
     model."""
-    found: list[Cell | None] = []
+    cells_stated: list[Cell | None] = []
     used: set[str] = set()
     for cell, chosen in zip(cells, tables, strict=True):
         stated = chosen["truth"]
         try:
             own = {} if cell is None or not stated else {t: stated[t] for t in stated if t in cell.stateable}
-            found.append(replace(cell, stated=own) if cell is not None and own else cell)
+            cells_stated.append(replace(cell, stated=own) if cell is not None and own else cell)
             used |= set(own)
         except ValueError as error:
             problems.add(str(error))
@@ -348,7 +352,7 @@ def _stated(cells: Sequence[Cell | None], tables: Sequence[Tables], problems: Pr
     known = dict.fromkeys(term for cell in cells if wanted and cell is not None for term in cell.stateable)
     for term in wanted if known else ():
         problems.add(f"truth.{term} belongs to no term of a model.{did_you_mean(term, known)}")
-    return found
+    return cells_stated
 
 
 def _cell(tables: Mapping[str, Any], problems: Problems) -> Cell | None:

@@ -75,18 +75,18 @@ def table_of(kind: Any) -> Schema:
 
 def properties_of(kind: Any) -> dict[str, Schema]:
     """Return the schema of each field: type, bounds, words allowed, default and meaning."""
-    declared, found = declared_of(kind), {}
+    declared, properties = declared_of(kind), {}
     defaults = {f.name: f.default for f in dataclasses.fields(kind)}
     for name, adapter in adapters_of(kind).items():
         said = declared[name]
         schema = _among(_within(_set(_typed(adapter)), said.allowed), said.choices)
         usual = plain(defaults[name])
-        found[name] = {
+        properties[name] = {
             **schema,
             **({"description": said.meaning.replace("`", "")} if said.meaning else {}),
             **({"default": usual} if isinstance(usual, (bool, int, float, str)) else {}),
         }
-    return found
+    return properties
 
 
 def _typed(adapter: TypeAdapter[Any]) -> Schema:

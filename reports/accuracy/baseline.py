@@ -183,7 +183,7 @@ def baseline_of(
     methods = methods_of(experiment)
     cells = []
     for number, cell in enumerate(experiment.cells):
-        found = {label: e for label, e in results.estimates(number).items() if e.size}
+        by_label = {label: e for label, e in results.estimates(number).items() if e.size}
         records = {
             label: record_of(
                 estimates,
@@ -193,7 +193,7 @@ def baseline_of(
                 codes=codes,
                 sample=sample,
             )
-            for label, estimates in found.items()
+            for label, estimates in by_label.items()
         }
         cells.append(cell_record(experiment, number, records))
     return Baseline(
@@ -244,13 +244,13 @@ def record_of(
 
 def measures_of(estimates: Estimates, cell: Cell) -> dict[str, dict[str, Value]]:
     """Return term -> measure -> (value, MCSE, n) of the measures a baseline keeps."""
-    found: dict[str, dict[str, Value]] = {}
+    measures: dict[str, dict[str, Value]] = {}
     for rows in rows_of_cell(Whole({"": estimates}, cell.truth, cell.model.level, null=cell.model.null)):
         if rows.measure in KEPT:
             columns = (rows.value.tolist(), rows.mcse.tolist(), rows.n.tolist())
             for term, value, mcse, n in zip(rows.terms, *columns, strict=True):
-                found.setdefault(term, {})[rows.measure] = (value, mcse, n)
-    return found
+                measures.setdefault(term, {})[rows.measure] = (value, mcse, n)
+    return measures
 
 
 def df_ranges(estimates: Estimates) -> dict[str, tuple[float, float]]:

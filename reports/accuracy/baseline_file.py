@@ -102,10 +102,10 @@ def experiment_of(baseline: Baseline, folder: Path, trust: bool = False) -> Expe
         This version can't read it, or a plugin file isn't as it was then; checks of a named experiment still work.
     """
     try:
-        found = from_plain(baseline.experiment, folder)
-        _require_same_files(baseline, found.plugins)
-        require_trust(found.plugins, f"the baseline of '{baseline.name}'", trust)
-        return from_plain(baseline.experiment, folder, code=True) if found.plugins else found
+        experiment = from_plain(baseline.experiment, folder)
+        _require_same_files(baseline, experiment.plugins)
+        require_trust(experiment.plugins, f"the baseline of '{baseline.name}'", trust)
+        return from_plain(baseline.experiment, folder, code=True) if experiment.plugins else experiment
     except (StoreError, KeyError, TypeError) as error:
         raise InvalidInput(
             f"expected an experiment that this version can read in the baseline '{baseline.name}' ({error}); "
@@ -143,8 +143,8 @@ def to_json(baseline: Baseline) -> str:
         },
         "cells": [_cell_content(cell) for cell in baseline.cells],
     }
-    made = _plain(content)
-    return _text({**made, _SEAL: checksum(made)}, 0) + "\n"
+    values = _plain(content)
+    return _text({**values, _SEAL: checksum(values)}, 0) + "\n"
 
 
 def ranges(numbers: Ints) -> str:
@@ -158,13 +158,13 @@ def ranges(numbers: Ints) -> str:
 
 def numbers_of(text: str) -> Ints:
     """Return the numbers of `ranges`."""
-    found = []
+    numbers = []
     for part in text.split():
         first, _, last = part.partition("-")
         if int(last or first) > MOST_REPLICATIONS:
             raise ValueError(f"replication {last or first} is more than a run has")
-        found.append(np.arange(int(first), int(last or first) + 1, dtype=np.int64))
-    return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
+        numbers.append(np.arange(int(first), int(last or first) + 1, dtype=np.int64))
+    return np.concatenate(numbers) if numbers else np.empty(0, dtype=np.int64)
 
 
 def _cell_content(cell: CellRecord) -> dict[str, Any]:

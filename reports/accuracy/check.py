@@ -93,8 +93,8 @@ class Check:
 
     def counts(self) -> dict[str, int]:
         """Return mark -> number of changes, gravest first, marks that occur only."""
-        found = Counter(change.mark for change in self.changes)
-        return {mark.value: found[mark] for mark in Mark if found[mark]}
+        marks = Counter(change.mark for change in self.changes)
+        return {mark.value: marks[mark] for mark in Mark if marks[mark]}
 
 
 def check(
@@ -126,25 +126,25 @@ def check(
             f"expected a run with conditions and methods of the baseline '{baseline.name}', got none in common; "
             "check the experiment the baseline was made from, or write a new baseline"
         )
-    found: list[Change] = list(missing)
+    changes: list[Change] = list(missing)
     hypotheses: list[diff.Hypothesis] = []
     identical = 0
     for pair in pairs:
         if _same(pair):
             identical += 1
             continue
-        found += moves.moved_changes(pair)
-        found += diff.df_changes(pair)
+        changes += moves.moved_changes(pair)
+        changes += diff.df_changes(pair)
         if pair.exact:
-            found += moves.failure_changes(pair)
+            changes += moves.failure_changes(pair)
         if pair.factual:
-            found += moves.measure_changes(pair, chosen)
+            changes += moves.measure_changes(pair, chosen)
         else:
             hypotheses += diff.hypotheses_of(pair)
     tested = diff.decide(hypotheses, chosen, alpha)
     fresh = [h.pair for h in hypotheses if not h.pair.same_data]
     order = list(Mark)
-    ordered = sorted(_thinned([*found, *tested.changes]), key=lambda change: order.index(change.mark))
+    ordered = sorted(_thinned([*changes, *tested.changes]), key=lambda change: order.index(change.mark))
     return Check(
         baseline=baseline.name,
         changes=tuple(ordered),
@@ -212,12 +212,12 @@ def _pairs_of_cell(
 ) -> tuple[list[diff.Pair], list[Change]]:
     """Return the pairs of one condition, and what only one side has."""
     experiment = results.experiment
-    here, found = experiment.cells[number], results.estimates(number)
+    here, by_label = experiment.cells[number], results.estimates(number)
     now, packages = methods_of(experiment), versions_of(results)
     current = cell_record(experiment, number, {})
     pairs, missing = [], []
     for label, before in cell.estimators.items():
-        estimates = found.get(label)
+        estimates = by_label.get(label)
         if estimates is None or not estimates.size:
             missing.append(_gone(cell, label, number, "the run has no such method"))
             continue
@@ -243,7 +243,7 @@ def _pairs_of_cell(
                 determined=then.determined and now[label].determined,
             )
         )
-    new = [label for label in found if label not in cell.estimators]
+    new = [label for label in by_label if label not in cell.estimators]
     missing += [_gone(cell, label, number, "the baseline has no such method") for label in new]
     return pairs, missing
 

@@ -227,14 +227,14 @@ def _columns(pair: Pair, term: str, shown: tuple[Ints, Ints]) -> dict[str, Float
         for r, numbers in zip((pair.before, pair.after), shown, strict=True)
     ]
     nothing = [np.full(len(numbers), np.nan) for numbers in shown]
-    found = {
+    columns = {
         name: np.concatenate([p.get(name, none) for p, none in zip(parts, nothing, strict=True)])
         for name in MARGINS
     }
-    errors = found["bias"]
+    errors = columns["bias"]
     if np.isfinite(errors).any():
-        found["empirical_se"] = np.abs(errors - np.nanmedian(errors))
-    return found
+        columns["empirical_se"] = np.abs(errors - np.nanmedian(errors))
+    return columns
 
 
 def _values(record: Record, term: str) -> dict[str, Floats]:

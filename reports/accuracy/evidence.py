@@ -78,8 +78,8 @@ class Finding:
     def closeness(self) -> float:
         """How near the number is to a bound: 0 in the middle of them, 1 at one, more outside; inf without a number."""
         middle, reach = (self.low + self.high) / 2.0, (self.high - self.low) / 2.0
-        found = abs(self.value - middle) / reach if reach > 0 else float(self.value != middle)
-        return math.inf if math.isnan(found) else found
+        distance = abs(self.value - middle) / reach if reach > 0 else float(self.value != middle)
+        return math.inf if math.isnan(distance) else distance
 
 
 def mean_replications(gate: Gate, spread: float = 1.0) -> int:

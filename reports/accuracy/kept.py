@@ -61,13 +61,13 @@ class Kept:
         """Return what is tested, measure -> float64 [R], NaN where there is none: errors in units of the grid's scale,
         logarithms of standard errors and widths, 0 or 1 for coverage and rejection.
         """
-        found = {name: _decoded(codes) for name, codes in self.codes.items()}
+        columns = {name: _decoded(codes) for name, codes in self.codes.items()}
         return {
-            "bias": np.sinh(found["error"]),
-            "model_se": found[STD_ERROR],
-            "interval_width": np.nan_to_num(found[STD_ERROR]) + found["width"],
-            "coverage": found["covers"] * STEPS,
-            "rejection": found["rejects"] * STEPS,
+            "bias": np.sinh(columns["error"]),
+            "model_se": columns[STD_ERROR],
+            "interval_width": np.nan_to_num(columns[STD_ERROR]) + columns["width"],
+            "coverage": columns["covers"] * STEPS,
+            "rejection": columns["rejects"] * STEPS,
         }
 
 
@@ -75,12 +75,12 @@ def kept_of(
     estimates: Estimates, cell: Cell, count: int, grids: Mapping[str, Grid] | None = None
 ) -> dict[str, Kept]:
     """Return the first `count` replications by term, on the given grids or on grids of their own."""
-    found = {}
+    kept = {}
     for term, columns in _by_term(estimates, cell):
         grid = grids.get(term) if grids is not None else _grid(columns)
         if grid is not None:
-            found[term] = Kept(grid, {name: codes[:count] for name, codes in _encoded(columns, grid).items()})
-    return found
+            kept[term] = Kept(grid, {name: codes[:count] for name, codes in _encoded(columns, grid).items()})
+    return kept
 
 
 def to_text(kept: Kept) -> str:
@@ -115,8 +115,8 @@ def _by_term(estimates: Estimates, cell: Cell) -> Iterator[tuple[str, dict[str, 
     for draws in quantity_draws(estimates, truth, level):
         _spread(columns, "error", draws, _error(draws), estimates)
     nothing = np.full(estimates.size, np.nan)
-    for term, found in columns.items():
-        yield term, {name: found.get(name, nothing) for name in PARTS}
+    for term, of_terms in columns.items():
+        yield term, {name: of_terms.get(name, nothing) for name in PARTS}
 
 
 def _error(draws: Draws) -> Floats:

@@ -88,14 +88,14 @@ def _later_changes(pair: Pair, known: int) -> Iterator[Change]:
     """Yield a change if measures differ by more than rounding though no replication that is kept has moved."""
     if not pair.factual or known == len(pair.before.replications):
         return
-    found = [
+    changes = [
         f"{name} of {term}"
         for term, measures in pair.before.measures.items()
         for name, before in measures.items()
         if _differs(before, pair.after.measures.get(term, {}).get(name, before))
     ]
-    if found:
-        named = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
+    if changes:
+        named = ", ".join(changes[:3]) + (", ..." if len(changes) > 3 else "")
         detail = f"moved: {named}, beyond the {plural(known, 'replication')} kept"
         none = np.empty(0, dtype=np.int64)
         yield _change(pair, Mark.CHANGED, FIT, "replications", detail=detail, replications=none)
@@ -133,22 +133,22 @@ def _usable(record: Record) -> npt.NDArray[np.bool_]:
 
 def _examples(pair: Pair, most: int = 3) -> str:
     """Return the largest relative moves among the sampled numbers, as text: first of what the others follow from."""
-    found: list[tuple[bool, float, str]] = []
+    examples: list[tuple[bool, float, str]] = []
     for term, columns in pair.before.sample.items():
         for column, before in columns.items():
             after = pair.after.sample.get(term, {}).get(column, [])
             for r, old, new in zip(pair.before.replications, before, after, strict=False):
                 size = _relative(old, new)
                 if size > max(pair.rtol, _SHOWN):
-                    found.append(
+                    examples.append(
                         (
                             column in _FOLLOWING,
                             -size,
                             f"{term} {column} {old:.6g} -> {new:.6g} in replication {r}",
                         )
                     )
-    found.sort()
-    return "; e.g. " + ", ".join(text for _, _, text in found[:most]) if found else ""
+    examples.sort()
+    return "; e.g. " + ", ".join(text for _, _, text in examples[:most]) if examples else ""
 
 
 def _relative(old: float, new: float) -> float:

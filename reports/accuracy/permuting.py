@@ -101,8 +101,8 @@ class Family:
 
     def drawn(self, rng: np.random.Generator, count: int) -> Floats:
         """Return the largest statistic of each of `count` permutations [count]."""
-        found = self._statistics([panel.assigned(rng, count) for panel in self.panels])
-        return np.asarray(found.max(axis=1, initial=0.0))
+        statistics = self._statistics([panel.assigned(rng, count) for panel in self.panels])
+        return np.asarray(statistics.max(axis=1, initial=0.0))
 
     def _statistics(self, marks: Sequence[Floats]) -> Floats:
         """Return the statistics of all hypotheses for some permutations, a row each: groups behind the single ones."""
@@ -115,8 +115,8 @@ class Family:
         with np.errstate(divide="ignore", invalid="ignore"):
             single = np.where(shares, _root(s1, n1, total - s1, n - n1), _student(s1, n1, n, square)[0])
             pooled = [self._pooled(members, s1, n1, n, total, square, shares) for members in self.groups]
-        found = np.column_stack([single, *pooled]) if pooled else single
-        return np.asarray(np.nan_to_num(found, nan=0.0, posinf=1e12))
+        statistics = np.column_stack([single, *pooled]) if pooled else single
+        return np.asarray(np.nan_to_num(statistics, nan=0.0, posinf=1e12))
 
     def _pooled(
         self, of: Ints, s1: Floats, n1: Floats, n: Floats, total: Floats, square: Floats, shares: Bools
@@ -164,9 +164,9 @@ def adjusted_p(family: Family, statistics: Floats, eligible: Bools, alpha: float
         `alpha` is too small to be shown by permutations.
     """
     count = permutations(alpha)
-    found = np.ones(len(statistics))
+    p_values = np.ones(len(statistics))
     if not eligible.any():
-        return found
+        return p_values
     wanted = statistics[eligible] * (1.0 - _TIE)
     allowed = math.floor(alpha * (count + 1) + 1e-9) - 1
     rng = np.random.default_rng(SEED)
@@ -177,8 +177,8 @@ def adjusted_p(family: Family, statistics: Floats, eligible: Bools, alpha: float
         largest = np.sort(family.drawn(rng, block))
         reached += block - np.searchsorted(largest, wanted, side="left")
         done += block
-    found[eligible] = np.where(reached <= allowed, (1.0 + reached) / (1.0 + count), 1.0)
-    return found
+    p_values[eligible] = np.where(reached <= allowed, (1.0 + reached) / (1.0 + count), 1.0)
+    return p_values
 
 
 def permutations(alpha: float) -> int:

@@ -83,23 +83,23 @@ def sights_of(
     pairs: Sequence[Pair], margins: Mapping[str, float], alpha: float, tests: int
 ) -> Iterator[Sight]:
     """Yield what would be seen of typical departures, by the condition, method and term that hide it best."""
-    found = list(dict.fromkeys(pairs))
-    if not found or not tests:
+    distinct = list(dict.fromkeys(pairs))
+    if not distinct or not tests:
         return
     critical = float(stats.norm.isf(alpha / (2.0 * tests)))
-    cells = min(sum(p.label == label for p in found) for label in {p.label for p in found})
+    cells = min(sum(p.label == label for p in distinct) for label in {p.label for p in distinct})
     all_cells, one_cell = Demand(critical, cells), Demand(critical, 1)
 
-    sd = max((s for p in found for s in _log_se_spreads(p.before)), default=math.nan)
+    sd = max((s for p in distinct for s in _log_se_spreads(p.before)), default=math.nan)
     if math.isfinite(sd):
         departure = math.log(1.05), sd, margins["model_se"]
         yield Sight("standard errors 5 % larger", all_cells.mean(*departure), one_cell.mean(*departure))
     bias = 0.25, 1.0, margins["bias"]
     yield Sight("a bias of a quarter of the empirical SE", all_cells.mean(*bias), one_cell.mean(*bias))
-    level = 1.0 - max(p.cell.alpha for p in found)
+    level = 1.0 - max(p.cell.alpha for p in distinct)
     cover = level, level - 0.05, margins["coverage"]
     yield Sight("intervals that cover 5 points less", all_cells.share(*cover), one_cell.share(*cover))
-    lost = max(1.0 - usable_value(p.before)[0] for p in found)
+    lost = max(1.0 - usable_value(p.before)[0] for p in distinct)
     fail = lost, min(lost + 0.01, 1.0), margins["usable_share"]
     yield Sight("failures in 1 % more of the fits", all_cells.share(*fail), one_cell.share(*fail))
 

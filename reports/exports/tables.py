@@ -35,8 +35,8 @@ def text_tables(
 ) -> list[TextTable]:
     """Return one table per measure and fixed effect: conditions by methods, ``value (MCSE)``, then each one's n."""
     chosen = [measure_named(name) for name in measures]
-    made = [_one(table, experiment, measure, term) for measure in chosen for term in fixed_terms(table)]
-    return [one for one in made if one.rows]
+    tables = [_one(table, experiment, measure, term) for measure in chosen for term in fixed_terms(table)]
+    return [one for one in tables if one.rows]
 
 
 TABLE_NOTE = (

@@ -81,8 +81,8 @@ def parameters(experiment: Experiment) -> Table | None:
         values = [getattr(cell, owner) for cell in experiment.cells]
         names = dict.fromkeys(item.name for value in values for item in fields(value))
         for name in names:
-            found = [getattr(value, name) for value in values if hasattr(value, name)]
-            rows.append((f"{owner}.{name}", parameter_words(found)))
+            numbers = [getattr(value, name) for value in values if hasattr(value, name)]
+            rows.append((f"{owner}.{name}", parameter_words(numbers)))
     return ("parameter", "value"), rows
 
 

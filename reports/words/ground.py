@@ -46,8 +46,8 @@ def _whole(cell: Cell) -> set[str]:
     right = cell.model.formula.split("~", 1)[1]
     means, centred = (set(re.findall(_PARTS.format(part), right)) for part in ("mean", "centred"))
     rest = re.sub(_PARTS.format("(?:mean|centred)"), "", right)
-    found = set(re.findall(r"[A-Za-z_]\w*", rest)) | (means & centred)
-    return found | {f"school_{name}" for name in means & found}
+    columns = set(re.findall(r"[A-Za-z_]\w*", rest)) | (means & centred)
+    return columns | {f"school_{name}" for name in means & columns}
 
 
 def _variables(effect: str) -> set[str]:

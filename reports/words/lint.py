@@ -202,9 +202,9 @@ class _Repetitions:
         self._rows: list[Floats] = []
 
     def take(self, fits: Fits) -> None:
-        found = fits.estimates
-        if found.terms:
-            values = found.estimate[found.usable.all(axis=1)]
+        estimates = fits.estimates
+        if estimates.terms:
+            values = estimates.estimate[estimates.usable.all(axis=1)]
             bits = np.ascontiguousarray(values[:, 0]).view(np.uint64)
             mixed = (bits * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)
             self._rows.append(values[mixed % self._lots == 0])

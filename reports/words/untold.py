@@ -18,13 +18,13 @@ RULE = (
 def untold(table: pd.DataFrame, experiment: Experiment) -> list[str]:
     """Return a sentence for each reason why terms of the table have no true value, terms in backticks."""
     shown = {term for term in table["term"].unique() if not term.startswith("(")}
-    found: dict[tuple[str, str], list[str]] = {}
+    places: dict[tuple[str, str], list[str]] = {}
     for i, cell in enumerate(experiment.cells):
         for term, why in cell.truth_reasons.items():
             if term in shown:
-                found.setdefault((term, why), []).append(condition_of(experiment, i))
+                places.setdefault((term, why), []).append(condition_of(experiment, i))
     grouped: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for (term, why), cells in found.items():
+    for (term, why), cells in places.items():
         grouped.setdefault((why, tuple(cells)), []).append(term)
     return [
         _sentence(terms, why, [] if len(cells) == len(experiment.cells) else list(cells))

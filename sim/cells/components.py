@@ -39,11 +39,11 @@ def components_of(
     if outcome.reason or not np.isfinite(outcome.slope):
         return {}, dict.fromkeys(own, outcome.reason or f"the outcome '{design.response}' has another scale")
     if design.random_terms != (INTERCEPT,) and isinstance(law, KnowsRandomPart):
-        found, why = _rewritten(law, batch, design, own)
+        components, why = _rewritten(law, batch, design, own)
     else:
-        found, why = own, {}
-    sds = {t: v * abs(outcome.slope) for t, v in found.items() if "_sd" in t}
-    return found | sds, why
+        components, why = own, {}
+    sds = {t: v * abs(outcome.slope) for t, v in components.items() if "_sd" in t}
+    return components | sds, why
 
 
 def _rewritten(

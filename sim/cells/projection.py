@@ -62,8 +62,8 @@ def constant_coefficients(x: Floats, column: Floats, rows: Sequence[slice]) -> t
     spread : float64 [p]
         Largest less smallest coefficient over data sets, as a part of the scale; NaN where undetermined.
     """
-    found = [_solve(x[:, part], column[part]) for part in rows]
-    beta = np.stack([np.where(known, value, np.nan) for value, known in found])
+    solutions = [_solve(x[:, part], column[part]) for part in rows]
+    beta = np.stack([np.where(known, value, np.nan) for value, known in solutions])
     determined = np.isfinite(beta).any(axis=0)
     unit = np.sqrt(np.mean(x * x, axis=1))
     unit[unit == 0] = 1.0

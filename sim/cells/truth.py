@@ -129,13 +129,13 @@ def _solved(
     value."""
     compiled = design.rhs_products is not None and outcome.plain
     rows = [slice(0, batch.rows)] if compiled else projection.slices_of(batch.row_offsets)
-    found, spread = projection.constant_coefficients(x, outcome.of(seen), rows)
+    coefficients, spread = projection.constant_coefficients(x, outcome.of(seen), rows)
     values, reasons = {}, {}
     for k, term in enumerate(design.terms):
         own = named.get(term)
-        if np.isfinite(found[k]):
-            same = own is not None and np.isclose(found[k], own, rtol=1e-8, atol=1e-9)
-            values[term] = float(own) if same and own is not None else float(found[k])
+        if np.isfinite(coefficients[k]):
+            same = own is not None and np.isclose(coefficients[k], own, rtol=1e-8, atol=1e-9)
+            values[term] = float(own) if same and own is not None else float(coefficients[k])
         elif np.isnan(spread[k]) and own is not None and outcome.plain:
             values[term] = float(own)
         else:

@@ -129,15 +129,15 @@ class FixedDesign:
         if not theory.explains(design, self.outcome):
             return {}
         x = standardised(design, drawn)
-        found = in_model(mean.effects, x, design)
-        if found.left_out:
+        projected = in_model(mean.effects, x, design)
+        if projected.left_out:
             return {}
         schools = np.diff(drawn.school_offsets)
         known = {"design_effect": theory.design_effect((schools**2).sum() / schools.sum(), self.icc)}
         normal = self.residual_shape == self.school_errors == "normal"
         covariance = self.covariance(layout, drawn, slice(0, drawn.rows))
         averages = theory.averages(drawn, x, covariance, chosen, int(normal))
-        return known | theory.tables(averages, found)
+        return known | theory.tables(averages, projected)
 
     def covariance(self, layout: Layout, batch: Batch, rows: slice) -> tuple[Floats, Floats]:
         """Return B' [1, n] and the diagonal of D [n]: errors have covariance D + B B' within schools."""

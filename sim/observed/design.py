@@ -206,14 +206,14 @@ def _compile(
         return None
     known = _known_factors(signature)
     products = [_product(name, known) for name in names]
-    found = [product for product in products if product is not None]
-    if len(found) < len(names):
+    compiled = [product for product in products if product is not None]
+    if len(compiled) < len(names):
         return None
-    rows = [evaluate(product, synthetic) for product in found]
+    rows = [evaluate(product, synthetic) for product in compiled]
     equal = all(
         np.allclose(row, column, rtol=1e-13, atol=1e-15) for row, column in zip(rows, matrix, strict=True)
     )
-    return (names, tuple(found)) if equal else None
+    return (names, tuple(compiled)) if equal else None
 
 
 def _known_factors(signature: Signature) -> dict[str, Factor]:
@@ -297,10 +297,10 @@ def _rows(
         return np.vstack([evaluate(product, batch) for product in products])
     blocks = []
     for r in range(batch.size):
-        found, matrix = matrix_of(formula, side, batch, r)
-        if found != tuple(names):
+        headings, matrix = matrix_of(formula, side, batch, r)
+        if headings != tuple(names):
             raise InvalidInput(
-                f"expected the terms {', '.join(names)} in every data set, got {', '.join(found)} in "
+                f"expected the terms {', '.join(names)} in every data set, got {', '.join(headings)} in "
                 f"replication {batch.replications[r]} from '{formula}'; use terms whose columns don't "
                 "depend on the data"
             )

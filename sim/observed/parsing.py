@@ -236,9 +236,9 @@ def _names_in(code: str, formula: str) -> Iterator[str]:
     """Yield the columns in a piece of Python, once everything in it is allowed."""
     quoted: list[str] = []
 
-    def stand_in(found: re.Match[str]) -> str:
+    def stand_in(name: re.Match[str]) -> str:
         """Note a quoted name and return what stands in for it while Python reads the code."""
-        quoted.append(found[1])
+        quoted.append(name[1])
         return _STAND_IN.format(len(quoted) - 1)
 
     try:

@@ -49,10 +49,10 @@ _open = _Open()
 @contextmanager
 def account() -> Iterator[Account]:
     """Open an account in this thread until the block ends; of accounts within accounts the inner one is charged."""
-    made = Account()
-    _open.accounts.append(made)
+    own = Account()
+    _open.accounts.append(own)
     try:
-        yield made
+        yield own
     finally:
         _open.accounts.pop()
 

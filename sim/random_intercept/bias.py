@@ -103,10 +103,10 @@ def _confounding(
     values = {"ols": np.linalg.solve(x.total, cross)}
     if model.random == "1" and m > 1:
         values["likelihood"] = _mixed(x, cross, errors, m)
-    found: Biases = {name: dict(zip(names, map(float, b), strict=True)) for name, b in values.items()}
+    biases: Biases = {name: dict(zip(names, map(float, b), strict=True)) for name, b in values.items()}
     if "age" in names and not mean.terms_left_out - CENTRED:
-        found = {name: {**b, "Intercept": -law.age_mean * b["age"]} for name, b in found.items()}
-    return found
+        biases = {name: {**b, "Intercept": -law.age_mean * b["age"]} for name, b in biases.items()}
+    return biases
 
 
 def _related(columns: Second, names: Iterable[str], left_out: Iterable[str]) -> bool:

@@ -100,16 +100,16 @@ def numbers_of(known: pd.Series[Any], decimal: str = "") -> Reading | None:
     word = texts.str.casefold().isin(AMONG_NUMBERS)
     rest = texts[~word]
     points = decimal == "," and grouped(rest)  # may stand between thousands
-    found = ((None if points else _plain(rest)) or _written(rest, decimal)) if len(rest) else None
-    if found is None:
+    reading = ((None if points else _plain(rest)) or _written(rest, decimal)) if len(rest) else None
+    if reading is None:
         return None
-    values = known.map(dict(zip(rest, found.values, strict=True))).astype(np.float64)
+    values = known.map(dict(zip(rest, reading.values, strict=True))).astype(np.float64)
     if not word.any():
-        return Reading(values, found.said, found.decimal)
+        return Reading(values, reading.said, reading.decimal)
     counts = known[known.isin(texts[word])].value_counts()
     words = ", ".join(f"'{text}' ({count})" for text, count in counts.items())
     said = f"'{{}}' holds {words} among numbers, read as missing"
-    return Reading(values, "; ".join(filter(None, (found.said, said))), found.decimal)
+    return Reading(values, "; ".join(filter(None, (reading.said, said))), reading.decimal)
 
 
 def ambiguous(known: pd.Series[Any]) -> str:
@@ -135,10 +135,10 @@ def share_of_numbers(known: pd.Series[Any]) -> tuple[float, pd.Series[Any]]:
 
 def perhaps_missing(labels: pd.Series[Any], name: str) -> str:
     """Return what is to be said of a label that stands for missing in columns of numbers."""
-    found = labels[labels.str.casefold().isin(AMONG_NUMBERS)]
-    if found.empty:
+    words = labels[labels.str.casefold().isin(AMONG_NUMBERS)]
+    if words.empty:
         return ""
-    return f"'{name}' has the label {found.iloc[0]!r} in {plural(len(found), 'row')}: if it means missing, blank it"
+    return f"'{name}' has the label {words.iloc[0]!r} in {plural(len(words), 'row')}: if it means missing, blank it"
 
 
 def far_code(values: Floats) -> tuple[float, int]:
@@ -165,13 +165,13 @@ def _written(known: pd.Series[Any], decimal: str) -> Reading | None:
     parts = _parts(known)
     if parts is None:
         return None
-    found = [(marks, values) for marks in _MARKS if (values := _by(parts, *marks)) is not None]
-    if len(_distinct(values for _, values in found)) > 1:
-        found = [(marks, values) for marks, values in found if marks[1] == decimal]
-    if len(_distinct(values for _, values in found)) != 1:
+    readings = [(marks, values) for marks in _MARKS if (values := _by(parts, *marks)) is not None]
+    if len(_distinct(values for _, values in readings)) > 1:
+        readings = [(marks, values) for marks, values in readings if marks[1] == decimal]
+    if len(_distinct(values for _, values in readings)) != 1:
         return None
-    (between, before), values = found[0]
-    one = all(marks[1] == before for marks, _ in found)
+    (between, before), values = readings[0]
+    one = all(marks[1] == before for marks, _ in readings)
     certain = before if one and parts["digits"].str.contains(before, regex=False).any() else ""
     return Reading(values, _said(known, parts, between, before, values), certain)
 
@@ -234,10 +234,10 @@ def _readings(known: pd.Series[Any]) -> list[pd.Series[Any]]:
     return _distinct(values for marks in _MARKS if (values := _by(parts, *marks)) is not None)
 
 
-def _distinct(found: Iterable[pd.Series[Any]]) -> list[pd.Series[Any]]:
+def _distinct(readings: Iterable[pd.Series[Any]]) -> list[pd.Series[Any]]:
     """Return the columns without those that are equal to an earlier one."""
     kept: list[pd.Series[Any]] = []
-    for values in found:
+    for values in readings:
         if not any(values.equals(other) for other in kept):
             kept.append(values)
     return kept

@@ -37,11 +37,11 @@ def unpacked(data: bytes) -> bytes:
             most = max(SMALL, RATIO * len(data))
             try:
                 with packing.open(io.BytesIO(data)) as file:
-                    found: bytes = file.read(most + 1)  # to the end, where checksums are, if it is a table
+                    content: bytes = file.read(most + 1)  # to the end, where checksums are, if it is a table
             except (zlib.error, lzma.LZMAError) as error:  # neither is an error of the usual kinds
                 raise ValueError(str(error)) from error
-            _require(len(found), most, "bytes", data)
-            return found
+            _require(len(content), most, "bytes", data)
+            return content
     return data
 
 

@@ -88,10 +88,10 @@ def _unreadable(path: Path, error: Exception) -> InvalidInput:
 def _table(path: Path, data: bytes, labels: Collection[str]) -> TableFile:
     suffix = next((s for s in reversed(path.suffixes) if s not in (".gz", ".bz2", ".xz")), "").lower()
     refuse_others(path, suffix)
-    found = TableFile(*read_format(path, data, suffix)) if suffix in FORMATS else _text(path, data, labels)
-    if found.frame.empty:
+    table = TableFile(*read_format(path, data, suffix)) if suffix in FORMATS else _text(path, data, labels)
+    if table.frame.empty:
         raise InvalidInput(f"expected rows of data, got none in {path}; the first line must name the columns")
-    return found
+    return table
 
 
 def _text(path: Path, data: bytes, labels: Collection[str]) -> TableFile:
@@ -116,8 +116,8 @@ def _text(path: Path, data: bytes, labels: Collection[str]) -> TableFile:
 
 def _named_separator(text: str) -> tuple[str, str]:
     """Return a text and the separator that its first line names for spreadsheets (``sep=;``); the line stays, empty."""
-    found = re.match(r"sep=(.)(?=\r?\n|\r)", text)
-    return (text[found.end() :], found[1]) if found else (text, "")
+    named = re.match(r"sep=(.)(?=\r?\n|\r)", text)
+    return (text[named.end() :], named[1]) if named else (text, "")
 
 
 _MARKS = (
@@ -267,8 +267,8 @@ class _Text:
 
 def _decimal(columns: Sequence[_Text]) -> str:
     """Return the sign before decimals that columns show for certain, "" if none does or they differ."""
-    found = {column.reading.decimal for column in columns if column.reading is not None} - {""}
-    return found.pop() if len(found) == 1 else ""
+    signs = {column.reading.decimal for column in columns if column.reading is not None} - {""}
+    return signs.pop() if len(signs) == 1 else ""
 
 
 def almost_equal(name: str, known: pd.Series[Any]) -> str:

@@ -147,8 +147,8 @@ def has_cr3(errors: Errors) -> bool:
 
 def naive_test(errors: Errors, term: int, level: float) -> Exact | None:
     """Return what is known of the iid t(N - p) test, or None where residual variances differ within schools."""
-    found = naive_tests(errors, level, np.eye(errors.gram.shape[1])[[term]])
-    return None if found is None else found[0]
+    tests = naive_tests(errors, level, np.eye(errors.gram.shape[1])[[term]])
+    return None if tests is None else tests[0]
 
 
 def naive_tests(errors: Errors, level: float, contrasts: Floats) -> list[Exact] | None:
@@ -162,14 +162,14 @@ def naive_tests(errors: Errors, level: float, contrasts: Floats) -> list[Exact] 
     projected = half.T @ x
     inner = half.T @ half - projected @ m @ projected.T
     spread, c2 = float(np.trace(inner) + (outside * noise).sum()), float(_critical(n - p, level)) ** 2
-    found = []
+    tests = []
     for contrast in contrasts:
         a, scale = projected @ m @ contrast, float(contrast @ m @ contrast) / (n - p)
         values = np.linalg.eigvalsh(np.outer(a, a) - c2 * scale * inner)
         weights = np.concatenate([values, -c2 * scale * noise])
         size = positive_probability(weights, np.concatenate([np.ones(len(values)), outside]))
-        found.append(Exact(scale * spread, float(a @ a), size, float(n - p)))
-    return found
+        tests.append(Exact(scale * spread, float(a @ a), size, float(n - p)))
+    return tests
 
 
 Span = tuple[Floats, Floats, Floats, Floats]

@@ -49,15 +49,15 @@ def expected_of(batch: Batch, x: Standardised, factors: Floats, variance: Floats
     with np.errstate(divide="ignore", invalid="ignore"):
         residual = (noise - np.einsum("rpq,rqp->r", x.inverse, total)) / (n - p)
         factor = (g / (g - 1) * (n - 1) / (n - p))[:, None]
-    found = {"iid": np.einsum("rkp,kp->rk", own, x.contrasts) * residual[:, None]}
+    variances = {"iid": np.einsum("rkp,kp->rk", own, x.contrasts) * residual[:, None]}
     of_school = np.repeat(np.arange(batch.size), g)
     values, basis = _leverages(x.inverse[of_school], gram)
     for kind, power in POWERS.items():
         if kind == "cr3" and (values >= 1.0 - 1e-9).any():
             continue
         weights = own[of_school] if power == 0.0 else _adjusted(values, basis, x.contrasts, power)
-        found[kind] = _robust(weights, gram, spread, total[of_school], x.inverse[of_school], batch)
-    return Expected(true, found | {"cr1s": factor * found["cr1s"]})
+        variances[kind] = _robust(weights, gram, spread, total[of_school], x.inverse[of_school], batch)
+    return Expected(true, variances | {"cr1s": factor * variances["cr1s"]})
 
 
 def _leverages(inverse: Floats, gram: Floats) -> tuple[Floats, Floats]:

@@ -58,10 +58,10 @@ def in_model(effects: Sequence[Effect], x: Standardised, design: Design) -> InMo
     return InModel({t: float(means[j]) for j, t in enumerate(design.terms) if same[j]}, tuple(left_out))
 
 
-def reshapes(found: InModel, design: Design) -> bool:
+def reshapes(mean: InModel, design: Design) -> bool:
     """Whether the model's columns use a column of an effect that is left out: what is left out then depends on X."""
     used = columns_used(design)
-    return any(variable.name in used for effect in found.left_out for variable in effect.variables)
+    return any(variable.name in used for effect in mean.left_out for variable in effect.variables)
 
 
 def columns_used(design: Design) -> set[str]:

@@ -63,22 +63,22 @@ def averages(
     if np.diff(batch.replication_offsets).min() < 3 or not x.full_rank:
         return {}
     terms = batch.once(design_of, model).terms
-    found = {"se_ratio": _se_ratios(expected_of(batch, x, *covariance), terms)}
+    values = {"se_ratio": _se_ratios(expected_of(batch, x, *covariance), terms)}
     if few:
         tests = [_tests_of_draw(batch, r, x, *covariance, model.level) for r in range(few)]
-        found["coverage"] = _coverages(tests, terms)
+        values["coverage"] = _coverages(tests, terms)
     constant = [t for t, row in zip(terms, x.rows, strict=True) if _constant_in_schools(row, batch)]
-    for key, of in list(found.items()):
-        found[f"naive_{key}"] = {NAIVE: {t: v for t, v in of.get(NAIVE, {}).items() if t in constant}}
-    return found
+    for key, of in list(values.items()):
+        values[f"naive_{key}"] = {NAIVE: {t: v for t, v in of.get(NAIVE, {}).items() if t in constant}}
+    return values
 
 
-def tables(found: Averages, mean: InModel) -> dict[str, Any]:
+def tables(averages: Averages, mean: InModel) -> dict[str, Any]:
     """Return the tables of `Population.theory`: what is precise, of coefficients that all data sets share."""
-    if not found:
+    if not averages:
         return {}
     known: dict[str, Any] = {"coefficients": dict(mean.coefficients)}
-    for key, values in found.items():
+    for key, values in averages.items():
         scaled = key.endswith("se_ratio")
         kept = {
             name: {t: v for t, v in of.items() if t in mean.coefficients and _precise(scaled, *v)}
@@ -107,13 +107,13 @@ def _se_ratios(expected: Expected, names: tuple[str, ...]) -> dict[str, dict[str
 def _coverages(
     draws: list[dict[str, list[exact.Exact]]], names: tuple[str, ...]
 ) -> dict[str, dict[str, tuple[float, float]]]:
-    found = {}
+    coverages = {}
     for name in [n for n in TESTS if all(n in draw for draw in draws)]:
         sizes = np.array([[test.size for test in draw[name]] for draw in draws])
         spread = sizes.std(axis=0, ddof=1) / np.sqrt(len(sizes)) if len(sizes) > 1 else np.zeros(len(names))
         means = 1.0 - sizes.mean(axis=0)
-        found[name] = {t: (float(means[j]), float(spread[j])) for j, t in enumerate(names)}
-    return found
+        coverages[name] = {t: (float(means[j]), float(spread[j])) for j, t in enumerate(names)}
+    return coverages
 
 
 def _precise(relative: bool, value: float, error: float) -> bool:
@@ -134,8 +134,8 @@ def _tests_of_draw(
     cr3 = exact.has_cr3(errors)
     robust = {n: test for n, test in TESTS.items() if test[0] != "iid" and (cr3 or test[0] != "cr3")}
     tests = exact.robust_tests(errors, list(robust.values()), level, x.contrasts)
-    found = dict(zip(robust, tests, strict=True))
-    return found if naive is None else found | {NAIVE: naive}
+    by_test = dict(zip(robust, tests, strict=True))
+    return by_test if naive is None else by_test | {NAIVE: naive}
 
 
 def _constant_in_schools(values: Floats, batch: Batch) -> bool:

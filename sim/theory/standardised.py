@@ -85,7 +85,7 @@ def standardised(design: Design, batch: Batch) -> Standardised:
 
 def by_row_products(a: Floats, b: Floats, offsets: Ints) -> Floats:
     """Return A_s B_s' [S, k, l] of columns a [k, N] and b [l, N], over the rows of each of S segments."""
-    found = np.empty((len(offsets) - 1, len(a), len(b)))
+    sums = np.empty((len(offsets) - 1, len(a), len(b)))
     for i, row in enumerate(a):
-        found[:, i, :] = np.add.reduceat(row * b, offsets[:-1], axis=1).T
-    return found
+        sums[:, i, :] = np.add.reduceat(row * b, offsets[:-1], axis=1).T
+    return sums

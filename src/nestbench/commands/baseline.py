@@ -33,11 +33,11 @@ def baseline(
     from nestbench.sim.counted import plural
 
     store = Store.open(run)
-    made = baseline_of(store, replications, sample)
-    write_baseline(made, out)
-    pairs = sum(len(cell.estimators) for cell in made.cells)
+    accuracy = baseline_of(store, replications, sample)
+    write_baseline(accuracy, out)
+    pairs = sum(len(cell.estimators) for cell in accuracy.cells)
     typer.echo(
-        f"{out}: accuracy of '{made.name}' (seed {made.seed}), {plural(len(made.cells), 'condition')}, "
+        f"{out}: accuracy of '{accuracy.name}' (seed {accuracy.seed}), {plural(len(accuracy.cells), 'condition')}, "
         f"{plural(pairs, 'pair')} of condition and method, {out.stat().st_size / 1000:.0f} kB"
     )
     if missing := len(store.missing()):

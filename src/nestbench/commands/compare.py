@@ -68,11 +68,11 @@ def lines(shown: pd.DataFrame) -> list[str]:
         rows.append((row["estimator"], row["measure"], *numbers, rounded(row["change"], row["mcse"])))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     texts = ["  " + "  ".join(_set(row, widths)).rstrip() for row in rows]
-    made = [texts[0]]
+    texts_by_place = [texts[0]]
     for place in dict.fromkeys(places):
-        made.append(f"{place[0]}, {place[1]}:")
-        made += [text for text, there in zip(texts[1:], places, strict=True) if there == place]
-    return made
+        texts_by_place.append(f"{place[0]}, {place[1]}:")
+        texts_by_place += [text for text, there in zip(texts[1:], places, strict=True) if there == place]
+    return texts_by_place
 
 
 def _set(row: tuple[str, ...], widths: list[int]) -> Iterator[str]:

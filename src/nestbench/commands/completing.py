@@ -31,10 +31,10 @@ def experiments(incomplete: str) -> list[Offer]:
 
     chosen = [name for name in catalog.names() if name.startswith(incomplete)]
     tables = (tomllib.loads(catalog.path_of(name).read_text(encoding="utf-8")) for name in chosen)
-    found = [
+    titled = [
         (name, str(table["experiment"].get("title", ""))) for name, table in zip(chosen, tables, strict=True)
     ]
-    return found + [(path, "") for path in _tables_in(incomplete)]
+    return titled + [(path, "") for path in _tables_in(incomplete)]
 
 
 def method(incomplete: str) -> list[Offer]:
@@ -78,11 +78,11 @@ def kept_names() -> dict[str, list[Offer]]:
         kept = json.loads(file.read_text(encoding="utf-8"))
         if kept["mark"] == mark:
             return {kind: _pairs(kept[kind]) for kind in ("methods", "laws")}
-    found = _loaded_names()
+    names = _loaded_names()
     with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps({"mark": mark, **found}), encoding="utf-8")
-    return found
+        file.write_text(json.dumps({"mark": mark, **names}), encoding="utf-8")
+    return names
 
 
 def _loaded_names() -> dict[str, list[Offer]]:

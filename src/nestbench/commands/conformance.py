@@ -69,7 +69,7 @@ def conform(
     cell = friendly_cell()
     cell = replace(cell, model=Model(formula or cell.model.formula, random=random))
     broken = []
-    for name in [found for method in methods for found in _names(method)]:
+    for name in [method_name for method in methods for method_name in _names(method)]:
         checks = conformance(
             name, on=cell, skip=tuple(skip or ()), replications=replications, reference=reference
         )

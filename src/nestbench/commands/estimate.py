@@ -81,10 +81,10 @@ def estimate(
     names = None if estimators is None else choices_of(estimators)
     table = read_table(data, groups_of(model))
     with shown(len(table.frame)) as step:
-        found = fit_all(table.frame, model, names, engine, table.messages, step)
+        fits = fit_all(table.frame, model, names, engine, table.messages, step)
     if as_json:
-        typer.echo(to_json(found))
+        typer.echo(to_json(fits))
     elif as_csv:
-        typer.echo(to_csv(found), nl=False)
+        typer.echo(to_csv(fits), nl=False)
     else:
-        print_tables(found)
+        print_tables(fits)

@@ -67,14 +67,14 @@ def entries(kind: str, search: str = "") -> list[dict[str, Any]]:
     if kind in kinds:
         words = search.casefold().split()
         return [entry for entry in kinds[kind]() if all(word in _all_text(entry) for word in words)]
-    found = [entry for make in kinds.values() for entry in make() if entry["name"] == kind]
-    if not found:
+    named = [entry for make in kinds.values() for entry in make() if entry["name"] == kind]
+    if not named:
         names = [entry["name"] for make in kinds.values() for entry in make()]
         raise InvalidInput(
             f"unknown kind of list '{kind}'.{did_you_mean(kind, [*kinds, *names])} Known: {', '.join(kinds)}, "
             "and the names in them"
         )
-    return found
+    return named
 
 
 def as_named(kind: str) -> str:
@@ -90,20 +90,20 @@ def to_json(kind: str, search: str = "") -> str:
 def print_list(kind: str, console: Console | None = None, search: str = "") -> None:
     """Print the list: each name with one line, and what belongs to it below; methods by family."""
     out, kind = console or Console(highlight=False), as_named(kind)
-    found = entries(kind, search)
+    listed = entries(kind, search)
     heading = ""
-    for entry in sorted(found, key=_family_order) if kind == "methods" else found:
+    for entry in sorted(listed, key=_family_order) if kind == "methods" else listed:
         if kind == "methods" and _family(entry["name"]) != heading:
             heading = _family(entry["name"])
             out.print(Text(f"\n{heading}", style="underline"))
         out.print(Text.assemble((entry["name"], "bold"), "  ", entry["summary"]))
         for line in _details(entry):
             out.print(Padding(Text(line), (0, 0, 0, 4)))
-    if any(_FORMS in p["meaning"] for entry in found for p in entry.get("parameters", [])):
+    if any(_FORMS in p["meaning"] for entry in listed for p in entry.get("parameters", [])):
         out.print(Text.assemble(("shapes", "bold"), "  Errors of any shape have mean 0 and SD 1."))
         for shape, meaning in SHAPES.items():
             out.print(Padding(Text(f'"{shape}": {meaning}'), (0, 0, 0, 4)))
-    if not found:
+    if not listed:
         out.print(Text(f"nothing in the list of {kind} has '{search}' in it"))
 
 
@@ -127,12 +127,12 @@ def _family_order(entry: dict[str, Any]) -> int:
 
 
 def _experiments() -> list[dict[str, Any]]:
-    found = []
+    listed = []
     for name in catalog.names():
         experiment = tomllib.loads(catalog.path_of(name).read_text(encoding="utf-8")).get("experiment", {})
         aims = " ".join(str(experiment.get("aims", "")).split())
-        found.append({"name": name, "summary": str(experiment.get("title", name)), "aims": aims})
-    return found
+        listed.append({"name": name, "summary": str(experiment.get("title", name)), "aims": aims})
+    return listed
 
 
 def _methods() -> list[dict[str, Any]]:

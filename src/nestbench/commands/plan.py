@@ -47,7 +47,7 @@ def plan(
         what = ", ".join(warming.uncompiled(study))
         typer.echo(f"compiling {what}: once for this version, a minute or so", err=True)
         compile_all(study, workers or cores(), LOCAL, Lines())
-    found = forecast(study)
+    costs = forecast(study)
     if slurm:
         import shlex
 
@@ -55,20 +55,20 @@ def plan(
         options += f" --engine {engine}" if engine else ""
         folder = f"runs/{study.name}-parts"
         typer.echo(
-            slurm_script(shlex.quote(experiment) + options, shards, sum(found.seconds) / shards, folder),
+            slurm_script(shlex.quote(experiment) + options, shards, sum(costs.seconds) / shards, folder),
             nl=False,
         )
         return
     for cell, levels in enumerate(study.levels):
         where = ", ".join(f"{name} = {level}" for name, level in levels.items()) or "the only condition"
-        tasks = sum(task.cell == cell for task in found.tasks)
+        tasks = sum(task.cell == cell for task in costs.tasks)
         typer.echo(
-            f"condition {cell}: {where}: {plural(tasks, 'task')}, {_time(found.cell_seconds(cell))} of one core"
+            f"condition {cell}: {where}: {plural(tasks, 'task')}, {_time(costs.cell_seconds(cell))} of one core"
         )
     used = workers or cores()
     typer.echo(
-        f"{plural(len(study.cells), 'condition')}, {plural(len(found.tasks), 'task')}, {plural(found.fits, 'fit')}: "
-        f"about {_time(found.wall(used))} with {plural(used, 'worker')}, {_size(found.size)} stored"
+        f"{plural(len(study.cells), 'condition')}, {plural(len(costs.tasks), 'task')}, {plural(costs.fits, 'fit')}: "
+        f"about {_time(costs.wall(used))} with {plural(used, 'worker')}, {_size(costs.size)} stored"
     )
 
 

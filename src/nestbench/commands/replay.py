@@ -36,9 +36,9 @@ def replay(
     from nestbench.reports.conditions import where
 
     store = open_with_code(run, trust)
-    found = replay(store, cell, replication, estimator)
+    replays = replay(store, cell, replication, estimator)
     typer.echo(f"condition {cell}{where(store.experiment, cell)}, replication {replication}")
-    for fit in found:
+    for fit in replays:
         typer.echo(f"\n{fit.label} ({fit.engine}): {fit.status.name}; stored row: {fit.verdict}")
         for text in filter(None, fit.estimates.texts()):
             typer.echo(f"  {text}")
@@ -47,5 +47,5 @@ def replay(
             typer.echo(table.to_string(float_format="{:.6g}".format))
     if csv is not None:
         write_csv(data_of(store.experiment, cell, replication), csv)
-    if any(fit.verdict == "different" for fit in found):
+    if any(fit.verdict == "different" for fit in replays):
         raise typer.Exit(1)

@@ -39,9 +39,9 @@ def schema_text() -> str:
     from nestbench.experiments.toml.schema import experiment_schema
     from nestbench.reports.measures.declared import MEASURES
 
-    made = experiment_schema(measure.name for measure in MEASURES)
-    made["$comment"] = f"nestbench {version('nestbench')}; made by: nestbench schema"
-    return json.dumps(made, indent=1, ensure_ascii=False) + "\n"
+    schema = experiment_schema(measure.name for measure in MEASURES)
+    schema["$comment"] = f"nestbench {version('nestbench')}; made by: nestbench schema"
+    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
 
 
 def refresh_schema(folder: Path) -> None:

@@ -41,19 +41,19 @@ def check_store(store: Store) -> bool:
     from nestbench.experiments.storing.verifying import damaged
     from nestbench.sim.counted import plural
 
-    found = list(damaged(store.folder, store.entries.values()))
-    for entry, wrong in found:
+    harmed = list(damaged(store.folder, store.entries.values()))
+    for entry, wrong in harmed:
         task = entry.task
         typer.echo(f"damaged: {wrong} (condition {task.cell}, replications {task.start} to {task.stop - 1})")
     files = sum(len(entry.files) for entry in store.entries.values())
     missing = len(store.missing())
     typer.echo(
         f"{plural(files, 'file')} of {plural(len(store.entries), 'finished task')} checked, "
-        f"{plural(len(found), 'task')} damaged, {missing} missing"
+        f"{plural(len(harmed), 'task')} damaged, {missing} missing"
     )
-    if found or missing:
+    if harmed or missing:
         typer.echo(f"Make them again with: nestbench run {store.folder}")
-    return bool(found)
+    return bool(harmed)
 
 
 def check_engines(store: Store, replications: int) -> bool:

@@ -86,14 +86,14 @@ def chosen_estimator(choice: Choice, options: Mapping[str, Any]) -> Estimator:
         raise InvalidInput(
             f"expected a method by name, as a table with options, or an `Estimator`, got {choice!r}; e.g. 'ols-cr1s-t'"
         )
-    found = choice if isinstance(choice, Estimator) else registry.get(choice)
-    return found.with_options(options) if options else found
+    method = choice if isinstance(choice, Estimator) else registry.get(choice)
+    return method.with_options(options) if options else method
 
 
 def fit_one(data: UserData, estimator: Estimator, model: Model, engine: str = "auto") -> Fit:
     """Fit one method to prepared data."""
     estimates = estimator.fit(data.batch, model, engine)
-    values = {name: float(found[0]) for name, found in estimates.quantities.items()}
+    values = {name: float(numbers[0]) for name, numbers in estimates.quantities.items()}
     loglik = values.pop("(loglik)", math.nan)
     text = estimates.texts()[0]
     return Fit(

@@ -46,10 +46,10 @@ class SideBySide:
 
     def __getitem__(self, name: str) -> Fit:
         """The fit of one method, by its label."""
-        found = [fit for fit in self.fits if fit.estimator == name]
-        if not found:
+        named = [fit for fit in self.fits if fit.estimator == name]
+        if not named:
             raise unknown_name("method", name, [fit.estimator for fit in self.fits])
-        return found[0]
+        return named[0]
 
     def __repr__(self) -> str:
         text = io.StringIO()
@@ -129,28 +129,28 @@ def _listed(labels: Sequence[str]) -> str:
     return ", ".join(labels) or "none of these methods"
 
 
-def to_json(found: SideBySide) -> str:
+def to_json(fitted: SideBySide) -> str:
     """Return everything as JSON: NaN is null, an infinite df the string ``"inf"``."""
     document = {
-        "formula": found.model.formula,
-        "group": found.model.group,
-        "random": found.model.random,
-        "level": found.model.level,
-        **({"null": dict(found.model.null)} if found.model.null else {}),
-        "n": found.data.n,
-        "groups": found.data.groups,
-        "messages": [*found.data.messages, *found.remarks],
-        "fits": [_fit_entry(fit, found.data) for fit in found.fits],
-        "left_out": dict(found.left_out),
+        "formula": fitted.model.formula,
+        "group": fitted.model.group,
+        "random": fitted.model.random,
+        "level": fitted.model.level,
+        **({"null": dict(fitted.model.null)} if fitted.model.null else {}),
+        "n": fitted.data.n,
+        "groups": fitted.data.groups,
+        "messages": [*fitted.data.messages, *fitted.remarks],
+        "fits": [_fit_entry(fit, fitted.data) for fit in fitted.fits],
+        "left_out": dict(fitted.left_out),
     }
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 
-def to_csv(found: SideBySide) -> str:
+def to_csv(fitted: SideBySide) -> str:
     """Return one row a method and term; fit-level numbers are terms in parentheses."""
     rows: list[dict[str, Any]] = []
-    for fit in found.fits:
-        own = {"status": fit.status.name, "message": "; ".join(_own_messages(fit, found.data))}
+    for fit in fitted.fits:
+        own = {"status": fit.status.name, "message": "; ".join(_own_messages(fit, fitted.data))}
         for term, row in fit.terms.iterrows():
             rows.append({"estimator": fit.estimator, "term": term, **{n: row[n] for n in COLUMNS}, **own})
         for name, value in _quantities(fit).items():
@@ -161,23 +161,23 @@ def to_csv(found: SideBySide) -> str:
     return buffer.getvalue()
 
 
-def print_tables(found: SideBySide, console: Console | None = None) -> None:
+def print_tables(fitted: SideBySide, console: Console | None = None) -> None:
     """Print a table a term, methods as rows, then fit-level numbers and messages."""
     out = console or Console(highlight=False)
     out.print(
         Text(
-            f"{found.model.formula}: {found.data.n} rows in {found.data.groups} groups ({found.model.group})"
+            f"{fitted.model.formula}: {fitted.data.n} rows in {fitted.data.groups} groups ({fitted.model.group})"
         )
     )
-    if (tested := null_words([found.model])) != "0":
+    if (tested := null_words([fitted.model])) != "0":
         out.print(Text(f"p: tests of {tested}"))
-    for message in (*found.data.messages, *found.remarks):
+    for message in (*fitted.data.messages, *fitted.remarks):
         out.print(Text(message))
-    for table in _term_tables(found, out):
+    for table in _term_tables(fitted, out):
         out.print(table)
-    if any(_quantities(fit) for fit in found.fits):
-        out.print(_quantity_table(found, out))
-    for text, methods in notes(found).items():
+    if any(_quantities(fit) for fit in fitted.fits):
+        out.print(_quantity_table(fitted, out))
+    for text, methods in notes(fitted).items():
         out.print(Text.assemble((", ".join(methods), "bold"), f": {text}"))
 
 
@@ -189,30 +189,30 @@ _LAYOUTS = (
 """Figures shown of the usual standard error, and columns, from the widest terminal to the narrowest."""
 
 
-def _term_tables(found: SideBySide, out: Console) -> list[Table]:
+def _term_tables(fitted: SideBySide, out: Console) -> list[Table]:
     """Return a table a term, all in the widest layout in which every one fits the terminal."""
     tables: list[Table] = []
     unbounded = out.options.update(max_width=10_000)
     for figures, columns in _LAYOUTS:
-        tables = [_term_table(found, term, figures, columns) for term in found.terms]
+        tables = [_term_table(fitted, term, figures, columns) for term in fitted.terms]
         if all(out.measure(table, options=unbounded).maximum <= out.width for table in tables):
             break
     return tables
 
 
-def _term_table(found: SideBySide, term: str, figures: int, columns: tuple[str, ...]) -> Table:
+def _term_table(fitted: SideBySide, term: str, figures: int, columns: tuple[str, ...]) -> Table:
     """Return the table of one term, a method a row, with as many decimals as the smallest standard error asks for."""
     table = _table(Text(term))
     for name in columns:
-        heading = f"{100 * found.model.level:g} % interval" if name == "interval" else name
+        heading = f"{100 * fitted.model.level:g} % interval" if name == "interval" else name
         table.add_column(
             heading, justify="left" if name in ("method", "status") else "right", overflow="fold"
         )
     rows: dict[str, Any] = {
-        fit.estimator: fit.terms.loc[term] for fit in found.fits if term in fit.terms.index
+        fit.estimator: fit.terms.loc[term] for fit in fitted.fits if term in fit.terms.index
     }
     digits = digits_of([float(row[STD_ERROR]) for row in rows.values()], figures)
-    for fit in found.fits:
+    for fit in fitted.fits:
         if fit.estimator in rows:
             cells = cells_of(fit.estimator, fit.status, rows[fit.estimator], digits, "status" in columns)
             table.add_row(*(Text(cells[name]) for name in columns), style="" if fit.usable else "dim")
@@ -235,26 +235,26 @@ LEFT_FIRST = ("iterations", "score")
 """Fit-level numbers of the optimiser: left to JSON and CSV where the terminal is too narrow for all."""
 
 
-def _quantity_table(found: SideBySide, out: Console) -> Table:
+def _quantity_table(fitted: SideBySide, out: Console) -> Table:
     """Return the table of fit-level numbers, with as many columns as fit the terminal unbroken."""
-    names = list(dict.fromkeys(name for fit in found.fits for name in _quantities(fit)))
+    names = list(dict.fromkeys(name for fit in fitted.fits for name in _quantities(fit)))
     names.sort(key=lambda name: LEFT_FIRST[::-1].index(name) if name in LEFT_FIRST else -1)
     unbounded = out.options.update(max_width=10_000)
     for count in range(len(names), 0, -1):
-        table = _quantities_of(found, names[:count], names[count:])
+        table = _quantities_of(fitted, names[:count], names[count:])
         if out.measure(table, options=unbounded).maximum <= out.width:
             break
     return table
 
 
-def _quantities_of(found: SideBySide, names: Sequence[str], left: Sequence[str]) -> Table:
+def _quantities_of(fitted: SideBySide, names: Sequence[str], left: Sequence[str]) -> Table:
     """Return the table of fit-level quantities, those that found no room named in its title."""
     rest = f" ({', '.join(name.replace('_', ' ') for name in left)}: with --json)" if left else ""
     table = _table(Text(f"Fit{rest}"))
     table.add_column("method", no_wrap=True)
     for name in names:
         table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
-    for fit in found.fits:
+    for fit in fitted.fits:
         values = _quantities(fit)
         if values:
             numbers = (Text(number(values.get(name, math.nan), None)) for name in names)
@@ -262,16 +262,16 @@ def _quantities_of(found: SideBySide, names: Sequence[str], left: Sequence[str])
     return table
 
 
-def notes(found: SideBySide) -> dict[str, list[str]]:
+def notes(fitted: SideBySide) -> dict[str, list[str]]:
     """Return each status, message and reason once, with the methods it belongs to."""
     said: dict[str, list[str]] = {}
-    for fit in found.fits:
-        words = "; ".join(_own_messages(fit, found.data))
+    for fit in fitted.fits:
+        words = "; ".join(_own_messages(fit, fitted.data))
         status = "" if fit.status is FitStatus.OK else fit.status.name.lower().replace("_", " ")
         text = ": ".join(part for part in (status, words) if part)
         if text:
             said.setdefault(text, []).append(fit.estimator)
-    for name, reason in found.left_out.items():
+    for name, reason in fitted.left_out.items():
         said.setdefault(f"left out: {reason}", []).append(name)
     return said
 
@@ -309,17 +309,17 @@ def _plain(value: float) -> float | str | None:
     return float(value) if math.isfinite(value) else ("inf" if value > 0 else "-inf")
 
 
-def side_by_side_html(found: SideBySide) -> str:
+def side_by_side_html(fitted: SideBySide) -> str:
     """Return many methods on one data set: a table a term, methods as rows; then what was said, with whose it is."""
-    model = found.model
+    model = fitted.model
     parts = [
-        notebook.line(f"{model.formula}: {found.data.n} rows in {found.data.groups} groups ({model.group})")
+        notebook.line(f"{model.formula}: {fitted.data.n} rows in {fitted.data.groups} groups ({model.group})")
     ]
     names = ("method", "estimate", "SE", "df", "interval", "p", "status")
     headings = [f"{100 * model.level:g} % interval" if n == "interval" else n for n in names]
-    for term in found.terms:
+    for term in fitted.terms:
         fits: list[tuple[Fit, Any]] = [
-            (fit, fit.terms.loc[term]) for fit in found.fits if term in fit.terms.index
+            (fit, fit.terms.loc[term]) for fit in fitted.fits if term in fit.terms.index
         ]
         digits = digits_of([float(row[STD_ERROR]) for _, row in fits], 3)
         cells = [cells_of(fit.estimator, fit.status, row, digits, True) for fit, row in fits]
@@ -327,5 +327,5 @@ def side_by_side_html(found: SideBySide) -> str:
             notebook.titled(term),
             notebook.table(headings, [[own[name] for name in names] for own in cells]),
         ]
-    said = [f"{', '.join(methods)}: {text}" for text, methods in notes(found).items()]
-    return notebook.block(*parts, *map(notebook.line, [*found.data.messages, *found.remarks, *said]))
+    said = [f"{', '.join(methods)}: {text}" for text, methods in notes(fitted).items()]
+    return notebook.block(*parts, *map(notebook.line, [*fitted.data.messages, *fitted.remarks, *said]))

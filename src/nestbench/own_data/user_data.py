@@ -50,7 +50,7 @@ def null_values(given: Sequence[str]) -> dict[str, float]:
     InvalidInput
         Not of this form, no number, or a term twice.
     """
-    found: dict[str, float] = {}
+    values: dict[str, float] = {}
     for text in given:
         term, _, value = text.rpartition("=")
         term = term.strip()
@@ -62,10 +62,10 @@ def null_values(given: Sequence[str]) -> dict[str, float]:
             raise InvalidInput(
                 f"expected --null as TERM=VALUE with a number, got '{text}'; e.g. --null treated=0.3"
             )
-        if term in found:
+        if term in values:
             raise InvalidInput(f"expected one null value a term, got two for '{term}'; leave one out")
-        found[term] = number
-    return found
+        values[term] = number
+    return values
 
 
 def prepare(frame: pd.DataFrame, model: Model, messages: Mapping[str, str] | None = None) -> UserData:

@@ -33,49 +33,54 @@ from nestbench.testing.contract import (
 
 def check_schema(case: Case) -> None:
     """Shapes, names, statuses and ranges."""
-    found = case.answers()
-    require(isinstance(found, Estimates), f"returned {type(found).__name__}, expected Estimates")
-    _check_shapes(found, case.batch)
-    usable = found.status <= FitStatus.BOUNDARY
-    require(usable.any(), f"no usable fit on easy data: {'; '.join(sorted(set(found.texts())))}")
-    require(np.isfinite(found.estimate[usable]).any(axis=1).all(), "a fit says OK without any estimate")
-    _check_names(found, case.batch.once(design_of, case.cell.model).terms)
-    _check_ranges(found)
+    estimates = case.answers()
+    require(isinstance(estimates, Estimates), f"returned {type(estimates).__name__}, expected Estimates")
+    _check_shapes(estimates, case.batch)
+    usable = estimates.status <= FitStatus.BOUNDARY
+    require(usable.any(), f"no usable fit on easy data: {'; '.join(sorted(set(estimates.texts())))}")
+    require(np.isfinite(estimates.estimate[usable]).any(axis=1).all(), "a fit says OK without any estimate")
+    _check_names(estimates, case.batch.once(design_of, case.cell.model).terms)
+    _check_ranges(estimates)
 
 
-def _check_shapes(found: Estimates, batch: Batch) -> None:
+def _check_shapes(estimates: Estimates, batch: Batch) -> None:
     """Require the shapes and types of `Estimates`."""
-    shape = (batch.size, len(found.terms))
+    shape = (batch.size, len(estimates.terms))
     for name in STORED_COLUMNS:
-        values = getattr(found, name)
+        values = getattr(estimates, name)
         require(values.shape == shape, f"{name} has shape {values.shape}, expected {shape}")
         require(values.dtype == np.float64, f"{name} is {values.dtype}, expected float64")
-    same = np.array_equal(found.replications, batch.replications)
+    same = np.array_equal(estimates.replications, batch.replications)
     require(same, "replications aren't those of the batch")
-    require(found.status.shape == shape[:1], f"status has shape {found.status.shape}, expected {shape[:1]}")
-    require(set(found.status.tolist()) <= {int(s) for s in FitStatus}, "a status is none of FitStatus")
-    require(found.messages[:1] == ("",), "messages[0] must be the empty text")
+    require(
+        estimates.status.shape == shape[:1],
+        f"status has shape {estimates.status.shape}, expected {shape[:1]}",
+    )
+    require(set(estimates.status.tolist()) <= {int(s) for s in FitStatus}, "a status is none of FitStatus")
+    require(estimates.messages[:1] == ("",), "messages[0] must be the empty text")
 
 
-def _check_names(found: Estimates, known: Sequence[str]) -> None:
+def _check_names(estimates: Estimates, known: Sequence[str]) -> None:
     """Require terms by the formula's names, each once, and fit-level quantities in parentheses."""
-    require(len(set(found.terms)) == len(found.terms), "a term occurs twice")
-    named = [t for k, t in enumerate(found.terms) if np.isfinite(found.estimate[:, k]).any()]
+    require(len(set(estimates.terms)) == len(estimates.terms), "a term occurs twice")
+    named = [t for k, t in enumerate(estimates.terms) if np.isfinite(estimates.estimate[:, k]).any()]
     require(
         set(named) & set(known),
         f"no term is named as the formula names it: got {', '.join(named)}, expected {', '.join(known)}",
     )
-    bare = [name for name in found.quantities if not name.startswith("(")]
+    bare = [name for name in estimates.quantities if not name.startswith("(")]
     require(not bare, f"fit-level numbers must be named in parentheses, got {', '.join(bare)}")
 
 
-def _check_ranges(found: Estimates) -> None:
+def _check_ranges(estimates: Estimates) -> None:
     """Require numbers that can be what they are called."""
     with np.errstate(invalid="ignore"):
-        require(not (found.std_error < 0).any(), "a standard error is negative")
-        require(not ((found.p_value < 0) | (found.p_value > 1)).any(), "a p-value is outside [0, 1]")
-        require(not (found.lower > found.upper).any(), "an interval's lower limit is above its upper one")
-        require(not (found.df <= 0).any(), "degrees of freedom must be positive (inf: normal)")
+        require(not (estimates.std_error < 0).any(), "a standard error is negative")
+        require(not ((estimates.p_value < 0) | (estimates.p_value > 1)).any(), "a p-value is outside [0, 1]")
+        require(
+            not (estimates.lower > estimates.upper).any(), "an interval's lower limit is above its upper one"
+        )
+        require(not (estimates.df <= 0).any(), "degrees of freedom must be positive (inf: normal)")
 
 
 def check_determinism(case: Case) -> None:
@@ -154,38 +159,38 @@ def check_scale(case: Case) -> None:
     if column is None or isinstance(column, Category):
         raise Skipped(f"the outcome '{response}' isn't a numeric column")
     other = replace(case.batch, columns={**case.batch.columns, response: column * 1000.0}, _memo={})
-    found = case.fit(other)
-    scaled = {n: getattr(found, n) / 1000.0 for n in (ESTIMATE, STD_ERROR, *ENDS)}
-    require_same(case, case.answers(), replace(found, **scaled), "the unit of the outcome changes")
+    fits = case.fit(other)
+    scaled = {n: getattr(fits, n) / 1000.0 for n in (ESTIMATE, STD_ERROR, *ENDS)}
+    require_same(case, case.answers(), replace(fits, **scaled), "the unit of the outcome changes")
 
 
 def check_hopeless(case: Case) -> None:
     """Data that no method can use give a status and a message, never an exception."""
     for what, batch in _hopeless(case):
         try:
-            found = case.fit(batch)
+            fits = case.fit(batch)
         except Exception as error:
             raise Breach(
                 f"{what}: raised {type(error).__name__}: {error}; return a status instead"
             ) from error
-        require(found.size == batch.size, f"{what}: returned {found.size} fits for {batch.size} data sets")
-        usable = found.status <= FitStatus.BOUNDARY
-        infinite = usable[:, None] & np.isinf(found.estimate)
+        require(fits.size == batch.size, f"{what}: returned {fits.size} fits for {batch.size} data sets")
+        usable = fits.status <= FitStatus.BOUNDARY
+        infinite = usable[:, None] & np.isinf(fits.estimate)
         require(not infinite.any(), f"{what}: an infinite estimate with a usable status")
 
 
 def check_inestimable(case: Case) -> None:
     """A coefficient that the data can't determine is missing, or the fit says it is unusable."""
     name, batch = _constant_regressor(case)
-    found = case.fit(batch)
-    if name not in found.terms:
+    fits = case.fit(batch)
+    if name not in fits.terms:
         return
-    k = found.terms.index(name)
-    claimed = (found.status <= FitStatus.BOUNDARY) & np.isfinite(found.estimate[:, k])
+    k = fits.terms.index(name)
+    claimed = (fits.status <= FitStatus.BOUNDARY) & np.isfinite(fits.estimate[:, k])
     require(
         not claimed.any(),
         f"{name} has the same value for all students, so its coefficient can't be determined, but the method says "
-        f"{found.estimate[int(np.argmax(claimed)), k]:.4g} with status OK; return NaN or a status",
+        f"{fits.estimate[int(np.argmax(claimed)), k]:.4g} with status OK; return NaN or a status",
     )
 
 
@@ -254,7 +259,10 @@ def _hopeless(case: Case) -> Sequence[tuple[str, Batch]]:
         school_offsets=np.array([0, 2, 3], dtype=np.int64),
         replication_offsets=np.array([0, 2], dtype=np.int64),
     )
-    found = [("an outcome that is the same for all students", flat), ("three students in two schools", tiny)]
+    batches = [
+        ("an outcome that is the same for all students", flat),
+        ("three students in two schools", tiny),
+    ]
     if _numeric_regressors(case):
-        found.append(("a regressor that is the same for all students", _constant_regressor(case)[1]))
-    return found
+        batches.append(("a regressor that is the same for all students", _constant_regressor(case)[1]))
+    return batches

@@ -33,50 +33,50 @@ def check_consistency(case: Case) -> None:
     tolerance (limits in standard errors). Without: a p-value below half of alpha and an interval with 0 in it, or one
     above twice alpha and an interval without 0, contradict each other; the space between is that of discrete draws.
     """
-    found, level = case.answers(), case.cell.model.level
-    if not (np.isfinite(found.p_value) | np.isfinite(found.lower) | np.isfinite(found.upper)).any():
+    fits, level = case.answers(), case.cell.model.level
+    if not (np.isfinite(fits.p_value) | np.isfinite(fits.lower) | np.isfinite(fits.upper)).any():
         raise Skipped("the method has no p-values and no intervals")
-    _check_wald(found, level, case.rtol)
-    _check_duality(found, case.cell.model.alpha)
+    _check_wald(fits, level, case.rtol)
+    _check_duality(fits, case.cell.model.alpha)
 
 
-def _check_wald(found: Estimates, level: float, rtol: float) -> None:
+def _check_wald(fits: Estimates, level: float, rtol: float) -> None:
     """Require p-values and limits that follow from estimate, standard error and df."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        lower, upper, p_value = wald(found.estimate, found.std_error, found.df, level)
-        stated = found.usable & (found.std_error > 0) & ~np.isnan(found.df)
+        lower, upper, p_value = wald(fits.estimate, fits.std_error, fits.df, level)
+        stated = fits.usable & (fits.std_error > 0) & ~np.isnan(fits.df)
         gaps = {
-            P_VALUE: np.abs(found.p_value - p_value),
-            LOWER: np.abs(found.lower - lower) / found.std_error,
-            UPPER: np.abs(found.upper - upper) / found.std_error,
+            P_VALUE: np.abs(fits.p_value - p_value),
+            LOWER: np.abs(fits.lower - lower) / fits.std_error,
+            UPPER: np.abs(fits.upper - upper) / fits.std_error,
         }
     follows = {P_VALUE: p_value, LOWER: lower, UPPER: upper}
     for name, gap in gaps.items():
-        given = stated & ~np.isnan(getattr(found, name))
+        given = stated & ~np.isnan(getattr(fits, name))
         bad = given & ~(gap <= rtol)
         if bad.any():
             r, k = _first(bad)
             raise Breach(
-                f"{name} of {found.terms[k]} in data set {r} is {getattr(found, name)[r, k]:.6g}, but its estimate, "
-                f"standard error and df = {found.df[r, k]:g} give {follows[name][r, k]:.6g}; return the df that were "
+                f"{name} of {fits.terms[k]} in data set {r} is {getattr(fits, name)[r, k]:.6g}, but its estimate, "
+                f"standard error and df = {fits.df[r, k]:g} give {follows[name][r, k]:.6g}; return the df that were "
                 "used (inf: normal, which is what is meant if no df is returned), or df = NaN if none were",
             )
 
 
-def _check_duality(found: Estimates, alpha: float) -> None:
+def _check_duality(fits: Estimates, alpha: float) -> None:
     """Require that tests and intervals don't contradict each other by more than a factor of two in alpha: bootstraps
     may differ a little, for their tests and intervals come from different draws.
     """
     with np.errstate(invalid="ignore"):
-        whole = found.usable & ~np.isnan(found.p_value) & ~np.isnan(found.lower) & ~np.isnan(found.upper)
-        has_zero = (found.lower < 0.0) & (found.upper > 0.0)
-        without = (found.lower > 0.0) | (found.upper < 0.0)
-        bad = whole & ((has_zero & (found.p_value < alpha / 2)) | (without & (found.p_value > 2 * alpha)))
+        whole = fits.usable & ~np.isnan(fits.p_value) & ~np.isnan(fits.lower) & ~np.isnan(fits.upper)
+        has_zero = (fits.lower < 0.0) & (fits.upper > 0.0)
+        without = (fits.lower > 0.0) | (fits.upper < 0.0)
+        bad = whole & ((has_zero & (fits.p_value < alpha / 2)) | (without & (fits.p_value > 2 * alpha)))
     if bad.any():
         r, k = _first(bad)
         raise Breach(
-            f"the p-value of {found.terms[k]} in data set {r} is {found.p_value[r, k]:.4g}, but its interval, "
-            f"{found.lower[r, k]:.6g} to {found.upper[r, k]:.6g}, {'has' if has_zero[r, k] else 'leaves out'} 0",
+            f"the p-value of {fits.terms[k]} in data set {r} is {fits.p_value[r, k]:.4g}, but its interval, "
+            f"{fits.lower[r, k]:.6g} to {fits.upper[r, k]:.6g}, {'has' if has_zero[r, k] else 'leaves out'} 0",
         )
 
 
@@ -92,54 +92,51 @@ def check_reference(case: Case) -> None:
             "without one (--reference METHOD, reference=)"
         )
     batch = case.cell.draw(SEED, range(BESIDE_A_REFERENCE))
-    found, wanted = case.fit(batch), case.reference.fit(batch, case.cell.model)
+    own, wanted = case.fit(batch), case.reference.fit(batch, case.cell.model)
     names = f"{case.name} and {case.reference.label}"
-    shared = [t for t in found.terms if t in wanted.terms and _given(found, t) and _given(wanted, t)]
+    shared = [t for t in own.terms if t in wanted.terms and _given(own, t) and _given(wanted, t)]
     require(shared, f"{names} estimate no term in common")
     rtol = max(case.rtol, tolerance_of(case.reference))
-    _check_same_usable(found, wanted, shared, names)
-    both = [
-        n for n in determined(case.reference) if n in case.columns and _compared(found, wanted, shared, n)
-    ]
-    worst = differences(found, wanted, shared, [n for n in both if n != P_VALUE], rtol)
+    _check_same_usable(own, wanted, shared, names)
+    both = [n for n in determined(case.reference) if n in case.columns and _compared(own, wanted, shared, n)]
+    worst = differences(own, wanted, shared, [n for n in both if n != P_VALUE], rtol)
     require(
         worst.size <= rtol,
         f"{names} differ in {worst.what}: {worst.left:.10g} and {worst.right:.10g} in data set {worst.replication} "
-        f"({worst.count} of {found.size} data sets differ by more than {rtol:g})",
+        f"({worst.count} of {own.size} data sets differ by more than {rtol:g})",
     )
     if P_VALUE in both:
-        _check_same_p(found, wanted, shared, rtol, names)
+        _check_same_p(own, wanted, shared, rtol, names)
 
 
-def _given(found: Estimates, term: str) -> bool:
+def _given(estimates: Estimates, term: str) -> bool:
     """Whether a method estimates a term in some data set."""
-    return bool(np.isfinite(found.estimate[:, found.terms.index(term)]).any())
+    return bool(np.isfinite(estimates.estimate[:, estimates.terms.index(term)]).any())
 
 
-def _compared(found: Estimates, wanted: Estimates, shared: list[str], name: str) -> bool:
+def _compared(own: Estimates, wanted: Estimates, shared: list[str], name: str) -> bool:
     """Whether both methods give a column for some shared term."""
     return all(
-        any(not np.isnan(getattr(e, name)[:, e.terms.index(t)]).all() for t in shared)
-        for e in (found, wanted)
+        any(not np.isnan(getattr(e, name)[:, e.terms.index(t)]).all() for t in shared) for e in (own, wanted)
     )
 
 
-def _check_same_usable(found: Estimates, wanted: Estimates, shared: list[str], names: str) -> None:
+def _check_same_usable(own: Estimates, wanted: Estimates, shared: list[str], names: str) -> None:
     """Require that two methods answer for the same terms of the same data sets."""
-    usable, expected = (e.usable[:, [e.terms.index(t) for t in shared]] for e in (found, wanted))
+    usable, expected = (e.usable[:, [e.terms.index(t) for t in shared]] for e in (own, wanted))
     bad = usable != expected
     if bad.any():
         r, k = _first(bad)
-        status = FitStatus(int(found.status[r])).name
+        status = FitStatus(int(own.status[r])).name
         raise Breach(
             f"of {names} only the {'first' if usable[r, k] else 'second'} has a usable {shared[k]} in data set {r} "
-            f"(status {status} {found.texts()[r]})".rstrip(),
+            f"(status {status} {own.texts()[r]})".rstrip(),
         )
 
 
-def _check_same_p(found: Estimates, wanted: Estimates, shared: list[str], rtol: float, names: str) -> None:
+def _check_same_p(mine: Estimates, wanted: Estimates, shared: list[str], rtol: float, names: str) -> None:
     """Require equal p-values where neither method has standard errors."""
-    own, other = (e.p_value[:, [e.terms.index(t) for t in shared]] for e in (found, wanted))
+    own, other = (e.p_value[:, [e.terms.index(t) for t in shared]] for e in (mine, wanted))
     bad = ~((np.abs(own - other) <= rtol) | (np.isnan(own) & np.isnan(other)))
     if bad.any():
         r, k = _first(bad)
@@ -213,9 +210,9 @@ def _student_terms(case: Case) -> list[str] | None:
     edges = case.batch.school_offsets[:-1]
     spans = [np.maximum.reduceat(x, edges) - np.minimum.reduceat(x, edges) for x in design.fixed(case.batch)]
     within = [t for t, span in zip(design.terms, spans, strict=True) if (span > 0).any()]
-    found, truth = case.answers(), case.cell.truth
+    estimates, truth = case.answers(), case.cell.truth
     estimated = [
-        t for k, t in enumerate(found.terms) if t in truth and np.isfinite(found.estimate[:, k]).any()
+        t for k, t in enumerate(estimates.terms) if t in truth and np.isfinite(estimates.estimate[:, k]).any()
     ]
     # Without its student-level terms a model has another intercept than the population's.
     return [t for t in within if t in estimated] or [t for t in estimated if t != "Intercept"] or None

@@ -96,9 +96,9 @@ def case_of(
     batch = cell.draw(SEED, range(DATA_SETS))
     other = None if reference is None else as_estimator(reference)
     if other is not None:
-        found = other.fit(batch, cell.model)
-        if not found.usable.any(axis=1).all():
-            why = "; ".join(sorted({*found.texts()} - {""})) or "no estimate"
+        fits = other.fit(batch, cell.model)
+        if not fits.usable.any(axis=1).all():
+            why = "; ".join(sorted({*fits.texts()} - {""})) or "no estimate"
             raise InvalidInput(
                 f"expected a reference that answers on these data, got {other.label}: {why}; "
                 "name another, or give a condition (--formula) it is made for"
