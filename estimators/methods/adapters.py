@@ -55,6 +55,7 @@ def adapter_engine(package: str, fit: Fit, screen: Screen, quantities: tuple[str
     """
 
     def engine(batch: Batch, model: Model, options: Options) -> Estimates:
+        """Import the package, then fit the replications one by one."""
         if not installed(package):
             raise InvalidInput(
                 f"expected the package '{package}' for this method, but it is not installed; "
@@ -76,6 +77,7 @@ def pyfixest(kind: str) -> Fit:
     """Return the fit by ``feols`` with ``vcov={kind: school}``; t(G - 1)."""
 
     def fit(package: Any, data: DataSet) -> Answer:
+        """Fit one data set as a user of the package would, on its columns y, x0, x1, ..."""
         require_schools(data)
         frame = columns_of(data)
         frame["school"] = data.groups
@@ -103,6 +105,7 @@ def columns_of(data: DataSet) -> pd.DataFrame:
 
 
 def _panel(data: DataSet) -> tuple[pd.Series[Any], pd.DataFrame]:
+    """Return the data as linearmodels wants them: indexed by school and by a running number within it."""
     frame = columns_of(data)
     students = np.arange(len(data.y)) - data.starts[data.groups]
     frame.index = pd.MultiIndex.from_arrays([data.groups, students], names=["school", "student"])
@@ -147,6 +150,7 @@ def _adapter(
     random: RandomPart = RandomPart.NONE,
     version: int = 1,
 ) -> Estimator:
+    """Return an adapter as a method: no fast engine, and nothing that it must agree with but itself."""
     return Estimator(
         name, version, info, reference=adapter_engine(package, fit, screen, quantities), random=random
     )

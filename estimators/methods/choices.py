@@ -1,4 +1,8 @@
-"""Methods as they are typed on one line: ``ols,ols-wild:draws=9999:weights=webb,means(weights=size)``."""
+"""Methods as they are typed on one line: ``ols,ols-wild:draws=9999:weights=webb,means(weights=size)``.
+
+Two spellings of options, for two sources: colons need no quotes in a shell; parentheses are how a label stands in
+results, so that a label can be copied from a report to the command line.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +35,7 @@ def choices_of(text: str) -> list[str | dict[str, Any]]:
 
 
 def _choice(text: str) -> str | dict[str, Any]:
+    """Return one method: a name, or a table of its name and options."""
     label = re.fullmatch(r"([^(:]+)\((.*)\)", text, re.DOTALL)
     name, *options = [label[1].strip(), *_split(label[2], ",")] if label else _split(text, ":")
     if not options:
@@ -60,6 +65,7 @@ def _split(text: str, separator: str) -> list[str]:
 
 
 def _value(text: str) -> Any:
+    """Return an option's value as a number or truth value where it is one, else as text."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except (tomllib.TOMLDecodeError, KeyError, ValueError, RecursionError):

@@ -32,9 +32,17 @@ from nestbench.estimators.estimator import Agreement, Estimator, Info
 
 
 def fit_dummies(robust: bool) -> FitOne:
-    """Return LSDV with iid errors, t(N - G - p), or with the CR1S cluster sandwich (N - p counts the dummies)."""
+    """Return LSDV with iid errors, t(N - G - p), or with the CR1S cluster sandwich (N - p counts the dummies).
+
+    Parameters
+    ----------
+    robust : bool
+        The sandwich instead of iid errors. With the dummies in X the scores of each school sum to 0: the standard
+        errors of the dummies themselves are then rounding, and are not given.
+    """
 
     def fit(data: DataSet) -> Answer:
+        """Fit the regression with dummies written out, by statsmodels."""
         n, slopes, g = len(data.y), data.x.shape[1], data.schools
         inner, back = with_dummies(data)
         if robust:

@@ -47,6 +47,7 @@ def fit_gee(cov_type: str) -> FitOne:
     """
 
     def fit(data: DataSet) -> Answer:
+        """Fit by statsmodels' GEE, and take out the terms that need a single school."""
         require_schools(data)
         require_levels(data)
         require_pairs(data)
@@ -97,6 +98,7 @@ def gee_engine(corrected: bool, reference: Engine) -> Engine:
     """Return the batched engine; data that aren't regular and vanishing standard errors are left to the reference."""
 
     def engine(batch: Batch, model: Model, options: Options) -> Estimates:
+        """Iterate to the fixed point of alpha from school cross-products."""
         started = perf_counter()
         moments, ols = batch.once(moments_of, model), batch.once(pooled, model)
         estimate, variance = np.full_like(moments.shift, np.nan), np.full_like(moments.shift, np.nan)
@@ -144,7 +146,10 @@ def between_schools(batch: Batch, model: Model) -> npt.NDArray[np.bool_]:
 
 
 def require_pairs(data: DataSet) -> None:
-    """Raise `CannotFit` unless alpha's denominator, pairs of students in one school less p, is positive."""
+    """Raise `CannotFit` unless alpha's denominator, pairs of students in one school less p, is positive.
+
+    With one student a school there are no pairs, and no correlation to be estimated; statsmodels would divide by -p.
+    """
     pairs, p = float((data.sizes * (data.sizes - 1.0)).sum() / 2.0), data.x.shape[1]
     if pairs <= p:
         raise CannotFit(

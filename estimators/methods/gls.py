@@ -45,6 +45,7 @@ def reference(batch: Batch, model: Model, options: Options) -> Estimates:
     theta = known_theta(options)
 
     def fit_one(data: DataSet) -> Answer:
+        """Solve one data set at the given ratio."""
         check_residuals(data)
         written = textbook_of(data, factor_of(1), True)
         fit = fit_at(written, np.array([theta]))

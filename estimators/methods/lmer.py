@@ -80,6 +80,7 @@ def lmer_engine(batch: Batch, model: Model, options: Options) -> Estimates:
 
 
 def _screened(data: DataSet) -> Screened:
+    """Return a data set with the columns of X that are estimable, as lme4 must get them."""
     if not all(np.isfinite(part).all() for part in (data.y, data.x, data.z)):
         raise CannotFit("the data hold values that are not finite")
     return full_rank(data)
@@ -113,12 +114,14 @@ def _run(ready: dict[int, DataSet]) -> dict[int, pd.DataFrame]:
 
 
 def _table(r: int, data: DataSet) -> pd.DataFrame:
+    """Return one data set as rows for R: its number, y, X and Z by number, the school."""
     columns = {f"x{k}": data.x[:, k] for k in range(data.x.shape[1])}
     columns |= {f"z{k}": data.z[:, k] for k in range(data.z.shape[1])}
     return pd.DataFrame({"replication": r, "school": data.groups, "y": data.y, **columns})
 
 
 def _answer(fits: pd.DataFrame | None, terms: int, random_terms: tuple[str, ...]) -> Answer:
+    """Return R's rows of one data set as an answer."""
     if fits is None:
         return failed(terms, "R returned nothing for this data set")
     values: Any = fits.set_index("name")

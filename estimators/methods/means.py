@@ -57,7 +57,19 @@ def school_level(data: DataSet) -> Screened:
 
 
 def fit_means(data: DataSet) -> Answer:
-    """(Weighted) least squares on school means, pooled or HC2 variance, t(G - p), p school-level terms."""
+    """(Weighted) least squares on school means, pooled or HC2 variance, t(G - p), p school-level terms.
+
+    Parameters
+    ----------
+    data : DataSet
+        Its options: ``weights``, ``"none"`` (schools count alike) or ``"size"`` (students do); ``variance``,
+        ``"pooled"`` or ``"hc2"``.
+
+    Raises
+    ------
+    CannotFit
+        No school-level term, or no more schools than school-level terms.
+    """
     g, p = data.schools, data.x.shape[1]
     if not p:
         raise CannotFit("no term is constant within schools")
@@ -71,6 +83,7 @@ def fit_means(data: DataSet) -> Answer:
     estimate = back @ result.params + shift
 
     def errors(covariance: Floats) -> Floats:
+        """Return standard errors of the terms as named from a covariance in standardised columns."""
         return np.asarray(np.sqrt(np.diag(back @ covariance @ back.T)))
 
     if data.options["variance"] == "pooled":
@@ -82,7 +95,10 @@ def fit_means(data: DataSet) -> Answer:
 
 
 def hc2(fit: ols_batched.BatchOls) -> tuple[Floats, Floats, ols_batched.Mask]:
-    """HC2 variances of the terms [R, p], t(G - p); not where a school has leverage 1."""
+    """HC2 variances of the terms [R, p], t(G - p); not where a school has leverage 1.
+
+    A school with leverage 1 is fitted exactly, whatever its outcome; HC2 divides its residual of 0 by 0.
+    """
     m = fit.moments
     of = np.repeat(np.arange(len(fit.estimate)), np.diff(m.replication_offsets))
     good = fit.regular.copy()

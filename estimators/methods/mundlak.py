@@ -41,7 +41,11 @@ def with_means(batch: Batch, model: Model, varies: Pattern) -> tuple[Batch, Mode
 
 
 def widened(batch: Batch, model: Model) -> list[tuple[Ints, Batch, Model]]:
-    """Return positions, batch and model with means for every set of replications in which the same columns vary."""
+    """Return positions, batch and model with means for every set of replications in which the same columns vary.
+
+    Which columns vary within schools is usually one answer for a whole batch. Where it isn't (a binary covariate in
+    small schools), each data set gets the means that it would get alone, so that cutting a batch changes nothing.
+    """
     varies = ~batch.once(school_level, model)
     if not batch.size:
         return [(np.empty(0, dtype=np.int64), *with_means(batch, model, (False,) * varies.shape[1]))]
@@ -58,6 +62,7 @@ def mundlak_engine(inner: Engine) -> Engine:
     """Return the engine that gives another engine the widened data, and keeps the model's own terms."""
 
     def engine(batch: Batch, model: Model, options: Options) -> Estimates:
+        """Fit the widened data and keep the model's own terms."""
         terms = batch.once(design_of, model).terms
         parts = batch.once(widened, model)
         fits = [inner(wide, wide_model, options).with_terms(terms) for _, wide, wide_model in parts]
@@ -80,6 +85,7 @@ def at_theta_with_means(at: AtTheta) -> AtTheta:
     """Return the formulas at given variance parameters on data with school means, for the model's own terms."""
 
     def wide_at(batch: Batch, model: Model, reference: Estimates, covariance: str) -> Mapping[str, Floats]:
+        """Evaluate at the variance parameters of fits to the widened data."""
         terms = batch.once(design_of, model).terms
         table, column = (batch.size, len(terms)), batch.size
         shapes = {ESTIMATE: table, STD_ERROR: table, "(residual_sd)": column, "(loglik)": column}
@@ -115,6 +121,7 @@ def mundlak(inner: Estimator, suffix: str, what: str) -> Estimator:
 
 
 def _about(inner: Estimator, info: Info, what: str) -> Info:
+    """Return what to say of the Mundlak version of a method."""
     changed = info.df != inner.info.df
     return Info(
         label=f"Mundlak {info.label.removeprefix('OLS ') if changed else what}",

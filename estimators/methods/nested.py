@@ -142,6 +142,7 @@ def batched_engine(inference: Inference, reference: Engine) -> Engine:
     """Return the fast engine of a method."""
 
     def engine(batch: Batch, model: Model, options: Options) -> Estimates:
+        """Fit once a batch, then infer."""
         started = perf_counter()
         fit = batch.once(fit_of, model)
         estimates = estimates_of(batch, model, fit, *inference(fit), started)
@@ -156,9 +157,11 @@ def textbook_engine(inference: TextbookInference) -> Engine:
     """Return the engine with every V_g written out."""
 
     def engine(batch: Batch, model: Model, options: Options) -> Estimates:
+        """Fit the replications one by one."""
         batch.once(codes_of, model)
 
         def fit_one(data: DataSet) -> Answer:
+            """Fit one data set and infer; BOUNDARY where a variance is zero."""
             fit = batch.once(textbook_fit, data.sample.index, model)
             std_error, df = inference(fit, data)
             sigma = float(np.sqrt(fit.sigma2))

@@ -1,4 +1,8 @@
-"""Pooled ordinary least squares with the iid standard error: the naive method on nested data."""
+"""Pooled ordinary least squares with the iid standard error: the naive method on nested data.
+
+Unbiased wherever the others are, and efficient where schools don't matter; what fails is its standard error, which
+counts students where schools were sampled.
+"""
 
 from __future__ import annotations
 

@@ -59,6 +59,7 @@ def fit_cluster(cov_type: str, *, correction: bool = True, factor: str = "") -> 
     power, centred = 0.0 if cov_type == "cluster" else 1.0, cov_type == "cluster-jk"
 
     def fit(data: DataSet) -> Answer:
+        """Fit by statsmodels on standardised columns, and take out the terms that need a single school."""
         require_schools(data)
         inner, back, shift = data.standardised()
         groups = {"groups": data.groups, "use_correction": correction}
@@ -131,6 +132,7 @@ def _estimator(
     assumes: str = "many schools",
     note: str = "",
 ) -> Estimator:
+    """Return a method of the family: a variance under two names, by reference distribution."""
     short = "z" if default == "z" else "t"
     words = _WORDS[kind]
     info = Info(

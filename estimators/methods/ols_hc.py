@@ -17,6 +17,7 @@ def fit_hc(kind: str) -> FitOne:
     """Return the method for one of HC1, HC2, HC3."""
 
     def fit(data: DataSet) -> Answer:
+        """Fit by statsmodels on standardised columns."""
         inner, back, shift = data.standardised()
         result = least_squares(inner, data.y)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -37,6 +38,7 @@ WEIGHTS = {
 
 
 def _estimator(kind: str, summary: str, source: str) -> Estimator:
+    """Return one of the HC methods."""
     return Estimator(
         name=f"ols-{kind.lower()}",
         version=1,

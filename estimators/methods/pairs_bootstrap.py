@@ -1,11 +1,12 @@
 """Pairs cluster bootstrap: whole schools are drawn with replacement, and OLS is fitted again.
 
-A school drawn k times counts k times, so a draw is the weighted sum of school cross-products,
-``b* = (sum k_g X_g'X_g)^-1 sum k_g X_g'y_g``. The standard error is the SD of b*, the interval its percentiles, the
-p-value twice the smaller share on one side of 0, counting the estimate itself; a draw at 0 is on both sides. No
-p-value is below one over the number of different draws (`distinct`). Draws in
-which a term is not estimable (a treatment of few schools that none of them holds) have no b* and are left out; that
-alone makes the method fail where treated schools are few.
+A school drawn k times counts k times, so a draw is the weighted sum of school cross-products, ``b* = (sum k_g
+X_g'X_g)^-1 sum k_g X_g'y_g``. The standard error is the SD of b*, the interval its percentiles, the p-value twice the
+smaller share on one side of 0, counting the estimate itself; a draw at 0 is on both sides. No p-value is below one over
+the number of different draws (`distinct`).
+
+Draws in which a term is not estimable (a treatment of few schools that none of them holds) have no b* and are left out;
+that alone makes the method fail where treated schools are few.
 """
 
 from __future__ import annotations
@@ -117,6 +118,7 @@ def fit_pairs(data: DataSet) -> Answer:
 
 
 def _refitted(data: DataSet, counts: Floats) -> tuple[Floats, Mask]:
+    """Return the coefficients of one draw, refitted on its students."""
     weight = np.sqrt(counts[:, data.groups])
     q, r = np.linalg.qr(weight[:, :, None] * data.x)
     good = estimable_draws(np.einsum("dij,dik->djk", r, r))
@@ -138,6 +140,7 @@ def pairs_engine(batch: Batch, model: Model, options: Options) -> Estimates:
 
 
 def _from_cross(batch: Batch, model: Model, options: Options, r: int) -> tuple[Screened, Answer]:
+    """Fit one replication from its schools' cross-products."""
     moments, ols = batch.once(moments_of, model), batch.once(pooled, model)
     schools = moments.cross[slice(*batch.replication_offsets[r : r + 2])]
     x, p = moments.x, len(moments.x)

@@ -205,6 +205,7 @@ def fit_permutation(data: DataSet) -> Answer:
     basis, _ = np.linalg.qr(others / np.sqrt((others**2).sum(axis=0)))
 
     def residuals(v: Floats) -> Floats:
+        """Return what the other terms leave of a variable."""
         once = v - basis @ (basis.T @ v)
         return np.asarray(once - basis @ (basis.T @ once))
 
@@ -212,6 +213,7 @@ def fit_permutation(data: DataSet) -> Answer:
     y, d = residuals(data.y), residuals(data.x[:, chosen])
 
     def coefficients(arranged: Floats) -> tuple[Floats, Floats, Mask]:
+        """Return b*(y), b*(d) of assignments, and which have them."""
         placed = arranged[:, data.groups].T
         left = residuals(placed)
         size = (left**2).sum(axis=0)
@@ -234,6 +236,7 @@ def spread_out(answer: Answer, chosen: int, terms: int) -> Answer:
     """Return the answer for one term as an answer for all [K], the others missing."""
 
     def among(value: Floats) -> Floats:
+        """Put a value in its term's place."""
         return np.where(only(chosen, terms), value, np.nan)
 
     assert answer.interval is not None
@@ -285,6 +288,7 @@ def school_totals(cross: Floats, x: Ints, chosen: int) -> SchoolTotals:
     factor = np.linalg.cholesky(total[np.ix_(rest, rest)])
 
     def left(column: int) -> Floats:
+        """Return school totals of what the other terms leave of a column."""
         beta = np.linalg.solve(factor.T, np.linalg.solve(factor, total[rest, column]))
         return np.asarray(cross[:, 0, column] - cross[:, 0, rest] @ beta)
 
@@ -304,6 +308,7 @@ def permutation_engine(batch: Batch, model: Model, options: Options) -> Estimate
 
 
 def _from_totals(batch: Batch, model: Model, options: Options, r: int) -> tuple[Screened, Answer]:
+    """Fit one replication from its schools' totals."""
     moments, data = batch.once(moments_of, model), batch.once(matrices_of, model)
     schools = slice(*batch.replication_offsets[r : r + 2])
     values = data.x[:, batch.school_offsets[:-1][schools]].T

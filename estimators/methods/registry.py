@@ -111,10 +111,17 @@ def _add_offered(offered: Any) -> None:
 def get(choice: str | Mapping[str, Any]) -> Estimator:
     """Return a method by name, or by a table ``{name = "ols-wild", draws = 999}``.
 
+    A label is not a name: what stands in results as ``ols-wild(draws=999)`` is read by `choices`, which makes a table
+    of it.
+
+    Parameters
+    ----------
+    choice : str or mapping
+
     Raises
     ------
     InvalidInput
-        The name or an option is unknown.
+        No such method, or an option that it doesn't have; the message names the nearest.
     """
     if isinstance(choice, str):
         choice = {"name": choice}

@@ -49,6 +49,7 @@ def batched_engine(inference: Inference, reference: Engine, restricted: bool = T
     """Return the fast engine of a method: the shared fit, then `inference`; irregular data go to the reference."""
 
     def engine(batch: Batch, model: Model, options: Options) -> Estimates:
+        """Fit once a batch, then infer."""
         started = perf_counter()
         fit = batch.once(fit_of, model, restricted, options["covariance"])
         std_error, df = inference(fit)

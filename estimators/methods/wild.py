@@ -102,6 +102,7 @@ def batched_engine(restricted: bool, reference: Engine) -> Engine:
     """Return the engine that works from school scores."""
 
     def engine(batch: Batch, model: Model, options: Options) -> Estimates:
+        """Draw and judge each regular replication from its schools' scores."""
         started = perf_counter()
         draws, weights = checked_options(options)
         fit = batch.once(pooled, model)
@@ -160,6 +161,7 @@ def dense(data: DataSet, restricted: bool) -> Answer:
 
 
 def _weights(data: DataSet, draws: int, weights: str) -> tuple[Floats, bool]:
+    """Return the weights v [G, B] of one data set, and whether they are all there are."""
     codes, exact = codes_of(data.sample.batch.streams, data.sample.number, data.schools, draws, weights)
     return WEIGHTS[weights][codes], exact
 
@@ -174,6 +176,7 @@ class _Dense:
         self.residuals = data.y - data.x @ self.beta
 
     def _scores(self, c: Floats, residuals: Floats) -> Floats:
+        """Return c'M X_g'e_g of each school and draw, for residuals written out."""
         return np.add.reduceat((self.data.x @ (self.m @ c))[:, None] * residuals, self.data.starts, axis=0)
 
     def variance(self, c: Floats) -> float:
@@ -251,6 +254,7 @@ def formula(restricted: bool) -> tuple[str, ...]:
 
 
 def _estimator(name: str, label: str, summary: str, restricted: bool) -> Estimator:
+    """Return the method with the null imposed on the draws, or not."""
     reference = reference_engine(lambda data: dense(data, restricted))
     return Estimator(
         name=name,
