@@ -32,6 +32,7 @@ def parts(word: str, fits: Callable[[str], bool]) -> list[str]:
 
 
 def _cut(token: str, fits: Callable[[str], bool]) -> list[str]:
+    """Return a token in pieces that fit: the last resort, for something without any place to break at."""
     made = []
     while not fits(token) and len(token) > 1:
         end = next((i for i in range(len(token) - 1, 1, -1) if fits(token[:i])), 1)
@@ -58,15 +59,18 @@ def _length(pieces: tuple[list[str], list[str]], most: int) -> int:
 
 
 def _within(pieces: list[str], most: int) -> int:
+    """Return how many letters of some pieces fit into so many."""
     ends = accumulate(len(piece) for piece in pieces)
     return max((end for end in ends if end <= most), default=0)
 
 
 def _forwards(text: str) -> tuple[list[str], list[str]]:
+    """Return the words and tokens of a text from its beginning."""
     words = re.findall(r"\s*\S+", text)
     return words, [token for word in words for token in tokens(word)]
 
 
 def _backwards(text: str) -> tuple[list[str], list[str]]:
+    """Return the words and tokens of a text from its end."""
     words = re.findall(r"\S+\s*", text)
     return words[::-1], [token for word in words for token in tokens(word)][::-1]

@@ -61,22 +61,9 @@ def by_size(
 ) -> int:  # fmt: skip
     """Sum schools `first`..`last` - 1 by size; return how many sizes there are.
 
-    Equal schools cost no more than one from here on, however often the likelihood is evaluated. The size of
-    the school before is tried first, for designs list equal schools together.
-
-    Parameters
-    ----------
-    cross : float64 [S, d, d]
-    first, last : int
-        Schools of one replication, the last one excluded.
-    columns : int64 [p + 1]
-        The columns [X y] of W.
-    sizes, counts : float64 [G]
-        Written: the distinct sizes, and how many schools have each.
-    between : float64 [G, T]
-        Written: ``sum s_g s_g'`` of each size, packed lower triangles.
-    within : float64 [T]
-        Written: ``sum (W_g'W_g - s_g s_g'/n_g)``, packed.
+    Equal schools cost no more than one from here on, however often the likelihood is evaluated. Writes the distinct
+    `sizes` and their `counts` [G], ``between[k] = sum s_g s_g'`` [G, T] and ``within = sum (W_g'W_g - s_g s_g'/n_g)``
+    [T], both as packed lower triangles.
     """
     d = columns.shape[0]
     within[:] = 0.0

@@ -139,6 +139,7 @@ def from_plain(table: Mapping[str, Any], plugin_folder: Path, code: bool = False
 
 
 def _method_plain(estimator: Estimator) -> dict[str, Any]:
+    """Return a method as JSON values; with its words where it isn't built in, since reading a run loads no code."""
     found: dict[str, Any] = {
         "name": estimator.name,
         "version": estimator.version,
@@ -150,12 +151,14 @@ def _method_plain(estimator: Estimator) -> dict[str, Any]:
 
 
 def _method(kept: KeptMethod) -> Estimator:
+    """Return the method of stored values, or what stands in for one whose code isn't here."""
     if kept.info is not None and kept.name not in registry.known():
         return kept_method(kept.name, kept.version, kept.info, kept.options)
     return registry.get({**kept.options, "name": kept.name})
 
 
 def _cell_plain(cell: Cell) -> dict[str, Any]:
+    """Return a condition as JSON values; with its identity and truth where its population isn't built in."""
     law = cell.population
     found: dict[str, Any] = {
         "population": {"law": law.name, **(law.parameters if isinstance(law, KeptLaw) else plain(law))},
@@ -169,6 +172,7 @@ def _cell_plain(cell: Cell) -> dict[str, Any]:
 
 
 def _cell(kept: KeptCell) -> Cell:
+    """Return the condition of stored values; what can't be read any more is a StoreError with its reason."""
     problems = Problems()
     parameters = dict(kept.population)
     name = str(parameters.pop("law", None))

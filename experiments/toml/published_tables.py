@@ -117,6 +117,7 @@ def check_published(
 
 
 def _problem(table: PublishedTable) -> str | None:
+    """Return which keys contradict each other or are missing, in words; None where nothing is wrong."""
     if (table.replications is not None) == table.exact:
         return "needs either replications = ... or exact = true"
     by_method = table.measure is not None and table.estimators is not None
@@ -128,6 +129,7 @@ def _problem(table: PublishedTable) -> str | None:
 def _problem_of_rows(
     table: PublishedTable, factors: Mapping[str, list[Any]], cells: Sequence[Mapping[str, Any]]
 ) -> str | None:
+    """Return the first row that doesn't fit the table's factors and columns, in words."""
     for name in table.factors:
         if name not in factors:
             return (
@@ -151,6 +153,7 @@ def _problem_of_rows(
 def _problem_of_levels(
     levels: Mapping[str, Any], factors: Mapping[str, list[Any]], cells: Sequence[Mapping[str, Any]]
 ) -> str | None:
+    """Return which level, or combination of levels, no condition has, in words."""
     for name, level in levels.items():
         known = [shown(one) for one in factors[name]]
         if level not in known:
@@ -163,10 +166,12 @@ def _problem_of_levels(
 
 
 def _is_number(value: Any) -> bool:
+    """Whether a value is a number; true and false are none."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _numbers(table: PublishedTable) -> Iterator[Published]:
+    """Yield the published numbers of a table, a row's entries one by one."""
     for row in table.rows:
         for column, value in zip(table.columns, row[table.first :], strict=True):
             if value == "-":

@@ -193,6 +193,7 @@ def _listed(table: Tables, key: str, kinds: Any) -> list[Any]:
 
 
 def _plugins(paths: Sequence[str], base: Path, problems: Problems) -> tuple[Plugin, ...]:
+    """Load the plugin files, noting those that can't be found or raise."""
     usable: list[Plugin] = []
     for path in paths:
         file = base / path
@@ -216,6 +217,7 @@ def _plugins(paths: Sequence[str], base: Path, problems: Problems) -> tuple[Plug
 
 
 def _estimators(choices: Sequence[Choice], engine: str, problems: Problems) -> tuple[Estimator, ...]:
+    """Return the methods by name or table, noting what can't be had."""
     methods: list[Estimator] = []
     for choice in choices:
         try:
@@ -234,6 +236,7 @@ def _estimators(choices: Sequence[Choice], engine: str, problems: Problems) -> t
 def _cells(
     tables: Tables, crossing: Crossing, folder: Path, problems: Problems
 ) -> tuple[tuple[Mapping[str, Any], ...], tuple[Cell, ...]]:
+    """Return levels and conditions, in the order of their crossing, noting what can't be made."""
     base: dict[str, Any] = {}
     for section in factors.SECTIONS:
         base[section] = tables.get(section, {})
@@ -298,6 +301,7 @@ def _is_too_large(layout: Tables, problems: Problems) -> bool:
     """Whether a data set of a layout would be too large to be made; notes it. What isn't a number is said elsewhere."""
 
     def largest(key: str) -> int:
+        """Return the largest whole number under a key, which may hold a list."""
         value = layout.get(key)
         several = value if isinstance(value, (list, tuple)) else [value]
         return max([n for n in several if isinstance(n, int)], default=1)
@@ -316,6 +320,7 @@ def _is_too_large(layout: Tables, problems: Problems) -> bool:
 
 
 def _law_of(population: Tables) -> type:
+    """Return the class of a population by the name in its table."""
     name = population.get("law", "random-intercept")
     if not isinstance(name, str):
         raise InvalidInput(
@@ -356,6 +361,7 @@ def _stated(cells: Sequence[Cell | None], tables: Sequence[Tables], problems: Pr
 
 
 def _cell(tables: Mapping[str, Any], problems: Problems) -> Cell | None:
+    """Return a condition made from its tables, or None with the problems noted."""
     drawn, layout, model = (
         _part(section, tables[section], problems) for section in ("population", "layout", "model")
     )

@@ -26,10 +26,12 @@ def to_toml(tables: Mapping[str, Any]) -> str:
 
 
 def _key(key: str) -> str:
+    """Return a key as TOML writes it: quoted where it isn't bare."""
     return key if _BARE.match(key) else json.dumps(key)
 
 
 def _value(value: Any) -> str:
+    """Return a value as TOML writes it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):

@@ -61,6 +61,7 @@ def compare_published(table: pd.DataFrame, experiment: Experiment) -> pd.DataFra
 
 
 def _matches(index: pd.DataFrame, number: Published, factors: list[str]) -> list[dict[str, object]]:
+    """Return the run's numbers for a published one: several where a factor isn't named."""
     key = (number.estimator, number.term, number.measure)
     if not len(index) or key not in index.index:
         return []
@@ -75,6 +76,7 @@ def _matches(index: pd.DataFrame, number: Published, factors: list[str]) -> list
 
 
 def _row(number: Published, ours: float, mcse: float, n: int) -> dict[str, object]:
+    """Return a published number beside ours, with their difference in Monte Carlo errors of both."""
     theirs = published_mcse(number, mcse, n)
     own = max(mcse, _rate_error(number.value, n)) if number.measure in PROPORTIONS else mcse
     both = float(np.hypot(own, theirs))
@@ -113,6 +115,7 @@ def _rate_error(rate: float, n: int) -> float:
 
 
 def _factors(compared: pd.DataFrame) -> list[str]:
+    """Return the columns that are factors: those before the method."""
     return list(compared.columns[: list(compared.columns).index("estimator")])
 
 
@@ -209,6 +212,7 @@ _HEADS = ("published", "their data sets", "ours", "MCSE", "errors")
 
 
 def _page_row(row: Mapping[Any, Any], factors: list[str]) -> list[str]:
+    """Return a row as the page shows it; a difference beyond the limit is marked."""
     mark = " !" if abs(row["errors"]) > LIMIT else ""
     return [
         *(str(row[name]) for name in (*factors, "estimator", "term", "measure")),

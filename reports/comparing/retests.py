@@ -83,6 +83,7 @@ class Tests:
         )
 
     def _coverage(self, place: Situation, able: Sequence[str]) -> tuple[Floats, Floats, Floats]:
+        """Return shares, counts and z's of some methods at one place."""
         shares, ns, z = np.array([self.coverage[(*place, label)] for label in able], dtype=np.float64).T
         return shares, ns, z
 

@@ -37,6 +37,7 @@ Words = Callable[[Rows, Experiment, str], list[str]]
 
 
 def _coverage(rows: Rows, experiment: Experiment, measure: str) -> list[str]:
+    """Say how to read coverage, and theory's mark only where one is drawn."""
     made = data.with_theory(data.records(rows, experiment, measure), experiment)
     lines = [
         f"Share of intervals that hold the true value. {INTERVAL}",
@@ -46,10 +47,12 @@ def _coverage(rows: Rows, experiment: Experiment, measure: str) -> list[str]:
 
 
 def _bias(rows: Rows, experiment: Experiment, measure: str) -> list[str]:
+    """Say how to read bias."""
     return [f"Mean error of the estimates. {INTERVAL} Dashed: no bias. {DIAMOND}"]
 
 
 def _se_error(rows: Rows, experiment: Experiment, measure: str) -> list[str]:
+    """Say how to read the error of standard errors."""
     made = data.with_se_theory(data.records(rows, experiment, measure), experiment)
     lines = [
         "How far the average standard error lies from the spread of the estimates; below 0 it promises too much.",
@@ -59,6 +62,7 @@ def _se_error(rows: Rows, experiment: Experiment, measure: str) -> list[str]:
 
 
 def _rejection(rows: Rows, experiment: Experiment, measure: str) -> list[str]:
+    """Say which of the panels show size and which power, for the same share is good in the one and bad in the other."""
     pairs = rows[["cell", "term"]].drop_duplicates().itertuples(index=False)
     null = [experiment.cells[int(cell)].is_null(str(term)) for cell, term in pairs]
     size = f"Type I error: the value tested is the true one. Dashed: the promised size. {GRADES}"
@@ -69,6 +73,7 @@ def _rejection(rows: Rows, experiment: Experiment, measure: str) -> list[str]:
 
 
 def _lollipop(rows: Rows, experiment: Experiment, measure: str) -> list[str]:
+    """Say from where the stems are drawn."""
     ideal = "the promised level" if data.promised(experiment, measure) else f"{data.IDEAL.get(measure, 0):g}"
     return [
         f"Stem: from {ideal} (dashed) to the value (dot). In round brackets: its 95 % Monte Carlo interval."
@@ -76,15 +81,18 @@ def _lollipop(rows: Rows, experiment: Experiment, measure: str) -> list[str]:
 
 
 def _nested(rows: Rows, experiment: Experiment, measure: str) -> list[str]:
+    """Say how to read a nested-loop plot."""
     lines = ["One step a condition; its levels stand below, one line a factor. A gap: no number."]
     return lines + ["Dashed, grey: the promised level."] * bool(data.promised(experiment, measure))
 
 
 def _power(rows: Rows, experiment: Experiment, measure: str) -> list[str]:
+    """Say how to read lines over a factor."""
     return [f"One line a method, broken where it has no number. {INTERVAL}"]
 
 
 def _frontier(rows: Rows, experiment: Experiment, measure: str) -> list[str]:
+    """Say what the two axes are, and what being on the frontier means."""
     return [
         "Up: the distance in the condition where it is largest; across: the median of the conditions' times. On the "
         "frontier: no method is both faster and closer.",
@@ -93,14 +101,17 @@ def _frontier(rows: Rows, experiment: Experiment, measure: str) -> list[str]:
 
 
 def _failures(rows: Rows, experiment: Experiment, measure: str) -> list[str]:
+    """Say which statuses count as answers."""
     return ["Share of fits by status other than OK. A fit at the boundary is usable; the others are not."]
 
 
 def _runtime(rows: Rows, experiment: Experiment, measure: str) -> list[str]:
+    """Say where times come from."""
     return [TIMES, RUN_TIMES]
 
 
 def _runtime_size(rows: Rows, experiment: Experiment, measure: str) -> list[str]:
+    """Say where times come from and what the slopes are."""
     slope = "slope: of log time on log students, where it is known."
     return [f"Median of each condition; {slope}", RUN_TIMES]
 

@@ -106,6 +106,7 @@ def arranged(titles: Sequence[str], sizes: Sequence[int], height: float, width: 
     n = len(titles)
 
     def cost(grid: tuple[int, bool]) -> tuple[float, bool, int, int]:
+        """Return what a grid is judged by: its longer side, whether factors stand in line, empty places, fewer columns."""
         columns, in_line = grid
         extent = max(math.ceil(n / columns) * height, columns * (width + GAP), FREE)
         return extent, not in_line, -n % columns, -columns
@@ -119,6 +120,7 @@ def arranged(titles: Sequence[str], sizes: Sequence[int], height: float, width: 
 
 
 def _in_line(sizes: Sequence[int]) -> list[int]:
+    """Return the numbers of columns at which a factor's levels stand in line."""
     return sorted({c for c in (*sizes[:1], *_last(sizes)) if c > 1})
 
 
@@ -161,5 +163,6 @@ def _packed(lines: list[str], width: float, size: float, bold: bool) -> list[str
 
 
 def _words(piece: str, width: float, size: float, bold: bool) -> Iterator[str]:
+    """Yield the words of a text, long ones cut at their tokens to fit a width."""
     for word in piece.split():
         yield from parts(word, lambda part: text_width(part, size, bold) <= width)

@@ -113,5 +113,6 @@ def used_by(name: str) -> str:
 
 
 def _list(names: Iterable[str]) -> str:
+    """Return names in words."""
     *first, last = names
     return f"{', '.join(first)} and {last}" if first else last

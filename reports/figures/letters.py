@@ -21,6 +21,7 @@ _BOLD = (
 
 
 def _table(widths: str) -> Mapping[str, float]:
+    """Return the widths of ASCII's printable letters, in ems, from a list in hundredths."""
     return {chr(32 + i): int(width) / 100 for i, width in enumerate(widths.split())}
 
 
@@ -44,6 +45,7 @@ def text_width(text: str, size: float, bold: bool = False) -> float:
 
 
 def _other(letter: str, widths: Mapping[str, float]) -> float:
+    """Return the width of a letter that the table doesn't have: of its kind, rather too wide than too narrow."""
     if unicodedata.combining(letter) or unicodedata.category(letter) == "Cf":
         return 0.0
     if unicodedata.east_asian_width(letter) in "WF" or letter in "—…œŒæÆ":
@@ -55,6 +57,7 @@ def wrapped(text: str, width: float, size: float, bold: bool = False) -> list[st
     """Return text in lines of at most a width, px: broken between words, at hyphens, else between tokens."""
 
     def fits(part: str) -> bool:
+        """Whether a part fits into a line."""
         return text_width(part.strip(), size, bold) <= width
 
     lines = [""]

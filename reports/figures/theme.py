@@ -155,4 +155,5 @@ def write_chart(chart: Chart, path: Path) -> None:
 
 
 def _write(path: Path, made: str | bytes) -> None:
+    """Write a file whole or not at all."""
     write_atomically(path, made.encode() if isinstance(made, str) else made)

@@ -34,6 +34,7 @@ def vega_script() -> str:
 
 
 def _digest(script: bytes) -> bytes:
+    """Return the line that says what a script's contents must be."""
     return b"// " + hashlib.sha256(script).hexdigest().encode()
 
 

@@ -118,4 +118,5 @@ def render(results: Results, seen: Survey, run: str) -> str:
 
 
 def _asset(name: str) -> str:
+    """Return a file of this folder as text."""
     return files("nestbench.reports.page").joinpath(name).read_text(encoding="utf-8")

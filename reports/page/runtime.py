@@ -58,10 +58,12 @@ def rows(timed: Sequence[Timed]) -> list[list[tuple[str, str]]]:
 
 
 def _schools(timed: Sequence[Timed]) -> list[int]:
+    """Return the numbers of schools that were timed."""
     return sorted({t.schools for t in timed})
 
 
 def _entry(one: Timed | None) -> tuple[str, str]:
+    """Return the median time of one fit, and its range and processor time for the tooltip."""
     if one is None:
         return "–", ""
     cpu = f"; CPU {duration(one.cpu_seconds)}" if math.isfinite(one.cpu_seconds) else ""

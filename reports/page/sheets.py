@@ -81,10 +81,12 @@ def fit_across(conditions: Sequence[Sequence[str]], tables: Sequence[Mapping[str
 
 
 def _across(conditions: Sequence[Sequence[str]], rows: Rows) -> list[Sheet]:
+    """Return one sheet with conditions in columns: easiest to read while there are few."""
     return [Sheet("Method", _spans(conditions), [Group("", [(label, list(line)) for label, line in rows])])]
 
 
 def _down(conditions: Sequence[Sequence[str]], rows: Rows) -> list[Sheet]:
+    """Return sheets with conditions in rows, and as many methods in each as find room."""
     words = max(_name(name, WORDS) for _, part in _grouped(conditions) for name, _ in part)
     room = WIDTH - words - PADDING
     columns = [_column(label, line) for label, line in rows]
@@ -95,6 +97,7 @@ def _down(conditions: Sequence[Sequence[str]], rows: Rows) -> list[Sheet]:
 
 
 def _sheet(conditions: Sequence[Sequence[str]], rows: Rows) -> Sheet:
+    """Return a sheet of some methods, conditions in rows."""
     groups = [
         Group(words, [(name, [line[i] for _, line in rows]) for name, i in part])
         for words, part in _grouped(conditions)
@@ -114,6 +117,7 @@ def _grouped(conditions: Sequence[Sequence[str]]) -> list[tuple[str, list[tuple[
 
 
 def _column(label: str, line: Sequence[Entry]) -> float:
+    """Return the width that a method's column needs: of its name and of its widest entry."""
     entries = max((_word(tied(str(entry["text"])), ENTRY) for entry in line), default=0.0)
     return max(LEAST, entries + PADDING, _word(label, HEAD) + PADDING)
 

@@ -61,6 +61,7 @@ def print_summary(
 
 
 def _size(results: Results) -> str:
+    """Return how many conditions, methods and data sets there are, in words."""
     experiment = results.experiment
     return ", ".join(
         [
@@ -72,6 +73,7 @@ def _size(results: Results) -> str:
 
 
 def _sentence(verdict: Verdict) -> Text:
+    """Return a verdict's sentence with its mark; names between backticks are bold."""
     mark, style = _MARKS[verdict.kind]
     text = Text(f"{mark} ", style=style)
     for i, part in enumerate(verdict.sentence.split("`")):
@@ -118,6 +120,7 @@ def methods_table(table: pd.DataFrame, graded: pd.DataFrame, experiment: Experim
 
 
 def _caption(graded: pd.DataFrame, silent: bool, several_levels: bool) -> str:
+    """Return what the columns of the table mean, as far as they are there."""
     low = "lowest coverage for that term, in %"
     if several_levels:
         low = "coverage for that term / the level promised there, in %, where it falls furthest short"
@@ -166,13 +169,16 @@ def _lowest(rows: pd.DataFrame) -> tuple[float, float]:
 
 
 def _in_order(experiment: Experiment, present: Iterable[str]) -> list[str]:
+    """Return the labels that are there, in the experiment's order."""
     there = set(present)
     return [estimator.label for estimator in experiment.estimators if estimator.label in there]
 
 
 def _percent(share: float) -> str:
+    """Return a share in per cent, a dash for none."""
     return f"{100 * share:.1f}" if np.isfinite(share) else "-"
 
 
 def _milliseconds(seconds: float) -> str:
+    """Return seconds in milliseconds, a dash for none."""
     return f"{1e3 * seconds:.3g}" if np.isfinite(seconds) else "-"

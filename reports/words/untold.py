@@ -39,6 +39,7 @@ def reason_of(term: str, experiment: Experiment) -> str | None:
 
 
 def _sentence(terms: list[str], why: str, cells: list[str]) -> str:
+    """Return why some terms have no true value, as one sentence for all conditions where the reason is the same."""
     names = several([f"`{term}`" for term in terms], 8)
     where = f" ({several(cells)})" if cells else ""
     return f"No coverage or bias of {names}{where}: {why}."

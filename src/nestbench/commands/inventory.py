@@ -127,6 +127,7 @@ def _family_order(entry: dict[str, Any]) -> int:
 
 
 def _experiments() -> list[dict[str, Any]]:
+    """Return the catalogue's experiments, read as tables: nothing is loaded that only a run would need."""
     listed = []
     for name in catalog.names():
         experiment = tomllib.loads(catalog.path_of(name).read_text(encoding="utf-8")).get("experiment", {})
@@ -136,10 +137,12 @@ def _experiments() -> list[dict[str, Any]]:
 
 
 def _methods() -> list[dict[str, Any]]:
+    """Return the methods as plain tables."""
     return [_estimator(one) for one in registry.known().values()]
 
 
 def _estimator(one: Estimator) -> dict[str, Any]:
+    """Return a method as a plain table."""
     engines = [name for name in ("reference", "batched") if getattr(one, name) is not None]
     return {
         "name": one.name,
@@ -158,6 +161,7 @@ def _estimator(one: Estimator) -> dict[str, Any]:
 
 
 def _populations() -> list[dict[str, Any]]:
+    """Return populations, and the layout beside them, with what each parameter means."""
     return [
         {
             "name": name,
@@ -174,6 +178,7 @@ def _populations() -> list[dict[str, Any]]:
 
 
 def _parameter(field: dataclasses.Field[Any], said: Declared) -> dict[str, Any]:
+    """Return a parameter as a plain table."""
     return {
         "name": field.name,
         "default": _default(field),
@@ -184,6 +189,7 @@ def _parameter(field: dataclasses.Field[Any], said: Declared) -> dict[str, Any]:
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:
+    """Return a field's default."""
     if field.default is not dataclasses.MISSING:
         return field.default
     if field.default_factory is not dataclasses.MISSING:
@@ -192,6 +198,7 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 
 def _details(entry: dict[str, Any]) -> list[str]:
+    """Return the lines below an entry's name."""
     if "aims" in entry:
         return [entry["aims"]] if entry["aims"] else []
     if "parameters" in entry:
@@ -206,11 +213,13 @@ def _details(entry: dict[str, Any]) -> list[str]:
 
 
 def _option(key: str, value: Any, entry: dict[str, Any]) -> str:
+    """Return an option with its default and its other choices."""
     others = [_shown(other) for other in entry["choices"].get(key, []) if other != value]
     return f"{key} = {_shown(value)}" + (f" (or {', '.join(others)})" if others else "")
 
 
 def _setting(parameter: dict[str, Any]) -> str:
+    """Return a parameter with its default and what it may be."""
     if parameter["default"] == "required":
         return f"{parameter['name']} (required)"
     limits = ", ".join(filter(None, (parameter["range"], parameter["unit"])))
@@ -218,6 +227,7 @@ def _setting(parameter: dict[str, Any]) -> str:
 
 
 def _shown(value: Any) -> str:
+    """Return a value as it would stand in a TOML file."""
     if isinstance(value, str):
         return f'"{value}"'
     if isinstance(value, bool) or value is None:

@@ -73,6 +73,7 @@ def plan(
 
 
 def _time(seconds: float) -> str:
+    """Return seconds in the unit in which they read best."""
     for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
         if seconds >= 1.5 * size:
             return f"{seconds / size:.1f} {unit}"
@@ -80,6 +81,7 @@ def _time(seconds: float) -> str:
 
 
 def _size(size: float) -> str:
+    """Return bytes in the unit in which they read best."""
     for factor, unit in ((1e9, "GB"), (1e6, "MB")):
         if size >= factor:
             return f"{size / factor:.1f} {unit}"

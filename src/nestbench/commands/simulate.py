@@ -68,4 +68,5 @@ def simulate(
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that were given."""
     return {key: value for key, value in options.items() if value is not None}

@@ -66,6 +66,7 @@ def time(
 
 
 def _numbers(name: str, text: str) -> list[int]:
+    """Return the whole numbers of a list with commas."""
     from nestbench.sim.errors import InvalidInput
 
     try:
@@ -77,6 +78,7 @@ def _numbers(name: str, text: str) -> list[int]:
 
 
 def _print(timed: list[Timed]) -> None:
+    """Print one line a method, engine and size."""
     from nestbench.experiments.running.fit_times import slopes
 
     curves = slopes(timed)
