@@ -117,7 +117,16 @@ class Estimates:
     def unusable(
         cls, terms: Sequence[str], replications: Ints, status: FitStatus = FitStatus.FAILED, message: str = ""
     ) -> Estimates:
-        """Return fits without an answer: every number of every term is missing, for one reason."""
+        """Return fits without an answer: every number of every term is missing, for one reason.
+
+        Parameters
+        ----------
+        terms : sequence of str
+        replications : int64 [R]
+        status : FitStatus
+        message : str
+            The same for all.
+        """
         size = len(replications)
         return cls(
             terms=tuple(terms),

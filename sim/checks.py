@@ -46,6 +46,20 @@ def number(
     ------
     InvalidInput
         Not a number, not finite, too large, or outside; the message shows the interval.
+
+    Parameters
+    ----------
+    name : str
+        What the message calls it, e.g. ``population.icc``.
+    value : Any
+    low, high : float
+    open_low, open_high : bool
+        Whether the ends themselves are out.
+
+    Raises
+    ------
+    InvalidInput
+        No number, one outside the interval, or none that is finite.
     """
     if isinstance(value, (int, float)) and LARGEST < abs(value) < INFINITY:
         raise InvalidInput(
@@ -86,7 +100,10 @@ def count(name: str, value: Any, low: int = 0, high: float = INFINITY) -> int:
 
 
 def choice(name: str, value: Any, allowed: Iterable[str]) -> str:
-    """Return `value` if it is one of the names allowed, else raise `InvalidInput` with the nearest one."""
+    """Return `value` if it is one of the names allowed, else raise `InvalidInput` with the nearest one.
+
+    Case counts: a name that differs from a known one by its case is told which one was probably meant.
+    """
     names = list(allowed)
     if value not in names:
         raise InvalidInput(
@@ -109,7 +126,15 @@ def coefficients(name: str, values: Any, allowed: Iterable[str]) -> dict[str, fl
 
 
 def clash(first: str, second: str, why: str, todo: str) -> InvalidInput:
-    """Return the error for two parameters that can't be had together."""
+    """Return the error for two parameters that can't be had together.
+
+    Parameters
+    ----------
+    first, second : str
+        As they stand in the file: ``population.icc = 0``.
+    why, todo : str
+        Why they exclude each other; what to do about it.
+    """
     return InvalidInput(f"{first} and {second} can't be combined: {why}; {todo}")
 
 

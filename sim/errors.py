@@ -57,6 +57,14 @@ def did_you_mean(got: str, allowed: Iterable[str]) -> str:
 
 
 def unknown_name(kind: str, got: str, allowed: Iterable[str]) -> InvalidInput:
-    """Return the error for a name that isn't in a registry, listing what is."""
+    """Return the error for a name that isn't in a registry, listing what is.
+
+    Parameters
+    ----------
+    kind : str
+        What the name should have been of: ``method``, ``population``, ...
+    got : str
+    allowed : iterable of str
+    """
     names = sorted(allowed)
     return InvalidInput(f"unknown {kind} '{got}'.{did_you_mean(got, names)} Known: {', '.join(names)}")

@@ -70,7 +70,11 @@ def parameter(
     metadata: Mapping[str, Any] | None = None,
     **allowed: Any,
 ) -> Any:
-    """Return the field of a dataclass that is a parameter; see `Declared`. Without a default it must be given."""
+    """Return the field of a dataclass that is a parameter; see `Declared`. Without a default it must be given.
+
+    One declaration for the reader of TOML files, the schema of editors, the lists of the command line and the site:
+    what a parameter means and may be is nowhere said twice.
+    """
     said = Declared(meaning, unit, allowed, None if choices is None else tuple(choices), check, errors)
     return dataclasses.field(
         default=default, default_factory=factory, metadata={**(metadata or {}), _KEY: said}

@@ -17,7 +17,11 @@ _MASK = (1 << 128) - 1
 
 
 def stream_state(seed: int, key: str, replication: int, purpose: str) -> tuple[int, int]:
-    """Return the (state, increment) of PCG64DXSM for one stream; the increment is odd, as the generator requires."""
+    """Return the (state, increment) of PCG64DXSM for one stream; the increment is odd, as the generator requires.
+
+    A pure function of its four arguments, by BLAKE2b: streams of neighbouring replications have nothing in common,
+    and no table of seeds has to be kept or split among workers.
+    """
     name = f"{seed}|{key}|{replication}|{purpose}".encode()
     bits = int.from_bytes(
         hashlib.blake2b(name, digest_size=32, person=b"nestbench-stream").digest(), "little"

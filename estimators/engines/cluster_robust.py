@@ -124,6 +124,15 @@ def sandwich_answer(
 
     Where a term is fitted to the school totals exactly (as many school-level terms as schools) the scores are rounding
     errors, and so would be the standard error.
+
+    Parameters
+    ----------
+    terms : sequence of str
+    estimate, std_error, naive : float64 [p]
+        `naive` are the iid standard errors that the robust ones are judged beside.
+    df : float or float64 [p]
+    quantities : float
+        Fit-level numbers by name, without parentheses.
     """
     named = {f"({name})": value for name, value in quantities.items()}
     vanishes = ~(std_error > ols_batched.VANISHES * naive)

@@ -77,7 +77,10 @@ class BatchFit:
 
 
 def fit_of(batch: Batch, model: Model, restricted: bool, covariance: str = "full") -> BatchFit:
-    """Return the REML or ML fit of every replication (call it as ``batch.once(fit_of, model, True)``)."""
+    """Return the REML or ML fit of every replication (call it as ``batch.once(fit_of, model, True)``).
+
+    One fit serves z, Satterthwaite, Kenward-Roger and CR2 alike: they differ in what they make of the same optimum.
+    """
     return _completed(batch, model, restricted, None, covariance)
 
 

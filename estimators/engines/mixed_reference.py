@@ -81,7 +81,19 @@ def cr2(fit: TextbookFit, data: DataSet) -> tuple[Floats, Floats]:
 
 
 def textbook_fit(batch: Batch, index: int, model: Model, restricted: bool, diagonal: bool) -> TextbookFit:
-    """Return the fit of one data set, shared by all methods that rest on it."""
+    """Return the fit of one data set, shared by all methods that rest on it.
+
+    Parameters
+    ----------
+    batch : Batch
+    index : int
+        Position of the data set in it.
+    model : Model
+    restricted : bool
+        REML, else ML.
+    diagonal : bool
+        Uncorrelated random effects.
+    """
     whole = batch.once(matrices_of, model).of(batch.replication(index), {})
     data = whole.keep(full_rank(whole).columns)
     require_identified(data)

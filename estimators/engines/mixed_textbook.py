@@ -136,7 +136,17 @@ def factor_of(q: int, diagonal: bool = False) -> Floats:
 def textbook_of(
     data: DataSet, second: Floats, restricted: bool, z: Floats | None = None, back: Floats | None = None
 ) -> Textbook:
-    """Return the model of one data set; `z` [n, q] instead of the data set's own, which is `z` back^-1."""
+    """Return the model of one data set; `z` [n, q] instead of the data set's own, which is `z` back^-1.
+
+    Parameters
+    ----------
+    data : DataSet
+    second : float64 [m, m, q, q]
+        How Psi follows from theta (`factor_of`).
+    restricted : bool
+    z, back : float64 [n, q], [q, q], optional
+        Better conditioned columns of the random part, and what brings their effects back to those as named.
+    """
     z = data.z if z is None else z
     back = np.eye(z.shape[1]) if back is None else back
     q, r = np.linalg.qr(data.x)

@@ -94,7 +94,16 @@ def within(batch: Batch, model: Model) -> BatchOls:
 
 
 def between(batch: Batch, model: Model, weights: str) -> BatchOls:
-    """Return the regression of school means, weighted ``"none"`` or by ``"size"``."""
+    """Return the regression of school means, weighted ``"none"`` or by ``"size"``.
+
+    Parameters
+    ----------
+    batch : Batch
+    model : Model
+    weights : str
+        ``"none"``: every school counts once, and the estimate is of the average school. ``"size"``: of the average
+        student.
+    """
     moments = batch.once(moments_of, model)
     cross, kept, clear = _like(moments)
     ols.between(moments.cross, moments.replication_offsets, weights == "size", cross, kept, clear)

@@ -92,7 +92,23 @@ def compare(estimator: Estimator, batch: Batch, model: Model) -> dict[str, Any]:
 
 
 def below_grid(estimator: Estimator, batch: Batch, model: Model) -> dict[str, Any]:
-    """Return how many fits another point of `likelihood_grid` is better than by more than `SHORT`, and by how much."""
+    """Return how many fits another point of `likelihood_grid` is better than by more than `SHORT`, and by how much.
+
+    An optimum that some point of a coarse grid beats is no optimum. The grid shares nothing with the search, so that
+    a maximum that both engines miss is seen all the same.
+
+    Parameters
+    ----------
+    estimator : Estimator
+        One that maximises a likelihood.
+    batch : Batch
+    model : Model
+
+    Returns
+    -------
+    dict
+        ``below_grid``, how many fits; ``worst_below_grid``, by how much at most.
+    """
     best = highest_on_grid(estimator, batch, model)
     if not np.isfinite(best).any():
         return dict(NONE_BELOW)

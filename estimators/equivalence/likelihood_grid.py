@@ -50,6 +50,13 @@ def highest_on_grid(estimator: Estimator, batch: Batch, model: Model) -> Floats:
     """Return the highest log-likelihood on the grid [R]; -inf where there is none to compare with.
 
     Data that are left to the reference engines (nearly collinear, not finite) have no likelihood from cross-products.
+
+    Parameters
+    ----------
+    estimator : Estimator
+        Says which likelihood: restricted or not.
+    batch : Batch
+    model : Model
     """
     best = np.full(batch.size, -np.inf)
     if estimator.name not in RESTRICTED:

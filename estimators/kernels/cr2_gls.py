@@ -42,6 +42,19 @@ def adjusted_school(
 
     `s` [d, d] is the school's cross-product of [X Z], overwritten; returns k, the dimensions of its span. Rows and
     columns from k on are those of an identity.
+
+    Parameters
+    ----------
+    s : float64 [d, d]
+        Cross-product of [X_g Z_g]; overwritten.
+    psi : float64 [q, q]
+        Var(u)/sigma^2.
+    c : float64 [p, p]
+    p : int
+    values, vectors : float64 [d], [d, d]
+        Written: eigenvalues and eigenvectors of `s` that are kept come first.
+    span, v, rows
+        Written, as said above.
     """
     d = s.shape[0]
     q = d - p
@@ -209,7 +222,24 @@ def unadjusted_score(lam: Floats, zz: Floats, cz: Floats, e: Floats, out: Floats
 def add_working(
     lc: Floats, rows: Floats, span: Floats, v: Floats, c: Floats, size: int, m: Floats, spread: Floats, moment: Floats
 ) -> None:  # fmt: skip
-    """Add a school's m'Vm - b'Cb and (m'Vm)^2 - 2 m'Vm b'Cb to `spread`, bb' to `moment` [p, p], b = X'm."""
+    """Add a school's m'Vm - b'Cb and (m'Vm)^2 - 2 m'Vm b'Cb to `spread`, bb' to `moment` [p, p], b = X'm.
+
+    Parameters
+    ----------
+    lc : float64 [p]
+        The contrast times C.
+    rows : float64 [p, k]
+        X'V^-1A in the school's basis.
+    span, v : float64 [k, d], [k, k]
+        From `adjusted_school`.
+    c : float64 [p, p]
+    size : int
+        k, the dimensions of the school's span.
+    m : float64 [k]
+        Scratch.
+    spread, moment : float64 [2], [p, p]
+        Added to.
+    """
     p = len(lc)
     b = np.empty(p)
     for i in range(size):

@@ -82,6 +82,16 @@ def adjust(
 
     `pp` [h, p, p] are the P_i, `qq` [h, h, p, p] the symmetric parts of Q_ij for i <= j, `traces` [h, h] the
     tr(V^-1G_iV^-1G_j), overwritten by the information.
+
+    Parameters
+    ----------
+    contrasts : float64 [K, p]
+    phi : float64 [p, p]
+        (X'V0^-1X)^-1.
+    pp, qq, traces
+        As said above, sums over all schools.
+    variance, df : float64 [K]
+        Written.
     """
     h, p = pp.shape[0], pp.shape[1]
     products, u, work, w = np.empty((h, p, p)), np.zeros((p, p)), np.empty((p, p)), np.empty((h, h))

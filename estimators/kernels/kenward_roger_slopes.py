@@ -93,7 +93,11 @@ def random_slopes(
     cross: Floats, offsets: Ints, x: Ints, z: Ints, offset: Floats, unit: Floats, rows: Ints, cols: Ints,
     contrasts: Floats, fits: MixedFits, variance: Floats, df: Floats,
 ) -> None:  # fmt: skip
-    """Write adjusted variances / sigma^2 and df [R, K] of contrasts [R, K, p]; arguments as in `random_slopes.fit`."""
+    """Write adjusted variances / sigma^2 and df [R, K] of contrasts [R, K, p]; arguments as in `random_slopes.fit`.
+
+    Schools are visited one by one, where the random intercept's kernel sums them by size: with slopes two schools of
+    one size have different Z.
+    """
     p, q, h = len(x), len(z), len(rows) + 1
     most = 1
     for r in range(len(offsets) - 1):

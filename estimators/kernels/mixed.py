@@ -68,7 +68,10 @@ class MixedFits(NamedTuple):
 
 
 def empty_fits(size: int, p: int, m: int) -> MixedFits:
-    """Return room for `size` fits with `p` coefficients and `m` parameters, all NaN."""
+    """Return room for `size` fits with `p` coefficients and `m` parameters, all NaN.
+
+    Room that is all NaN means that a kernel has nothing to write where it gives up: a code is enough.
+    """
 
     def room(*shape: int) -> Floats:
         return np.full((size, *shape), np.nan)
@@ -110,7 +113,18 @@ def put_vector(source: Floats, target: Floats) -> None:
 def as_named(
     contrasts: Floats, shift: Floats, beta: Floats, unscaled: Floats, estimate: Floats, variance: Floats
 ) -> None:  # fmt: skip
-    """Write the coefficients of the terms as named, and their variances / sigma^2, to [R, K] arrays."""
+    """Write the coefficients of the terms as named, and their variances / sigma^2, to [R, K] arrays.
+
+    Parameters
+    ----------
+    contrasts : float64 [R, K, p]
+    shift : float64 [R, K]
+        What the pivot takes from the intercept.
+    beta, unscaled : float64 [R, p], [R, p, p]
+        Of `MixedFits`.
+    estimate, variance : float64 [R, K]
+        Written.
+    """
     size, terms, p = contrasts.shape
     for r in range(size):
         for k in range(terms):

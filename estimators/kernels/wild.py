@@ -309,7 +309,19 @@ def infer(
     upper: Floats,
     p_values: Floats,
 ) -> None:
-    """Write intervals and p-values of zero of every term [p]."""
+    """Write intervals and p-values of zero of every term [p].
+
+    Parameters
+    ----------
+    numbers : float64 [p, 5, B]
+    sizes : float64 [p, 2]
+        From `draw_statistics`.
+    estimate : float64 [p]
+    restricted, exact : bool
+    alpha : float
+    lower, upper, p_values : float64 [p]
+        Written; infinite limits where no null on that side is rejected.
+    """
     for j in range(len(estimate)):
         m, v = sizes[j, 0], sizes[j, 1]
         p_values[j] = p_value(numbers[j], estimate[j] / m, restricted, exact, m, v)

@@ -62,6 +62,14 @@ def assignments(values: Floats, draws: int, generator: np.random.Generator) -> t
 
     All of them (the one seen included) if the values are two and their arrangements at most `draws`; else `draws`
     random permutations, the one seen not among them by design.
+
+    Parameters
+    ----------
+    values : float64 [G]
+        The treatment of each school, as it was.
+    draws : int
+    generator : Generator
+        Not used where all reassignments are no more than `draws`.
     """
     distinct = np.unique(values)
     schools = len(values)
@@ -147,6 +155,20 @@ def limits(of_y: Floats, of_d: Floats, own: float, needed: int) -> tuple[float, 
 
     With delta = b + t, c = b*(y) - b b*(d) and k = b*(d) an assignment is as extreme where ``|c - k t| >= |t|``: at
     t = 0, until the root c / (k + 1) or c / (k - 1) that comes first on that side, and again after a second one.
+
+    Parameters
+    ----------
+    of_y, of_d : float64 [D]
+        b*(y) and b*(d) of each assignment.
+    own : float
+        b, as assigned.
+    needed : int
+        How many assignments must be as extreme for an effect not to be rejected.
+
+    Returns
+    -------
+    lower, upper : float
+        Infinite where no effect on that side is rejected.
     """
     c = of_y - own * of_d
     nothing = np.abs(c) <= TIE * (abs(own) + np.abs(of_y))

@@ -63,7 +63,22 @@ def checked_options(options: Options) -> tuple[int, str]:
 def codes_of(
     streams: StreamSource, replication: int, schools: int, draws: int, weights: str
 ) -> tuple[Codes, bool]:
-    """Return which of the weights each school gets in each draw, uint8 [G, B], and whether these are all there are."""
+    """Return which of the weights each school gets in each draw, uint8 [G, B], and whether these are all there are.
+
+    Parameters
+    ----------
+    streams : StreamSource
+    replication : int
+    schools, draws : int
+    weights : str
+        ``"rademacher"`` or ``"webb"``.
+
+    Returns
+    -------
+    codes : uint8 [G, B]
+    exact : bool
+        Whether the draws are all sign vectors there are: then nothing is random, and the p-value is a share.
+    """
     if weights == "rademacher" and 2**schools <= draws:
         vectors = np.arange(2**schools)
         return ((vectors >> np.arange(schools)[:, None]) & 1).astype(np.uint8), True

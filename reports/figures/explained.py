@@ -41,7 +41,7 @@ def _coverage(rows: Rows, experiment: Experiment, measure: str) -> list[str]:
     made = data.with_theory(data.records(rows, experiment, measure), experiment)
     lines = [
         f"Share of intervals that hold the true value. {INTERVAL}",
-        f"Dashed: the promised level; shaded: the tolerated band around it. {GRADES}",
+        f"Dashed: the nominal level; shaded: the tolerated band around it. {GRADES}",
     ]
     return lines + [THEORY] * any("theory" in record for record in made)
 
@@ -65,7 +65,7 @@ def _rejection(rows: Rows, experiment: Experiment, measure: str) -> list[str]:
     """Say which of the panels show size and which power, for the same share is good in the one and bad in the other."""
     pairs = rows[["cell", "term"]].drop_duplicates().itertuples(index=False)
     null = [experiment.cells[int(cell)].is_null(str(term)) for cell, term in pairs]
-    size = f"Type I error: the value tested is the true one. Dashed: the promised size. {GRADES}"
+    size = f"Type I error: the value tested is the true one. Dashed: the nominal size. {GRADES}"
     power = "Power: the value tested isn't the true one. Power of a method whose coverage fails is no merit."
     return (
         [f"Share of tests with p at most alpha. {INTERVAL}"] + [size] * any(null) + [power] * (not all(null))
@@ -74,7 +74,7 @@ def _rejection(rows: Rows, experiment: Experiment, measure: str) -> list[str]:
 
 def _lollipop(rows: Rows, experiment: Experiment, measure: str) -> list[str]:
     """Say from where the stems are drawn."""
-    ideal = "the promised level" if data.promised(experiment, measure) else f"{data.IDEAL.get(measure, 0):g}"
+    ideal = "the nominal level" if data.promised(experiment, measure) else f"{data.IDEAL.get(measure, 0):g}"
     return [
         f"Stem: from {ideal} (dashed) to the value (dot). In round brackets: its 95 % Monte Carlo interval."
     ]
@@ -83,7 +83,7 @@ def _lollipop(rows: Rows, experiment: Experiment, measure: str) -> list[str]:
 def _nested(rows: Rows, experiment: Experiment, measure: str) -> list[str]:
     """Say how to read a nested-loop plot."""
     lines = ["One step a condition; its levels stand below, one line a factor. A gap: no number."]
-    return lines + ["Dashed, grey: the promised level."] * bool(data.promised(experiment, measure))
+    return lines + ["Dashed, grey: the nominal level."] * bool(data.promised(experiment, measure))
 
 
 def _power(rows: Rows, experiment: Experiment, measure: str) -> list[str]:

@@ -106,7 +106,7 @@ def arranged(titles: Sequence[str], sizes: Sequence[int], height: float, width: 
     n = len(titles)
 
     def cost(grid: tuple[int, bool]) -> tuple[float, bool, int, int]:
-        """Return what a grid is judged by: its longer side, whether factors stand in line, empty places, fewer columns."""
+        """Return what a grid is judged by: its longer side, whether factors stand in line, empty places, columns."""
         columns, in_line = grid
         extent = max(math.ceil(n / columns) * height, columns * (width + GAP), FREE)
         return extent, not in_line, -n % columns, -columns

@@ -123,7 +123,7 @@ def _caption(graded: pd.DataFrame, silent: bool, several_levels: bool) -> str:
     """Return what the columns of the table mean, as far as they are there."""
     low = "lowest coverage for that term, in %"
     if several_levels:
-        low = "coverage for that term / the level promised there, in %, where it falls furthest short"
+        low = "coverage for that term / the nominal level there, in %, where it falls furthest short"
     words = f"low: {low}; fails: conditions where it falls short, + for other terms."
     words += " none: estimands without an answer." if silent else ""
     if graded["partial"].any():

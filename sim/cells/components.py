@@ -34,6 +34,15 @@ def components_of(
 
     ``(school_sd)`` is the SD of the schools' effects where all random columns are 0, ``(slope_sd[x])`` that of the
     effect of x, ``(icc)`` the share of school_sd^2 in school_sd^2 + residual_sd^2.
+
+    Parameters
+    ----------
+    law : Any
+        A population that may say what its random effects act on (`KnowsRandomPart`).
+    batch : Batch
+    design : Design
+    outcome : Outcome
+        A rescaled outcome rescales standard deviations.
     """
     own = {t: float(v) for t, v in law.truth.items() if t.startswith("(") and np.ndim(v) == 0}
     if outcome.reason or not np.isfinite(outcome.slope):

@@ -61,6 +61,18 @@ def constant_coefficients(x: Floats, column: Floats, rows: Sequence[slice]) -> t
         NaN where the data sets disagree, or where no data set determines the coefficient.
     spread : float64 [p]
         Largest less smallest coefficient over data sets, as a part of the scale; NaN where undetermined.
+
+    Parameters
+    ----------
+    x : float64 [p, N]
+    column : float64 [N]
+    rows : sequence of slice
+        Those of each data set.
+
+    Returns
+    -------
+    coefficients, spread : float64 [p] each
+        The mean over data sets, and the range, by which the caller judges whether they are the same.
     """
     solutions = [_solve(x[:, part], column[part]) for part in rows]
     beta = np.stack([np.where(known, value, np.nan) for value, known in solutions])
@@ -117,6 +129,14 @@ def seen_part(effect: Effect, span: Span, offsets: Ints) -> tuple[Floats, bool]:
     A product that isn't in the span of the model's columns is multiplied out: each variable into its expectation and
     the deviation from it, deviations into those of school means and of students within schools. What of it lies in the
     span is kept, the rest, with expectation 0, is left out.
+
+    Parameters
+    ----------
+    effect : Effect
+    span : Span
+        The space of the model's columns.
+    offsets : int64
+        First row of each school, whose means an effect is split into.
     """
     n = int(offsets[-1])
     held, whole = np.zeros(n), True

@@ -82,7 +82,20 @@ class Truth:
 
 
 def truth_of(population: Population, layout: Layout, model: Model) -> Truth:
-    """Return the true values of a model's terms, of the population's other terms and of the variance components."""
+    """Return the true values of a model's terms, of the population's other terms and of the variance components.
+
+    Parameters
+    ----------
+    population : Population
+    layout : Layout
+        Sizes count: an intercept holds the mean of what is left out.
+    model : Model
+
+    Raises
+    ------
+    InvalidInput
+        The formula can't be computed on the population's columns.
+    """
     per = max(1, -(-SCHOOLS // layout.schools))
     streams = StreamSource(SEED, "truth")
     if isinstance(population, KnowsMean):

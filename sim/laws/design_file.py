@@ -60,6 +60,15 @@ def design_file(path: str, content: bytes, school: str, outcome: str) -> DesignF
     ------
     InvalidInput
         It is no table, or schools are not named in every row.
+
+    Parameters
+    ----------
+    path : str
+        What the file is called, for messages: it is read by the caller, once.
+    content : bytes
+        What is hashed into the key too, so that the numbers belong to the contents, not to the place.
+    school, outcome : str
+        Columns; the outcome need not be in the file, for it is drawn.
     """
     table = _table(path, content, (school,))
     frame = table.frame.set_axis([str(name) for name in table.frame.columns], axis="columns")

@@ -85,6 +85,20 @@ def batch_of_batches(parts: Sequence[Batch], streams: StreamSource, replications
     ------
     InvalidInput
         They differ in their columns.
+
+    A user's function makes one data set at a time; everything else here works on batches.
+
+    Parameters
+    ----------
+    parts : sequence of Batch
+        One replication each, in order.
+    streams : StreamSource
+    replications : range
+
+    Raises
+    ------
+    InvalidInput
+        Columns differ between data sets, or one is of numbers in some and of labels in others.
     """
     first = parts[0]
     for part in parts:

@@ -189,6 +189,17 @@ def batch_of_frame(frame: pd.DataFrame, group: str, seed: int = 0) -> Batch:
 
     Numeric and boolean columns become floats, all others categories with sorted levels. Rows are sorted by school
     (labels in code-point order, as strings). Missing values must be gone (`InvalidInput` otherwise).
+
+    Rows are sorted by school, as in every batch; methods see a user's table through the same door as simulated data.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Complete: rows with missing values are dropped before.
+    group : str
+        Column of the schools.
+    seed : int
+        Of the streams that bootstraps draw from.
     """
     if group not in frame.columns:
         raise InvalidInput(

@@ -46,6 +46,18 @@ def bias_of(law: Parameters, layout: Layout, model: Model, mean: InModel, terms:
 
     Nothing is given where students or schools are missing, for terms beyond the plain columns with an intercept, or
     where what is left out shifts the intercept.
+
+    Limits in the number of schools, not approximations to a given number: where a method is consistent nothing is
+    listed, and the simulation shows what is left in small samples.
+
+    Parameters
+    ----------
+    law : Parameters
+    layout : Layout
+    model : Model
+    mean : InModel
+        What the fitted model makes of the population's mean.
+    terms : tuple of str
     """
     if "Intercept" not in terms or not set(terms) <= PLAIN or law.missing or law.missing_schools:
         return {}

@@ -22,7 +22,20 @@ def gaussian(law: Parameters) -> bool:
 
 
 def covariance_of(law: Parameters, layout: Layout, batch: Batch, rows: slice) -> tuple[Floats, Floats] | None:
-    """Return B' [q, n] and the diagonal of D [n] for one data set's rows, or None where they aren't known."""
+    """Return B' [q, n] and the diagonal of D [n] for one data set's rows, or None where they aren't known.
+
+    The errors of one data set have covariance D + B B' within each school: a diagonal and as many columns as there
+    are random effects. Exact tests need no more of a population than this.
+
+    Parameters
+    ----------
+    law : Parameters
+    layout : Layout
+    batch : Batch
+        Its columns decide slopes and arms.
+    rows : slice
+        Those of one replication.
+    """
     if law.age_confounding or law.resources_confounding or law.size_correlation:
         return None
     treated, age = _column(batch, "treated")[rows], _column(batch, "age")[rows]

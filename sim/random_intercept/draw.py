@@ -119,7 +119,17 @@ def draw_columns(
 def batch_of_columns(
     columns: dict[str, Column], sizes: Ints, streams: StreamSource, replications: range
 ) -> Batch:
-    """Return the batch of columns drawn for schools of `sizes` [R, G]."""
+    """Return the batch of columns drawn for schools of `sizes` [R, G].
+
+    Parameters
+    ----------
+    columns : dict of str to Column
+        Long, rows by replication, school and student.
+    sizes : int64 [R, G]
+    streams : StreamSource
+        Goes with the batch: bootstraps draw from the same source, for another purpose.
+    replications : range
+    """
     return Batch(
         columns=columns,
         group="school",

@@ -22,7 +22,20 @@ from nestbench.sim.streams import StreamSource
 def school_values(
     law: Parameters, layout: Layout, streams: StreamSource, piece: Piece, size_z: Floats | None
 ) -> Schools:
-    """Return the schools' values of some replications; `size_z` [R, G] are the normals behind lognormal sizes."""
+    """Return the schools' values of some replications; `size_z` [R, G] are the normals behind lognormal sizes.
+
+    Each part draws from the stream of its own purpose. A parameter that is switched on therefore leaves the draws of
+    all others as they were, and two conditions that differ in it alone can be compared draw by draw.
+
+    Parameters
+    ----------
+    law : Parameters
+    layout : Layout
+    streams : StreamSource
+    piece : Piece
+        Some replications that are filled together.
+    size_z : float64 [R, G] or None
+    """
     school_z, resources_z = piece.of_schools()
     u = _school_effects(law, streams, piece, school_z, size_z)
     resources = law.resources_sd * _resources(law, streams, piece, resources_z, u)
@@ -53,7 +66,20 @@ def relative_sizes(layout: Layout, sizes: Ints) -> Floats:
 
 
 def treatment_effects(law: Parameters, layout: Layout, streams: StreamSource, piece: Piece) -> Floats:
-    """Return the effect of treatment in each school: mean, its part by relative size, and random deviations."""
+    """Return the effect of treatment in each school: mean, its part by relative size, and random deviations.
+
+    Parameters
+    ----------
+    law : Parameters
+    layout : Layout
+    streams : StreamSource
+    piece : Piece
+
+    Returns
+    -------
+    float64 [R * G]
+        Of every school, treated or not: who is treated is drawn elsewhere.
+    """
     effect = constant(law.effect("treated"), piece.sizes.size)
     if law.effect("treated:size"):
         effect = effect + law.effect("treated:size") * relative_sizes(layout, piece.sizes.ravel())
@@ -64,7 +90,11 @@ def treatment_effects(law: Parameters, layout: Layout, streams: StreamSource, pi
 
 def arm_variances(variance: float, ratio: float, share: float) -> tuple[float, float]:
     """Return variances (control, treated) with treated / control = `ratio` and mean `variance` at the share
-    treated."""
+    treated.
+
+    A ratio of 1 must change nothing on average, so the mean over both arms is held: a condition with unequal
+    variances is then no noisier than its equal twin.
+    """
     control = variance / (1.0 - share + share * ratio)
     return control, ratio * control
 

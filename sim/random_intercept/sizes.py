@@ -15,7 +15,20 @@ from nestbench.sim.streams import StreamSource
 
 def draw_sizes(layout: Layout, streams: StreamSource, replications: range) -> tuple[Ints, Floats | None]:
     """Return the students per school, int64 [R, G], and the standard normals behind lognormal sizes [R, G] or
-    None."""
+    None.
+
+    Parameters
+    ----------
+    layout : Layout
+    streams : StreamSource
+    replications : range
+
+    Returns
+    -------
+    sizes : int64 [R, G]
+    normals : float64 [R, G] or None
+        Kept, because school effects may correlate with size (`size_correlation`).
+    """
     shape = (len(replications), layout.schools)
     if not layout.random_sizes:
         return np.broadcast_to(layout.sizes(), shape), None

@@ -67,7 +67,20 @@ def finish_columns(
     treated: Floats | None,
 ) -> None:
     """Add what the kernel doesn't know, in place: treated students, the effect of mean age, classes, extra
-    columns."""
+    columns.
+
+    Parameters
+    ----------
+    law : Parameters
+    layout : Layout
+    streams : StreamSource
+    replications : range
+    columns : dict of str to Column
+        Changed.
+    sizes : int64 [R, G]
+    treated : float64 [N] or None
+        Treated students, where students and not schools are assigned.
+    """
     if treated is not None:
         whole = Piece(replications, sizes, np.empty(0), np.empty(0, dtype=np.int64))
         treat_students(law, columns, treated, treatment_effects(law, layout, streams, whole), sizes)
@@ -112,7 +125,11 @@ def add_classes(
     columns: dict[str, Column],
     sizes: Ints,
 ) -> None:
-    """Deal students to classes, add class effects and the teacher's, and the columns `class` and `teacher`."""
+    """Deal students to classes, add class effects and the teacher's, and the columns `class` and `teacher`.
+
+    Students are split in the order of their rows into classes whose sizes differ by one at most; rows of a school are
+    exchangeable when this is done. `teacher` is a standard normal covariate of the class.
+    """
     k, counts = layout.classes, sizes.ravel()
     z = np.stack(
         [streams.at(r, "classes").standard_normal((2, layout.schools * k)) for r in replications], axis=1

@@ -11,7 +11,18 @@ from nestbench.sim.streams import StreamSource
 
 
 def treated_schools(layout: Layout, streams: StreamSource, replications: range, resources: Floats) -> Floats:
-    """Return 1.0 for treated schools, 0.0 for others, [R * G]; `resources` [R * G] makes the pairs."""
+    """Return 1.0 for treated schools, 0.0 for others, [R * G]; `resources` [R * G] makes the pairs.
+
+    The assignment ``first`` treats the same schools in every replication, a fixed design; ``random`` and ``pairs`` are
+    drawn anew for each, as in a trial that is repeated.
+
+    Parameters
+    ----------
+    layout : Layout
+    streams : StreamSource
+    replications : range
+    resources : float64 [R * G]
+    """
     fixed = (np.arange(layout.schools) < layout.treated_count).astype(np.float64)
     if layout.assignment in ("first", "students") or not layout.treated_count:
         return np.tile(fixed, len(replications))

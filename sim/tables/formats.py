@@ -22,6 +22,18 @@ def read_format(path: Path, data: bytes, suffix: str) -> tuple[pd.DataFrame, Sai
     ------
     InvalidInput
         The bytes are of no such file, or the package that reads it isn't installed.
+
+    Parameters
+    ----------
+    path : Path
+    data : bytes
+    suffix : str
+        One of `FORMATS`.
+
+    Raises
+    ------
+    InvalidInput
+        The package that reads the format isn't installed, or the bytes are no such file.
     """
     read, package = FORMATS[suffix]
     try:

@@ -67,7 +67,17 @@ def read_table(path: Path, labels: Collection[str] = ()) -> TableFile:
 
 
 def table_of(path: Path, data: bytes, labels: Collection[str] = ()) -> TableFile:
-    """Return the table in the bytes of a file, as `read_table` does."""
+    """Return the table in the bytes of a file, as `read_table` does.
+
+    Parameters
+    ----------
+    path : Path
+        For messages, and for the format by its ending.
+    data : bytes
+        Unpacked.
+    labels : collection of str
+        Columns whose values are names whatever they look like: schools numbered 01, 02, ... stay two digits.
+    """
     try:
         return _table(path, unpacked(data), labels)
     except InvalidInput:

@@ -63,6 +63,14 @@ def read_column(column: pd.Series[Any], name: str, told: str = "") -> tuple[pd.S
     ------
     InvalidInput
         As `values_of`.
+
+    Parameters
+    ----------
+    column : Series
+    name : str
+        For messages.
+    told : str
+        What the reader of the file has said of the column already; nothing is said twice.
     """
     values, said = values_of(column, name)
     return values, said if said and said.split(" because")[0] not in told else ""

@@ -82,7 +82,19 @@ class Form:
 
 
 def errors_of(x: Floats, factors: Floats, variance: Floats, offsets: Ints) -> Errors:
-    """Return the cross-products of X [p, N] with Omega = diag(variance) + B B' by school, B' = `factors` [q, N]."""
+    """Return the cross-products of X [p, N] with Omega = diag(variance) + B B' by school, B' = `factors` [q, N].
+
+    Parameters
+    ----------
+    x : float64 [p, N]
+        Columns of X for one data set.
+    factors : float64 [q, N]
+        B', the random effects' columns times their SDs.
+    variance : float64 [N]
+        Of the independent parts.
+    offsets : int64 [G + 1]
+        First row of each school.
+    """
     starts = offsets[:-1]
     w = np.concatenate([x, factors])
     joint = np.add.reduceat(w[:, None, :] * w[None, :, :], starts, axis=2).transpose(2, 0, 1)
@@ -116,7 +128,22 @@ def robust_test(errors: Errors, term: int, kind: str, reference: str, level: flo
 def robust_tests(
     errors: Errors, tests: Sequence[tuple[str, str]], level: float, contrasts: Floats
 ) -> list[list[Exact]]:
-    """Return `robust_test` of each (kind, reference) and each row of `contrasts` [k, p] of the coefficients."""
+    """Return `robust_test` of each (kind, reference) and each row of `contrasts` [k, p] of the coefficients.
+
+    Parameters
+    ----------
+    errors : Errors
+    tests : sequence of (kind, reference)
+        E.g. ``("CR1S", "t")``.
+    level : float
+        Of the intervals.
+    contrasts : float64 [k, p]
+
+    Returns
+    -------
+    list of list of Exact
+        A list a contrast; the eigenvalues behind them are computed once for all tests.
+    """
     m = np.linalg.inv(errors.gram.sum(axis=0))
     forms = {power: _forms(errors, m, contrasts, power) for power in {POWERS[kind] for kind, _ in tests}}
     return [_tests_of_form(errors, forms[POWERS[kind]], kind, reference, level) for kind, reference in tests]
@@ -146,7 +173,11 @@ def has_cr3(errors: Errors) -> bool:
 
 
 def naive_test(errors: Errors, term: int, level: float) -> Exact | None:
-    """Return what is known of the iid t(N - p) test, or None where residual variances differ within schools."""
+    """Return what is known of the iid t(N - p) test, or None where residual variances differ within schools.
+
+    ``t^2 > c^2`` is the event that an indefinite quadratic form in independent normals is positive, whose probability
+    `imhof` computes.
+    """
     tests = naive_tests(errors, level, np.eye(errors.gram.shape[1])[[term]])
     return None if tests is None else tests[0]
 

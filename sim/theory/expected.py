@@ -36,7 +36,17 @@ class Expected:
 
 
 def expected_of(batch: Batch, x: Standardised, factors: Floats, variance: Floats) -> Expected:
-    """Return what is expected with Omega = diag(variance) + B B' by school, B' = `factors` [q, N]."""
+    """Return what is expected with Omega = diag(variance) + B B' by school, B' = `factors` [q, N].
+
+    Averages over draws of X, of the expectation given X: for one X the expected variance is a trace, without any
+    outcome drawn.
+
+    Parameters
+    ----------
+    batch : Batch
+    x : Standardised
+    factors, variance : float64 [q, N], [N]
+    """
     schools = batch.school_offsets
     gram = by_row_products(x.rows, x.rows, schools)
     cross = by_row_products(x.rows, factors, schools)

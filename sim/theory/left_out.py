@@ -42,7 +42,20 @@ class InModel:
 
 
 def in_model(effects: Sequence[Effect], x: Standardised, design: Design) -> InModel:
-    """Return a mean, the sum of effects [N], in a model with the columns `x`."""
+    """Return a mean, the sum of effects [N], in a model with the columns `x`.
+
+    Parameters
+    ----------
+    effects : sequence of Effect
+    x : Standardised
+        The model's columns on some drawn data sets.
+    design : Design
+
+    Returns
+    -------
+    InModel
+        Coefficients by term, and the effects outside the model's span, which are part of the errors to whoever fits it.
+    """
     beta, left_out = np.zeros((len(x.gram), len(x.rows))), []
     for effect in effects:
         column = effect.column(x.rows.shape[1])

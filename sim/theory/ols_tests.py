@@ -59,7 +59,18 @@ def averages(
     batch: Batch, x: Standardised, covariance: tuple[Floats, Floats], model: Model, few: int
 ) -> Averages:
     """Return averages for OLS over draws of X, given the errors' covariance B' [q, N], D [N]; coverages are over the
-    first `few` draws (0: not known)."""
+    first `few` draws (0: not known).
+
+    Parameters
+    ----------
+    batch : Batch
+        Draws of X; the outcomes in it are not looked at.
+    x : Standardised
+    covariance : (B' [q, N], D [N])
+    model : Model
+    few : int
+        Draws that coverages are over; standard errors, which are cheap, are over all of them.
+    """
     if np.diff(batch.replication_offsets).min() < 3 or not x.full_rank:
         return {}
     terms = batch.once(design_of, model).terms

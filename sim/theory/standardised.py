@@ -84,7 +84,14 @@ def standardised(design: Design, batch: Batch) -> Standardised:
 
 
 def by_row_products(a: Floats, b: Floats, offsets: Ints) -> Floats:
-    """Return A_s B_s' [S, k, l] of columns a [k, N] and b [l, N], over the rows of each of S segments."""
+    """Return A_s B_s' [S, k, l] of columns a [k, N] and b [l, N], over the rows of each of S segments.
+
+    Parameters
+    ----------
+    a, b : float64 [k, N], [l, N]
+    offsets : int64 [S + 1]
+        First row of each segment.
+    """
     sums = np.empty((len(offsets) - 1, len(a), len(b)))
     for i, row in enumerate(a):
         sums[:, i, :] = np.add.reduceat(row * b, offsets[:-1], axis=1).T

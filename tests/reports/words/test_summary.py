@@ -48,4 +48,4 @@ def test_the_promise_stands_beside_the_lowest_coverage_where_promises_differ(
 ) -> None:
     text = at_level(school_study(reps=60, schools=(6, 30)), levels)
     assert ("/95" in text) is said
-    assert ("the level promised there" in text) is said
+    assert ("the nominal level there" in text) is said
