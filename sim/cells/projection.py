@@ -72,7 +72,8 @@ def constant_coefficients(x: Floats, column: Floats, rows: Sequence[slice]) -> t
     Returns
     -------
     coefficients, spread : float64 [p] each
-        The mean over data sets, and the range, by which the caller judges whether they are the same.
+        Coefficients are NaN where data sets disagree or none determines them; the spread is their range over data sets,
+        relative to the sizes of the columns.
     """
     solutions = [_solve(x[:, part], column[part]) for part in rows]
     beta = np.stack([np.where(known, value, np.nan) for value, known in solutions])

@@ -127,8 +127,7 @@ def add_classes(
 ) -> None:
     """Deal students to classes, add class effects and the teacher's, and the columns `class` and `teacher`.
 
-    Students are split in the order of their rows into classes whose sizes differ by one at most; rows of a school are
-    exchangeable when this is done. `teacher` is a standard normal covariate of the class.
+    Students are split in the order of their rows into classes whose sizes differ by one at most. `teacher` is a standard normal covariate of the class.
     """
     k, counts = layout.classes, sizes.ravel()
     z = np.stack(
