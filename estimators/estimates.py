@@ -57,8 +57,8 @@ Rows = Ints | npt.NDArray[np.bool_] | slice
 class Estimates:
     """Results of one method on R data sets: a struct of arrays.
 
-    Parts are had by `take`, parts become a whole by `concat`, and fits are replaced by `put`. The three know every
-    field, so that nothing else has to.
+    Parts are had by `take` and `only`, parts become a whole by `concat`, and fits are replaced by `put`. These know
+    every field, so that nothing else has to.
 
     Attributes
     ----------
@@ -205,6 +205,11 @@ class Estimates:
         columns = {name: _columns(getattr(self, name), self.terms, terms) for name in STORED_COLUMNS}
         changed: dict[str, Any] = {"terms": tuple(terms), **columns}
         return replace(self, **changed)
+
+    def only(self, names: Sequence[str]) -> Estimates:
+        """Return the estimates of the terms and quantities named, in their own order; of no names, fits alone."""
+        quantities = {name: values for name, values in self.quantities.items() if name in names}
+        return replace(self.with_terms([t for t in self.terms if t in names]), quantities=quantities)
 
     def _quantity(self, name: str) -> Floats:
         """Return a fit-level quantity [R]; NaN where the method has none of that name."""

@@ -6,7 +6,7 @@ measures are computed on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,12 +59,12 @@ def to_table(label: str, estimates: Estimates) -> pa.Table:
     return pa.table(columns, schema=STORED_SCHEMA)
 
 
-def from_table(table: pa.Table) -> dict[str, Estimates]:
+def from_table(table: pa.Table, wanted: Callable[[str], bool] | None = None) -> dict[str, Estimates]:
     """Return stored rows (of one condition, any number of tasks) as `Estimates` by method label, by replication.
 
-    `seconds` is NaN: times are stored apart.
+    `seconds` is NaN: times are stored apart. `wanted` says of which terms and quantities; of none it is fits alone.
     """
-    return _Reader(table.unify_dictionaries().combine_chunks()).all()
+    return _Reader(table.unify_dictionaries().combine_chunks(), wanted).all()
 
 
 @dataclass(slots=True)
@@ -76,6 +76,7 @@ class _Reader:
     """
 
     table: pa.Table
+    wanted: Callable[[str], bool] | None = None
     cache: dict[str, Any] = field(default_factory=dict)
 
     def all(self) -> dict[str, Estimates]:
@@ -108,6 +109,7 @@ class _Reader:
         """Return one method's rows as arrays; ValueError where a term lacks a replication that another term has."""
         term_codes, term_names = self._codes("term")
         message_codes, messages = self._codes("message")
+        rows = self._chosen(rows, term_codes, term_names)
         codes, numbers = term_codes[rows], self._values("replication")[rows]
         if _in_order(codes, numbers):
             length = int((codes == codes[0]).sum())
@@ -121,6 +123,7 @@ class _Reader:
         if len(rows) != shape[0] * shape[1]:
             raise ValueError(f"expected one row per term and replication, got {len(rows)} rows for {shape}")
         by_code = dict(zip([term_names[c] for c in present], range(len(present)), strict=True))
+        names = [name for name in names if self.wanted is None or self.wanted(name)]
         is_term = [name for name in names if not name.startswith(VARIANCE_PREFIX)]
         pick = [by_code[name] for name in is_term]
         grids = {name: self._values(name)[rows].reshape(shape) for name in STORED_COLUMNS}
@@ -136,6 +139,14 @@ class _Reader:
             messages=tuple(messages),
             seconds=np.full(len(replications), np.nan),
         )
+
+    def _chosen(self, rows: Ints, codes: npt.NDArray[Any], names: list[str]) -> Ints:
+        """Return the rows of the names wanted; where an estimator has none, those of its first, for what fits are."""
+        if self.wanted is None:
+            return rows
+        kept = [code for code, name in enumerate(names) if self.wanted(name)]
+        chosen = rows[np.isin(codes[rows], kept)]
+        return chosen if len(chosen) else rows[codes[rows] == codes[rows[0]]]
 
 
 def _in_order(codes: npt.NDArray[Any], numbers: npt.NDArray[Any]) -> bool:

@@ -61,16 +61,21 @@ class Results(Protocol):
     def extent(self) -> Extent:
         """How many data sets of each condition every method has, and should have."""
 
-    def estimates(self, cell: int, within: range | None = None) -> Mapping[str, Estimates]:
-        """Estimates of one condition by method label (`Estimator.label`), whatever is stored so far, or what is of the
-        replications `within`."""
+    def estimates(
+        self, cell: int, within: range | None = None, names: Sequence[str] | None = None
+    ) -> Mapping[str, Estimates]:
+        """Estimates of one condition by method label (`Estimator.label`), whatever is stored so far. Of a condition
+        with a `span`: of the replications `within` alone, of the terms and quantities in `names` alone (none: what fits are).
+        """
 
-    def timings(self, cell: int, within: range | None = None) -> pd.DataFrame:
+    def span(self, cell: int) -> range:
+        """From the first replication to the last of a condition that can be read in parts; empty where it is whole."""
+
+    def names(self, cell: int) -> Mapping[str, tuple[str, ...]]:
+        """Terms and quantities of a condition with a `span`, by method label."""
+
+    def timings(self, cell: int) -> pd.DataFrame:
         """Columns ``estimator, engine, replication, seconds``: made under load, never reported as a benchmark."""
-
-    def stop(self, cell: int) -> int:
-        """One past the last replication of a condition that can be read `within` others; 0 where a condition is read
-        whole."""
 
     def opener(self) -> Callable[[], Results] | None:
         """What opens these results in another process; None where they are in the memory of this one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,20 +30,26 @@ class InMemory:
         cells = (counts,) * len(self.experiment.cells)
         return Extent(cells, cells)
 
-    def estimates(self, cell: int, within: range | None = None) -> Mapping[str, Estimates]:
+    def estimates(
+        self, cell: int, within: range | None = None, names: Sequence[str] | None = None
+    ) -> Mapping[str, Estimates]:
         """Estimates of one condition by method label; each method on as many replications as a stored run gives it."""
         if cell not in self._cells:
             self._cells[cell] = _fitted(self.experiment, cell)
         return self._cells[cell]
 
-    def stop(self, cell: int) -> int:
+    def span(self, cell: int) -> range:
         """Conditions are read whole."""
-        return 0
+        return range(0)
+
+    def names(self, cell: int) -> Mapping[str, tuple[str, ...]]:
+        """Not needed of conditions that are read whole."""
+        return {}
 
     def opener(self) -> None:
         """Nothing: they are in this process alone."""
 
-    def timings(self, cell: int, within: range | None = None) -> pd.DataFrame:
+    def timings(self, cell: int) -> pd.DataFrame:
         """No times are kept."""
         return pd.DataFrame(columns=["estimator", "engine", "replication", "seconds"])
 

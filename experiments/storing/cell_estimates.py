@@ -5,8 +5,9 @@ A condition of a long run doesn't fit into memory with all its methods; most rea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -34,25 +35,37 @@ class Shelf(Protocol):
 
 
 class CellEstimates(Mapping[str, Estimates]):
-    """Estimates of a condition, or of some of its replications, by method label, each read when it is asked for."""
+    """Estimates of a condition, or of some of its replications or names, by method label, read when asked for."""
 
-    def __init__(self, store: Shelf, cell: int, within: range | None = None) -> None:
+    def __init__(
+        self, store: Shelf, cell: int, within: range | None = None, names: Sequence[str] | None = None
+    ) -> None:
         self._store = store
-        self._within = within
+        self._within, self._names = within, names
         self._entries = [entry for entry in store.finished(cell) if touches(within, entry.task)]
         present = sorted({i for entry in self._entries for i in entry.task.estimators})
         self._positions = {store.experiment.estimators[i].label: i for i in present}
 
     def __getitem__(self, label: str) -> Estimates:
-        chosen = self._positions[label]
+        decode = partial(encoding.decode_estimates, names=self._names)
         return Estimates.concat(
-            [self._decoded(entry, chosen) for entry in self._entries if chosen in entry.task.estimators]
+            [self._within_range(entry, estimates) for entry, estimates in self._decoded(label, decode)]
         )
 
-    def _decoded(self, entry: journal.Entry, chosen: int) -> Estimates:
+    def names(self, label: str) -> tuple[str, ...]:
+        """Return the terms and quantities that a method has in any file, in order of first appearance."""
+        found = (names for _, names in self._decoded(label, encoding.decode_names))
+        return tuple(dict.fromkeys(chain.from_iterable(found)))
+
+    def _decoded(self, label: str, decode: Callable[..., T]) -> Iterator[tuple[journal.Entry, T]]:
+        chosen = self._positions[label]
+        for entry in self._entries:
+            if chosen in entry.task.estimators:
+                position = entry.task.estimators.index(chosen)
+                yield entry, self._store.read(entry, "fits", partial(decode, position=position))
+
+    def _within_range(self, entry: journal.Entry, estimates: Estimates) -> Estimates:
         """Return what a task has on a method, less the replications that weren't asked for."""
-        position = entry.task.estimators.index(chosen)
-        estimates = self._store.read(entry, "fits", partial(encoding.decode_estimates, position=position))
         if self._within is None or covers(self._within, entry.task):
             return estimates
         return estimates.take(np.isin(estimates.replications, self._within))

@@ -58,18 +58,25 @@ def encode_estimates(by_label: Mapping[str, Estimates]) -> bytes:
     )
 
 
-def decode_estimates(data: bytes, position: int) -> Estimates:
-    """Return the estimates of the method at a position of a task's file.
+def decode_estimates(data: bytes, position: int, names: Sequence[str] | None = None) -> Estimates:
+    """Return the estimates of the method at a position of a task's file: all, or of some terms and quantities.
 
     One row group is read and the rest stays on disk. Terms and messages may come from a stranger's file: control
     characters in them are made visible, for they end up on a terminal.
     """
     table = pq.ParquetFile(pa.BufferReader(data)).read_row_group(position, use_threads=False)
-    estimates = next(iter(from_table(table).values()))
+    wanted = None if names is None else lambda name: visible(name) in names
+    estimates = next(iter(from_table(table, wanted).values()))
     terms, messages = tuple(map(visible, estimates.terms)), tuple(map(visible, estimates.messages))
     if (terms, messages) == (estimates.terms, estimates.messages):
         return estimates
     return replace(estimates, terms=terms, messages=messages)
+
+
+def decode_names(data: bytes, position: int) -> list[str]:
+    """Return the terms and quantities of the method at a position of a task's file."""
+    column = pq.ParquetFile(pa.BufferReader(data)).read_row_group(position, ["term"], use_threads=False)
+    return [visible(name) for name in column["term"].unique().to_pylist()]
 
 
 def encode_times(by_label: Mapping[str, Estimates], engines: Mapping[str, str]) -> bytes:

@@ -14,7 +14,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,12 +24,12 @@ import pandas as pd
 
 from nestbench.estimators.estimates import Estimates
 from nestbench.experiments.experiment import Experiment, content_of
-from nestbench.experiments.files import TEMPORARY, checked, folders_of, stale, unwritable, write_atomically
+from nestbench.experiments.files import TEMPORARY, Files, folders_of, stale, unwritable, write_atomically
 from nestbench.experiments.plan import Round, Task, plan
 from nestbench.experiments.results import UNREPEATABLE, Extent
 from nestbench.experiments.shards import Shard
 from nestbench.experiments.storing import audits, encoding, journal
-from nestbench.experiments.storing.cell_estimates import CellEstimates, covers, touches
+from nestbench.experiments.storing.cell_estimates import CellEstimates
 from nestbench.experiments.storing.extent import extent_of
 from nestbench.experiments.storing.lock import NAME as LOCK
 from nestbench.experiments.storing.lock import Lock
@@ -68,6 +68,7 @@ class Store:
         self._lock: Lock | None = None
         self._by_cell: dict[tuple[int, bool], list[journal.Entry]] = {}
         self._counted = 0
+        self._files = Files()
         self._tasks: tuple[Task, ...] | None = None
 
     @classmethod
@@ -265,23 +266,23 @@ class Store:
         """Count tasks as finished whose files and journal lines were written by another hand."""
         self._entries.update((entry.task.key, entry) for entry in entries)
 
-    def estimates(self, cell: int, within: range | None = None) -> Mapping[str, Estimates]:
+    def estimates(
+        self, cell: int, within: range | None = None, names: Sequence[str] | None = None
+    ) -> Mapping[str, Estimates]:
         """Estimates of one condition by method label, whatever is stored so far; each method is read when asked for.
 
-        `within` are the replications to read: all by default.
+        `within` are the replications to read, `names` the terms and quantities: all by default.
         """
-        return CellEstimates(self, cell, within)
+        return CellEstimates(self, cell, within, names)
 
-    def timings(self, cell: int, within: range | None = None) -> pd.DataFrame:
-        """Columns ``estimator, engine, replication, seconds``: made under load, never reported as a benchmark.
+    def names(self, cell: int) -> dict[str, tuple[str, ...]]:
+        """Terms and quantities of a condition by method label."""
+        stored = CellEstimates(self, cell)
+        return {label: stored.names(label) for label in stored}
 
-        `within` are the replications to read: all by default.
-        """
-        tables = []
-        for entry, table in self._read(cell, "times", encoding.decode_times, within):
-            if not covers(within, entry.task):
-                table = table[table["replication"].isin(within or ())]
-            tables.append(table)
+    def timings(self, cell: int) -> pd.DataFrame:
+        """Columns ``estimator, engine, replication, seconds``: made under load, never reported as a benchmark."""
+        tables = [table for _, table in self._read(cell, "times", encoding.decode_times)]
         if not tables:
             return pd.DataFrame({name: [] for name in encoding.TIMES_SCHEMA.names})
         names = {
@@ -302,9 +303,10 @@ class Store:
             ]
         )
 
-    def stop(self, cell: int) -> int:
-        """One past the last replication stored of a condition; see `Results.stop`."""
-        return max((entry.task.stop for entry in self.finished(cell)), default=0)
+    def span(self, cell: int) -> range:
+        """From the first replication stored of a condition to the last; see `Results.span`."""
+        tasks = [entry.task for entry in self.finished(cell)]
+        return range(min((t.start for t in tasks), default=0), max((t.stop for t in tasks), default=0))
 
     def opener(self) -> Callable[[], Store]:
         """What opens this run in another process, without its code; see `Results.opener`."""
@@ -334,7 +336,7 @@ class Store:
         """
         path, sha256, size = next(file for file in entry.files if file[0].startswith(f"{folder}/"))
         try:
-            return decode(checked(self.folder / path, sha256, size))
+            return decode(self._files.read(self.folder / path, sha256, size))
         except StoreError as error:
             raise self._unreadable(path, str(error)) from error
         except Exception as error:  # whole, but written by another hand: Arrow may raise anything
@@ -347,12 +349,10 @@ class Store:
         )
 
     def _read(
-        self, cell: int, folder: str, decode: Callable[[bytes], T], within: range | None = None
+        self, cell: int, folder: str, decode: Callable[[bytes], T]
     ) -> Iterator[tuple[journal.Entry, T]]:
         for entry in self.finished(cell, audit=folder == "audit"):
-            if touches(within, entry.task) and any(
-                path.startswith(f"{folder}/") for path, _, _ in entry.files
-            ):
+            if any(path.startswith(f"{folder}/") for path, _, _ in entry.files):
                 yield entry, self.read(entry, folder, decode)
 
 

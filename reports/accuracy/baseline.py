@@ -23,7 +23,7 @@ from nestbench.experiments.toml.plain import to_plain
 from nestbench.reports.accuracy import fingerprint
 from nestbench.reports.accuracy.fingerprint import Codes, Scales
 from nestbench.reports.accuracy.kept import Kept, kept_of
-from nestbench.reports.measures.cell_rows import Whole
+from nestbench.reports.measures.cell_rows import CellRows
 from nestbench.reports.measures.performance import rows_of_cell
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.observed.batch import Ints
@@ -245,7 +245,7 @@ def record_of(
 def measures_of(estimates: Estimates, cell: Cell) -> dict[str, dict[str, Value]]:
     """Return term -> measure -> (value, MCSE, n) of the measures a baseline keeps."""
     measures: dict[str, dict[str, Value]] = {}
-    for rows in rows_of_cell(Whole({"": estimates}, cell.truth, cell.model.level, null=cell.model.null)):
+    for rows in rows_of_cell(CellRows({"": estimates}, cell.truth, cell.model.level, null=cell.model.null)):
         if rows.measure in KEPT:
             columns = (rows.value.tolist(), rows.mcse.tolist(), rows.n.tolist())
             for term, value, mcse, n in zip(rows.terms, *columns, strict=True):

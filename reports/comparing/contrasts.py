@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,8 @@ from nestbench.estimators.estimates import ENDS, P_VALUE, Estimates
 from nestbench.experiments.results import Results
 from nestbench.reports.comparing.holm import t_quantile
 from nestbench.reports.measures import statistics as st
-from nestbench.reports.measures.cell_rows import CellRows, Whole
+from nestbench.reports.measures.cell_rows import Block, CellRows, matched, rows_of
 from nestbench.reports.measures.draws import Paired, Truth
-from nestbench.reports.measures.in_parts import in_cell
 from nestbench.reports.measures.measure import INTERVAL, TRUTH, mean_square, root
 from nestbench.sim.errors import InvalidInput, unknown_name
 from nestbench.sim.observed.batch import Floats
@@ -62,34 +61,34 @@ def mean_difference(values: st.Values) -> Pair:
 @cache
 def centred_difference(values: st.Values) -> Pair:
     """Return the influence function of `mean_difference`."""
-    return lambda p: differences(values)(p) - p.total(mean_difference(values))[:, None]
+    return lambda p: differences(values)(p) - p.once(mean_difference(values))[:, None]
 
 
 def _difference(values: st.Values) -> tuple[Pair, Pair]:
-    return lambda p: p.total(mean_difference(values)), centred_difference(values)
+    return lambda p: p.once(mean_difference(values)), centred_difference(values)
 
 
 def relative_precision(p: Paired) -> Floats:
     """100 (S2_A / S2_B - 1)."""
-    return 100.0 * (p.first.total(st.variance) / p.second.total(st.variance) - 1.0)
+    return 100.0 * (p.first.once(st.variance) / p.second.once(st.variance) - 1.0)
 
 
 def relative_precision_influence(p: Paired) -> Floats:
     """100 (S2_A/S2_B) (w_A,i/S2_A - w_B,i/S2_B)."""
-    ratio = 100.0 * (p.first.total(st.variance) / p.second.total(st.variance))[:, None]
+    ratio = 100.0 * (p.first.once(st.variance) / p.second.once(st.variance))[:, None]
     return ratio * (p.first.once(st.spread_influence) - p.second.once(st.spread_influence))
 
 
 def relative_efficiency(p: Paired) -> Floats:
     """MSE_A / MSE_B: above 1, B is the more accurate."""
-    return p.first.total(st.mean_squared_error) / p.second.total(st.mean_squared_error)
+    return p.first.once(st.mean_squared_error) / p.second.once(st.mean_squared_error)
 
 
 def relative_efficiency_influence(p: Paired) -> Floats:
     """E (d_A,i^2/MSE_A - d_B,i^2/MSE_B)."""
     ratio = relative_efficiency(p)[:, None]
     first, second = (
-        d.once(st.squared_error) / d.total(st.mean_squared_error)[:, None] for d in (p.first, p.second)
+        d.once(st.squared_error) / d.once(st.mean_squared_error)[:, None] for d in (p.first, p.second)
     )
     return ratio * (first - second)
 
@@ -169,7 +168,7 @@ def contrast_table(results: Results, reference: str) -> pd.DataFrame:
     for index in range(len(experiment.cells)):
         if reference not in results.estimates(index):
             continue
-        frame = in_cell(results, index, partial(contrasts_of_rows, reference=reference))
+        frame = contrasts_of_rows(rows_of(results, index), reference)
         for position, (factor, level) in enumerate(experiment.levels[index].items()):
             frame.insert(position, factor, [level] * len(frame))
         frame.insert(0, "cell", index)
@@ -187,30 +186,31 @@ def contrasts_of_cell(
     contrasts: Sequence[Contrast] = CONTRASTS,
 ) -> pd.DataFrame:
     """Return the paired contrasts of one cell (columns as `contrast_table`, without cell and factors)."""
-    return contrasts_of_rows(Whole(estimates, truth, level), reference, contrasts)
+    return contrasts_of_rows(CellRows(estimates, truth, level), reference, contrasts)
 
 
 def contrasts_of_rows(
     rows: CellRows, reference: str, contrasts: Sequence[Contrast] = CONTRASTS
 ) -> pd.DataFrame:
     """Return `contrasts_of_cell` from the rows of the cell."""
+    labels = [label for label in rows.labels if label != reference]
     found = [
         {"estimator": label, "reference": reference, **row}
-        for label in rows.labels
-        if label != reference
-        for row in _contrasts(rows, reference, label, contrasts)
+        for names in rows.groups(reference)
+        for first in (rows.block(reference, names),)
+        for label in labels
+        for row in _contrasts(first, rows.block(label, names), contrasts)
     ]
+    found.sort(key=lambda row: labels.index(row["estimator"]))
     names = ["estimator", "reference", "term", "contrast", "value", "mcse", "n", "outcome"]
     return pd.DataFrame(found, columns=names)
 
 
-def _contrasts(
-    rows: CellRows, reference: str, label: str, contrasts: Sequence[Contrast]
-) -> Iterator[dict[str, Any]]:
+def _contrasts(first: Block, second: Block, contrasts: Sequence[Contrast]) -> Iterator[dict[str, Any]]:
     pairs: dict[frozenset[str], Sequence[Paired]] = {}
     for contrast in contrasts:
         if contrast.columns not in pairs:
-            pairs[contrast.columns] = rows.paired(reference, label, contrast.columns)
+            pairs[contrast.columns] = list(matched(first, second, contrast.columns))
         for pair in pairs[contrast.columns]:
             yield from _values(contrast, pair)
 
@@ -218,7 +218,7 @@ def _contrasts(
 def _values(contrast: Contrast, pair: Paired) -> Iterator[dict[str, Any]]:
     with np.errstate(all="ignore"):
         value = contrast.value(pair)
-        mcse = root(pair.total(mean_square(contrast.influence)), pair.n)
+        mcse = root(pair.once(mean_square(contrast.influence)), pair.n)
     truth = pair.first.truth
     defined = np.isfinite(truth).all(axis=1) if TRUTH in contrast.needs else np.ones(len(pair.terms), bool)
     for k in np.flatnonzero(defined):

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -26,9 +26,8 @@ from nestbench.estimators.estimates import ENDS, STD_ERROR, Estimates
 from nestbench.estimators.kernels.student_t import quantile, two_sided
 from nestbench.experiments.results import Results
 from nestbench.reports.measures import statistics as st
-from nestbench.reports.measures.cell_rows import CellRows, Whole
+from nestbench.reports.measures.cell_rows import CellRows, rows_of
 from nestbench.reports.measures.draws import Bools, Draws, Truth
-from nestbench.reports.measures.in_parts import in_cell
 from nestbench.sim.compiled import kernel
 from nestbench.sim.observed.batch import Floats
 
@@ -52,7 +51,7 @@ def decomposition_table(results: Results) -> pd.DataFrame:
     """
     experiment, frames = results.experiment, []
     for index, cell in enumerate(experiment.cells):
-        frame = in_cell(results, index, partial(decomposition_of_rows, schools=cell.layout.schools))
+        frame = decomposition_of_rows(rows_of(results, index), cell.layout.schools)
         for position, (factor, level) in enumerate(experiment.levels[index].items()):
             frame.insert(position, factor, [level] * len(frame))
         frame.insert(0, "cell", index)
@@ -64,7 +63,7 @@ def decomposition_of_cell(
     estimates: Mapping[str, Estimates], truth: Truth, level: float, schools: int
 ) -> pd.DataFrame:
     """Return the decomposition of one cell (columns as `decomposition_table`, without cell and factors)."""
-    return decomposition_of_rows(Whole(estimates, truth, level), schools)
+    return decomposition_of_rows(CellRows(estimates, truth, level), schools)
 
 
 def decomposition_of_rows(rows: CellRows, schools: int) -> pd.DataFrame:
@@ -81,8 +80,8 @@ def decomposition_of_rows(rows: CellRows, schools: int) -> pd.DataFrame:
 def _steps(draws: Draws, schools: int) -> list[dict[str, Any]]:
     n = draws.n
     with np.errstate(all="ignore"):
-        shares = np.array([draws.total(st.mean(mended(step, schools))) for step in STEPS])
-        changed = np.array([draws.total(st.mean(changes(step, schools))) for step in STEPS])
+        shares = np.array([draws.once(st.mean(mended(step, schools))) for step in STEPS])
+        changed = np.array([draws.once(st.mean(changes(step, schools))) for step in STEPS])
         gains = shares - shares[0]
         mcse = np.sqrt(shares * (1.0 - shares) / n)
         gain_mcse = np.sqrt(np.maximum(changed - gains**2, 0.0) / (n - 1))
@@ -111,13 +110,13 @@ def mended(step: str, schools: int) -> Callable[[Draws], Bools]:
 
     def covered(d: Draws) -> Bools:
         error = d.once(st.error)
-        bias, true_se = d.total(st.bias)[:, None], np.sqrt(d.total(st.variance))[:, None]
+        bias, true_se = d.once(st.bias)[:, None], np.sqrt(d.once(st.variance))[:, None]
         if step == "coverage":
             return d.once(st.covers)
         if step == "without_bias":
             return (d.lower - bias <= d.truth) & (d.truth <= d.upper - bias)
         if step == "with_scaled_se":
-            scale = true_se / np.sqrt(d.total(st.model_variance))[:, None]
+            scale = true_se / np.sqrt(d.once(st.model_variance))[:, None]
             return np.abs(error) <= d.once(_critical) * d.std_error * scale
         if step == "with_true_se":
             return np.abs(error) <= d.once(_critical) * true_se

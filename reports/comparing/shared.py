@@ -4,7 +4,7 @@ Means over different data sets are no comparison, so every comparison of scores 
 answers at least `USABLE_ENOUGH` of a condition's data sets for a term; the others are named with what they have. What
 is kept of the data sets that remain are sums over lots, replication r in lot r mod `LOTS`: data sets are independent,
 so lots are too, and resampling lots resamples data sets (one by one up to `LOTS` of them). Sums of lots don't grow
-with a run and are read part by part.
+with a run.
 
 The interval score of one data set may be anything up to infinity. A mean over data sets is then that of a single
 interval, so scores count up to a cap: the score of an interval of the usual width that misses by half its width,
@@ -22,9 +22,8 @@ from nestbench.estimators.estimates import ENDS
 from nestbench.experiments.results import Results
 from nestbench.reports.comparing.grades import USABLE_ENOUGH
 from nestbench.reports.measures import statistics as st
-from nestbench.reports.measures.cell_rows import Whole
+from nestbench.reports.measures.cell_rows import CellRows, Names, rows_of
 from nestbench.reports.measures.draws import Bools, Draws
-from nestbench.reports.measures.in_parts import in_turn, pieces_of
 from nestbench.reports.parallel import over_cells
 from nestbench.sim.observed.batch import Floats, Ints
 from nestbench.sim.observed.model import alpha_of
@@ -88,53 +87,47 @@ def shared_of_run(results: Results, workers: int | None = None) -> list[list[Sha
 
 def shared_of_cell(results: Results, index: int) -> list[Shared]:
     """Return the methods of one cell on equal data, term by term."""
-    return shared_of_pieces(pieces_of(results, index))
+    return shared_of_rows(rows_of(results, index))
 
 
-def shared_of_pieces(pieces: Sequence[Whole]) -> list[Shared]:
-    """Return `shared_of_cell` from the pieces of the cell: terms with a known truth, in order."""
-    factor = 1.0 + 1.0 / alpha_of(pieces[0].level)
+def shared_of_rows(rows: CellRows) -> list[Shared]:
+    """Return `shared_of_cell` from the rows of the cell: terms with a known truth, in order."""
+    found = [one for names in rows.groups() for one in _of_group(rows, names)]
+    alone = all(one.term == "Intercept" for one in found)
+    return [one for one in found if alone or one.term != "Intercept"]
+
+
+def _of_group(rows: CellRows, names: Names | None) -> list[Shared]:
+    """Return the methods on equal data for terms that are read together; every method is looked at twice."""
+    factor = 1.0 + 1.0 / alpha_of(rows.level)
     sums = {}
-    for term, known in _surveyed(pieces).items():
+    for term, known in _surveyed(rows, names).items():
         kept, rest, width = _chosen(known)
-        sums[term] = _Sums(term, kept, rest, factor * width)
-    for piece in in_turn(pieces):
-        _read(piece, sums)
+        sums[term] = _Sums(term, kept, rest, factor * width, _common([known[label].there for label in kept]))
+    for label in rows.labels:
+        for draws in rows.block(label, names).draws(INTERVAL):
+            for k, term in enumerate(draws.terms):
+                if term in sums and label in sums[term].labels and draws.n:
+                    sums[term].add(label, draws, k)
     return [one.found() for one in sums.values()]
 
 
-def _read(piece: Whole, sums: Mapping[str, _Sums]) -> None:
-    """Add a part's data sets; every method is looked at twice: what it answers, then its numbers."""
-    answers = {term: np.zeros(0, dtype=np.int64) for term in sums}
-    for label in piece.labels:
-        for draws in piece.draws(label, INTERVAL):
-            for term in draws.terms:
-                if term in sums and label in sums[term].labels:
-                    answers[term] = _counted(answers[term], draws.replications)
-    common = {term: found == len(sums[term].labels) for term, found in answers.items()}
-    for label in piece.labels:
-        for draws in piece.draws(label, INTERVAL):
-            for k, term in enumerate(draws.terms):
-                if term in sums and label in sums[term].labels and draws.n:
-                    sums[term].add(label, draws, k, common[term])
-    for term, there in common.items():
-        sums[term].counts += _by_lot(np.flatnonzero(there), None)
-
-
-def _counted(counts: Ints, numbers: Ints) -> Ints:
-    size = int(numbers.max(initial=-1)) + 1
-    found = np.zeros(max(size, len(counts)), dtype=np.int64)
-    found[: len(counts)] = counts
-    found[numbers] += 1
+def _common(there: Sequence[Bools]) -> Bools:
+    """Return which data sets all methods answer, of those that any does."""
+    found = np.zeros(max(map(len, there), default=0), dtype=np.bool_)
+    shortest = min(map(len, there), default=0)
+    found[:shortest] = np.logical_and.reduce([one[:shortest] for one in there]) if there else False
     return found
 
 
 @dataclass(slots=True)
 class _Known:
-    """A method's data sets: fitted, answered for a term, of these with a width that is neither 0 nor endless."""
+    """A method's data sets: fitted, answered for a term and which (`there`, by number), of these with a width that is
+    neither 0 nor endless."""
 
     fitted: int = 0
     answered: int = 0
+    there: Bools = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
     regular: int = 0
     logs: float = 0.0
 
@@ -144,27 +137,22 @@ class _Known:
         return float(np.exp(self.logs / self.regular)) if 2 * self.regular > self.answered else np.inf
 
 
-def _surveyed(pieces: Sequence[Whole]) -> dict[str, dict[str, _Known]]:
+def _surveyed(rows: CellRows, names: Names | None) -> dict[str, dict[str, _Known]]:
     """Return by term, then method, how many data sets there are; of every method with fits, answers or not."""
     found: dict[str, dict[str, _Known]] = {}
-    fitted: dict[str, int] = {}
-    for piece in in_turn(pieces):
-        for label in piece.labels:
-            fitted[label] = fitted.get(label, 0) + piece.attempted(label)
-            for draws in piece.draws(label, INTERVAL):
-                for k in _known_terms(draws):
-                    known = found.setdefault(draws.terms[k], {}).setdefault(label, _Known())
-                    known.answered += draws.n
-                    width = draws.once(st.width)[k]
-                    regular = width[(width > 0.0) & (width < np.inf)]
-                    known.regular += len(regular)
-                    known.logs += float(np.log(regular).sum())
-    alone = all(term == "Intercept" for term in found)
-    kept = {term: known for term, known in found.items() if alone or term != "Intercept"}
-    for methods in kept.values():
-        for label, n in fitted.items():
-            methods.setdefault(label, _Known()).fitted = n
-    return kept
+    for label in rows.labels:
+        for draws in rows.block(label, names).draws(INTERVAL):
+            for k in _known_terms(draws):
+                width = draws.once(st.width)[k]
+                regular = width[(width > 0.0) & (width < np.inf)]
+                there = np.zeros(int(draws.replications.max(initial=-1)) + 1, dtype=np.bool_)
+                there[draws.replications] = True
+                known = _Known(0, draws.n, there, len(regular), float(np.log(regular).sum()))
+                found.setdefault(draws.terms[k], {})[label] = known
+    for methods in found.values():
+        for label in rows.labels:
+            methods.setdefault(label, _Known()).fitted = rows.attempted(label)
+    return found
 
 
 def _known_terms(draws: Draws) -> Iterable[int]:
@@ -190,13 +178,13 @@ def usual_width(widths: Sequence[float]) -> float:
 
 @dataclass(slots=True)
 class _Sums:
-    """Sums over the data sets in common, part by part."""
+    """Sums over the data sets in `common`, by number."""
 
     term: str
     labels: tuple[str, ...]
     left_out: Mapping[str, tuple[int, int]]
     cap: float
-    counts: Floats = field(default_factory=lambda: np.zeros(LOTS))
+    common: Bools
     rows: Floats = field(init=False)
     wholes: Floats = field(init=False)
 
@@ -204,9 +192,9 @@ class _Sums:
         self.rows = np.zeros((3, LOTS, len(self.labels)))
         self.wholes = np.zeros((3, len(self.labels)))
 
-    def add(self, label: str, draws: Draws, k: int, common: Bools) -> None:
+    def add(self, label: str, draws: Draws, k: int) -> None:
         """Add a method's numbers on the data sets in common; `k` is the term's row of the draws."""
-        m, keep = self.labels.index(label), common[draws.replications]
+        m, keep = self.labels.index(label), self.common[draws.replications]
         lots = draws.replications[keep]
         values = (draws.once(f)[k][keep] for f in (st.covers, st.interval_score, st.error, st.width))
         hits, score, error, width = (np.asarray(v, dtype=np.float64) for v in values)
@@ -215,8 +203,8 @@ class _Sums:
         self.wholes[:, m] += np.array([score.sum(), np.isinf(width).sum(), (error**2).sum()])
 
     def found(self) -> Shared:
-        n = int(self.counts.sum())
-        there = self.counts > 0
+        counts = _by_lot(np.flatnonzero(self.common), None)
+        n, there = int(counts.sum()), counts > 0
         hits, scores, errors = self.rows[:, there]
         with np.errstate(all="ignore"):
             mean_score, endless, square = self.wholes / n
@@ -228,7 +216,7 @@ class _Sums:
             left_out=self.left_out,
             n=n,
             cap=self.cap,
-            counts=self.counts[there],
+            counts=counts[there],
             hits=hits,
             scores=scores,
             errors=errors,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache, partial
-from itertools import zip_longest
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,10 +12,9 @@ import pandas as pd
 from nestbench.experiments.results import Results
 from nestbench.reports.comparing import holm
 from nestbench.reports.conditions import conditions
-from nestbench.reports.measures.cell_rows import CellRows
+from nestbench.reports.measures.cell_rows import Block, matched, rows_of
 from nestbench.reports.measures.declared import measure_named
 from nestbench.reports.measures.draws import Paired
-from nestbench.reports.measures.in_parts import merged, over, pieces_of
 from nestbench.reports.measures.measure import TRUTH, Measure, evaluate, mean_square, root
 from nestbench.reports.measures.proportions import wilson
 from nestbench.reports.measures.statistics import Z95
@@ -61,13 +59,12 @@ def compare_runs(first: Results, second: Results, measures: tuple[str, ...] = CO
     rows: list[dict[str, Any]] = []
     for i, j in common:
         where = words[i]
-        labels = [name for name in first.estimates(i) if name in second.estimates(j)]
-        pieces = [
-            merged({A: one, B: other})
-            for one, other in zip_longest(pieces_of(first, i), pieces_of(second, j))
-        ]
-        found = over(pieces, partial(_rows, labels=labels, measures=chosen, same_data=same_data))
-        rows += [{"cell": i, "condition": where, **row} for row in found]
+        a, b = rows_of(first, i), rows_of(second, j)
+        for label in (label for label in a.labels if label in b.labels):
+            for names in a.groups(label) if a.names else b.groups(label):
+                blocks = a.block(label, names), b.block(label, names)
+                found = _changes_of(*blocks, measures=chosen, same_data=same_data)
+                rows += [{"cell": i, "condition": where, "estimator": label, **row} for row in found]
     table = pd.DataFrame(rows, columns=COLUMNS)
     away = np.where(table["change"].abs() > ROUNDING * table["a"].abs(), table["change"], 0.0)
     p = holm.t_p_values(away, table["mcse"], table["n"])
@@ -78,28 +75,21 @@ SPREADS = {"empirical_se": 0.0, "rmse": 0.0, "se_error": 100.0}
 """Measures proportional to an empirical SE once this is added."""
 ROUNDING = 1e-9
 """Share of a number below which a change may be the rounding of sums taken in another order."""
-A, B = "a: ", "b: "
-"""Before the labels of an estimator's rows in the two runs."""
 
 
-def _rows(
-    rows: CellRows, labels: Sequence[str], measures: Sequence[Measure], same_data: bool
-) -> list[dict[str, Any]]:
-    found = []
-    for label in labels:
-        for measure in measures:
-            if same_data:
-                pairs = rows.paired(A + label, B + label, measure.columns)
-            else:
-                pairs = [
-                    Paired(left, right)
-                    for left in rows.draws(A + label, measure.columns)
-                    for right in rows.draws(B + label, measure.columns)
-                    if left.n and right.n and set(left.terms) & set(right.terms)
-                ]
-            for pair in pairs:
-                found += [{"estimator": label, **row} for row in _changes(measure, pair, same_data)]
-    return found
+def _changes_of(a: Block, b: Block, measures: Sequence[Measure], same_data: bool) -> Iterator[dict[str, Any]]:
+    for measure in measures:
+        if same_data:
+            pairs = list(matched(a, b, measure.columns))
+        else:
+            pairs = [
+                Paired(left, right)
+                for left in a.draws(measure.columns)
+                for right in b.draws(measure.columns)
+                if left.n and right.n and set(left.terms) & set(right.terms)
+            ]
+        for pair in pairs:
+            yield from _changes(measure, pair, same_data)
 
 
 @cache
@@ -115,7 +105,7 @@ def _changes(measure: Measure, pair: Paired, same_data: bool) -> Iterator[dict[s
     (va, ea, na), (vb, eb, nb) = evaluate(measure, left), evaluate(measure, right)
     together = same_data and measure.influence is not None
     with np.errstate(all="ignore"):
-        errors = root(pair.total(mean_square(_gap(measure))), pair.n) if together else None
+        errors = root(pair.once(mean_square(_gap(measure))), pair.n) if together else None
     for p, term in enumerate(left.terms):
         if term not in right.terms or (TRUTH in measure.needs and not np.isfinite(left.truth[p]).all()):
             continue

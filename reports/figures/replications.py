@@ -1,6 +1,6 @@
 """Figures of single replications: zip plot, SE against estimate, method against method, p-value ECDF.
 
-They show one condition's stored rows, of long runs the first `PART` replications, thinned evenly.
+They show one condition's stored rows, of long runs the first `LONG` replications, thinned evenly.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from nestbench.reports.figures.records import Record
 from nestbench.reports.figures.theme import LIGHT, Chart, colour, dash, inline
 from nestbench.reports.figures.titles import titled
 from nestbench.reports.measures import statistics as st
+from nestbench.reports.measures.cell_rows import LONG
 from nestbench.reports.measures.draws import Draws, Truth, draws_of
-from nestbench.reports.measures.in_parts import PART, first_piece
 from nestbench.reports.words.usable import UNDER, too_few
 from nestbench.sim.counted import plural
 from nestbench.sim.errors import InvalidInput, unknown_name
@@ -254,9 +254,15 @@ def p_value_ecdf(
     return titled(alt.layer(diagonal, lines).properties(width=420, height=420), head, text, 420)
 
 
+def first_data_sets(results: Results, cell: int) -> Mapping[str, Estimates]:
+    """Return a cell's estimates by method: all of most cells, of others as good a sample as any."""
+    start = results.span(cell).start
+    return results.estimates(cell, within=range(start, start + LONG))
+
+
 def term_of(results: Results, cell: int, term: str | None) -> str:
     """Return a fixed effect of a cell: the one asked for, or the one with the lowest coverage by any method."""
-    stored = dict(first_piece(results, cell).estimates)
+    stored = dict(first_data_sets(results, cell))
     known = list(dict.fromkeys(name for found in stored.values() for name in found.terms))
     if not known:
         raise InvalidInput(
@@ -299,7 +305,7 @@ def _chosen(
             f"expected a condition from 0 to {cells - 1}, got {cell}; nestbench query lists them"
         )
     name = term_of(results, cell, term)
-    stored = first_piece(results, cell).estimates
+    stored = first_data_sets(results, cell)
     for method in methods:
         if method not in stored:
             raise unknown_name("method with stored rows", method, stored)
@@ -337,7 +343,7 @@ def _refuse_unknown_truth(results: Results, chosen: Chosen, cell: int, term: str
 def _where(results: Results, cell: int) -> list[str]:
     """Return which data sets are shown: the condition, and where a long run is cut."""
     words = conditions(results.experiment)[cell]
-    of = f" First {PART:,} data sets." if results.experiment.replications > PART else ""
+    of = f" First {LONG:,} data sets." if results.experiment.replications > LONG else ""
     return [f"Condition {cell}: {words}.{of}"]
 
 

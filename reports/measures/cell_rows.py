@@ -1,15 +1,18 @@
-"""The rows of one cell as measures ask for them: draws, pairs and columns, and of these statistics.
+"""The rows of one condition as measures ask for them: blocks of terms, and of these draws and pairs.
 
-`Whole` has them at hand; `in_parts` reads a long cell piece by piece behind the same interface.
+A block is one method's rows. Of most conditions it holds all terms; one of more than `LONG` replications is read a
+term of a method at a time, so that a million replications need no more memory than a few of their columns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
 
-from nestbench.estimators.estimates import Estimates
+import pandas as pd
+
+from nestbench.estimators.estimates import VARIANCE_PREFIX, Estimates
+from nestbench.experiments.results import Results
 from nestbench.reports.measures.draws import (
     NO_NULL,
     Draws,
@@ -20,155 +23,135 @@ from nestbench.reports.measures.draws import (
     quantity_draws,
     shared,
 )
-from nestbench.reports.measures.totals import Sample, Totals
-from nestbench.sim.observed.batch import Floats
 
-T = TypeVar("T")
 Columns = frozenset[str]
 NONE: Columns = frozenset()
+Names = tuple[str, ...]
+LONG = 50_000
+"""Most replications of a condition that is held whole."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Column(Sample):
-    """One number a fit, [1, rows]: its seconds."""
-
-    values: Floats
-    attempted: int
-    totals: Totals | None = None
-    _memo: dict[Any, Any] = field(default_factory=dict, repr=False)
-
-    @property
-    def rows(self) -> int:
-        """Numbers at hand."""
-        return int(self.values.shape[1])
-
-    @property
-    def width(self) -> int:
-        return 1
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Fits(Sample):
-    """All fits of one estimator, usable or not: rows as stored."""
+class Block:
+    """Rows of one method: all its terms, or some."""
 
     estimates: Estimates
-    attempted: int
-    totals: Totals | None = None
-    _memo: dict[Any, Any] = field(default_factory=dict, repr=False)
+    truth: Truth
+    level: float
+    null: Null
+    _draws: dict[Columns, list[Draws]] = field(default_factory=dict, repr=False)
 
-    @property
-    def terms(self) -> tuple[str, ...]:
-        """Names of the fixed effects."""
-        return self.estimates.terms
-
-    @property
-    def rows(self) -> int:
-        """Fits at hand."""
-        return self.estimates.size
-
-    @property
-    def n(self) -> int:
-        """Number of fits."""
-        return self.attempted
-
-    @property
-    def width(self) -> int:
-        return 1
+    def draws(self, columns: Columns = NONE) -> Sequence[Draws]:
+        """Return the terms in groups with their usable replications; `columns` as in `draws_of`."""
+        if columns not in self._draws:
+            known = {(d.terms, d.n): d for d in self._draws.get(NONE, [])}
+            fresh = draws_of(self.estimates, self.truth, self.level, columns, self.null)
+            self._draws[columns] = [known.get((d.terms, d.n), d) for d in fresh]
+        return self._draws[columns]
 
 
-class CellRows(Protocol):
-    """Rows of one cell by estimator label."""
+class CellRows:
+    """Rows of one condition by method label.
 
-    @property
-    def labels(self) -> Sequence[str]:
-        """Estimators that have rows."""
-
-    @property
-    def truth(self) -> Truth:
-        """True values by term."""
-
-    @property
-    def level(self) -> float:
-        """Nominal level of intervals."""
-
-    def attempted(self, label: str) -> int:
-        """Return the number of fits."""
-
-    def draws(self, label: str, columns: Columns = NONE) -> Sequence[Draws]:
-        """Return an estimator's terms in groups with their usable replications; `columns` as in `draws_of`."""
-
-    def quantities(self, label: str) -> Sequence[Draws]:
-        """Return the fit-level quantities whose truth is known."""
-
-    def paired(self, first: str, second: str, columns: Columns = NONE) -> Sequence[Paired]:
-        """Return two estimators' terms on the replications usable for both."""
-
-    def fits(self, label: str) -> Fits:
-        """Return an estimator's fits, usable or not."""
-
-    def seconds(self) -> Mapping[str, Column]:
-        """Return the stored seconds a fit by estimator."""
-
-
-class Whole:
-    """Rows all at hand."""
+    `estimates` hold what is read at once: all rows of a short condition, of a long one (with `names`, the terms and
+    quantities by method) what each fit has but its numbers. `named` reads those of some names.
+    """
 
     def __init__(
         self,
         estimates: Mapping[str, Estimates],
         truth: Truth,
         level: float,
-        seconds: Callable[[], Mapping[str, Floats]] = dict,
         null: Null = NO_NULL,
+        seconds: Callable[[], pd.DataFrame] = pd.DataFrame,
+        names: Mapping[str, Names] | None = None,
+        named: Callable[[Names], Mapping[str, Estimates]] = dict,  # type: ignore[assignment]
     ) -> None:
-        self.estimates, self.truth, self.level, self.null = estimates, truth, level, null
-        self._seconds = seconds
-        self._draws: dict[tuple[str, Columns], list[Draws]] = {}
-        self._reference: dict[tuple[str, Columns], list[Draws]] = {}
+        self.estimates, self.truth, self.level, self.null, self.seconds = (
+            estimates,
+            truth,
+            level,
+            null,
+            seconds,
+        )
+        self.names, self._named = names, named
+        self._last: tuple[str, Names | None, Block] | None = None
+        self._sizes: dict[str, int] = {}
 
     @property
     def labels(self) -> Sequence[str]:
+        """Methods that have rows."""
         return list(self.estimates)
 
     def attempted(self, label: str) -> int:
-        return self.estimates[label].size
+        """Return the number of fits."""
+        if label not in self._sizes:
+            self._sizes[label] = self.estimates[label].size
+        return self._sizes[label]
 
-    def draws(self, label: str, columns: Columns = NONE) -> Sequence[Draws]:
-        if (label, columns) not in self._draws:
-            if any(other != label for other, _ in self._draws):
-                self._draws.clear()  # with what was computed of them: one estimator's at a time
-            known = {(d.terms, d.n): d for d in self._draws.get((label, NONE), [])}
-            fresh = draws_of(self.estimates[label], self.truth, self.level, columns, self.null)
-            self._draws[label, columns] = [known.get((d.terms, d.n), d) for d in fresh]
-        return self._draws[label, columns]
+    def groups(self, *labels: str) -> list[Names | None]:
+        """Return which terms of some methods (default: all) are at hand together: all (None), or one after another."""
+        if self.names is None:
+            return [None]
+        there = (name for label in labels or self.names for name in self.names[label])
+        return [(name,) for name in dict.fromkeys(there) if not name.startswith(VARIANCE_PREFIX)]
 
-    def forget(self) -> None:
-        """Let go of what was computed of the rows, which stay."""
-        self._draws.clear()
-        self._reference.clear()
+    def block(self, label: str, names: Names | None = None) -> Block:
+        """Return a method's rows of all terms, or of those named (a group's); the last one is kept."""
+        if self._last is None or self._last[:2] != (label, names):
+            self._last = None
+            found = self.estimates[label] if names is None else self._of(label, names)
+            self._last = (label, names, Block(found, self.truth, self.level, self.null))
+        return self._last[2]
 
-    def quantities(self, label: str) -> Sequence[Draws]:
-        return list(quantity_draws(self.estimates[label], self.truth, self.level))
+    def blocks(self, label: str) -> Iterator[Block]:
+        """Yield a method's rows, group by group."""
+        for names in self.groups(label):
+            yield self.block(label, names)
 
-    def paired(self, first: str, second: str, columns: Columns = NONE) -> Sequence[Paired]:
-        if (first, columns) not in self._reference:
-            found = draws_of(self.estimates[first], self.truth, self.level, columns, self.null)
-            self._reference = {(first, columns): list(found)}
-        others = list(draws_of(self.estimates[second], self.truth, self.level, columns, self.null))
-        return list(matched(self._reference[first, columns], others))
+    def draws(self, label: str, columns: Columns = NONE) -> Iterator[Draws]:
+        """Yield a method's terms, as `Block.draws`."""
+        for block in self.blocks(label):
+            yield from block.draws(columns)
 
-    def fits(self, label: str) -> Fits:
-        found = self.estimates[label]
-        return Fits(found, found.size)
+    def quantities(self, label: str) -> Iterator[Draws]:
+        """Yield the fit-level quantities whose truth is known."""
+        if self.names is None:
+            yield from quantity_draws(self.estimates[label], self.truth, self.level)
+            return
+        for name in self.names[label]:
+            if name.startswith(VARIANCE_PREFIX) and name in self.truth:
+                yield from quantity_draws(self._of(label, (name,)), self.truth, self.level)
 
-    def seconds(self) -> Mapping[str, Column]:
-        return {label: Column(values[None, :], len(values)) for label, values in self._seconds().items()}
+    def _of(self, label: str, names: Names) -> Estimates:
+        return self.estimates[label].only(names) if self.names is None else self._named(names)[label]
 
 
-def matched(first: Iterable[Draws], second: Sequence[Draws]) -> Iterator[Paired]:
-    """Yield matched draws of two estimators: terms and replications both can answer."""
-    for a in first:
-        for b in second:
+def rows_of(results: Results, index: int) -> CellRows:
+    """Return the rows of a condition."""
+    cell = results.experiment.cells[index]
+    truth, level, null = cell.truth, cell.model.level, cell.model.null
+
+    def seconds() -> pd.DataFrame:
+        return results.timings(index)
+
+    if len(results.span(index)) <= LONG:
+        return CellRows(dict(results.estimates(index)), truth, level, null, seconds)
+    return CellRows(
+        results.estimates(index, names=()),
+        truth,
+        level,
+        null,
+        seconds,
+        results.names(index),
+        lambda names: results.estimates(index, names=names),
+    )
+
+
+def matched(first: Block, second: Block, columns: Columns = NONE) -> Iterator[Paired]:
+    """Yield two blocks' terms on the replications usable for both."""
+    for a in first.draws(columns):
+        for b in second.draws(columns):
             if a.n and b.n and set(a.terms) & set(b.terms):
                 pair = shared(a, b)
                 if pair.n:

@@ -39,19 +39,19 @@ from nestbench.sim.observed.batch import Floats
 
 def standardised_bias(d: Draws) -> Floats:
     """Mean d / S."""
-    return d.total(st.bias) / np.sqrt(d.total(st.variance))
+    return d.once(st.bias) / np.sqrt(d.once(st.variance))
 
 
 def standardised_bias_influence(d: Draws) -> Floats:
     """(d_i - mean d)/S - (mean d / S) (w_i - S2)/(2 S2)."""
-    scale = np.sqrt(d.total(st.variance))[:, None]
+    scale = np.sqrt(d.once(st.variance))[:, None]
     ratio = standardised_bias(d)[:, None]
-    return (d.once(st.error) - d.total(st.bias)[:, None]) / scale - 0.5 * ratio * d.once(st.spread_influence)
+    return (d.once(st.error) - d.once(st.bias)[:, None]) / scale - 0.5 * ratio * d.once(st.spread_influence)
 
 
 def empirical_se(d: Draws) -> Floats:
     """S."""
-    return np.sqrt(d.total(st.variance))
+    return np.sqrt(d.once(st.variance))
 
 
 def empirical_se_influence(d: Draws) -> Floats:
@@ -61,17 +61,17 @@ def empirical_se_influence(d: Draws) -> Floats:
 
 def rmse(d: Draws) -> Floats:
     """Sqrt MSE."""
-    return np.sqrt(d.total(st.mean_squared_error))
+    return np.sqrt(d.once(st.mean_squared_error))
 
 
 def rmse_influence(d: Draws) -> Floats:
     """(d_i^2 - MSE) / (2 RMSE)."""
-    return (d.once(st.squared_error) - d.total(st.mean_squared_error)[:, None]) / (2.0 * rmse(d)[:, None])
+    return (d.once(st.squared_error) - d.once(st.mean_squared_error)[:, None]) / (2.0 * rmse(d)[:, None])
 
 
 def model_se(d: Draws) -> Floats:
     """Sqrt V."""
-    return np.sqrt(d.total(st.model_variance))
+    return np.sqrt(d.once(st.model_variance))
 
 
 def model_se_influence(d: Draws) -> Floats:
@@ -97,7 +97,7 @@ def se_error_influence(d: Draws) -> Floats:
 
 def variance_ratio(d: Draws) -> Floats:
     """V / S2."""
-    return d.total(st.model_variance) / d.total(st.variance)
+    return d.once(st.model_variance) / d.once(st.variance)
 
 
 def variance_ratio_influence(d: Draws) -> Floats:
@@ -117,12 +117,12 @@ def above(d: Draws) -> Bools:
 
 def coverage_bound(d: Draws) -> Floats:
     """Covered / N: an unusable fit is a miss."""
-    return d.total(st.mean(st.covers)) * d.n / d.attempted if d.n else np.zeros(len(d.terms))
+    return d.once(st.mean(st.covers)) * d.n / d.attempted if d.n else np.zeros(len(d.terms))
 
 
 def rejection_bound(d: Draws) -> Floats:
     """Rejected / N: an unusable fit is a non-rejection."""
-    return d.total(st.mean(st.rejects)) * d.n / d.attempted if d.n else np.zeros(len(d.terms))
+    return d.once(st.mean(st.rejects)) * d.n / d.attempted if d.n else np.zeros(len(d.terms))
 
 
 def usable_share(d: Draws) -> Floats:

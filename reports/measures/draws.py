@@ -1,4 +1,4 @@
-"""The usable replications of one estimator in one cell, or of a part of them, laid out for measures.
+"""The usable replications of one estimator in one cell, laid out for measures.
 
 Everything here has shape [k, n]: k terms, n usable replications, replications last, so that sums run along
 contiguous memory. Terms with different usable replications live in different `Draws`; inside one there is no
@@ -7,15 +7,14 @@ missing number.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from nestbench.estimators.estimates import ESTIMATE, STORED_COLUMNS, Estimates, FitStatus
-from nestbench.reports.measures.totals import Sample, Totals
 from nestbench.sim.observed.batch import Floats, Ints
 from nestbench.sim.observed.model import alpha_of
 
@@ -30,9 +29,22 @@ T = TypeVar("T")
 COLUMNS = STORED_COLUMNS
 
 
+class Sample:
+    """Replications, with what was computed of them."""
+
+    __slots__ = ()
+    _memo: dict[Any, Any]
+
+    def once(self, function: Callable[[Any], T]) -> T:
+        """Return ``function(self)``, computed once."""
+        if function not in self._memo:
+            self._memo[function] = function(self)
+        return cast(T, self._memo[function])
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Draws(Sample):
-    """Usable replications of k terms: all n, or where the cell is read in parts (`totals`), one part's.
+    """The n usable replications of k terms.
 
     Attributes
     ----------
@@ -50,8 +62,6 @@ class Draws(Sample):
         Number of fits N, usable or not.
     null : float64 [k, 1]
         Values that the tests are of.
-    totals : Totals or None
-        Numbers over all n where the replications here are a part of them.
     """
 
     terms: tuple[str, ...]
@@ -66,18 +76,12 @@ class Draws(Sample):
     level: float
     attempted: int
     null: Floats
-    totals: Totals | None = None
     _memo: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @property
-    def rows(self) -> int:
-        """Replications at hand."""
+    def n(self) -> int:
+        """Number of replications."""
         return len(self.replications)
-
-    @property
-    def width(self) -> int:
-        """Number of terms."""
-        return len(self.terms)
 
     @property
     def alpha(self) -> float:
@@ -138,8 +142,9 @@ def _groups(
         keep = np.flatnonzero(mask[members[0]])
         whole = len(keep) == mask.shape[1]
         numbers = estimates.replications if whole else estimates.replications[keep]
+        rows = members if len(members) < len(terms) else slice(None)
         columns: dict[str, Any] = {
-            name: values[members] if whole else values[members][:, keep] for name, values in long.items()
+            name: values[rows] if whole else values[rows][:, keep] for name, values in long.items()
         }
         names = tuple(terms[k] for k in members)
         yield Draws(
@@ -175,23 +180,12 @@ class Paired(Sample):
 
     first: Draws
     second: Draws
-    totals: Totals | None = None
     _memo: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @property
     def terms(self) -> tuple[str, ...]:
         """Names of the k terms."""
         return self.first.terms
-
-    @property
-    def rows(self) -> int:
-        """Replications at hand."""
-        return self.first.rows
-
-    @property
-    def width(self) -> int:
-        """Number of terms."""
-        return len(self.terms)
 
     @property
     def n(self) -> int:

@@ -50,7 +50,7 @@ class Measure:
         What must exist: ``truth``, ``nonzero truth``, ``truth other than the null value``, ``std_error``,
         ``interval``, ``p_value``, ``failures``.
     value : callable
-        Draws -> float64 [k], made of statistics (`Draws.total`) alone.
+        Draws -> float64 [k], made of statistics (`Draws.once`).
     influence : callable or None
         Draws -> influence values, float64 [k, n]; None where there is no smooth one.
     mcse : callable or None
@@ -100,7 +100,7 @@ def mcse_of(measure: Measure, draws: Draws) -> Floats:
     """Return ``sd(IF)/sqrt(K)`` [k]."""
     if measure.influence is None:
         return np.full(len(draws.terms), np.nan)
-    return root(draws.total(mean_square(measure.influence)), draws.n, measure.ddof)
+    return root(draws.once(mean_square(measure.influence)), draws.n, measure.ddof)
 
 
 @cache
@@ -109,9 +109,7 @@ def mean_square(influence: Callable[[Any], Floats]) -> Callable[[Any], Floats]:
 
     def value(sample: Any) -> Floats:
         found = influence(sample)
-        return (
-            np.einsum("kn,kn->k", found, found) / sample.rows if sample.rows else np.full(len(found), np.nan)
-        )
+        return np.einsum("kn,kn->k", found, found) / sample.n if sample.n else np.full(len(found), np.nan)
 
     return value
 

@@ -1,10 +1,9 @@
-"""From stored estimates to the performance table, cell by cell, long cells in parts: memory doesn't grow with a run."""
+"""From stored estimates to the performance table, cell by cell."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,9 @@ from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.files import write_atomically
 from nestbench.experiments.results import Results
 from nestbench.reports.frames import csv_of
-from nestbench.reports.measures.cell_rows import CellRows, Column, Fits, Whole
+from nestbench.reports.measures.cell_rows import CellRows, rows_of
 from nestbench.reports.measures.declared import MEASURES
 from nestbench.reports.measures.draws import Draws, Truth
-from nestbench.reports.measures.in_parts import in_cell
 from nestbench.reports.measures.measure import (
     FAILURES,
     INTERVAL,
@@ -30,8 +28,7 @@ from nestbench.reports.measures.measure import (
     evaluate,
     root,
 )
-from nestbench.reports.measures.statistics import quantile_mcse, quantile_ranks
-from nestbench.reports.measures.totals import Ordered
+from nestbench.reports.measures.statistics import order_statistic_mcse
 from nestbench.reports.parallel import over_cells
 from nestbench.sim.cells.cell import SAME
 from nestbench.sim.observed.batch import Floats, Ints
@@ -43,6 +40,7 @@ FIT = "(fit)"
 COLUMNS = ("estimator", "term", "measure", "value", "mcse", "n", "n_attempted")
 
 _MODEL_ONLY = frozenset({STD_ERROR, INTERVAL, P_VALUE})
+_PLACE = {measure.name: place for place, measure in enumerate(MEASURES)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,12 +74,12 @@ def joined(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
 
 def cell_table(results: Results, index: int) -> pd.DataFrame:
     """Return the rows of one cell with its number and factors."""
-    return in_cell(results, index, partial(cell_rows_table, results.experiment, index))
+    return cell_rows_table(results.experiment, index, rows_of(results, index))
 
 
 def cell_rows_table(experiment: Experiment, index: int, rows: CellRows) -> pd.DataFrame:
     """Return `cell_table` from the rows of the cell."""
-    frame = frame_of([*rows_of_cell(rows), *runtime_rows(rows)])
+    frame = frame_of([*rows_of_cell(rows), *runtime_rows(rows.seconds())])
     for position, (factor, level) in enumerate(experiment.levels[index].items()):
         frame.insert(position, factor, [level] * len(frame))
     frame.insert(0, "cell", index)
@@ -95,7 +93,7 @@ def performance_of_cell(estimates: Mapping[str, Estimates], truth: Truth, model:
     `truth` maps terms to true values; an array is indexed by replication number. Terms without a truth get
     the measures that need none.
     """
-    return frame_of(rows_of_cell(Whole(estimates, truth, model.level, null=model.null)))
+    return frame_of(rows_of_cell(CellRows(estimates, truth, model.level, null=model.null)))
 
 
 def rows_of_cell(rows: CellRows) -> Iterator[Rows]:
@@ -109,21 +107,23 @@ def estimator_rows(label: str, rows: CellRows) -> Iterator[Rows]:
     """Yield the measures of one estimator's terms, then of its quantities (which have no standard error)."""
     if not rows.attempted(label):
         return
-    fits = rows.fits(label)
-    fits_exist = any(fits.total(share_of(s))[0] > 0 for s in (FitStatus.OK, FitStatus.BOUNDARY))
-    for measure in MEASURES:
-        for draws in rows.draws(label, measure.columns):
-            yield from _block(label, measure, draws, fits_exist)
+    fits_exist = bool((rows.estimates[label].status <= FitStatus.BOUNDARY).any())
+    found = [
+        one
+        for block in rows.blocks(label)
+        for measure in MEASURES
+        for draws in block.draws(measure.columns)
+        for one in _block(label, measure, draws, fits_exist)
+    ]
+    yield from sorted(found, key=lambda one: _PLACE[one.measure])
     plain = [measure for measure in MEASURES if not measure.needs & _MODEL_ONLY]
-    for draws in rows.quantities(label):
-        for measure in plain:
-            yield from _block(label, measure, draws, fits_exist)
-
-
-@cache
-def share_of(status: FitStatus) -> Callable[[Fits], Floats]:
-    """Return the statistic: share of fits with a status."""
-    return lambda fits: np.array([(fits.estimates.status == status).mean()])
+    made = [
+        one
+        for draws in rows.quantities(label)
+        for measure in plain
+        for one in _block(label, measure, draws, fits_exist)
+    ]
+    yield from made
 
 
 def _block(label: str, measure: Measure, draws: Draws, fits_exist: bool) -> Iterator[Rows]:
@@ -157,52 +157,28 @@ def _defined(measure: Measure, draws: Draws, fits_exist: bool) -> Any:
 
 def status_rows(label: str, rows: CellRows) -> Iterator[Rows]:
     """Yield the share of each status among the attempted fits, statuses that occur only (and OK)."""
-    n, fits = rows.attempted(label), rows.fits(label)
+    found = rows.estimates[label].status
+    n = len(found)
     for status in FitStatus if n else ():
-        share = float(fits.total(share_of(status))[0])
+        share = float((found == status).mean())
         if share > 0 or status is FitStatus.OK:
             mcse = np.sqrt(share * (1.0 - share) / n)
             yield _single(label, f"share_{status.name.lower()}", share, mcse, n)
 
 
-def runtime_rows(rows: CellRows) -> Iterator[Rows]:
+def runtime_rows(timings: pd.DataFrame) -> Iterator[Rows]:
     """Yield mean, median and 90th percentile of the stored seconds per fit (perhaps made under load)."""
-    for label, column in rows.seconds().items():
-        if n := column.n:
-            mean = float(column.total(_mean)[0])
-            spread = float(root(column.total(_spread), n)[0])
-            yield _single(label, "seconds_mean", mean, spread, n)
-            for name, (q, beside, around) in _QUANTILES.items():
-                low, high = column.total(beside)[0]
-                value = low + (high - low) * ((n - 1) * q - np.floor((n - 1) * q))
-                first, last = column.total(around)[0]
-                mcse = quantile_mcse(first, last, n, q)
-                yield _single(label, name, float(value), float(mcse), n)
-
-
-def _values(column: Column) -> Floats:
-    return column.values
-
-
-def _mean(column: Column) -> Floats:
-    return np.asarray(column.values.mean(axis=-1))
-
-
-def _spread(column: Column) -> Floats:
-    """Mean square about the mean."""
-    return np.asarray(((column.values - column.total(_mean)[:, None]) ** 2).mean(axis=-1))
-
-
-def _beside(q: float, n: int) -> tuple[int, int]:
-    """Ranks, from 0, of the values on both sides of a quantile (interpolated linearly)."""
-    low = int(np.floor((n - 1) * q))
-    return low, min(low + 1, n - 1)
-
-
-_QUANTILES = {
-    name: (q, Ordered(_values, partial(_beside, q)), Ordered(_values, partial(quantile_ranks, q=q)))
-    for name, q in (("seconds_median", 0.5), ("seconds_p90", 0.9))
-}
+    by_label = timings.groupby("estimator", sort=False, observed=True)["seconds"] if len(timings) else ()
+    for label, column in by_label:
+        seconds = column.to_numpy(dtype=np.float64)
+        seconds = seconds[np.isfinite(seconds)]
+        if n := len(seconds):
+            mean = float(seconds.mean())
+            error = root(np.array([np.mean((seconds - mean) ** 2)]), n)
+            yield _single(str(label), "seconds_mean", mean, float(error[0]), n)
+            for name, q in (("seconds_median", 0.5), ("seconds_p90", 0.9)):
+                value, mcse = np.quantile(seconds, q), order_statistic_mcse(seconds, q)
+                yield _single(str(label), name, float(value), float(mcse), n)
 
 
 def _single(label: str, measure: str, value: float, mcse: float, n: int) -> Rows:

@@ -16,7 +16,7 @@ def wrongly_rejects(d: Draws) -> Bools:
 
 def type_s(d: Draws) -> Floats:
     """Share of wrong signs among the significant."""
-    return d.total(st.mean(wrongly_rejects)) * d.n / st.significant(d)
+    return d.once(st.mean(wrongly_rejects)) * d.n / st.significant(d)
 
 
 def type_s_influence(d: Draws) -> Floats:
@@ -32,7 +32,7 @@ def significant_magnitude(d: Draws) -> Floats:
 
 def exaggeration(d: Draws) -> Floats:
     """Mean abs(t_i - b0) given significance, over abs(th_i - b0)."""
-    return d.total(st.mean(significant_magnitude)) * d.n / st.significant(d)
+    return d.once(st.mean(significant_magnitude)) * d.n / st.significant(d)
 
 
 def exaggeration_influence(d: Draws) -> Floats:
@@ -44,7 +44,7 @@ def exaggeration_influence(d: Draws) -> Floats:
 def exaggeration_mcse(d: Draws) -> Floats:
     """Sd of abs((t_i - b0) / (th_i - b0)) among the significant, over sqrt n_sig; NaN for fewer than two."""
     n = st.significant(d)
-    squares = d.total(st.mean(significant_spread)) * d.n
+    squares = d.once(st.mean(significant_spread)) * d.n
     return np.where(n > 1, np.sqrt(squares / ((n - 1.0) * n)), np.nan)
 
 

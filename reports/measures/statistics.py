@@ -1,18 +1,17 @@
-"""What measures are made of: values per replication (`Draws.once` shares them) and statistics (`Draws.total`).
+"""What measures are made of: values per replication and statistics; `Draws.once` shares both.
 
-Shapes: [k, n] for values per replication, [k] for statistics. A statistic is a mean over the replications at hand
-(times what other statistics say), so that a cell can be read in parts: see `totals`.
+Shapes: [k, n] for values per replication, [k] for statistics.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 
 from nestbench.reports.measures.draws import Bools, Draws
-from nestbench.reports.measures.totals import Ordered
 from nestbench.sim.observed.batch import Floats, Ints
 from nestbench.sim.observed.model import rejected
 
@@ -44,18 +43,18 @@ def mean_estimate(d: Draws) -> Floats:
 
 def deviation(d: Draws) -> Floats:
     """t_i - mean t."""
-    return d.estimate - d.total(mean_estimate)[:, None]
+    return d.estimate - d.once(mean_estimate)[:, None]
 
 
 def variance(d: Draws) -> Floats:
     """S2, with divisor K - 1; NaN for one replication."""
     x = d.once(deviation)
-    return np.einsum("kn,kn->k", x, x) / d.rows * (d.n / (d.n - 1)) if d.n > 1 else np.full(len(x), np.nan)
+    return np.einsum("kn,kn->k", x, x) / d.n * (d.n / (d.n - 1)) if d.n > 1 else np.full(len(x), np.nan)
 
 
 def spread_influence(d: Draws) -> Floats:
     """(w_i - S2) / S2: relative influence values of S2."""
-    s2 = d.total(variance)[:, None]
+    s2 = d.once(variance)[:, None]
     return (
         (d.n / (d.n - 1) * d.once(deviation) ** 2 - s2) / s2 if d.n > 1 else np.full_like(d.estimate, np.nan)
     )
@@ -74,7 +73,7 @@ def model_variance(d: Draws) -> Floats:
 
 def model_influence(d: Draws) -> Floats:
     """(v_i - V) / V: relative influence values of V."""
-    v = d.total(model_variance)[:, None]
+    v = d.once(model_variance)[:, None]
     return (d.once(square) - v) / v
 
 
@@ -96,7 +95,7 @@ def covers(d: Draws) -> Bools:
 
 def covers_mean(d: Draws) -> Bools:
     """l_i <= mean t <= u_i: bias taken out (with a truth that varies, th_i + bias in place of mean t)."""
-    target = d.truth + d.total(bias)[:, None] if d.truth.shape[1] > 1 else d.total(mean_estimate)[:, None]
+    target = d.truth + d.once(bias)[:, None] if d.truth.shape[1] > 1 else d.once(mean_estimate)[:, None]
     return (d.lower <= target) & (target <= d.upper)
 
 
@@ -129,7 +128,7 @@ def attempts(d: Draws) -> Ints:
 
 def significant(d: Draws) -> Ints:
     """Number of replications with p_i <= alpha."""
-    found: Ints = np.rint(d.total(mean(rejects)) * d.n).astype(np.int64)
+    found: Ints = np.rint(d.once(mean(rejects)) * d.n).astype(np.int64)
     return found
 
 
@@ -146,7 +145,7 @@ def mean(values: Values) -> Callable[[Draws], Floats]:
 @cache
 def average(values: Values) -> Callable[[Draws], Floats]:
     """Return the value function of a mean."""
-    return lambda d: d.total(mean(values))
+    return lambda d: d.once(mean(values))
 
 
 @cache
@@ -155,7 +154,7 @@ def centred(values: Values) -> Callable[[Draws], Floats]:
 
     def influence(d: Draws) -> Floats:
         """x_i - mean x, x the values averaged."""
-        return np.asarray(d.once(values), dtype=np.float64) - d.total(mean(values))[:, None]
+        return np.asarray(d.once(values), dtype=np.float64) - d.once(mean(values))[:, None]
 
     return influence
 
@@ -209,20 +208,37 @@ def order_statistic_mcse(values: Floats, q: float = 0.5) -> Floats:
 
 
 @cache
+def ordered(
+    values: Callable[[Any], Floats], ranks: Callable[[int], tuple[int, int]]
+) -> Callable[[Any], Floats]:
+    """Return the statistic: two values in ascending order [k, 2], at the ranks (from 0) that `ranks` gives for n; NaN
+    for none."""
+
+    def found(d: Any) -> Floats:
+        at = d.once(values)
+        if not at.shape[-1]:
+            return np.full((len(at), 2), np.nan)
+        low, high = ranks(at.shape[-1])
+        return np.asarray(np.partition(at, (low, high), axis=-1)[..., [low, high]], dtype=np.float64)
+
+    return found
+
+
+@cache
 def median(values: Callable[[Draws], Floats]) -> Callable[[Draws], Floats]:
     """Return the value function of a median."""
-    middle = Ordered(values, middle_ranks)
-    return lambda d: np.asarray(d.total(middle).mean(axis=-1))
+    middle = ordered(values, middle_ranks)
+    return lambda d: np.asarray(d.once(middle).mean(axis=-1))
 
 
 @cache
 def median_mcse(values: Callable[[Draws], Floats]) -> Callable[[Draws], Floats]:
     """Return the MCSE function of a median."""
-    around = Ordered(values, quantile_ranks)
+    around = ordered(values, quantile_ranks)
 
     def mcse(d: Draws) -> Floats:
         """(x_(hi) - x_(lo)) sqrt((K + 1) / (4 m (m + 1))), m = hi - lo: ranks .65 sqrt(K) either side of the middle."""
-        low, high = d.total(around).T
+        low, high = d.once(around).T
         return quantile_mcse(low, high, d.n)
 
     return mcse

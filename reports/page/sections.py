@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nestbench.estimators.estimates import FitStatus
+from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.estimator import Agreement
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.results import Results
@@ -17,10 +17,9 @@ from nestbench.reports.comparing.grades import Grade, situations
 from nestbench.reports.conditions import condition_of, level_parts
 from nestbench.reports.conditions import conditions as conditions_of
 from nestbench.reports.frames import rows_of
-from nestbench.reports.measures.cell_rows import CellRows, Fits
+from nestbench.reports.measures.cell_rows import CellRows
 from nestbench.reports.measures.performance import factors_of
 from nestbench.reports.measures.printed import printed_mcse
-from nestbench.reports.measures.totals import Gathered
 from nestbench.reports.words.missing import data_sets, missing_of, missing_sentence
 from nestbench.reports.words.untold import reason_of
 from nestbench.reports.words.usable import bracket
@@ -101,7 +100,7 @@ def failures_of_cell(experiment: Experiment, cell: int, rows: CellRows) -> list[
             "examples": examples,
         }
         for label in rows.labels
-        for status, message, count, examples in rows.fits(label).total(UNUSABLE)
+        for status, message, count, examples in _unusable(rows.estimates[label])
     ]
 
 
@@ -109,44 +108,15 @@ Failure = tuple[int, str, int, list[int]]
 """Status, message, number of fits, numbers of the first few replications."""
 
 
-class _Unusable(Gathered):
-    """Statistic of `Fits`: unusable ones by status, then message as they first appear."""
-
-    def __call__(self, fits: Fits) -> list[Failure]:
-        gatherer = self.begin(fits)
-        gatherer.take(fits)
-        return gatherer.found()
-
-    def unknown(self, k: int) -> list[Failure]:
-        return []
-
-    def begin(self, fits: Fits) -> _Tally:
-        return _Tally()
-
-
-class _Tally:
-    def __init__(self) -> None:
-        self._found: dict[tuple[int, str], tuple[int, list[int]]] = {}
-
-    def take(self, fits: Fits) -> None:
-        found = fits.estimates
-        bad = np.flatnonzero(found.status > FitStatus.BOUNDARY)
-        pairs = np.stack([found.status[bad].astype(np.int64), found.message[bad].astype(np.int64)], axis=1)
-        for status, code in np.unique(pairs, axis=0):
-            chosen = found.replications[bad[(pairs == (status, code)).all(axis=1)]]
-            at = (int(status), found.messages[int(code)])
-            count, examples = self._found.get(at, (0, []))
-            self._found[at] = (count + len(chosen), (examples + chosen[:EXAMPLES].tolist())[:EXAMPLES])
-
-    def over(self) -> bool:
-        return True
-
-    def found(self) -> list[Failure]:
-        found = sorted(self._found.items(), key=lambda item: item[0][0])
-        return [(status, message, *counted) for (status, message), counted in found]
-
-
-UNUSABLE = _Unusable()
+def _unusable(found: Estimates) -> list[Failure]:
+    """Return a method's unusable fits by status, then message as they first appear."""
+    bad = np.flatnonzero(found.status > FitStatus.BOUNDARY)
+    pairs = np.stack([found.status[bad].astype(np.int64), found.message[bad].astype(np.int64)], axis=1)
+    made: list[Failure] = []
+    for status, code in np.unique(pairs, axis=0):
+        numbers = found.replications[bad[(pairs == (status, code)).all(axis=1)]]
+        made.append((int(status), found.messages[int(code)], len(numbers), numbers[:EXAMPLES].tolist()))
+    return made
 
 
 CAUSE = 110

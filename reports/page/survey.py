@@ -9,14 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.results import Results
 from nestbench.reports.comparing.grades import fixed_terms
-from nestbench.reports.comparing.shared import Shared, shared_of_pieces
+from nestbench.reports.comparing.shared import Shared, shared_of_rows
 from nestbench.reports.figures.records import remember_theory, theory_of
 from nestbench.reports.figures.vega import vega_script
-from nestbench.reports.measures.cell_rows import CellRows
-from nestbench.reports.measures.in_parts import over, pieces_of
+from nestbench.reports.measures.cell_rows import rows_of
 from nestbench.reports.measures.performance import cell_rows_table, joined
 from nestbench.reports.page.matrices import Entries, entries_of_cell, matrices
 from nestbench.reports.page.sections import failures_of_cell
@@ -71,15 +69,8 @@ def survey(results: Results, workers: int | None = None) -> Survey:
 
 def see_cell(results: Results, index: int, first: str) -> CellSeen:
     """Return what a report needs of one cell; `first` is the method whose coverage the others' is compared with."""
-    pieces = pieces_of(results, index)
-    shared = shared_of_pieces(pieces)
-    return over(pieces, partial(see_rows, results.experiment, index, first, shared))
-
-
-def see_rows(
-    experiment: Experiment, index: int, first: str, shared: list[Shared], rows: CellRows
-) -> CellSeen:
-    """Return `see_cell` from the rows of the cell and its methods on equal data."""
+    experiment, rows = results.experiment, rows_of(results, index)
+    shared = shared_of_rows(rows)
     return CellSeen(
         table=cell_rows_table(experiment, index, rows),
         shared=shared,

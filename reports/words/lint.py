@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -17,11 +16,9 @@ from nestbench.experiments.results import Results
 from nestbench.reports.comparing.grades import fixed_terms
 from nestbench.reports.conditions import condition_of
 from nestbench.reports.measures import statistics as st
-from nestbench.reports.measures.cell_rows import CellRows, Fits
-from nestbench.reports.measures.draws import Bools, Draws
-from nestbench.reports.measures.in_parts import in_cell
+from nestbench.reports.measures.cell_rows import Block, CellRows, rows_of
+from nestbench.reports.measures.draws import Draws
 from nestbench.reports.measures.performance import FIT
-from nestbench.reports.measures.totals import Gathered, Ordered
 from nestbench.reports.wording import several
 from nestbench.sim.counted import plural
 from nestbench.sim.observed.batch import Floats
@@ -43,10 +40,8 @@ class Remark:
 def lint(results: Results, table: pd.DataFrame) -> list[Remark]:
     """Return the remarks of every rule, over the performance table and, condition by condition, the stored rows."""
     experiment = results.experiment
-    rows = (
-        in_cell(results, i, lambda rows, i=i: list(remarks_of_cell(experiment, i, rows)))  # type: ignore[misc]
-        for i in range(len(experiment.cells))
-    )
+    cells = range(len(experiment.cells))
+    rows = (remarks_of_cell(experiment, i, rows_of(results, i)) for i in cells)
     return first_of_each(table_remarks(table, experiment), *rows)
 
 
@@ -59,8 +54,10 @@ def remarks_of_cell(experiment: Experiment, index: int, rows: CellRows) -> Itera
     """Yield the remarks of the rules over the stored rows of one condition."""
     where = condition_of(experiment, index)
     for label in rows.labels:
-        for rule in ROW_RULES:
-            yield from rule(label, rows, where)
+        for block in rows.blocks(label):
+            for rule in BLOCK_RULES:
+                yield from rule(label, block, where)
+        yield from duplicated_replications(label, rows, where)
 
 
 def first_of_each(*remarks: Iterable[Remark]) -> list[Remark]:
@@ -127,10 +124,10 @@ def failing_often(table: pd.DataFrame, experiment: Experiment) -> Iterator[Remar
         )
 
 
-def truth_out_of_range(label: str, rows: CellRows, where: str) -> Iterator[Remark]:
+def truth_out_of_range(label: str, block: Block, where: str) -> Iterator[Remark]:
     """A truth that no estimate comes near is a different estimand, or a mistake."""
-    for draws in rows.draws(label):
-        least, most = draws.total(_EXTREME_ERRORS).T
+    for draws in block.draws():
+        least, most = draws.once(_EXTREME_ERRORS).T
         for k, term in enumerate(draws.terms):
             if draws.n >= 20 and np.isfinite(draws.truth[k]).all() and not least[k] <= 0.0 <= most[k]:
                 truth = f"{draws.truth[k, 0]:g}" if np.ptp(draws.truth[k]) == 0 else "of its data set"
@@ -142,10 +139,10 @@ def truth_out_of_range(label: str, rows: CellRows, where: str) -> Iterator[Remar
                 )
 
 
-def constant_estimates(label: str, rows: CellRows, where: str) -> Iterator[Remark]:
+def constant_estimates(label: str, block: Block, where: str) -> Iterator[Remark]:
     """Estimates that never change are not estimates."""
-    for draws in rows.draws(label):
-        least, most = draws.total(_EXTREMES).T
+    for draws in block.draws():
+        least, most = draws.once(_EXTREMES).T
         for k, term in enumerate(draws.terms):
             if draws.n > 1 and least[k] == most[k]:
                 yield Remark(
@@ -163,12 +160,12 @@ def _estimate(draws: Draws) -> Floats:
     return draws.estimate
 
 
-_EXTREMES, _EXTREME_ERRORS = Ordered(_estimate, _ends), Ordered(st.error, _ends)
+_EXTREMES, _EXTREME_ERRORS = st.ordered(_estimate, _ends), st.ordered(st.error, _ends)
 
 
 def duplicated_replications(label: str, rows: CellRows, where: str) -> Iterator[Remark]:
     """Two replications with equal numbers to the last bit are one replication counted twice."""
-    repeated = rows.fits(label).total(REPEATED)
+    repeated = _repeated(rows, label)
     if repeated:
         yield Remark(
             "duplicated replications",
@@ -177,118 +174,49 @@ def duplicated_replications(label: str, rows: CellRows, where: str) -> Iterator[
         )
 
 
-SEEN = 100_000
-"""Most replications among which repeated ones are looked for; of more, those whose numbers draw a lot: both or none."""
+def _repeated(rows: CellRows, label: str) -> int:
+    """Fits, all of their terms usable, that repeat another one: by 64 bits mixed of all their numbers."""
+    usable = np.ones(rows.attempted(label), dtype=np.bool_)
+    mark = np.zeros(len(usable), dtype=np.uint64)
+    for block in rows.blocks(label):
+        usable &= block.estimates.usable.all(axis=1)
+        for values in block.estimates.estimate.T:
+            mark = (mark ^ np.ascontiguousarray(values).view(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+            mark ^= mark >> np.uint64(32)
+    different = len(np.unique(mark[usable]))
+    return int(usable.sum()) - different if different > 1 else 0
 
 
-class _Repeated(Gathered):
-    """Statistic of `Fits`: how many fits, all of them usable, have the numbers of another one to the last bit."""
-
-    def __call__(self, fits: Fits) -> int:
-        gatherer = self.begin(fits)
-        gatherer.take(fits)
-        return gatherer.found()
-
-    def unknown(self, k: int) -> int:
-        return 0
-
-    def begin(self, fits: Fits) -> _Repetitions:
-        return _Repetitions(-(-fits.n // SEEN))
-
-
-class _Repetitions:
-    def __init__(self, lots: int) -> None:
-        self._lots = np.uint64(max(lots, 1))
-        self._rows: list[Floats] = []
-
-    def take(self, fits: Fits) -> None:
-        estimates = fits.estimates
-        if estimates.terms:
-            values = estimates.estimate[estimates.usable.all(axis=1)]
-            bits = np.ascontiguousarray(values[:, 0]).view(np.uint64)
-            mixed = (bits * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)
-            self._rows.append(values[mixed % self._lots == 0])
-
-    def over(self) -> bool:
-        return True
-
-    def found(self) -> int:
-        values = np.concatenate(self._rows) if self._rows else np.empty((0, 1))
-        return _repeated(values) if len(values) > 1 and np.ptp(values, axis=0).any() else 0
-
-
-REPEATED = _Repeated()
-
-
-def _repeated(values: Floats) -> int:
-    """Rows that repeat another one, to the last bit; only rows whose first entry repeats can."""
-    _, place, counts = np.unique(values[:, 0], return_inverse=True, return_counts=True)
-    rows = values[counts[place] > 1]
-    return len(rows) - len(np.unique(rows, axis=0))
-
-
-def failure_pattern(label: str, rows: CellRows, where: str) -> Iterator[Remark]:
+def failure_pattern(label: str, block: Block, where: str) -> Iterator[Remark]:
     """Failed fits whose estimates differ from those of the others bias what is left.
 
     Compares stored estimates of unusable fits with usable ones by Welch's t test of the means.
     """
-    fits = rows.fits(label)
-    k = len(fits.terms)
-    if not fits.n or not (fits.total(_shares[True], k) * fits.n >= 9.5).any():
+    bad = block.estimates.status > FitStatus.BOUNDARY
+    if bad.sum() < 10:
         return
-    with np.errstate(all="ignore"):
-        left, right = (
-            (fits.total(_shares[bad], k) * fits.n, fits.total(_means[bad], k), fits.total(_spreads[bad], k))
-            for bad in (True, False)
-        )
-        squares = [one[2] / (one[0] - 1.0) for one in (left, right)]
-        spread = np.sqrt(squares[0] + squares[1])
-        df = spread**4 / sum(v**2 / (one[0] - 1.0) for v, one in zip(squares, (left, right), strict=True))
-        apart = 2.0 * special.stdtr(df, -np.abs(left[1] - right[1]) / spread) <= PATTERN
-    for j in np.flatnonzero(apart & (spread > 0) & (np.rint(left[0]) >= 10) & (np.rint(right[0]) >= 10)):
-        yield Remark(
-            "failures related to the estimate",
-            f"{label} with {where}: estimates of {fits.terms[j]} average {left[1][j]:.3g} where the fit failed and "
-            f"{right[1][j]:.3g} where it did not",
-            "measures over usable fits are biased here; read the bounds, or compare on all data sets",
-        )
+    for term, values in zip(block.estimates.terms, block.estimates.estimate.T, strict=True):
+        failed, fitted = (values[chosen & np.isfinite(values)] for chosen in (bad, ~bad))
+        if min(len(failed), len(fitted)) >= 10 and welch(failed, fitted) <= PATTERN:
+            yield Remark(
+                "failures related to the estimate",
+                f"{label} with {where}: estimates of {term} average {failed.mean():.3g} where the fit failed and "
+                f"{fitted.mean():.3g} where it did not",
+                "measures over usable fits are biased here; read the bounds, or compare on all data sets",
+            )
 
 
-def _there(fits: Fits, bad: bool) -> Bools:
-    """Which fits, unusable or not, have an estimate [R, K]."""
-    chosen: Bools = (fits.estimates.status > FitStatus.BOUNDARY) == bad
-    return np.asarray(chosen[:, None] & np.isfinite(fits.estimates.estimate))
-
-
-def _share(bad: bool, fits: Fits) -> Floats:
-    return np.asarray(_there(fits, bad).mean(axis=0))
-
-
-def _average(bad: bool, fits: Fits) -> Floats:
-    """Mean estimate among them."""
-    summed = np.where(_there(fits, bad), fits.estimates.estimate, 0.0).mean(axis=0)
-    return np.asarray(summed / fits.total(_shares[bad], len(fits.terms)))
-
-
-def _spread(bad: bool, fits: Fits) -> Floats:
-    """Mean square about their mean."""
-    k = len(fits.terms)
-    apart = fits.estimates.estimate - fits.total(_means[bad], k)
-    return np.asarray(np.where(_there(fits, bad), apart**2, 0.0).mean(axis=0) / fits.total(_shares[bad], k))
-
-
-_shares, _means, _spreads = (
-    {bad: partial(function, bad) for bad in (True, False)} for function in (_share, _average, _spread)
-)
+def welch(first: Floats, second: Floats) -> float:
+    """Return the p-value of Welch's t test of two means; NaN where neither sample varies."""
+    squares = [values.var() / (len(values) - 1.0) for values in (first, second)]
+    if not sum(squares) > 0.0:
+        return np.nan
+    df = sum(squares) ** 2 / sum(v**2 / (len(x) - 1.0) for v, x in zip(squares, (first, second), strict=True))
+    return float(2.0 * special.stdtr(df, -abs(first.mean() - second.mean()) / np.sqrt(sum(squares))))
 
 
 TableRule = Callable[[pd.DataFrame, Experiment], Iterator[Remark]]
-RowRule = Callable[[str, CellRows, str], Iterator[Remark]]
+BlockRule = Callable[[str, Block, str], Iterator[Remark]]
 
 TABLE_RULES: tuple[TableRule, ...] = (too_few_replications, no_null, failing_often, timings_under_load)
-ROW_RULES: tuple[RowRule, ...] = (
-    truth_out_of_range,
-    duplicated_replications,
-    failure_pattern,
-    constant_estimates,
-)
+BLOCK_RULES: tuple[BlockRule, ...] = (truth_out_of_range, failure_pattern, constant_estimates)

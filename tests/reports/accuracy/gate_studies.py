@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -39,16 +39,21 @@ class Memory:
         fitted = [{name: cell[name].size if name in cell else 0 for name in asked} for cell in self.cells]
         return Extent((asked,) * len(fitted), tuple(fitted))
 
-    def estimates(self, cell: int, within: range | None = None) -> Mapping[str, Estimates]:
+    def estimates(
+        self, cell: int, within: range | None = None, names: Sequence[str] | None = None
+    ) -> Mapping[str, Estimates]:
         return self.cells[cell]
 
-    def stop(self, cell: int) -> int:
-        return 0
+    def span(self, cell: int) -> range:
+        return range(0)
+
+    def names(self, cell: int) -> Mapping[str, tuple[str, ...]]:
+        return {}
 
     def opener(self) -> None:
         return None
 
-    def timings(self, cell: int, within: range | None = None) -> pd.DataFrame:
+    def timings(self, cell: int) -> pd.DataFrame:
         return pd.DataFrame()
 
     def audits(self) -> pd.DataFrame:

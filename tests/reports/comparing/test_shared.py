@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.reports.comparing import shared as module
 from nestbench.reports.comparing.ranking import ranking
-from nestbench.reports.comparing.shared import Shared, shared_of_pieces, usual_width
-from nestbench.reports.measures.cell_rows import Whole
-from tests.reports.synthetic import estimates_of, school_study
+from nestbench.reports.comparing.shared import Shared, shared_of_rows, usual_width
+from nestbench.reports.measures.cell_rows import CellRows
+from tests.reports.synthetic import estimates_of
 
 TRUTH = {"x0": 0.5}
 
@@ -27,7 +27,7 @@ def method(seed: int, reps: int = 400, width: float = 1.0, fails: tuple[int, ...
 
 
 def one(estimates: dict[str, Estimates]) -> Shared:
-    (found,) = shared_of_pieces([Whole(estimates, TRUTH, 0.95)])
+    (found,) = shared_of_rows(CellRows(estimates, TRUTH, 0.95))
     return found
 
 
@@ -112,35 +112,3 @@ def test_lots_do_not_change_means_and_hardly_errors(monkeypatch: pytest.MonkeyPa
     np.testing.assert_allclose(whole["value"], single["value"], rtol=1e-12)
     # relative SD of an SD from 500 lots is 3 %; 6 sigma
     assert whole["behind_mcse"][1] == pytest.approx(single["behind_mcse"][1], rel=0.2)
-
-
-def test_pieces_can_not_be_seen() -> None:
-    study = school_study(reps=90, schools=(6,), icc=(0.2,))
-    estimates, truth = study.cells[0], study.experiment.cells[0].truth
-    pieces = [
-        Whole({label: cut(found, part) for label, found in estimates.items()}, truth, 0.95)
-        for part in (range(40), range(40, 90))
-    ]
-    for whole, parts in zip(
-        shared_of_pieces([Whole(estimates, truth, 0.95)]), shared_of_pieces(pieces), strict=True
-    ):
-        assert (whole.term, whole.labels, whole.left_out, whole.n) == (
-            parts.term,
-            parts.labels,
-            parts.left_out,
-            parts.n,
-        )
-        np.testing.assert_allclose(whole.errors, parts.errors, atol=1e-12)
-        np.testing.assert_array_equal(whole.hits, parts.hits)
-
-
-def cut(found: Estimates, part: range) -> Estimates:
-    rows = list(part)
-    columns = ("estimate", "std_error", "df", "lower", "upper", "p_value", "status", "message", "seconds")
-    quantities = {name: values[rows] for name, values in found.quantities.items()}
-    return replace(
-        found,
-        replications=found.replications[rows],
-        quantities=quantities,
-        **{name: getattr(found, name)[rows] for name in columns},
-    )

@@ -11,15 +11,11 @@ from hypothesis import strategies as st
 
 from nestbench.estimators.estimates import P_VALUE, STD_ERROR, Estimates
 from nestbench.reports.comparing.grades import situations
-from nestbench.reports.measures.cell_rows import Whole
 from nestbench.reports.measures.declared import MEASURES
-from nestbench.reports.measures.in_parts import over
 from nestbench.reports.measures.measure import INTERVAL
 from nestbench.reports.measures.performance import (
-    frame_of,
     performance_of_cell,
     performance_table,
-    rows_of_cell,
 )
 from nestbench.reports.words.summary import methods_table
 from nestbench.sim.observed.model import Model
@@ -60,35 +56,6 @@ def test_estimates_alone_are_no_answer() -> None:
 def test_an_infinite_standard_error_is_no_answer_with_any_interval() -> None:
     found = simple_estimates(reps=40)
     assert not replace(found, std_error=np.full_like(found.std_error, np.inf)).usable.any()
-
-
-def test_read_in_parts_alike() -> None:
-    full = simple_estimates(reps=90)
-    mixed = lacking(full, "std_error")
-    pieces = [Whole({"m": cut(mixed, a, a + 30)}, TRUTH, 0.95) for a in (0, 30, 60)]
-    parts = over(pieces, lambda rows: frame_of(rows_of_cell(rows)))
-    whole = frame_of(rows_of_cell(Whole({"m": mixed}, TRUTH, 0.95)))
-    keys = ["term", "measure"]
-    a, b = (t.set_index(keys).sort_index() for t in (parts, whole))
-    assert list(a.index) == list(b.index)
-    np.testing.assert_allclose(a["value"], b["value"], rtol=1e-12)
-    np.testing.assert_array_equal(a["n"], b["n"])
-
-
-def cut(found: Estimates, start: int, stop: int) -> Estimates:
-    names = (
-        "replications",
-        "estimate",
-        "std_error",
-        "df",
-        "lower",
-        "upper",
-        "p_value",
-        "status",
-        "message",
-        "seconds",
-    )
-    return replace(found, **{name: getattr(found, name)[start:stop] for name in names})
 
 
 @pytest.mark.parametrize("without", ["interval", "std_error"])

@@ -126,7 +126,7 @@ def test_a_method_that_fails_often(study: FakeResults) -> None:
 class Untimed(FakeResults):
     """A run without times."""
 
-    def timings(self, cell: int, within: range | None = None) -> pd.DataFrame:
+    def timings(self, cell: int) -> pd.DataFrame:
         return super().timings(cell).iloc[:0]
 
 

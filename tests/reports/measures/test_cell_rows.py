@@ -1,4 +1,4 @@
-"""A cell read in parts answers as one read at once: every measure, contrast, ranking, remark and failure."""
+"""A cell read term by term answers as one held whole: every measure, contrast, ranking, remark and failure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from nestbench.experiments.toml.reading import experiment_from
 from nestbench.reports.comparing.contrasts import contrast_table
 from nestbench.reports.comparing.decomposition import decomposition_table
 from nestbench.reports.comparing.two_runs import compare_runs
-from nestbench.reports.measures import in_parts
+from nestbench.reports.figures.replications import first_data_sets
+from nestbench.reports.measures import cell_rows
 from nestbench.reports.measures.performance import performance_table
 from nestbench.reports.page.survey import CellSeen, see_cell
 from tests.memory import peaks
@@ -59,13 +60,12 @@ def everything(store: Store) -> Seen:
 
 @pytest.fixture(scope="module")
 def whole(store: Store) -> Seen:
-    assert TABLES["experiment"]["replications"] < in_parts.PART
+    assert TABLES["experiment"]["replications"] < cell_rows.LONG
     return everything(store)
 
 
-@pytest.mark.parametrize("part", [26, 119])
-def test_parts_can_not_be_seen(store: Store, whole: Seen, monkeypatch: pytest.MonkeyPatch, part: int) -> None:
-    monkeypatch.setattr(in_parts, "PART", part)
+def test_reading_by_term_can_not_be_seen(store: Store, whole: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cell_rows, "LONG", 119)
     parts = everything(store)
     assert len(whole[0].failures) > 2
     for first, second in zip((whole[0].table, *whole[1:]), (parts[0].table, *parts[1:]), strict=True):
@@ -80,7 +80,7 @@ def test_parts_can_not_be_seen(store: Store, whole: Seen, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("seed", [3, 4])
-def test_runs_compared_in_parts(
+def test_runs_compared_term_by_term(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     """A shorter run of the same data sets, and one of others."""
@@ -88,7 +88,7 @@ def test_runs_compared_in_parts(
     other = run_experiment(experiment_from(TABLES | {"experiment": experiment}), tmp_path / "run", workers=1)
     whole = compare_runs(store, other)
     assert whole["paired"].all() == (seed == 3)
-    monkeypatch.setattr(in_parts, "PART", 40)
+    monkeypatch.setattr(cell_rows, "LONG", 40)
     same(compare_runs(store, other), whole)
 
 
@@ -105,10 +105,10 @@ def test_parts_of_runs_are_those_of_the_same_replications(
     whole = compare_runs(store, later)
     assert set(whole["n"]) == {60}
     first = see_cell(later, 0, "ols")
-    monkeypatch.setattr(in_parts, "PART", 40)
+    monkeypatch.setattr(cell_rows, "LONG", 40)
     same(compare_runs(store, later), whole)
     same(see_cell(later, 0, "ols").table, first.table)
-    assert list(in_parts.first_piece(later, 0).labels) == list(later.estimates(0))
+    assert list(first_data_sets(later, 0)) == list(later.estimates(0))
 
 
 def test_replications_within_a_range(store: Store) -> None:
@@ -122,12 +122,30 @@ def test_replications_within_a_range(store: Store) -> None:
             np.testing.assert_array_equal(getattr(some[label], name), expected)
         texts = [text for text, yes in zip(whole[label].texts(), chosen, strict=True) if yes]
         assert some[label].texts() == texts
-    times = store.timings(0, range(15, 85))
-    assert set(times["replication"]) == set(range(15, 85))
+
+
+def test_terms_by_name(store: Store) -> None:
+    """What is read by name is what the whole has of it; a name that nobody has leaves what fits are."""
+    whole, known = store.estimates(0), store.names(0)
+    for label in whole:
+        assert known[label] == (*whole[label].terms, *whole[label].quantities)
+    for names in (("age",), ("(school_sd)",), ("resources", "(icc)"), (), ("no such",)):
+        some = store.estimates(0, names=names)
+        for label in whole:
+            expected = whole[label].only(names)
+            assert (some[label].terms, list(some[label].quantities)) == (
+                expected.terms,
+                list(expected.quantities),
+            )
+            for name in (*STORED_COLUMNS, "replications", "status"):
+                np.testing.assert_array_equal(getattr(some[label], name), getattr(expected, name))
+            for name, values in expected.quantities.items():
+                np.testing.assert_array_equal(some[label].quantities[name], values)
+            assert some[label].texts() == expected.texts()
 
 
 @pytest.mark.slow
-def test_memory_does_not_grow_with_replications(tmp_path: Path) -> None:
-    """200 000 more replications are 102 MB of stored numbers, several times that with what is computed of them."""
+def test_a_million_replications_stay_below_800_megabytes(tmp_path: Path) -> None:
+    """Memory grows in proportion to replications, by the columns of one term: two points tell where a million is."""
     (short, _), (long, _) = (peaks(n, tmp_path, seen=True) for n in (100_000, 300_000))
-    assert long <= short + 40, (short, long)
+    assert short + 4.5 * (long - short) <= 800, (short, long)
