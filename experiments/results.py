@@ -65,8 +65,8 @@ class Results(Protocol):
         self, cell: int, within: range | None = None, names: Sequence[str] | None = None
     ) -> Mapping[str, Estimates]:
         """Estimates of one condition by method label (`Estimator.label`), whatever is stored so far. Of a condition
-        with a `span`: of the replications `within` alone, of the terms and quantities in `names` alone (none: what fits are).
-        """
+        with a `span`: of the replications `within` alone, of the terms and quantities in `names` alone (of none: what
+        fits are)."""
 
     def span(self, cell: int) -> range:
         """From the first replication to the last of a condition that can be read in parts; empty where it is whole."""

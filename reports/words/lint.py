@@ -55,9 +55,10 @@ def remarks_of_cell(experiment: Experiment, index: int, rows: CellRows) -> Itera
     where = condition_of(experiment, index)
     for label in rows.labels:
         for block in rows.blocks(label):
-            for rule in BLOCK_RULES:
-                yield from rule(label, block, where)
-        yield from duplicated_replications(label, rows, where)
+            for of_block in BLOCK_RULES:
+                yield from of_block(label, block, where)
+        for rule in METHOD_RULES:
+            yield from rule(label, rows, where)
 
 
 def first_of_each(*remarks: Iterable[Remark]) -> list[Remark]:
@@ -217,6 +218,8 @@ def welch(first: Floats, second: Floats) -> float:
 
 TableRule = Callable[[pd.DataFrame, Experiment], Iterator[Remark]]
 BlockRule = Callable[[str, Block, str], Iterator[Remark]]
+MethodRule = Callable[[str, CellRows, str], Iterator[Remark]]
 
 TABLE_RULES: tuple[TableRule, ...] = (too_few_replications, no_null, failing_often, timings_under_load)
 BLOCK_RULES: tuple[BlockRule, ...] = (truth_out_of_range, failure_pattern, constant_estimates)
+METHOD_RULES: tuple[MethodRule, ...] = (duplicated_replications,)

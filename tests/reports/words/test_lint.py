@@ -11,7 +11,13 @@ import pytest
 
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.reports.measures.performance import performance_table
-from nestbench.reports.words.lint import ROW_RULES, TABLE_RULES, lint, replications_needed
+from nestbench.reports.words.lint import (
+    BLOCK_RULES,
+    METHOD_RULES,
+    TABLE_RULES,
+    lint,
+    replications_needed,
+)
 from nestbench.sim.cells.cell import Cell
 from tests.reports.synthetic import FakeResults, Law, school_study
 
@@ -207,4 +213,4 @@ def test_spoiling_the_study_gives_that_remark_alone(clean: Untimed) -> None:
 
 def test_every_rule_is_provoked_here() -> None:
     alone = {"too few replications", "timings made under load", "no null effect"}
-    assert len(alone | set(SPOILT)) == len(TABLE_RULES) + len(ROW_RULES)
+    assert len(alone | set(SPOILT)) == len(TABLE_RULES + BLOCK_RULES + METHOD_RULES)
