@@ -86,6 +86,19 @@ def checked(path: Path, sha256: str, size: int) -> bytes:
     ------
     StoreError
         It can't be read, or is not what was stored.
+
+    Parameters
+    ----------
+    path : Path
+    sha256 : str
+        As the journal has it.
+    size : int
+        As the journal has it, too: a truncated file is told in these words.
+
+    Raises
+    ------
+    StoreError
+        The file isn't there, can't be read, or has other contents.
     """
     try:
         data = read_file(path)

@@ -128,7 +128,18 @@ def refuse_too_many(experiment: Experiment, block: int | None = None) -> None:
 
 
 def limit(experiment: Experiment, estimator: Estimator, cell: int, reach: Round) -> int:
-    """Return how many replications of a condition a method fits by the end of a round."""
+    """Return how many replications of a condition a method fits by the end of a round.
+
+    A method without a batched engine is bounded (`reference_replications`), or it alone would decide how long a run
+    takes.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    estimator : Estimator
+    cell : int
+    reach : Round
+    """
     bounded = experiment.engine == "auto" and estimator.batched is None
     return min(reach.replications[cell], reach.reference) if bounded else reach.replications[cell]
 
@@ -186,6 +197,15 @@ def block_size(cell: Cell, estimators: Sequence[Estimator], engine: str) -> int:
     """Return the replications of a task: 1, 2 or 5 times a power of ten, from rough costs of a fit.
 
     The costs decide only where tasks are cut, never a number.
+
+    Large enough that handing out a task costs nothing beside it, small enough that an interruption loses seconds; a
+    round number, so that a run extended later has its blocks at the same places.
+
+    Parameters
+    ----------
+    cell : Cell
+    estimators : sequence of Estimator
+    engine : str
     """
     seconds = replication_seconds(cell, estimators, engine)
     numbers = 60 * len(estimators)

@@ -27,6 +27,13 @@ def over_cells(
 
     `workers` are processes (default: one per core); they are used for stored runs of `LONG` fits and more, and start
     at once. The answers don't depend on them.
+
+    Parameters
+    ----------
+    results : Results
+    work : (results, cell) -> T
+    workers : int, optional
+        Processes, by default one a core; a short run is read in this one.
     """
     cells = range(len(results.experiment.cells))
     jobs = min(workers or cores(), len(cells))

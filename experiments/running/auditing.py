@@ -22,7 +22,16 @@ from nestbench.sim.cells.cell import Cell
 
 
 def audit(cell: Cell, seed: int, task: Task, estimators: Sequence[Estimator]) -> list[Mapping[str, Any]]:
-    """Return one row (`AUDIT_COLUMNS`) per method: how its engines agree on the replications of a task."""
+    """Return one row (`AUDIT_COLUMNS`) per method: how its engines agree on the replications of a task.
+
+    Parameters
+    ----------
+    cell : Cell
+    seed : int
+    task : Task
+    estimators : sequence of Estimator
+        Those of the task that have two engines.
+    """
     batch = cell.draw(seed, range(task.start, task.stop))
     return [{"cell": task.cell, "estimator": e.label, **compare(e, batch, cell.model)} for e in estimators]
 
@@ -30,7 +39,10 @@ def audit(cell: Cell, seed: int, task: Task, estimators: Sequence[Estimator]) ->
 def against_optimum(
     cell: Cell, seed: int, task: Task, estimators: Sequence[Estimator], fits: Mapping[str, Estimates]
 ) -> list[Mapping[str, Any]]:
-    """Return one row per method under study in a task: how its fits compare with the exact maximum."""
+    """Return one row per method under study in a task: how its fits compare with the exact maximum.
+
+    Only the exact fit is made, the one that `reml-*` share; the stored log-likelihoods are compared with its maximum.
+    """
     chosen = [e.label for e in estimators if e.agreement is Agreement.UNDER_STUDY]
     if not chosen:
         return []

@@ -127,7 +127,18 @@ def forecast(experiment: Experiment) -> Forecast:
 
 
 def slurm_script(source: str, shards: int, wall_seconds: float, folder: str) -> str:
-    """Return an array script for SLURM that runs every part of an experiment, and what to type afterwards."""
+    """Return an array script for SLURM that runs every part of an experiment, and what to type afterwards.
+
+    Parameters
+    ----------
+    source : str
+        Catalogue name or TOML file, as it would be typed.
+    shards : int
+    wall_seconds : float
+        Of one part, as forecast; the script asks for three times as much.
+    folder : str
+        Where the parts go.
+    """
     where = shlex.quote(folder)
     minutes = max(10, int(np.ceil(3 * wall_seconds / 60)))
     return f"""\

@@ -78,6 +78,19 @@ def time_methods(
     ------
     InvalidInput
         No sizes, a size below 2 schools or 1 student, fewer than one round, or sizes the layout can't have.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    schools, students : sequence of int
+        Crossed.
+    rounds : int
+        Times that each combination is timed; the median is reported.
+
+    Yields
+    ------
+    list of Timed
+        One size's, methods in the experiment's order.
     """
     if rounds < 1 or not schools or not students or min(schools) < 2 or min(students) < 1:
         raise InvalidInput(

@@ -55,6 +55,21 @@ def fit_guarded(estimator: Estimator, batch: Batch, model: Model, engine: str, l
 
     A reference engine gets one replication a child, since a limit is for one fit; a batched engine the whole batch, and
     halves of it when that child is lost.
+
+    Parameters
+    ----------
+    estimator : Estimator
+    batch : Batch
+    model : Model
+    engine : str
+        ``auto``, ``reference`` or ``batched``.
+    limits : Limits
+        For each fit; a batched engine has its number of fits times as long.
+
+    Raises
+    ------
+    InvalidInput
+        A system that can't fork, or has no way to see how much memory a process has.
     """
     if not hasattr(os, "fork"):
         raise InvalidInput("fit_timeout and fit_memory need a system that can fork; leave them out here")

@@ -159,7 +159,18 @@ def automatic() -> Progress:
 
 @contextlib.contextmanager
 def alive(progress: Progress, telling: Callable[[], str], every: float = SILENCE) -> Iterator[None]:
-    """Say every so many seconds what goes on, and for how long, while nothing else has something to tell."""
+    """Say every so many seconds what goes on, and for how long, while nothing else has something to tell.
+
+    Compilation and first fits can take a minute in which nothing is stored: silence would look like a hang.
+
+    Parameters
+    ----------
+    progress : Progress
+    telling : callable
+        Returns what goes on, in words, when it is asked.
+    every : float
+        Seconds.
+    """
     begun, over = time.monotonic(), threading.Event()
 
     def tell() -> None:

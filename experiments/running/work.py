@@ -134,7 +134,22 @@ def fit_all(
     limits: Limits | None = None,
 ) -> Mapping[str, Estimates]:
     """Return the estimates of some replications by label, drawn and fitted in batches of bounded memory; in child
-    processes if there are `limits`."""
+    processes if there are `limits`.
+
+    Parameters
+    ----------
+    cell : Cell
+    seed : int
+    replications : range
+    estimators : tuple of Estimator
+    engine : str
+    limits : Limits, optional
+
+    Returns
+    -------
+    mapping of str to Estimates
+        By label, each with all the replications; batches are joined, and where they were cut can't be seen.
+    """
     parts: dict[str, list[Estimates]] = {e.label: [] for e in estimators}
     for batch in batches(cell, seed, replications):
         for estimator in estimators:
@@ -143,7 +158,11 @@ def fit_all(
 
 
 def batches(cell: Cell, seed: int, replications: range) -> Iterator[Batch]:
-    """Yield the data sets of some replications, about `BATCH_NUMBERS` numbers at a time."""
+    """Yield the data sets of some replications, about `BATCH_NUMBERS` numbers at a time.
+
+    Bounded, so that memory depends on neither the size of a task nor the number of replications; the numbers drawn
+    don't depend on the cuts.
+    """
     numbers = (4 + len(cell.model.formula.split("+"))) * int(cell.layout.sizes().sum())
     step = max(1, BATCH_NUMBERS // numbers)
     for start in range(replications.start, replications.stop, step):

@@ -14,7 +14,17 @@ def extent_of(
     experiment: Experiment, reach: Round, entries: Iterable[Entry], part: tuple[int, int] | None
 ) -> Extent:
     """Return how many data sets of each condition every method has; a part of a study is held against the whole of
-    it."""
+    it.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    reach : Round
+        How far the run was asked to go, last.
+    entries : iterable of Entry
+        Its journal.
+    part : (index, count) or None
+    """
     estimators = experiment.estimators
     asked = [
         {e.label: limit(experiment, e, cell, reach) for e in estimators}

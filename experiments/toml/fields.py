@@ -63,6 +63,17 @@ def build(kind: type[T], table: Any, where: str, problems: Problems) -> T | None
 
     Values are checked strictly (no number from a text, no truncation), lists become tuples where the field wants one,
     and errors of ``__post_init__`` (`InvalidInput`; ValueError of a user's population) become problems too.
+
+    Parameters
+    ----------
+    kind : type
+        The dataclass; its type hints say what each key may be.
+    table : Any
+        What stood in the file.
+    where : str
+        The section's name, for messages.
+    problems : Problems
+        Takes what is wrong.
     """
     if not isinstance(table, Mapping):
         problems.add(f"{where} should be a table of keys, got {show(table)}")

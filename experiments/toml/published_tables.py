@@ -104,7 +104,18 @@ def check_published(
     cells: Sequence[Mapping[str, Any]],
     problems: Problems,
 ) -> None:
-    """Note what is wrong with ``[[published]]`` tables: keys, shapes, levels and combinations that no condition has."""
+    """Note what is wrong with ``[[published]]`` tables: keys, shapes, levels and combinations that no condition has.
+
+    Parameters
+    ----------
+    tables : Any
+        What stood in the file.
+    factors : mapping
+        Factor -> its levels.
+    cells : sequence of mapping
+        Levels by factor of each condition.
+    problems : Problems
+    """
     if not isinstance(tables, (list, tuple)) or not all(isinstance(table, Mapping) for table in tables):
         problems.add("published should be tables, each under [[published]]")
         return

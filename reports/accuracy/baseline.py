@@ -225,6 +225,20 @@ def record_of(
     """Return the record of one method in one condition, its codes on the given scales.
 
     With `like`, a baseline's record, its replications are kept on the baseline's grids, and as many as `MOST_KEPT`.
+
+    Parameters
+    ----------
+    estimates : Estimates
+    cell : Cell
+    rtol : float
+        The method's tolerance: what moves by less keeps its codes.
+    scales : mapping
+    codes : int
+        Replications with codes.
+    sample : int
+        Replications whose numbers are kept as they are.
+    like : Record, optional
+        A record of the same method whose grids are taken, so that both can be compared.
     """
     rows = min(estimates.size, codes if like is None else max(like.rows, MOST_KEPT))
     grids = None if like is None else {term: kept.grid for term, kept in like.kept.items()}

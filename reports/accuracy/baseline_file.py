@@ -100,6 +100,19 @@ def experiment_of(baseline: Baseline, folder: Path, trust: bool = False) -> Expe
     ------
     InvalidInput
         This version can't read it, or a plugin file isn't as it was then; checks of a named experiment still work.
+
+    Parameters
+    ----------
+    baseline : Baseline
+    folder : Path
+        Where plugin files lie; their contents must be those of the baseline.
+    trust : bool
+        Run them even if no TOML of this user ever named them.
+
+    Raises
+    ------
+    InvalidInput
+        A plugin is missing or has other contents, or isn't trusted.
     """
     try:
         experiment = from_plain(baseline.experiment, folder)

@@ -148,7 +148,15 @@ class Move:
 
 
 def difference(measure: str, before: Value, after: Value, context: Context) -> tuple[float, float]:
-    """Return the difference on the measure's own scale and its MCSE, the runs taken as independent."""
+    """Return the difference on the measure's own scale and its MCSE, the runs taken as independent.
+
+    Parameters
+    ----------
+    measure : str
+    before, after : (value, MCSE, n)
+    context : Context
+        What the measure is judged by: target, alpha, empirical SEs.
+    """
     (v0, m0, n0), (v1, m1, n1) = before, after
     with np.errstate(divide="ignore", invalid="ignore"):
         if measure in RATIOS:
@@ -162,7 +170,10 @@ def difference(measure: str, before: Value, after: Value, context: Context) -> t
 
 
 def move_of(measure: str, before: Value, after: Value, context: Context) -> Move:
-    """Return a measure's move and where its midpoint lies, both on the measure's own scale."""
+    """Return a measure's move and where its midpoint lies, both on the measure's own scale.
+
+    The midpoint says which side of the target a change ends on where the difference alone doesn't.
+    """
     delta, error = difference(measure, before, after, context)
     n = min(before[2], after[2])
     if measure == "empirical_se":

@@ -21,7 +21,16 @@ Replayed = str | Callable[[int, int, str], str]
 
 
 def to_text(check: Check, run: Replayed = "RUN", failing: Marks = FAILING) -> str:
-    """Return the outcome as lines for a terminal: verdict, what was compared, then one block a change."""
+    """Return the outcome as lines for a terminal: verdict, what was compared, then one block a change.
+
+    Parameters
+    ----------
+    check : Check
+    run : str or callable
+        A run directory, or what returns the command to see a data set.
+    failing : Marks
+        Marks that make the check fail.
+    """
     lines = [
         verdict(check, failing),
         *compared(check),
@@ -78,7 +87,10 @@ def to_json(check: Check, failing: Marks = FAILING) -> str:
 
 
 def to_junit(check: Check, run: Replayed = "RUN", failing: Marks = FAILING) -> str:
-    """Return the outcome as JUnit XML: a test case per change; what doesn't fail the check is output, not failure."""
+    """Return the outcome as JUnit XML: a test case per change; what doesn't fail the check is output, not failure.
+
+    For CI systems that show test results by case; one that fails has the commands to replay it.
+    """
     failed = check.failing(failing)
     skipped = [
         change for change in check.changes if change.mark is Mark.NOT_COMPARABLE and change not in failed

@@ -104,7 +104,18 @@ def unbiased(gate: Gate) -> Claim:
 
 
 def share(measure: str, what: str, low: float, high: float, departed: float, gate: Gate) -> Claim:
-    """Claim that a share (coverage, rejection) is from `low` to `high`; `departed` is one to be found. Exact."""
+    """Claim that a share (coverage, rejection) is from `low` to `high`; `departed` is one to be found. Exact.
+
+    Parameters
+    ----------
+    measure : str
+        ``coverage`` or ``rejection``.
+    what : str
+        The claim in words.
+    low, high : float
+    departed : float
+    gate : Gate
+    """
 
     def find(term: str, seen: Evidence) -> Finding:
         """Judge a share of data sets against its bounds."""

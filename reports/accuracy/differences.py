@@ -108,7 +108,20 @@ def df_changes(pair: Pair) -> Iterator[Change]:
 
 
 def decide(hypotheses: Sequence[Hypothesis], margins: Mapping[str, float], alpha: float) -> Tested:
-    """Test all hypotheses, and their means over conditions; mark what is significant and beyond its margin."""
+    """Test all hypotheses, and their means over conditions; mark what is significant and beyond its margin.
+
+    Parameters
+    ----------
+    hypotheses : sequence of Hypothesis
+    margins : mapping
+    alpha : float
+        Chance that a check without any change flags one, over all hypotheses.
+
+    Returns
+    -------
+    Tested
+        Changes that count, and how many tests were made.
+    """
     if not hypotheses:
         return Tested([], 0, 0)
     ordered = sorted(hypotheses, key=lambda h: h.pair.law)

@@ -94,7 +94,16 @@ def scales_of(estimates: Estimates) -> dict[str, tuple[float, float]]:
 
 
 def codes_of(estimates: Estimates, scales: Scales, rtol: float) -> dict[str, Codes]:
-    """Return the codes of every part, uint16 [R] each; terms without a scale are left out."""
+    """Return the codes of every part, uint16 [R] each; terms without a scale are left out.
+
+    Parameters
+    ----------
+    estimates : Estimates
+    scales : mapping
+        Term -> typical sizes of estimate and standard error: numbers of all terms are made comparable by them.
+    rtol : float
+        Relative change that must not change a code.
+    """
     return {part: _codes(estimates, scales, columns, rtol) for part, columns in PARTS.items()}
 
 

@@ -74,7 +74,18 @@ class Kept:
 def kept_of(
     estimates: Estimates, cell: Cell, count: int, grids: Mapping[str, Grid] | None = None
 ) -> dict[str, Kept]:
-    """Return the first `count` replications by term, on the given grids or on grids of their own."""
+    """Return the first `count` replications by term, on the given grids or on grids of their own.
+
+    Parameters
+    ----------
+    estimates : Estimates
+    cell : Cell
+        Knows the true values that errors are from.
+    count : int
+        Replications kept, from the first.
+    grids : mapping, optional
+        Term -> grid, of a baseline that these are to be compared with.
+    """
     kept = {}
     for term, columns in _by_term(estimates, cell):
         grid = grids.get(term) if grids is not None else _grid(columns)

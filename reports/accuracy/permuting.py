@@ -162,6 +162,17 @@ def adjusted_p(family: Family, statistics: Floats, eligible: Bools, alpha: float
     ------
     InvalidInput
         `alpha` is too small to be shown by permutations.
+
+    The largest statistic's permutation distribution serves all (Westfall and Young's single step): dependence
+    between tests costs nothing. Drawing stops as soon as no p-value can fall below `alpha` any more.
+
+    Parameters
+    ----------
+    family : Family
+    statistics : float64 [tests]
+    eligible : bool [tests]
+        Beyond their margins; the others needn't be tested.
+    alpha : float
     """
     count = permutations(alpha)
     p_values = np.ones(len(statistics))

@@ -82,7 +82,18 @@ class Demand:
 def sights_of(
     pairs: Sequence[Pair], margins: Mapping[str, float], alpha: float, tests: int
 ) -> Iterator[Sight]:
-    """Yield what would be seen of typical departures, by the condition, method and term that hide it best."""
+    """Yield what would be seen of typical departures, by the condition, method and term that hide it best.
+
+    Parameters
+    ----------
+    pairs : sequence of Pair
+    margins : mapping
+        Measure -> margin; a departure within it is never flagged.
+    alpha : float
+        Of the whole check.
+    tests : int
+        How many hypotheses share it.
+    """
     distinct = list(dict.fromkeys(pairs))
     if not distinct or not tests:
         return

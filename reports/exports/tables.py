@@ -33,7 +33,16 @@ class TextTable:
 def text_tables(
     table: pd.DataFrame, experiment: Experiment, measures: Sequence[str] = STANDARD
 ) -> list[TextTable]:
-    """Return one table per measure and fixed effect: conditions by methods, ``value (MCSE)``, then each one's n."""
+    """Return one table per measure and fixed effect: conditions by methods, ``value (MCSE)``, then each one's n.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The performance table.
+    experiment : Experiment
+    measures : sequence of str
+        By name; those without numbers give no table.
+    """
     chosen = [measure_named(name) for name in measures]
     tables = [_one(table, experiment, measure, term) for measure in chosen for term in fixed_terms(table)]
     return [one for one in tables if one.rows]

@@ -43,6 +43,20 @@ def write_exports(results: Results, directory: Path, formats: Sequence[str], run
     ``html`` report.html, ``md`` report.md (verdict, tables, methods paragraph), ``latex`` tables.tex (compiles on its
     own) with references.bib, ``csv`` and ``parquet`` the performance table, ``svg`` and ``pdf`` every figure of the
     page in ``figures/``.
+
+    Parameters
+    ----------
+    results : Results
+    directory : Path
+    formats : sequence of str
+        ``html``, ``md``, ``latex``, ``csv``, ``parquet``, ``svg``, ``pdf``.
+    run : str
+        What the commands on the page call the run.
+
+    Raises
+    ------
+    InvalidInput
+        An unknown format.
     """
     for name in formats:
         if name not in FORMATS:

@@ -102,6 +102,15 @@ def arranged(titles: Sequence[str], sizes: Sequence[int], height: float, width: 
 
     Panels of crossed factors (`sizes` levels each, first slowest) keep levels in line: as many columns as the
     first factor has levels, or a divisor of what the last factors have. Else the last row is filled best.
+
+    Parameters
+    ----------
+    titles : sequence of str
+        Of the panels, in order.
+    sizes : sequence of int
+        Numbers of levels of the factors, slowest first.
+    height, width : float
+        Of a panel, px.
     """
     n = len(titles)
 

@@ -71,7 +71,17 @@ def figure(results: Results, kind: str, wish: Wish | None = None, table: pd.Data
 
 
 def check(kind: str, wish: Wish, experiment: Experiment) -> None:
-    """Refuse what a kind has no use for, and conditions, methods and measures that there aren't."""
+    """Refuse what a kind has no use for, and conditions, methods and measures that there aren't.
+
+    Refused, not ignored: a figure that silently shows something else than what was asked for is worse than none.
+
+    Parameters
+    ----------
+    kind : str
+    wish : Wish
+        Term, condition, methods, measure; None where nothing was asked for.
+    experiment : Experiment
+    """
     for name, value in wish.asked().items():
         if name not in KINDS[kind].uses:
             got = f"'{value}'" if isinstance(value, str) else value

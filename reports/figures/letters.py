@@ -37,7 +37,18 @@ _OTHER, _WHOLE = 0.85, 1.1
 
 
 def text_width(text: str, size: float, bold: bool = False) -> float:
-    """Return how wide a line of text is at most in common fonts, px."""
+    """Return how wide a line of text is at most in common fonts, px.
+
+    Figures are laid out before any browser has seen them: the widest of common fonts is assumed, so that a title
+    never runs out of its panel.
+
+    Parameters
+    ----------
+    text : str
+    size : float
+        Of the font, px.
+    bold : bool
+    """
     widths = _WIDTHS[bold]
     return size * sum(
         widths[c] if c in widths else _other(c, widths) for c in unicodedata.normalize("NFKD", text)

@@ -70,6 +70,16 @@ def write_report(
 
     `run` is what the replay commands call the run: by default the file's directory. `seen` is what `survey` found
     when the caller has it already.
+
+    Parameters
+    ----------
+    results : Results
+    path : Path or str
+        The page's file; the performance table goes beside it.
+    run : str, optional
+        What the commands on the page call the run (default: its directory).
+    seen : Survey, optional
+        What was read of the rows already.
     """
     path = Path(path)
     seen = survey(results) if seen is None else seen

@@ -44,6 +44,13 @@ def print_summary(
     """Print verdict sentences and a table of methods; readable from 50 columns on.
 
     `table` is the performance table, `shared` the methods on equal data (`shared_of_run`) when the caller has them.
+
+    Parameters
+    ----------
+    results : Results
+    console : Console
+    table : DataFrame, optional
+    shared : sequence of sequence of Shared, optional
     """
     table = performance_table(results) if table is None else table
     shared = shared_of_run(results) if shared is None else shared

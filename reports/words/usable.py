@@ -29,7 +29,17 @@ def too_few(n: int, attempted: int) -> bool:
 
 
 def bracket(measure: str, value: float, n: int, attempted: int) -> str:
-    """Return the mark of a number of too few usable fits: `` [50 of 60; 80.0]``, the bound in per cent for shares."""
+    """Return the mark of a number of too few usable fits: `` [50 of 60; 80.0]``, the bound in per cent for shares.
+
+    A number over some of the fits must not look like one over all: the mark stands beside it wherever it is shown.
+
+    Parameters
+    ----------
+    measure : str
+    value : float
+    n, attempted : int
+        Fits behind the number, and fits that were made.
+    """
     if not too_few(n, attempted):
         return ""
     bound = f"; {100.0 * value * n / attempted:.1f}" if measure in BOUNDED else ""

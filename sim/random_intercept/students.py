@@ -127,7 +127,8 @@ def add_classes(
 ) -> None:
     """Deal students to classes, add class effects and the teacher's, and the columns `class` and `teacher`.
 
-    Students are split in the order of their rows into classes whose sizes differ by one at most. `teacher` is a standard normal covariate of the class.
+    Students are split in the order of their rows into classes whose sizes differ by one at most. `teacher` is a
+    standard normal covariate of the class.
     """
     k, counts = layout.classes, sizes.ravel()
     z = np.stack(

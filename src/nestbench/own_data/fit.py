@@ -91,7 +91,21 @@ def chosen_estimator(choice: Choice, options: Mapping[str, Any]) -> Estimator:
 
 
 def fit_one(data: UserData, estimator: Estimator, model: Model, engine: str = "auto") -> Fit:
-    """Fit one method to prepared data."""
+    """Fit one method to prepared data.
+
+    Parameters
+    ----------
+    data : UserData
+    estimator : Estimator
+    model : Model
+    engine : str
+        ``auto``, ``reference`` or ``batched``.
+
+    Raises
+    ------
+    InvalidInput
+        The method can't honour the model.
+    """
     estimates = estimator.fit(data.batch, model, engine)
     values = {name: float(numbers[0]) for name, numbers in estimates.quantities.items()}
     loglik = values.pop("(loglik)", math.nan)

@@ -78,6 +78,18 @@ def fit_all(
     Of every method, one that does not apply (it needs a subgroup, an option or a package that isn't there), or that
     would take too long on data of many schools (`trials.too_long`), is left out with its reason; a method that was
     named must apply. `messages` tell how the table was read, `step` hears which method runs.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    model : Model
+    names : sequence, optional
+        All methods that apply by default, less those that a trial finds too slow.
+    engine : str
+    messages : mapping, optional
+        See `prepare`.
+    step : callable
+        Hears which method comes next.
     """
     chosen = [chosen_estimator(name, {}) for name in (registry.runnable() if names is None else names)]
     _refuse_twice([estimator.label for estimator in chosen])

@@ -27,6 +27,16 @@ def too_long(batch: Batch, estimator: Estimator, model: Model, engine: str) -> s
 
     Trials on 200, 800, 3200, ... schools end where what they predict is more than `BEARABLE`: time t of g schools
     predicts t (G/g)^k on G, with k, at least 1, from the last two trials.
+
+    Tried on some of the schools and scaled up: nobody waits an hour for a method that wasn't asked for, and whoever
+    names it gets it.
+
+    Parameters
+    ----------
+    batch : Batch
+    estimator : Estimator
+    model : Model
+    engine : str
     """
     schools = len(batch.school_offsets) - 1
     if schools < LARGE:

@@ -76,6 +76,18 @@ def prepare(frame: pd.DataFrame, model: Model, messages: Mapping[str, str] | Non
     InvalidInput
         A column is missing or named twice, no complete row is left, the group column holds a single value, the outcome
         is not numeric, or the formula can't be read.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    model : Model
+    messages : mapping, optional
+        Column -> how its reader read it; shown for the columns in use only.
+
+    Raises
+    ------
+    InvalidInput
+        A column that isn't there, occurs twice or can't be used; no complete row; a single school.
     """
     if not isinstance(frame, pd.DataFrame):
         raise InvalidInput(

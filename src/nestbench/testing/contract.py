@@ -91,6 +91,15 @@ def case_of(
     ------
     InvalidInput
         A method isn't known, or the reference has no usable answer on these data.
+
+    Parameters
+    ----------
+    method : str, mapping, Estimator or function
+    on : Cell, optional
+        A friendly one by default.
+    replications : int, optional
+        Data sets of the simulations, instead of what their power needs.
+    reference : method, optional
     """
     cell = on or friendly_cell()
     batch = cell.draw(SEED, range(DATA_SETS))
@@ -124,7 +133,15 @@ def require(holds: object, why: str) -> None:
 
 
 def require_same(case: Case, left: Estimates, right: Estimates, what: str) -> None:
-    """Raise `Breach` where two answers differ by more than the method's tolerance; `what` made them differ."""
+    """Raise `Breach` where two answers differ by more than the method's tolerance; `what` made them differ.
+
+    Parameters
+    ----------
+    case : Case
+    left, right : Estimates
+    what : str
+        In words, for the message.
+    """
     difference = first_difference(case, left, right, case.rtol)
     require(not difference, f"{what} the numbers{difference}")
     require(np.array_equal(left.status, right.status), f"{what} the statuses")

@@ -24,7 +24,18 @@ def simulate(file: Path, replication: int) -> str:
 
 
 def study_file(estimator: Estimator, cell: Cell, seed: int, folder: Path, test: str) -> Path:
-    """Write the condition of a failed assertion as an experiment, for `nestbench simulate`, and return its path."""
+    """Write the condition of a failed assertion as an experiment, for `nestbench simulate`, and return its path.
+
+    Parameters
+    ----------
+    estimator : Estimator
+    cell : Cell
+    seed : int
+    folder : Path
+        pytest's cache.
+    test : str
+        The test's name, for the file's.
+    """
     name = name_of(test)
     # What a test or its modules define, another process doesn't know; data are drawn without it.
     known = estimator.name if registry.built_in(estimator.name) else "ols"
