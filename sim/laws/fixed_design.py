@@ -15,7 +15,7 @@ from nestbench.sim.cells.mean import Effect, Mean, effects_named
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.laws.design_file import DesignFile, content_of, design_file, require_labels_apart
 from nestbench.sim.observed.batch import Batch, Category, Column, Floats, offsets_of
-from nestbench.sim.observed.design import design_of
+from nestbench.sim.observed.design import design_of, require_finite
 from nestbench.sim.observed.model import Model
 from nestbench.sim.observed.parsing import parse
 from nestbench.sim.parameter import PLAIN, check_declared, documented, like, parameter
@@ -94,6 +94,8 @@ class FixedDesign:
         file = _design(self)[0]
         _refuse_unusable(self, file, [*_names(self, file, model), model.subgroup])
         self.data_messages(model)
+        if file.batch.columns.keys() >= {*_names(self, file, model)}:
+            require_finite(file.batch, file.batch.once(design_of, model), outcome=False)
 
     def data_messages(self, model: Model) -> tuple[str, ...]:
         """Return what was done to the columns of the file that the population and a model use, in words."""
@@ -200,6 +202,7 @@ def _design(law: FixedDesign) -> tuple[DesignFile, tuple[str, ...], Floats]:
         file = design_file(law.data, content, law.school, law.outcome)
         _refuse_unusable(law, file, _names(law, file))
         design = file.batch.once(design_of, Model(f"{law.outcome} ~ {law.formula}", law.school))
+        require_finite(file.batch, design, outcome=False)
         _DESIGNS[key] = file, design.terms, design.fixed(file.batch)
     return _DESIGNS[key]
 

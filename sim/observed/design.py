@@ -139,6 +139,27 @@ def design_of(batch: Batch, model: Model) -> Design:
     return Design(model, response[0], terms, random_terms, lhs, rhs, z)
 
 
+def require_finite(batch: Batch, design: Design, outcome: bool = True) -> None:
+    """Refuse terms, and the outcome, that aren't defined in all rows: logarithms of negative numbers, divisions by 0.
+
+    Raises
+    ------
+    InvalidInput
+    """
+    names = [*design.terms, *design.random_terms]
+    with np.errstate(all="ignore"):
+        columns = [design.fixed(batch), design.random(batch)]
+        if outcome:
+            names, columns = [design.response, *names], [design.outcome(batch)[None], *columns]
+    for name, column in zip(names, np.concatenate(columns), strict=True):
+        undefined = ~np.isfinite(column)
+        if undefined.any():
+            raise InvalidInput(
+                f"expected a finite number for '{name}' in every row, got {column[undefined][0]:g} in "
+                f"{undefined.sum()} of {len(column)}; leave those rows out, or change the formula"
+            )
+
+
 def signature_of(batch: Batch, text: str) -> Signature:
     """Return what compiling a text of formulas depends on."""
     return tuple(

@@ -14,6 +14,7 @@ from nestbench.sim.errors import InvalidInput
 from nestbench.sim.frozen import FrozenTable
 from nestbench.sim.observed.bars import Bars, split_bars
 from nestbench.sim.observed.batch import Floats
+from nestbench.sim.observed.parsing import Parsed, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,14 @@ class Model:
             raise InvalidInput(
                 f"expected a confidence level between 0 and 1, got {self.level!r}; e.g. level = 0.95"
             )
+        self._refuse_own_outcome()
+
+    def _refuse_own_outcome(self) -> None:
+        try:
+            fixed, random = parse(self.formula), parse(f"~ {self.random}")
+        except InvalidInput:
+            return  # said better where the columns are known
+        refuse_own_outcome(self, fixed, random)
 
     def _take(self, bars: Bars) -> None:
         """Set what a random part in the formula says; what was also given apart must say the same.
@@ -141,3 +150,17 @@ def rejected(p_value: Floats, level: float) -> npt.NDArray[np.bool_]:
     Discrete p-values (permutation, bootstrap: k/B) often equal alpha; a comparison with ``1.0 - level`` missed them.
     """
     return np.asarray(p_value <= alpha_of(level) * (1.0 + TIE))
+
+
+def refuse_own_outcome(model: Model, fixed: Parsed, random: Parsed) -> None:
+    """Refuse a model with its outcome among its terms.
+
+    Raises
+    ------
+    InvalidInput
+    """
+    if fixed.outcome is not None and fixed.outcome in (*fixed.right, *random.right):
+        raise InvalidInput(
+            f"expected terms without the outcome, got '{model.formula}' with random part '{model.random}', where "
+            f"'{fixed.outcome}' stands on both sides; leave it out on the right"
+        )

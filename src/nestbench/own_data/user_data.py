@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from nestbench.sim.counted import plural
 from nestbench.sim.errors import InvalidInput, did_you_mean
 from nestbench.sim.observed.batch import Batch, batch_of_frame
-from nestbench.sim.observed.design import Design, design_of
-from nestbench.sim.observed.model import Model
+from nestbench.sim.observed.design import design_of, require_finite
+from nestbench.sim.observed.model import Model, refuse_own_outcome
 from nestbench.sim.observed.parsing import QUOTED, Parsed, parse
 from nestbench.sim.tables.notation import share_of_numbers
 from nestbench.sim.tables.reading import columns_text
@@ -118,7 +117,7 @@ def prepare(frame: pd.DataFrame, model: Model, messages: Mapping[str, str] | Non
     said += filter(None, (on_column(complete[name], name, name in terms) for name in (*used, *groups)))
     said += _on_subgroup(complete, model, parts)
     batch = batch_of_frame(complete, model.group)
-    _require_finite(batch, batch.once(design_of, model))
+    require_finite(batch, batch.once(design_of, model))
     return UserData(batch, tuple(said), len(complete), len(batch.school_offsets) - 1)
 
 
@@ -175,14 +174,10 @@ def _require_backticks(formula: str, columns: Sequence[str]) -> None:
             )
 
 
-def _used_columns(parts: Sequence[Parsed], model: Model, columns: Sequence[str]) -> list[str]:
+def _used_columns(parts: tuple[Parsed, Parsed], model: Model, columns: Sequence[str]) -> list[str]:
     """Return the columns that the formulas name, in the frame's order."""
     names = {name for part in parts for name in part.names}
-    if parts[0].outcome in (*parts[0].right, *parts[1].right):
-        raise InvalidInput(
-            f"expected terms without the outcome, got '{model.formula}' with random part '{model.random}', where "
-            f"'{parts[0].outcome}' stands on both sides; leave it out on the right"
-        )
+    refuse_own_outcome(model, *parts)
     joined = next((n for n in names if ":" in n and names.issuperset(n.split(":"))), None)
     if joined is not None:
         raise InvalidInput(
@@ -250,20 +245,6 @@ def _on_subgroup(frame: pd.DataFrame, model: Model, parts: Sequence[Parsed]) -> 
     if any(name in part.names for part in parts):
         said.append(f"'{name}' is the subgroup: as a term its values are categories")
     return said
-
-
-def _require_finite(batch: Batch, design: Design) -> None:
-    """Refuse terms that aren't defined in all rows: logarithms of negative numbers, divisions by 0."""
-    names = (design.response, *design.terms, *design.random_terms)
-    with np.errstate(all="ignore"):
-        columns = [design.outcome(batch)[None], design.fixed(batch), design.random(batch)]
-    for name, column in zip(names, np.concatenate(columns), strict=True):
-        undefined = ~np.isfinite(column)
-        if undefined.any():
-            raise InvalidInput(
-                f"expected a finite number for '{name}' in every row, got {column[undefined][0]:g} in "
-                f"{undefined.sum()} of {len(column)}; leave those rows out, or change the formula"
-            )
 
 
 def _require_numeric_outcome(outcome: str | None, frame: pd.DataFrame) -> None:

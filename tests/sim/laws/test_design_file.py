@@ -81,3 +81,26 @@ def test_groups_in_groups_that_numbers_would_merge_are_refused(
     assert all(label in str(refused.value) for label in labels)
     write("7", "8")
     Cell(FixedDesign(str(path), "x"), Layout(), Model("grade ~ x", subgroup="class"))
+
+
+@pytest.mark.parametrize("formula", ["np.log(x - 2)", "x / (x - 1)", "lag(x)"])
+def test_terms_that_are_not_defined_in_all_rows_are_refused(formula: str, tmp_path: Path) -> None:
+    """In the population's formula and in a model's: no fit could use them."""
+    path = tmp_path / "d.csv"
+    path.write_text("school,x\n" + "".join(f"{i // 3},{i}\n" for i in range(9)))
+    formula = formula if formula.startswith("np") or "(x)" in formula else f"I({formula})"
+    with pytest.raises(InvalidInput, match="expected a finite number for"):
+        FixedDesign(str(path), formula)
+    with pytest.raises(InvalidInput, match="expected a finite number for"):
+        Cell(FixedDesign(str(path), "x"), Layout(), Model(f"grade ~ {formula}"))
+    Cell(FixedDesign(str(path), "x"), Layout(), Model("np.log(grade) ~ x"))
+
+
+@pytest.mark.parametrize(("formula", "random"), [("grade ~ x + grade", "1"), ("grade ~ x", "1 + grade")])
+def test_the_outcome_is_no_term(formula: str, random: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="'grade' stands on both sides"):
+        Model(formula, random=random)
+    path = tmp_path / "d.csv"
+    path.write_text("school,x\n" + "".join(f"{i // 3},{i}\n" for i in range(9)))
+    with pytest.raises(InvalidInput, match="'grade' stands on both sides"):
+        FixedDesign(str(path), "x + grade")

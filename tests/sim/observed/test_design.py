@@ -54,7 +54,7 @@ COMPILED = (
     "grade ~ C(track):age + C(gender)",
     "grade ~ `my score`:age - 1",
     "grade ~ group_mean(age) + group_centred(age)",
-    "age ~ group_mean(age):gender",
+    "grade ~ group_mean(age):gender",
 )
 INTERPRETED = (
     "grade ~ log(age)",
