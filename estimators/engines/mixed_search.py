@@ -19,6 +19,10 @@ LEVELS = tuple(10.0 ** (0.5 * k) for k in range(-3, 4))
 """Entries of Lambda where a search over several thetas looks first, for columns of Z of unit root mean square."""
 CORRELATIONS = (-0.8, 0.0, 0.8)
 """Of a pair of random effects, where the search looks first."""
+ANGLES = 12
+"""Directions of the one column of Lambda on the faces of a pair, from 0 to pi."""
+SLACK = 1e-9
+"""Minima of -2l on a face that are lower by less are the same minimum."""
 VANISHED = 1e-5
 """A diagonal entry of Lambda below this, for columns of Z of unit root mean square, may be a zero."""
 
@@ -97,6 +101,12 @@ def several(model: Textbook, free: list[tuple[int, int]]) -> TextbookFit:
     if not ends:
         raise CannotFit(EXACT)
     best = min(ends, key=lambda theta: evaluate(theta)[0])
+    for column in _on_faces(model, free, evaluate):
+        if evaluate(column)[0] < evaluate(best)[0] - SLACK:
+            found = optimize.minimize(
+                evaluate, column, jac=True, hess=hessian, method="trust-exact", options={"gtol": 1e-7}
+            )
+            best = min(best, found.x, key=lambda theta: evaluate(theta)[0])
     return fit_at(model, _finish(best, evaluate, hessian, free))
 
 
@@ -121,6 +131,48 @@ def low_points(model: Textbook, free: list[tuple[int, int]]) -> list[Floats]:
     values = np.array([criterion_at(model, theta) for theta in points]).reshape([len(a) for a in axes])
     lowest = (values == ndimage.minimum_filter(values, size=3, mode="nearest")) & np.isfinite(values)
     return [points[k] for k in np.flatnonzero(lowest)]
+
+
+def _on_faces(
+    model: Textbook, free: list[tuple[int, int]], evaluate: Callable[[Floats], tuple[float, Floats]]
+) -> list[Floats]:
+    """Return the minima within the faces of a pair of random effects, where Psi has rank one.
+
+    There an SD is 0 or the correlation is 1 or -1: theta = (r cos, r sin, 0), or an entry of a diagonal Lambda alone.
+    """
+    if len({row for row, _ in free}) != 2:
+        return []
+    span = LEVELS[-1] / least_variation(model)
+    radii = np.geomspace(LEVELS[0], span, 1 + round(4 * np.log10(span / LEVELS[0])))
+    turning = len(free) == 3
+    angles = np.arange(ANGLES) * np.pi / ANGLES if turning else np.array([0.0, 0.5 * np.pi])
+    columns = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    values = np.array([[criterion_at(model, _column(r * c, free)) for r in radii] for c in columns])
+    shape = (3, 3) if turning else (1, 3)
+    lowest = values == ndimage.minimum_filter(values, size=shape, mode=["wrap", "nearest"])
+    found = []
+    for k, h in np.argwhere(lowest & np.isfinite(values)):
+        moves = slice(0, 2) if turning else slice(k, k + 1)
+
+        def on_face(v: Floats, k: int = k, moves: slice = moves) -> tuple[float, Floats]:
+            theta = np.zeros(len(free))
+            theta[moves] = v
+            value, score = evaluate(theta)
+            return value, score[moves]
+
+        start = (radii[h] * columns[k])[moves]
+        end = optimize.minimize(on_face, start, jac=True, method="BFGS", options={"gtol": 1e-5}).x
+        theta = np.zeros(len(free))
+        theta[moves] = end
+        found.append(theta)
+    return found
+
+
+def _column(v: Floats, free: list[tuple[int, int]]) -> Floats:
+    """Return theta of a Lambda of one column v [2], or of a diagonal v."""
+    theta = np.zeros(len(free))
+    theta[:2] = v
+    return theta
 
 
 def least_variation(model: Textbook) -> float:

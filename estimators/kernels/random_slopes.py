@@ -1,7 +1,7 @@
 r"""Gaussian random intercepts and slopes, exactly: the maximum of `slopes_likelihood` over theta.
 
--2l is minimised by a trust-region Newton method from every low point of a coarse grid. Entries Lambda_jj that vanish
-are a boundary: there -2l is even in them, so that it is an ordinary stationary point in theta.
+-2l is minimised by a trust-region Newton method from every low point of a coarse grid, and of a pair's faces. Entries
+Lambda_jj that vanish are a boundary: there -2l is even in them, so that it is an ordinary stationary point in theta.
 Sources: Bates et al. (2015); Nocedal & Wright (2006), ch. 4.
 """
 
@@ -28,6 +28,16 @@ from nestbench.estimators.kernels.mixed import (
     put_vector,
 )
 from nestbench.estimators.kernels.random_intercept import EXACT_FIT
+from nestbench.estimators.kernels.slopes_faces import (
+    FEW,
+    apart,
+    descend,
+    directions,
+    floor_near,
+    on_face,
+    radii,
+    survey_faces,
+)
 from nestbench.estimators.kernels.slopes_likelihood import (
     criterion,
     derivatives,
@@ -39,6 +49,12 @@ from nestbench.estimators.kernels.trust_region import SMALL, STEPS, VANISHED, ra
 from nestbench.sim.compiled import kernel
 from nestbench.sim.observed.batch import Floats, Ints
 
+MARGIN = 0.02
+"""A minimum on a face is climbed from if its -2l, which is not quite the minimum's, is at most this above the best."""
+NEXT_TO, FAR_FROM, SAME = 0.3, 0.75, 0.1
+"""Columns that differ by less, relative to the longer, lead to one optimum: points of a fine grid, of a coarse one, and
+minima."""
+
 
 @kernel
 def maximise(
@@ -48,7 +64,7 @@ def maximise(
     """Write the optimum to `theta`; return the evaluations it took and a code.
 
     The criterion is surveyed on a coarse grid; from every point without a lower neighbour a climb starts, for there may
-    be several maxima, and the best of their ends is the answer.
+    be several maxima, and the best of their ends is the answer. Of a pair the faces are looked at as well.
     """
     q, m = cz.shape[2], len(theta)
     levels, lam, work = ladder(unit), np.empty((q, q)), np.empty((2, q, q))
@@ -69,7 +85,56 @@ def maximise(
             if value < best:
                 best, code = value, outcome
                 put_vector(here, theta)
-    return steps, code
+    if q != 2:
+        return steps, code
+    taken, better = climb_from_faces(
+        rows, cols, schools, a, cz, zz, nu, restricted, levels, shear, best, theta, slope, hessian, db, whitened, b, kk,
+        lam, work
+    )  # fmt: skip
+    return steps + taken, OK if better else code
+
+
+@kernel
+def climb_from_faces(
+    rows: Ints, cols: Ints, schools: int, a: Floats, cz: Floats, zz: Floats, nu: float, restricted: bool,
+    levels: Floats, shear: Floats, best: float, theta: Floats, slope: Floats, hessian: Floats, db: Floats,
+    whitened: Floats, b: Floats, kk: Floats, lam: Floats, work: Floats,
+) -> tuple[int, bool]:  # fmt: skip
+    """Climb from minima on the faces of a pair that are about as low as `best`, the -2l of the optimum so far.
+
+    A better end is written to `theta`; return the evaluations that climbs took and whether there is one.
+    """
+    m, steps, better, ours, other = len(theta), 0, False, np.empty(2), np.empty(2)
+    here, around, radius = np.empty(m), directions(m, schools), radii(levels, schools)
+    values = survey_faces(around, radius, shear, schools, a, cz, zz, nu, restricted, b)
+    constant = nu * (1.0 + math.log(2.0 * math.pi / nu))
+    turn, stretch = (0.5 * math.pi / len(around) if m == 3 else 0.0), 0.5 * math.log(radius[1] / radius[0])
+    for k in range(len(around)):
+        for h in range(len(radius)):
+            bar = best - constant + MARGIN
+            if not floor_near(values, k, h, m == 3) < bar:
+                continue
+            other[0], other[1] = radius[h] * around[k, 0], radius[h] * around[k, 1]
+            there = on_face(theta, ours)
+            if there and not apart(ours, other, NEXT_TO if schools < FEW else FAR_FROM):
+                continue
+            angle = math.atan2(around[k, 1], around[k, 0])
+            least = descend(
+                angle, radius[h], turn, stretch, bar, shear, schools, a, cz, zz, nu, restricted, b, other
+            )
+            if least > bar or (there and not apart(ours, other, SAME)):
+                continue
+            here[:] = 0.0
+            here[:2] = other
+            taken, outcome, value = climb(
+                rows, cols, shear, schools, a, cz, zz, nu, restricted, here, slope, hessian, db, whitened, b, kk, lam,
+                work
+            )  # fmt: skip
+            steps += taken
+            if outcome == OK and value < best - 1e-9 * (1.0 + abs(best)):
+                best, better = value, True
+                put_vector(here, theta)
+    return steps, better
 
 
 @kernel

@@ -85,7 +85,7 @@ def method(
     there = at_theta(restricted) if agreement is Agreement.IMPLICIT else None
     return Estimator(
         name,
-        2,
+        3,
         info,
         reference,
         fast,

@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import optimize
 
 from nestbench.estimators.engines.mixed_fit import BatchFit, fit_given, fit_of
+from nestbench.estimators.engines.mixed_reference import textbook_fit
 from nestbench.estimators.equivalence.agreement import below_grid
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.methods.registry import get
@@ -136,3 +138,91 @@ def test_an_audit_finds_fits_below_its_grid(choice: object, monkeypatch: pytest.
     row = below_grid(replace(chosen, batched=lower), batch, model)
     assert row["below_grid"] >= 3
     assert 1.0 < row["worst_below_grid"] <= 5.0 + 1e-6
+
+
+def harsh(seed: int, replications: int = 10) -> Batch:
+    """3 to 14 schools of 2 to 25 students, ages about 0 to 300, at times perfectly correlated or heavy-tailed."""
+    rng = np.random.default_rng(seed)
+    schools, least = int(rng.choice([3, 4, 6, 9, 14])), int(rng.choice([2, 3, 4, 6]))
+    sizes = rng.integers(least, least + int(rng.choice([1, 3, 20])), size=replications * schools)
+    school = np.repeat(np.arange(len(sizes)), sizes)
+    count, far = len(school), len(sizes)
+    about = rng.normal(size=count) + float(rng.choice([0, 0.5, 2])) * rng.normal(size=far)[school]
+    rng.normal(size=count), rng.choice([0, 0.5])  # so that the seeds are those of the search for misses
+    level, slope, _ = np.exp(rng.uniform(np.log(0.02), np.log(10), 3))
+    effects = rng.normal(size=(3, far)) * (rng.standard_t(2, size=far) if seed % 3 == 0 else 1)
+    r = float(rng.choice([0, 0.5, -0.95]))
+    effects[1] = r * effects[0] + np.sqrt(1 - r * r) * effects[1]
+    noise = rng.normal(size=count) * (rng.standard_t(2, size=count) if seed % 4 == 0 else 1)
+    grade = level * effects[0, school] + slope * effects[1, school] * about + noise
+    age = about + float(rng.choice([0, 3, 15, 300]))
+    return Batch(
+        columns={"grade": grade, "age": age, "resources": rng.normal(size=far)[school]},
+        group="school",
+        school_offsets=offsets_of(sizes),
+        replication_offsets=offsets_of(np.full(replications, schools)),
+        replications=np.arange(replications),
+        streams=StreamSource(1, "harsh"),
+    )
+
+
+def on_faces(fit: BatchFit, batch: Batch, restricted: bool, covariance: str, known: Floats) -> Floats:
+    """The highest log-likelihood [R] at a Psi of rank one: a fine grid, then Nelder-Mead where it is near."""
+
+    def at(v: Floats) -> Floats:
+        relative = fit.part.back @ np.outer(v, v) @ np.swapaxes(fit.part.back, 1, 2)
+        return fit_given(batch, MODEL, restricted, relative, covariance).quantities["(loglik)"]
+
+    diagonal = covariance == "diagonal"
+    angles = np.array([0.0, 0.5]) * np.pi if diagonal else np.arange(24) * np.pi / 24
+    radii = np.geomspace(0.03, 40.0 / float(fit.part.unit.min()), 24)
+    columns = [r * np.array([np.cos(a), np.sin(a)]) for a, r in itertools.product(angles, radii)]
+    values = np.array([at(v) for v in columns])
+    best = values.max(axis=0)
+    for r in np.flatnonzero(best > known - 0.3):
+        start = columns[int(values[:, r].argmax())]
+        free = np.abs(start) > 1e-9 * np.abs(start).max() if diagonal else np.ones(2, dtype=bool)
+
+        def lower(step: Floats, r: int = int(r), start: Floats = start, free: Floats = free) -> float:
+            v = start * 1.0
+            v[free] += step * np.abs(start).max()
+            return -float(at(v)[r])
+
+        options = {
+            "initial_simplex": np.vstack([np.zeros(free.sum()), 0.1 * np.eye(free.sum())]),
+            "fatol": 1e-9,
+        }
+        best[r] = -optimize.minimize(lower, np.zeros(free.sum()), method="Nelder-Mead", options=options).fun
+    return best
+
+
+MISSED = {
+    (True, "full"): (102, 402, 481, 537),
+    (False, "full"): (221, 273, 276, 420, 442),
+    (False, "diagonal"): (101, 282),
+}
+"""Seeds with a data set whose higher maximum, on a face, a grid without points of the faces doesn't lead to."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("restricted", "covariance"), MISSED)
+def test_no_point_of_a_face_is_better(restricted: bool, covariance: str) -> None:
+    for seed in MISSED[restricted, covariance]:
+        batch = harsh(seed)
+        fit = batch.once(fit_of, MODEL, restricted, covariance)
+        found = fit.quantities["(loglik)"]
+        missed = on_faces(fit, batch, restricted, covariance, found) - found
+        assert np.nanmax(missed) <= SHORT, (seed, missed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("restricted", "covariance", "seed", "r"), [(True, "full", 102, 8), (False, "diagonal", 101, 1)]
+)
+def test_both_engines_find_the_maximum_on_a_face(
+    restricted: bool, covariance: str, seed: int, r: int
+) -> None:
+    batch = harsh(seed)
+    found = batch.once(fit_of, MODEL, restricted, covariance).quantities["(loglik)"][r]
+    written = textbook_fit(batch, r, MODEL, restricted, covariance == "diagonal")
+    assert -0.5 * written.criterion == pytest.approx(found, abs=SHORT)
