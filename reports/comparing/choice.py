@@ -27,7 +27,7 @@ from threadpoolctl import threadpool_limits
 
 from nestbench.experiments.experiment import Experiment
 from nestbench.reports.comparing import grades, holm
-from nestbench.reports.comparing.biases import biases
+from nestbench.reports.comparing.biases import Bias, biases
 from nestbench.reports.comparing.grades import USABLE_ENOUGH, Grade
 from nestbench.reports.comparing.ranking import TINY
 from nestbench.reports.comparing.retests import Situation, Tests
@@ -100,7 +100,7 @@ def faults(evidence: Evidence) -> pd.DataFrame:
     """
     keys = ["estimator", "cell", "term"]
     short = evidence.graded.loc[evidence.graded["grade"] == Grade.FAILS, keys].assign(fault=SHORT)
-    biased = evidence.biased.loc[evidence.biased["biased"], keys].assign(fault=BIASED)
+    biased = evidence.biased.loc[evidence.biased["state"] == Bias.BIASED, keys].assign(fault=BIASED)
     labels = list(dict.fromkeys(evidence.places["estimator"]))
     silent = pd.DataFrame(
         [

@@ -45,9 +45,8 @@ STEPS = (
 def decomposition_table(results: Results) -> pd.DataFrame:
     """Return coverage with each fault mended, over all cells.
 
-    Columns: cell, factors, estimator, term, step, value, mcse, n, gain, gain_mcse, cause.
-    `gain` is the paired change against ``coverage``, `gain_mcse` its Monte Carlo error; `cause` names the largest
-    fault.
+    Columns: cell, factors, estimator, term, step, value, mcse, n, gain, gain_mcse.
+    `gain` is the paired change against ``coverage``, `gain_mcse` its Monte Carlo error.
     """
     experiment, frames = results.experiment, []
     for index, cell in enumerate(experiment.cells):
@@ -73,7 +72,7 @@ def decomposition_of_rows(rows: CellRows, schools: int) -> pd.DataFrame:
         for draws in rows.draws(label, frozenset({STD_ERROR, *ENDS})):
             if draws.n > 1 and np.isfinite(draws.truth).any():
                 found += [{"estimator": label, **row} for row in _steps(draws, schools)]
-    names = ["estimator", "term", "step", "value", "mcse", "n", "gain", "gain_mcse", "cause"]
+    names = ["estimator", "term", "step", "value", "mcse", "n", "gain", "gain_mcse"]
     return pd.DataFrame(found, columns=names)
 
 
@@ -87,7 +86,6 @@ def _steps(draws: Draws, schools: int) -> list[dict[str, Any]]:
         gain_mcse = np.sqrt(np.maximum(changed - gains**2, 0.0) / (n - 1))
     found = []
     for k in np.flatnonzero(np.isfinite(draws.truth).all(axis=1)):
-        cause = cause_of(dict(zip(STEPS, shares[:, k].tolist(), strict=True)), draws.level, n)
         found += [
             {
                 "term": draws.terms[k],
@@ -97,7 +95,6 @@ def _steps(draws: Draws, schools: int) -> list[dict[str, Any]]:
                 "n": n,
                 "gain": float(gains[j, k]),
                 "gain_mcse": float(gain_mcse[j, k]),
-                "cause": cause,
             }
             for j, step in enumerate(STEPS)
         ]
@@ -161,15 +158,16 @@ def _quantiles(df: Floats, implied: Floats, tail: float, out: Floats) -> None:
             out[k, i] = value
 
 
-def cause_of(values: Mapping[str, float], level: float, n: int) -> str:
-    """Return which single mending brings coverage closest to its level, or ``none`` where it is in order.
+def cause_of(values: Mapping[str, float], level: float, biased: bool) -> str:
+    """Return which single mending brings coverage closest to its level; ``mixed`` if none closes a quarter of the gap.
 
-    In order: within 2 Monte Carlo errors of the level. A mending counts only if it closes a quarter of the gap.
+    `values` are the steps' coverages. Whether coverage is off at all and whether estimates are `biased` is known by
+    the study as a whole (`grades`, `biases`): a bias that isn't shown is no cause.
     """
     gap = abs(values["coverage"] - level)
-    if gap <= 2.0 * np.sqrt(level * (1.0 - level) / n):
-        return "none"
-    names = {"without_bias": "bias", "with_scaled_se": "standard error", "with_t": "reference distribution"}
+    names = {"with_scaled_se": "standard error", "with_t": "reference distribution"}
+    if biased:
+        names = {"without_bias": "bias", **names}
     if values["with_t"] == values["coverage"]:
         names.pop("with_t")
     best = min(names, key=lambda step: abs(values[step] - level))

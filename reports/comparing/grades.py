@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,8 @@ RULE = (
     "for 95 % intervals). 'fails': below this band beyond Monte Carlo error; 'too wide': above it (exact binomial "
     "tests, by Holm's method at 5 % over all estimands of the study together). 'holds': the 95 % Wilson interval of "
     "the simulated coverage lies inside the band. The rest is open: 'doubtful' where the estimate lies below the "
-    "band, else 'seems to hold'."
+    "band, 'perhaps too wide' where it lies above, else 'seems to hold'. A type I error is graded as the coverage "
+    "that it leaves, with the same limit."
 )
 USABLE_ENOUGH = 0.95
 """Share of usable fits below which a method's numbers are of other data sets than the rest's."""
@@ -37,9 +38,20 @@ class Grade(StrEnum):
     DOUBTFUL = "doubtful"
     FAILS = "fails"
     WIDE = "too wide"
+    LOOSE = "perhaps too wide"
 
 
-def band(level: float) -> tuple[float, float]:
+IN_ORDER = frozenset({Grade.HOLDS, Grade.LIKELY})
+"""Grades of an estimate inside the band."""
+EDGE = 1e-9
+"""Of a coverage and the band's ends: differences of rounding, so that an estimate at an end lies inside."""
+
+
+@overload
+def band(level: float) -> tuple[float, float]: ...
+@overload
+def band(level: Floats) -> tuple[Floats, Floats]: ...
+def band(level: float | Floats) -> tuple[float | Floats, float | Floats]:
     """Return Bradley's liberal band around a nominal level: (1 - 1.5 alpha, 1 - 0.5 alpha)."""
     alpha = alpha_of(level)
     return 1.0 - 1.5 * alpha, 1.0 - 0.5 * alpha
@@ -66,25 +78,38 @@ def above_p(coverage: npt.ArrayLike, n: npt.ArrayLike, high: npt.ArrayLike) -> F
 
 def outside_p(coverage: npt.ArrayLike, n: npt.ArrayLike, level: npt.ArrayLike) -> Floats:
     """Return two-sided p-values against a coverage inside the band of its level: twice the smaller tail."""
-    low, high = band(np.asarray(level, dtype=np.float64))  # type: ignore[arg-type]
+    low, high = band(np.asarray(level, dtype=np.float64))
     return np.minimum(1.0, 2.0 * np.minimum(below_p(coverage, n, low), above_p(coverage, n, high)))
 
 
 def grade(coverage: float, n: int, level: float, limit: float = holm.ALPHA) -> Grade:
-    """Return the grade of a simulated coverage over n replications (`RULE`).
+    """Return the grade of a simulated coverage over n replications (`RULE`); `limit` as in `grades_of`."""
+    return Grade(grades_of([coverage], [n], [level], limit)[0])
+
+
+def grades_of(
+    coverage: npt.ArrayLike, n: npt.ArrayLike, level: npt.ArrayLike, limit: float = holm.ALPHA
+) -> list[str]:
+    """Return the grades of simulated coverages over n replications each (`RULE`).
 
     `limit` is the two-sided p-value at which a coverage is outside the band beyond Monte Carlo error: `limit_of` a
     study, or 5 % for a situation by itself.
     """
-    low, high = band(level)
-    if 2.0 * below_p(coverage, n, low) <= limit:
-        return Grade.FAILS
-    if 2.0 * above_p(coverage, n, high) <= limit:
-        return Grade.WIDE
-    if coverage < low:
-        return Grade.DOUBTFUL
-    lower, upper = (float(x) for x in wilson(coverage, n))
-    return Grade.HOLDS if low <= lower and upper <= high else Grade.LIKELY
+    share = np.asarray(coverage, dtype=np.float64)
+    low, high = band(np.asarray(level, dtype=np.float64))
+    lower, upper = wilson(share, n)
+    found = np.select(
+        [
+            2.0 * below_p(share, n, low) <= limit,
+            2.0 * above_p(share, n, high) <= limit,
+            share < low - EDGE,
+            share > high + EDGE,
+            (low <= lower) & (upper <= high),
+        ],
+        [str(g) for g in (Grade.FAILS, Grade.WIDE, Grade.DOUBTFUL, Grade.LOOSE, Grade.HOLDS)],
+        str(Grade.LIKELY),
+    )
+    return [str(g) for g in found]
 
 
 def fixed_terms(table: pd.DataFrame) -> list[str]:
@@ -104,9 +129,28 @@ def _levels(experiment: Experiment, cells: Sequence[int]) -> Floats:
 
 
 def limit_of(table: pd.DataFrame, experiment: Experiment) -> float:
-    """Return the two-sided p-value at which Holm's method calls a coverage outside the band, over all situations."""
-    rows = _answers(table)
+    """Return the two-sided p-value at which Holm's method calls a coverage outside the band, over all situations.
+
+    A method that gives p-values alone is judged by its type I errors. Where there is a coverage too they are the same
+    test, and count once.
+    """
+    there = pd.MultiIndex.from_frame(_answers(table)[KEYS])
+    sizes = type_i_errors(table, experiment)
+    alone = sizes[~pd.MultiIndex.from_frame(sizes[KEYS]).isin(there)]
+    rows = pd.concat([_answers(table), alone.assign(value=1.0 - alone["value"])])
     return holm.limit(outside_p(rows["value"], rows["n"], _levels(experiment, rows["cell"].tolist())))
+
+
+KEYS = ["cell", "estimator", "term"]
+
+
+def type_i_errors(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
+    """Return the rejection rates of situations whose test is of the true value."""
+    rows = table[(table["measure"] == "rejection") & table["term"].isin(fixed_terms(table))]
+    places = zip(rows["cell"], rows["term"], strict=True)
+    true = np.array([experiment.cells[cell].is_null(term) for cell, term in places], dtype=np.bool_)
+    found: pd.DataFrame = rows[true & (rows["n"] > 0) & np.isfinite(rows["value"])]
+    return found
 
 
 def situations(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
@@ -121,10 +165,9 @@ def situations(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
     )
     limit = limit_of(table, experiment)
     levels = _levels(experiment, found["cell"].tolist())
-    graded = zip(found["coverage"], found["n"], levels, strict=True)
     found["level"], found["missed"] = levels, missed(found["coverage"], levels)
     found["error"] = shown_error(found["coverage"], found["mcse"], found["n"])
-    found["grade"] = pd.Series([grade(c, n, float(level), limit) for c, n, level in graded], dtype="str")
+    found["grade"] = pd.Series(grades_of(found["coverage"], found["n"], levels, limit), dtype="str")
     found["partial"] = found["n"] < USABLE_ENOUGH * found["n_attempted"]
     found["bound"] = found["coverage"] * found["n"] / found["n_attempted"]
     return found

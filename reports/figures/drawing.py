@@ -10,7 +10,9 @@ import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.results import Results
+from nestbench.reports.comparing.judged import judged
 from nestbench.reports.figures import curves, fits, lines, nested, panels
+from nestbench.reports.figures import frontier as front
 from nestbench.reports.figures import replications as draws
 from nestbench.reports.figures.explained import explained
 from nestbench.reports.figures.records import headline_term
@@ -31,7 +33,7 @@ FROM_TABLE: Mapping[str, Callable[[pd.DataFrame, Experiment, str, str], Chart]] 
     "failures": lambda table, e, term, measure: fits.failures(table, e),
     "runtime": lambda table, e, term, measure: fits.runtime(table, e),
     "runtime-size": lambda table, e, term, measure: curves.runtime_curves(table, e),
-    "frontier": lambda table, e, term, measure: curves.frontier(table, e, term),
+    "frontier": lambda table, e, term, measure: front.frontier(table, e, term),
 }
 FROM_REPLICATIONS: Mapping[str, Callable[[Results, int, str | None, Sequence[str]], Chart]] = {
     "zip": draws.zip_plot,
@@ -48,6 +50,7 @@ def draw(results: Results, kind: str, declared: Kind, wish: Wish, table: pd.Data
         cell = first_stored(results) if wish.cell is None else wish.cell
         return FROM_REPLICATIONS[kind](results, cell, wish.term, methods)
     whole = performance_table(results) if table is None else table
+    whole = judged(whole, results.experiment)  # by the whole study, whatever of it is shown
     chosen, experiment = narrowed(whole, results.experiment, wish.cell, methods)
     measure = wish.measure or declared.measure
     term = ""

@@ -11,6 +11,8 @@ import altair as alt
 import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
+from nestbench.reports.comparing.biases import SHARE
+from nestbench.reports.figures import frontier
 from nestbench.reports.figures import records as data
 from nestbench.reports.figures.axes import GAP
 from nestbench.reports.figures.fits import RUN_TIMES
@@ -25,10 +27,11 @@ LEAST = 420
 
 INTERVAL = "The line through a dot is its 95 % Monte Carlo interval."
 GRADES = (
-    "Circle: holds (dark) or seems to hold (light); triangle pointing down: doubtful, to the left: fails, to the "
-    "right: too wide."
+    "Circle: holds (dark) or seems to hold (light); triangle pointing down: doubtful, to the left: fails, up: perhaps "
+    "too wide, to the right: too wide."
 )
 DIAMOND = "Diamond: off the dashed line beyond Monte Carlo error."
+BIASED = f"Diamond: biased; square: a bias is shown, but of at most {SHARE:g} standard errors."
 THEORY = "Upright bar: what theory expects, where it knows."
 TIMES = "Median (dot) to 90th percentile (line), one dot a condition."
 
@@ -48,7 +51,7 @@ def _coverage(rows: Rows, experiment: Experiment, measure: str) -> list[str]:
 
 def _bias(rows: Rows, experiment: Experiment, measure: str) -> list[str]:
     """Say how to read bias."""
-    return [f"Mean error of the estimates. {INTERVAL} Dashed: no bias. {DIAMOND}"]
+    return [f"Mean error of the estimates. {INTERVAL} Dashed: no bias. {BIASED}"]
 
 
 def _se_error(rows: Rows, experiment: Experiment, measure: str) -> list[str]:
@@ -67,9 +70,10 @@ def _rejection(rows: Rows, experiment: Experiment, measure: str) -> list[str]:
     null = [experiment.cells[int(cell)].is_null(str(term)) for cell, term in pairs]
     size = f"Type I error: the value tested is the true one. Dashed: the nominal size. {GRADES}"
     power = "Power: the value tested isn't the true one. Power of a method whose coverage fails is no merit."
-    return (
-        [f"Share of tests with p at most alpha. {INTERVAL}"] + [size] * any(null) + [power] * (not all(null))
-    )
+    terms = rows["term"].unique()
+    values = sorted({cell.model.null_of(str(term)) for cell in experiment.cells for term in terms})
+    what = f"Share of tests of {' or '.join(f'{value:.10g}' for value in values)} with p at most alpha. {INTERVAL}"
+    return [what] + [size] * any(null) + [power] * (not all(null))
 
 
 def _lollipop(rows: Rows, experiment: Experiment, measure: str) -> list[str]:
@@ -94,8 +98,8 @@ def _power(rows: Rows, experiment: Experiment, measure: str) -> list[str]:
 def _frontier(rows: Rows, experiment: Experiment, measure: str) -> list[str]:
     """Say what the two axes are, and what being on the frontier means."""
     return [
-        "Up: the distance in the condition where it is largest; across: the median of the conditions' times. On the "
-        "frontier: no method is both faster and closer.",
+        "Up: the distance in the condition where it is largest; across: the median of the conditions' times.",
+        frontier.RULE,
         RUN_TIMES,
     ]
 

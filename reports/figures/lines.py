@@ -12,7 +12,7 @@ from nestbench.experiments.experiment import Experiment
 from nestbench.reports.conditions import level_texts, panel_titles, varying
 from nestbench.reports.figures import axes, brackets
 from nestbench.reports.figures.faceting import arranged, faceted, missing_words, sizes_of
-from nestbench.reports.figures.records import NO_DATA, Record, labels_of, of_term
+from nestbench.reports.figures.records import NO_DATA, Record, labels_of, of_term, tested
 from nestbench.reports.figures.theme import LIGHT, Chart, colour, dash
 from nestbench.reports.measures.declared import measure_named
 from nestbench.reports.measures.printed import SHARES
@@ -31,9 +31,9 @@ def power_curves(
 ) -> Chart:
     """A measure against the first numeric factor, one line a method, panels by the other factors."""
     made = of_term(table, experiment, measure, term)
-    return lines(
-        made, experiment, numeric_factor(experiment), measure_named(measure).label, measure in SHARES
-    )
+    of = tested(experiment, {record["term"] for record in made}) if measure.startswith("rejection") else ""
+    title = measure_named(measure).label + of
+    return lines(made, experiment, numeric_factor(experiment), title, measure in SHARES)
 
 
 def numeric_factor(experiment: Experiment) -> str:

@@ -9,7 +9,9 @@ import altair as alt
 import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
+from nestbench.reports.comparing.biases import Bias
 from nestbench.reports.comparing.grades import Grade
+from nestbench.reports.comparing.judged import POWER, Off
 from nestbench.reports.figures import axes, brackets
 from nestbench.reports.figures import records as data
 from nestbench.reports.figures.axes import STEP
@@ -24,9 +26,13 @@ _COLOURS = {
     Grade.DOUBTFUL: LIGHT["doubt"],
     Grade.FAILS: LIGHT["bad"],
     Grade.WIDE: LIGHT["wide"],
-    data.WITHIN: LIGHT["good"],
-    data.OFF: LIGHT["bad"],
-    "power": LIGHT["plain"],
+    Grade.LOOSE: LIGHT["fair"],
+    Bias.OPEN: LIGHT["good"],
+    Bias.SLIGHT: LIGHT["fair"],
+    Bias.BIASED: LIGHT["bad"],
+    Off.OPEN: LIGHT["good"],
+    Off.SHOWN: LIGHT["bad"],
+    POWER: LIGHT["plain"],
 }
 _SHAPES = {
     Grade.HOLDS: "circle",
@@ -34,9 +40,13 @@ _SHAPES = {
     Grade.DOUBTFUL: "triangle-down",
     Grade.FAILS: "triangle-left",
     Grade.WIDE: "triangle-right",
-    data.WITHIN: "circle",
-    data.OFF: "diamond",
-    "power": "circle",
+    Grade.LOOSE: "triangle-up",
+    Bias.OPEN: "circle",
+    Bias.SLIGHT: "square",
+    Bias.BIASED: "diamond",
+    Off.OPEN: "circle",
+    Off.SHOWN: "diamond",
+    POWER: "circle",
 }
 
 
@@ -53,7 +63,7 @@ def coverage(
     table: pd.DataFrame, experiment: Experiment, term: str | None = None, across: str | None = None
 ) -> Chart:
     """Coverage by method and condition, the nominal level, Bradley's band, and theory for naive OLS."""
-    made = data.with_theory(data.graded(data.records(table, experiment, "coverage"), experiment), experiment)
+    made = data.with_theory(data.graded(table, experiment), experiment)
     return _drawn(_of_term(made, table, term), experiment, Axis("Coverage", share=True), across)
 
 
@@ -61,7 +71,7 @@ def bias(
     table: pd.DataFrame, experiment: Experiment, term: str | None = None, across: str | None = None
 ) -> Chart:
     """Bias by method and condition, in units of the estimate."""
-    made = data.against(data.records(table, experiment, "bias"), 0.0)
+    made = data.against(table, experiment, "bias")
     return _drawn(_of_term(made, table, term), experiment, Axis("Bias"), across)
 
 
@@ -69,8 +79,7 @@ def se_error(
     table: pd.DataFrame, experiment: Experiment, term: str | None = None, across: str | None = None
 ) -> Chart:
     """Relative error of the standard error by method and condition, with theory for naive OLS."""
-    made = data.against(data.records(table, experiment, "se_error"), 0.0, spread=True)
-    made = data.with_se_theory(made, experiment)
+    made = data.with_se_theory(data.against(table, experiment, "se_error"), experiment)
     return _drawn(_of_term(made, table, term), experiment, Axis("Error of the SE, %"), across)
 
 
@@ -78,10 +87,9 @@ def rejection(
     table: pd.DataFrame, experiment: Experiment, term: str | None = None, across: str | None = None
 ) -> Chart:
     """Rejection rate by method and condition: type I error (with its nominal size) or power."""
-    made = data.sized(data.records(table, experiment, "rejection"), experiment)
-    return _drawn(
-        _of_term(made, table, term), experiment, Axis("Rejection rate", share=True, zero=True), across
-    )
+    made = _of_term(data.sized(table, experiment), table, term)
+    title = f"Rejection rate{data.tested(experiment, {record['term'] for record in made})}"
+    return _drawn(made, experiment, Axis(title, share=True, zero=True), across)
 
 
 def _of_term(made: list[Record], table: pd.DataFrame, term: str | None) -> list[Record]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
 from nestbench.reports.comparing import grades, holm
-from nestbench.reports.comparing.grades import Grade
+from nestbench.reports.comparing.judged import POWER, STATE, judged
 from nestbench.reports.conditions import conditions, panel_titles
 from nestbench.reports.measures.printed import SHARES, printed_mcse
 from nestbench.reports.measures.proportions import wilson
@@ -21,8 +21,6 @@ from nestbench.sim.observed.model import alpha_of
 from nestbench.sim.theory.ols_tests import NAIVE
 
 Record = dict[str, Any]
-
-OFF, WITHIN = "beyond Monte Carlo error", "within Monte Carlo error"
 
 
 def headline_term(table: pd.DataFrame) -> str:
@@ -46,7 +44,7 @@ def records(table: pd.DataFrame, experiment: Experiment, measure: str) -> list[R
     low, high = interval(rows, share)
     stands = places(experiment)
     made = []
-    columns = ("cell", "estimator", "term", "value", "mcse", "n", "n_attempted")
+    columns = ("cell", "estimator", "term", "value", "mcse", "n", "n_attempted", *({STATE} & {*rows.columns}))
     rows = rows.assign(mcse=printed_mcse(rows))
     for row, lo, hi in zip(rows[list(columns)].itertuples(index=False), low, high, strict=True):
         record = dict(zip(columns, row, strict=True))
@@ -149,70 +147,36 @@ def _lacking(hole: Record, formulas: list[set[str]]) -> str:
     return NOT_ITS if foreign else NO_DATA
 
 
-def graded(made: list[Record], experiment: Experiment) -> list[Record]:
-    """Return coverage records with their grade (as `grades.situations`), their nominal level and its tolerated band."""
-    levels = [experiment.cells[record["cell"]].model.level for record in made]
-    limit = _limit(made, [record["value"] for record in made], levels)
+def graded(table: pd.DataFrame, experiment: Experiment) -> list[Record]:
+    """Return coverage records with their grade, their nominal level and its tolerated band."""
+    made = records(judged(table, experiment), experiment, "coverage")
     for record in made:
         level = experiment.cells[record["cell"]].model.level
         low, high = grades.band(level)
         record |= {"ideal": level, "band_low": low, "band_high": high}
-        record["state"] = str(grades.grade(record["value"], record["n"], level, limit))
     return made
 
 
-def _limit(made: list[Record], coverage: list[float], levels: list[float]) -> float:
-    """Return the p-value at which Holm's method calls a coverage outside its band, over all records judged."""
-    n = [record["n"] for record in made]
-    p = grades.outside_p(coverage, n, levels)
-    return holm.limit(p[_judged(made)])
+def against(table: pd.DataFrame, experiment: Experiment, measure: str, ideal: float = 0.0) -> list[Record]:
+    """Return a measure's records with the study's verdict on each (`judged`), beside an ideal value."""
+    return [record | {"ideal": ideal} for record in records(judged(table, experiment), experiment, measure)]
 
 
-def _judged(made: list[Record]) -> list[int]:
-    """Return which records are of situations: fixed effects without the intercept, unless it stands alone."""
-    effects = [i for i, record in enumerate(made) if not record["term"].startswith("(")]
-    return [i for i in effects if made[i]["term"] != "Intercept"] or effects
-
-
-def against(made: list[Record], ideal: float, spread: bool = False) -> list[Record]:
-    """Return records that say whether they differ from an ideal value beyond Monte Carlo error.
-
-    t tests with n - 1 degrees of freedom, by Holm's method at 5 % over all situations drawn. `spread`: values are
-    errors of a ratio to an empirical SE in per cent, so that `holm.spread_error` is tested with.
-    """
-    errors = np.array(
-        [np.nan if record["mcse"] is None else record["mcse"] for record in made], dtype=np.float64
-    )
-    if spread:
-        ratios = [100.0 + record["value"] for record in made]
-        errors = holm.spread_error(ratios, errors, [record["n"] for record in made])
-    away = [record["value"] - ideal for record in made]
-    p = holm.t_p_values(away, errors, [record["n"] for record in made])
-    limit = holm.limit(p[_judged(made)])
-    for record, single in zip(made, p, strict=True):
-        record["ideal"] = ideal
-        record["state"] = OFF if single <= limit else WITHIN
-    return made
-
-
-def sized(made: list[Record], experiment: Experiment) -> list[Record]:
+def sized(table: pd.DataFrame, experiment: Experiment) -> list[Record]:
     """Return rejection records: type I errors (of tests of the true value) graded like coverage, power left plain."""
-    places = {(record["cell"], record["term"]) for record in made}
-    true = {place for place in places if experiment.cells[place[0]].is_null(place[1])}
-    nulls = [r for r in made if (r["cell"], r["term"]) in true]
-    levels = [experiment.cells[r["cell"]].model.level for r in nulls]
-    limit = _limit(nulls, [1.0 - r["value"] for r in nulls], levels)
+    made = records(judged(table, experiment), experiment, "rejection")
     for record in made:
-        level = experiment.cells[record["cell"]].model.level
-        null = (record["cell"], record["term"]) in true
-        record["kind"] = "type I error" if null else "power"
-        if null:
-            found = grades.grade(1.0 - record["value"], record["n"], level, limit)
-            record["state"] = str(found)
-            record["ideal"] = alpha_of(level)
-        else:
-            record["state"] = "power"
+        power = record[STATE] == POWER
+        record["kind"] = "power" if power else "type I error"
+        if not power:
+            record["ideal"] = alpha_of(experiment.cells[record["cell"]].model.level)
     return made
+
+
+def tested(experiment: Experiment, terms: Collection[str]) -> str:
+    """Return which values tests are of, as a part of a title; nothing where all are of 0."""
+    values = sorted({cell.model.null_of(term) for cell in experiment.cells for term in terms})
+    return f" (tests of {' or '.join(f'{value:.10g}' for value in values)})" if any(values) else ""
 
 
 def with_theory(made: list[Record], experiment: Experiment) -> list[Record]:
@@ -253,6 +217,3 @@ def _expected(
         if expected is not None:
             record["theory"] = scale(float(expected))
     return made
-
-
-STATES = (*[str(g) for g in Grade], WITHIN, OFF, "power")

@@ -22,6 +22,7 @@ from nestbench.reports.measures import statistics as st
 from nestbench.reports.measures.cell_rows import LONG
 from nestbench.reports.measures.draws import Draws, Truth, draws_of
 from nestbench.reports.words.usable import UNDER, too_few
+from nestbench.sim.cells.cell import Cell
 from nestbench.sim.counted import plural
 from nestbench.sim.errors import InvalidInput, unknown_name
 from nestbench.sim.observed.batch import Ints
@@ -248,8 +249,13 @@ def p_value_ecdf(
     )
     ends = inline([{"p": 0.0, "share": 0.0}, {"p": 1.0, "share": 1.0}])
     diagonal = alt.Chart(ends).mark_line(color=LIGHT["soft"], strokeDash=[4, 3]).encode(x="p:Q", y="share:Q")
-    head = f"p-values of {term_of(results, cell, term)}"
-    text = [*_where(results, cell), "Dashed, grey: where p-values of a true null hypothesis lie."]
+    name = term_of(results, cell, term)
+    head = f"p-values of tests that {name} is {results.experiment.cells[cell].model.null_of(name):.10g}"
+    text = [
+        *_where(results, cell),
+        _whether_null(results.experiment.cells[cell], name),
+        "Dashed, grey: where p-values of a true null hypothesis lie.",
+    ]
     text += [f"{UNDER[0].upper()}{UNDER[1:]}: {', '.join(few)}."] * bool(few)
     return titled(alt.layer(diagonal, lines).properties(width=420, height=420), head, text, 420)
 
@@ -258,6 +264,17 @@ def first_data_sets(results: Results, cell: int) -> Mapping[str, Estimates]:
     """Return a cell's estimates by method: all of most cells, of others as good a sample as any."""
     start = results.span(cell).start
     return results.estimates(cell, within=range(start, start + LONG))
+
+
+def _whether_null(cell: Cell, term: str) -> str:
+    """Return whether what is tested is true, in words."""
+    truth = cell.truth.get(term, np.nan)
+    if not np.isfinite(truth).all():
+        return "Its true value isn't known."
+    if cell.is_null(term):
+        return "That is its true value: a share is the type I error of tests of this size."
+    of = "which varies from data set to data set" if np.ndim(truth) else f"{float(truth):.10g}"
+    return f"Its true value is another, {of}: a share is the power of tests of this size."
 
 
 def term_of(results: Results, cell: int, term: str | None) -> str:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import quoteattr
 
 import altair as alt
 import vl_convert
@@ -139,7 +140,7 @@ def write_chart(chart: Chart, path: Path) -> None:
     """Write a chart as svg, pdf, png, html or json, by the file's extension."""
     spec, kind = {**dressed(chart), "padding": MARGIN}, path.suffix.lower()
     if kind == ".svg":
-        _write(path, vl_convert.vegalite_to_svg(spec))
+        _write(path, described(vl_convert.vegalite_to_svg(spec), spec.get("description", "")))
     elif kind == ".pdf":
         _write(path, vl_convert.vegalite_to_pdf(spec))
     elif kind == ".png":
@@ -152,6 +153,13 @@ def write_chart(chart: Chart, path: Path) -> None:
         raise InvalidInput(
             f"expected a file ending in .svg, .pdf, .png, .html or .json, got '{path.name}'; choose one of these"
         )
+
+
+def described(svg: str, words: str) -> str:
+    """Return a picture with the words that are read aloud in its place; Vega-Lite's renderer leaves them out."""
+    if not words:
+        return svg
+    return svg.replace("<svg ", f'<svg role="img" aria-label={quoteattr(words)} ', 1)
 
 
 def _write(path: Path, made: str | bytes) -> None:

@@ -14,7 +14,7 @@ HEAD, BELOW = 13, 11
 
 
 def titled(chart: Chart, head: str, lines: Sequence[str], width: float) -> Chart:
-    """Return a chart with a title and lines below it, wrapped at the figure's width, px."""
+    """Return a chart with a title and lines below it, wrapped at the figure's width, px, which also describe it."""
     below = [part for line in lines for part in wrapped(line, width, BELOW)]
     title = alt.TitleParams(
         text=wrapped(head, width, HEAD, bold=True),
@@ -23,4 +23,6 @@ def titled(chart: Chart, head: str, lines: Sequence[str], width: float) -> Chart
         offset=14,
         anchor="start",
     )
-    return chart.properties(title=title)
+    return chart.properties(
+        title=title, description=". ".join([head, *(line.rstrip(".") for line in lines)]) + "."
+    )

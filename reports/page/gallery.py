@@ -9,9 +9,12 @@ from typing import Any
 import pandas as pd
 from altair.utils.schemapi import debug_mode
 
+from nestbench.estimators.null import null_words
 from nestbench.experiments.experiment import Experiment
+from nestbench.reports.comparing.biases import RULE as BIAS_RULE
+from nestbench.reports.comparing.judged import SE_RULE, judged
 from nestbench.reports.figures import fits, panels, theme
-from nestbench.reports.figures.explained import DIAMOND, GRADES, TIMES, explained
+from nestbench.reports.figures.explained import BIASED, DIAMOND, GRADES, TIMES, explained
 from nestbench.reports.figures.lines import MANY, crowded_factor
 from nestbench.reports.figures.records import headline_term
 from nestbench.reports.wording import factor_words
@@ -25,7 +28,7 @@ FIGURES: tuple[tuple[str, str, str, Callable[..., Any]], ...] = (
         "Share of intervals that hold the true value; a panel a condition, a line a method, no dot where it has no "
         "answer. Dashed: the condition's promised level; shaded: the tolerated band around it; the line through a dot "
         "is its 95 % Monte Carlo interval; an upright bar is what theory expects, where it knows. In square "
-        "brackets: under 95 % of the fits are usable; the bracket opens at the coverage with the others as misses.",
+        "brackets: under 95 % of the fits are usable; the bracket opens at the coverage with the others as misses. ",
         panels.coverage,
     ),
     (
@@ -46,8 +49,8 @@ FIGURES: tuple[tuple[str, str, str, Callable[..., Any]], ...] = (
     (
         "rejection",
         "Rejection rate",
-        "Share of tests with p at most alpha: the type I error where the true effect is 0 or the null "
-        "value stated (dashed: the condition's nominal size), else power. Power of a method whose coverage fails is no "
+        "Share of tests of {null} with p at most alpha: the type I error where that is the true effect "
+        "(dashed: the condition's nominal size), else power. Power of a method whose coverage fails is no "
         "merit. In square brackets: under 95 % of the fits are usable; the bracket opens at the rate with the others "
         "as non-rejections.",
         panels.rejection,
@@ -60,18 +63,19 @@ ACROSS = (
 )
 MARKS = {
     "coverage": GRADES,
-    "bias": DIAMOND,
-    "se_error": DIAMOND,
+    "bias": f"{BIASED} {BIAS_RULE}",
+    "se_error": f"{DIAMOND} {SE_RULE}",
     "rejection": f"Grey: power; the type I error is judged as coverage is. {GRADES}",
 }
-"""What the marks in panels say by their shapes; dots on lines have none."""
+"""What the marks in panels say by their shapes, of the whole study; dots on lines have none."""
 _OF_PANELS = "; a panel a condition, a line a method, no dot where it has no answer"
 
 
-def caption_of(caption: str, across: str | None) -> str:
-    """Return a figure's caption; where lines stand `across` a factor, as it is true of them."""
+def caption_of(name: str, caption: str, experiment: Experiment, across: str | None) -> str:
+    """Return a figure's caption: with what its marks say, or as it is true of lines `across` a factor."""
+    caption = caption.replace("{null}", null_words([cell.model for cell in experiment.cells]))
     if across is None:
-        return caption
+        return f"{caption} {MARKS[name]}"
     told = caption.replace(_OF_PANELS, "").replace("an upright bar", "a short bar")
     told = told.replace("the bracket opens at the", "a dotted line leads to the")
     return ACROSS.format(factor=factor_words(across), many=MANY) + told
@@ -82,10 +86,11 @@ def figures(table: pd.DataFrame, experiment: Experiment) -> list[Mapping[str, An
     """Return the page's figures: id, title, caption, and the specification with every term's records."""
     made: list[Mapping[str, Any]] = []
     across = crowded_factor(experiment)
+    table = judged(table, experiment)
     for name, title, caption, maker in FIGURES:
         if (table["measure"] == name).any():
             spec = theme.dressed(maker(table, experiment, "*", across))
-            words = caption_of(caption, across) if across else f"{caption} {MARKS[name]}"
+            words = caption_of(name, caption, experiment, across)
             made.append({"id": name, "title": title, "caption": words, "spec": spec, "by_term": True})
     if fits.failure_records(table, experiment):
         spec = theme.dressed(fits.failures(table, experiment))
@@ -107,6 +112,7 @@ def write_figures(table: pd.DataFrame, experiment: Experiment, directory: Path, 
     """Write every figure as ``svg`` or ``pdf`` into a directory, those by term once a term (coefficients only)."""
     charts = {}
     across = crowded_factor(experiment)
+    table = judged(table, experiment)
     for name, _, _, maker in FIGURES:
         if (table["measure"] == name).any():
             for number, term in enumerate(shown_terms(table)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,12 +11,15 @@ import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
 from nestbench.reports.comparing import holm
+from nestbench.reports.comparing.biases import Bias
 from nestbench.reports.comparing.contrasts import CONTRASTS, contrasts_of_rows
-from nestbench.reports.comparing.decomposition import decomposition_of_rows
-from nestbench.reports.comparing.grades import USABLE_ENOUGH
+from nestbench.reports.comparing.decomposition import cause_of, decomposition_of_rows
+from nestbench.reports.comparing.grades import IN_ORDER, USABLE_ENOUGH, Grade, fixed_terms
+from nestbench.reports.comparing.judged import STATE, judged
 from nestbench.reports.comparing.ranking import multiples, ranking
 from nestbench.reports.comparing.shared import LEAST, Shared
 from nestbench.reports.measures.cell_rows import CellRows
+from nestbench.reports.page.sections import MARKS
 from nestbench.reports.words.usable import FEW_FITS, FEW_SETS, bracket
 
 Entry = dict[str, str]
@@ -32,7 +35,6 @@ OTHER: dict[str, Entry] = {
 NOT_RUN: Entry = {"text": "", "grade": "none", "title": "not run yet", "said": "not run yet"}
 PAIRED = tuple(contrast for contrast in CONTRASTS if contrast.name == "coverage_difference")
 _CAUSES = {
-    "none": "in order",
     "standard error": "SE",
     "reference distribution": "df",
     "bias": "bias",
@@ -68,26 +70,58 @@ KINDS = (
     Kind(
         "why",
         "Why coverage is off",
-        "The one fault whose mending brings coverage closest to its level: bias (intervals moved), SE (right on "
-        f"average), df (t with schools - 1); 'mixed' where none closes a quarter of the gap; {FEW_FITS}.",
+        "Where coverage lies outside the tolerated band, the one fault whose mending brings it closest to its level: "
+        "bias (intervals moved; only where estimates are shown to be biased), SE (right on average), df (t with "
+        "schools - 1); 'mixed' where none closes a quarter of the gap; shaded: graded doubtful, fails or too wide; "
+        f"{FEW_FITS}.",
     ),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An entry, and the p-value of the comparison it shows: `shaded` is its grade where the test rejects (or keeps)."""
+    """An entry, and what it becomes by what the study as a whole says.
+
+    `p` is the p-value of the comparison it shows: `if_rejected`, `if_kept` by the limit of its table. `if_off` is what
+    a coverage outside its band is put down to, unless its estimates are biased: then `if_biased`.
+    """
 
     entry: Entry
     p: float = np.nan
     if_rejected: Entry = field(default_factory=dict)
     if_kept: Entry = field(default_factory=dict)
+    if_off: Entry = field(default_factory=dict)
+    if_biased: Entry = field(default_factory=dict)
 
-    def settled(self, limit: float) -> Entry:
-        """Return the entry, given the p-value up to which comparisons of its kind are rejected."""
+    def settled(self, limit: float, said: Said) -> Entry:
+        """Return the entry, given the p-value up to which comparisons of its kind are rejected, and verdicts."""
+        if self.if_off and said.grade and said.grade not in IN_ORDER:
+            off = self.if_biased if said.bias == Bias.BIASED else self.if_off
+            return self.entry | off | {"grade": MARKS[Grade(said.grade)], "said": said.grade}
         if np.isnan(self.p):
             return self.entry
         return self.entry | (self.if_rejected if self.p <= limit else self.if_kept)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The study's verdicts on a method in a situation: its coverage's grade and its bias; empty where there is none."""
+
+    grade: str = ""
+    bias: str = ""
+
+
+def all_said(table: pd.DataFrame, experiment: Experiment) -> dict[tuple[int, str, str], Said]:
+    """Return the verdicts (`judged`) by cell, term and method."""
+    found: dict[tuple[int, str, str], dict[str, str]] = {}
+    rows = judged(table, experiment)
+    for name, measure in (("grade", "coverage"), ("bias", "bias")):
+        own = rows[rows["measure"] == measure]
+        for cell, term, label, state in zip(
+            own["cell"], own["term"], own["estimator"], own[STATE], strict=True
+        ):
+            found.setdefault((cell, term, label), {})[name] = state
+    return {place: Said(**verdicts) for place, verdicts in found.items()}
 
 
 Entries = dict[tuple[str, str, str], Found]
@@ -103,16 +137,17 @@ def entries_of_cell(
         made |= _rank(one)
     if first in rows.labels:
         made |= _paired(contrasts_of_rows(rows, first, PAIRED), rows, first)
-    return made | _why(decomposition_of_rows(rows, experiment.cells[index].layout.schools), rows)
+    cell = experiment.cells[index]
+    return made | _why(decomposition_of_rows(rows, cell.layout.schools), rows, cell.model.level)
 
 
 def matrices(
-    cells: Sequence[Entries], labels: Sequence[str], terms: Sequence[str], first: str
+    cells: Sequence[Entries], labels: Sequence[str], table: pd.DataFrame, experiment: Experiment, first: str
 ) -> list[dict[str, Any]]:
     """Return the matrices that have entries, as the page wants them: by term, rows of (method, entries)."""
-    made = []
+    made, said = [], all_said(table, experiment)
     for kind in KINDS:
-        rows = {term: _rows(cells, labels, kind.id, term) for term in terms}
+        rows = {term: _rows(cells, labels, kind.id, term, said) for term in fixed_terms(table)}
         rows = {term: lines for term, lines in rows.items() if lines}
         if rows:
             words = {"title": kind.title.format(first=first), "words": kind.words.format(first=first)}
@@ -121,14 +156,24 @@ def matrices(
 
 
 def _rows(
-    cells: Sequence[Entries], labels: Sequence[str], kind: str, term: str
+    cells: Sequence[Entries],
+    labels: Sequence[str],
+    kind: str,
+    term: str,
+    said: Mapping[tuple[int, str, str], Said],
 ) -> list[tuple[str, list[Entry]]]:
     found = [(label, [cell.get((kind, term, label)) for cell in cells]) for label in labels]
     there = [one for _, line in found for one in line if one is not None]
     limit = holm.limit([one.p for one in there])
     none = [OTHER.get(kind, NONE) if cell else NOT_RUN for cell in cells]
     rows = [
-        (label, [no if one is None else one.settled(limit) for one, no in zip(line, none, strict=True)])
+        (
+            label,
+            [
+                none[cell] if one is None else one.settled(limit, said.get((cell, term, label), Said()))
+                for cell, one in enumerate(line)
+            ],
+        )
         for label, line in found
     ]
     return rows if there else []
@@ -205,21 +250,24 @@ def _error(row: Any) -> str:
     return f"{100 * mcse:.2f}" if mcse > 0 else f"below {100 / row.n:.2g}"
 
 
-def _why(table: pd.DataFrame, rows: CellRows) -> Entries:
+def _why(table: pd.DataFrame, rows: CellRows, level: float) -> Entries:
     made: Entries = {}
     for (label, term), part in table.groupby(["estimator", "term"], sort=False):
-        cause, n = str(part["cause"].iloc[0]), int(part["n"].iloc[0])
-        attempted = rows.attempted(str(label))
-        steps = "; ".join(
-            f"{step.replace('_', ' ')} {100 * value:.1f} %"
-            for step, value in zip(part["step"], part["value"], strict=True)
+        n, attempted = int(part["n"].iloc[0]), rows.attempted(str(label))
+        values = dict(zip(part["step"], part["value"], strict=True))
+        few = bracket("cause", np.nan, n, attempted)
+        steady, biased = (
+            {"text": _CAUSES[cause_of(values, level, biased=shown)] + few} for shown in (False, True)
         )
+        steps = "; ".join(f"{step.replace('_', ' ')} {100 * value:.1f} %" for step, value in values.items())
         made["why", str(term), str(label)] = Found(
             {
-                "text": _CAUSES[cause] + bracket("cause", np.nan, n, attempted),
-                "grade": "none" if cause == "none" else "doubtful",
+                "text": "in order" + few,
+                "grade": "none",
                 "said": "",
                 "title": f"{steps}; n {n} of {attempted}",
-            }
+            },
+            if_off=steady,
+            if_biased=biased,
         )
     return made

@@ -181,7 +181,8 @@
     const svg = sheet.querySelector("svg");
     const title = figure.element.previousElementSibling.textContent;
     svg.setAttribute("role", "img");
-    svg.setAttribute("aria-label", `${title}: the same numbers are in the table below`);
+    const caption = figure.element.querySelector("figcaption").textContent;
+    svg.setAttribute("aria-label", `${title}. ${caption} The same numbers are in the table below.`);
     if (onPaper) printing.slice(figure.plot);
   }
 

@@ -33,6 +33,7 @@ MARKS = {
     Grade.DOUBTFUL: "doubtful",
     Grade.FAILS: "fails",
     Grade.WIDE: "wide",
+    Grade.LOOSE: "loose",
 }
 
 

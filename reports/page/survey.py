@@ -10,7 +10,6 @@ from typing import Any
 import pandas as pd
 
 from nestbench.experiments.results import Results
-from nestbench.reports.comparing.grades import fixed_terms
 from nestbench.reports.comparing.shared import Shared, shared_of_rows
 from nestbench.reports.figures.records import remember_theory, theory_of
 from nestbench.reports.figures.vega import vega_script
@@ -61,7 +60,7 @@ def survey(results: Results, workers: int | None = None) -> Survey:
     return Survey(
         table=table,
         shared=[one.shared for one in seen],
-        matrices=matrices([one.entries for one in seen], labels, fixed_terms(table), first),
+        matrices=matrices([one.entries for one in seen], labels, table, experiment, first),
         remarks=first_of_each(table_remarks(table, experiment), *(one.remarks for one in seen)),
         failures=sorted(failures, key=lambda failure: -failure["count"]),
     )

@@ -11,6 +11,7 @@ import pandas as pd
 from nestbench.experiments.experiment import Experiment
 from nestbench.reports.comparing import biases as bias_rule
 from nestbench.reports.comparing import grades
+from nestbench.reports.comparing.biases import Bias
 from nestbench.reports.comparing.choice import Evidence
 from nestbench.reports.comparing.grades import USABLE_ENOUGH, Grade
 from nestbench.reports.conditions import where
@@ -99,9 +100,11 @@ def bias(evidence: Evidence) -> Iterator[Verdict]:
     found, experiment = evidence.biased, evidence.experiment
     if found.empty:
         return
-    shown = found[found["biased"]]
+    shown = found[found["state"] == Bias.BIASED]
+    slight = found[found["state"] == Bias.SLIGHT]
     if shown.empty:
-        yield Verdict("note", _excluded(found, experiment), bias_rule.RULE)
+        words = _excluded(found, experiment) if slight.empty else _slight(found, slight, experiment)
+        yield Verdict("note", words, bias_rule.RULE)
         return
     size = shown["value"].abs()
     row = shown.loc[size == size.max()].sort_values("estimator", kind="stable").iloc[0]
@@ -110,8 +113,31 @@ def bias(evidence: Evidence) -> Iterator[Verdict]:
         "avoid",
         f"`{row['estimator']}` is biased for `{row['term']}` by {_errors(row)}"
         f"{where(experiment, row['cell'])}."
-        + (f" Also biased somewhere: {several(others, 8)}." if others else ""),
+        + (f" Also biased somewhere: {several(others, 8)}." if others else "")
+        + f" Biased: {len(shown)} of {plural(len(found), 'estimate')} (a method, an estimand)"
+        + (f"; slightly: {len(slight)}." if len(slight) else "."),
         bias_rule.RULE,
+    )
+
+
+def _slight(found: pd.DataFrame, slight: pd.DataFrame, experiment: Experiment) -> str:
+    """Return that biases are shown, all of them slight, and how large one can't be excluded."""
+    order = slight.assign(size=slight["value"].abs()).sort_values(
+        ["size", "estimator"], ascending=[False, True], kind="stable"
+    )
+    row = order.iloc[0]
+    bound = float(found["bound"].max())
+    larger = (
+        f"one of up to {_up(bound)} can't be excluded"
+        if np.isfinite(bound)
+        else "none can be excluded elsewhere"
+    )
+    return (
+        f"Bias is shown in {len(slight)} of {plural(len(found), 'estimate')} (a method, an estimand), "
+        "but none of more than "
+        f"{bias_rule.SHARE:g} standard errors: the largest is of `{row['estimator']}` for `{row['term']}`"
+        f"{where(experiment, row['cell'])}, {abs(float(row['value'])):.2f} standard errors (MCSE {row['mcse']:.2g}); "
+        f"{larger}."
     )
 
 
@@ -131,12 +157,12 @@ def _excluded(found: pd.DataFrame, experiment: Experiment) -> str:
             f"No method is biased by more than {bound:.2g} of its standard error, Monte Carlo error included."
         )
     if not np.isfinite(bound):
-        return "No bias is shown, but there are too few replications to exclude any."
+        return "No bias of an effect is shown, but there are too few replications to exclude any."
     error = f" (MCSE {row['mcse']:.2g})" if np.isfinite(row["mcse"]) else ""
     value = unsigned(f"{row['value']:.2f}")
     return (
-        f"No bias is shown, which doesn't say that there is none: biases of up to {_up(bound)} standard errors can't "
-        f"be excluded (`{row['estimator']}` for `{row['term']}`{where(experiment, row['cell'])}: "
+        f"No bias of an effect is shown, which doesn't say that there is none: biases of up to {_up(bound)} standard "
+        f"errors can't be excluded (`{row['estimator']}` for `{row['term']}`{where(experiment, row['cell'])}: "
         f"{value}{error} over {plural(int(row['n']), 'data set')})."
     )
 

@@ -137,7 +137,7 @@ def _named(evidence: Evidence, choice: Choice, counts: pd.DataFrame) -> str:
             f"{total}."
         )
     facts = [_facts(evidence, counts, label, len(labels) == 1) for label in labels]
-    is_open = (counts.loc[labels, [Grade.LIKELY, Grade.DOUBTFUL]].to_numpy() > 0).any()
+    is_open = (counts.loc[labels, [Grade.LIKELY, Grade.DOUBTFUL, Grade.LOOSE]].to_numpy() > 0).any()
     more = ["More replications would settle the open ones."] if is_open else []
     return " ".join([opening, *facts, *more, *_alike(choice, labels)])
 
@@ -145,11 +145,13 @@ def _named(evidence: Evidence, choice: Choice, counts: pd.DataFrame) -> str:
 def _facts(evidence: Evidence, counts: pd.DataFrame, label: str, alone: bool) -> str:
     """Return a method's lowest coverage, what can't be excluded, and where its coverage is in order."""
     row: Any = counts.loc[label]
-    total, holds, wide, likely, doubtful = (
-        int(row[name]) for name in ("situations", Grade.HOLDS, Grade.WIDE, Grade.LIKELY, Grade.DOUBTFUL)
+    total, holds, wide, loose, likely, doubtful = (
+        int(row[name])
+        for name in ("situations", Grade.HOLDS, Grade.WIDE, Grade.LOOSE, Grade.LIKELY, Grade.DOUBTFUL)
     )
     parts = [f"in order beyond Monte Carlo error in {holds or 'none'} of {total}"] if alone else []
     parts += [f"too wide in {wide}"] if wide else []
+    parts += [f"perhaps too wide in {loose}"] if loose else []
     parts += [f"likely in order in {likely}"] if likely and alone else []
     parts += [f"doubtful in {doubtful}"] if doubtful else []
     if holds == total:

@@ -12,7 +12,7 @@ from nestbench.experiments.running.start import run_experiment
 from nestbench.experiments.toml.plain import from_plain, to_plain
 from nestbench.experiments.toml.reading import experiment_from
 from nestbench.reports.conditions import conditions
-from nestbench.reports.figures.records import records, sized
+from nestbench.reports.figures.records import sized
 from nestbench.reports.measures.performance import performance_table
 from nestbench.reports.words.ademp import estimand_words
 from nestbench.reports.words.lint import lint
@@ -80,7 +80,7 @@ def test_rejections_of_a_true_null_are_type_i_errors(tmp_path: Path) -> None:
     made = experiment_from(study(**{"model.null.treated": [0.0, 0.3]}))
     store = run_experiment(made, tmp_path / "run", workers=1)
     table = performance_table(store)
-    states = {(r["cell"], r["term"]): r["kind"] for r in sized(records(table, made, "rejection"), made)}
+    states = {(r["cell"], r["term"]): r["kind"] for r in sized(table, made)}
     assert states[0, "treated"] == "power"
     assert states[1, "treated"] == "type I error"
     assert states[1, "age"] == "power"

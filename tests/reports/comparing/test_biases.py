@@ -11,16 +11,20 @@ from nestbench.reports.comparing.biases import biases
 
 
 def standardised(error: np.ndarray) -> pd.DataFrame:
-    """Rows of the measure for studies [s, n], one cell each."""
+    """Rows of bias and standardised bias for studies [s, n], one cell each."""
     n = error.shape[1]
     spread, mean = error.std(axis=1, ddof=1), error.mean(axis=1)
     value = mean / spread
     z = (error - mean[:, None]) / spread[:, None]
     influence = z - 0.5 * value[:, None] * (n / (n - 1) * z**2 - 1)
     mcse = np.sqrt((influence**2).mean(axis=1) / (n - 1))
-    return pd.DataFrame(
-        {"cell": range(len(value)), "estimator": "a", "term": "age", "measure": "standardised_bias"}
-        | {"value": value, "mcse": mcse, "n": n}
+    about = {"cell": range(len(value)), "estimator": "a", "term": "age", "n": n}
+    return pd.concat(
+        [
+            pd.DataFrame({**about, "measure": "bias", "value": mean, "mcse": spread / np.sqrt(n)}),
+            pd.DataFrame({**about, "measure": "standardised_bias", "value": value, "mcse": mcse}),
+        ],
+        ignore_index=True,
     )
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from nestbench.reports.comparing import choice as module
-from nestbench.reports.comparing.biases import biases
+from nestbench.reports.comparing.biases import Bias, biases
 from nestbench.reports.comparing.choice import Choice, choose, draw_lots, evidence_of, faults
 from nestbench.reports.comparing.grades import Grade
 from nestbench.reports.comparing.retests import taken_back
@@ -105,7 +105,7 @@ def test_a_biased_method_is_never_named() -> None:
     found = chosen(study)
     assert found.named == "b"
     assert set(found.faults["estimator"]) == {"a"}
-    assert biases(performance_table(study)).set_index("estimator").loc["a", "biased"].all()
+    assert (biases(performance_table(study)).set_index("estimator").loc["a", "state"] == Bias.BIASED).all()
     both = chosen(rivals(1000, 0.2, a=0.5, b=0.6))
     assert both.named is None
 

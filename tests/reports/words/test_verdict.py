@@ -45,7 +45,10 @@ def verdicts_of(study: FakeResults) -> list[Verdict]:
         (0.91, 10_000, Grade.FAILS),
         (0.60, 50, Grade.FAILS),
         (0.99, 10_000, Grade.WIDE),
-        (1.0, 50, Grade.LIKELY),
+        (1.0, 50, Grade.LOOSE),
+        (0.98, 100, Grade.LOOSE),
+        (0.975, 200, Grade.LIKELY),
+        (0.925, 200, Grade.LIKELY),
         (1.0, 1000, Grade.WIDE),
     ],
 )
