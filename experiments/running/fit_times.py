@@ -31,7 +31,11 @@ from nestbench.sim.observed.batch import Batch
 FILE = "timing.json"
 DRAWING = "(drawing)"
 SLICE = 0.05
-"""Seconds a timing should last: replications are added until it does."""
+"""Seconds of the processor a timing should last: replications are doubled until it does."""
+PATIENCE = 10.0
+"""Times as many seconds of the clock are enough: a method may wait for another process."""
+SURE = 0.2
+"""Largest standard error of a slope that is told."""
 MOST = 256
 """Most replications in a timing: a usual block of a run."""
 
@@ -110,15 +114,26 @@ def resized(cell: Cell, schools: int, students: int) -> Cell:
 
 
 def slopes(timed: Sequence[Timed]) -> dict[tuple[str, str, int], float]:
-    """Return d log(seconds) / d log(schools) by (method, engine, students) where there are several sizes."""
+    """Return d log(seconds) / d log(schools) by (method, engine, students) where there are several sizes.
+
+    Left out where its standard error is above `SURE`, the error of a log time being half of what lies between its
+    fastest and slowest round: what a busy machine does isn't the method's.
+    """
     curves: dict[tuple[str, str, int], list[Timed]] = {}
     for one in timed:
         curves.setdefault((one.estimator, one.engine, one.students), []).append(one)
-    return {
-        key: float(np.polyfit(np.log([t.schools for t in curve]), np.log([t.seconds for t in curve]), 1)[0])
-        for key, curve in curves.items()
-        if len({t.schools for t in curve}) > 1
-    }
+    found = {key: _slope(curve) for key, curve in curves.items() if len({t.schools for t in curve}) > 1}
+    return {key: slope for key, (slope, error) in found.items() if error <= SURE}
+
+
+def _slope(curve: Sequence[Timed]) -> tuple[float, float]:
+    """Return the least-squares slope of a method's times and its standard error."""
+    across = np.log([one.schools for one in curve])
+    weights = across - across.mean()
+    weights /= weights @ weights
+    errors = 0.5 * np.log([one.high / one.low for one in curve])
+    slope = float(weights @ np.log([one.seconds for one in curve]))
+    return slope, float(np.sqrt((weights * errors) @ (weights * errors)))
 
 
 def save(timed: Sequence[Timed], experiment: Experiment, path: Path) -> None:
@@ -234,7 +249,16 @@ def _clock(work: Callable[[int, Any], None], prepare: Callable[[int], Any], fits
 
 
 def _enough(work: Callable[[int, Any], None], prepare: Callable[[int], Any]) -> int:
-    """Warm up; return how many fits make a timing last."""
+    """Warm up; return how many fits make a timing last.
+
+    By the processor's clock and by timings of as many fits: by the clock of a busy machine a method got few fits, among
+    which it divided what a batch costs at all, so that its time and its slope were those of a moment.
+    """
     _clock(work, prepare, 1)
-    once, _ = _clock(work, prepare, 1)
-    return int(min(max(SLICE / max(once, 1e-7), 1), MOST))
+    fits = 1
+    while fits < MOST:
+        wall, cpu = _clock(work, prepare, fits)
+        if fits * cpu >= SLICE or fits * wall >= PATIENCE * SLICE:
+            break
+        fits *= 2
+    return fits

@@ -34,7 +34,8 @@ def biases(table: pd.DataFrame) -> pd.DataFrame:
     ``bound`` (the furthest end of the 95 % interval, infinite where there is none), ``state`` (`Bias`).
     """
     found = all_biases(table)
-    return found[found["term"].isin(fixed_terms(table))].reset_index(drop=True)
+    rows: pd.DataFrame = found[found["term"].isin(fixed_terms(table))].reset_index(drop=True)
+    return rows
 
 
 def all_biases(table: pd.DataFrame) -> pd.DataFrame:
@@ -52,4 +53,5 @@ def all_biases(table: pd.DataFrame) -> pd.DataFrame:
     shown = np.where(np.abs(value) <= SHARE, str(Bias.SLIGHT), str(Bias.BIASED))
     found["p"], found["bound"] = p, np.where(np.isnan(bound), np.inf, bound)
     found["state"] = np.where(p <= limit, shown, str(Bias.OPEN))
-    return found[[*keys, "value", "mcse", "n", "p", "bound", "state"]].reset_index(drop=True)
+    rows: pd.DataFrame = found[[*keys, "value", "mcse", "n", "p", "bound", "state"]].reset_index(drop=True)
+    return rows

@@ -87,7 +87,7 @@ def frontier_records(table: pd.DataFrame, experiment: Experiment, term: str | No
     if times.empty:
         raise InvalidInput("expected stored times, got none; run the experiment first")
     speed = times.groupby("estimator")["value"].median()
-    by_cell = {label: own.set_index("cell")["value"] for label, own in times.groupby("estimator")}
+    by_cell = {str(label): own.set_index("cell")["value"] for label, own in times.groupby("estimator")}
     made: list[Record] = []
     for label in labels_of(covered, experiment):
         if label not in speed:
@@ -145,7 +145,7 @@ def faster(first: pd.Series[float], second: pd.Series[float]) -> bool:
     The 95 % interval of the mean log ratio lies below 0: by t with a variance moderated as Smyth (2004) does, towards
     that of `LOAD`, because a few conditions don't tell how times scatter.
     """
-    ratio = np.log(first / second).dropna().to_numpy(dtype=np.float64)
+    ratio = np.log((first / second).dropna().to_numpy(dtype=np.float64))
     conditions = len(ratio)
     if not conditions:
         return False

@@ -82,6 +82,7 @@ def _print(timed: list[Timed]) -> None:
     from nestbench.experiments.running.fit_times import slopes
 
     curves = slopes(timed)
+    untold = {(t.estimator, t.engine, t.students) for t in timed} - set(curves)
     typer.echo(
         f"{'method':34s} {'engine':10s} {'schools':>8s} {'students':>9s} {'per fit':>11s} {'CPU':>11s} "
         f"{'/ floor':>9s} slope"
@@ -92,4 +93,8 @@ def _print(timed: list[Timed]) -> None:
             f"{one.estimator:34s} {one.engine:10s} {one.schools:8d} {one.students:9d} "
             f"{1e6 * one.seconds:8.1f} us {1e6 * one.cpu_seconds:8.1f} us "
             f"{one.floors:9.2f} {'' if slope is None else f'{slope:.2f}'}"
+        )
+    if untold and len({one.schools for one in timed}) > 1:
+        typer.echo(
+            "slope: left out where the rounds differ too much to tell it; time again on an idle machine"
         )

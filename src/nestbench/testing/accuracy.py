@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Unpack
 
 import numpy as np
 
@@ -30,42 +30,15 @@ from nestbench.reports.accuracy.claims import Claim
 from nestbench.reports.accuracy.evidence import Finding, Gate
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.errors import InvalidInput
+from nestbench.testing.asked import Asked, Common, local
 from nestbench.testing.fits import Fits, Study
 from nestbench.testing.given import Method, as_estimator, cell_of, differences
 from nestbench.testing.regression import kept_run
 
 SEED = 20261122
 FAIL_ON = tuple(mark.value for mark in FAILING)
-Where = Cell | Experiment | str | Path | None
 Told = dict[str, str | int | float | bool]
 """What became of a claim: ``claim, method, n, seen, seconds, passed``; plain values, which processes can exchange."""
-
-
-class Common(TypedDict, total=False):
-    """Parameters that the assertions share, see `Accuracy`."""
-
-    on: Where
-    cell: int
-    terms: Sequence[str] | None
-    tolerance: float
-    power: float
-    false_alarm: float
-    max_unusable: float
-    replications: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """`Common` with its defaults."""
-
-    on: Where = None
-    cell: int = 0
-    terms: Sequence[str] | None = None
-    tolerance: float = 0.0
-    power: float = 0.9
-    false_alarm: float = 1e-6
-    max_unusable: float = 0.0
-    replications: int | None = None
 
 
 @dataclass(slots=True)
@@ -361,7 +334,7 @@ class Accuracy:
         experiment = (
             experiment_of(read_baseline(file), file.parent, trust=True)
             if own
-            else resolve(_local(on, self.folder))
+            else resolve(local(on, self.folder))
         )
         if estimators is not None:
             experiment = replace(experiment, estimators=tuple(as_estimator(e) for e in estimators))
@@ -369,7 +342,7 @@ class Accuracy:
 
     def _study(self, estimator: Method, asked: Asked, only_null: bool = False) -> Study:
         chosen = as_estimator(estimator)
-        place, own = cell_of(_local(asked.on, self.folder), asked.cell)
+        place, own = cell_of(local(asked.on, self.folder), asked.cell)
         usual = SEED if own is None else own
         study = Study(
             estimator=chosen,
@@ -396,8 +369,3 @@ def _counted(outcome: Check) -> str:
     """Return what a check found, in a few words."""
     found = ", ".join(f"{n} {mark}" for mark, n in outcome.counts().items())
     return f"{outcome.pairs} pairs of condition and method: {found or 'no change'}"
-
-
-def _local(on: Any, folder: Path) -> Any:
-    """Return a relative path to a file as seen from the test's folder; names of the catalogue stay."""
-    return folder / on if isinstance(on, (str, Path)) and (folder / on).exists() else on

@@ -90,6 +90,37 @@ def test_slopes_are_those_of_the_logarithms() -> None:
     assert fit_times.slopes([*curve, alone]) == {("ols", "batched", 20): pytest.approx(1.5)}
 
 
+def test_no_slope_is_told_of_a_busy_machine() -> None:
+    """Rounds that differ twentyfold tell none; that a tenth apart do."""
+    one = fit_times.Timed("ols", "batched", 10, 20, 1e-3, 1e-3, 1e-3, 1.0, 5)
+
+    def curve(most: float) -> list[fit_times.Timed]:
+        times = {g: 1e-4 * g**1.5 for g in (10, 40)}
+        return [
+            dataclasses.replace(one, schools=g, seconds=t, low=t / most**0.5, high=t * most**0.5)
+            for g, t in times.items()
+        ]
+
+    assert fit_times.slopes(curve(20.0)) == {}
+    assert fit_times.slopes(curve(1.1)) == {("ols", "batched", 20): pytest.approx(1.5)}
+
+
+@pytest.mark.parametrize("wait", [0.0, 0.2])
+def test_as_many_fits_are_timed_on_a_busy_machine(clocks: Clocks, wait: float) -> None:
+    """A batch costs .7 ms and a fit 4 or 16 us; what a busy machine waits while it is warmed up changes nothing."""
+    for fit in (4e-6, 16e-6):
+
+        def work(fits: int, _: object, fit: float = fit) -> None:
+            clocks.compute(7e-4 + fit * fits)
+            clocks.wait(wait)
+
+        assert fit_times._enough(work, fit_times._no_data) == fit_times.MOST
+
+
+def test_a_method_that_waits_is_not_timed_for_ever(clocks: Clocks) -> None:
+    assert fit_times._enough(lambda fits, _: clocks.wait(0.3 * fits), fit_times._no_data) == 2
+
+
 @pytest.mark.parametrize(
     ("schools", "students", "rounds"), [([1], [5], 1), ([5], [0], 1), ([], [5], 1), ([5], [5], 0)]
 )
@@ -102,8 +133,8 @@ def test_impossible_sizes_are_refused(
 
 def test_the_file_has_the_machine_and_reads_back(experiment: Experiment, tmp_path: Path) -> None:
     timed = next(fit_times.time_methods(experiment, [4], [3], rounds=1))
-    fit_times.save(timed, experiment, tmp_path / "deep" / "timing.json")
-    again, machine = fit_times.load(tmp_path / "deep" / "timing.json")
+    fit_times.save(timed, experiment, tmp_path / "deep" / "fit_times.json")
+    again, machine = fit_times.load(tmp_path / "deep" / "fit_times.json")
     assert again == timed
     assert machine["cpu"]
     assert machine["packages"]["numpy"]
@@ -126,7 +157,7 @@ def test_the_command_prints_and_saves(tmp_path: Path) -> None:
         '[experiment]\nname = "small"\nestimators = ["ols"]\n[population]\nlaw = "random-intercept"\n'
         '[layout]\nschools = 4\nstudents = 3\n[model]\nformula = "grade ~ age"\n'
     )
-    out = tmp_path / "timing.json"
+    out = tmp_path / "fit_times.json"
     arguments = ["time", str(toml), "--schools", "4,6", "--students", "3", "--rounds", "1", "--out", str(out)]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output

@@ -15,7 +15,7 @@ from nestbench.experiments.running.fit_times import DRAWING, Timed, load
 from nestbench.reports.page.runtime import duration, heads, machine_words, rows
 from nestbench.sim.errors import StoreError
 
-ONE = Timed("ols", "batched", 10, 20, 2e-6, 1.5e-6, 4e-6, 0.25, 5, 1.9e-6)
+ONE = Timed("ols", "batched", 10, 20, 2e-6, 1.9e-6, 2.3e-6, 0.25, 5, 1.9e-6)
 TOML = """[experiment]
 name = "small"
 replications = 4
@@ -37,7 +37,7 @@ def test_rows_have_every_size_its_spread_and_the_slope() -> None:
     drawn = dataclasses.replace(ONE, estimator=DRAWING)
     timed = [*curve, alone, drawn]
     assert heads(timed) == ["Method", "Engine", "Students", "10 schools", "40 schools", "Slope"]
-    spread = "1.5 µs to 4 µs; 0.25 F; CPU 1.9 µs"
+    spread = "1.9 µs to 2.3 µs; 0.25 F; CPU 1.9 µs"
     assert rows(timed) == [
         [("ols", ""), ("batched", ""), ("20", ""), ("2 µs", spread), ("8 µs", spread), ("1.00", "")],
         [
