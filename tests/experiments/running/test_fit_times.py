@@ -133,8 +133,8 @@ def test_impossible_sizes_are_refused(
 
 def test_the_file_has_the_machine_and_reads_back(experiment: Experiment, tmp_path: Path) -> None:
     timed = next(fit_times.time_methods(experiment, [4], [3], rounds=1))
-    fit_times.save(timed, experiment, tmp_path / "deep" / "fit_times.json")
-    again, machine = fit_times.load(tmp_path / "deep" / "fit_times.json")
+    fit_times.save(timed, experiment, tmp_path / "deep" / "timing.json")
+    again, machine = fit_times.load(tmp_path / "deep" / "timing.json")
     assert again == timed
     assert machine["cpu"]
     assert machine["packages"]["numpy"]
@@ -157,7 +157,7 @@ def test_the_command_prints_and_saves(tmp_path: Path) -> None:
         '[experiment]\nname = "small"\nestimators = ["ols"]\n[population]\nlaw = "random-intercept"\n'
         '[layout]\nschools = 4\nstudents = 3\n[model]\nformula = "grade ~ age"\n'
     )
-    out = tmp_path / "fit_times.json"
+    out = tmp_path / "timing.json"
     arguments = ["time", str(toml), "--schools", "4,6", "--students", "3", "--rounds", "1", "--out", str(out)]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
