@@ -19,6 +19,7 @@ import numpy.typing as npt
 from nestbench.estimators.estimates import Estimates
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.observed.batch import Batch
+from nestbench.sim.observed.derived import with_outcome_less
 from nestbench.sim.observed.design import Design, FactorKind, design_of
 from nestbench.sim.observed.model import Model
 
@@ -49,11 +50,8 @@ def at_null(batch: Batch, model: Model, regressed: Regressed | None) -> tuple[Ba
     values = np.tile([model.null_of(term) for term in design.terms], (batch.size, 1))
     if regressed is not None:
         values *= batch.once(regressed, model)
-    named = np.flatnonzero([model.null_of(term) for term in design.terms])
-    of_rows = np.repeat(values[:, named], np.diff(batch.row_offsets), axis=0)
-    shifted = design.outcome(batch) - (of_rows.T * design.fixed(batch)[named]).sum(axis=0)
     name = _own_column(design) or SHIFTED
-    moved = replace(batch, columns={**batch.columns, name: shifted}, _memo={})
+    moved = replace(batch, columns=with_outcome_less(batch, design, values, name), _memo={})
     right = model.formula.split("~", 1)[1]
     formula = f"{SHIFTED} ~{right}" if name == SHIFTED else model.formula
     tested = replace(model, formula=formula, null={})

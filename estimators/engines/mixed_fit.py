@@ -20,6 +20,7 @@ from nestbench.estimators.kernels.mixed import MixedFits, as_named, empty_fits
 from nestbench.estimators.moments.school_moments import SchoolMoments, moments_of
 from nestbench.sim.errors import InvalidInput, did_you_mean
 from nestbench.sim.observed.batch import Batch, Floats, Ints
+from nestbench.sim.observed.derived import constant_within_schools
 from nestbench.sim.observed.design import design_of
 from nestbench.sim.observed.model import Model
 
@@ -252,9 +253,4 @@ def model_based_errors(fit: BatchFit) -> Floats:
 
 def school_level(batch: Batch, model: Model) -> npt.NDArray[np.bool_]:
     """Return which columns of X are constant within every school of a replication [R, p]."""
-    x = batch.once(design_of, model).fixed(batch)
-    first = np.repeat(x[:, batch.school_offsets[:-1]], np.diff(batch.school_offsets), axis=1)
-    with np.errstate(invalid="ignore"):
-        spread = np.maximum.reduceat(np.abs(x - first), batch.row_offsets[:-1], axis=1)
-    largest = np.maximum.reduceat(np.abs(x), batch.row_offsets[:-1], axis=1)
-    return np.asarray(spread <= 1e-12 * largest).T
+    return constant_within_schools(batch, batch.once(design_of, model))

@@ -19,8 +19,8 @@ from nestbench.estimators.engines.mixed_fit import school_level
 from nestbench.estimators.estimates import ESTIMATE, STD_ERROR, Estimates
 from nestbench.estimators.estimator import AtTheta, Engine, Estimator, Info, Options
 from nestbench.sim.observed.batch import Batch, Floats, Ints
+from nestbench.sim.observed.derived import with_school_means
 from nestbench.sim.observed.design import design_of
-from nestbench.sim.observed.formula import spread_means
 from nestbench.sim.observed.model import Model
 
 Pattern = tuple[bool, ...]
@@ -29,14 +29,10 @@ Pattern = tuple[bool, ...]
 def with_means(batch: Batch, model: Model, varies: Pattern) -> tuple[Batch, Model]:
     """Return batch and model with the school means of the columns that vary."""
     design = batch.once(design_of, model)
-    x = design.fixed(batch)
-    means = {
-        f"group_mean({term})": spread_means(x[k], batch.school_offsets)
-        for k, term in enumerate(design.terms)
-        if varies[k] and f"group_mean({term})" not in design.terms
-    }
-    added = "".join(f" + `{name}`" for name in means)
-    wide = replace(batch, columns={**batch.columns, **means}, _memo={})
+    chosen = {f"group_mean({term})": k for k, term in enumerate(design.terms) if varies[k]}
+    chosen = {name: k for name, k in chosen.items() if name not in design.terms}
+    added = "".join(f" + `{name}`" for name in chosen)
+    wide = replace(batch, columns=with_school_means(batch, design, chosen), _memo={})
     return wide, replace(model, formula=model.formula + added)
 
 

@@ -74,11 +74,11 @@ def reduce_schools(
             starts, kinds, addresses, levels, school_offsets, first, last, intercept, scratch, pivot[r]
         )
         cross_products(scratch, school_offsets, first, last, cross, total)
-        finite = _finite(total)
-        near[r] = finite and _least_share(total, x, pivot[r], n) < REFINE
+        finite = all_finite(total)
+        near[r] = finite and least_share(total, x, pivot[r], n) < REFINE
         regular[r] = finite and n > p
         rescale(cross, first, last, total, n, scale[r])
-        _contrasts(x, intercept, pivot[r], scale[r], contrasts[r], shift[r])
+        contrasts_of(x, intercept, pivot[r], scale[r], contrasts[r], shift[r])
 
 
 @kernel
@@ -171,11 +171,11 @@ def cross_products(
     start = school_offsets[first]
     for s in range(first, last):
         cross_product(scratch, school_offsets[s] - start, school_offsets[s + 1] - start, cross[s])
-    _sum(cross, first, last, total)
+    sum_schools(cross, first, last, total)
 
 
 @kernel
-def _sum(cross: Floats, first: int, last: int, total: Floats) -> None:
+def sum_schools(cross: Floats, first: int, last: int, total: Floats) -> None:
     """Write the sum of the schools' cross-products."""
     d = total.shape[0]
     total[:] = 0.0
@@ -186,7 +186,7 @@ def _sum(cross: Floats, first: int, last: int, total: Floats) -> None:
 
 
 @kernel
-def _finite(total: Floats) -> bool:
+def all_finite(total: Floats) -> bool:
     """Whether a sum of cross-products is finite: one value that isn't makes its column's square so."""
     trace = 0.0
     for j in range(total.shape[0]):
@@ -195,7 +195,7 @@ def _finite(total: Floats) -> bool:
 
 
 @kernel
-def _least_share(total: Floats, x: Ints, pivot: Floats, n: int) -> float:
+def least_share(total: Floats, x: Ints, pivot: Floats, n: int) -> float:
     """Return the least share of a column's sum of squares that the columns of X before it leave; y is last.
 
     A column whose spread is rounding error beside its mean has no share.
@@ -246,7 +246,7 @@ def _power_of_two(mean_square: float) -> float:
 
 
 @kernel
-def _contrasts(
+def contrasts_of(
     x: Ints, intercept: bool, pivot: Floats, scale: Floats, contrasts: Floats, shift: Floats
 ) -> None:
     """Write how the coefficients of the terms follow from those of the shifted, scaled columns.

@@ -8,12 +8,13 @@ OLS, CR0-CR3, the jackknife, the wild bootstrap, within and between estimators o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from nestbench.estimators.moments.crossproducts import reduce_schools
+from nestbench.estimators.moments.from_strata import reduce_strata, strata_columns
 from nestbench.estimators.moments.refinement import refine_schools
 from nestbench.sim.observed.batch import Batch, Category, Floats, Ints
 from nestbench.sim.observed.design import Design, Factor, FactorKind, Product, design_of, evaluate
@@ -73,15 +74,48 @@ def moments_of(batch: Batch, model: Model) -> SchoolMoments:
     """Return the school moments of a model (call it as ``batch.once(moments_of, model)``)."""
     design = batch.once(design_of, model)
     names, x, z = _layout(design)
+    columns = strata_columns(batch, design, names)
+    found = _empty(batch, len(names) + 1, x, z)
+    if columns is not None:
+        reduce_strata(
+            *columns, found.replication_offsets, x, design.intercept, *_written(found), found.refined
+        )
+        _refine_completed(batch, model, found)
+    else:
+        _reduce_columns(batch, design, names, found)
+    _leave_out_of_range(found)
+    for r in np.flatnonzero(~found.regular):
+        found.estimable[r] = estimable_terms(batch.take([r]), design)
+    return found
+
+
+def _empty(batch: Batch, d: int, x: Ints, z: Ints) -> SchoolMoments:
+    """Return moments to be written to."""
+    reps, p = batch.size, len(x)
+    return SchoolMoments(
+        cross=np.empty((len(batch.school_offsets) - 1, d, d)),
+        replication_offsets=batch.replication_offsets,
+        x=x,
+        z=z,
+        pivot=np.empty((reps, d)),
+        scale=np.empty((reps, d)),
+        contrasts=np.empty((reps, p, p)),
+        shift=np.empty((reps, p)),
+        estimable=np.ones((reps, p), dtype=np.bool_),
+        regular=np.empty(reps, dtype=np.bool_),
+        refined=np.empty(reps, dtype=np.bool_),
+    )
+
+
+def _written(m: SchoolMoments) -> tuple[Floats, Floats, Floats, Floats, Floats, Mask]:
+    return m.cross, m.pivot, m.scale, m.contrasts, m.shift, m.regular
+
+
+def _reduce_columns(batch: Batch, design: Design, names: Sequence[str], found: SchoolMoments) -> None:
+    """Fill the moments from the students' columns."""
     fixed = np.zeros(len(names) + 1, dtype=np.int64)
-    fixed[[0, *z]] = 1
+    fixed[[0, *found.z]] = 1
     program = _program(batch, design, names)
-    reps, d, p = batch.size, len(names) + 1, len(x)
-    schools = len(batch.school_offsets) - 1
-    widest = int(np.diff(batch.row_offsets).max(initial=0))
-    cross, pivot, scale = np.empty((schools, d, d)), np.empty((reps, d)), np.empty((reps, d))
-    contrasts, shift = np.empty((reps, p, p)), np.empty((reps, p))
-    regular, near = np.empty(reps, dtype=np.bool_), np.empty(reps, dtype=np.bool_)
     data = (
         program.starts,
         program.kinds,
@@ -89,27 +123,41 @@ def moments_of(batch: Batch, model: Model) -> SchoolMoments:
         program.levels,
         batch.school_offsets,
         batch.replication_offsets,
-        x,
+        found.x,
     )
-    scratch = np.empty((d + 1, widest))
-    written = cross, pivot, scale, contrasts, shift, regular
-    reduce_schools(*data, design.intercept, scratch, *written, near)
-    if near.any():
-        refine_schools(np.flatnonzero(near), *data, fixed, design.intercept, scratch, *written)
+    scratch = np.empty((len(names) + 2, int(np.diff(batch.row_offsets).max(initial=0))))
+    reduce_schools(*data, design.intercept, scratch, *_written(found), found.refined)
+    if found.refined.any():
+        near = np.flatnonzero(found.refined)
+        refine_schools(near, *data, fixed, design.intercept, scratch, *_written(found))
+
+
+def _refine_completed(batch: Batch, model: Model, found: SchoolMoments) -> None:
+    """Fill the moments of nearly dependent columns anew, from their students: digits are lost in cross-products."""
+    near = np.flatnonzero(found.refined)
+    if not len(near):
+        return
+    students = batch.take(near)
+    students = replace(students, columns=dict(students.columns), _memo={})
+    refined = moments_of(students, model)
+    bounds = found.replication_offsets
+    schools = np.concatenate([np.arange(*bounds[r : r + 2]) for r in near])
+    for whole, part in zip(_written(found), _written(refined), strict=True):
+        whole[schools if whole is found.cross else near] = part
+    found.refined[near] = refined.refined
+
+
+def _leave_out_of_range(found: SchoolMoments) -> None:
+    """Mark replications whose columns are too large or too small as not regular, all their values NaN."""
+    scale, pivot = found.scale, found.pivot
     beyond = ~((scale >= 1.0 / LARGEST) & (scale <= LARGEST) & (np.abs(pivot) <= LARGEST)).all(axis=1)
     with np.errstate(invalid="ignore", over="ignore"):
-        sums = np.einsum("sjj->s", cross)  # squares bound the products
-        beyond |= ~np.isfinite(np.add.reduceat(sums, batch.replication_offsets[:-1]))
+        sums = np.einsum("sjj->s", found.cross)  # squares bound the products
+        beyond |= ~np.isfinite(np.add.reduceat(sums, found.replication_offsets[:-1]))
     for r in np.flatnonzero(beyond):
-        cross[slice(*batch.replication_offsets[r : r + 2])] = np.nan
-        pivot[r] = scale[r] = shift[r] = np.nan
-        contrasts[r], regular[r], near[r] = np.nan, False, False
-    estimable = np.ones((reps, p), dtype=np.bool_)
-    for r in np.flatnonzero(~regular):
-        estimable[r] = estimable_terms(batch.take([r]), design)
-    return SchoolMoments(
-        cross, batch.replication_offsets, x, z, pivot, scale, contrasts, shift, estimable, regular, near
-    )
+        found.cross[slice(*found.replication_offsets[r : r + 2])] = np.nan
+        pivot[r] = scale[r] = found.shift[r] = np.nan
+        found.contrasts[r], found.regular[r], found.refined[r] = np.nan, False, False
 
 
 def raw_moments(batch: Batch, model: Model) -> SchoolMoments:

@@ -8,6 +8,7 @@ and between replications.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
@@ -38,6 +39,19 @@ class Category:
 
 Column = Floats | Category
 
+
+class MadeColumns(Mapping[str, Column]):
+    """Columns that are made when one of them is first read; what kinds they are is known before."""
+
+    @abstractmethod
+    def levels(self, name: str) -> tuple[str, ...] | None:
+        """Return the levels of a category, None for numbers; makes nothing."""
+
+    @abstractmethod
+    def take(self, replications: Ints) -> Mapping[str, Column]:
+        """Return the columns of some replications, by position; makes nothing of the others."""
+
+
 PRICE = "price"
 """Marks, in a batch's memory, what a remembered result cost."""
 
@@ -49,7 +63,7 @@ class Batch:
     Attributes
     ----------
     columns : mapping of str to Column
-        Every column but the group, each of length N (rows of all replications).
+        Every column but the group, each of length N (rows of all replications); perhaps made when read (`MadeColumns`).
     group : str
         Name of the group column (the schools).
     school_offsets : int64 [S + 1]
@@ -74,8 +88,8 @@ class Batch:
     _memo: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        for column in self.columns.values():
-            (column.codes if isinstance(column, Category) else column).flags.writeable = False
+        if not isinstance(self.columns, MadeColumns):
+            freeze(self.columns)
 
     @property
     def size(self) -> int:
@@ -91,6 +105,13 @@ class Batch:
     def row_offsets(self) -> Ints:
         """First row of each replication [R + 1]."""
         return self.school_offsets[self.replication_offsets]
+
+    def levels(self, name: str) -> tuple[str, ...] | None:
+        """Return the levels of a column that is a category, None for numbers."""
+        if isinstance(self.columns, MadeColumns):
+            return self.columns.levels(name)
+        column = self.columns[name]
+        return column.levels if isinstance(column, Category) else None
 
     def once(self, function: Callable[..., T], *args: Any) -> T:
         """Return ``function(self, *args)``, computed once per batch: what several methods share (hashable args).
@@ -117,10 +138,9 @@ class Batch:
         none = np.empty(0, dtype=np.int64)
         schools = np.concatenate([none, *(np.arange(*self.replication_offsets[i : i + 2]) for i in chosen)])
         sizes = np.diff(self.school_offsets)[schools]
-        rows = np.concatenate([none, *(np.arange(*self.row_offsets[i : i + 2]) for i in chosen)])
         counts = np.diff(self.replication_offsets)[chosen]
         return Batch(
-            columns={name: _rows(column, rows) for name, column in self.columns.items()},
+            columns=self._columns_of(chosen),
             group=self.group,
             school_offsets=offsets_of(sizes),
             replication_offsets=offsets_of(counts),
@@ -130,6 +150,13 @@ class Batch:
             if self.school_labels is None
             else tuple(self.school_labels[s] for s in schools),
         )
+
+    def _columns_of(self, chosen: Ints) -> Mapping[str, Column]:
+        if isinstance(self.columns, MadeColumns):
+            return self.columns.take(chosen)
+        none = np.empty(0, dtype=np.int64)
+        rows = np.concatenate([none, *(np.arange(*self.row_offsets[i : i + 2]) for i in chosen)])
+        return {name: _rows(column, rows) for name, column in self.columns.items()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -233,6 +260,12 @@ def column_of(values: pd.Series[Any]) -> Column:
         return np.ascontiguousarray(values.to_numpy(dtype=np.float64))
     names, codes = np.unique(values.astype(str).to_numpy(dtype=str), return_inverse=True)
     return Category(codes.astype(np.int32), tuple(str(name) for name in names))
+
+
+def freeze(columns: Mapping[str, Column]) -> None:
+    """Make columns read-only, in place."""
+    for column in columns.values():
+        (column.codes if isinstance(column, Category) else column).flags.writeable = False
 
 
 def offsets_of(sizes: npt.ArrayLike) -> Ints:

@@ -163,10 +163,10 @@ def require_finite(batch: Batch, design: Design, outcome: bool = True) -> None:
 def signature_of(batch: Batch, text: str) -> Signature:
     """Return what compiling a text of formulas depends on."""
     return tuple(
-        (name, column.levels, ())
-        if isinstance(column, Category)
+        (name, levels, ())
+        if (levels := batch.levels(name)) is not None
         else (name, None, batch.once(values_of, name) if _as_category(name, text) else ())
-        for name, column in batch.columns.items()
+        for name in batch.columns
     )
 
 

@@ -1,4 +1,7 @@
-"""Data sets of a random-intercept population, put together from the parts that each draw from a stream of their own."""
+"""Data sets of a random-intercept population, put together from the parts that each draw from a stream of their own.
+
+By `version` they are drawn by their students, or by their statistics where the population allows it.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from nestbench.sim.random_intercept.missingness import observed
 from nestbench.sim.random_intercept.parameters import Parameters, check_combination
 from nestbench.sim.random_intercept.schools import school_values
 from nestbench.sim.random_intercept.sizes import draw_sizes
+from nestbench.sim.random_intercept.statistics import allows, draw_statistics
 from nestbench.sim.random_intercept.students import finish_columns, proportion_residuals, shape_residuals
 from nestbench.sim.random_intercept.treatment import treated_students
 from nestbench.sim.streams import StreamSource
@@ -25,6 +29,8 @@ def draw_data(law: Parameters, layout: Layout, streams: StreamSource, replicatio
         A parameter can't be combined with the layout.
     """
     check_combination(law, layout)
+    if law.version > 1 and allows(law):
+        return draw_statistics(law, layout, streams, replications)
     sizes, size_z = draw_sizes(layout, streams, replications)
     students = layout.assignment == "students"
     treated = treated_students(layout, streams, replications, sizes) if students else None

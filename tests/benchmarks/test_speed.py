@@ -28,8 +28,10 @@ UNEQUAL = tuple(int(size) for size in np.linspace(2, 38, 50).round())
 BALANCED = Layout(50, 20)
 
 
-def job(layout: Layout, methods: tuple[str, ...], replications: int) -> Callable[[], list[Estimates]]:
-    cell = Cell(RandomIntercept(), layout, MODEL)
+def job(
+    layout: Layout, methods: tuple[str, ...], replications: int, version: int = 1
+) -> Callable[[], list[Estimates]]:
+    cell = Cell(RandomIntercept(version=version), layout, MODEL)
     estimators = [get(name) for name in methods]
 
     def work() -> list[Estimates]:
@@ -96,6 +98,24 @@ def test_drawing_and_fitting_cost_a_few_floors(
     right_answers(benchmark.pedantic(work, rounds=3, warmup_rounds=1))
     timed(benchmark)
     judge(benchmark, ratio(work, floor(layout, replications)), limit)
+
+
+@pytest.mark.parametrize("students", [20, 1000, 100_000])
+def test_statistics_cost_schools_alone(benchmark: BenchmarkFixture, students: int) -> None:
+    """Drawing statistics and three methods, against the floor of 20 students: as much for 100 000."""
+    methods = ("ols", "ols-cr1s-t", "reml-satt")
+    work = job(Layout(50, students), methods, 200, version=2)
+    right_answers(benchmark.pedantic(work, rounds=3, warmup_rounds=1))
+    timed(benchmark)
+    judge(benchmark, ratio(work, floor(BALANCED, 200)), 2.0)
+
+
+def test_twelve_methods_cost_eight_floors(benchmark: BenchmarkFixture) -> None:
+    methods = (*FULL, "dummies", "means", "gee-z", "mundlak-satt", "mundlak-cr1s-t")
+    work = job(Layout(50, 1000), methods, 200, version=2)
+    benchmark.pedantic(work, rounds=3, warmup_rounds=1)
+    timed(benchmark)
+    judge(benchmark, ratio(work, floor(BALANCED, 200)), 8.0)
 
 
 def test_unequal_schools_cost_little_more(benchmark: BenchmarkFixture) -> None:

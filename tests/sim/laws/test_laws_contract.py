@@ -6,6 +6,7 @@ Statistical checks compare replication-level averages with their expectation, 4.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from nestbench.sim.cells.layout import Layout
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.observed.batch import Batch, Category, offsets_of
 from nestbench.sim.random_intercept import RandomIntercept
+from nestbench.sim.random_intercept.statistics import allows
 from nestbench.sim.streams import StreamSource
 
 EFFECTS = {"Intercept": 5.0, "age": 0.5, "gender": 1.0, "resources": 0.5, "treated": 0.4}
@@ -85,6 +87,12 @@ CASES: dict[str, tuple[RandomIntercept, Layout]] = {
     "missing": (law(missing=0.3), Layout(**TREATED)),
     "missing by age": (law(missing=0.3, missing_age=1.5), Layout(**TREATED)),
     "missing schools": (law(missing_schools=5, missing_resources=1.0), Layout(**TREATED)),
+}
+
+CASES |= {
+    f"{name}, by statistics": (replace(population, version=2), layout)
+    for name, (population, layout) in CASES.items()
+    if allows(population)
 }
 
 cases = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
