@@ -141,7 +141,7 @@ class _Reader:
         )
 
     def _chosen(self, rows: Ints, codes: npt.NDArray[Any], names: list[str]) -> Ints:
-        """Return the rows of the names wanted; where an estimator has none, those of its first, for what fits are."""
+        """Return the rows of the names wanted; where a method has none, those of its first, for what fits are."""
         if self.wanted is None:
             return rows
         kept = [code for code, name in enumerate(names) if self.wanted(name)]

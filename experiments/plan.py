@@ -198,8 +198,8 @@ def block_size(cell: Cell, estimators: Sequence[Estimator], engine: str) -> int:
 
     The costs decide only where tasks are cut, never a number.
 
-    Large enough that handing out a task costs nothing beside it, small enough that an interruption loses seconds; a
-    round number, so that a run extended later has its blocks at the same places.
+    Large enough that handing out a task costs nothing beside it, small enough that an interruption loses
+    seconds.
 
     Parameters
     ----------

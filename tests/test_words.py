@@ -23,7 +23,7 @@ WORDS = {
 }
 OLD = re.compile(rf"\b({'|'.join(WORDS)})s?\b", re.IGNORECASE)
 
-PENDING = ("reports/comparing", "reports/figures", "reports/measures", "reports/page")
+PENDING = ("reports/comparing", "reports/figures", "reports/page")
 """Rooms whose docstrings are still to be gone through."""
 
 NAMES = re.compile(

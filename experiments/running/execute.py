@@ -61,7 +61,7 @@ def execute(
     Interrupted
         Ctrl-C; finished tasks are kept.
     InvalidInput
-        A formula that doesn't fit a law's columns; found before anything is drawn for real.
+        A formula that doesn't fit a population's columns; found before anything is drawn for real.
     """
     progress = progress or Quiet()
     experiment, missing = store.experiment, store.missing()

@@ -13,7 +13,7 @@ from nestbench.experiments.storing.journal import Entry
 def extent_of(
     experiment: Experiment, reach: Round, entries: Iterable[Entry], part: tuple[int, int] | None
 ) -> Extent:
-    """Return how many data sets of each condition every method has; a part of a study is held against the whole of
+    """Return how many data sets of each condition every method has; a part of a run is held against the whole of
     it.
 
     Parameters

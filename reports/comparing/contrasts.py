@@ -1,6 +1,6 @@
-"""Paired comparisons: estimators see the same data sets, so differences carry paired Monte Carlo errors.
+"""Paired comparisons: methods see the same data sets, so differences carry paired Monte Carlo errors.
 
-Treating two estimators as independent overstates (or, for opposed errors, understates) the MCSE of their
+Treating two methods as independent overstates (or, for opposed errors, understates) the MCSE of their
 difference; here it is ``sd(IF_B,i - IF_A,i) / sqrt(K)`` over the replications both can answer.
 """
 
@@ -25,12 +25,12 @@ from nestbench.sim.errors import InvalidInput, unknown_name
 from nestbench.sim.observed.batch import Floats
 
 Pair = Callable[[Paired], Floats]
-"""Reference A and estimator B on the same replications -> [k] or [k, n]."""
+"""Reference A and method B on the same replications -> [k] or [k, n]."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """A paired comparison of estimator B with reference A; `neutral` is its value for equal methods.
+    """A paired comparison of method B with reference A; `neutral` is its value for equal methods.
 
     `better` is +1 where larger values favour B, -1 where smaller ones do, 0 where neither is better by
     itself.
@@ -65,6 +65,7 @@ def centred_difference(values: st.Values) -> Pair:
 
 
 def _difference(values: st.Values) -> tuple[Pair, Pair]:
+    """Return the mean paired difference of some values, and its influence values."""
     return lambda p: p.once(mean_difference(values)), centred_difference(values)
 
 
@@ -154,7 +155,7 @@ _NEUTRAL = {"relative_efficiency": 1.0}
 
 
 def contrast_table(results: Results, reference: str) -> pd.DataFrame:
-    """Return paired contrasts of every estimator with a reference, over all cells.
+    """Return paired contrasts of every method with a reference, over all conditions.
 
     Columns: ``cell``, factors, ``estimator, reference, term, contrast, value, mcse, n, outcome``; outcome is
     ``win`` or ``loss`` where the value is beyond Monte Carlo error on the better or worse side, ``differs`` where no
@@ -185,28 +186,29 @@ def contrasts_of_cell(
     level: float,
     contrasts: Sequence[Contrast] = CONTRASTS,
 ) -> pd.DataFrame:
-    """Return the paired contrasts of one cell (columns as `contrast_table`, without cell and factors)."""
+    """Return the paired contrasts of one condition (columns as `contrast_table`, without condition and factors)."""
     return contrasts_of_rows(CellRows(estimates, truth, level), reference, contrasts)
 
 
 def contrasts_of_rows(
     rows: CellRows, reference: str, contrasts: Sequence[Contrast] = CONTRASTS
 ) -> pd.DataFrame:
-    """Return `contrasts_of_cell` from the rows of the cell."""
+    """Return `contrasts_of_cell` from the rows of the condition."""
     labels = [label for label in rows.labels if label != reference]
-    found = [
+    contrasts_found = [
         {"estimator": label, "reference": reference, **row}
         for names in rows.groups(reference)
         for first in (rows.block(reference, names),)
         for label in labels
         for row in _contrasts(first, rows.block(label, names), contrasts)
     ]
-    found.sort(key=lambda row: labels.index(row["estimator"]))
+    contrasts_found.sort(key=lambda row: labels.index(row["estimator"]))
     names = ["estimator", "reference", "term", "contrast", "value", "mcse", "n", "outcome"]
-    return pd.DataFrame(found, columns=names)
+    return pd.DataFrame(contrasts_found, columns=names)
 
 
 def _contrasts(first: Block, second: Block, contrasts: Sequence[Contrast]) -> Iterator[dict[str, Any]]:
+    """Yield the contrasts of two methods, pairing once for all that need the same columns."""
     pairs: dict[frozenset[str], Sequence[Paired]] = {}
     for contrast in contrasts:
         if contrast.columns not in pairs:
@@ -216,6 +218,7 @@ def _contrasts(first: Block, second: Block, contrasts: Sequence[Contrast]) -> It
 
 
 def _values(contrast: Contrast, pair: Paired) -> Iterator[dict[str, Any]]:
+    """Yield a contrast of the terms that it is defined for."""
     with np.errstate(all="ignore"):
         value = contrast.value(pair)
         mcse = root(pair.once(mean_square(contrast.influence)), pair.n)

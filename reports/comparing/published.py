@@ -65,13 +65,13 @@ def _matches(index: pd.DataFrame, number: Published, factors: list[str]) -> list
     key = (number.estimator, number.term, number.measure)
     if not len(index) or key not in index.index:
         return []
-    found = index.loc[[key]]
+    rows = index.loc[[key]]
     for factor, level in number.levels.items():
-        found = found[found[factor] == level]
+        rows = rows[rows[factor] == level]
     return [
         {name: row[name] for name in factors}
         | _row(number, float(row["value"]), float(row["mcse"]), int(row["n"]))
-        for row in found.to_dict("records")
+        for row in rows.to_dict("records")
     ]
 
 
@@ -130,7 +130,7 @@ def published_sentence(compared: pd.DataFrame, experiment: Experiment) -> str:
         opening += "outside" if off else "within"
     errors = unsigned(f"{worst['errors']:+.1f}")
     levels = {name: worst[name] for name in _factors(compared)}
-    there = where(experiment, [dict(found) for found in experiment.levels].index(levels))
+    there = where(experiment, [dict(level) for level in experiment.levels].index(levels))
     return (
         f"{opening} {LIMIT:g} Monte Carlo errors of ours; the furthest is "
         f"`{worst['estimator']}` ({worst['measure']} of `{worst['term']}`{there}): "
@@ -167,16 +167,16 @@ def published_lines(compared: pd.DataFrame) -> Table:
 
     The measure has a column only where there are several.
     """
-    made = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    layout = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
     factors = _factors(compared)
     for factor in factors:
-        made.add_column(head_words(factor), overflow="fold")
-    made.add_column("method", overflow="fold")
+        layout.add_column(head_words(factor), overflow="fold")
+    layout.add_column("method", overflow="fold")
     many = compared["measure"].nunique() > 1
     if many:
-        made.add_column("measure", overflow="fold")
+        layout.add_column("measure", overflow="fold")
     for name in ("published", "ours", "(mcse)", "errors"):
-        made.add_column(name, justify="right", no_wrap=True)
+        layout.add_column(name, justify="right", no_wrap=True)
     for row in compared.to_dict("records"):
         errors = float(row["errors"])
         exact = "*" if row["replications"] == "exact" else " "
@@ -188,8 +188,8 @@ def published_lines(compared: pd.DataFrame) -> Table:
             f"({row['mcse']:.4f})",
             f"{errors:+.1f}",
         ]
-        made.add_row(*cells, *numbers, style="red" if abs(errors) > LIMIT else "")
-    return made
+        layout.add_row(*cells, *numbers, style="red" if abs(errors) > LIMIT else "")
+    return layout
 
 
 def published_section(table: pd.DataFrame, experiment: Experiment) -> dict[str, Any] | None:

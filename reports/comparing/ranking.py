@@ -28,10 +28,10 @@ TINY = np.finfo(np.float64).tiny
 
 def multiples(values: npt.ArrayLike, best: float) -> Floats:
     """Return values >= 0 as multiples of the best: where that is 0 (intervals without width), 1 or infinite."""
-    found = np.asarray(values, dtype=np.float64)
+    numbers = np.asarray(values, dtype=np.float64)
     if best <= TINY:
-        return np.where(found <= TINY, 1.0, np.inf)
-    return np.asarray(found / best, dtype=np.float64)
+        return np.where(numbers <= TINY, 1.0, np.inf)
+    return np.asarray(numbers / best, dtype=np.float64)
 
 
 def ranking(shared: Shared, limit: float | None = None) -> pd.DataFrame:
@@ -56,7 +56,7 @@ def ranking(shared: Shared, limit: float | None = None) -> pd.DataFrame:
     high = ratio * np.exp(holm.t_quantile(lots) * lot_error(relative - relative[:, [first]], shared.counts))
     p = holm.t_p_values(behind, behind_mcse, lots)
     cut = holm.limit(np.delete(p, first)) if limit is None else limit
-    found = pd.DataFrame(
+    table = pd.DataFrame(
         {
             "estimator": list(shared.labels),
             "value": value,
@@ -70,9 +70,9 @@ def ranking(shared: Shared, limit: float | None = None) -> pd.DataFrame:
             "best": p > cut,
         }
     ).iloc[order]
-    found.loc[found.index[0], "best"] = True
-    found.insert(0, "rank", np.arange(1, len(order) + 1))
-    return found.reset_index(drop=True)
+    table.loc[table.index[0], "best"] = True
+    table.insert(0, "rank", np.arange(1, len(order) + 1))
+    return table.reset_index(drop=True)
 
 
 def lot_error(sums: Floats, counts: Floats) -> Floats:

@@ -81,20 +81,20 @@ class Shared:
 
 
 def shared_of_run(results: Results, workers: int | None = None) -> list[list[Shared]]:
-    """Return `shared_of_cell` of every cell; `workers` as in `over_cells`."""
+    """Return `shared_of_cell` of every condition; `workers` as in `over_cells`."""
     return list(over_cells(results, shared_of_cell, workers))
 
 
 def shared_of_cell(results: Results, index: int) -> list[Shared]:
-    """Return the methods of one cell on equal data, term by term."""
+    """Return the methods of one condition on equal data, term by term."""
     return shared_of_rows(rows_of(results, index))
 
 
 def shared_of_rows(rows: CellRows) -> list[Shared]:
-    """Return `shared_of_cell` from the rows of the cell: terms with a known truth, in order."""
-    found = [one for names in rows.groups() for one in _of_group(rows, names)]
-    alone = all(one.term == "Intercept" for one in found)
-    return [one for one in found if alone or one.term != "Intercept"]
+    """Return `shared_of_cell` from the rows of the condition: terms with a known truth, in order."""
+    of_terms = [one for names in rows.groups() for one in _of_group(rows, names)]
+    alone = all(one.term == "Intercept" for one in of_terms)
+    return [one for one in of_terms if alone or one.term != "Intercept"]
 
 
 def _of_group(rows: CellRows, names: Names | None) -> list[Shared]:
@@ -114,10 +114,10 @@ def _of_group(rows: CellRows, names: Names | None) -> list[Shared]:
 
 def _common(there: Sequence[Bools]) -> Bools:
     """Return which data sets all methods answer, of those that any does."""
-    found = np.zeros(max(map(len, there), default=0), dtype=np.bool_)
+    answered = np.zeros(max(map(len, there), default=0), dtype=np.bool_)
     shortest = min(map(len, there), default=0)
-    found[:shortest] = np.logical_and.reduce([one[:shortest] for one in there]) if there else False
-    return found
+    answered[:shortest] = np.logical_and.reduce([one[:shortest] for one in there]) if there else False
+    return answered
 
 
 @dataclass(slots=True)
@@ -139,7 +139,7 @@ class _Known:
 
 def _surveyed(rows: CellRows, names: Names | None) -> dict[str, dict[str, _Known]]:
     """Return by term, then method, how many data sets there are; of every method with fits, answers or not."""
-    found: dict[str, dict[str, _Known]] = {}
+    by_term: dict[str, dict[str, _Known]] = {}
     for label in rows.labels:
         for draws in rows.block(label, names).draws(INTERVAL):
             for k in _known_terms(draws):
@@ -148,14 +148,15 @@ def _surveyed(rows: CellRows, names: Names | None) -> dict[str, dict[str, _Known
                 there = np.zeros(int(draws.replications.max(initial=-1)) + 1, dtype=np.bool_)
                 there[draws.replications] = True
                 known = _Known(0, draws.n, there, len(regular), float(np.log(regular).sum()))
-                found.setdefault(draws.terms[k], {})[label] = known
-    for methods in found.values():
+                by_term.setdefault(draws.terms[k], {})[label] = known
+    for methods in by_term.values():
         for label in rows.labels:
             methods.setdefault(label, _Known()).fitted = rows.attempted(label)
-    return found
+    return by_term
 
 
 def _known_terms(draws: Draws) -> Iterable[int]:
+    """Return the positions of terms with a known truth."""
     return (int(k) for k in np.flatnonzero(np.isfinite(draws.truth).all(axis=1)))
 
 
@@ -227,4 +228,5 @@ class _Sums:
 
 
 def _by_lot(numbers: Ints, values: Floats | None) -> Floats:
+    """Return sums of values by lot: replications are dealt to lots by their numbers, for the resamples of `choice`."""
     return np.bincount(numbers % LOTS, weights=values, minlength=LOTS).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Two runs of the same cells: what changed beyond Monte Carlo error, paired where the data sets are the same."""
+"""Two runs of the same conditions: what changed beyond Monte Carlo error, paired where the data sets are the same."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ COLUMNS = [
 
 
 def compare_runs(first: Results, second: Results, measures: tuple[str, ...] = COMPARED) -> pd.DataFrame:
-    """Return what changed from run A to run B, over the cells and methods both have.
+    """Return what changed from run A to run B, over the conditions and methods both have.
 
     Columns: ``cell`` (number in A), ``condition, estimator, term, measure, a, b, change, mcse, n, paired, beyond``.
-    Where law and seed are equal the two runs saw the same data sets, and `mcse` is the paired one, over the
+    Where population and seed are equal the two runs saw the same data sets, and `mcse` is the paired one, over the
     replications both have; else the two errors add up as independent ones do. `beyond`: the change is more than Monte
     Carlo error explains: t tests, by Holm's method at 5 % over all rows.
     """
@@ -63,8 +63,8 @@ def compare_runs(first: Results, second: Results, measures: tuple[str, ...] = CO
         for label in (label for label in a.labels if label in b.labels):
             for names in a.groups(label) if a.names else b.groups(label):
                 blocks = a.block(label, names), b.block(label, names)
-                found = _changes_of(*blocks, measures=chosen, same_data=same_data)
-                rows += [{"cell": i, "condition": where, "estimator": label, **row} for row in found]
+                changes = _changes_of(*blocks, measures=chosen, same_data=same_data)
+                rows += [{"cell": i, "condition": where, "estimator": label, **row} for row in changes]
     table = pd.DataFrame(rows, columns=COLUMNS)
     away = np.where(table["change"].abs() > ROUNDING * table["a"].abs(), table["change"], 0.0)
     p = holm.t_p_values(away, table["mcse"], table["n"])
@@ -78,6 +78,7 @@ ROUNDING = 1e-9
 
 
 def _changes_of(a: Block, b: Block, measures: Sequence[Measure], same_data: bool) -> Iterator[dict[str, Any]]:
+    """Yield the changes of a method's terms between two runs, paired where the data are the same."""
     for measure in measures:
         if same_data:
             pairs = list(matched(a, b, measure.columns))
@@ -101,6 +102,7 @@ def _gap(measure: Measure) -> Callable[[Paired], Floats]:
 
 
 def _changes(measure: Measure, pair: Paired, same_data: bool) -> Iterator[dict[str, Any]]:
+    """Yield the changes of one measure, each with its Monte Carlo error."""
     left, right = pair.first, pair.second
     (va, ea, na), (vb, eb, nb) = evaluate(measure, left), evaluate(measure, right)
     together = same_data and measure.influence is not None

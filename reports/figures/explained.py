@@ -1,6 +1,7 @@
 """What a figure says of itself, so that its file needs no page around it: measure, term, and the marks drawn.
 
-A figure's words name only what is in it: no bracket where all fits are usable, no theory where the law knows none.
+A figure's words name only what is in it: no bracket where all fits are usable, no theory where the population knows
+none.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ def missing_words() -> Chart:
 
 
 def by_condition(experiment: Experiment, methods: Sequence[str], width: int = PANEL) -> Grid:
-    """Return the grid with a panel a cell: levels of a factor stand in line where all are crossed and fit."""
+    """Return the grid with a panel a condition: levels of a factor stand in line where all are crossed and fit."""
     titles = panel_titles(experiment)
     lines = max((broken(title, width).count("\n") + 1 for title in titles), default=1)
     sizes = sizes_of(experiment)

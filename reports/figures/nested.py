@@ -43,14 +43,17 @@ def nested_loop(
 
 
 def _x(experiment: Experiment, field: str = "x") -> alt.X:
+    """Return the axis of conditions: one step each, without labels, for the factors below have them."""
     return alt.X(f"{field}:Q", axis=None, scale=alt.Scale(domain=[0, len(experiment.cells)], nice=False))
 
 
 def _lines(made: list[Record], experiment: Experiment, measure: str) -> Chart:
+    """Return one stepped line a method, broken where it has no number."""
     labels = labels_of(made, experiment)
     axis = axes.heights(measure in SHARES)
 
     def y(field: str) -> alt.Y:
+        """Return the axis of values for a field."""
         return alt.Y(f"{field}:Q", title=measure_named(measure).label, scale=alt.Scale(zero=False), axis=axis)
 
     x, until = _x(experiment), alt.X2("until:Q")
@@ -81,6 +84,7 @@ def _lines(made: list[Record], experiment: Experiment, measure: str) -> Chart:
 
 
 def _tooltip() -> list[alt.Tooltip]:
+    """Return what hovering a mark shows."""
     return [
         alt.Tooltip("estimator:N", title="method"),
         alt.Tooltip("condition:N"),
@@ -105,6 +109,7 @@ def runs(made: Sequence[Record]) -> list[Record]:
 
 
 def _steps(experiment: Experiment, factor: str) -> Chart:
+    """Return a factor's levels as a line of steps below the lines."""
     values = [levels.get(factor) for levels in experiment.levels]
     texts = [cell.get(factor, "") for cell in texts_of_cells(experiment)]
     names = {text: broken(text, LETTERS, 11, bold=False) for text in level_texts(experiment)[factor].values()}

@@ -42,7 +42,11 @@ class Block:
     _draws: dict[Columns, list[Draws]] = field(default_factory=dict, repr=False)
 
     def draws(self, columns: Columns = NONE) -> Sequence[Draws]:
-        """Return the terms in groups with their usable replications; `columns` as in `draws_of`."""
+        """Return the terms in groups with their usable replications; `columns` as in `draws_of`.
+
+        Groups are made once for each set of columns; where asking for more columns drops no replication, the group
+        of before is given again, with all that was computed of it.
+        """
         if columns not in self._draws:
             known = {(d.terms, d.n): d for d in self._draws.get(NONE, [])}
             fresh = draws_of(self.estimates, self.truth, self.level, columns, self.null)
@@ -84,7 +88,10 @@ class CellRows:
         return list(self.estimates)
 
     def attempted(self, label: str) -> int:
-        """Return the number of fits."""
+        """Return the number of fits.
+
+        Counted once: asking an `Estimates` that is read from disk would read it.
+        """
         if label not in self._sizes:
             self._sizes[label] = self.estimates[label].size
         return self._sizes[label]
@@ -100,8 +107,8 @@ class CellRows:
         """Return a method's rows of all terms, or of those named (a group's); the last one is kept."""
         if self._last is None or self._last[:2] != (label, names):
             self._last = None
-            found = self.estimates[label] if names is None else self._of(label, names)
-            self._last = (label, names, Block(found, self.truth, self.level, self.null))
+            estimates = self.estimates[label] if names is None else self._of(label, names)
+            self._last = (label, names, Block(estimates, self.truth, self.level, self.null))
         return self._last[2]
 
     def blocks(self, label: str) -> Iterator[Block]:
@@ -124,11 +131,24 @@ class CellRows:
                 yield from quantity_draws(self._of(label, (name,)), self.truth, self.level)
 
     def _of(self, label: str, names: Names) -> Estimates:
+        """Return a method's rows of some names, read from disk where they aren't at hand."""
         return self.estimates[label].only(names) if self.names is None else self._named(names)[label]
 
 
 def rows_of(results: Results, index: int) -> CellRows:
-    """Return the rows of a condition."""
+    """Return the rows of a condition.
+
+    Parameters
+    ----------
+    results : Results
+    index : int
+        The condition's number.
+
+    Returns
+    -------
+    CellRows
+        All rows at hand up to `LONG` replications; beyond, terms are read as they are asked for.
+    """
     cell = results.experiment.cells[index]
     truth, level, null = cell.truth, cell.model.level, cell.model.null
 
@@ -149,7 +169,11 @@ def rows_of(results: Results, index: int) -> CellRows:
 
 
 def matched(first: Block, second: Block, columns: Columns = NONE) -> Iterator[Paired]:
-    """Yield two blocks' terms on the replications usable for both."""
+    """Yield two blocks' terms on the replications usable for both.
+
+    What is compared in pairs must be of the same data sets: replications that only one of the two could answer say
+    nothing about the difference.
+    """
     for a in first.draws(columns):
         for b in second.draws(columns):
             if a.n and b.n and set(a.terms) & set(b.terms):

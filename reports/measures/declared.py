@@ -1,6 +1,6 @@
 """All measures, declared.
 
-Notation of the formulas, one cell x term x estimator: K usable replications of N attempted, t_i estimate, s_i
+Notation of the formulas, one condition x term x method: K usable replications of N attempted, t_i estimate, s_i
 standard error, v_i = s_i^2, [l_i, u_i] interval, p_i p-value, th_i truth, d_i = t_i - th_i, S2 the sample
 variance of t and S its root, w_i = K/(K-1) (t_i - mean t)^2, V the mean of v. Sources: Morris, White &
 Crowther (2019), White (2010), Gneiting & Raftery (2007) for the interval score, Gelman & Carlin (2014) for
@@ -248,7 +248,13 @@ MEASURES: tuple[Measure, ...] = (
 
 
 def measure_named(name: str) -> Measure:
-    """Return a measure by name; `InvalidInput` with the nearest name when there is none."""
+    """Return a measure by name.
+
+    Raises
+    ------
+    InvalidInput
+        None of that name; the message has the nearest.
+    """
     known = {measure.name: measure for measure in MEASURES}
     if name not in known:
         raise unknown_name("measure", name, known)

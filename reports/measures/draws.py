@@ -1,4 +1,4 @@
-"""The usable replications of one estimator in one cell, laid out for measures.
+"""The usable replications of one method in one condition, laid out for measures.
 
 Everything here has shape [k, n]: k terms, n usable replications, replications last, so that sums run along
 contiguous memory. Terms with different usable replications live in different `Draws`; inside one there is no
@@ -30,7 +30,11 @@ COLUMNS = STORED_COLUMNS
 
 
 class Sample:
-    """Replications, with what was computed of them."""
+    """Replications, with what was computed of them.
+
+    Measures share sums: bias, MSE and coverage all need the errors. Functions are their own keys, so that no measure
+    has to know which others there are.
+    """
 
     __slots__ = ()
     _memo: dict[Any, Any]
@@ -96,10 +100,21 @@ def draws_of(
     needs: frozenset[str] = frozenset(),
     null: Null = NO_NULL,
 ) -> Iterator[Draws]:
-    """Yield the terms of an estimator in groups that share their usable replications.
+    """Yield the terms of a method in groups that share their usable replications.
 
     A replication is usable for a term when its answer is (`Estimates.usable`) and none of the columns in `needs`
     (`COLUMNS` but for the estimate) is NaN: each measure has its own n.
+
+    Parameters
+    ----------
+    estimates : Estimates
+    truth : mapping
+        Term -> true value, or an array by replication number.
+    level : float
+        Nominal level of the intervals.
+    needs : frozenset of str
+    null : mapping
+        Term -> value that its test is of.
     """
     mask = usable_for(estimates, needs)
     long = {name: np.ascontiguousarray(getattr(estimates, name).T) for name in COLUMNS}
@@ -107,7 +122,11 @@ def draws_of(
 
 
 def usable_for(estimates: Estimates, needs: frozenset[str]) -> Bools:
-    """Return which replications are usable for each term [R, K], as in `draws_of`."""
+    """Return which replications are usable for each term [R, K], as in `draws_of`.
+
+    A method without standard errors (permutation) has bias and RMSE all the same: what a measure doesn't need can't
+    cost it replications.
+    """
     mask = estimates.usable
     for name in needs.intersection(COLUMNS[1:]):
         mask = mask & ~np.isnan(getattr(estimates, name))
@@ -135,6 +154,7 @@ def _groups(
     level: float,
     null: Null = NO_NULL,
 ) -> Iterator[Draws]:
+    """Yield draws for each set of terms with the same usable replications, so that no array inside has a hole."""
     alike: dict[bytes, list[int]] = {}
     for k, row in enumerate(mask):
         alike.setdefault(row.tobytes(), []).append(k)
@@ -176,7 +196,7 @@ def truth_of(terms: tuple[str, ...], truth: Truth, replications: Ints) -> Floats
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Paired(Sample):
-    """Two estimators' draws of the same terms on the same replications: reference A first, B second."""
+    """Two methods' draws of the same terms on the same replications: reference A first, B second."""
 
     first: Draws
     second: Draws
@@ -194,7 +214,18 @@ class Paired(Sample):
 
 
 def shared(first: Draws, second: Draws) -> Paired:
-    """Return two estimators' draws on the terms and replications both have, matched, for paired contrasts."""
+    """Return two methods' draws on the terms and replications both have, matched, for paired contrasts.
+
+    Parameters
+    ----------
+    first, second : Draws
+        In this order; the first is the reference.
+
+    Returns
+    -------
+    Paired
+        Without replications, where the two have none in common.
+    """
     terms = tuple(term for term in first.terms if term in second.terms)
     if terms == first.terms == second.terms and np.array_equal(first.replications, second.replications):
         return Paired(first, second)
@@ -205,6 +236,7 @@ def shared(first: Draws, second: Draws) -> Paired:
 
 
 def _pick(draws: Draws, terms: tuple[str, ...], numbers: Ints, where: Ints) -> Draws:
+    """Return some terms and replications of draws; the same object where that is all of them."""
     rows = [draws.terms.index(term) for term in terms]
     if rows == list(range(len(draws.terms))) and np.array_equal(numbers, draws.replications):
         return draws

@@ -85,7 +85,19 @@ class Measure:
 
 
 def evaluate(measure: Measure, draws: Draws) -> tuple[Floats, Floats, Ints]:
-    """Return value, MCSE and n of a measure, each [k]. NaN where there are too few replications."""
+    """Return value, MCSE and n of a measure, each [k]. NaN where there are too few replications.
+
+    Parameters
+    ----------
+    measure : Measure
+    draws : Draws
+
+    Returns
+    -------
+    value, mcse : float64 [k]
+    n : int64 [k]
+        Behind each value; a measure given significance has fewer than there are replications.
+    """
     k = len(draws.terms)
     if draws.n == 0 and not measure.over_attempts:
         return np.full(k, np.nan), np.full(k, np.nan), np.zeros(k, dtype=np.int64)
@@ -105,11 +117,14 @@ def mcse_of(measure: Measure, draws: Draws) -> Floats:
 
 @cache
 def mean_square(influence: Callable[[Any], Floats]) -> Callable[[Any], Floats]:
-    """Return the statistic mean(IF_i^2); influence values have mean 0 by construction."""
+    """Return the statistic mean(IF_i^2); influence values have mean 0 by construction.
+
+    Cached by influence function: the measure's own MCSE and contrasts with it then share one pass over the values.
+    """
 
     def value(sample: Any) -> Floats:
-        found = influence(sample)
-        return np.einsum("kn,kn->k", found, found) / sample.n if sample.n else np.full(len(found), np.nan)
+        values = influence(sample)
+        return np.einsum("kn,kn->k", values, values) / sample.n if sample.n else np.full(len(values), np.nan)
 
     return value
 

@@ -1,4 +1,7 @@
-"""Monte Carlo errors of a run in progress, for targets of precision."""
+"""Monte Carlo errors of a run in progress, for targets of precision.
+
+The largest error decides, over methods and terms: a target is a promise about every number of the table.
+"""
 
 from __future__ import annotations
 
@@ -32,10 +35,10 @@ class MeasuredErrors:
             )
 
     def errors(self, store: Store, cell: int) -> Mapping[str, float]:
-        """Return the largest error of each measure with a target; measures undefined in the cell are left out."""
+        """Return the largest error of each measure with a target; measures undefined in the condition are left out."""
         experiment = store.experiment
-        found = store.estimates(cell)
-        chosen = {label: found[label] for label in _unbounded(experiment) if label in found}
+        by_label = store.estimates(cell)
+        chosen = {label: by_label[label] for label in _unbounded(experiment) if label in by_label}
         study = experiment.cells[cell]
         table = performance_of_cell(chosen, study.truth, study.model)
         table = table[~table["term"].astype(str).str.startswith("(")]
@@ -45,4 +48,5 @@ class MeasuredErrors:
 
 
 def _unbounded(experiment: Experiment) -> list[str]:
+    """Return the methods that more replications would reach."""
     return [e.label for e in experiment.estimators if experiment.engine != "auto" or e.batched is not None]

@@ -1,4 +1,4 @@
-"""From stored estimates to the performance table, cell by cell."""
+"""From stored estimates to the performance table, condition by condition."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _PLACE = {measure.name: place for place, measure in enumerate(MEASURES)}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """Values of one measure for k terms of one estimator: a block of the table."""
+    """Values of one measure for k terms of one method: a block of the table."""
 
     estimator: str
     terms: tuple[str, ...]
@@ -60,25 +60,25 @@ def performance_table(results: Results, workers: int | None = None) -> pd.DataFr
     """Return the tidy performance table of a run.
 
     Columns: ``cell``, one per factor, then ``estimator, term, measure, value, mcse, n, n_attempted``; one row
-    per number, ordered by cell, estimator, measure, term. Terms in parentheses are fit-level quantities;
+    per number, ordered by condition, method, measure, term. Terms in parentheses are fit-level quantities;
     ``(fit)`` carries the shares by status and the seconds per fit. `workers` as in `over_cells`.
     """
     return joined(over_cells(results, cell_table, workers))
 
 
 def joined(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """Return the tables of cells as one."""
-    found = list(frames)
-    return pd.concat(found, ignore_index=True) if found else frame_of([])
+    """Return the tables of conditions as one; without any, a table without rows."""
+    tables = list(frames)
+    return pd.concat(tables, ignore_index=True) if tables else frame_of([])
 
 
 def cell_table(results: Results, index: int) -> pd.DataFrame:
-    """Return the rows of one cell with its number and factors."""
+    """Return the rows of one condition with its number and factors."""
     return cell_rows_table(results.experiment, index, rows_of(results, index))
 
 
 def cell_rows_table(experiment: Experiment, index: int, rows: CellRows) -> pd.DataFrame:
-    """Return `cell_table` from the rows of the cell."""
+    """Return `cell_table` from the rows of the condition."""
     frame = frame_of([*rows_of_cell(rows), *runtime_rows(rows.seconds())])
     for position, (factor, level) in enumerate(experiment.levels[index].items()):
         frame.insert(position, factor, [level] * len(frame))
@@ -87,46 +87,58 @@ def cell_rows_table(experiment: Experiment, index: int, rows: CellRows) -> pd.Da
 
 
 def performance_of_cell(estimates: Mapping[str, Estimates], truth: Truth, model: Model) -> pd.DataFrame:
-    """Return the performance table of one cell from estimates by label: columns as `performance_table`,
-    without cell.
+    """Return the performance table of one condition, from estimates by label.
 
-    `truth` maps terms to true values; an array is indexed by replication number. Terms without a truth get
-    the measures that need none.
+    Parameters
+    ----------
+    estimates : mapping
+        Label -> Estimates.
+    truth : mapping
+        Term -> true value; an array is indexed by replication number. Terms without a truth get the measures that need
+        none.
+    model : Model
+        Its level and null values are what intervals and tests are judged by.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `performance_table` but for ``cell`` and the factors.
     """
     return frame_of(rows_of_cell(CellRows(estimates, truth, model.level, null=model.null)))
 
 
 def rows_of_cell(rows: CellRows) -> Iterator[Rows]:
-    """Yield every block of one cell, estimator by estimator."""
+    """Yield every block of one condition, method by method."""
     for label in rows.labels:
         yield from estimator_rows(label, rows)
         yield from status_rows(label, rows)
 
 
 def estimator_rows(label: str, rows: CellRows) -> Iterator[Rows]:
-    """Yield the measures of one estimator's terms, then of its quantities (which have no standard error)."""
+    """Yield the measures of one method's terms, then of its quantities (which have no standard error)."""
     if not rows.attempted(label):
         return
     fits_exist = bool((rows.estimates[label].status <= FitStatus.BOUNDARY).any())
-    found = [
+    of_terms = [
         one
         for block in rows.blocks(label)
         for measure in MEASURES
         for draws in block.draws(measure.columns)
         for one in _block(label, measure, draws, fits_exist)
     ]
-    yield from sorted(found, key=lambda one: _PLACE[one.measure])
-    plain = [measure for measure in MEASURES if not measure.needs & _MODEL_ONLY]
-    made = [
+    yield from sorted(of_terms, key=lambda one: _PLACE[one.measure])
+    without_errors = [measure for measure in MEASURES if not measure.needs & _MODEL_ONLY]
+    of_quantities = [
         one
         for draws in rows.quantities(label)
-        for measure in plain
+        for measure in without_errors
         for one in _block(label, measure, draws, fits_exist)
     ]
-    yield from made
+    yield from of_quantities
 
 
 def _block(label: str, measure: Measure, draws: Draws, fits_exist: bool) -> Iterator[Rows]:
+    """Yield a measure of the terms that it is defined for; nothing where there are none."""
     keep = _defined(measure, draws, fits_exist)
     if not keep.any():
         return
@@ -157,10 +169,10 @@ def _defined(measure: Measure, draws: Draws, fits_exist: bool) -> Any:
 
 def status_rows(label: str, rows: CellRows) -> Iterator[Rows]:
     """Yield the share of each status among the attempted fits, statuses that occur only (and OK)."""
-    found = rows.estimates[label].status
-    n = len(found)
+    statuses = rows.estimates[label].status
+    n = len(statuses)
     for status in FitStatus if n else ():
-        share = float((found == status).mean())
+        share = float((statuses == status).mean())
         if share > 0 or status is FitStatus.OK:
             mcse = np.sqrt(share * (1.0 - share) / n)
             yield _single(label, f"share_{status.name.lower()}", share, mcse, n)
@@ -182,36 +194,43 @@ def runtime_rows(timings: pd.DataFrame) -> Iterator[Rows]:
 
 
 def _single(label: str, measure: str, value: float, mcse: float, n: int) -> Rows:
+    """Return a number about whole fits as a block."""
     return Rows(label, (FIT,), measure, np.array([value]), np.array([mcse]), np.array([n]), n)
 
 
 def frame_of(blocks: Iterable[Rows]) -> pd.DataFrame:
     """Return blocks as a DataFrame with the columns `COLUMNS`."""
-    found = list(blocks)
-    sizes = [len(block.terms) for block in found]
+    rows = list(blocks)
+    sizes = [len(block.terms) for block in rows]
 
     def repeated(values: Iterable[Any]) -> Any:
+        """Return one value a block as one value a row."""
         return np.repeat(np.array(list(values), dtype=object), sizes)
 
     def joined(values: Iterable[Any], kind: str) -> Any:
+        """Return the blocks' arrays as one."""
         parts = list(values)
         return np.concatenate(parts).astype(kind) if parts else np.empty(0, dtype=kind)
 
     return pd.DataFrame(
         {
-            "estimator": pd.Series(repeated(b.estimator for b in found), dtype="str"),
-            "term": pd.Series([term for b in found for term in b.terms], dtype="str"),
-            "measure": pd.Series(repeated(b.measure for b in found), dtype="str"),
-            "value": joined((b.value for b in found), "float64"),
-            "mcse": joined((b.mcse for b in found), "float64"),
-            "n": joined((b.n for b in found), "int64"),
-            "n_attempted": np.repeat(np.array([b.attempted for b in found], dtype=np.int64), sizes),
+            "estimator": pd.Series(repeated(b.estimator for b in rows), dtype="str"),
+            "term": pd.Series([term for b in rows for term in b.terms], dtype="str"),
+            "measure": pd.Series(repeated(b.measure for b in rows), dtype="str"),
+            "value": joined((b.value for b in rows), "float64"),
+            "mcse": joined((b.mcse for b in rows), "float64"),
+            "n": joined((b.n for b in rows), "int64"),
+            "n_attempted": np.repeat(np.array([b.attempted for b in rows], dtype=np.int64), sizes),
         }
     )
 
 
 def write_performance(table: pd.DataFrame, directory: Path) -> tuple[Path, Path]:
-    """Write ``performance.csv`` and ``performance.parquet`` into a directory; return their paths."""
+    """Write ``performance.csv`` and ``performance.parquet`` into a directory; return their paths.
+
+    Both forms, since one is read by everything and the other keeps types and every digit. Each is written whole or
+    not at all.
+    """
     csv, parquet = directory / "performance.csv", directory / "performance.parquet"
     write_atomically(csv, csv_of(table).encode())
     write_atomically(parquet, parquet_bytes(table))
@@ -223,14 +242,14 @@ def parquet_bytes(table: pd.DataFrame) -> bytes:
 
     A number beside a list of sizes is such a factor.
     """
-    plain = table.copy()
+    uniform = table.copy()
     for column in factors_of(table):
-        kinds = {"number" if kind in (int, float) else kind for kind in map(type, plain[column].tolist())}
+        kinds = {"number" if kind in (int, float) else kind for kind in map(type, uniform[column].tolist())}
         if not (len(kinds) == 1 and kinds <= {"number", bool, str}):
-            plain[column] = plain[column].map(str)
+            uniform[column] = uniform[column].map(str)
         elif kinds == {"number"}:
-            plain[column] = pd.to_numeric(plain[column])
-    written: bytes = plain.to_parquet(index=False)
+            uniform[column] = pd.to_numeric(uniform[column])
+    written: bytes = uniform.to_parquet(index=False)
     return written
 
 

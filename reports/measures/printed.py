@@ -18,6 +18,6 @@ def printed_mcse(rows: pd.DataFrame) -> Floats:
     share = (rows["measure"].isin(SHARES) | rows["measure"].str.startswith("share_")).to_numpy()
     value, mcse, n = (rows[name].to_numpy(dtype=np.float64) for name in ("value", "mcse", "n"))
     inside = share & (n > 0) & (value >= 0.0) & (value <= 1.0)
-    found = mcse.copy()
-    found[inside] = shown_error(value[inside], mcse[inside], n[inside])
-    return found
+    shown = mcse.copy()
+    shown[inside] = shown_error(value[inside], mcse[inside], n[inside])
+    return shown

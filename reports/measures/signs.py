@@ -55,4 +55,5 @@ def significant_spread(d: Draws) -> Floats:
 
 
 def _magnitude(d: Draws) -> Floats:
+    """Return the estimates' distance from the null value relative to the truth's."""
     return np.abs((d.estimate - d.null) / (d.truth - d.null))

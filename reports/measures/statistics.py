@@ -32,8 +32,8 @@ def error(d: Draws) -> Floats:
 
 def bias(d: Draws) -> Floats:
     """Mean d."""
-    found: Floats = d.once(error).mean(axis=-1)
-    return found
+    mean: Floats = d.once(error).mean(axis=-1)
+    return mean
 
 
 def mean_estimate(d: Draws) -> Floats:
@@ -67,8 +67,8 @@ def square(d: Draws) -> Floats:
 
 def model_variance(d: Draws) -> Floats:
     """V = mean v_i."""
-    found: Floats = d.once(square).mean(axis=-1)
-    return found
+    mean: Floats = d.once(square).mean(axis=-1)
+    return mean
 
 
 def model_influence(d: Draws) -> Floats:
@@ -84,8 +84,8 @@ def squared_error(d: Draws) -> Floats:
 
 def mean_squared_error(d: Draws) -> Floats:
     """Mean d_i^2."""
-    found: Floats = d.once(squared_error).mean(axis=-1)
-    return found
+    mean: Floats = d.once(squared_error).mean(axis=-1)
+    return mean
 
 
 def covers(d: Draws) -> Bools:
@@ -117,8 +117,8 @@ def interval_score(d: Draws) -> Floats:
 
 def wrong_sign(d: Draws) -> Bools:
     """sign (t_i - b0) != sign (th_i - b0)."""
-    found: Bools = np.sign(d.estimate - d.null) != np.sign(d.truth - d.null)
-    return found
+    wrong: Bools = np.sign(d.estimate - d.null) != np.sign(d.truth - d.null)
+    return wrong
 
 
 def attempts(d: Draws) -> Ints:
@@ -128,8 +128,8 @@ def attempts(d: Draws) -> Ints:
 
 def significant(d: Draws) -> Ints:
     """Number of replications with p_i <= alpha."""
-    found: Ints = np.rint(d.once(mean(rejects)) * d.n).astype(np.int64)
-    return found
+    count: Ints = np.rint(d.once(mean(rejects)) * d.n).astype(np.int64)
+    return count
 
 
 @cache
@@ -137,6 +137,7 @@ def mean(values: Values) -> Callable[[Draws], Floats]:
     """Return the statistic of a mean."""
 
     def value(d: Draws) -> Floats:
+        """Return the mean over replications [k]."""
         return np.asarray(d.once(values).mean(axis=-1), dtype=np.float64)
 
     return value
@@ -215,6 +216,7 @@ def ordered(
     for none."""
 
     def found(d: Any) -> Floats:
+        """Return the two order statistics around the quantile [k, 2]."""
         at = d.once(values)
         if not at.shape[-1]:
             return np.full((len(at), 2), np.nan)

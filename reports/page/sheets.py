@@ -58,7 +58,8 @@ class Sheet:
 def sheets(
     conditions: Sequence[Sequence[str]], tables: Mapping[str, Rows], across: bool
 ) -> dict[str, list[Sheet]]:
-    """Return tables by term as sheets; each condition is given by its levels in words, each entry knows its cell."""
+    """Return tables by term as sheets; each condition is given by its levels in words, each entry knows its
+    condition."""
     made = _across if across else _down
     return {
         term: made(

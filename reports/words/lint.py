@@ -154,10 +154,12 @@ def constant_estimates(label: str, block: Block, where: str) -> Iterator[Remark]
 
 
 def _ends(n: int) -> tuple[int, int]:
+    """Return the ranks of the least and the largest."""
     return 0, n - 1
 
 
 def _estimate(draws: Draws) -> Floats:
+    """Return the estimates."""
     return draws.estimate
 
 
