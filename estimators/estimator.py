@@ -36,6 +36,9 @@ AtTheta = Callable[[Batch, Model, Estimates, str], Mapping[str, Floats]]
 """Batch, model, fits, option ``covariance`` -> the batched formulas at the variance parameters of those fits:
 ``estimate``, ``std_error`` [R, K], quantities [R]."""
 
+OnGrid = Callable[[Batch, Model, Options], Floats]
+"""The highest value [R] that the likelihood has at the points of a coarse grid; -inf where there is none to compare."""
+
 
 @dataclass(frozen=True, slots=True)
 class Info:
@@ -105,6 +108,8 @@ class Estimator:
         What the method is under other options; None where `info` holds for all.
     theory : tuple of str
         What populations call its estimate and its test in what they know without simulation (`Population.theory`).
+    on_grid : callable or None
+        Of a method that maximises a likelihood: other points, none of which may be better than its fits.
     """
 
     name: str
@@ -123,6 +128,7 @@ class Estimator:
     described: Callable[[Options], Info] | None = None
     at_theta: AtTheta | None = None
     theory: tuple[str, ...] = ()
+    on_grid: OnGrid | None = None
 
     def with_options(self, options: Options) -> Estimator:
         """Return the method with some options set.

@@ -25,7 +25,6 @@ import numpy as np
 import numpy.typing as npt
 
 from nestbench.estimators.engines.mixed_fit import fit_of
-from nestbench.estimators.equivalence.likelihood_grid import highest_on_grid
 from nestbench.estimators.estimates import ESTIMATE, STD_ERROR, Estimates, FitStatus
 from nestbench.estimators.estimator import Agreement, Estimator
 from nestbench.estimators.moments.school_moments import moments_of
@@ -92,7 +91,7 @@ def compare(estimator: Estimator, batch: Batch, model: Model) -> dict[str, Any]:
 
 
 def below_grid(estimator: Estimator, batch: Batch, model: Model) -> dict[str, Any]:
-    """Return how many fits another point of `likelihood_grid` is better than by more than `SHORT`, and by how much.
+    """Return how many fits a point of `Estimator.on_grid` is better than by more than `SHORT`, and by how much.
 
     An optimum that some point of a coarse grid beats is no optimum. The grid shares nothing with the search, so that
     a maximum that both engines miss is seen all the same.
@@ -109,7 +108,9 @@ def below_grid(estimator: Estimator, batch: Batch, model: Model) -> dict[str, An
     dict
         ``below_grid``, how many fits; ``worst_below_grid``, by how much at most.
     """
-    best = highest_on_grid(estimator, batch, model)
+    if estimator.on_grid is None:
+        return dict(NONE_BELOW)
+    best = estimator.on_grid(batch, model, estimator.options)
     if not np.isfinite(best).any():
         return dict(NONE_BELOW)
     fits = estimator.fit(batch, model, "batched")

@@ -17,7 +17,7 @@ import numpy as np
 
 from nestbench.estimators.engines.mixed_fit import school_level
 from nestbench.estimators.estimates import ESTIMATE, STD_ERROR, Estimates
-from nestbench.estimators.estimator import AtTheta, Engine, Estimator, Info, Options
+from nestbench.estimators.estimator import AtTheta, Engine, Estimator, Info, OnGrid, Options
 from nestbench.sim.observed.batch import Batch, Floats, Ints
 from nestbench.sim.observed.derived import with_school_means
 from nestbench.sim.observed.design import design_of
@@ -97,6 +97,18 @@ def at_theta_with_means(at: AtTheta) -> AtTheta:
     return wide_at
 
 
+def on_grid_with_means(on_grid: OnGrid) -> OnGrid:
+    """Return the grid's highest likelihood on data with school means."""
+
+    def highest(batch: Batch, model: Model, options: Options) -> Floats:
+        best = np.full(batch.size, -np.inf)
+        for rows, wide, wide_model in batch.once(widened, model):
+            best[rows] = on_grid(wide, wide_model, options)
+        return best
+
+    return highest
+
+
 def mundlak(inner: Estimator, suffix: str, what: str) -> Estimator:
     """Return the Mundlak version ``mundlak-<suffix>`` of a method, with its options."""
     described = inner.described
@@ -112,6 +124,7 @@ def mundlak(inner: Estimator, suffix: str, what: str) -> Estimator:
         subgroup=inner.subgroup,
         choices=inner.choices,
         at_theta=None if inner.at_theta is None else at_theta_with_means(inner.at_theta),
+        on_grid=None if inner.on_grid is None else on_grid_with_means(inner.on_grid),
         described=None if described is None else lambda options: _about(inner, described(options), what),
     )
 

@@ -6,6 +6,7 @@ relative SDs of classes and of schools. Status BOUNDARY says that one of the two
 
 from __future__ import annotations
 
+import itertools
 from time import perf_counter
 
 import numpy as np
@@ -29,6 +30,7 @@ from nestbench.estimators.engines.mixed_textbook import (
     REML,
     Textbook,
     TextbookFit,
+    criterion_at,
     textbook_of,
 )
 from nestbench.estimators.engines.random_part import random_part_of
@@ -52,6 +54,8 @@ from nestbench.sim.observed.batch import Batch, Category, Floats, Ints
 from nestbench.sim.observed.design import design_of
 from nestbench.sim.observed.model import Model
 
+GRID = (0.0, 0.1, 0.5, 2.0, 10.0)
+"""SDs of classes and of schools, relative to the residual SD, none of which may have a higher likelihood than a fit."""
 QUANTITIES = ("(class_sd)", "(school_sd)", "(residual_sd)", "(loglik)", "(score)", "(iterations)")
 NEAR_EXACT = 1e-10
 """Residual squares below this share of y'y have lost six digits in cross-products: such data are the reference's."""
@@ -214,7 +218,21 @@ def method(name: str, info: Info, inference: Inference, textbook: TextbookInfere
         Agreement.DIRECT,
         random=RandomPart.INTERCEPT,
         subgroup=True,
+        on_grid=on_grid,
     )
+
+
+def on_grid(batch: Batch, model: Model, options: Options) -> Floats:
+    """Return the highest log-likelihood of classes in schools on a grid of both SDs [R], by the textbook."""
+    return np.array([_highest(batch, index, model) for index in range(batch.size)])
+
+
+def _highest(batch: Batch, index: int, model: Model) -> float:
+    try:
+        written = textbook_of_classes(batch, index, model)
+    except CannotFit:
+        return -np.inf
+    return max(-0.5 * criterion_at(written, np.array(point)) for point in itertools.product(GRID, GRID))
 
 
 CLASSES = (

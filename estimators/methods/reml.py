@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from nestbench.estimators.engines import mixed_reference
 from nestbench.estimators.engines.at_theta import at_theta
+from nestbench.estimators.engines.likelihood_grid import on_grid
 from nestbench.estimators.engines.mixed_batched import (
     CR2,
     KENWARD_ROGER,
@@ -93,6 +94,7 @@ def method(
         OPTIONS,
         random=RandomPart.ANY,
         at_theta=there,
+        on_grid=on_grid(restricted),
         theory=("likelihood",),
     )
 
