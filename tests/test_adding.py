@@ -172,7 +172,7 @@ DUMMIES = {
         {
             "estimators/methods/registry.py": (
                 ("from nestbench.estimators.methods import (", "    dummy,"),
-                ("ESTIMATORS: ", "    dummy.DUMMY,"),
+                ('    "Pooled least squares": (', "        dummy.DUMMY,"),
             )
         },
     ),

@@ -30,49 +30,70 @@ from nestbench.estimators.methods import (
 from nestbench.sim import entry_points
 from nestbench.sim.errors import InvalidInput, unknown_name
 
-ESTIMATORS: tuple[Estimator, ...] = (
-    ols.OLS_IID,
-    ols_hc.HC1,
-    ols_hc.HC2,
-    ols_hc.HC3,
-    diagnosed(ols_cluster.CR0_Z),
-    diagnosed(ols_cluster.CR0_T),
-    diagnosed(ols_cluster.CR1_T),
-    diagnosed(ols_cluster.CR1S_Z),
-    diagnosed(ols_cluster.CR1S_T),
-    diagnosed(ols_cr2.CR2_SATT),
-    diagnosed(ols_cluster.CR3_T),
-    diagnosed(ols_cluster.JACKKNIFE_T),
-    wild.WILD,
-    wild.WILD_U,
-    dummies.DUMMIES,
-    dummies.DUMMIES_CR1S_Z,
-    ols_cr2.DUMMIES_CR2_SATT,
-    means.MEANS,
-    mixedlm.MIXEDLM,
-    mixedlm_guarded.MIXEDLM_GUARDED,
-    gee.GEE_Z,
-    gee.GEE_MD_Z,
-    reml.REML_Z,
-    reml.ML_Z,
-    reml.REML_BW,
-    reml.REML_SATT,
-    reml.REML_KR,
-    reml.REML_CR2,
-    gls.GLS,
-    nested.NESTED_Z,
-    nested.NESTED_SATT,
-    mundlak.mundlak(reml.REML_Z, "z", "z"),
-    mundlak.mundlak(reml.REML_SATT, "satt", "Satterthwaite"),
-    mundlak.mundlak(reml.REML_KR, "kr", "Kenward-Roger"),
-    mundlak.mundlak(ols_cluster.CR1S_T, "cr1s-t", "CR1S t"),
-    mundlak.mundlak(ols_cr2.CR2_SATT, "cr2-satt", "CR2 Satterthwaite"),
-    permutation.PERMUTATION,
-    pairs_bootstrap.PAIRS_BOOTSTRAP,
-)
+FAMILIES: Mapping[str, tuple[Estimator, ...]] = {
+    "Pooled least squares": (
+        ols.OLS_IID,
+        ols_hc.HC1,
+        ols_hc.HC2,
+        ols_hc.HC3,
+        diagnosed(ols_cluster.CR0_Z),
+        diagnosed(ols_cluster.CR0_T),
+        diagnosed(ols_cluster.CR1_T),
+        diagnosed(ols_cluster.CR1S_Z),
+        diagnosed(ols_cluster.CR1S_T),
+        diagnosed(ols_cr2.CR2_SATT),
+        diagnosed(ols_cluster.CR3_T),
+        diagnosed(ols_cluster.JACKKNIFE_T),
+        wild.WILD,
+        wild.WILD_U,
+    ),
+    "School dummies": (
+        dummies.DUMMIES,
+        dummies.DUMMIES_CR1S_Z,
+        ols_cr2.DUMMIES_CR2_SATT,
+    ),
+    "School means": (means.MEANS,),
+    "Random school effects: statsmodels' MixedLM": (
+        mixedlm.MIXEDLM,
+        mixedlm_guarded.MIXEDLM_GUARDED,
+    ),
+    "Generalised estimating equations": (
+        gee.GEE_Z,
+        gee.GEE_MD_Z,
+    ),
+    "Random school effects: exact REML, ML and GLS": (
+        reml.REML_Z,
+        reml.ML_Z,
+        reml.REML_BW,
+        reml.REML_SATT,
+        reml.REML_KR,
+        reml.REML_CR2,
+        gls.GLS,
+    ),
+    "Classes in schools": (
+        nested.NESTED_Z,
+        nested.NESTED_SATT,
+    ),
+    "School means of covariates added (Mundlak)": (
+        mundlak.mundlak(reml.REML_Z, "z", "z"),
+        mundlak.mundlak(reml.REML_SATT, "satt", "Satterthwaite"),
+        mundlak.mundlak(reml.REML_KR, "kr", "Kenward-Roger"),
+        mundlak.mundlak(ols_cluster.CR1S_T, "cr1s-t", "CR1S t"),
+        mundlak.mundlak(ols_cr2.CR2_SATT, "cr2-satt", "CR2 Satterthwaite"),
+    ),
+    "Schools reassigned or redrawn": (
+        permutation.PERMUTATION,
+        pairs_bootstrap.PAIRS_BOOTSTRAP,
+    ),
+}
+"""Every method that is written here, by family: the headings of lists."""
+
+ESTIMATORS: tuple[Estimator, ...] = tuple(method for family in FAMILIES.values() for method in family)
 
 ADAPTERS: tuple[Estimator, ...] = (*adapters.ADAPTERS, lmer.LMER)
 """Methods of other packages; they run where the package is installed."""
+
+OTHER_PACKAGES, ADDED = "Methods of other packages", "Added by you or by installed packages"
 
 _ADDED: dict[str, Estimator] = {}
 
@@ -81,6 +102,16 @@ def known() -> dict[str, Estimator]:
     """Return every method by name: built in, adapters to other packages, then added by users or their packages."""
     entry_points.load("nestbench.estimators", _add_offered)
     return {estimator.name: estimator for estimator in (*ESTIMATORS, *ADAPTERS)} | _ADDED
+
+
+def family_of(name: str) -> str:
+    """Return the family of a method by its name."""
+    of = {
+        method.name: family
+        for family, methods in (*FAMILIES.items(), (OTHER_PACKAGES, ADAPTERS))
+        for method in methods
+    }
+    return of.get(name, ADDED)
 
 
 def built_in(name: str) -> bool:

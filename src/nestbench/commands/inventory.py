@@ -24,22 +24,6 @@ from nestbench.sim.random_intercept.parameters import FORMS
 
 KINDS = ("experiments", "methods", "populations")
 
-FAMILIES = {
-    "Pooled least squares": ("ols",),
-    "School dummies": ("dummies",),
-    "School means": ("means",),
-    "Random school effects: statsmodels' MixedLM": ("mixedlm",),
-    "Random school effects: exact REML, ML and GLS": ("reml", "ml", "gls"),
-    "School means of covariates added (Mundlak)": ("mundlak",),
-    "Classes in schools": ("nested",),
-    "Generalised estimating equations": ("gee",),
-    "Schools reassigned or redrawn": ("permutation", "pairs"),
-    "Methods of other packages": ("pyfixest", "linearmodels", "lmer"),
-}
-"""Families of methods, by the beginnings of their names."""
-
-OTHERS = "Added by you or by installed packages"
-
 SHAPES = {
     "normal": "the default",
     "t(d)": "symmetric with heavy tails, d > 2 degrees of freedom",
@@ -93,8 +77,8 @@ def print_list(kind: str, console: Console | None = None, search: str = "") -> N
     listed = entries(kind, search)
     heading = ""
     for entry in sorted(listed, key=_family_order) if kind == "methods" else listed:
-        if kind == "methods" and _family(entry["name"]) != heading:
-            heading = _family(entry["name"])
+        if kind == "methods" and entry["family"] != heading:
+            heading = entry["family"]
             out.print(Text(f"\n{heading}", style="underline"))
         out.print(Text.assemble((entry["name"], "bold"), "  ", entry["summary"]))
         for line in _details(entry):
@@ -115,15 +99,9 @@ def _all_text(entry: dict[str, Any]) -> str:
     return json.dumps(what_it_is, ensure_ascii=False, default=str).casefold()
 
 
-def _family(name: str) -> str:
-    """Return the family of a method by the beginning of its name."""
-    head = name.partition("-")[0]
-    return next((family for family, heads in FAMILIES.items() if head in heads), OTHERS)
-
-
 def _family_order(entry: dict[str, Any]) -> int:
-    """Return the place of a method's family in the list."""
-    return [*FAMILIES, OTHERS].index(_family(entry["name"]))
+    order = [*registry.FAMILIES, registry.OTHER_PACKAGES, registry.ADDED]
+    return order.index(entry["family"])
 
 
 def _experiments() -> list[dict[str, Any]]:
@@ -146,7 +124,7 @@ def _estimator(one: Estimator) -> dict[str, Any]:
     engines = [name for name in ("reference", "batched") if getattr(one, name) is not None]
     return {
         "name": one.name,
-        "family": _family(one.name),
+        "family": registry.family_of(one.name),
         "label": one.info.label,
         "summary": one.info.summary,
         "assumes": one.info.assumes,
