@@ -26,8 +26,6 @@ Null = Mapping[str, float]
 NO_NULL: Null = {}
 T = TypeVar("T")
 
-COLUMNS = STORED_COLUMNS
-
 
 class Sample:
     """Replications, with what was computed of them.
@@ -103,7 +101,7 @@ def draws_of(
     """Yield the terms of a method in groups that share their usable replications.
 
     A replication is usable for a term when its answer is (`Estimates.usable`) and none of the columns in `needs`
-    (`COLUMNS` but for the estimate) is NaN: each measure has its own n.
+    (`STORED_COLUMNS` but for the estimate) is NaN: each measure has its own n.
 
     Parameters
     ----------
@@ -117,7 +115,7 @@ def draws_of(
         Term -> value that its test is of.
     """
     mask = usable_for(estimates, needs)
-    long = {name: np.ascontiguousarray(getattr(estimates, name).T) for name in COLUMNS}
+    long = {name: np.ascontiguousarray(getattr(estimates, name).T) for name in STORED_COLUMNS}
     yield from _groups(estimates, estimates.terms, mask.T, long, truth, level, null)
 
 
@@ -128,7 +126,7 @@ def usable_for(estimates: Estimates, needs: frozenset[str]) -> Bools:
     cost it replications.
     """
     mask = estimates.usable
-    for name in needs.intersection(COLUMNS[1:]):
+    for name in needs.intersection(STORED_COLUMNS[1:]):
         mask = mask & ~np.isnan(getattr(estimates, name))
     return mask
 
@@ -141,7 +139,7 @@ def quantity_draws(estimates: Estimates, truth: Truth, level: float) -> Iterator
     values = np.vstack([estimates.quantities[name] for name in names])
     mask = (estimates.status <= FitStatus.BOUNDARY) & np.isfinite(values)
     nothing = np.full_like(values, np.nan)
-    long = {name: values if name == ESTIMATE else nothing for name in COLUMNS}
+    long = {name: values if name == ESTIMATE else nothing for name in STORED_COLUMNS}
     yield from _groups(estimates, names, mask, long, truth, level)
 
 
@@ -242,7 +240,7 @@ def _pick(draws: Draws, terms: tuple[str, ...], numbers: Ints, where: Ints) -> D
         return draws
     truth = draws.truth[rows] if draws.truth.shape[1] == 1 else draws.truth[rows][:, where]
     columns: dict[str, Any] = {
-        name: np.ascontiguousarray(getattr(draws, name)[rows][:, where]) for name in COLUMNS
+        name: np.ascontiguousarray(getattr(draws, name)[rows][:, where]) for name in STORED_COLUMNS
     }
     return Draws(
         terms,
