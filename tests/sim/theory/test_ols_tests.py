@@ -247,7 +247,6 @@ def test_heavy_tails_over_x_are_averaged_out_or_not_given() -> None:
     [
         ({}, {}, "np.log(grade + 500) ~ age + gender + resources"),
         ({}, {}, "age ~ gender + resources"),
-        ({}, {}, "grade ~ age + gender + resources + group_mean(grade)"),
         ({"effects": {"Intercept": 50.0, "age": 2.0}}, {}, "grade ~ 0 + age"),
         ({"effects": {"resources": 0.5}}, {}, "grade ~ age + I(resources > 0)"),
         ({"effects": {"resources": 0.5}}, {"treated_schools": 5, "assignment": "pairs"}, "grade ~ treated"),
