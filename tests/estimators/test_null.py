@@ -21,7 +21,6 @@ from nestbench.sim.cells.cell import Cell
 from nestbench.sim.cells.layout import Layout
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.observed.batch import Batch, Floats
-from nestbench.sim.observed.design import design_of
 from nestbench.sim.observed.model import Model
 from nestbench.sim.random_intercept import RandomIntercept
 from tests.estimators.declared import OWN
