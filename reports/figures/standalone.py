@@ -12,7 +12,7 @@ PAGE = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="viewport" content="width=device-width">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; \
 script-src 'unsafe-inline' 'unsafe-eval'; img-src data: blob:; connect-src data: blob:">
 <title>nestbench</title>
@@ -35,5 +35,8 @@ def script_json(value: Any) -> str:
 
 
 def figure_page(spec: Mapping[str, Any]) -> str:
-    """Return a Vega-Lite specification as one HTML file; a name in it that looks like markup stays text."""
+    """Return a Vega-Lite specification as one HTML file; a name in it that looks like markup stays text.
+
+    No initial scale is asked for: a phone begins with the whole figure in sight.
+    """
     return PAGE.replace("@script@", vega_script()).replace("@spec@", script_json(spec))

@@ -9,8 +9,8 @@ from nestbench.reports.conditions import conditions
 from nestbench.reports.wording import several
 from nestbench.sim.counted import plural
 
-NAMED = 4
-"""Conditions named before the others are counted."""
+NAMED, LETTERS = 4, 160
+"""Conditions named before the others are counted, and letters of their names if that's more than one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +84,10 @@ def unrepeatable(results: Results) -> str:
 
 
 def _named(items: list[str]) -> str:
-    """Join with semicolons, for conditions have commas of their own."""
-    more = [f"and {len(items) - NAMED} more"] if len(items) > NAMED else []
-    return "; ".join(items[:NAMED] + more)
+    """Join with semicolons, for conditions have commas of their own; as many as a line or two hold, one at least."""
+    first = max(k for k in range(1, NAMED + 1) if k == 1 or len("; ".join(items[:k])) <= LETTERS)
+    more = [f"and {len(items) - first} more"] if len(items) > first else []
+    return "; ".join(items[:first] + more)
 
 
 def _progress(extent: Extent, cell: int) -> str:

@@ -23,6 +23,7 @@ from nestbench.commands import (  # noqa: E402  # noqa: E402
     estimate,
     listing,
     merge,
+    narrow,
     new,
     plan,
     plot,
@@ -51,6 +52,7 @@ def _epilog(examples: Sequence[str]) -> str:
 
 app = typer.Typer(
     name="nestbench",
+    cls=narrow.Group,
     help="Which method to trust on nested data: simulate, fit, compare, with known effects and Monte Carlo error.",
     epilog=_epilog(FIRST_STEPS),
     no_args_is_help=True,
@@ -80,7 +82,7 @@ def _options(
 
 def _command(name: str, function: Callable[..., None]) -> None:
     """Add a command, whose help ends with the examples of its file."""
-    app.command(name, epilog=_epilog(sys.modules[function.__module__].EXAMPLES))(function)
+    app.command(name, cls=narrow.Command, epilog=_epilog(sys.modules[function.__module__].EXAMPLES))(function)
 
 
 _command("run", run.run)

@@ -52,6 +52,24 @@ def test_every_help_ends_with_examples_that_can_be_copied(name: str, columns: in
 
 
 @pytest.mark.parametrize("columns", [60, 80])
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_no_option_or_word_of_a_help_is_cut(name: str, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process of its own would take seconds: the frames' width is read when typer is loaded, so it's set here."""
+    monkeypatch.setattr("typer.rich_utils.MAX_WIDTH", columns)
+    words = [*filter(None, [name]), "--help"]
+    shown = CliRunner().invoke(app, words, env={"COLUMNS": str(columns)}).output
+    lines = re.sub(r"[│╭╮╰╯─]", " ", shown)
+    command = GROUP.commands[name] if name else GROUP  # type: ignore[attr-defined]
+    assert "…" not in lines
+    options = [one for p in command.params if p.param_type_name == "option" for one in p.opts]
+    assert {*options} <= {*re.split(r"[\s,]+", lines)}
+    if not name:
+        for other in COMMANDS:
+            told = GROUP.commands[other].help.split("\n\n")[0].replace("\\[", "[")  # type: ignore[attr-defined]
+            assert " ".join(told.split()) in " ".join(lines.split())
+
+
+@pytest.mark.parametrize("columns", [60, 80])
 def test_the_first_help_ends_with_first_steps(columns: int) -> None:
     shown = CliRunner().invoke(app, ["--help"], env={"COLUMNS": str(columns)}).output
     lines = [line.strip() for line in shown[shown.index("Examples:") :].splitlines() if line.strip()]

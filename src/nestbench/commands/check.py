@@ -81,7 +81,9 @@ def check(
     fail_on: Annotated[
         list[FailOn] | None,
         typer.Option(
-            help="Marks that fail the check (default: worse, new-failure, new-df, changed); may be given several times."
+            metavar="MARK",
+            help="Mark that fails the check; may be given several times (default: worse, new-failure, new-df and "
+            "changed; the others: moved, not-comparable, better, fixed).",
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,6 +89,19 @@ def test_a_condition_that_is_begun_says_how_far_it_is() -> None:
     )
     told.state = Extent((asked, asked), ({"ols": 0, "mixedlm": 0}, same))
     assert "(25 of 60). Without any: 6 schools and ICC 0." in missing_sentence(told)
+
+
+def test_long_names_of_conditions_are_counted_but_for_the_first() -> None:
+    asked = {"ols": 60}
+    study = school_study(reps=20, schools=(6,), icc=(0.0, 0.2, 0.3))
+    levels = [
+        {"model.formula": f"grade ~ {' + '.join(['age'] * 16)} + x{i}", "layout.schools": 10}
+        for i in range(3)
+    ]
+    told = Halted(replace(study.experiment, levels=tuple(levels)), study.cells)
+    told.state = Extent((asked,) * 3, ({"ols": 0},) * 3)
+    said = missing_sentence(told)
+    assert said.endswith("+ x0 and 10 schools; and 2 more. What follows rests on what is there.")
 
 
 def test_terminal_page_and_markdown_say_it_before_any_verdict() -> None:
