@@ -54,7 +54,8 @@ LOCAL = Backend()
 def processes_start() -> bool:
     """Whether this system lets processes share what a pool of them needs: some containers have no shared memory."""
     try:
-        multiprocessing.get_context("spawn").Semaphore()
+        with _safe_path():  # a process of Python's own that keeps track of them starts with the first
+            multiprocessing.get_context("spawn").Semaphore()
     except (ImportError, OSError):
         return False
     return True

@@ -91,8 +91,10 @@ def test_modules_beside_the_user_are_not_workers_modules(tmp_path: Path) -> None
     """A file called random.py in the current folder is nobody's business."""
     (tmp_path / "leaver.py").write_text(METHOD.format(above=1e9, end="pass"), encoding="utf-8")
     (tmp_path / "study.toml").write_text(TOML, encoding="utf-8")
-    for name in ("random", "queue", "joblib", "types"):
-        (tmp_path / f"{name}.py").write_text("raise SystemExit('not me')", encoding="utf-8")
+    for name in ("random", "queue", "joblib", "types", "threading", "signal", "numpy", "multiprocessing"):
+        (tmp_path / f"{name}.py").write_text(
+            f"open('ran-{name}', 'w'); raise SystemExit('not me')", encoding="utf-8"
+        )
     script = Path(sys.executable).with_name("nestbench")
     if not script.exists():
         pytest.skip("the command isn't installed beside this Python")
@@ -105,6 +107,8 @@ def test_modules_beside_the_user_are_not_workers_modules(tmp_path: Path) -> None
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    assert not [item.name for item in tmp_path.iterdir() if item.name.startswith("ran-")], done.stderr
+    assert done.stderr == ""
 
 
 @pytest.mark.slow
