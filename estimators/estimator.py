@@ -97,6 +97,8 @@ class Estimator:
         Whether it uses the model's groups within groups.
     reads_null : bool
         Its engine sees the data as they are and tests `Model.null` itself; that of others never sees a null value.
+    reads_rows : bool
+        Its batched engine reads students, not school cross-products alone; a reference engine always does.
     regressed : callable or None
         Batch, model -> which terms are in its regression, bool [R, K], where that aren't all: null values of the others
         can't be tested.
@@ -123,6 +125,7 @@ class Estimator:
     random: RandomPart = RandomPart.NONE
     subgroup: bool = False
     reads_null: bool = False
+    reads_rows: bool = False
     regressed: Regressed | None = None
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     described: Callable[[Options], Info] | None = None

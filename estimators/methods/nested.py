@@ -219,6 +219,7 @@ def method(name: str, info: Info, inference: Inference, textbook: TextbookInfere
         random=RandomPart.INTERCEPT,
         subgroup=True,
         on_grid=on_grid,
+        reads_rows=True,
     )
 
 

@@ -166,6 +166,7 @@ REFERENCE = reference_engine(fit_pairs)
 PAIRS_BOOTSTRAP = Estimator(
     name="pairs-bootstrap",
     version=2,
+    reads_rows=True,
     info=Info(
         label="Pairs bootstrap",
         summary="OLS on schools drawn with replacement: SD of the draws, percentile interval",

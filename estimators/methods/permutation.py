@@ -360,6 +360,7 @@ REFERENCE = reference_engine(fit_permutation, screen=the_treatment)
 PERMUTATION = Estimator(
     name="permutation",
     version=1,
+    reads_rows=True,
     info=Info(
         label="Permutation",
         summary="permutation of a school-level treatment across schools; statistic: its OLS coefficient",

@@ -16,7 +16,7 @@ from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus
 from nestbench.estimators.estimator import Estimator
 from nestbench.experiments import plugins
 from nestbench.experiments.experiment import Experiment, Plugin
-from nestbench.experiments.plan import Task
+from nestbench.experiments.plan import Task, held
 from nestbench.experiments.running import auditing
 from nestbench.experiments.running.guarding import NO_LIMITS, Limits, fit_guarded
 from nestbench.experiments.running.oracle import with_truth
@@ -151,19 +151,19 @@ def fit_all(
         By label, each with all the replications; batches are joined, and where they were cut can't be seen.
     """
     parts: dict[str, list[Estimates]] = {e.label: [] for e in estimators}
-    for batch in batches(cell, seed, replications):
+    for batch in batches(cell, seed, replications, held(cell, estimators, engine)):
         for estimator in estimators:
             parts[estimator.label].append(_fit(estimator, batch, cell, engine, limits))
     return {label: Estimates.concat(pieces) for label, pieces in parts.items()}
 
 
-def batches(cell: Cell, seed: int, replications: range) -> Iterator[Batch]:
-    """Yield the data sets of some replications, about `BATCH_NUMBERS` numbers at a time.
+def batches(cell: Cell, seed: int, replications: range, rows: int) -> Iterator[Batch]:
+    """Yield the data sets of some replications, of `rows` rows each in memory, about `BATCH_NUMBERS` numbers at a time.
 
     Bounded, so that memory depends on neither the size of a task nor the number of replications; the numbers drawn
     don't depend on the cuts.
     """
-    numbers = (4 + len(cell.model.formula.split("+"))) * int(cell.layout.sizes().sum())
+    numbers = (4 + len(cell.model.formula.split("+"))) * rows
     step = max(1, BATCH_NUMBERS // numbers)
     for start in range(replications.start, replications.stop, step):
         yield cell.draw(seed, range(start, min(start + step, replications.stop)))

@@ -18,7 +18,9 @@ from nestbench.sim.cells.layout import Layout
 from nestbench.sim.cells.population import Population
 from nestbench.sim.cells.truth import Truth, truth_of
 from nestbench.sim.errors import unknown_name
+from nestbench.sim.observed.affine import affine_columns, strata_of
 from nestbench.sim.observed.batch import Batch
+from nestbench.sim.observed.design import products_of
 from nestbench.sim.observed.model import Model
 from nestbench.sim.streams import StreamSource
 
@@ -138,6 +140,21 @@ class Cell:
         condition's truth."""
         known = self.population.theory(self.layout, self.model)
         return at_truth(known, self.population.truth, self.truth)
+
+    def strata(self) -> int:
+        """Return how many strata a data set is drawn by and its model needs no more than; 0 where students are needed.
+
+        The population says what it draws by (`strata`); whether every column of the model is affine within strata is
+        seen in one data set.
+        """
+        by = getattr(self.population, "strata", None)
+        found = int(by(self.layout)) if callable(by) else 0
+        if not found:
+            return 0
+        batch = self.draw(0, range(1))
+        given = strata_of(batch)
+        affine = given is not None and affine_columns(products_of(batch, self.model), given) is not None
+        return found if affine else 0
 
     def draw(self, seed: int, replications: range) -> Batch:
         """Draw the observed data sets of some replications."""

@@ -22,6 +22,7 @@ class Population(Protocol):
     each may be and means is declared with it (`nestbench.sim.parameter`), or by class attributes `ranges`, field ->
     arguments of `nestbench.sim.checks.number`, and `choices`, field -> words (of a table: its keys), and the docstring.
     Lists and the schema that editors read are made of it; checking it is left to the population (`check_declared`).
+    One that is drawn by statistics has ``strata(layout) -> int`` (`RandomIntercept.strata`).
     """
 
     name: ClassVar[str]

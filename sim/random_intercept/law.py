@@ -15,6 +15,7 @@ from nestbench.sim.random_intercept.covariance import covariance_of
 from nestbench.sim.random_intercept.data_sets import draw_data
 from nestbench.sim.random_intercept.parameters import TERMS as TERMS
 from nestbench.sim.random_intercept.parameters import Parameters, check_combination
+from nestbench.sim.random_intercept.statistics import allows, strata_of_layout
 from nestbench.sim.streams import StreamSource
 
 
@@ -115,6 +116,10 @@ class RandomIntercept(Parameters):
     def random_part(self, batch: Batch) -> tuple[tuple[Effect, ...], Floats]:
         """Return what the random effects act on, and their covariance; see `nestbench.sim.random_intercept.effects`."""
         return effects.random_part(self, batch)
+
+    def strata(self, layout: Layout) -> int:
+        """Return how many strata a data set is drawn by, 0 where it is drawn student by student."""
+        return strata_of_layout(layout) if self.version > 1 and allows(self) else 0
 
     def draw(self, layout: Layout, streams: StreamSource, replications: range) -> Batch:
         """Draw the observed data of some replications."""

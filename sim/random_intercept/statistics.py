@@ -57,6 +57,11 @@ def allows(law: Parameters) -> bool:
     )
 
 
+def strata_of_layout(layout: Layout) -> int:
+    """Return how many strata a data set has: two genders in each class and arm of each school."""
+    return 2 * layout.schools * max(layout.classes, 1) * (2 if layout.assignment == "students" else 1)
+
+
 def draw_statistics(law: Parameters, layout: Layout, streams: StreamSource, replications: range) -> Batch:
     """Draw the observed data of some replications by their strata; `allows` must hold."""
     sizes, size_z = draw_sizes(layout, streams, replications)

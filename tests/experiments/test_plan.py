@@ -10,8 +10,12 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 
 from nestbench.estimators.estimator import Agreement, Estimator, Info
-from nestbench.experiments.plan import Round, Task, plan
+from nestbench.experiments.plan import Round, Task, held, how_drawn, plan
 from nestbench.experiments.toml.reading import experiment_from
+from nestbench.sim.cells.cell import Cell
+from nestbench.sim.cells.layout import Layout
+from nestbench.sim.observed.model import Model
+from nestbench.sim.random_intercept import RandomIntercept
 from tests.experiments.conftest import TABLES
 
 INFO = Info("l", "s", "a", "d", "s")
@@ -86,3 +90,34 @@ def test_tasks_take_about_two_seconds() -> None:
     assert 5_000 <= max(sizes) <= 50_000
     with_slow = [task for task in plan(many) if 0 in task.estimators]
     assert max(task.stop - task.start for task in with_slow) <= 200
+
+
+def test_data_drawn_by_statistics_are_counted_by_strata() -> None:
+    """Who reads students, and a formula that needs them, make the data as large as their students, and the plan says so."""
+    layout = Layout(schools=10, students=30_000, treated_share=0.5, assignment="students")
+    plain, squared = Model("grade ~ age + gender"), Model("grade ~ I(age ** 2)")
+    reads = replace(BOTH, name="reads", reads_rows=True)
+    by = {v: Cell(RandomIntercept(version=v), layout, plain) for v in (1, 2)}
+    assert held(by[2], [BOTH], "auto") == 3 * 40
+    assert held(by[1], [BOTH], "auto") == 300_000
+    for cell, methods, policy, words in (
+        (by[2], [BOTH, SLOW], "auto", "drawn by statistics, students completed for slow"),
+        (by[2], [BOTH, reads], "auto", "drawn by statistics, students completed for reads"),
+        (by[2], [BOTH], "reference", "drawn by statistics, students completed for both"),
+        (
+            replace(by[2], model=squared),
+            [BOTH],
+            "auto",
+            "drawn by statistics, students completed for the model",
+        ),
+        (
+            replace(by[2], population=RandomIntercept(version=2, missing=0.1)),
+            [BOTH],
+            "auto",
+            "drawn student by student, as the population needs",
+        ),
+    ):
+        assert held(cell, methods, policy) == 300_000
+        assert how_drawn(cell, methods, policy) == words
+    assert how_drawn(by[2], [BOTH], "auto") == "drawn by statistics"
+    assert how_drawn(by[1], [BOTH], "auto") == ""

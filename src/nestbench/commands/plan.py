@@ -30,6 +30,7 @@ def plan(
 ) -> None:
     """Show conditions, tasks, expected time and size, from a short calibration on this machine."""
     from nestbench.commands.output import say_data
+    from nestbench.experiments.plan import how_drawn
     from nestbench.experiments.running import warming
     from nestbench.experiments.running.backends import LOCAL
     from nestbench.experiments.running.calibrating import forecast, slurm_script
@@ -62,8 +63,10 @@ def plan(
     for cell, levels in enumerate(study.levels):
         where = ", ".join(f"{name} = {level}" for name, level in levels.items()) or "the only condition"
         tasks = sum(task.cell == cell for task in costs.tasks)
+        drawn = how_drawn(study.cells[cell], study.estimators, study.engine)
         typer.echo(
             f"condition {cell}: {where}: {plural(tasks, 'task')}, {_time(costs.cell_seconds(cell))} of one core"
+            + (f"; {drawn}" if drawn else "")
         )
     used = workers or cores()
     typer.echo(

@@ -125,7 +125,7 @@ def test_school_sums_are_distributed_alike(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LAWS)
 def test_school_sums_of_many_schools_are_distributed_alike(name: str) -> None:
-    assert not alarms(name, 100_000 if name != "many students" else 20_000)
+    assert not alarms(name, 20_000)
 
 
 @pytest.mark.parametrize("planted", ["chi2", "means"])
