@@ -161,7 +161,7 @@ def require_finite(batch: Batch, design: Design, outcome: bool = True) -> None:
 
 
 def products_of(batch: Batch, model: Model) -> list[tuple[Product, ...] | None]:
-    """Return how the columns of Z, X and y are computed, None for a part that formulaic has to make; makes no columns."""
+    """Return how the columns of Z, X and y are computed, None for a part that formulaic has to make; makes none."""
     signature = signature_of(batch, f"{model.formula} {model.random}")
     sides = ((f"~ {model.random}", "rhs"), (model.formula, "rhs"), (model.formula, "lhs"))
     parts = [_compile(formula, side, batch.group, signature) for formula, side in sides]

@@ -93,7 +93,7 @@ def test_tasks_take_about_two_seconds() -> None:
 
 
 def test_data_drawn_by_statistics_are_counted_by_strata() -> None:
-    """Who reads students, and a formula that needs them, make the data as large as their students, and the plan says so."""
+    """Who reads students, and a formula that needs them, make data as large as their students, and the plan says so."""
     layout = Layout(schools=10, students=30_000, treated_share=0.5, assignment="students")
     plain, squared = Model("grade ~ age + gender"), Model("grade ~ I(age ** 2)")
     reads = replace(BOTH, name="reads", reads_rows=True)
