@@ -96,28 +96,29 @@ def test_data_drawn_by_statistics_are_counted_by_strata() -> None:
     """Who reads students, and a formula that needs them, make data as large as their students, and the plan says so."""
     layout = Layout(schools=10, students=30_000, treated_share=0.5, assignment="students")
     plain, squared = Model("grade ~ age + gender"), Model("grade ~ I(age ** 2)")
-    reads = replace(BOTH, name="reads", reads_rows=True)
+    both = replace(BOTH, batched=lambda *_: engine())
+    reads = replace(both, name="reads", reads_rows=True)
     by = {v: Cell(RandomIntercept(version=v), layout, plain) for v in (1, 2)}
-    assert held(by[2], [BOTH], "auto") == 3 * 40
-    assert held(by[1], [BOTH], "auto") == 300_000
+    assert held(by[2], [both], "auto") == 3 * 40
+    assert held(by[1], [both], "auto") == 300_000
     for cell, methods, policy, words in (
-        (by[2], [BOTH, SLOW], "auto", "drawn by statistics, students completed for slow"),
-        (by[2], [BOTH, reads], "auto", "drawn by statistics, students completed for reads"),
-        (by[2], [BOTH], "reference", "drawn by statistics, students completed for both"),
+        (by[2], [both, SLOW], "auto", "drawn by statistics, students completed for slow"),
+        (by[2], [both, reads], "auto", "drawn by statistics, students completed for reads"),
+        (by[2], [both], "reference", "drawn by statistics, students completed for both"),
         (
             replace(by[2], model=squared),
-            [BOTH],
+            [both],
             "auto",
             "drawn by statistics, students completed for the model",
         ),
         (
             replace(by[2], population=RandomIntercept(version=2, missing=0.1)),
-            [BOTH],
+            [both],
             "auto",
             "drawn student by student, as the population needs",
         ),
     ):
         assert held(cell, methods, policy) == 300_000
         assert how_drawn(cell, methods, policy) == words
-    assert how_drawn(by[2], [BOTH], "auto") == "drawn by statistics"
-    assert how_drawn(by[1], [BOTH], "auto") == ""
+    assert how_drawn(by[2], [both], "auto") == "drawn by statistics"
+    assert how_drawn(by[1], [both], "auto") == ""
