@@ -11,7 +11,7 @@ from typing import Any
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.honoured import RandomPart, require_honoured
 from nestbench.estimators.null import Regressed, from_null, under_null
-from nestbench.sim.checks import plain
+from nestbench.sim.checks import python_value
 from nestbench.sim.errors import InvalidInput, did_you_mean, unknown_name
 from nestbench.sim.observed.batch import Batch, Floats
 from nestbench.sim.observed.model import Model
@@ -141,7 +141,7 @@ class Estimator:
         InvalidInput
             An option the method does not have, or a value that isn't one of its choices.
         """
-        options = {key: plain(value) for key, value in options.items()}
+        options = {key: python_value(value) for key, value in options.items()}
         for key in options:
             if key not in self.options:
                 known = ", ".join(self.options) or "none"

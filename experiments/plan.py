@@ -98,11 +98,11 @@ def plan(
     """
     tasks: list[Task] = []
     before = Round.nothing(experiment)
-    for wanted in rounds or (Round.of(experiment),):
+    for reach in rounds or (Round.of(experiment),):
         for cell in range(len(experiment.cells)):
-            tasks.extend(_fits(experiment, cell, before, wanted, block))
-            tasks.extend(_audits(experiment, cell, before, wanted))
-        before = before.joined(wanted)
+            tasks.extend(_fits(experiment, cell, before, reach, block))
+            tasks.extend(_audits(experiment, cell, before, reach))
+        before = before.joined(reach)
     return tuple(tasks)
 
 
@@ -145,19 +145,18 @@ def limit(experiment: Experiment, estimator: Estimator, cell: int, reach: Round)
 
 
 def _fits(
-    experiment: Experiment, cell: int, before: Round, wanted: Round, block: int | None
+    experiment: Experiment, cell: int, before: Round, reach: Round, block: int | None
 ) -> Iterator[Task]:
     spans = [
-        (limit(experiment, e, cell, before), limit(experiment, e, cell, wanted))
-        for e in experiment.estimators
+        (limit(experiment, e, cell, before), limit(experiment, e, cell, reach)) for e in experiment.estimators
     ]
     cuts = sorted({cut for span in spans for cut in span})
     for first, last in pairwise(cuts):
         active = tuple(i for i, (start, stop) in enumerate(spans) if start <= first and last <= stop)
         if active:
-            chosen = [experiment.estimators[i] for i in active]
-            size = block or block_size(experiment.cells[cell], chosen, experiment.engine)
-            slow = any(e.engine_name(experiment.engine) == "reference" for e in chosen)
+            methods = [experiment.estimators[i] for i in active]
+            size = block or block_size(experiment.cells[cell], methods, experiment.engine)
+            slow = any(e.engine_name(experiment.engine) == "reference" for e in methods)
             early = FIRST_CUTS if slow and cell == 0 and not block else ()
             yield from (Task(cell, *ends, active) for ends in _blocks(first, last, size, early))
 
@@ -176,13 +175,13 @@ def with_both_engines(experiment: Experiment) -> tuple[int, ...]:
     )
 
 
-def _audits(experiment: Experiment, cell: int, before: Round, wanted: Round) -> Iterator[Task]:
+def _audits(experiment: Experiment, cell: int, before: Round, reach: Round) -> Iterator[Task]:
     first = min(before.audit, before.replications[cell])
-    last = min(wanted.audit, wanted.replications[cell])
+    last = min(reach.audit, reach.replications[cell])
     both = with_both_engines(experiment)
     if both and experiment.engine != "reference":
-        chosen = [experiment.estimators[i] for i in both]
-        size = block_size(experiment.cells[cell], chosen, "reference")
+        methods = [experiment.estimators[i] for i in both]
+        size = block_size(experiment.cells[cell], methods, "reference")
         yield from (Task(cell, *ends, both, audit=True) for ends in _blocks(first, last, size))
 
 

@@ -23,11 +23,11 @@ def csv_of(frame: pd.DataFrame) -> str:
 
     Numbers stay as they are, those among texts too.
     """
-    plain = frame.copy()
-    for name in plain.columns:
-        if not pd.api.types.is_numeric_dtype(plain[name].dtype):
-            plain[name] = plain[name].astype(object).map(_harmless)
-    return plain.rename(columns=_harmless).to_csv(index=False, lineterminator="\n")
+    harmless = frame.copy()
+    for name in harmless.columns:
+        if not pd.api.types.is_numeric_dtype(harmless[name].dtype):
+            harmless[name] = harmless[name].astype(object).map(_harmless)
+    return harmless.rename(columns=_harmless).to_csv(index=False, lineterminator="\n")
 
 
 def _harmless(value: Any) -> Any:

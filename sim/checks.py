@@ -16,19 +16,19 @@ LARGEST = 1e30
 """Bound on the size of a parameter: products of a few such numbers are finite still."""
 
 
-def plain(value: Any) -> Any:
+def python_value(value: Any) -> Any:
     """Return numbers of NumPy's as Python's, in lists and tuples too; anything else as it is."""
     if isinstance(value, np.generic):
         return value.item()
-    return type(value)(map(plain, value)) if type(value) in (list, tuple) else value
+    return type(value)(map(python_value, value)) if type(value) in (list, tuple) else value
 
 
-def make_plain(fields: Any) -> None:
-    """Make the numbers of a frozen dataclass plain, in place: what is checked, hashed and stored are Python's."""
+def make_python(fields: Any) -> None:
+    """Make the numbers of a frozen dataclass Python's, in place: what is checked, hashed and stored has one type."""
     for each in dataclasses.fields(fields):
         value = getattr(fields, each.name, None)
         if isinstance(value, (np.generic, list, tuple)):
-            object.__setattr__(fields, each.name, plain(value))
+            object.__setattr__(fields, each.name, python_value(value))
 
 
 def number(
@@ -122,7 +122,7 @@ def coefficients(name: str, values: Any, allowed: Iterable[str]) -> dict[str, fl
             raise InvalidInput(
                 f"{name} has no '{key}'.{did_you_mean(str(key), names)} It may have {', '.join(names)}"
             )
-    return {str(key): number(f"{name}.{key}", plain(value)) for key, value in values.items()}
+    return {str(key): number(f"{name}.{key}", python_value(value)) for key, value in values.items()}
 
 
 def clash(first: str, second: str, why: str, todo: str) -> InvalidInput:

@@ -65,10 +65,10 @@ SINGULAR = 1e-9
 def df_of(data: DataSet, satterthwaite: Callable[[], Floats]) -> float | Floats:
     """Return the degrees of freedom that the option `reference` asks for."""
     g = data.schools
-    chosen = data.options["reference"]
-    if chosen == "satterthwaite":
+    reference = data.options["reference"]
+    if reference == "satterthwaite":
         return satterthwaite()
-    return {"z": np.inf, "t(G-1)": g - 1.0, "t(G-p)": float(g - data.x.shape[1])}[chosen]
+    return {"z": np.inf, "t(G-1)": g - 1.0, "t(G-p)": float(g - data.x.shape[1])}[reference]
 
 
 def dense_df(data: DataSet, back: Floats, power: float, *, centred: bool = False) -> Floats:
@@ -203,12 +203,12 @@ def with_reference(
     info = estimator.info
 
     def described(options: Mapping[str, object]) -> Info:
-        chosen = str(options["reference"])
-        if chosen == default:
+        reference = str(options["reference"])
+        if reference == default:
             return info
-        end, summary, df = _WORDS[chosen]
-        source = f"{info.source}; Pustejovsky & Tipton 2018" if chosen == "satterthwaite" else info.source
-        formula = tuple(DF[chosen] if line == DF[default] else line for line in info.formula)
+        end, summary, df = _WORDS[reference]
+        source = f"{info.source}; Pustejovsky & Tipton 2018" if reference == "satterthwaite" else info.source
+        formula = tuple(DF[reference] if line == DF[default] else line for line in info.formula)
         return Info(f"{label} {end}", f"{words}, {summary}", assumes or info.assumes, df, source, formula)
 
     return replace(

@@ -93,7 +93,7 @@ def _independent(unit: Floats, slopes: Ints, answer: Mask, intercept: int | None
         rest = rest - basis @ (basis.T @ rest)
         length = np.sqrt((rest**2).sum(axis=0))
         sure = [at for at, k in enumerate(left) if answer[slopes[k]]]
-        chosen = sure[0] if sure else int(np.argmax(length))
-        basis = np.column_stack([basis, rest[:, chosen] / length[chosen]])
-        kept.append(int(slopes[left.pop(chosen)]))
+        longest = sure[0] if sure else int(np.argmax(length))
+        basis = np.column_stack([basis, rest[:, longest] / length[longest]])
+        kept.append(int(slopes[left.pop(longest)]))
     return np.sort(np.array(kept, dtype=np.int64))

@@ -111,11 +111,11 @@ def _basis(fit: TextbookFit) -> list[Floats]:
     """Return the symmetric matrices that Psi(theta) can be a combination of, as far as theta reaches them."""
     m, q = fit.model.second.shape[0], fit.model.q
     spanned = fit.model.second.reshape(m * m, q, q)
-    chosen: list[Floats] = []
+    basis: list[Floats] = []
     for i in range(q):
         for j in range(i + 1):
             if np.any(spanned[:, i, j]):
                 one = np.zeros((q, q))
                 one[i, j] = one[j, i] = 1.0
-                chosen.append(one)
-    return chosen
+                basis.append(one)
+    return basis

@@ -295,7 +295,9 @@ def sound(answer: Answer, terms: Sequence[str]) -> Answer:
 def without(terms: Sequence[str], no_error: npt.NDArray[np.bool_], no_df: npt.NDArray[np.bool_]) -> str:
     """Return which terms have no standard error and which have one without degrees of freedom, in words."""
     parts = [("no standard error", no_error), ("no degrees of freedom", no_df)]
-    return "; ".join(f"{words}: {names_of(terms, chosen)}" for words, chosen in parts if chosen.any())
+    return "; ".join(
+        f"{words}: {names_of(terms, terms_without)}" for words, terms_without in parts if terms_without.any()
+    )
 
 
 def describe(error: Exception) -> str:
@@ -352,15 +354,15 @@ class Rows:
 
     def put(self, r: int, screened: Screened, answer: Answer) -> None:
         """Store an answer; terms the method could not answer for stay NaN."""
-        chosen = screened.answerable[screened.columns]
-        columns = screened.columns[chosen]
-        self.estimate[r, columns] = answer.estimate[chosen]
-        self.std_error[r, columns] = answer.std_error[chosen]
-        self.df[r, columns] = np.broadcast_to(answer.df, answer.estimate.shape)[chosen]
+        answered = screened.answerable[screened.columns]
+        columns = screened.columns[answered]
+        self.estimate[r, columns] = answer.estimate[answered]
+        self.std_error[r, columns] = answer.std_error[answered]
+        self.df[r, columns] = np.broadcast_to(answer.df, answer.estimate.shape)[answered]
         if answer.p_value is not None:
-            self.p_value[r, columns] = answer.p_value[chosen]
+            self.p_value[r, columns] = answer.p_value[answered]
         if answer.interval is not None:
-            self.lower[r, columns], self.upper[r, columns] = (side[chosen] for side in answer.interval)
+            self.lower[r, columns], self.upper[r, columns] = (side[answered] for side in answer.interval)
         self.own[r] = answer.p_value is not None
         for name, value in answer.quantities.items():
             self.quantities[name][r] = value
@@ -389,6 +391,6 @@ class Rows:
         )
 
 
-def names_of(terms: Sequence[str], chosen: npt.NDArray[Any]) -> str:
+def names_of(terms: Sequence[str], mask: npt.NDArray[Any]) -> str:
     """Return the chosen terms in words."""
-    return ", ".join(term for term, yes in zip(terms, chosen, strict=True) if yes)
+    return ", ".join(term for term, yes in zip(terms, mask, strict=True) if yes)

@@ -276,7 +276,7 @@ def _undecided(
 ) -> tuple[Floats, float]:
     """Return the draws whose verdict differs between two nulls, and how many are extreme at both."""
     draws = numbers.shape[1]
-    chosen = np.empty((5, draws))
+    open_draws = np.empty((5, draws))
     undecided, extreme = 0, 0.0
     one = np.empty((5, 1))
     for b in range(draws):
@@ -286,14 +286,14 @@ def _undecided(
         at_second = count(one, second, second if restricted else 0.0, m, v, -TIE)
         if at_first != at_second:
             for part in range(5):
-                chosen[part, undecided] = one[part, 0]
+                open_draws[part, undecided] = one[part, 0]
             undecided += 1
         else:
             extreme += at_first
     kept = np.empty((5, undecided))
     for part in range(5):
         for b in range(undecided):
-            kept[part, b] = chosen[part, b]
+            kept[part, b] = open_draws[part, b]
     return kept, extreme
 
 

@@ -60,9 +60,9 @@ def times_drawn(sample: Sample, schools: int, draws: int) -> Iterator[Floats]:
     block = max(1, AT_ONCE // schools)
     for first in range(0, draws, block):
         size = min(block, draws - first)
-        chosen = generator.integers(0, schools, size=(size, schools))
-        chosen += np.arange(size)[:, None] * schools
-        yield np.bincount(chosen.ravel(), minlength=size * schools).reshape(size, schools).astype(np.float64)
+        drawn = generator.integers(0, schools, size=(size, schools))
+        drawn += np.arange(size)[:, None] * schools
+        yield np.bincount(drawn.ravel(), minlength=size * schools).reshape(size, schools).astype(np.float64)
 
 
 def marks_of(counts: Floats) -> list[bytes]:

@@ -77,8 +77,8 @@ def assignments(values: Floats, draws: int, generator: np.random.Generator) -> t
         high = int((values == distinct[1]).sum())
         if math.comb(schools, high) <= draws:
             every = np.full((math.comb(schools, high), schools), distinct[0])
-            for row, chosen in zip(every, combinations(range(schools), high), strict=True):
-                row[list(chosen)] = distinct[1]
+            for row, treated in zip(every, combinations(range(schools), high), strict=True):
+                row[list(treated)] = distinct[1]
             return iter([every]), True
     block = max(1, AT_ONCE // schools)
     sizes = [min(block, draws - first) for first in range(0, draws, block)]
@@ -200,12 +200,10 @@ def _reach(ends: Floats, needed: int) -> float:
 def the_treatment(data: DataSet) -> Screened:
     """Screen for the one term that is permuted."""
     screened = full_rank(data)
-    chosen = treatment(data.terms, data.school_constant(), data.x[data.starts], data.options["term"])
-    if not screened.answerable[chosen]:
-        raise CannotFit(f"{data.terms[chosen]} is not estimable")
-    return Screened(
-        screened.columns, only(chosen, len(data.terms)), screened.status, alone(data.terms[chosen])
-    )
+    term = treatment(data.terms, data.school_constant(), data.x[data.starts], data.options["term"])
+    if not screened.answerable[term]:
+        raise CannotFit(f"{data.terms[term]} is not estimable")
+    return Screened(screened.columns, only(term, len(data.terms)), screened.status, alone(data.terms[term]))
 
 
 def only(chosen: int, terms: int) -> Mask:
@@ -222,8 +220,8 @@ def alone(term: str) -> str:
 
 def fit_permutation(data: DataSet) -> Answer:
     """The definition: residuals of every assignment from the other terms, on the students."""
-    chosen = treatment(data.terms, data.school_constant(), data.x[data.starts], data.options["term"])
-    others = np.delete(data.x, chosen, axis=1)
+    term = treatment(data.terms, data.school_constant(), data.x[data.starts], data.options["term"])
+    others = np.delete(data.x, term, axis=1)
     basis, _ = np.linalg.qr(others / np.sqrt((others**2).sum(axis=0)))
 
     def residuals(v: Floats) -> Floats:
@@ -232,7 +230,7 @@ def fit_permutation(data: DataSet) -> Answer:
         return np.asarray(once - basis @ (basis.T @ once))
 
     require_residuals(residuals(data.y), data.y)
-    y, d = residuals(data.y), residuals(data.x[:, chosen])
+    y, d = residuals(data.y), residuals(data.x[:, term])
 
     def coefficients(arranged: Floats) -> tuple[Floats, Floats, Mask]:
         """Return b*(y), b*(d) of assignments, and which have them."""
@@ -244,14 +242,14 @@ def fit_permutation(data: DataSet) -> Answer:
         return left.T @ y / size, left.T @ d / size, good
 
     answer = judged(
-        data.x[data.starts, chosen],
+        data.x[data.starts, term],
         float(d @ y / (d @ d)),
         coefficients,
         data.sample,
         data.model,
         data.options,
     )
-    return spread_out(answer, chosen, len(data.terms))
+    return spread_out(answer, term, len(data.terms))
 
 
 def spread_out(answer: Answer, chosen: int, terms: int) -> Answer:
@@ -303,9 +301,9 @@ class SchoolTotals:
         return arranged @ self.of_y / size, arranged @ self.of_d / size, good
 
 
-def school_totals(cross: Floats, x: Ints, chosen: int) -> SchoolTotals:
+def school_totals(cross: Floats, x: Ints, term: int) -> SchoolTotals:
     """Return the totals of one data set from its schools' cross-products [G, d, d]."""
-    rest, d, y = np.delete(x, chosen), x[chosen], cross.shape[1] - 1
+    rest, d, y = np.delete(x, term), x[term], cross.shape[1] - 1
     total = cross.sum(axis=0)
     factor = np.linalg.cholesky(total[np.ix_(rest, rest)])
 
@@ -336,9 +334,9 @@ def _from_totals(batch: Batch, model: Model, options: Options, r: int) -> tuple[
     values = data.x[:, batch.school_offsets[:-1][schools]].T
     terms, p = data.terms, len(data.terms)
     try:
-        chosen = treatment(terms, batch.once(school_level, model)[r], values, options["term"])
-        totals = school_totals(moments.cross[schools], moments.x, chosen)
-        column = moments.x[chosen]
+        term = treatment(terms, batch.once(school_level, model)[r], values, options["term"])
+        totals = school_totals(moments.cross[schools], moments.x, term)
+        column = moments.x[term]
         pivot, unit = moments.pivot[r, column], moments.scale[r, column]
         size = unit / moments.scale[r, -1]
 
@@ -346,11 +344,9 @@ def _from_totals(batch: Batch, model: Model, options: Options, r: int) -> tuple[
             of_y, of_d, good = totals.coefficients((arranged - pivot) * unit)
             return of_y * size, of_d, good
 
-        own, _, _ = coefficients(values[None, :, chosen])
-        answer = judged(values[:, chosen], float(own[0]), coefficients, batch.replication(r), model, options)
-        return Screened(np.arange(p), only(chosen, p), message=alone(terms[chosen])), spread_out(
-            answer, chosen, p
-        )
+        own, _, _ = coefficients(values[None, :, term])
+        answer = judged(values[:, term], float(own[0]), coefficients, batch.replication(r), model, options)
+        return Screened(np.arange(p), only(term, p), message=alone(terms[term])), spread_out(answer, term, p)
     except CannotFit as error:
         return Screened(np.empty(0, dtype=np.int64), np.zeros(p, dtype=bool)), failed(0, str(error))
 

@@ -43,24 +43,25 @@ def against_optimum(
 
     Only the exact fit is made, the one that `reml-*` share; the stored log-likelihoods are compared with its maximum.
     """
-    chosen = [e.label for e in estimators if e.agreement is Agreement.UNDER_STUDY]
-    if not chosen:
+    under_study = [e.label for e in estimators if e.agreement is Agreement.UNDER_STUDY]
+    if not under_study:
         return []
     batch = cell.draw(seed, range(task.start, task.stop))
     return [
-        {"cell": task.cell, "estimator": label, **reached(fits[label], batch, cell.model)} for label in chosen
+        {"cell": task.cell, "estimator": label, **reached(fits[label], batch, cell.model)}
+        for label in under_study
     ]
 
 
 def audit_run(experiment: Experiment, replications: int) -> pd.DataFrame:
     """Return fresh audits of every condition of an experiment, in this process."""
     both = tuple(i for i, e in enumerate(experiment.estimators) if audited(e))
-    chosen = [experiment.estimators[i] for i in both]
+    methods = [experiment.estimators[i] for i in both]
     rows = [
         row
         for i, cell in enumerate(experiment.cells)
         for row in audit(
-            cell, experiment.seed, Task(i, 0, replications, both, audit=True), with_truth(chosen, cell)
+            cell, experiment.seed, Task(i, 0, replications, both, audit=True), with_truth(methods, cell)
         )
     ]
     return gather([pd.DataFrame(rows)]) if rows else gather([])

@@ -118,11 +118,11 @@ def forecast(experiment: Experiment) -> Forecast:
     tasks = plan(experiment)
     seconds, size = [], 0.0
     for task in tasks:
-        chosen = [costs[nearest[task.cell]][i] for i in task.estimators]
+        prices = [costs[nearest[task.cell]][i] for i in task.estimators]
         replications = task.stop - task.start
-        each = [c.seconds + c.other if task.audit else c.seconds for c in chosen]
+        each = [c.seconds + c.other if task.audit else c.seconds for c in prices]
         seconds.append(replications * sum(each))
-        size += 2000 + (0 if task.audit else replications * sum(c.size for c in chosen))
+        size += 2000 + (0 if task.audit else replications * sum(c.size for c in prices))
     return Forecast(tasks, tuple(seconds), size)
 
 

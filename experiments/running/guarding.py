@@ -178,10 +178,10 @@ def _limit_memory(megabytes: int | None) -> None:
     import resource
 
     now = int(STATM.read_text(encoding="ascii").split()[0]) * resource.getpagesize()
-    wanted, hard = now + megabytes * 2**20, resource.getrlimit(resource.RLIMIT_AS)[1]
+    limit, hard = now + megabytes * 2**20, resource.getrlimit(resource.RLIMIT_AS)[1]
     # Batch systems set a hard limit, which nobody may raise.
     resource.setrlimit(
-        resource.RLIMIT_AS, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard)
+        resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard)
     )
 
 

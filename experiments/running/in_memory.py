@@ -62,8 +62,8 @@ def _fitted(experiment: Experiment, cell: int) -> dict[str, Estimates]:
     """Return the estimates of a condition by label; methods with equally many replications are fitted together."""
     by_label: dict[str, Estimates] = {}
     for count in sorted({experiment.limit(e) for e in experiment.estimators}):
-        chosen = with_truth(
+        methods = with_truth(
             (e for e in experiment.estimators if experiment.limit(e) == count), experiment.cells[cell]
         )
-        by_label |= fit_all(experiment.cells[cell], experiment.seed, range(count), chosen, experiment.engine)
+        by_label |= fit_all(experiment.cells[cell], experiment.seed, range(count), methods, experiment.engine)
     return {e.label: by_label[e.label] for e in experiment.estimators}

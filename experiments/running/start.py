@@ -19,8 +19,8 @@ from nestbench.experiments.shards import Shard
 from nestbench.experiments.storing.manifest import MANIFEST, read_manifest
 from nestbench.experiments.storing.provenance import provenance
 from nestbench.experiments.storing.store import Store, same_experiment
-from nestbench.experiments.toml.plain import to_plain
 from nestbench.experiments.toml.reading import is_file, read_experiment
+from nestbench.experiments.toml.stored import to_stored
 from nestbench.sim.errors import InvalidInput
 
 Source = Experiment | str | Path
@@ -125,7 +125,7 @@ IDENTITY = {
 def _why_elsewhere(folder: Path, experiment: Experiment) -> str:
     """Return why a run doesn't go where its name says."""
     usual = folder.with_name(experiment.name)
-    there, here = (read_manifest(usual) or {}).get("experiment", {}), to_plain(experiment)
+    there, here = (read_manifest(usual) or {}).get("experiment", {}), to_stored(experiment)
     differ = [words for key, words in IDENTITY.items() if there.get(key) != here[key]]
     other = " and ".join(differ) or "versions of its methods or populations"
     return f"{usual} holds a run with other {other}; this one goes to {folder}"

@@ -133,8 +133,10 @@ def _fast(experiment: Experiment) -> list[Estimator]:
     """Return the methods whose kernels a run calls; those under study are held against the exact maximum."""
     if experiment.engine == "reference":
         return []
-    chosen = [e for e in experiment.estimators if e.batched]
-    return chosen + [get("reml-z")] * any(e.agreement is Agreement.UNDER_STUDY for e in experiment.estimators)
+    batched = [e for e in experiment.estimators if e.batched]
+    return batched + [get("reml-z")] * any(
+        e.agreement is Agreement.UNDER_STUDY for e in experiment.estimators
+    )
 
 
 def _stamp() -> Path:

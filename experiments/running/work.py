@@ -53,8 +53,8 @@ class Work:
     def of(cls, experiment: Experiment, task: Task, guarded: bool = False) -> Work:
         """Return the work of a task of an experiment; `guarded` fits are made in child processes."""
         cell = experiment.cells[task.cell]
-        chosen = with_truth((experiment.estimators[i] for i in task.estimators), cell)
-        blob = cloudpickle.dumps((cell, chosen))
+        methods = with_truth((experiment.estimators[i] for i in task.estimators), cell)
+        blob = cloudpickle.dumps((cell, methods))
         limits = Limits(experiment.fit_timeout, experiment.fit_memory)
         return cls(
             task,
@@ -194,10 +194,10 @@ def _misshapen(fits: Estimates, batch: Batch) -> str:
     """Return what is wrong with the shape of an engine's answer, or nothing."""
     if not np.array_equal(fits.replications, batch.replications):
         return f"{fits.size} fits for {batch.size} data sets, or in another order"
-    wanted = (batch.size, len(fits.terms))
+    shape = (batch.size, len(fits.terms))
     for name in STORED_COLUMNS:
-        if getattr(fits, name).shape != wanted:
-            return f"'{name}' of shape {getattr(fits, name).shape} where {wanted} was expected"
+        if getattr(fits, name).shape != shape:
+            return f"'{name}' of shape {getattr(fits, name).shape} where {shape} was expected"
     if not np.isin(fits.status, list(FitStatus)).all():
         return "a status that doesn't exist"
     return ""

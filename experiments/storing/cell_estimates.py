@@ -58,10 +58,10 @@ class CellEstimates(Mapping[str, Estimates]):
         return tuple(dict.fromkeys(chain.from_iterable(found)))
 
     def _decoded(self, label: str, decode: Callable[..., T]) -> Iterator[tuple[journal.Entry, T]]:
-        chosen = self._positions[label]
+        number = self._positions[label]
         for entry in self._entries:
-            if chosen in entry.task.estimators:
-                position = entry.task.estimators.index(chosen)
+            if number in entry.task.estimators:
+                position = entry.task.estimators.index(number)
                 yield entry, self._store.read(entry, "fits", partial(decode, position=position))
 
     def _within_range(self, entry: journal.Entry, estimates: Estimates) -> Estimates:

@@ -36,7 +36,7 @@ class Entry:
     def line(self) -> bytes:
         """Return the entry as a line of the journal: the CRC-32 of its JSON, then the JSON."""
         t = self.task
-        told = {
+        values = {
             "task": [t.cell, t.start, t.stop, list(t.estimators), t.audit],
             "files": [list(file) for file in self.files],
             "fits": self.fits,
@@ -44,8 +44,8 @@ class Entry:
             "seconds": round(self.seconds, 4),
         }
         if self.unrepeatable:
-            told["unrepeatable"] = list(self.unrepeatable)
-        body = json.dumps(told, separators=(",", ":")).encode()
+            values["unrepeatable"] = list(self.unrepeatable)
+        body = json.dumps(values, separators=(",", ":")).encode()
         return b"%08x %s\n" % (zlib.crc32(body), body)
 
 

@@ -35,7 +35,7 @@ class RoundRecord:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What every manifest holds; the experiment itself is checked where it is read (`toml.plain`)."""
+    """What every manifest holds; the experiment itself is checked where it is read (`toml.stored`)."""
 
     format: int
     key: str
@@ -106,8 +106,8 @@ def _checked(manifest: Any, folder: Path) -> dict[str, Any]:
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Write the manifest and, before it, its copy: one of them is whole at any moment."""
-    plain = json.loads(json.dumps(manifest, default=str))
-    text = json.dumps({**plain, "checksum": _checksum(plain)}, indent=1, ensure_ascii=False)
+    values = json.loads(json.dumps(manifest, default=str))
+    text = json.dumps({**values, "checksum": _checksum(values)}, indent=1, ensure_ascii=False)
     for name in (MANIFEST_COPY, MANIFEST):
         write_atomically(folder / name, text.encode(errors="backslashreplace"))
 

@@ -46,7 +46,7 @@ from nestbench.experiments.storing.manifest import (
 from nestbench.experiments.storing.outcome import Outcome
 from nestbench.experiments.storing.provenance import versions_changed
 from nestbench.experiments.storing.verifying import damaged
-from nestbench.experiments.toml.plain import from_plain, to_plain
+from nestbench.experiments.toml.stored import from_stored, to_stored
 from nestbench.sim.errors import StoreError
 
 NAMES = ("estimator", "engine")
@@ -89,7 +89,7 @@ class Store:
             raise StoreError(
                 f"expected a run directory (with {MANIFEST}), got '{folder}'; make one with nestbench run"
             )
-        experiment = from_plain(manifest["experiment"], folder / "plugins", code)
+        experiment = from_stored(manifest["experiment"], folder / "plugins", code)
         check_rounds(manifest, experiment, folder)
         if experiment.key != manifest["key"]:
             raise StoreError(
@@ -160,13 +160,13 @@ class Store:
         if self._lock is not None:
             self._lock.release()
 
-    def _begin(self, wanted: Round, provenance: Mapping[str, Any]) -> None:
+    def _begin(self, reach: Round, provenance: Mapping[str, Any]) -> None:
         for folder in folders_of(self.folder):
             for file in stale(folder):
                 file.unlink(missing_ok=True)
         self._manifest.setdefault("provenance", dict(provenance))
         self._manifest["sessions"] = [*self._manifest["sessions"], dict(provenance)]
-        self.extend(wanted)
+        self.extend(reach)
         # After the manifest: a run stopped between the two is a run, and the same command completes it.
         for plugin in self._experiment.plugins:
             kept = self.folder / "plugins" / Path(plugin.path).name
@@ -175,12 +175,12 @@ class Store:
         if self._experiment.source:
             write_atomically(self.folder / "experiment.toml", self._experiment.source.encode())
 
-    def extend(self, wanted: Round) -> None:
+    def extend(self, reach: Round) -> None:
         """Let the run go as far as a round, too; what is already asked for stays."""
         rounds = self.rounds
         reached = rounds[-1] if rounds else Round.nothing(self._experiment)
-        if wanted.joined(reached) != reached:
-            rounds.append(wanted.joined(reached))
+        if reach.joined(reached) != reached:
+            rounds.append(reach.joined(reached))
         last = rounds[-1]
         self._experiment = replace(
             self._experiment,
@@ -188,7 +188,7 @@ class Store:
             reference_replications=last.reference,
             audit=last.audit,
         )
-        self._manifest["experiment"] = to_plain(self._experiment)
+        self._manifest["experiment"] = to_stored(self._experiment)
         self._manifest["rounds"] = [round_record(r) for r in rounds]
         self._tasks = None
         write_manifest(self.folder, self._manifest)
@@ -208,9 +208,9 @@ class Store:
         """Versions, CPU, commit, start, workers of the first session, what later ones had in other versions, and which
         methods didn't give the same numbers twice."""
         changed = versions_changed(self._manifest["sessions"])
-        told = {label for entry in self._entries.values() for label in entry.unrepeatable}
+        unrepeatable = {label for entry in self._entries.values() for label in entry.unrepeatable}
         # Labels of the experiment alone: a stranger's journal may hold anything.
-        labels = [e.label for e in self._experiment.estimators if e.label in told]
+        labels = [e.label for e in self._experiment.estimators if e.label in unrepeatable]
         more: dict[str, Any] = {"versions mixed": changed, UNREPEATABLE: labels}
         return {**self._manifest["provenance"], **{key: value for key, value in more.items() if value}}
 

@@ -65,26 +65,26 @@ class Crossing:
     def combinations(self) -> Iterator[Level]:
         """Yield the combinations that are made: factor -> level as it stands in the file."""
         for rows in itertools.product(*(block.rows for block in self.blocks)):
-            chosen = {
+            combination = {
                 name: level
                 for block, row in zip(self.blocks, rows, strict=True)
                 for name, level in zip(block.names, row, strict=True)
             }
-            if self._made(chosen):
-                yield chosen
+            if self._made(combination):
+                yield combination
 
-    def _made(self, chosen: Level) -> bool:
+    def _made(self, combination: Level) -> bool:
         """Whether a combination fits one of `only`, where there are any, and none of `exclude`."""
         if not self.only and not self.exclude:
             return True
-        names = {name: identity(level) for name, level in chosen.items()}
-        wanted = not self.only or any(_meets(names, pattern) for pattern in self.only)
-        return wanted and not any(_meets(names, pattern) for pattern in self.exclude)
+        names = {name: identity(level) for name, level in combination.items()}
+        kept = not self.only or any(_meets(names, pattern) for pattern in self.only)
+        return kept and not any(_meets(names, pattern) for pattern in self.exclude)
 
 
 def identity(level: Any) -> str:
     """Return a text that equal levels share: 1 and 1.0, but not true; tables whatever the order of their keys."""
-    return json.dumps(_plain(level), sort_keys=True, default=str)
+    return json.dumps(_json_level(level), sort_keys=True, default=str)
 
 
 def shown(level: Any) -> Any:
@@ -147,17 +147,17 @@ def _pattern(where: str, table: Mapping[str, Any], crossing: Crossing, problems:
     if not table:
         problems.add(f"{where} should name at least one factor with its level; factors: {', '.join(known)}")
     pattern = {}
-    for name, wanted in table.items():
+    for name, levels in table.items():
         if name not in known:
             problems.add(
                 f"{where} names {show(name)}, which is no factor.{did_you_mean(name, known)} "
                 f"Factors: {', '.join(known) or 'none'}"
             )
             continue
-        meant = _meant(wanted, {key: identity(level) for level in known[name] for key in _names_of(level)})
+        meant = _meant(levels, {key: identity(level) for level in known[name] for key in _names_of(level)})
         if meant is None:
             problems.add(
-                f'{where}."{name}" should be a level of that factor, or a list of some, got {show(wanted)}; '
+                f'{where}."{name}" should be a level of that factor, or a list of some, got {show(levels)}; '
                 f"levels: {show([shown(level) for level in known[name]])}"
             )
         pattern[name] = meant or ()
@@ -187,11 +187,11 @@ def _meets(names: Mapping[str, str], pattern: Pattern) -> bool:
     return all(names[factor] in levels for factor, levels in pattern.items())
 
 
-def _plain(level: Any) -> Any:
+def _json_level(level: Any) -> Any:
     """Return a level as JSON values in which equal levels look the same."""
     if isinstance(level, Mapping):
-        return {str(key): _plain(value) for key, value in level.items()}
+        return {str(key): _json_level(value) for key, value in level.items()}
     if isinstance(level, (list, tuple)):
-        return [_plain(item) for item in level]
+        return [_json_level(item) for item in level]
     whole = isinstance(level, float) and level.is_integer()
     return int(level) if whole else level

@@ -62,11 +62,11 @@ def check(factors: Any, problems: Problems) -> Crossing:
 
 def cross(tables: Tables, crossing: Crossing) -> Iterator[tuple[Level, Tables]]:
     """Yield, for each condition, its levels by factor and the tables with them set; the first factor is the slowest."""
-    for chosen in crossing.combinations():
+    for combination in crossing.combinations():
         changed = copy.deepcopy(tables)
-        for name, level in chosen.items():
+        for name, level in combination.items():
             _apply(changed, name, level)
-        yield {name: shown(level) for name, level in chosen.items()}, changed
+        yield {name: shown(level) for name, level in combination.items()}, changed
 
 
 def is_joint(name: str) -> bool:

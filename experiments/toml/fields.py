@@ -104,15 +104,15 @@ def check_keys(table: Mapping[str, Any], allowed: Mapping[str, Any], where: str,
             problems.add(f"unknown key {_join(where, key)}.{did_you_mean(key, allowed)} Allowed: {known}")
 
 
-def plain(value: Any) -> Any:
+def json_value(value: Any) -> Any:
     """Return a dataclass as a table of the fields that differ from their defaults, everything as JSON values."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         changed = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init}
-        return {name: plain(v) for name, v in changed.items() if not _is_default(value, name)}
+        return {name: json_value(v) for name, v in changed.items() if not _is_default(value, name)}
     if isinstance(value, Mapping):
-        return {str(key): plain(v) for key, v in value.items()}
+        return {str(key): json_value(v) for key, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(v) for v in value]
+        return [json_value(v) for v in value]
     return value.item() if hasattr(value, "item") else value
 
 
@@ -150,15 +150,15 @@ def _validated(adapter: TypeAdapter[Any], value: Any, where: str, problems: Prob
 
 def _describe(error: ValidationError, value: Any, where: str, problems: Problems) -> None:
     """Note each place with an error once, with what every member of a union would have allowed there."""
-    told: dict[tuple[Any, ...], list[str]] = {}
+    allowed_by_place: dict[tuple[Any, ...], list[str]] = {}
     inputs = {}
     for item in error.errors(include_url=False):
         place = tuple(part for part in item["loc"] if _leads_into(value, part))
         inputs[place] = item["input"]
         allowed = WORDS.get(item["type"]) or item["msg"].removeprefix("Input should be ")
-        if allowed not in told.setdefault(place, []):
-            told[place].append(allowed)
-    for place, allowed_there in told.items():
+        if allowed not in allowed_by_place.setdefault(place, []):
+            allowed_by_place[place].append(allowed)
+    for place, allowed_there in allowed_by_place.items():
         problems.add(
             f"{_join(where, *place)} should be {' or '.join(allowed_there)}, got {show(inputs[place])}"
         )

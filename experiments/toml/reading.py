@@ -123,7 +123,7 @@ def experiment_from(
     crossing = factors.check(tables.get("factors", {}), problems)
     levels, cells = _cells(tables, crossing, folder, problems)
     check_published(tables.get("published", []), crossing.levels, levels, problems)
-    chosen = _estimators(_listed(raw, "estimators", (str, dict)), raw.get("engine", "auto"), problems)
+    methods = _estimators(_listed(raw, "estimators", (str, dict)), raw.get("engine", "auto"), problems)
     precision = _precision(tables["precision"], problems) if "precision" in tables else None
     problems.refuse(where)
     assert settings is not None
@@ -134,7 +134,7 @@ def experiment_from(
         **shared,
         cells=cells,
         levels=levels,
-        estimators=chosen,
+        estimators=methods,
         plugins=loaded,
         precision=precision,
         source=source or to_toml(tables),
@@ -245,11 +245,11 @@ def _cells(
             return (), ()
     base["population"] = _placed(base["population"], folder)
     crossed = [
-        (levels, {**chosen, "population": _placed(chosen["population"], folder)})
-        for levels, chosen in factors.cross(base, crossing)
+        (levels, {**combined, "population": _placed(combined["population"], folder)})
+        for levels, combined in factors.cross(base, crossing)
     ]
-    _check_replaced(base, [chosen for _, chosen in crossed], problems)
-    cells = _stated([_cell(chosen, problems) for _, chosen in crossed], [c for _, c in crossed], problems)
+    _check_replaced(base, [combined for _, combined in crossed], problems)
+    cells = _stated([_cell(combined, problems) for _, combined in crossed], [c for _, c in crossed], problems)
     kept = [(levels, cell) for (levels, _), cell in zip(crossed, cells, strict=True) if cell is not None]
     for key, times in Counter(cell.key for _, cell in kept).items():
         if times > 1:

@@ -17,7 +17,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 from nestbench.estimators.estimator import Estimator
 from nestbench.estimators.methods import registry
 from nestbench.experiments.toml.factor_schema import factors_under, setting_a_law
-from nestbench.experiments.toml.fields import adapters_of, plain, required
+from nestbench.experiments.toml.fields import adapters_of, json_value, required
 from nestbench.experiments.toml.published_tables import PublishedTable
 from nestbench.experiments.toml.settings import PrecisionLimits, Settings
 from nestbench.sim.cells.layout import Layout
@@ -80,7 +80,7 @@ def properties_of(kind: Any) -> dict[str, Schema]:
     for name, adapter in adapters_of(kind).items():
         said = declared[name]
         schema = _among(_within(_set(_typed(adapter)), said.allowed), said.choices)
-        usual = plain(defaults[name])
+        usual = json_value(defaults[name])
         properties[name] = {
             **schema,
             **({"description": said.meaning.replace("`", "")} if said.meaning else {}),

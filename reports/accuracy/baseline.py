@@ -19,7 +19,7 @@ from nestbench.estimators.estimates import SUMMARY, Estimates
 from nestbench.estimators.estimator import Agreement
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.results import Results
-from nestbench.experiments.toml.plain import to_plain
+from nestbench.experiments.toml.stored import to_stored
 from nestbench.reports.accuracy import fingerprint
 from nestbench.reports.accuracy.fingerprint import Codes, Scales
 from nestbench.reports.accuracy.kept import Kept, kept_of
@@ -198,7 +198,7 @@ def baseline_of(
         cells.append(cell_record(experiment, number, records))
     return Baseline(
         key=experiment.key,
-        experiment=to_plain(experiment),
+        experiment=to_stored(experiment),
         versions=versions_of(results),
         methods=methods,
         cells=tuple(cells),

@@ -21,7 +21,7 @@ from nestbench.experiments.experiment import Experiment, Plugin
 from nestbench.experiments.files import write_atomically
 from nestbench.experiments.plan import MOST_REPLICATIONS
 from nestbench.experiments.running.trusting import require_trust
-from nestbench.experiments.toml.plain import from_plain
+from nestbench.experiments.toml.stored import from_stored
 from nestbench.reports.accuracy import fingerprint, kept
 from nestbench.reports.accuracy.baseline import Baseline, CellRecord, Method, Record, Value
 from nestbench.reports.accuracy.kept import Grid
@@ -115,10 +115,10 @@ def experiment_of(baseline: Baseline, folder: Path, trust: bool = False) -> Expe
         A plugin is missing or has other contents, or isn't trusted.
     """
     try:
-        experiment = from_plain(baseline.experiment, folder)
+        experiment = from_stored(baseline.experiment, folder)
         _require_same_files(baseline, experiment.plugins)
         require_trust(experiment.plugins, f"the baseline of '{baseline.name}'", trust)
-        return from_plain(baseline.experiment, folder, code=True) if experiment.plugins else experiment
+        return from_stored(baseline.experiment, folder, code=True) if experiment.plugins else experiment
     except (StoreError, KeyError, TypeError) as error:
         raise InvalidInput(
             f"expected an experiment that this version can read in the baseline '{baseline.name}' ({error}); "
@@ -156,7 +156,7 @@ def to_json(baseline: Baseline) -> str:
         },
         "cells": [_cell_content(cell) for cell in baseline.cells],
     }
-    values = _plain(content)
+    values = _json_value(content)
     return _text({**values, _SEAL: checksum(values)}, 0) + "\n"
 
 
@@ -280,12 +280,12 @@ def _float(value: Any) -> float:
     return math.nan if value is None else float(value)
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     """Return JSON values: 9 significant digits, null for NaN, texts for infinities."""
     if isinstance(value, dict):
-        return {str(key): _plain(part) for key, part in value.items()}
+        return {str(key): _json_value(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
+        return [_json_value(part) for part in value]
     if isinstance(value, (float, np.floating)):
         number = float(value)
         if math.isnan(number):

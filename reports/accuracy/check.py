@@ -119,7 +119,7 @@ def check(
     InvalidInput
         Nothing in the run has a counterpart in the baseline, or a margin isn't one.
     """
-    chosen = _margins(margins or {})
+    limits = _margins(margins or {})
     pairs, missing = _pair_up(baseline, results)
     if not pairs:
         raise InvalidInput(
@@ -138,10 +138,10 @@ def check(
         if pair.exact:
             changes += moves.failure_changes(pair)
         if pair.factual:
-            changes += moves.measure_changes(pair, chosen)
+            changes += moves.measure_changes(pair, limits)
         else:
             hypotheses += diff.hypotheses_of(pair)
-    tested = diff.decide(hypotheses, chosen, alpha)
+    tested = diff.decide(hypotheses, limits, alpha)
     fresh = [h.pair for h in hypotheses if not h.pair.same_data]
     order = list(Mark)
     ordered = sorted(_thinned([*changes, *tested.changes]), key=lambda change: order.index(change.mark))
@@ -156,7 +156,7 @@ def check(
         settled=tested.settled,
         alpha=alpha,
         notes=(*_notes(baseline, results), *_too_small(fresh, alpha)),
-        sights=tuple(sights_of(fresh, chosen, alpha, tested.tests)),
+        sights=tuple(sights_of(fresh, limits, alpha, tested.tests)),
     )
 
 

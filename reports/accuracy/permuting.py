@@ -178,15 +178,15 @@ def adjusted_p(family: Family, statistics: Floats, eligible: Bools, alpha: float
     p_values = np.ones(len(statistics))
     if not eligible.any():
         return p_values
-    wanted = statistics[eligible] * (1.0 - _TIE)
+    asked = statistics[eligible] * (1.0 - _TIE)
     allowed = math.floor(alpha * (count + 1) + 1e-9) - 1
     rng = np.random.default_rng(SEED)
-    reached, done = np.zeros(len(wanted), dtype=np.int64), 0
+    reached, done = np.zeros(len(asked), dtype=np.int64), 0
     widest = max(panel.values.shape[0] for panel in family.panels)
     while done < count and (reached <= allowed).any():
         block = min(count - done, FIRST if not done else BLOCK, max(20, _CELLS // widest))
         largest = np.sort(family.drawn(rng, block))
-        reached += block - np.searchsorted(largest, wanted, side="left")
+        reached += block - np.searchsorted(largest, asked, side="left")
         done += block
     p_values[eligible] = np.where(reached <= allowed, (1.0 + reached) / (1.0 + count), 1.0)
     return p_values

@@ -11,11 +11,11 @@ from nestbench.experiments.experiment import Experiment
 def bibtex(experiment: Experiment) -> str:
     """Return BibTeX of the simulation method and of every source that the methods used name and the file knows."""
     sources = "; ".join(e.info.source for e in experiment.estimators)
-    wanted = {"morris2019"} | set(citation_keys(sources))
+    keys = {"morris2019"} | set(citation_keys(sources))
     if "statsmodels" in sources:
-        wanted.add("seabold2010")
+        keys.add("seabold2010")
     known = references()
-    return "\n\n".join(known[key] for key in sorted(wanted & set(known))) + "\n"
+    return "\n\n".join(known[key] for key in sorted(keys & set(known))) + "\n"
 
 
 def citation_keys(sources: str) -> list[str]:

@@ -58,11 +58,11 @@ def _table(store: Results, name: str) -> pd.DataFrame:
         return performance_table(store)
     levels = store.experiment.levels
     return pd.DataFrame(
-        [{"cell": i, **{f: _plain(v) for f, v in level.items()}} for i, level in enumerate(levels)]
+        [{"cell": i, **{f: _database_value(v) for f, v in level.items()}} for i, level in enumerate(levels)]
     )
 
 
-def _plain(value: Any) -> Any:
+def _database_value(value: Any) -> Any:
     """Return a level as a value that a database has a type for."""
     return value if isinstance(value, (int, float, str, bool)) else str(value)
 

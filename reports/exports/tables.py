@@ -43,8 +43,8 @@ def text_tables(
     measures : sequence of str
         By name; those without numbers give no table.
     """
-    chosen = [measure_named(name) for name in measures]
-    tables = [_one(table, experiment, measure, term) for measure in chosen for term in fixed_terms(table)]
+    declared = [measure_named(name) for name in measures]
+    tables = [_one(table, experiment, measure, term) for measure in declared for term in fixed_terms(table)]
     return [one for one in tables if one.rows]
 
 

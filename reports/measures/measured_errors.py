@@ -38,9 +38,9 @@ class MeasuredErrors:
         """Return the largest error of each measure with a target; measures undefined in the condition are left out."""
         experiment = store.experiment
         by_label = store.estimates(cell)
-        chosen = {label: by_label[label] for label in _unbounded(experiment) if label in by_label}
+        unbounded = {label: by_label[label] for label in _unbounded(experiment) if label in by_label}
         study = experiment.cells[cell]
-        table = performance_of_cell(chosen, study.truth, study.model)
+        table = performance_of_cell(unbounded, study.truth, study.model)
         table = table[~table["term"].astype(str).str.startswith("(")]
         targets = experiment.precision.targets if experiment.precision else {}
         errors = {name: table.loc[table["measure"] == name, "mcse"].max() for name in targets}

@@ -21,8 +21,8 @@ def type_s(d: Draws) -> Floats:
 
 def type_s_influence(d: Draws) -> Floats:
     """(K / n_sig) sig_i (wrong_i - share)."""
-    chosen = d.once(st.rejects) * (d.n / st.significant(d))[:, None]
-    return chosen * (d.once(st.wrong_sign) - type_s(d)[:, None])
+    weight = d.once(st.rejects) * (d.n / st.significant(d))[:, None]
+    return weight * (d.once(st.wrong_sign) - type_s(d)[:, None])
 
 
 def significant_magnitude(d: Draws) -> Floats:
@@ -37,8 +37,8 @@ def exaggeration(d: Draws) -> Floats:
 
 def exaggeration_influence(d: Draws) -> Floats:
     """(K / n_sig) sig_i (abs((t_i - b0) / (th_i - b0)) - value)."""
-    chosen = d.once(st.rejects) * (d.n / st.significant(d))[:, None]
-    return chosen * (_magnitude(d) - exaggeration(d)[:, None])
+    weight = d.once(st.rejects) * (d.n / st.significant(d))[:, None]
+    return weight * (_magnitude(d) - exaggeration(d)[:, None])
 
 
 def exaggeration_mcse(d: Draws) -> Floats:

@@ -17,6 +17,6 @@ _SIGNS = {"<=": "≤", ">=": "≥", "!=": "≠"}
 def formula_words(formula: str) -> str:
     """Return a measure's formula in the symbols that `EXPLAINED` explains: ``mean (l ≤ θ ≤ u)``."""
     text = re.sub(r"\bth\b", "θ", formula)
-    for plain, sign in _SIGNS.items():
-        text = text.replace(plain, sign)
+    for typed, sign in _SIGNS.items():
+        text = text.replace(typed, sign)
     return text

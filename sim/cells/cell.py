@@ -66,7 +66,7 @@ class Cell:
         for term, value in self.stated.items():
             if term not in self.stateable:
                 raise unknown_name("term in [truth]", term, self.stateable)
-            checks.number(f"truth.{term}", checks.plain(value))
+            checks.number(f"truth.{term}", checks.python_value(value))
         for term in self.model.null:
             if term not in self.found.terms:
                 raise unknown_name("term in model.null", term, self.found.terms)

@@ -73,7 +73,7 @@ class Layout:
     )
 
     def __post_init__(self) -> None:
-        checks.make_plain(self)
+        checks.make_python(self)
         check_declared(self, "layout")
         _check_students(self)
         _check_sizes(self)

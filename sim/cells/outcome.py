@@ -21,7 +21,7 @@ class Outcome:
 
     Attributes
     ----------
-    plain : bool
+    as_drawn : bool
         It is the population's own.
     slope : float
         Its change with the population's outcome: what standard deviations are multiplied by.
@@ -32,13 +32,13 @@ class Outcome:
     batch: Batch
     design: Design
     name: str
-    plain: bool
+    as_drawn: bool
     slope: float = 1.0
     reason: str = ""
 
     def of(self, mean: Floats) -> Floats:
         """Return the mean of the model's outcome, given that of the population's [N]."""
-        return mean if self.plain else _with(self.batch, self.design, self.name, mean)
+        return mean if self.as_drawn else _with(self.batch, self.design, self.name, mean)
 
 
 def outcome_of(mean: Mean, design: Design) -> Outcome:

@@ -108,7 +108,7 @@ def truth_of(population: Population, layout: Layout, model: Model) -> Truth:
     components, why = components_of(population, mean.batch, design, outcome)
     values, reasons = _coefficients(mean, design, outcome, named, per)
     others = {t: float(v) for t, v in named.items() if t not in design.terms and np.ndim(v) == 0}
-    values |= others if outcome.plain and not outcome.reason else {}
+    values |= others if outcome.as_drawn and not outcome.reason else {}
     return Truth(values | components, reasons | why, design.terms, design.random_terms)
 
 
@@ -140,7 +140,7 @@ def _solved(
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Solve for the coefficients of a mean in the span of X; what no data set determines keeps the population's
     value."""
-    compiled = design.rhs_products is not None and outcome.plain
+    compiled = design.rhs_products is not None and outcome.as_drawn
     rows = [slice(0, batch.rows)] if compiled else projection.slices_of(batch.row_offsets)
     coefficients, spread = projection.constant_coefficients(x, outcome.of(seen), rows)
     values, reasons = {}, {}
@@ -149,7 +149,7 @@ def _solved(
         if np.isfinite(coefficients[k]):
             same = own is not None and np.isclose(coefficients[k], own, rtol=1e-8, atol=1e-9)
             values[term] = float(own) if same and own is not None else float(coefficients[k])
-        elif np.isnan(spread[k]) and own is not None and outcome.plain:
+        elif np.isnan(spread[k]) and own is not None and outcome.as_drawn:
             values[term] = float(own)
         else:
             reasons[term] = (

@@ -75,7 +75,7 @@ class FixedDesign:
     digest: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
-        checks.make_plain(self)
+        checks.make_python(self)
         check_declared(self, "population")
         object.__setattr__(self, "digest", hashlib.sha256(content_of(self.data)).hexdigest()[:16])
         effects = checks.coefficients("population.effects", self.effects, _design(self)[1])
@@ -124,10 +124,10 @@ class FixedDesign:
 
     def theory(self, layout: Layout, model: Model | None = None) -> dict[str, Any]:
         """Return the design effect and the exact behaviour of the OLS tests, for a model within `formula`."""
-        chosen = model or Model(formula=f"{self.outcome} ~ {self.formula}", group=self.school)
+        fitted = model or Model(formula=f"{self.outcome} ~ {self.formula}", group=self.school)
         mean = self.mean_of(layout, StreamSource(0, "theory"), range(1))
         drawn = mean.batch
-        design = drawn.once(design_of, chosen)
+        design = drawn.once(design_of, fitted)
         if not theory.explains(design, self.outcome):
             return {}
         x = standardised(design, drawn)
@@ -138,7 +138,7 @@ class FixedDesign:
         known = {"design_effect": theory.design_effect((schools**2).sum() / schools.sum(), self.icc)}
         normal = self.residual_shape == self.school_errors == "normal"
         covariance = self.covariance(layout, drawn, slice(0, drawn.rows))
-        averages = theory.averages(drawn, x, covariance, chosen, int(normal))
+        averages = theory.averages(drawn, x, covariance, fitted, int(normal))
         return known | theory.tables(averages, projected)
 
     def covariance(self, layout: Layout, batch: Batch, rows: slice) -> tuple[Floats, Floats]:

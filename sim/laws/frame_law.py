@@ -60,15 +60,15 @@ def _frame(law: Any, layout: Layout, rng: np.random.Generator, group: str) -> pd
             f"the population '{law.name}' raised {type(error).__name__}: {error} ({where}), "
             f"with layout.schools = {layout.schools}"
         ) from error
-    wanted = f"expected the population '{law.name}' to return a DataFrame with a row a student and a column '{group}'"
+    expected = f"expected the population '{law.name}' to return a DataFrame with a row a student and a column '{group}'"
     if not isinstance(frame, pd.DataFrame):
-        raise InvalidInput(f"{wanted}, got {type(frame).__name__}")
+        raise InvalidInput(f"{expected}, got {type(frame).__name__}")
     if not len(frame) or group not in frame.columns:
-        raise InvalidInput(f"{wanted}, got {len(frame)} rows with {', '.join(map(str, frame.columns))}")
+        raise InvalidInput(f"{expected}, got {len(frame)} rows with {', '.join(map(str, frame.columns))}")
     holes = [str(name) for name in frame.columns if frame[name].isna().any()]
     if holes:
         raise InvalidInput(
-            f"{wanted}, without missing values, got some in {', '.join(holes)}; leave such rows out"
+            f"{expected}, without missing values, got some in {', '.join(holes)}; leave such rows out"
         )
     return frame
 

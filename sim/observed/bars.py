@@ -116,6 +116,6 @@ def _without(formula: str, places: list[tuple[int, int]]) -> str:
     return formula if not formula.rstrip().endswith("~") else f"{formula} 1"
 
 
-def _unreadable(formula: str, wanted: str) -> InvalidInput:
+def _unreadable(formula: str, expected: str) -> InvalidInput:
     """Return what to say of a random part that can't be read."""
-    return InvalidInput(f"expected {wanted}, got '{formula}'")
+    return InvalidInput(f"expected {expected}, got '{formula}'")

@@ -50,7 +50,7 @@ class Model:
     null: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        checks.make_plain(self)
+        checks.make_python(self)
         for name in ("formula", "group", "random", "subgroup"):
             given = getattr(self, name)
             if not isinstance(given, str) and (name != "subgroup" or given is not None):
@@ -128,7 +128,7 @@ def _values_of(null: Mapping[str, float]) -> FrozenTable:
         raise InvalidInput(
             f"expected null to be a table of terms and values such as {{ treated = 0.3 }}, got {null!r}"
         )
-    return FrozenTable({str(t): checks.number(f"null.{t}", checks.plain(v)) for t, v in null.items()})
+    return FrozenTable({str(t): checks.number(f"null.{t}", checks.python_value(v)) for t, v in null.items()})
 
 
 TIE = 1e-12

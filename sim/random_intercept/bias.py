@@ -108,9 +108,9 @@ def _confounding(
     columns, errors = of_columns(law, layout), of_errors(law, layout, mean.left_out)
     if errors is None or _related(columns, names, mean.terms_left_out):
         return {}
-    chosen = [COLUMNS.index(name) for name in names]
-    cross = with_school_effect(law, layout)[chosen]
-    x = Second(columns.total[np.ix_(chosen, chosen)], columns.shared[np.ix_(chosen, chosen)])
+    places = [COLUMNS.index(name) for name in names]
+    cross = with_school_effect(law, layout)[places]
+    x = Second(columns.total[np.ix_(places, places)], columns.shared[np.ix_(places, places)])
     m = int(layout.mean_size)
     values = {"ols": np.linalg.solve(x.total, cross)}
     if model.random == "1" and m > 1:

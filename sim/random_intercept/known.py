@@ -148,8 +148,8 @@ def _left_out(law: Parameters, layout: Layout, batch: Batch, mean: InModel) -> F
     """
     if not mean.left_out:
         return np.zeros((0, batch.rows))
-    plain = law.resources_shape == "normal" and layout.assignment != "pairs"
+    independent = law.resources_shape == "normal" and layout.assignment != "pairs"
     apart = not (law.missing_resources or law.school_sd_resources or law.slope_sd_resources)
-    if mean.terms_left_out != {"resources"} or not plain or not apart:
+    if mean.terms_left_out != {"resources"} or not independent or not apart:
         return None
     return np.full((1, batch.rows), law.effect("resources") * law.resources_sd)

@@ -143,7 +143,7 @@ class Parameters:
     )
 
     def __post_init__(self) -> None:
-        checks.make_plain(self)
+        checks.make_python(self)
         object.__setattr__(self, "effects", check_parameters(self, TERMS))
 
     def effect(self, name: str) -> float:

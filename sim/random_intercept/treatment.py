@@ -60,7 +60,7 @@ def treated_students(layout: Layout, streams: StreamSource, replications: range,
 def _one_of_each_pair(resources: Floats, generator: np.random.Generator) -> Floats:
     """Return which schools are treated when neighbours in resources are paired and one of each pair is drawn."""
     order = np.argsort(resources).reshape(-1, 2)
-    chosen = order[np.arange(len(order)), generator.integers(0, 2, size=len(order))]
+    drawn = order[np.arange(len(order)), generator.integers(0, 2, size=len(order))]
     treated = np.zeros(len(resources))
-    treated[chosen] = 1.0
+    treated[drawn] = 1.0
     return treated

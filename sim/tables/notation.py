@@ -100,7 +100,7 @@ def numbers_of(known: pd.Series[Any], decimal: str = "") -> Reading | None:
     word = texts.str.casefold().isin(AMONG_NUMBERS)
     rest = texts[~word]
     points = decimal == "," and grouped(rest)  # may stand between thousands
-    reading = ((None if points else _plain(rest)) or _written(rest, decimal)) if len(rest) else None
+    reading = ((None if points else _by_pandas(rest)) or _written(rest, decimal)) if len(rest) else None
     if reading is None:
         return None
     values = known.map(dict(zip(rest, reading.values, strict=True))).astype(np.float64)
@@ -152,7 +152,7 @@ def far_code(values: Floats) -> tuple[float, int]:
     return 0.0, 0
 
 
-def _plain(known: pd.Series[Any]) -> Reading | None:
+def _by_pandas(known: pd.Series[Any]) -> Reading | None:
     numbers = pd.to_numeric(known, errors="coerce").astype(np.float64)
     if numbers.isna().any():
         return None

@@ -195,9 +195,9 @@ def _fitted(path: Path, rows: list[tuple[int, list[str]]]) -> tuple[list[str], s
     header = [visible(name).strip() for name in rows[0][1]]
     over = min(len(row) for _, row in rows[1:]) - len(header)
     blank = over > 0 and not any(field.strip() for _, row in rows[1:] for field in row[len(header) :])
-    wanted = len(header) + (over if blank else 0)
+    width = len(header) + (over if blank else 0)
     for line, row in rows[1:]:
-        if len(row) != wanted:
+        if len(row) != width:
             raise InvalidInput(_misfit(path, line, len(row), len(header)))
     nameless = [i for i, name in enumerate(header) if not name]
     empty = nameless == [len(header) - 1] and not any(row[-1].strip() for _, row in rows[1:])
@@ -207,10 +207,10 @@ def _fitted(path: Path, rows: list[tuple[int, list[str]]]) -> tuple[list[str], s
     return [name or f"column {i + 1}" for i, name in enumerate(header)], ""
 
 
-def _misfit(path: Path, line: int, got: int, wanted: int) -> str:
+def _misfit(path: Path, line: int, got: int, width: int) -> str:
     """Return what to say of a line with more or fewer fields than the first."""
     return (
-        f"expected {wanted} fields in every line of {path}, as in its first, got {got} in line {line}; "
+        f"expected {width} fields in every line of {path}, as in its first, got {got} in line {line}; "
         "mend the line, or put values that hold the separator in quotes"
     )
 

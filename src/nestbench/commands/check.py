@@ -123,9 +123,9 @@ def check(
         with _Place(experiment.name, out) as place:
             store = _run(experiment, place.folder, workers, quiet)
             outcome = compare(before, store, margins, alpha)
-            wanted = bool(outcome.failing(failing)) or any(c.replications for c in outcome.changes)
-            where = place.keep() if wanted else str(place.folder)
-        if wanted:
+            to_keep = bool(outcome.failing(failing)) or any(c.replications for c in outcome.changes)
+            where = place.keep() if to_keep else str(place.folder)
+        if to_keep:
             typer.echo(f"the run is kept in {where}", err=True)
     _tell(outcome, where, failing, json, markdown, junit)
     if outcome.failing(failing):
@@ -167,8 +167,8 @@ def _experiment(
     from nestbench.sim.errors import InvalidInput
 
     asked = {"seed": seed, "replications": replications or before.experiment["replications"]}
-    wanted = source if source is not None else experiment_of(before, folder, trust)
-    experiment = resolve(wanted, asked, trust)
+    origin = source if source is not None else experiment_of(before, folder, trust)
+    experiment = resolve(origin, asked, trust)
     if source is not None and replications is None:
         experiment = replace(experiment, reference_replications=before.experiment["reference_replications"])
     if out is not None and is_run(out):

@@ -29,10 +29,10 @@ def experiments(incomplete: str) -> list[Offer]:
 
     from nestbench.experiments import catalog
 
-    chosen = [name for name in catalog.names() if name.startswith(incomplete)]
-    tables = (tomllib.loads(catalog.path_of(name).read_text(encoding="utf-8")) for name in chosen)
+    names = [name for name in catalog.names() if name.startswith(incomplete)]
+    tables = (tomllib.loads(catalog.path_of(name).read_text(encoding="utf-8")) for name in names)
     titled = [
-        (name, str(table["experiment"].get("title", ""))) for name, table in zip(chosen, tables, strict=True)
+        (name, str(table["experiment"].get("title", ""))) for name, table in zip(names, tables, strict=True)
     ]
     return titled + [(path, "") for path in _tables_in(incomplete)]
 

@@ -91,15 +91,15 @@ def fit_all(
     step : callable
         Hears which method comes next.
     """
-    chosen = [chosen_estimator(name, {}) for name in (registry.runnable() if names is None else names)]
-    _refuse_twice([estimator.label for estimator in chosen])
+    methods = [chosen_estimator(name, {}) for name in (registry.runnable() if names is None else names)]
+    _refuse_twice([estimator.label for estimator in methods])
     if engine not in ENGINES:
         raise unknown_name("engine", engine, ENGINES)
     data = prepare(frame, model, messages)
     fits: list[Fit] = []
     left_out: dict[str, str] = {}
-    for done, estimator in enumerate(chosen):
-        step(done, len(chosen), estimator.label)
+    for done, estimator in enumerate(methods):
+        step(done, len(methods), estimator.label)
         try:
             if names is None and (reason := too_long(data.batch, estimator, model, engine)):
                 left_out[estimator.name] = reason
@@ -109,7 +109,7 @@ def fit_all(
             if names is not None:
                 raise
             left_out[estimator.name] = str(error)
-    fitted = [estimator for estimator in chosen if estimator.name not in left_out]
+    fitted = [estimator for estimator in methods if estimator.name not in left_out]
     return SideBySide(data, model, tuple(fits), left_out, used_by(fitted, model))
 
 
@@ -306,15 +306,15 @@ def _fit_entry(fit: Fit, data: UserData) -> dict[str, Any]:
         "status": fit.status.name,
         "messages": list(_own_messages(fit, data)),
         "terms": [
-            {"term": term, **{name: _plain(row[name]) for name in COLUMNS}}
+            {"term": term, **{name: _json_number(row[name]) for name in COLUMNS}}
             for term, row in fit.terms.iterrows()
         ],
-        "variance": {name: _plain(value) for name, value in fit.variance.items()},
+        "variance": {name: _json_number(value) for name, value in fit.variance.items()},
         "loglik": fit.loglik,
     }
 
 
-def _plain(value: float) -> float | str | None:
+def _json_number(value: float) -> float | str | None:
     """Return a number as JSON has it: no NaN, and infinities as text."""
     if math.isnan(value):
         return None

@@ -69,10 +69,10 @@ def seconds_of(batch: Batch, estimator: Estimator, model: Model, engine: str) ->
 
 def some_schools(batch: Batch, count: int) -> Batch:
     """Return a batch of `count` of the schools of a single data set, evenly spread."""
-    chosen = np.linspace(0, len(batch.school_offsets) - 2, count).astype(np.int64)
-    sizes = np.diff(batch.school_offsets)[chosen]
+    schools = np.linspace(0, len(batch.school_offsets) - 2, count).astype(np.int64)
+    sizes = np.diff(batch.school_offsets)[schools]
     within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    rows = np.repeat(batch.school_offsets[chosen], sizes) + within
+    rows = np.repeat(batch.school_offsets[schools], sizes) + within
     columns = {
         name: Category(column.codes[rows], column.levels) if isinstance(column, Category) else column[rows]
         for name, column in batch.columns.items()

@@ -99,18 +99,18 @@ def prepare(frame: pd.DataFrame, model: Model, messages: Mapping[str, str] | Non
     parts = _parsed(model, tuple(names))
     used = _used_columns(parts, model, names)
     _refuse_twice([*used, *groups], names)
-    chosen = named[[*used, *groups]]
-    chosen = chosen if chosen.index.is_unique else chosen.reset_index(drop=True)
-    read = {name: labels_of(chosen[name], name) for name in groups}
+    in_use = named[[*used, *groups]]
+    in_use = in_use if in_use.index.is_unique else in_use.reset_index(drop=True)
+    read = {name: labels_of(in_use[name], name) for name in groups}
     from_file = messages or {}
     said = [words for name, words in from_file.items() if name in ("", *used, *groups)]
     for name in used:
-        read[name], word = read_column(chosen[name], name, from_file.get(name, ""))
+        read[name], word = read_column(in_use[name], name, from_file.get(name, ""))
         said += [word] if word else []
-    clean = pd.DataFrame(read, index=chosen.index)[list(chosen.columns)]
+    clean = pd.DataFrame(read, index=in_use.index)[list(in_use.columns)]
     complete = clean.dropna()
     said += _dropped(len(clean), len(complete), clean)
-    complete = complete.assign(**{name: _plain(complete[name]) for name in used})
+    complete = complete.assign(**{name: _without_unused_levels(complete[name]) for name in used})
     _require_two(complete[model.group], model.group)
     _require_numeric_outcome(parts[0].outcome, complete)
     terms = [name for name in used if name != parts[0].outcome]
@@ -213,7 +213,7 @@ def _dropped(before: int, after: int, frame: pd.DataFrame) -> list[str]:
     return [f"dropped {before - after} of {plural(before, 'row')} with missing values ({counts})"]
 
 
-def _plain(column: pd.Series[Any]) -> pd.Series[Any]:
+def _without_unused_levels(column: pd.Series[Any]) -> pd.Series[Any]:
     """Return a column without levels that no row has (they would be columns of zeros)."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         return column.cat.remove_unused_categories()

@@ -92,21 +92,21 @@ def check_reference(case: Case) -> None:
             "without one (--reference METHOD, reference=)"
         )
     batch = case.cell.draw(SEED, range(BESIDE_A_REFERENCE))
-    own, wanted = case.fit(batch), case.reference.fit(batch, case.cell.model)
+    own, other = case.fit(batch), case.reference.fit(batch, case.cell.model)
     names = f"{case.name} and {case.reference.label}"
-    shared = [t for t in own.terms if t in wanted.terms and _given(own, t) and _given(wanted, t)]
+    shared = [t for t in own.terms if t in other.terms and _given(own, t) and _given(other, t)]
     require(shared, f"{names} estimate no term in common")
     rtol = max(case.rtol, tolerance_of(case.reference))
-    _check_same_usable(own, wanted, shared, names)
-    both = [n for n in determined(case.reference) if n in case.columns and _compared(own, wanted, shared, n)]
-    worst = differences(own, wanted, shared, [n for n in both if n != P_VALUE], rtol)
+    _check_same_usable(own, other, shared, names)
+    both = [n for n in determined(case.reference) if n in case.columns and _compared(own, other, shared, n)]
+    worst = differences(own, other, shared, [n for n in both if n != P_VALUE], rtol)
     require(
         worst.size <= rtol,
         f"{names} differ in {worst.what}: {worst.left:.10g} and {worst.right:.10g} in data set {worst.replication} "
         f"({worst.count} of {own.size} data sets differ by more than {rtol:g})",
     )
     if P_VALUE in both:
-        _check_same_p(own, wanted, shared, rtol, names)
+        _check_same_p(own, other, shared, rtol, names)
 
 
 def _given(estimates: Estimates, term: str) -> bool:
@@ -114,16 +114,16 @@ def _given(estimates: Estimates, term: str) -> bool:
     return bool(np.isfinite(estimates.estimate[:, estimates.terms.index(term)]).any())
 
 
-def _compared(own: Estimates, wanted: Estimates, shared: list[str], name: str) -> bool:
+def _compared(own: Estimates, other: Estimates, shared: list[str], name: str) -> bool:
     """Whether both methods give a column for some shared term."""
     return all(
-        any(not np.isnan(getattr(e, name)[:, e.terms.index(t)]).all() for t in shared) for e in (own, wanted)
+        any(not np.isnan(getattr(e, name)[:, e.terms.index(t)]).all() for t in shared) for e in (own, other)
     )
 
 
-def _check_same_usable(own: Estimates, wanted: Estimates, shared: list[str], names: str) -> None:
+def _check_same_usable(own: Estimates, other: Estimates, shared: list[str], names: str) -> None:
     """Require that two methods answer for the same terms of the same data sets."""
-    usable, expected = (e.usable[:, [e.terms.index(t) for t in shared]] for e in (own, wanted))
+    usable, expected = (e.usable[:, [e.terms.index(t) for t in shared]] for e in (own, other))
     bad = usable != expected
     if bad.any():
         r, k = _first(bad)

@@ -69,17 +69,17 @@ class Study:
             t for k, t in enumerate(first.terms) if t in truth and np.isfinite(first.estimate[:, k]).any()
         ]
         null = [t for t in able if self.cell.is_null(t)]
-        wanted = null if only_null and terms is None else list(terms or able)
-        unknown = [t for t in wanted if t not in able]
-        false = [t for t in wanted if only_null and t in able and t not in null]
-        if unknown or false or not wanted:
+        asked = null if only_null and terms is None else list(terms or able)
+        unknown = [t for t in asked if t not in able]
+        false = [t for t in asked if only_null and t in able and t not in null]
+        if unknown or false or not asked:
             of_null = "terms whose true value is 0 (or the model's null value)"
             kind = of_null if only_null else "terms with a known truth"
             raise InvalidInput(
                 f"expected {kind} that {self.name} estimates, got {', '.join([*unknown, *false]) or 'none'}; "
                 f"{self.name} estimates {', '.join(able) or 'nothing here: ' + str(set(first.texts()))}"
             )
-        self.terms = tuple(wanted)
+        self.terms = tuple(asked)
 
     def fitted(self, count: int) -> Estimates:
         """Return the estimates on the first `count` data sets."""

@@ -32,8 +32,8 @@ def kept_run(results: InMemory, folder: Path, test: str, outcome: Check) -> Repl
 
     def command(cell: int, replication: int, label: str) -> str:
         """Return the command that draws a data set of a failed check."""
-        chosen = next(e for e in experiment.estimators if e.label == label)
-        file = study_file(chosen, experiment.cells[cell], experiment.seed, folder, test)
+        method = next(e for e in experiment.estimators if e.label == label)
+        file = study_file(method, experiment.cells[cell], experiment.seed, folder, test)
         return simulate(file, replication)
 
     return command

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nestbench.estimators.estimator import Estimator
 from nestbench.estimators.methods import registry
-from nestbench.experiments.toml.fields import plain
+from nestbench.experiments.toml.fields import json_value
 from nestbench.experiments.toml.writing import to_toml
 from nestbench.sim.cells.cell import Cell
 
@@ -41,9 +41,9 @@ def study_file(estimator: Estimator, cell: Cell, seed: int, folder: Path, test: 
     known = estimator.name if registry.built_in(estimator.name) else "ols"
     tables = {
         "experiment": {"name": name, "seed": seed, "estimators": [known]},
-        "population": {"law": cell.population.name, **plain(cell.population)},
-        "layout": plain(cell.layout),
-        "model": plain(cell.model),
+        "population": {"law": cell.population.name, **json_value(cell.population)},
+        "layout": json_value(cell.layout),
+        "model": json_value(cell.model),
     }
     file = folder / f"{name}-{cell.key[:6]}.toml"
     folder.mkdir(parents=True, exist_ok=True)

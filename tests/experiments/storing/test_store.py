@@ -20,7 +20,7 @@ from nestbench.experiments.storing.lock import Lock
 from nestbench.experiments.storing.manifest import read_manifest, write_manifest
 from nestbench.experiments.storing.store import Store
 from nestbench.experiments.storing.verifying import damaged
-from nestbench.experiments.toml.plain import from_plain, to_plain
+from nestbench.experiments.toml.stored import from_stored, to_stored
 from nestbench.sim.errors import StoreError
 from tests.experiments.running.test_start import Counter, bytes_of_fits
 
@@ -161,10 +161,10 @@ def test_disk_full_for_real(tiny: Experiment, tmp_path: Path) -> None:
 
 
 def test_a_run_of_another_version_is_refused_in_words(tiny: Experiment, tmp_path: Path) -> None:
-    table = to_plain(tiny)
+    table = to_stored(tiny)
     del table["precision"]
     with pytest.raises(StoreError, match="without precision"):
-        from_plain(table, tmp_path)
+        from_stored(table, tmp_path)
 
 
 def test_versions_that_changed_between_sessions_are_said(store: Store) -> None:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from nestbench.experiments.plan import plan
 from nestbench.experiments.toml.factors import check, cross
 from nestbench.experiments.toml.fields import Problems
-from nestbench.experiments.toml.plain import from_plain, to_plain
 from nestbench.experiments.toml.reading import experiment_from, read_experiment
+from nestbench.experiments.toml.stored import from_stored, to_stored
 from nestbench.experiments.toml.template import TEMPLATE
 from nestbench.experiments.toml.writing import to_toml
 from nestbench.sim.errors import InvalidInput
@@ -189,7 +189,7 @@ def test_an_incomplete_design_goes_through_files_plans_and_shards(
     assert len(found.cells) == 5
     (tmp_path / "x.toml").write_text(found.source)
     assert read_experiment(tmp_path / "x.toml") == found
-    assert from_plain(to_plain(found), tmp_path) == found
+    assert from_stored(to_stored(found), tmp_path) == found
     assert {task.cell for task in plan(found)} == set(range(5))
     assert len({cell.key for cell in found.cells}) == 5
     alone = {"layout.schools": [9], "layout.students": [4], "population.icc": [0.2]}

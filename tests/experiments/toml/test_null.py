@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from nestbench.experiments.running.start import run_experiment
-from nestbench.experiments.toml.plain import from_plain, to_plain
 from nestbench.experiments.toml.reading import experiment_from
+from nestbench.experiments.toml.stored import from_stored, to_stored
 from nestbench.reports.conditions import conditions
 from nestbench.reports.figures.records import sized
 from nestbench.reports.measures.performance import performance_table
@@ -53,8 +53,8 @@ def test_keys_change_with_a_null_value_alone() -> None:
 
 def test_it_is_kept_with_the_run(tmp_path: Path) -> None:
     made = experiment_from(study({"treated": 0.3, "age": 1}))
-    assert from_plain(to_plain(made), tmp_path).cells == made.cells
-    assert to_plain(made)["cells"][0]["model"]["null"] == {"age": 1.0, "treated": 0.3}
+    assert from_stored(to_stored(made), tmp_path).cells == made.cells
+    assert to_stored(made)["cells"][0]["model"]["null"] == {"age": 1.0, "treated": 0.3}
 
 
 def test_a_term_that_is_none_is_refused() -> None:

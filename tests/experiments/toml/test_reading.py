@@ -11,8 +11,8 @@ import pytest
 from nestbench.experiments import catalog
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import plan
-from nestbench.experiments.toml.plain import from_plain, to_plain
 from nestbench.experiments.toml.reading import experiment_from, read_experiment
+from nestbench.experiments.toml.stored import from_stored, to_stored
 from nestbench.experiments.toml.template import write_template
 from nestbench.sim.errors import InvalidInput
 
@@ -156,7 +156,7 @@ def test_missing_sections_and_files(tmp_path: Path) -> None:
 
 
 def test_plain_and_back_is_the_same_experiment(tiny: Experiment, tmp_path: Path) -> None:
-    again = from_plain(to_plain(tiny), tmp_path)
+    again = from_stored(to_stored(tiny), tmp_path)
     assert again == tiny
     assert again.key == tiny.key
     assert [cell.key for cell in again.cells] == [cell.key for cell in tiny.cells]
@@ -209,7 +209,7 @@ def test_data_of_a_law_is_found_beside_the_file(
     monkeypatch.chdir(elsewhere)
     found = read_experiment(Path("../study/own.toml"))
     assert found.cells[0].draw(1, range(1)).rows == 6
-    assert from_plain(to_plain(found), tmp_path).cells[0].draw(1, range(1)).rows == 6
+    assert from_stored(to_stored(found), tmp_path).cells[0].draw(1, range(1)).rows == 6
     monkeypatch.chdir(study)
     assert read_experiment("own.toml").key == found.key
     assert experiment_from({**_read(study / "own.toml")}, base=study).key == found.key

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from nestbench.experiments.toml.plain import from_plain, to_plain
 from nestbench.experiments.toml.reading import experiment_from
+from nestbench.experiments.toml.stored import from_stored, to_stored
 from nestbench.sim.errors import InvalidInput
 
 
@@ -32,7 +32,7 @@ def test_a_stated_value_is_the_truth_and_enters_the_cell_key_alone() -> None:
 
 def test_it_is_kept_with_the_run(tmp_path: Any) -> None:
     made = experiment_from(study({"Intercept": 80.5, "(icc)": 0.3}))
-    again = from_plain(to_plain(made), tmp_path)
+    again = from_stored(to_stored(made), tmp_path)
     assert again.cells == made.cells
     assert again.cells[0].truth["(icc)"] == 0.3
 

@@ -14,7 +14,7 @@ from nestbench.estimators.methods import registry
 from nestbench.experiments import plugins
 from nestbench.experiments.experiment import Experiment, Plugin, Precision
 from nestbench.experiments.plan import MOST_REPLICATIONS
-from nestbench.experiments.toml.fields import Problems, build, plain
+from nestbench.experiments.toml.fields import Problems, build, json_value
 from nestbench.experiments.toml.kept_method import kept_method
 from nestbench.experiments.toml.settings import NAME
 from nestbench.sim.cells.cell import Cell, identity_of
@@ -89,27 +89,27 @@ SCALARS = tuple(
 )
 
 
-def to_plain(experiment: Experiment) -> dict[str, Any]:
+def to_stored(experiment: Experiment) -> dict[str, Any]:
     """Return an experiment as JSON values; plugins by file name and hash, methods by name, version and options."""
     return {
         **{name: getattr(experiment, name) for name in SCALARS},
-        "cells": [_cell_plain(cell) for cell in experiment.cells],
-        "levels": [plain(levels) for levels in experiment.levels],
-        "estimators": [_method_plain(estimator) for estimator in experiment.estimators],
+        "cells": [_stored_cell(cell) for cell in experiment.cells],
+        "levels": [json_value(levels) for levels in experiment.levels],
+        "estimators": [_stored_method(estimator) for estimator in experiment.estimators],
         "precision": dataclasses.asdict(experiment.precision) if experiment.precision else None,
         "plugins": [{"name": Path(p.path).name, "sha256": p.sha256} for p in experiment.plugins],
     }
 
 
-def from_plain(table: Mapping[str, Any], plugin_folder: Path, code: bool = False) -> Experiment:
-    """Return the experiment of `to_plain`; plugin files are looked for in a folder, and run only if `code` says so.
+def from_stored(table: Mapping[str, Any], plugin_folder: Path, code: bool = False) -> Experiment:
+    """Return the experiment of `to_stored`; plugin files are looked for in a folder, and run only if `code` says so.
 
     Without their code, methods and populations that no installed package has are stood in for by what is kept of them.
 
     Raises
     ------
     InvalidInput, StoreError
-        Not what `to_plain` makes, or a method or population this installation doesn't have, or has in another version.
+        Not what `to_stored` makes, or a method or population this installation doesn't have, or has in another version.
     """
     absent = [f.name for f in dataclasses.fields(KeptExperiment) if f.name not in table]
     if absent:
@@ -138,12 +138,12 @@ def from_plain(table: Mapping[str, Any], plugin_folder: Path, code: bool = False
     )
 
 
-def _method_plain(estimator: Estimator) -> dict[str, Any]:
+def _stored_method(estimator: Estimator) -> dict[str, Any]:
     """Return a method as JSON values; with its words where it isn't built in, since reading a run loads no code."""
     found: dict[str, Any] = {
         "name": estimator.name,
         "version": estimator.version,
-        "options": {key: plain(estimator.options[key]) for key in estimator.changed},
+        "options": {key: json_value(estimator.options[key]) for key in estimator.changed},
     }
     own = not registry.built_in(estimator.name)
     words = {key: text for key, text in dataclasses.asdict(estimator.info).items() if isinstance(text, str)}
@@ -157,14 +157,14 @@ def _method(kept: KeptMethod) -> Estimator:
     return registry.get({**kept.options, "name": kept.name})
 
 
-def _cell_plain(cell: Cell) -> dict[str, Any]:
+def _stored_cell(cell: Cell) -> dict[str, Any]:
     """Return a condition as JSON values; with its identity and truth where its population isn't built in."""
     law = cell.population
     found: dict[str, Any] = {
-        "population": {"law": law.name, **(law.parameters if isinstance(law, KeptLaw) else plain(law))},
-        "layout": plain(cell.layout),
-        "model": plain(cell.model),
-        **({"truth": plain(cell.stated)} if cell.stated else {}),
+        "population": {"law": law.name, **(law.parameters if isinstance(law, KeptLaw) else json_value(law))},
+        "layout": json_value(cell.layout),
+        "model": json_value(cell.model),
+        **({"truth": json_value(cell.stated)} if cell.stated else {}),
     }
     if type(law) not in LAWS:
         found |= {"identity": dict(identity_of(law, cell.layout)), "found": dataclasses.asdict(cell.found)}
