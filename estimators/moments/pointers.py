@@ -19,6 +19,7 @@ def _pointer(typing_context: Any, address: Any, element: Any) -> Any:
     signature = types.CPointer(element)(types.int64)  # type: ignore[no-untyped-call]
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        """Return the code: the integer, taken for a pointer."""
         return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
 
     return signature, codegen

@@ -108,6 +108,7 @@ def _empty(batch: Batch, d: int, x: Ints, z: Ints) -> SchoolMoments:
 
 
 def _written(m: SchoolMoments) -> tuple[Floats, Floats, Floats, Floats, Floats, Mask]:
+    """Return the arrays that kernels write."""
     return m.cross, m.pivot, m.scale, m.contrasts, m.shift, m.regular
 
 

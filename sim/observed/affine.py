@@ -80,6 +80,9 @@ def affine(product: Product, strata: Strata) -> Affine | None:
 
 
 def _product(a: Affine, b: Affine) -> Affine | None:
+    """Return a product of two columns that is affine in one varying column, None where both vary: it would be
+    quadratic.
+    """
     if a.varying >= 0 and b.varying >= 0:
         return None
     constant, other = (a, b) if a.varying < 0 else (b, a)
@@ -94,6 +97,7 @@ def school_means(values: Floats, strata: Strata) -> Floats:
 
 
 def _factor(factor: Factor, strata: Strata) -> Affine | None:
+    """Return a factor of a product as an affine function of a varying column, None where it is another function."""
     if factor.column in strata.varying:
         varying = strata.varying.index(factor.column)
         mean = strata.mean[:, varying]
@@ -109,6 +113,7 @@ def _factor(factor: Factor, strata: Strata) -> Affine | None:
 
 
 def _constant(factor: Factor, strata: Strata) -> Floats:
+    """Return the values of a factor that is constant in strata."""
     column = strata.constants[factor.column]
     if isinstance(column, Category):
         return np.asarray(column.codes == factor.level, dtype=np.float64)

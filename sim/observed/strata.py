@@ -151,6 +151,7 @@ class StrataColumns(MadeColumns):
         return replace(self, strata=strata, _made=[])
 
     def _completed(self) -> dict[str, Column]:
+        """Draw the students that belong to the strata's statistics: only somebody who asks for rows pays for them."""
         strata = self.strata
         values, stratum = complete(
             strata.offsets,
@@ -171,6 +172,7 @@ class StrataColumns(MadeColumns):
 
 
 def _chosen(column: Column, at: Ints) -> Column:
+    """Return some entries of a column."""
     if isinstance(column, Category):
         return Category(column.codes[at], column.levels)
     return np.asarray(column[at], dtype=np.float64)

@@ -36,6 +36,7 @@ def draw_data(law: Parameters, layout: Layout, streams: StreamSource, replicatio
     treated = treated_students(layout, streams, replications, sizes) if students else None
 
     def build(piece: Piece, first: int, rows: slice) -> Schools:
+        """Return the schools' values of a piece, its residuals put into shape on the way."""
         shape_residuals(law, layout, streams, piece, None if treated is None else treated[rows])
         part = None if size_z is None else size_z[first : first + len(piece.sizes)]
         schools = school_values(law, layout, streams, piece, part)

@@ -141,6 +141,7 @@ def batch_of_columns(
 
 
 def _pieces(sizes: Ints, streams: StreamSource, replications: range) -> Iterator[tuple[Piece, int]]:
+    """Yield pieces of replications whose normals fit into the cache together, and where each begins."""
     widths = 3 * sizes.sum(axis=1) + 2 * sizes.shape[1]
     first = 0
     while first < len(replications):

@@ -77,6 +77,7 @@ def default_model(layout: Layout) -> Model:
 
 
 def _theory_of(law: Parameters, layout: Layout, model: Model) -> dict[str, Any]:
+    """Return what theory has on a model, from draws of X; nothing where the formula can't be had in every data set."""
     few, many = _draws(layout)
     streams = StreamSource(X_SEED, "theory")
     try:

@@ -31,6 +31,7 @@ TERMS = {
 
 
 def _default_effects() -> dict[str, float]:
+    """Return the effects of a population whose file states none."""
     return {"Intercept": 50.0, "age": 2.0, "gender": 1.0, "resources": 0.5, "treated": 0.0}
 
 
@@ -210,6 +211,7 @@ def check_combination(law: Parameters, layout: Layout) -> None:
 
 
 def _check_shares(law: Parameters) -> None:
+    """Refuse shares of variance that leave nothing to the residuals, and correlations with an effect that doesn't vary."""
     if law.icc + law.class_icc >= 1.0:
         names = (f"population.icc = {law.icc}", f"population.class_icc = {law.class_icc}")
         raise checks.clash(
@@ -258,6 +260,7 @@ def _check_spreads(law: Parameters) -> None:
 
 
 def _needs(wanted: Any, name: str, there: Any, other: str, what: str) -> None:
+    """Refuse a parameter without what it acts on."""
     if wanted and not there:
         raise checks.clash(
             name, f"{other} as it is", f"it needs {what}", f"change {other} or leave {name} out"

@@ -215,6 +215,9 @@ def chi_squares(count: Any, z: Any, u: Any, chi2: Any, done: Any) -> None:
 
 @kernel
 def _kept(square: float, v: float, d: float, u: float) -> bool:
+    """Whether Marsaglia and Tsang's proposal for a gamma variable is accepted: mostly by the squeeze, which needs no
+    logarithm.
+    """
     if u < 1.0 - 0.0331 * square * square:
         return True
     return math.log(u) < 0.5 * square + d * (1.0 - v + math.log(v)) if u > 0.0 else True
