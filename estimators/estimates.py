@@ -162,6 +162,7 @@ class Estimates:
         }
         return cls(
             terms,
+            # Codes of messages are each part's own.
             **fields | {"status": fields["status"].astype(np.int8), "message": message},
             quantities={name: np.concatenate([p._quantity(name) for p in parts])[order] for name in names},
             messages=messages,

@@ -48,6 +48,7 @@ def at_null(batch: Batch, model: Model, regressed: Regressed | None) -> tuple[Ba
     """
     design = batch.once(design_of, model)
     values = np.tile([model.null_of(term) for term in design.terms], (batch.size, 1))
+    # What a method leaves out stays in the outcome: other terms would take it up with the wrong sign.
     if regressed is not None:
         values *= batch.once(regressed, model)
     name = _own_column(design) or SHIFTED

@@ -35,6 +35,7 @@ def _harmless(value: Any) -> Any:
     if not isinstance(value, str) or value[:1] not in ("=", "+", "-", "@", "\t", "\r"):
         return value
     try:
+        # A negative number begins like a formula.
         float(value)
     except ValueError:
         return f"'{value}"

@@ -40,6 +40,7 @@ def over_cells(
     opener = results.opener()
     if jobs < 2 or opener is None or _fits(results) < LONG:
         return (work(results, cell) for cell in cells)
+    # Several chunks a worker, for conditions differ in size.
     step = max(1, len(cells) // (8 * jobs))
     chunks = [cells[i : i + step] for i in range(0, len(cells), step)]
     with LOCAL.open(jobs) as n_jobs:

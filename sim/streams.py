@@ -26,6 +26,7 @@ def stream_state(seed: int, key: str, replication: int, purpose: str) -> tuple[i
     bits = int.from_bytes(
         hashlib.blake2b(name, digest_size=32, person=b"nestbench-stream").digest(), "little"
     )
+    # Increments are odd: only then has the generator its full period.
     return bits & _MASK, (bits >> 128) | 1
 
 
@@ -77,6 +78,7 @@ def _move(generator: np.random.Generator, state: tuple[int, int]) -> np.random.G
     generator.bit_generator.state = {
         "bit_generator": "PCG64DXSM",
         "state": {"state": state[0], "inc": state[1]},
+        # Half a draw may be left in the buffer from the stream before.
         "has_uint32": 0,
         "uinteger": 0,
     }

@@ -57,6 +57,7 @@ class Blocks:
     def needed_by(self, back: Floats) -> npt.NDArray[np.bool_]:
         """Return which contrasts [K, p] of the coefficients are not estimable without some school [K]."""
         rows = back @ np.linalg.inv(self.r)
+        # Contrasts in the coordinates of Q, so that no unit of a column decides.
         share = np.abs(np.einsum("jk,gki->gji", rows, self.vectors)) * (self.left <= SINGULAR)[:, None, :]
         return np.asarray(share.max(axis=(0, 2)) > NEEDED * np.sqrt((rows**2).sum(axis=1)))
 
@@ -135,6 +136,7 @@ def sandwich_answer(
         Fit-level numbers by name, without parentheses.
     """
     named = {f"({name})": value for name, value in quantities.items()}
+    # "not >": a missing robust error vanishes, too.
     vanishes = ~(std_error > ols_batched.VANISHES * naive)
     if not vanishes.any():
         return Answer(estimate, std_error, df, quantities=named)

@@ -76,6 +76,7 @@ def _residual_icc(cross: Floats, x: Ints, inverse: Floats) -> float:
         return 0.0
     within = float((squares - sums**2 / sizes).sum()) / (students - schools)
     between = float((sums**2 / sizes).sum()) / (schools - 1)
+    # n_0 of the unbalanced one-way ANOVA; the size itself where all schools are alike.
     typical = float(students - (sizes**2).sum() / students) / (schools - 1)
     variance = max((between - within) / typical, 0.0)
     return variance / (variance + within) if variance + within > 0 else 0.0

@@ -64,6 +64,7 @@ def _unit_columns(x: Floats, intercept: int | None) -> tuple[Floats, Floats]:
     if intercept is not None:
         centred = centred - centred.mean(axis=0)
     norms = np.sqrt((centred**2).sum(axis=0))
+    # A column that is constant but for rounding; its direction would be noise.
     gone = norms <= 8 * EPS * np.sqrt(len(x))
     norms = np.where(gone, 1.0, norms)
     return np.where(gone, 0.0, centred / norms), norms * np.where(size > 0, size, 1.0)
@@ -90,6 +91,7 @@ def _independent(unit: Floats, slopes: Ints, answer: Mask, intercept: int | None
     left = sorted(range(len(slopes)), key=lambda k: not answer[slopes[k]])
     while basis.shape[1] < rank:
         rest = unit[:, left] - basis @ (basis.T @ unit[:, left])
+        # Twice is enough (Kahan): one pass leaves rounding in the direction of nearly dependent columns.
         rest = rest - basis @ (basis.T @ rest)
         length = np.sqrt((rest**2).sum(axis=0))
         sure = [at for at, k in enumerate(left) if answer[slopes[k]]]

@@ -101,6 +101,7 @@ def adjustment(v: Floats, fitted: Floats) -> Floats:
     root = np.sqrt(lam)
     h = (u.T @ fitted @ u) / np.outer(root, root)
     values, vectors = np.linalg.eigh(np.eye(len(v)) - h)
+    # The school determines a coefficient in the directions left out: Moore-Penrose.
     kept = values > 1e-10
     w, s, _ = np.linalg.svd(lam[:, None] * vectors[:, kept] * np.sqrt(values[kept]), full_matrices=False)
     half = u @ (root[:, None] * w)

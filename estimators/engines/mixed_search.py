@@ -42,6 +42,7 @@ def single(model: Textbook) -> TextbookFit:
 
     points = [0.0, *(unit * g for g in GRID)]
     signs = [float(fit_at(model, np.zeros(1)).hessian[0, 0]), *(slope(t) for t in points[1:])]
+    # The likelihood still rises: exactly fitted within schools, or a very large theta.
     while signs[-1] < 0 and points[-1] < 1e8:
         points.append(10.0 * points[-1])
         signs.append(slope(points[-1]))
@@ -191,6 +192,7 @@ def _finish(
     """Take last Newton steps, put diagonal entries that have vanished to 0, make the others positive."""
     for _ in range(4):
         step = np.linalg.pinv(hessian(theta), rcond=1e-10, hermitian=True) @ evaluate(theta)[1]
+        # A longer step isn't a last correction but another place.
         if np.abs(step).max() < 1e-2:
             theta = theta - step
     theta = theta.copy()

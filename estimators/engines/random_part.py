@@ -77,6 +77,7 @@ def semidefinite_factor(matrix: Floats) -> Floats:
     rest, factor = matrix.copy(), np.zeros_like(matrix)
     for j in range(q):
         pivot = rest[:, j, j]
+        # "not <=", so that NaN stays NaN and isn't taken for a zero.
         positive = ~(pivot <= PIVOT * matrix[:, j, j])
         root = np.sqrt(np.where(positive, pivot, 1.0))
         column = np.where(positive[:, None], rest[:, j:, j] / root[:, None], 0.0)
@@ -100,6 +101,7 @@ def random_part_of(moments: SchoolMoments, diagonal: bool) -> RandomPart:
     pivot, scale = moments.pivot[:, z], moments.scale[:, z]
     raw = diagonal or 0 not in z
     offset = pivot * scale if raw else np.zeros((reps, q))
+    # Powers of two: scaling loses no digit.
     unit = 2.0 ** -np.round(0.5 * np.log2(1.0 + offset**2))
     back = np.zeros((reps, q, q))
     index = np.arange(q)

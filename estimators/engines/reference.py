@@ -245,6 +245,7 @@ def _attempt(fit_one: FitOne, screen: Screen, data: DataSet) -> tuple[Screened, 
             require_range(data)
             screened = screen(data)
             answer = fit_one(data.keep(screened.columns))
+        # Wrong for every data set: no row can say so.
         except InvalidInput:
             raise
         except STATISTICAL as error:
@@ -279,6 +280,7 @@ def sound(answer: Answer, terms: Sequence[str]) -> Answer:
         return answer
     df = np.broadcast_to(np.asarray(answer.df, dtype=np.float64), answer.estimate.shape)
     lost = [~(answer.std_error > 0), ~(df > 0)]
+    # A method that has said why an error is missing isn't contradicted.
     if answer.message:
         lost[0] = lost[0] & ~np.isnan(answer.std_error)
     text = without(terms, lost[0], lost[1] & ~lost[0] & ~np.isnan(answer.std_error))

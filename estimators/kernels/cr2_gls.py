@@ -63,6 +63,7 @@ def adjusted_school(
     for i in range(d):
         largest = max(largest, values[i])
     for i in range(d):
+        # A thin direction carries no more than rounding of the score; it stays unadjusted.
         if values[i] > THIN * largest:
             for j in range(d):
                 span[k, j] = math.sqrt(values[i]) * vectors[j, i]
@@ -81,6 +82,7 @@ def adjusted_school(
             half[i, j] = v[i, j]
     eigen(half, root, u)
     for i in range(d):
+        # V is the identity plus something non-negative: its eigenvalues are at least 1.
         root[i] = math.sqrt(root[i])
         for a in range(p):
             left[a, i] = 0.0

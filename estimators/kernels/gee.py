@@ -89,9 +89,11 @@ def _fixed_point(schools: Floats, x: Ints, a: Floats, right: Floats, beta: Float
         if not _coefficients(schools, x, alpha, a, right, beta):
             return np.nan
         following = _correlation(schools, x, beta, students, pairs)
+        # Moments may give any number: beyond 1, R is no correlation matrix whatever the sizes.
         if not abs(following) < 1.0:
             return np.nan
         if abs(following - alpha) <= TOLERANCE:
+            # Positive definite for the largest school, hence for all.
             return alpha if 1.0 + (largest - 1.0) * alpha > 0.0 else np.nan
         alpha = following
     return np.nan
@@ -133,6 +135,7 @@ def _correlation(schools: Floats, x: Ints, beta: Floats, students: float, pairs:
             for k in range(p):
                 own += beta[j] * w[x[j], x[k]] * beta[k]
         squares += own
+        # Twice the sum over pairs is the square of the sum less the sum of squares.
         products += 0.5 * (total * total - own)
     return products / (squares / (students - p)) / (pairs - p)
 

@@ -61,6 +61,7 @@ def information_inverse(info: Floats, w: Floats) -> bool:
     h = info.shape[0]
     scale = np.empty(h)
     for i in range(h):
+        # Variances of random slopes differ by orders of magnitude, and so do the entries of I.
         scale[i] = 1.0 / math.sqrt(info[i, i])
     for i in range(h):
         for j in range(h):

@@ -36,6 +36,7 @@ def cholesky(a: Floats) -> bool:
             for i in range(j, p):
                 a[i, j] = 0.0
             continue
+        # "not >", so that NaN fails too
         if not pivot > 0.0:
             return False
         root = math.sqrt(pivot)
@@ -212,6 +213,7 @@ def eigen(a: Floats, values: Floats, vectors: Floats) -> None:
         for i in range(p):
             for j in range(i):
                 rest += a[i, j] * a[i, j]
+        # Squared: off-diagonal entries below 1e-17 of the matrix can't change an eigenvalue any more.
         if not rest > 1e-34 * scale:
             break
         for j in range(p - 1):
@@ -237,6 +239,8 @@ def eigen_graded(a: Floats, values: Floats, vectors: Floats) -> None:
         turned = False
         for j in range(p - 1):
             for k in range(j + 1, p):
+                # Relative to the two entries beside it, not to the matrix: small eigenvalues keep their
+                # digits.
                 if a[j, k] ** 2 > 1e-32 * abs(a[j, j] * a[k, k]):
                     _rotate(a, vectors, j, k)
                     turned = True
@@ -251,6 +255,7 @@ def _rotate(a: Floats, vectors: Floats, j: int, k: int) -> None:
     """Apply one Jacobi rotation: the smaller of the two angles that make a_jk zero, for which the sweeps converge."""
     p = a.shape[0]
     tau = (a[k, k] - a[j, j]) / (2.0 * a[j, k])
+    # The smaller root of t^2 + 2 tau t - 1, in the form that doesn't cancel.
     t = 1.0 / (abs(tau) + math.sqrt(1.0 + tau * tau))
     if tau < 0.0:
         t = -t

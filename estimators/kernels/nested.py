@@ -247,6 +247,7 @@ def maximise(
             here, a, first, last, schools, sums, sizes, nu, restricted, mats, whitened, slope, hessian
         )
         steps += taken
+        # Values within rounding of each other are one maximum, reached twice.
         if outcome != OK:  # of two ends within rounding the one that converged
             value += 1e-9 * (1.0 + abs(value))
         if value < best:
@@ -286,10 +287,12 @@ def climb(
             put(new_hessian, hessian)
         else:
             radius *= 0.25
+        # Nothing can be gained by steps as short as rounding.
         if radius < 1e-14:
             return count, NOT_CONVERGED, now
         predicted = trust_step(slope, hessian, radius, values, vectors, step)
         least, largest = min(values[0], values[1]), max(abs(values[0]), abs(values[1]))
+        # An eigenvalue of rounding error counts as 0: at the boundary the Hessian is singular.
         convex = least > -1e-9 * largest
         for i in range(2):
             trial[i] = theta[i] + step[i]
@@ -298,6 +301,7 @@ def climb(
                 put_vector(trial, theta)
                 return count, OK, now
             for i in range(2):
+                # A saddle has no gradient to leave by.
                 trial[i] = theta[i] + 0.1 * (vectors[i, 0] if values[0] == least else vectors[i, 1])
     return STEPS, NOT_CONVERGED, now
 
@@ -355,6 +359,7 @@ def fit(
         if fits.code[r] != OK:
             continue
         for i in range(2):
+            # theta and -theta are the same model: the climb isn't told of the boundary.
             theta[i] = abs(theta[i])
             if theta[i] < VANISHED:
                 theta[i] = 0.0

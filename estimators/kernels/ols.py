@@ -81,7 +81,10 @@ def fit(
         squares = _sum_columns(cross, first, last, x, a, beta)
         rank[r] = 0
         for j in range(p):
+            # The diagonal before the factorisation, kept where the estimates will be: shares are judged
+            # beside it.
             estimate[r, j] = a[j, j]
+            # Dropped columns are exact zeros, made by `_drop`; nothing else is.
             rank[r] += a[j, j] != 0.0
         total = beta.copy()
         regular[r] = regular[r] and cholesky(a)
@@ -93,6 +96,7 @@ def fit(
         rss[r] = squares
         for j in range(p):
             rss[r] -= beta[j] * total[j]
+        # y'y - beta'X'y has lost the digits by which it is smaller than y'y.
         if not rss[r] > SHARE * squares:
             regular[r] = False
         for g in range(first, last):
@@ -172,6 +176,7 @@ def within(cross: Floats, offsets: Ints, out: Floats, kept: Mask, clear: Mask) -
                 after[j] += out[g, j, j]
         clear[r] = after[d - 1] > SHARE * before[d - 1]
         for j in range(d):
+            # Column 0 is the constant, which the dummies hold.
             kept[r, j] = j > 0 and after[j] > CONSTANT * before[j]
             if kept[r, j] and not after[j] > SHARE * before[j]:
                 clear[r] = False
@@ -197,6 +202,7 @@ def between(cross: Floats, offsets: Ints, by_size: bool, out: Floats, kept: Mask
             inner[j] = whole[j] = 0.0
         for g in range(offsets[r], offsets[r + 1]):
             n = cross[g, 0, 0]
+            # Sums t_g stand for means: 1/n^2 makes them means, and a weight of n leaves 1/n.
             weight = 1.0 / n if by_size else 1.0 / (n * n)
             for i in range(d):
                 whole[i] += cross[g, i, i]

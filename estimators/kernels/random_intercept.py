@@ -178,6 +178,7 @@ def profile(
     weigh(lam, distinct, sizes, counts, between, within, packed)
     for m in range(3):
         unpack(packed[m], full[m])
+    # Exactly fitted data: B is singular at every lambda.
     if not cholesky(full[0]):
         return math.nan, math.nan, math.nan, math.nan
     invert_lower(full[0], full[3])
@@ -186,6 +187,7 @@ def profile(
     log_v, product, trace, square, fixed, fixed2 = 0.0, 1.0, 0.0, 0.0, 0.0, 0.0
     for k in range(distinct):
         e = sizes[k] / (1.0 + sizes[k] * lam)
+        # Logarithms cost as much as all else here: single schools share one.
         if counts[k] > 1.0 or product > 1e100:
             log_v += counts[k] * math.log1p(sizes[k] * lam)
         else:
@@ -219,6 +221,7 @@ def newton(lam: float, slope: float, curvature: float, low: float, high: float, 
     logs = low > 0.0
     guess = lam - slope / curvature
     if logs:
+        # At most a factor of e^3: the quadratic model of log lambda holds no farther.
         guess = lam * math.exp(max(-3.0, min(3.0, -slope / (slope + lam * curvature))))
     if abs(guess - lam) <= LAST * lam or (low < guess < high and abs(guess - lam) <= 0.5 * before):
         return guess
@@ -268,10 +271,12 @@ def maximise(
         if last:
             return lam, criterion, slope, curvature, step, code
         if step == 0:
+            # What is identified is seen at lambda = 0, before anything is searched for.
             if schools < 2.0 or freedom <= 1e-8 * students:
                 return math.nan, criterion, slope, curvature, step, NO_SCHOOL_DF
             if largest == 1.0:
                 return math.nan, criterion, slope, curvature, step, ONE_STUDENT
+            # The likelihood falls from 0 on: the boundary is a maximum, if not the only one.
             if slope >= 0.0:
                 best_at, best = 0.0, criterion
             before, lam = slope, ahead
@@ -291,6 +296,7 @@ def maximise(
             lam, moved = math.sqrt(low * high) if low > 0.0 else 0.5 * high, high - low
             refining, settled = True, False
             continue
+        # Several maxima are compared by their values, all evaluated by the same code.
         if refining and criterion < best:
             best_at, best = lam, criterion
         before, grid = ahead_slope if refining else slope, ahead

@@ -118,6 +118,8 @@ def leave_one_out(
                 move[i] = scores[g, i]
                 for j in range(p):
                     rest[i, j] = total[i, j] - cross[g, x[i], x[j]]
+            # A difference of cross-products may be indefinite by rounding alone; then no digit of it is
+            # good.
             if not (regular[r] and cholesky(rest) and _identified(rest, total)):
                 regular[r] = False
                 break
@@ -130,6 +132,8 @@ def leave_one_out(
                 variance[r, j] += psi * psi
         if centred:
             for j in range(p):
+                # Moves are deviations from beta already, so that little is lost by subtracting the mean's
+                # square.
                 variance[r, j] = (variance[r, j] - schools * mean[j] * mean[j]) * (schools - 1) / schools
 
 
@@ -204,6 +208,7 @@ def cr2(
         _clear(variance[r], sums, outer)
         for g in range(offsets[r], offsets[r + 1]):
             norm = leverage(cross[g], x, inverse, k, spare)
+            # Where the norm is small the series needs few terms; eigenvectors take the same time for any K.
             if norm < SERIES:
                 _root_by_series(k, norm, powers, root, spare)
             elif _root_by_eigen(k, root, powers[0], powers[1]) < NEARLY_SINGULAR:

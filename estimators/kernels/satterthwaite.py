@@ -52,6 +52,7 @@ def satterthwaite(
     hessian, values, vectors = np.empty((m, m)), np.empty(m), np.empty((m, m))
     a, gamma = np.empty(p), np.empty(m)
     for r in range(size):
+        # A copy: `eigen` destroys what it is given.
         put(curvature[r], hessian)
         eigen(hessian, values, vectors)
         for k in range(terms):

@@ -38,6 +38,7 @@ def two_sided(t: float, df: float) -> float:
     log_x, log_rest = -math.log1p(ratio), -math.log1p(1.0 / ratio)
     x = 1.0 / (1.0 + ratio)
     front = math.exp(a * log_x + b * log_rest + log_gamma_step(a) - LOG_ROOT_PI)
+    # On this side of the mean of Beta(a, b) the fraction converges fast, on the other that of 1 - I does.
     if x < (a + 1.0) / (a + b + 2.0):
         return front / (a * _fraction(a, b, x))
     return 1.0 - front / (b * _fraction(b, a, ratio / (1.0 + ratio)))
@@ -63,6 +64,7 @@ def log_gamma_step(a: float) -> float:
 @kernel
 def _fraction(a: float, b: float, x: float) -> float:
     """Return the continued fraction f with I_x(a, b) = x^a (1-x)^b / (a B(a, b)) / f."""
+    # Lentz's method: a denominator of 0 would stay 0.
     tiny = 1e-300
     c, d = 1.0, 0.0
     value = 1.0
@@ -99,13 +101,16 @@ def quantile(tail: float, df: float) -> float:
     for _ in range(100):
         q = math.exp(u)
         p = two_sided(q, df)
+        # Too far out: the tail has underflowed, and its logarithm would be no guide.
         if not p > 0.0:
             u -= 1.0
             continue
         step = p * (math.log(p) - log_tail) / (2.0 * q * density(q, df))
+        # A first step from a poor start may be huge where df is near 0.
         u += min(max(step, -50.0), 50.0)
         if u > 700.0:
             return math.inf
+        # Convergence is quadratic: the step not taken is below 1e-15.
         if abs(step) < 3e-8:
             break
     return math.exp(u)

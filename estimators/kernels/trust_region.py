@@ -53,6 +53,7 @@ def trust_step(
         largest, least = max(largest, abs(values[i])), min(least, values[i])
         for j in range(m):
             along[i] += vectors[j, i] * slope[j]
+    # Below this shift the model has no minimum.
     low = max(0.0, -least + 1e-8 * largest) if least < 0.0 else 0.0
     mu, high = low, 0.0
     for trial in range(60):
@@ -62,11 +63,13 @@ def trust_step(
             if denominator > 1e-12 * largest:
                 length += (along[i] / denominator) ** 2
         if math.sqrt(length) <= radius * (1.0 + 1e-6):
+            # The radius is a guess itself: to hit it within a fifth is exact enough.
             if trial == 0 or math.sqrt(length) >= 0.8 * radius:
                 break
             high = mu
         else:
             low = mu
+        # Doubled until some shift is too large, halved between the two after that.
         mu = 0.5 * (low + high) if high > 0.0 else max(2.0 * mu, 1e-3 * largest)
     step[:] = 0.0
     predicted = 0.0

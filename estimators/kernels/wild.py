@@ -80,6 +80,7 @@ def draw_statistics(
     p = len(x)
     m, mc, h, a = np.empty((p, p)), np.empty(p), np.empty((g, p)), np.empty((2, g))
     inverse(lower, m)
+    # Rows of weight 0 fill up the last four, which are summed together.
     padded = 4 * ((g + 3) // 4)
     v, r = np.zeros((padded, BLOCK)), np.zeros((4, p, padded))
     s, outer = np.empty((4, p, BLOCK)), np.empty((p, p))
@@ -202,6 +203,7 @@ def count(numbers: Floats, kappa: float, imposed: float, m: float, v: float, tie
         Relative tolerance; negative, so that ties count as at least as extreme.
     """
     n0, n1, q0, q1, q2 = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
+    # Squares on both sides: no root, no division, and no NaN where a draw has no variance.
     bar = (kappa * m * (1.0 + tie)) ** 2
     total = 0.0
     for b in range(len(n0)):
@@ -262,6 +264,7 @@ def bound(
         kappa = middle * unit
         extreme = constant + count(kept, kappa, kappa if restricted else 0.0, m, v, -TIE)
         draws = numbers.shape[1]
+        # All draws count, also those that are no longer looked at.
         p = extreme / draws if exact else (1.0 + extreme) / (1.0 + draws)
         if p <= alpha:
             outside = middle

@@ -165,6 +165,7 @@ def _ratios(schools: int, centred: bool, sums: Floats, vectors: Floats, outer: F
         if centred:
             trace -= whole / schools
             squares += (whole * whole / schools - 2.0 * along) / schools
+        # Both are sums over schools that nearly cancel where one school carries a term.
         if squares < LOST * sums[j, 2]:
             enough = False
         df[j] = trace * trace / squares

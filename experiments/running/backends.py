@@ -40,8 +40,10 @@ class Backend:
         """Make joblib use it; yields the number of jobs for `joblib.Parallel`."""
         if self.name == "dask":
             with _client(str(self.scheduler)) as client, _telling(client):
+                # As many as the cluster has, which may change while it runs.
                 yield -1
         else:
+            # One BLAS thread a worker: as many threads as cores, times as many workers, would fight.
             inner = 1 if workers > 1 else None
             own = OwnWorkers(inner_max_num_threads=inner)
             with joblib.parallel_config(backend=own), _safe_path():

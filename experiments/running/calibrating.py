@@ -122,6 +122,7 @@ def forecast(experiment: Experiment) -> Forecast:
         replications = task.stop - task.start
         each = [c.seconds + c.other if task.audit else c.seconds for c in prices]
         seconds.append(replications * sum(each))
+        # A file's own bytes beside its rows.
         size += 2000 + (0 if task.audit else replications * sum(c.size for c in prices))
     return Forecast(tasks, tuple(seconds), size)
 
@@ -156,6 +157,7 @@ nestbench run {source} --shard "$SLURM_ARRAY_TASK_ID/{shards}" --workers 1 -o {w
 
 def _probes(cells: Sequence[Cell]) -> list[int]:
     """Return conditions spread over the range of sizes."""
+    # Stable: the same conditions are timed every time.
     order = np.argsort([rows_of(cell) for cell in cells], kind="stable")
     return sorted({int(order[round(i)]) for i in np.linspace(0, len(cells) - 1, min(PROBES, len(cells)))})
 

@@ -115,6 +115,7 @@ class Costs:
         self._heard += 1
         self.fits += outcome.fits
         self.unusable += outcome.unusable
+        # A worker's first task isn't learned from.
         if self._heard > (self.workers or 1):
             _add(self._guessed, guess)
             _add(self._taken, _taken(outcome, guess))
@@ -126,6 +127,7 @@ class Costs:
         if not self._tasks_left:
             self._share = 1.0
         elif done + left > 0:
+            # A corrected guess may make what is done look less: a bar that goes back is no help.
             self._share = max(self._share, min(done / (done + left), 0.999))
         now = time.monotonic()
         working = max(now - self.working, 1e-9)
@@ -141,6 +143,7 @@ class Costs:
             return None
         if self.workers is None:
             return left * elapsed / max(self._corrected(self._guessed), 1e-9)
+        # The last tasks leave workers idle.
         return left / min(self.workers, self._tasks_left)
 
     def _corrected(self, guesses: Parts) -> float:

@@ -122,6 +122,7 @@ def in_child(function: Callable[[], Any], limits: Limits) -> Any:
     finally:
         os.close(reading)
         if data is None:
+            # Not SIGTERM: a fit that hangs in compiled code runs no handler.
             os.kill(child, signal.SIGKILL)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if data is None:
@@ -138,6 +139,7 @@ def in_child(function: Callable[[], Any], limits: Limits) -> Any:
 
 def _answer(function: Callable[[], Any], writing: int, limits: Limits) -> NoReturn:
     """In the child: do it, send (True, value) or (False, exception), and end without any clean-up of the parent's."""
+    # Ctrl-C reaches the whole group; who stops is the parent's to decide.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.disable()
     try:
@@ -150,6 +152,7 @@ def _answer(function: Callable[[], Any], writing: int, limits: Limits) -> NoRetu
         with os.fdopen(writing, "wb") as pipe:
             pickle.dump(answer, pipe, protocol=pickle.HIGHEST_PROTOCOL)
     finally:
+        # Without exit handlers: they are the parent's, and would run twice.
         os._exit(0)
 
 

@@ -61,6 +61,7 @@ class InMemory:
 def _fitted(experiment: Experiment, cell: int) -> dict[str, Estimates]:
     """Return the estimates of a condition by label; methods with equally many replications are fitted together."""
     by_label: dict[str, Estimates] = {}
+    # Methods with as many replications are fitted together, so that they share what can be shared.
     for count in sorted({experiment.limit(e) for e in experiment.estimators}):
         methods = with_truth(
             (e for e in experiment.estimators if experiment.limit(e) == count), experiment.cells[cell]

@@ -82,6 +82,7 @@ def refine(
             for cell, n in enumerate(last.replications)
         )
         late = precision.max_time is not None and time.monotonic() - started > precision.max_time
+        # Time is looked at between rounds alone: within one, what is run must not depend on it.
         if sizes == last.replications or late:
             remember(store, standing)
             return standing

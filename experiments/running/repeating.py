@@ -22,6 +22,7 @@ def to_repeat(
 ) -> tuple[Estimator, ...]:
     """Return the methods whose first data set is to be fitted again: in a run's first task, all that aren't ours and
     answered."""
+    # Once a run is enough, and only the first task is part of every division of it.
     if task.cell or task.start:
         return ()
     own = [e for e in estimators if not registry.built_in(e.name)]

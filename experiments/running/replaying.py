@@ -44,6 +44,7 @@ class Replay:
         if self.stored is None:
             return "not stored"
         new, old = _numbers(self.estimates), _numbers(self.stored)
+        # Other rows than were stored, however close the numbers.
         if new.keys() != old.keys() or self.estimates.status[0] != self.stored.status[0]:
             return "different"
         pairs = [(np.asarray(new[name]), np.asarray(old[name])) for name in new]

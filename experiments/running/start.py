@@ -45,6 +45,8 @@ def resolve(source: Source, changes: Mapping[str, Any] | None = None, trust: boo
     """
     asked = {key: value for key, value in (changes or {}).items() if value is not None}
     source = run_of_copy(source)
+    # A run brings its code along: whether that may run is asked before anything of it is read as an
+    # experiment.
     if is_run(source):
         source = _of_run(open_with_code(str(source), trust))
     if not isinstance(source, Experiment):
@@ -181,6 +183,7 @@ def run_experiment(
     part = Shard.parse(shard) if shard is not None else None
     if part is not None and out is None and not is_run(source):
         folder = folder.with_name(f"{folder.name}.part-{part.index}-of-{part.count}")
+    # Before the directory is made: nothing is left behind by what can't be run.
     refuse_too_many(experiment, block)
     whose = (part.index, part.count) if part is not None else None
     store = Store.create(folder, experiment, provenance(workers or cores()), block, whose)

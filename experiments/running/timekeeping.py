@@ -36,6 +36,7 @@ def fit_timed(estimator: Estimator, batch: Batch, model: Model, engine: str) -> 
         ``auto``, ``reference`` or ``batched``.
     """
     name = (estimator.label, estimator.engine_name(engine))
+    # By label and engine: options may call other kernels.
     cold = name not in _warm
     _warm.add(name)
     if cold and name[1] == "batched":

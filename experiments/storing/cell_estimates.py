@@ -43,6 +43,7 @@ class CellEstimates(Mapping[str, Estimates]):
         self._store = store
         self._within, self._names = within, names
         self._entries = [entry for entry in store.finished(cell) if touches(within, entry.task)]
+        # In the experiment's order, whatever the order in which tasks ended.
         present = sorted({i for entry in self._entries for i in entry.task.estimators})
         self._positions = {store.experiment.estimators[i].label: i for i in present}
 

@@ -23,6 +23,7 @@ from nestbench.sim.visible import visible
 DICTIONARIES = ["estimator", "term", "message"]
 ENCODINGS = {
     "replication": "DELTA_BINARY_PACKED",
+    # One byte each, nearly all alike: compression does the rest.
     "status": "PLAIN",
     **dict.fromkeys(STORED_COLUMNS, "BYTE_STREAM_SPLIT"),
 }
@@ -127,6 +128,7 @@ def _parquet(
         compression_level=1,
         use_dictionary=dictionaries,
         column_encoding=encodings or None,
+        # Statistics would add bytes, and differ between versions of Arrow.
         write_statistics=False,
     ) as writer:
         for table in tables:

@@ -78,10 +78,12 @@ def append(path: Path, entries: Iterable[Entry]) -> None:
         with open(open_own(path, os.O_RDWR | os.O_APPEND), "ab+") as file:
             if file.tell():
                 file.seek(-1, os.SEEK_END)
+                # Its own line then, which doesn't parse, in place of spoiling the next.
                 torn = file.read(1) != b"\n"
                 file.write(b"\n" if torn else b"")
             file.write(b"".join(entry.line() for entry in entries))
             file.flush()
+            # What the journal names must survive a power cut, or a run would believe in files that aren't.
             os.fsync(file.fileno())
     except OSError as error:
         raise unwritable(path, error) from error

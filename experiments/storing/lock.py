@@ -84,6 +84,7 @@ def _try_lock(handle: int) -> bool:
         else:
             import fcntl
 
+            # Of the open file, not of the process: it ends with the last handle, however that ends.
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False

@@ -108,6 +108,7 @@ def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Write the manifest and, before it, its copy: one of them is whole at any moment."""
     values = json.loads(json.dumps(manifest, default=str))
     text = json.dumps({**values, "checksum": _checksum(values)}, indent=1, ensure_ascii=False)
+    # The copy first: while the manifest is written, the copy is whole.
     for name in (MANIFEST_COPY, MANIFEST):
         write_atomically(folder / name, text.encode(errors="backslashreplace"))
 

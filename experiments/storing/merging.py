@@ -107,6 +107,7 @@ def _adopt(joined: Store, store: Store) -> list[str]:
     whole = [entry for key, entry in store.entries.items() if key not in harmed and key not in joined.entries]
     for entry in whole:
         for path, sha256, size in entry.files:
+            # Checked on the way: damage must not be copied into a run that looks whole.
             write_atomically(joined.folder / path, checked(store.folder / path, sha256, size))
     journal.append(joined.folder / journal.NAME, whole)
     joined.adopt(whole)

@@ -193,5 +193,6 @@ def _json_level(level: Any) -> Any:
         return {str(key): _json_level(value) for key, value in level.items()}
     if isinstance(level, (list, tuple)):
         return [_json_level(item) for item in level]
+    # TOML tells 1 from 1.0; who writes it doesn't mean to.
     whole = isinstance(level, float) and level.is_integer()
     return int(level) if whole else level

@@ -158,12 +158,14 @@ def _apply(tables: Tables, name: str, level: Any) -> None:
         return
     # a term may hold dots itself: truth.np.log(age), model.null.np.log(age)
     depth = 1 if name.startswith("truth.") else 2 if name.startswith("model.null.") else -1
+    # From the front, for as many dots as the sections have.
     *path, last = name.split(".", depth)
     table = tables
     for part in path:
         inner = table.get(part, _usual(tables, part) if table is tables.get("population") else None)
         table[part] = dict(inner) if isinstance(inner, Mapping) else {}
         table = table[part]
+    # Levels may be tables, which later factors change.
     table[last] = copy.deepcopy(level)
 
 

@@ -142,6 +142,7 @@ def required(kind: Any) -> set[str]:
 def _validated(adapter: TypeAdapter[Any], value: Any, where: str, problems: Problems) -> Any:
     """Validate as strict JSON: there a list is a tuple's natural form, yet "3" is no number and 2.5 no integer."""
     try:
+        # Through JSON, whose strict mode knows lists as tuples.
         return adapter.validate_json(json.dumps(value, default=str), strict=True)
     except ValidationError as error:
         _describe(error, value, where, problems)

@@ -31,6 +31,7 @@ def remember(plugin: Plugin) -> None:
 
 def is_named(plugin: Plugin) -> bool:
     """Whether the user named a plugin of this content, here or in an earlier process."""
+    # Where no file can be written, this process remembers.
     if plugin.sha256 in _NAMED:
         return True
     try:

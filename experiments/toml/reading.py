@@ -53,6 +53,7 @@ def read_experiment(path: str | Path, changes: Tables | None = None) -> Experime
         tables = tomllib.loads(text)
     except OSError as error:
         raise InvalidInput(f"expected a readable TOML file, got '{path}' ({error.strerror})") from error
+    # TOMLDecodeError is a ValueError.
     except (ValueError, RecursionError) as error:  # numbers of thousands of digits, lists in lists in lists
         raise InvalidInput(f"expected a TOML file, got '{path}', which can't be read: {error}") from error
     return experiment_from(changed(tables, changes), source=text, base=file.parent, where=str(path))

@@ -182,5 +182,6 @@ def _rounded(scale: float) -> float:
 def _canonical(values: Floats) -> bytes:
     """Return numbers as the same bytes on every machine: little-endian, one NaN, no negative zero."""
     clean = np.ascontiguousarray(values, dtype="<f8") + 0.0
+    # NaN has many bit patterns; + 0.0 has made -0.0 to 0.0.
     clean[np.isnan(clean)] = np.nan
     return clean.tobytes()

@@ -181,6 +181,7 @@ def adjusted_p(family: Family, statistics: Floats, eligible: Bools, alpha: float
     asked = statistics[eligible] * (1.0 - _TIE)
     allowed = math.floor(alpha * (count + 1) + 1e-9) - 1
     rng = np.random.default_rng(SEED)
+    # How often a permutation's largest statistic was as large.
     reached, done = np.zeros(len(asked), dtype=np.int64), 0
     widest = max(panel.values.shape[0] for panel in family.panels)
     while done < count and (reached <= allowed).any():

@@ -155,6 +155,7 @@ def _groups(
     """Yield draws for each set of terms with the same usable replications, so that no array inside has a hole."""
     alike: dict[bytes, list[int]] = {}
     for k, row in enumerate(mask):
+        # Nearly always all terms are usable together: one group, and no copy of the columns.
         alike.setdefault(row.tobytes(), []).append(k)
     for members in alike.values():
         keep = np.flatnonzero(mask[members[0]])

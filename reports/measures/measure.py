@@ -101,6 +101,7 @@ def evaluate(measure: Measure, draws: Draws) -> tuple[Floats, Floats, Ints]:
     k = len(draws.terms)
     if draws.n == 0 and not measure.over_attempts:
         return np.full(k, np.nan), np.full(k, np.nan), np.zeros(k, dtype=np.int64)
+    # Measures of few or constant numbers are NaN, which says enough.
     with np.errstate(all="ignore"):
         value = measure.value(draws)
         error = measure.mcse(draws) if measure.mcse else mcse_of(measure, draws)

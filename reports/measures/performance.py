@@ -173,6 +173,7 @@ def status_rows(label: str, rows: CellRows) -> Iterator[Rows]:
     n = len(statuses)
     for status in FitStatus if n else ():
         share = float((statuses == status).mean())
+        # A table without OK rows would look as if nothing had been counted.
         if share > 0 or status is FitStatus.OK:
             mcse = np.sqrt(share * (1.0 - share) / n)
             yield _single(label, f"share_{status.name.lower()}", share, mcse, n)

@@ -57,6 +57,7 @@ class Cell:
     stated: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        # Not part of the protocol: a population that fits every layout has none.
         check = getattr(self.population, "check", None)
         if check is not None:
             check(self.layout)

@@ -84,6 +84,7 @@ def constant_coefficients(x: Floats, column: Floats, rows: Sequence[slice]) -> t
     filled = np.where(determined, beta, 0.0)
     low, high = np.nanmin(filled, axis=0), np.nanmax(filled, axis=0)
     spread = np.where(determined, (high - low) / scale, np.nan)
+    # Disagreement beyond rounding: a coefficient that changes with the data is no parameter.
     values = np.where(determined & (spread <= 1e-6), 0.5 * (low + high), np.nan)
     values[np.abs(values) <= 1e-9 * scale] = 0.0
     return np.array([rounded(value, size) for value, size in zip(values, scale, strict=True)]), spread

@@ -54,6 +54,7 @@ def add_law(law: type[Any]) -> type[Population]:
         )
     added = cast("type[Population]", law)
     if any(added.name == own.name for own in LAWS):
+        # Runs name populations: a built-in name must go on meaning the same.
         raise InvalidInput(f"the name '{added.name}' is taken by a built-in population; choose another name")
     _ADDED[added.name] = added
     return added

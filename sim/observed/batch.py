@@ -233,6 +233,7 @@ def batch_of_frame(frame: pd.DataFrame, group: str, seed: int = 0) -> Batch:
             f"expected a group column '{group}', got the columns {', '.join(map(str, frame.columns))}; "
             "name the group column with --group (group=...)"
         )
+    # Which rows are dropped depends on the columns in use, which only the caller knows.
     if frame.isna().to_numpy().any():
         raise InvalidInput("expected data without missing values here; drop incomplete rows first")
     labels = frame[group].astype(str).to_numpy(dtype=object)

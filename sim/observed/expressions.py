@@ -77,6 +77,7 @@ def allowed(node: ast.AST, formula: str) -> Iterator[str]:
 
 def _name(node: ast.Name, formula: str) -> Iterator[str]:
     """Yield a name that is a column; functions are no values, and nothing with two underscores may be named."""
+    # Dunder names lead out of any expression.
     if node.id.startswith("__") or node.id in FUNCTIONS:
         raise _refused(formula, node.id)
     yield node.id

@@ -211,7 +211,7 @@ def check_combination(law: Parameters, layout: Layout) -> None:
 
 
 def _check_shares(law: Parameters) -> None:
-    """Refuse shares of variance that leave nothing to the residuals, and correlations with an effect that doesn't vary."""
+    """Refuse shares that leave nothing to the residuals, and correlations with an effect without variance."""
     if law.icc + law.class_icc >= 1.0:
         names = (f"population.icc = {law.icc}", f"population.class_icc = {law.class_icc}")
         raise checks.clash(

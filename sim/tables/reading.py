@@ -148,6 +148,7 @@ def _decoded(path: Path, data: bytes) -> tuple[str, str]:
     for mark, name in _MARKS:
         if data.startswith(mark):
             return data.decode(name, errors="replace"), ""
+    # Before the encodings that read any bytes as text.
     refuse_binary(path, data)
     try:
         return data.decode("utf-8"), ""

@@ -196,6 +196,7 @@ def naive_tests(errors: Errors, level: float, contrasts: Floats) -> list[Exact] 
     tests = []
     for contrast in contrasts:
         a, scale = projected @ m @ contrast, float(contrast @ m @ contrast) / (n - p)
+        # t^2 > c^2 as one quadratic form.
         values = np.linalg.eigvalsh(np.outer(a, a) - c2 * scale * inner)
         weights = np.concatenate([values, -c2 * scale * noise])
         size = positive_probability(weights, np.concatenate([np.ones(len(values)), outside]))

@@ -74,6 +74,7 @@ def listed(incomplete: str) -> list[Offer]:
 def kept_names() -> dict[str, list[Offer]]:
     """Return the names of methods and populations from the user's cache, or load and keep them."""
     file, mark = _cache(), _mark()
+    # A cache that can't be read is none: completion must never fail.
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         kept = json.loads(file.read_text(encoding="utf-8"))
         if kept["mark"] == mark:

@@ -105,5 +105,6 @@ def _relative(a: Any, b: Any, floor: Any) -> Any:
     """Return relative differences, 0 where both are missing or equal, infinite where one is missing."""
     with np.errstate(invalid="ignore"):
         gap = np.abs(a - b) / np.maximum(np.maximum(np.abs(a), np.abs(b)), floor)
+    # Infinite limits are equal to themselves, and their difference is NaN.
     same = (np.isnan(a) & np.isnan(b)) | (a == b)
     return np.where(same, 0.0, np.where(np.isnan(gap), np.inf, gap))
