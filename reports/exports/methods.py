@@ -34,7 +34,7 @@ def methods_paragraph(results: Results, table: pd.DataFrame) -> str:
         methods_sentence(experiment, results.extent()),
         measures_sentence(experiment),
         failures_sentence(table),
-        f"The study was run with {_software(results.provenance)}.",
+        f"The simulations were run with {_software(results.provenance)}.",
     ]
     return " ".join(part for part in parts if part)
 
