@@ -247,6 +247,7 @@ DUMMIES = {
                     '    "dummy-figure": lambda table, e, term, _: panels.bias(table, e, term),',
                 ),
             ),
+            "reports/figures/explained.py": (("WORDS: ", '    "dummy-figure": _bias,'),),
         },
     ),
     "experiment": Dummy("dummy-experiment", 3, {"experiments/catalog/dummy-experiment.toml": EXPERIMENT}),
