@@ -23,9 +23,6 @@ WORDS = {
 }
 OLD = re.compile(rf"\b({'|'.join(WORDS)})s?\b", re.IGNORECASE)
 
-PENDING = ("reports/comparing", "reports/figures", "reports/page")
-"""Rooms whose docstrings are still to be gone through."""
-
 NAMES = re.compile(
     r"""
     ```.*?```|``[^`]*``|`[^`]*`|'[^'\s]*'             # code and names in quotes
@@ -77,10 +74,9 @@ def test_guides_and_pages_have_no_old_word() -> None:
 
 def test_sentences_of_the_source_have_no_old_word() -> None:
     found = {
-        name: words
+        path.relative_to(ROOT).as_posix(): words
         for path in sources()
-        if not (name := path.relative_to(ROOT).as_posix()).startswith(PENDING)
-        and (words := [word for text in messages(path) for word in old_words(text)])
+        if (words := [word for text in messages(path) for word in old_words(text)])
     }
     assert found == {}
 

@@ -1,4 +1,4 @@
-"""Is a method biased? The one rule: tests of the bias over all situations together, and its size in standard errors."""
+"""Is a method biased? The one rule: tests of the bias over all estimands together, and its size in standard errors."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Bias(StrEnum):
 
 
 def biases(table: pd.DataFrame) -> pd.DataFrame:
-    """Return what is known of the bias of every method in every situation (`RULE`).
+    """Return what is known of the bias of every method in every estimand (`RULE`).
 
     Columns ``cell, estimator, term, value, mcse, n`` (in empirical standard errors), ``p`` (two-sided, single),
     ``bound`` (the furthest end of the 95 % interval, infinite where there is none), ``state`` (`Bias`).
@@ -39,7 +39,7 @@ def biases(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def all_biases(table: pd.DataFrame) -> pd.DataFrame:
-    """Return `biases` of all terms: those that are no situations (the intercept) are held to the situations' limit."""
+    """Return `biases` of all terms: those that are no estimands (the intercept) are held to the estimands' limit."""
     keys = ["cell", "estimator", "term"]
     raw = table[(table["measure"] == "bias") & (table["n"] > 0) & np.isfinite(table["value"])]
     sized = table.loc[table["measure"] == "standardised_bias", [*keys, "value", "mcse"]]

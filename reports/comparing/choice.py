@@ -1,19 +1,19 @@
-"""Which method a study speaks for, and how sure the choice is: resampled studies name one each.
+"""Which method a run speaks for, and how sure the choice is: resampled runs name one each.
 
-The rule. A method is *in order* if in every situation (condition x fixed effect) it answers at least 95 % of the data
+The rule. A method is *in order* if in every estimand (condition x fixed effect) it answers at least 95 % of the data
 sets with intervals of finite width, isn't shown to fall short of its coverage (`grades.RULE`) and isn't shown to be
-biased (`biases.RULE`). These two are claims against a method, so they are held over all situations; the choice is
-more careful: of the methods in order those come first whose coverage is below the band in fewest situations by a test
-of its own (*suspect*), and of these the lowest score is named: the geometric mean over situations of the mean interval
+biased (`biases.RULE`). These two are claims against a method, so they are held over all estimands; the choice is
+more careful: of the methods in order those come first whose coverage is below the band in fewest estimands by a test
+of its own (*suspect*), and of these the lowest score is named: the geometric mean over estimands of the mean interval
 score, capped, on the data sets that all methods have in common (`shared`). The interval score is the width plus a
 penalty for misses, so intervals that are too wide lose by their width; it is nearly flat about the right coverage, so
 coverage has to be looked at by itself.
 
 The choice's own uncertainty. Data sets are drawn again with replacement, the same ones for all methods and for all
-conditions of one law, and the rule is applied to each of `RESAMPLES` such studies. Scores are those of the drawn data
-sets. The tests are made of coverage and bias as the drawn data sets move them. But a study's own coverages have Monte
-Carlo error already and drawing adds as much again, so that the furthest of many would be exaggerated twice over; hence
-they are first taken back to what they say about the truth (`retests`).
+conditions of one population, and the rule is applied to each of `RESAMPLES` such runs. Scores are those of the drawn
+data sets. The tests are made of coverage and bias as the drawn data sets move them. But a run's own coverages have
+Monte Carlo error already and drawing adds as much again, so that the furthest of many would be exaggerated twice over;
+hence they are first taken back to what they say about the truth (`retests`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from nestbench.reports.comparing import grades, holm
 from nestbench.reports.comparing.biases import Bias, biases
 from nestbench.reports.comparing.grades import USABLE_ENOUGH, Grade
 from nestbench.reports.comparing.ranking import TINY
-from nestbench.reports.comparing.retests import Situation, Tests
+from nestbench.reports.comparing.retests import Estimand, Tests
 from nestbench.reports.comparing.shared import Shared
 from nestbench.reports.measures.draws import Bools
 from nestbench.sim.observed.batch import Floats
@@ -38,7 +38,7 @@ from nestbench.sim.streams import StreamSource
 
 RESAMPLES = 500
 SETTLED = 0.95
-"""Share of resampled studies from which on a choice counts as settled."""
+"""Share of resampled runs from which on a choice counts as settled."""
 POINTS = 0.02
 """Monte Carlo error of a coverage above which no method is recommended."""
 TIE = 1e-9
@@ -52,11 +52,11 @@ class Evidence:
     ----------
     experiment : Experiment
     graded, places, biased : DataFrame
-        `grades.situations`, `grades.asked`, `biases`.
+        `grades.estimands`, `grades.asked`, `biases`.
     usable : Series
         `grades.usable_shares`.
     shared : dict
-        Methods on equal data by situation.
+        Methods on equal data by estimand.
     limit : float
         `grades.limit_of`.
     """
@@ -66,12 +66,12 @@ class Evidence:
     places: pd.DataFrame
     biased: pd.DataFrame
     usable: pd.Series[float]
-    shared: Mapping[Situation, Shared]
+    shared: Mapping[Estimand, Shared]
     limit: float
 
     @property
-    def situations(self) -> list[Situation]:
-        """All situations, in order."""
+    def estimands(self) -> list[Estimand]:
+        """All estimands, in order."""
         found = self.places[["cell", "term"]].drop_duplicates()
         return [(int(cell), str(term)) for cell, term in zip(found["cell"], found["term"], strict=True)]
 
@@ -80,7 +80,7 @@ def evidence_of(table: pd.DataFrame, experiment: Experiment, shared: Sequence[Se
     """Return what a choice rests on from the performance table and `shared_of_run`."""
     return Evidence(
         experiment=experiment,
-        graded=grades.situations(table, experiment),
+        graded=grades.estimands(table, experiment),
         places=grades.asked(table),
         biased=biases(table),
         usable=grades.usable_shares(table),
@@ -105,7 +105,7 @@ def faults(evidence: Evidence) -> pd.DataFrame:
     silent = pd.DataFrame(
         [
             (label, cell, term, SILENT)
-            for cell, term in evidence.situations
+            for cell, term in evidence.estimands
             for label in labels
             if not _answers(evidence, label, (cell, term))
         ],
@@ -115,7 +115,7 @@ def faults(evidence: Evidence) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else silent
 
 
-def _answers(evidence: Evidence, label: str, place: Situation) -> bool:
+def _answers(evidence: Evidence, label: str, place: Estimand) -> bool:
     found = evidence.shared.get(place)
     if found is None or label not in found.labels:
         return False
@@ -125,7 +125,7 @@ def _answers(evidence: Evidence, label: str, place: Situation) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The method a study speaks for, and the methods that resampled studies speak for.
+    """The method a run speaks for, and the methods that resampled runs speak for.
 
     Attributes
     ----------
@@ -134,14 +134,14 @@ class Choice:
     faults : DataFrame
         `faults`.
     scores : DataFrame
-        Methods in order by label, best first: ``suspect`` situations, ``ratio`` of the score to the first's, and
-        ``low, high``, its 95 % interval over resampled studies.
+        Methods in order by label, best first: ``suspect`` estimands, ``ratio`` of the score to the first's, and
+        ``low, high``, its 95 % interval over resampled runs.
     shares : dict
-        Share of resampled studies that name a method, most often first.
+        Share of resampled runs that name a method, most often first.
     nobody : float
-        Share of resampled studies in which no method is in order.
+        Share of resampled runs in which no method is in order.
     n, level, error : int, float, float
-        Data sets in common, level, and the Monte Carlo error of a coverage that is at its level, in the situation
+        Data sets in common, level, and the Monte Carlo error of a coverage that is at its level, in the estimand
         where this error is largest.
     """
 
@@ -161,12 +161,12 @@ class Choice:
 
     @property
     def settled(self) -> bool:
-        """Whether nearly all resampled studies that name a method name this one."""
+        """Whether nearly all resampled runs that name a method name this one."""
         return self.named is not None and self.shares.get(self.named, 0.0) >= SETTLED * (1.0 - self.nobody)
 
     @property
     def contenders(self) -> list[str]:
-        """The method and the most often named others, until they make up `SETTLED` of the resampled studies."""
+        """The method and the most often named others, until they make up `SETTLED` of the resampled runs."""
         found = [self.named] if self.named is not None else []
         while (rest := [label for label in self.shares if label not in found]) and (
             sum(self.shares.get(label, 0.0) for label in found) < SETTLED * (1.0 - self.nobody)
@@ -196,7 +196,7 @@ def choose(evidence: Evidence, resamples: int = RESAMPLES) -> Choice:
 def _least_sure(evidence: Evidence) -> tuple[int, float, float]:
     """Return data sets in common, level, and error of a coverage at its level, where this error is largest."""
     found = [(0, 0.0, np.inf)]
-    for cell, term in evidence.situations:
+    for cell, term in evidence.estimands:
         one, level = evidence.shared.get((cell, term)), evidence.experiment.cells[cell].model.level
         if one is not None and one.labels:
             found.append((one.n, level, float(np.sqrt(level * (1.0 - level) / max(one.n, 1)))))
@@ -216,7 +216,7 @@ def _shares(able: Sequence[str], drawn: Floats) -> tuple[dict[str, float], float
 SCORES = ("suspect", "ratio", "low", "high")
 
 
-def _scores(able: Sequence[str], order: Sequence[int], own: Studies, again: Studies) -> pd.DataFrame:
+def _scores(able: Sequence[str], order: Sequence[int], own: Resampled, again: Resampled) -> pd.DataFrame:
     if not order:
         return pd.DataFrame(columns=list(SCORES))
     first = order[0]
@@ -227,8 +227,8 @@ def _scores(able: Sequence[str], order: Sequence[int], own: Studies, again: Stud
 
 
 @dataclass(frozen=True, slots=True)
-class Studies:
-    """B studies of m methods: log scores [B, m], suspect situations [B, m], whether shown not to be in order [B, m]."""
+class Resampled:
+    """B resampled runs of m methods: log scores, suspect estimands, whether shown not to be in order, [B, m] each."""
 
     score: Floats
     suspect: Floats
@@ -236,30 +236,30 @@ class Studies:
 
     @property
     def key(self) -> Floats:
-        """What methods are ordered by: suspect situations, then score."""
+        """What methods are ordered by: suspect estimands, then score."""
         return 1e4 * self.suspect + self.score
 
 
-def own_study(evidence: Evidence, able: Sequence[str]) -> Studies:
+def own_study(evidence: Evidence, able: Sequence[str]) -> Resampled:
     """Return the study itself, B = 1; `out` is left to `faults`."""
     score, suspect = np.zeros((2, 1, len(able)))
     tests = Tests.of(evidence.experiment, evidence.graded, evidence.biased)
-    for place in evidence.situations:
+    for place in evidence.estimands:
         one = evidence.shared[place]
         chosen = [one.labels.index(label) for label in able]
         score += np.log(np.maximum(one.scores[:, chosen].sum(axis=0) / one.n, TINY))
         suspect += tests.below(place, able) <= holm.ALPHA
-    return Studies(score / len(evidence.situations), suspect, np.zeros(score.shape, dtype=bool))
+    return Resampled(score / len(evidence.estimands), suspect, np.zeros(score.shape, dtype=bool))
 
 
-def resampled(evidence: Evidence, able: Sequence[str], resamples: int) -> Studies:
-    """Return resampled studies of methods that answer everything."""
+def resampled(evidence: Evidence, able: Sequence[str], resamples: int) -> Resampled:
+    """Return resampled runs of methods that answer everything."""
     shape = (resamples, len(able))
     score, suspect, out = np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=bool)
     tests = Tests.of(evidence.experiment, evidence.graded, evidence.biased)
     weights: dict[tuple[str, int], Floats] = {}
     with threadpool_limits(1, "blas"):  # the products are small: threads cost more than they do
-        for place in evidence.situations:
+        for place in evidence.estimands:
             one = evidence.shared[place]
             key = (evidence.experiment.cells[place[0]].law_key, len(one.counts))
             if key not in weights:
@@ -269,11 +269,12 @@ def resampled(evidence: Evidence, able: Sequence[str], resamples: int) -> Studie
             below = tests.below_again(place, able, again.coverage_moves)
             suspect += below <= holm.ALPHA
             out |= (below <= evidence.limit) | tests.biased_again(place, able, again.bias_moves, one.n)
-    return Studies(score / len(evidence.situations), suspect, out)
+    return Resampled(score / len(evidence.estimands), suspect, out)
 
 
 def draw_lots(seed: int, law_key: str, lots: int, resamples: int) -> Floats:
-    """Return how often each lot is drawn in each resampled study [B, L]: multinomial, equal for all cells of a law."""
+    """Return how often each lot is drawn in each resampled run [B, L]: multinomial, equal for all conditions of a
+    population."""
     rng = StreamSource(seed, law_key).new(0, "resampling")
     drawn = rng.integers(lots, size=(resamples, lots)) + lots * np.arange(resamples)[:, None]
     return np.bincount(drawn.ravel(), minlength=resamples * lots).reshape(resamples, lots).astype(np.float64)

@@ -43,9 +43,9 @@ STEPS = (
 
 
 def decomposition_table(results: Results) -> pd.DataFrame:
-    """Return coverage with each fault mended, over all cells.
+    """Return coverage with each fault mended, over all conditions.
 
-    Columns: cell, factors, estimator, term, step, value, mcse, n, gain, gain_mcse.
+    Columns: ``cell``, factors, ``estimator, term, step, value, mcse, n, gain, gain_mcse``.
     `gain` is the paired change against ``coverage``, `gain_mcse` its Monte Carlo error.
     """
     experiment, frames = results.experiment, []
@@ -61,12 +61,12 @@ def decomposition_table(results: Results) -> pd.DataFrame:
 def decomposition_of_cell(
     estimates: Mapping[str, Estimates], truth: Truth, level: float, schools: int
 ) -> pd.DataFrame:
-    """Return the decomposition of one cell (columns as `decomposition_table`, without cell and factors)."""
+    """Return the decomposition of one condition (columns as `decomposition_table`, without condition and factors)."""
     return decomposition_of_rows(CellRows(estimates, truth, level), schools)
 
 
 def decomposition_of_rows(rows: CellRows, schools: int) -> pd.DataFrame:
-    """Return `decomposition_of_cell` from the rows of the cell."""
+    """Return `decomposition_of_cell` from the rows of the condition."""
     found: list[dict[str, Any]] = []
     for label in rows.labels:
         for draws in rows.draws(label, frozenset({STD_ERROR, *ENDS})):

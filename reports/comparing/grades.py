@@ -21,8 +21,8 @@ from nestbench.sim.observed.model import alpha_of
 RULE = (
     "Coverage is in order between 1 - 1.5 alpha and 1 - 0.5 alpha (Bradley's 1978 liberal criterion: 92.5 % to 97.5 % "
     "for 95 % intervals). 'fails': below this band beyond Monte Carlo error; 'too wide': above it (exact binomial "
-    "tests, by Holm's method at 5 % over all estimands of the study together). 'holds': the 95 % Wilson interval of "
-    "the simulated coverage lies inside the band. The rest is open: 'doubtful' where the estimate lies below the "
+    "tests, by Holm's method at 5 % over all estimands of the experiment together). 'holds': the 95 % Wilson interval "
+    "of the simulated coverage lies inside the band. The rest is open: 'doubtful' where the estimate lies below the "
     "band, 'perhaps too wide' where it lies above, else 'seems to hold'. A type I error is graded as the coverage "
     "that it leaves, with the same limit."
 )
@@ -93,7 +93,7 @@ def grades_of(
     """Return the grades of simulated coverages over n replications each (`RULE`).
 
     `limit` is the two-sided p-value at which a coverage is outside the band beyond Monte Carlo error: `limit_of` a
-    study, or 5 % for a situation by itself.
+    study, or 5 % for an estimand by itself.
     """
     share = np.asarray(coverage, dtype=np.float64)
     low, high = band(np.asarray(level, dtype=np.float64))
@@ -129,7 +129,7 @@ def _levels(experiment: Experiment, cells: Sequence[int]) -> Floats:
 
 
 def limit_of(table: pd.DataFrame, experiment: Experiment) -> float:
-    """Return the two-sided p-value at which Holm's method calls a coverage outside the band, over all situations.
+    """Return the two-sided p-value at which Holm's method calls a coverage outside the band, over all estimands.
 
     A method that gives p-values alone is judged by its type I errors. Where there is a coverage too they are the same
     test, and count once.
@@ -145,7 +145,7 @@ KEYS = ["cell", "estimator", "term"]
 
 
 def type_i_errors(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
-    """Return the rejection rates of situations whose test is of the true value."""
+    """Return the rejection rates of estimands whose test is of the true value."""
     rows = table[(table["measure"] == "rejection") & table["term"].isin(fixed_terms(table))]
     places = zip(rows["cell"], rows["term"], strict=True)
     true = np.array([experiment.cells[cell].is_null(term) for cell, term in places], dtype=np.bool_)
@@ -153,8 +153,8 @@ def type_i_errors(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
     return found
 
 
-def situations(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
-    """Return one row per cell x estimator x fixed effect that has an answer, with its coverage and grade.
+def estimands(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
+    """Return one row per condition x method x fixed effect that has an answer, with its coverage and grade.
 
     Besides the columns of the performance table: ``coverage``, ``level`` (promised), ``missed`` (the share of misses as
     a multiple of the one allowed), ``error`` (the coverage's MCSE as printed: `shown_error`), ``grade``, ``partial``
@@ -174,10 +174,10 @@ def situations(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
 
 
 def asked(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the situations every method was asked about: ``estimator, cell, term, answered``.
+    """Return the estimands every method was asked about: ``estimator, cell, term, answered``.
 
-    A situation is a fixed effect of a cell whose coverage some method can have there; a method is asked where it has
-    fits, whether they gave an answer or not.
+    An estimand is a fixed effect of a condition whose coverage some method can have there; a method is asked where it
+    has fits, whether they gave an answer or not.
     """
     known = table["measure"].isin(["coverage", "coverage_bound"]) & table["term"].isin(fixed_terms(table))
     places = table.loc[known, ["cell", "term"]].drop_duplicates()
@@ -191,15 +191,15 @@ def asked(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def tally(graded: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:
-    """Return counts of situations by estimator (rows) and grade (columns), all of them, those without an answer.
+    """Return counts of estimands by method (rows) and grade (columns), all of them, those without an answer.
 
-    Columns: the grades, ``none`` (no answer), ``situations``, ``missed`` (the largest). `places` are those of `asked`.
+    Columns: the grades, ``none`` (no answer), ``estimands``, ``missed`` (the largest). `places` are those of `asked`.
     """
     counts = pd.crosstab(graded["estimator"], graded["grade"]).reindex(columns=[*Grade], fill_value=0)
     by_method = places.groupby("estimator")["answered"]
     counts = counts.reindex(by_method.size().index, fill_value=0)
     counts["none"] = by_method.size() - by_method.sum()
-    counts["situations"] = by_method.size()
+    counts["estimands"] = by_method.size()
     counts["missed"] = graded.groupby("estimator")["missed"].max().reindex(counts.index)
     return counts
 
@@ -210,7 +210,7 @@ def count(counts: Any, label: str, column: str) -> int:
 
 
 def usable_shares(table: pd.DataFrame) -> pd.Series[float]:
-    """Return the share of usable fits by (cell, estimator): OK or BOUNDARY."""
+    """Return the share of usable fits by (condition, method): OK or BOUNDARY."""
     usable = {"share_ok", "share_boundary"}
     rows = table[(table["term"] == FIT) & table["measure"].isin(usable)]
     return rows.groupby(["cell", "estimator"], sort=False)["value"].sum()

@@ -1,10 +1,10 @@
 """The tests of a study's coverages and biases, and of resampled ones, taken back to what they say about the truth.
 
 A study's own coverages have Monte Carlo error, and drawing data sets again adds as much, so that the furthest of many
-would be exaggerated twice over. Of a method whose m situations lie z_1, ..., z_m errors away from their levels (biases
-from 0), none of them beyond Monte Carlo error, a situation counts as ``z_i max(1 - (m - 2) / sum z^2, 0)`` away: the
-positive-part estimator of James & Stein (1961). Together, because the furthest of forty right coverages is some 2.5
-errors away, which alone would look like something. A situation that is shown to be off stands for itself, ``max(z - 1 /
+would be exaggerated twice over. Of a method whose m estimands lie z_1, ..., z_m errors away from their levels (biases
+from 0), none of them beyond Monte Carlo error, an estimand counts as ``z_i max(1 - (m - 2) / sum z^2, 0)`` away: the
+positive-part shrinkage of James & Stein (1961). Together, because the furthest of forty right coverages is some 2.5
+errors away, which alone would look like something. An estimand that is shown to be off stands for itself, ``max(z - 1 /
 z, 0)``.
 """
 
@@ -25,12 +25,12 @@ from nestbench.reports.comparing.grades import Grade
 from nestbench.reports.measures.draws import Bools
 from nestbench.sim.observed.batch import Floats
 
-Situation = tuple[int, str]
-"""Cell and term."""
+Estimand = tuple[int, str]
+"""The condition's number, and the term."""
 
 
 def taken_back(z: Floats, shown: Bools) -> Floats:
-    """Return the z's of one method's situations as what they say about the truth (positive-part James & Stein).
+    """Return the z's of one method's estimands as what they say about the truth (positive-part James & Stein).
 
     Those that are `shown` to be off by themselves, ``max(|z| - 1 / |z|, 0)``; the m others together,
     ``z max(1 - max(m - 2, 1) / sum z^2, 0)``.
@@ -45,12 +45,12 @@ def taken_back(z: Floats, shown: Bools) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Tests:
-    """What the tests of every situation are made of, by cell, term and method.
+    """What the tests of every estimand are made of, by condition, term and method.
 
     Attributes
     ----------
     levels : sequence of float
-        By cell.
+        By condition.
     coverage : dict
         (coverage, n, z taken back).
     bias : dict
@@ -66,7 +66,7 @@ class Tests:
 
     @staticmethod
     def of(experiment: Experiment, graded: pd.DataFrame, biased: pd.DataFrame) -> Tests:
-        """Return the tests of `grades.situations` and `biases`."""
+        """Return the tests of `grades.estimands` and `biases`."""
         levels = [cell.model.level for cell in experiment.cells]
         promised = np.array([levels[cell] for cell in graded["cell"]], dtype=np.float64)
         errors = np.sqrt(promised * (1.0 - promised) / graded["n"].to_numpy(dtype=np.float64))
@@ -82,24 +82,24 @@ class Tests:
             float(-special.ndtri(limit / 2.0)),
         )
 
-    def _coverage(self, place: Situation, able: Sequence[str]) -> tuple[Floats, Floats, Floats]:
+    def _coverage(self, place: Estimand, able: Sequence[str]) -> tuple[Floats, Floats, Floats]:
         """Return shares, counts and z's of some methods at one place."""
         shares, ns, z = np.array([self.coverage[(*place, label)] for label in able], dtype=np.float64).T
         return shares, ns, z
 
-    def below(self, place: Situation, able: Sequence[str]) -> Floats:
+    def below(self, place: Estimand, able: Sequence[str]) -> Floats:
         """Return two-sided p-values of coverages below the band [m]."""
         shares, ns, _ = self._coverage(place, able)
         return np.minimum(1.0, 2.0 * grades.below_p(shares, ns, grades.band(self.levels[place[0]])[0]))
 
-    def below_again(self, place: Situation, able: Sequence[str], moves: Floats) -> Floats:
+    def below_again(self, place: Estimand, able: Sequence[str], moves: Floats) -> Floats:
         """Return `below` of resampled coverages [B, m], moved by `moves`."""
         _, ns, z = self._coverage(place, able)
         level = self.levels[place[0]]
         again = np.clip(level + np.sqrt(level * (1.0 - level) / ns) * z + moves, 0.0, 1.0)
         return np.minimum(1.0, 2.0 * grades.below_p(again, ns, grades.band(level)[0]))
 
-    def biased_again(self, place: Situation, able: Sequence[str], moves: Floats, n: int) -> Bools:
+    def biased_again(self, place: Estimand, able: Sequence[str], moves: Floats, n: int) -> Bools:
         """Return where resampled estimates are shown to be biased [B, m]; `moves` in SDs."""
         values, z = np.array([self.bias.get((*place, label), (0.0, 0.0)) for label in able]).T
         again = np.abs(z + moves * np.sqrt(n))
@@ -116,7 +116,7 @@ def _by_method(rows: pd.DataFrame, z: pd.Series[float], shown: pd.Series[bool]) 
 
 
 def _by_place(rows: pd.DataFrame, *columns: str | Floats) -> dict[tuple[int, str, str], tuple[Any, ...]]:
-    """Return columns by cell, term and method."""
+    """Return columns by condition, term and method."""
     keys = zip(rows["cell"], rows["term"], rows["estimator"], strict=True)
     values = zip(*(rows[name] if isinstance(name, str) else name for name in columns), strict=True)
     return dict(zip(keys, values, strict=True))

@@ -19,6 +19,7 @@ from nestbench.sim.errors import InvalidInput
 
 
 def _tooltip() -> list[alt.Tooltip]:
+    """Return what hovering a mark shows."""
     return [
         alt.Tooltip("estimator:N", title="method"),
         alt.Tooltip("condition:N"),
@@ -40,6 +41,7 @@ def lollipop(
     y, share = axes.methods(labels), measure in SHARES
 
     def x(field: str) -> alt.X:
+        """Return the axis of values for a field."""
         title, scale = measure_named(measure).label, alt.Scale(zero=False)
         return alt.X(f"{field}:Q", title=title, scale=scale, axis=axes.numbers(share))
 

@@ -69,6 +69,7 @@ def lines(made: list[Record], experiment: Experiment, factor: str, title: str, s
     axis = axes.heights(share)
 
     def y(field: str) -> alt.Y:
+        """Return the axis of values for a field."""
         return alt.Y(f"{field}:Q", title=title, axis=axis, scale=alt.Scale(zero=False))
 
     base = alt.Chart().encode(x=x, color=colour(labels), tooltip=_tooltip(share))
@@ -105,6 +106,7 @@ def _ideals(made: list[Record], x: alt.X, y: Any) -> list[Chart]:
 
 
 def _tooltip(share: bool) -> list[alt.Tooltip]:
+    """Return what hovering a mark shows."""
     exact, error = (".1%", ".2%") if share else (".4~r", ".2~r")
     return [
         alt.Tooltip("estimator:N", title="method"),
@@ -118,6 +120,7 @@ def _tooltip(share: bool) -> list[alt.Tooltip]:
 def _placed(
     made: list[Record], experiment: Experiment, factor: str, titles: Sequence[str]
 ) -> Iterator[Record]:
+    """Yield records with their place on the axis and the title of their panel."""
     for record in sorted(made, key=lambda r: (r["cell"], r["estimator"])):
         cell = record["cell"]
         yield {**record, "x": float(experiment.levels[cell][factor]), "panel": titles[cell]}

@@ -93,6 +93,7 @@ def rejection(
 
 
 def _of_term(made: list[Record], table: pd.DataFrame, term: str | None) -> list[Record]:
+    """Return the records of one term, or of all coefficients (``*``)."""
     if term == "*":
         return [r for r in made if not r["term"].startswith("(")]
     chosen = data.headline_term(table) if term is None else term
@@ -126,10 +127,12 @@ def panels(made: list[Record], experiment: Experiment, axis: Axis) -> Chart:
 
 
 def _y(experiment: Experiment) -> alt.Y:
+    """Return the axis of methods, in the experiment's order."""
     return axes.methods([estimator.label for estimator in experiment.estimators])
 
 
 def _x(axis: Axis, field: str = "value") -> alt.X:
+    """Return the axis of values for a field."""
     return alt.X(
         f"{field}:Q",
         title=axis.title,
@@ -139,6 +142,7 @@ def _x(axis: Axis, field: str = "value") -> alt.X:
 
 
 def _tooltip(axis: Axis) -> list[alt.Tooltip]:
+    """Return what hovering a mark shows."""
     exact, error = (".1%", ".2%") if axis.share else (".4~r", ".2~r")
     return [
         alt.Tooltip("estimator:N", title="method"),
@@ -152,6 +156,7 @@ def _tooltip(axis: Axis) -> list[alt.Tooltip]:
 
 
 def _state(experiment: Experiment) -> tuple[alt.Color, alt.Shape]:
+    """Return colour and shape by grade: never colour alone."""
     names = [str(name) for name in _COLOURS]
     colour = alt.Color("state:N", scale=alt.Scale(domain=names, range=list(_COLOURS.values())), legend=None)
     shape = alt.Shape("state:N", scale=alt.Scale(domain=names, range=list(_SHAPES.values())), legend=None)
@@ -159,6 +164,7 @@ def _state(experiment: Experiment) -> tuple[alt.Color, alt.Shape]:
 
 
 def _intervals(experiment: Experiment, axis: Axis) -> Chart:
+    """Return the Monte Carlo intervals."""
     colour, _ = _state(experiment)
     return (
         alt.Chart()
@@ -168,6 +174,7 @@ def _intervals(experiment: Experiment, axis: Axis) -> Chart:
 
 
 def _dots(experiment: Experiment, axis: Axis) -> Chart:
+    """Return the marks of the values."""
     colour, shape = _state(experiment)
     return (
         alt.Chart()
@@ -177,6 +184,7 @@ def _dots(experiment: Experiment, axis: Axis) -> Chart:
 
 
 def _theory(experiment: Experiment) -> Chart:
+    """Return the marks of what theory expects, where it expects something."""
     tooltip = [alt.Tooltip("estimator:N", title="method"), alt.Tooltip("theory:Q", title="theory expects")]
     return (
         alt.Chart()
@@ -187,6 +195,7 @@ def _theory(experiment: Experiment) -> Chart:
 
 
 def _band(axis: Axis) -> Chart:
+    """Return the tolerated band."""
     return (
         alt.Chart()
         .mark_rect(color=LIGHT["band"])

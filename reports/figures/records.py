@@ -87,7 +87,7 @@ IDEAL = {"variance_ratio": 1.0, "usable_share": 1.0}
 
 
 def promised(experiment: Experiment, measure: str) -> list[float]:
-    """Return each cell's level where a measure is a share of intervals that should equal it; empty for others."""
+    """Return each condition's level where a measure is a share of intervals that should equal it; empty for others."""
     if measure not in ("coverage", "coverage_bound", "be_coverage"):
         return []
     return [cell.model.level for cell in experiment.cells]
@@ -104,7 +104,7 @@ def interval(rows: pd.DataFrame, share: bool) -> tuple[Any, Any]:
 
 
 def places(experiment: Experiment) -> list[Record]:
-    """Return where each cell stands: its condition in words and the title of its panel, no two alike."""
+    """Return where each condition stands: its condition in words and the title of its panel, no two alike."""
     return [
         {"condition": words, "panel": title}
         for words, title in zip(conditions(experiment), panel_titles(experiment), strict=True)
@@ -117,10 +117,10 @@ NO_DATA, NOT_ITS = "no data", "not in its formula"
 def with_holes(
     made: list[Record], experiment: Experiment, words: Callable[[int], str] | None = None
 ) -> list[Record]:
-    """Return records and, for each term and each cell without any, one that says so in the cell's panel.
+    """Return records and, for each term and each condition without any, one that says so in the condition's panel.
 
     It names a method of the term, because an empty name would become a method of the axis. `words` says what is
-    missing from a cell, by default that it has no data or that the term isn't in its formula.
+    missing from a condition, by default that it has no data or that the term isn't in its formula.
     """
     stands = places(experiment)
     methods: dict[Any, str] = {}
@@ -141,7 +141,7 @@ def with_holes(
 
 
 def _lacking(hole: Record, formulas: list[set[str]]) -> str:
-    """Return why a cell has no records of a term: its formula (its terms, a cell each) may not have it."""
+    """Return why a condition has no records of a term: its formula (its terms, a condition each) may not have it."""
     term = hole.get("term")
     foreign = term not in formulas[hole["cell"]] and any(term in terms for terms in formulas)
     return NOT_ITS if foreign else NO_DATA
@@ -180,12 +180,12 @@ def tested(experiment: Experiment, terms: Collection[str]) -> str:
 
 
 def with_theory(made: list[Record], experiment: Experiment) -> list[Record]:
-    """Return coverage records with the coverage theory expects, where the law knows it."""
+    """Return coverage records with the coverage theory expects, where the population knows it."""
     return _expected(made, experiment, "coverage", lambda x: x)
 
 
 def with_se_theory(made: list[Record], experiment: Experiment) -> list[Record]:
-    """Return SE-error records with the error theory expects, where the law knows it."""
+    """Return SE-error records with the error theory expects, where the population knows it."""
     return _expected(made, experiment, "se_ratio", lambda ratio: 100.0 * (ratio - 1.0))
 
 
@@ -193,7 +193,8 @@ _THEORY: dict[str, Mapping[str, Any]] = {}
 
 
 def theory_of(cell: Cell) -> Mapping[str, Any]:
-    """Return what a cell's law knows without simulation; computed once a cell, for it may take a second."""
+    """Return what a condition's population knows without simulation; computed once a condition, for it may take a
+    second."""
     if cell.key not in _THEORY:
         _THEORY[cell.key] = cell.theory()
     return _THEORY[cell.key]

@@ -113,6 +113,7 @@ def _zipped(label: str, draws: Draws, k: int, ends: tuple[float, float]) -> Iter
 
 
 def _zip_layers(ends: tuple[float, float]) -> Chart:
+    """Return the intervals of one method, sorted, by whether they cover."""
     state = alt.Color(
         "covers:N",
         title=None,
@@ -261,7 +262,7 @@ def p_value_ecdf(
 
 
 def first_data_sets(results: Results, cell: int) -> Mapping[str, Estimates]:
-    """Return a cell's estimates by method: all of most cells, of others as good a sample as any."""
+    """Return a condition's estimates by method: all of most conditions, of others as good a sample as any."""
     start = results.span(cell).start
     return results.estimates(cell, within=range(start, start + LONG))
 
@@ -278,7 +279,7 @@ def _whether_null(cell: Cell, term: str) -> str:
 
 
 def term_of(results: Results, cell: int, term: str | None) -> str:
-    """Return a fixed effect of a cell: the one asked for, or the one with the lowest coverage by any method."""
+    """Return a fixed effect of a condition: the one asked for, or the one with the lowest coverage by any method."""
     stored = dict(first_data_sets(results, cell))
     known = list(dict.fromkeys(name for found in stored.values() for name in found.terms))
     if not known:
@@ -296,6 +297,7 @@ def term_of(results: Results, cell: int, term: str | None) -> str:
 
 
 def _lowest_coverage(stored: Iterable[Estimates], truth: Truth, level: float) -> dict[str, float]:
+    """Return each term's lowest coverage by any method."""
     lowest: dict[str, float] = {}
     for found in stored:
         for draws in draws_of(found, truth, level, frozenset(ENDS)):
@@ -350,6 +352,7 @@ def _thinned(n: int) -> Ints:
 
 
 def _refuse_unknown_truth(results: Results, chosen: Chosen, cell: int, term: str | None) -> None:
+    """Refuse figures that need a true value of a term without any."""
     if not all(np.isfinite(draws.truth[k]).all() for _, draws, k in chosen):
         raise InvalidInput(
             f"expected a term with a known true value, got '{term_of(results, cell, term)}'; choose another term, or "
@@ -373,6 +376,7 @@ def _header(label: str, n: int, more: str = "", attempted: int = 0) -> str:
 
 
 def _headers(chosen: Chosen, notes: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return what stands above each method's panel."""
     return {
         label: _header(label, draws.n, (notes or {}).get(label, ""), draws.attempted)
         for label, draws, _ in chosen

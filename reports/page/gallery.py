@@ -135,6 +135,7 @@ def write_figures(table: pd.DataFrame, experiment: Experiment, directory: Path, 
 
 
 def _file_name(term: str, number: int) -> str:
+    """Return a term as part of a file's name that every system takes."""
     plain = "".join(c if c.isalnum() else "-" for c in term).strip("-")
     return plain[:40] or f"term{number}"
 

@@ -105,14 +105,14 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """The study's verdicts on a method in a situation: its coverage's grade and its bias; empty where there is none."""
+    """The study's verdicts on a method in an estimand: its coverage's grade and its bias; empty where there is none."""
 
     grade: str = ""
     bias: str = ""
 
 
 def all_said(table: pd.DataFrame, experiment: Experiment) -> dict[tuple[int, str, str], Said]:
-    """Return the verdicts (`judged`) by cell, term and method."""
+    """Return the verdicts (`judged`) by condition, term and method."""
     found: dict[tuple[int, str, str], dict[str, str]] = {}
     rows = judged(table, experiment)
     for name, measure in (("grade", "coverage"), ("bias", "bias")):
@@ -125,13 +125,13 @@ def all_said(table: pd.DataFrame, experiment: Experiment) -> dict[tuple[int, str
 
 
 Entries = dict[tuple[str, str, str], Found]
-"""A cell's entries by (kind, term, method)."""
+"""A condition's entries by (kind, term, method)."""
 
 
 def entries_of_cell(
     experiment: Experiment, index: int, rows: CellRows, first: str, shared: Sequence[Shared]
 ) -> Entries:
-    """Return what a cell's rows say in each matrix; coverage is compared with that of the method `first`."""
+    """Return what a condition's rows say in each matrix; coverage is compared with that of the method `first`."""
     made: Entries = {}
     for one in shared:
         made |= _rank(one)
@@ -162,6 +162,7 @@ def _rows(
     term: str,
     said: Mapping[tuple[int, str, str], Said],
 ) -> list[tuple[str, list[Entry]]]:
+    """Return the rows of one matrix, a method each, graded with all comparisons of the matrix in view."""
     found = [(label, [cell.get((kind, term, label)) for cell in cells]) for label in labels]
     there = [one for _, line in found for one in line if one is not None]
     limit = holm.limit([one.p for one in there])
@@ -180,6 +181,7 @@ def _rows(
 
 
 def _rank(shared: Shared) -> Entries:
+    """Return the entries that rank methods by interval score."""
     made: Entries = {}
     for row in ranking(shared).itertuples(index=False):
         ratio, high, p = float(row.ratio), float(row.ratio_high), float(row.p)  # type: ignore[arg-type]
@@ -211,6 +213,7 @@ def _rank(shared: Shared) -> Entries:
 
 
 def _uncompared(answered: int, of: int) -> Entry:
+    """Return the entry of a method that answers too few data sets to be compared."""
     title = f"answers {answered:,} of {of:,} data sets: not compared"
     return {**NONE, "text": f"{answered:,} of {of:,}" if answered else "–", "title": title}
 
@@ -223,6 +226,7 @@ def _multiple(ratio: float) -> str:
 
 
 def _paired(table: pd.DataFrame, rows: CellRows, first: str) -> Entries:
+    """Return the entries that compare coverage with the first method's, on the same data sets."""
     made: Entries = {}
     for row in table.itertuples(index=False):
         value, mcse = float(row.value), float(row.mcse)  # type: ignore[arg-type]
@@ -251,6 +255,7 @@ def _error(row: Any) -> str:
 
 
 def _why(table: pd.DataFrame, rows: CellRows, level: float) -> Entries:
+    """Return the entries that say what costs coverage."""
     made: Entries = {}
     for (label, term), part in table.groupby(["estimator", "term"], sort=False):
         n, attempted = int(part["n"].iloc[0]), rows.attempted(str(label))

@@ -13,7 +13,7 @@ from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.estimator import Agreement
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.results import Results
-from nestbench.reports.comparing.grades import Grade, situations
+from nestbench.reports.comparing.grades import Grade, estimands
 from nestbench.reports.conditions import condition_of, level_parts
 from nestbench.reports.conditions import conditions as conditions_of
 from nestbench.reports.frames import rows_of
@@ -38,13 +38,13 @@ MARKS = {
 
 
 def conditions(experiment: Experiment) -> list[dict[str, Any]]:
-    """Return number and words of each cell."""
+    """Return number and words of each condition."""
     return [{"cell": i, "words": words} for i, words in enumerate(conditions_of(experiment))]
 
 
 def glance(table: pd.DataFrame, experiment: Experiment) -> dict[str, Any]:
     """Return the coverage of every method in every condition, by term, with its grade: the table read first."""
-    graded = situations(table, experiment)
+    graded = estimands(table, experiment)
     labels = [e.label for e in experiment.estimators if e.label in set(table["estimator"])]
     entries = {(row.term, row.estimator, row.cell): row for row in rows_of(graded, ENTRY)}
     heads = [list(parts.values()) or ["all data"] for parts in level_parts(experiment)]
@@ -68,6 +68,7 @@ def glance(table: pd.DataFrame, experiment: Experiment) -> dict[str, Any]:
 
 
 def _entry(row: Any, fitted: bool) -> dict[str, str]:
+    """Return the coverage of a method in a condition, as the first table shows it."""
     if row is None:
         title = "this method has no answer here" if fitted else "not run yet"
         return {
@@ -87,7 +88,7 @@ def _entry(row: Any, fitted: bool) -> dict[str, str]:
 
 
 def failures_of_cell(experiment: Experiment, cell: int, rows: CellRows) -> list[dict[str, Any]]:
-    """Return a cell's unusable fits by method, status and message, with the numbers of the first few."""
+    """Return a condition's unusable fits by method, status and message, with the numbers of the first few."""
     words = condition_of(experiment, cell)
     return [
         {
@@ -178,6 +179,7 @@ def audit_line(audits: pd.DataFrame) -> dict[str, str] | None:
 
 
 def _engines(audits: pd.DataFrame) -> str:
+    """Return what the audits of two engines came to, in words."""
     fits, off = int(audits["fits"].sum()), int(audits["disagreements"].sum())
     short = int(audits["stopped_short"].sum())
     line = f"Both engines did {plural(fits, 'fit')} of {plural(audits['estimator'].nunique(), 'method')}: "
@@ -194,6 +196,7 @@ def _engines(audits: pd.DataFrame) -> str:
 
 
 def _missed(label: Any, audits: pd.DataFrame) -> str:
+    """Return how often a method under study missed the maximum, in words."""
     fits, short, off = (int(audits[name].sum()) for name in ("fits", "stopped_short", "disagreements"))
     line = f"{label} stopped short of the exact REML maximum in {short} of {plural(fits, 'fit')}"
     if short:

@@ -1,4 +1,4 @@
-"""What a report needs of the stored rows, each cell read once: the performance table and the page's parts."""
+"""What a report needs of the stored rows, each condition read once: the performance table and the page's parts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from nestbench.reports.words.lint import Remark, first_of_each, remarks_of_cell,
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """The performance table of a run, its methods on equal data by cell, and the page's matrices, remarks, failures."""
+    """The performance table of a run, its methods on equal data by condition, and the page's matrices, remarks,
+    failures."""
 
     table: pd.DataFrame
     shared: list[list[Shared]]
@@ -34,7 +35,7 @@ class Survey:
 
 @dataclass(frozen=True, slots=True)
 class CellSeen:
-    """What one cell adds to a `Survey`, and what its law knows without simulation."""
+    """What one condition adds to a `Survey`, and what its population knows without simulation."""
 
     table: pd.DataFrame
     shared: list[Shared]
@@ -67,7 +68,8 @@ def survey(results: Results, workers: int | None = None) -> Survey:
 
 
 def see_cell(results: Results, index: int, first: str) -> CellSeen:
-    """Return what a report needs of one cell; `first` is the method whose coverage the others' is compared with."""
+    """Return what a report needs of one condition; `first` is the method whose coverage the others' is compared
+    with."""
     experiment, rows = results.experiment, rows_of(results, index)
     shared = shared_of_rows(rows)
     return CellSeen(

@@ -60,9 +60,10 @@ def shortfalls(evidence: Evidence, counts: pd.DataFrame) -> Iterator[Verdict]:
 
 
 def _share(counts: pd.DataFrame, label: str) -> str:
+    """Return in how many of a method's estimands it falls short, in words."""
     row: Any = counts.loc[label]
     silent = f", no answer in {int(row['none'])}" if row["none"] else ""
-    return f"{int(row[Grade.FAILS])} of {plural(int(row['situations']), 'estimand')}{silent}"
+    return f"{int(row[Grade.FAILS])} of {plural(int(row['estimands']), 'estimand')}{silent}"
 
 
 def too_wide(evidence: Evidence, counts: pd.DataFrame) -> Iterator[Verdict]:
@@ -74,7 +75,7 @@ def too_wide(evidence: Evidence, counts: pd.DataFrame) -> Iterator[Verdict]:
         row = wide[wide["estimator"] == label].iloc[0]
         parts.append(
             f"`{label}` in {grades.count(counts, label, Grade.WIDE)} of "
-            f"{plural(int(counts.loc[label, 'situations']), 'estimand')} "
+            f"{plural(int(counts.loc[label, 'estimands']), 'estimand')} "
             f"(up to {percent(row['coverage'], row['error'])}{of_level(graded, row['level'])}: "
             f"`{row['term']}`{where(experiment, row['cell'])})"
         )
@@ -142,6 +143,7 @@ def _slight(found: pd.DataFrame, slight: pd.DataFrame, experiment: Experiment) -
 
 
 def _errors(row: pd.Series[Any]) -> str:
+    """Return a bias in standard errors, in words."""
     value, mcse = abs(float(row["value"])), float(row["mcse"])
     if not np.isfinite(value):
         return "more than its estimates ever vary"
@@ -150,6 +152,7 @@ def _errors(row: pd.Series[Any]) -> str:
 
 
 def _excluded(found: pd.DataFrame, experiment: Experiment) -> str:
+    """Return which bias can't be excluded, where none is shown."""
     row = found.sort_values(["bound", "estimator"], ascending=[False, True], kind="stable").iloc[0]
     bound = float(row["bound"])
     if bound <= bias_rule.SHARE:
@@ -191,6 +194,7 @@ def failed(evidence: Evidence) -> Iterator[Verdict]:
 
 
 def _failing(label: str, places: list[tuple[int, float]], asked_in: int, experiment: Experiment) -> str:
+    """Return where a method gave no usable answer, in words."""
     cell, worst = places[0]
     alike = sum(share == worst for _, share in places)
     of_fits = "all fits" if worst == 1.0 else f"{_small_percent(worst)} of fits"
@@ -207,7 +211,7 @@ def left_out(evidence: Evidence) -> Iterator[Verdict]:
     found: dict[str, list[tuple[float, int, int, int, str]]] = {}
     for (cell, term), one in evidence.shared.items():
         for label, (answered, of) in one.left_out.items():
-            if (cell, term) in evidence.situations:
+            if (cell, term) in evidence.estimands:
                 found.setdefault(label, []).append((answered / of, answered, of, cell, term))
     if not found:
         return
@@ -226,4 +230,5 @@ def left_out(evidence: Evidence) -> Iterator[Verdict]:
 
 
 def _small_percent(share: float) -> str:
+    """Return a share in per cent, small ones with two digits."""
     return percent(share) if share >= 0.1 else f"{100 * share:.2g} %"

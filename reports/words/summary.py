@@ -20,8 +20,8 @@ from nestbench.reports.comparing.grades import (
     Grade,
     asked,
     count,
+    estimands,
     missed,
-    situations,
     tally,
     usable_shares,
 )
@@ -61,7 +61,7 @@ def print_summary(
         console.print(Text(caution, style="bold yellow"))
     for verdict in verdicts(table, experiment, shared):
         console.print(Padding(_sentence(verdict), (0, 0, 0, 0)))
-    graded = situations(table, experiment)
+    graded = estimands(table, experiment)
     if len(graded):
         console.print()
         console.print(methods_table(table, graded, experiment))

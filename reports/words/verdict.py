@@ -48,9 +48,9 @@ RULE = (
     f"{grades.RULE} {bias_rule.RULE}"
 )
 CHOICE_RULE = (
-    f"{RESAMPLES} studies are made by drawing data sets again with replacement, the same ones for all methods, and the "
+    f"{RESAMPLES} runs are made by drawing data sets again with replacement, the same ones for all methods, and the "
     f"rule of the recommendation is applied to each. The choice is settled when at least {percent(SETTLED)} of those "
-    "that name a method name the same one. Differences in score are given with their 95 % interval over these studies."
+    "that name a method name the same one. Differences in score are given with their 95 % interval over these runs."
 )
 
 
@@ -103,6 +103,7 @@ def recommendation(evidence: Evidence, choice: Choice, counts: pd.DataFrame) -> 
 
 
 def _too_few(evidence: Evidence, choice: Choice) -> str:
+    """Return how many data sets a recommendation would need."""
     level = choice.level
     needed = [int(np.ceil(level * (1.0 - level) / points**2 - 1e-9)) for points in (POINTS, 0.01)]
     return (
@@ -120,8 +121,9 @@ def leaders(choice: Choice) -> list[str]:
 
 
 def _named(evidence: Evidence, choice: Choice, counts: pd.DataFrame) -> str:
+    """Return the recommendation in words."""
     labels = leaders(choice)
-    total = plural(grades.count(counts, labels[0], "situations"), "estimand")
+    total = plural(grades.count(counts, labels[0], "estimands"), "estimand")
     promised = _promised(evidence)
     if len(labels) == 1:
         wide = grades.count(counts, labels[0], Grade.WIDE)
@@ -147,7 +149,7 @@ def _facts(evidence: Evidence, counts: pd.DataFrame, label: str, alone: bool) ->
     row: Any = counts.loc[label]
     total, holds, wide, loose, likely, doubtful = (
         int(row[name])
-        for name in ("situations", Grade.HOLDS, Grade.WIDE, Grade.LOOSE, Grade.LIKELY, Grade.DOUBTFUL)
+        for name in ("estimands", Grade.HOLDS, Grade.WIDE, Grade.LOOSE, Grade.LIKELY, Grade.DOUBTFUL)
     )
     parts = [f"in order beyond Monte Carlo error in {holds or 'none'} of {total}"] if alone else []
     parts += [f"too wide in {wide}"] if wide else []
@@ -172,12 +174,14 @@ def _lowest(evidence: Evidence, label: str) -> str:
 
 
 def _bound(evidence: Evidence, label: str) -> str:
+    """Return the coverage that can be excluded from below, in words."""
     graded = evidence.graded
     coverage, level = excluded_below(graded[graded["estimator"] == label])
     return percent(coverage) + of_level(graded, level)
 
 
 def _alike(choice: Choice, labels: Sequence[str]) -> list[str]:
+    """Return which other methods are nearly as good, in words."""
     scores = choice.scores
     alike = (scores["ratio"] <= 1.0 + ALIKE) & (scores["suspect"] <= scores["suspect"].iloc[0])
     close = scores[alike & ~scores.index.isin(labels)]
@@ -200,7 +204,7 @@ def _more(row: pd.Series[Any]) -> str:
 
 
 def _sureness(choice: Choice) -> str:
-    """Return how often resampled studies name which method, and how far the next one is."""
+    """Return how often resampled runs name which method, and how far the next one is."""
     if not choice.shares or (choice.named is None and choice.nobody > SETTLED):
         return ""
     if choice.named is None:
@@ -210,7 +214,7 @@ def _sureness(choice: Choice) -> str:
     (label, share), *others = choice.shares.items()
     first = f"all {RESAMPLES}" if share == 1.0 else f"{_often(share)} of {RESAMPLES}"
     more = [f"{_often(share)} `{label}`" for label, share in others if share >= 0.01]
-    words = f"{opening} {several([f'{first} resampled studies name `{label}`', *more], 6)}"
+    words = f"{opening} {several([f'{first} resampled runs name `{label}`', *more], 6)}"
     words += f"; in {_often(choice.nobody)} no method is in order." if choice.nobody >= 0.01 else "."
     rest = [label for label in choice.scores.index if label != choice.named]
     if rest and not (choice.settled and choice.scores.loc[rest[0], "ratio"] <= 1.0 + ALIKE):
@@ -219,6 +223,7 @@ def _sureness(choice: Choice) -> str:
 
 
 def _often(share: float) -> str:
+    """Return a share of the resampled runs, in words."""
     return f"{100.0 * share:.0f} %" if share < 0.995 else "nearly all"
 
 
@@ -229,13 +234,13 @@ def _closest(evidence: Evidence, choice: Choice, counts: pd.DataFrame) -> str:
     order = sorted(
         counts.index,
         key=lambda label: (
-            int(at_fault.get(label, 0)) / grades.count(counts, label, "situations"),
+            int(at_fault.get(label, 0)) / grades.count(counts, label, "estimands"),
             grades.count(counts, label, Grade.DOUBTFUL),
             float(np.nan_to_num(counts.loc[label, "missed"], nan=np.inf)),
             label,
         ),
     )
-    label, total = order[0], grades.count(counts, order[0], "situations")
+    label, total = order[0], grades.count(counts, order[0], "estimands")
     own = found[found["estimator"] == label]
     parts = [
         f"{words} in {len(own[own['fault'] == fault])}"
@@ -254,6 +259,7 @@ _FAULTS = {SHORT: "falls short", BIASED: "is biased", SILENT: "has no or too few
 
 
 def _promised(evidence: Evidence) -> str:
+    """Return the nominal levels, in words."""
     cells = evidence.experiment.cells
     levels = {cells[cell].model.level for cell in evidence.graded["cell"].unique()}
     return " / ".join(f"{100 * level:g} %" for level in sorted(levels))

@@ -13,7 +13,7 @@ from nestbench.cli import app
 
 THINGS = (
     "checks|columns|comparisons|conditions|data sets|draws|effects|fits|figures|files|methods|numbers|others|"
-    "pairs|parts|places|problems|replications|rows|schools|situations|students|studies|tasks|terms|tests|values|workers"
+    "pairs|parts|places|problems|replications|rows|schools|estimands|students|studies|tasks|terms|tests|values|workers"
 )
 ONE = re.compile(
     rf"(?<![\w.,:=-])1 (?!by )(?:[a-z]+ )?(?:{THINGS})\b|\b1 [a-z ]*(?:{THINGS[:-1]})? (?:have|are|were|lie)\b"

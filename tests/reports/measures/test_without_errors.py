@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nestbench.estimators.estimates import P_VALUE, STD_ERROR, Estimates
-from nestbench.reports.comparing.grades import situations
+from nestbench.reports.comparing.grades import estimands
 from nestbench.reports.measures.declared import MEASURES
 from nestbench.reports.measures.measure import INTERVAL
 from nestbench.reports.measures.performance import (
@@ -67,7 +67,7 @@ def test_the_table_of_methods_shows_them(without: str) -> None:
         study.experiment, [{**study.cells[0], first: lacking(study.cells[0][first], without)}]
     )
     table = performance_table(changed)
-    made = methods_table(table, situations(table, changed.experiment), changed.experiment)
+    made = methods_table(table, estimands(table, changed.experiment), changed.experiment)
     columns = {column.header: [str(cell) for cell in column.cells] for column in made.columns}
     row = columns["method"].index(first)
     assert (columns["low"][row] == "-") == (without == "interval")

@@ -61,7 +61,7 @@ def told(study: FakeResults) -> list[str]:
 
 
 class Recomputed:
-    """Hits, n, biases and Holm's decisions by situation, from the rows."""
+    """Hits, n, biases and Holm's decisions by estimand, from the rows."""
 
     def __init__(self, study: FakeResults) -> None:
         self.places = [(cell, term) for cell in range(2) for term in TERMS]

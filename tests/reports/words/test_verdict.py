@@ -13,7 +13,7 @@ from rich.console import Console
 
 from nestbench.estimators.estimates import FitStatus
 from nestbench.reports.comparing.choice import Choice
-from nestbench.reports.comparing.grades import Grade, band, fixed_terms, grade, situations
+from nestbench.reports.comparing.grades import Grade, band, estimands, fixed_terms, grade
 from nestbench.reports.comparing.shared import shared_of_run
 from nestbench.reports.measures.performance import performance_table
 from nestbench.reports.words.sentence import Verdict
@@ -66,7 +66,7 @@ def test_recommends_a_method_that_fails_nowhere(sentences: list[str]) -> None:
         "Use `ols-cr1s-t`: its 95 % intervals are shown to fall short in none of 18"
     )
     assert "More replications would settle the open ones." in sentences[0]
-    assert re.match(r"The choice is settled: 9\d % of 500 resampled studies name `ols-cr1s-t`", sentences[1])
+    assert re.match(r"The choice is settled: 9\d % of 500 resampled runs name `ols-cr1s-t`", sentences[1])
     assert sentences[2].startswith("This holds for the population that was simulated")
 
 
@@ -80,17 +80,17 @@ def test_equal_methods_are_both_named() -> None:
     assert first.startswith("Not settled between `ols-cr")
     assert ": the 95 % intervals of neither are shown to fall short in any of 18 estimands" in first
     assert re.match(
-        r"The choice isn't settled: \d+ % of 500 resampled studies name `[\w-]+` and \d+ % `[\w-]+`", second
+        r"The choice isn't settled: \d+ % of 500 resampled runs name `[\w-]+` and \d+ % `[\w-]+`", second
     )
 
 
 def test_that_resampled_studies_find_no_method_in_order_is_said() -> None:
     choice = Choice("a", pd.DataFrame(), pd.DataFrame(), {"a": 0.7, "b": 0.12}, 0.18, 400, 0.95, 0.01)
     assert _sureness(choice) == (
-        "The choice isn't settled: 70 % of 500 resampled studies name `a` and 12 % `b`; in 18 % no method is in order."
+        "The choice isn't settled: 70 % of 500 resampled runs name `a` and 12 % `b`; in 18 % no method is in order."
     )
     alone = replace(choice, shares={"a": 1.0}, nobody=0.0)
-    assert _sureness(alone) == "The choice is settled: all 500 resampled studies name `a`."
+    assert _sureness(alone) == "The choice is settled: all 500 resampled runs name `a`."
 
 
 def test_levels_are_not_pooled() -> None:
@@ -102,7 +102,7 @@ def test_levels_are_not_pooled() -> None:
     )
     made = FakeResults(replace(study.experiment, cells=cells), study.cells)
     table = performance_table(made)
-    graded = situations(table, made.experiment)
+    graded = estimands(table, made.experiment)
     said = " ".join(v.sentence for v in verdicts(table, made.experiment, shared_of_run(made)))
     failing = graded[graded["grade"] == Grade.FAILS]
     times = [(1 - row.coverage) / (1 - levels[row.cell]) for row in failing.itertuples()]
