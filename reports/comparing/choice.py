@@ -77,7 +77,16 @@ class Evidence:
 
 
 def evidence_of(table: pd.DataFrame, experiment: Experiment, shared: Sequence[Sequence[Shared]]) -> Evidence:
-    """Return what a choice rests on from the performance table and `shared_of_run`."""
+    """Return what a choice rests on from the performance table and `shared_of_run`.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The performance table.
+    experiment : Experiment
+    shared : sequence of sequence of Shared
+        Methods on equal data, by condition and term.
+    """
     return Evidence(
         experiment=experiment,
         graded=grades.estimands(table, experiment),
@@ -253,7 +262,15 @@ def own_study(evidence: Evidence, able: Sequence[str]) -> Resampled:
 
 
 def resampled(evidence: Evidence, able: Sequence[str], resamples: int) -> Resampled:
-    """Return resampled runs of methods that answer everything."""
+    """Return resampled runs of methods that answer everything.
+
+    Parameters
+    ----------
+    evidence : Evidence
+    able : sequence of str
+        Methods that answer everything: another one can't be named whatever is drawn.
+    resamples : int
+    """
     shape = (resamples, len(able))
     score, suspect, out = np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=bool)
     tests = Tests.of(evidence.experiment, evidence.graded, evidence.biased)
@@ -274,7 +291,18 @@ def resampled(evidence: Evidence, able: Sequence[str], resamples: int) -> Resamp
 
 def draw_lots(seed: int, law_key: str, lots: int, resamples: int) -> Floats:
     """Return how often each lot is drawn in each resampled run [B, L]: multinomial, equal for all conditions of a
-    population."""
+    population.
+
+    From a stream of its own, so that the verdict on a run is the same whenever it is read.
+
+    Parameters
+    ----------
+    seed : int
+        The experiment's.
+    law_key : str
+        Conditions of one data-generating mechanism see the same data sets, and so the same draws.
+    lots, resamples : int
+    """
     rng = StreamSource(seed, law_key).new(0, "resampling")
     drawn = rng.integers(lots, size=(resamples, lots)) + lots * np.arange(resamples)[:, None]
     return np.bincount(drawn.ravel(), minlength=resamples * lots).reshape(resamples, lots).astype(np.float64)

@@ -186,7 +186,18 @@ def contrasts_of_cell(
     level: float,
     contrasts: Sequence[Contrast] = CONTRASTS,
 ) -> pd.DataFrame:
-    """Return the paired contrasts of one condition (columns as `contrast_table`, without condition and factors)."""
+    """Return the paired contrasts of one condition (columns as `contrast_table`, without condition and factors).
+
+    Parameters
+    ----------
+    estimates : mapping
+        Label -> Estimates.
+    reference : str
+        The method that the others are compared with.
+    truth : mapping
+    level : float
+    contrasts : sequence of Contrast
+    """
     return contrasts_of_rows(CellRows(estimates, truth, level), reference, contrasts)
 
 
@@ -236,7 +247,15 @@ def _values(contrast: Contrast, pair: Paired) -> Iterator[dict[str, Any]]:
 
 
 def outcome_of(contrast: Contrast, value: float, mcse: float, n: int) -> str:
-    """Return win, tie, loss or differs: is the value's 95 % interval (t) off equality, and on which side."""
+    """Return win, tie, loss or differs: is the value's 95 % interval (t) off equality, and on which side.
+
+    Parameters
+    ----------
+    contrast : Contrast
+    value, mcse : float
+    n : int
+        Data sets that both methods answer.
+    """
     away = value - _NEUTRAL.get(contrast.name, 0.0)
     if not abs(away) > float(t_quantile(n)) * mcse:
         return "tie"

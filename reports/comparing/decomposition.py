@@ -61,7 +61,18 @@ def decomposition_table(results: Results) -> pd.DataFrame:
 def decomposition_of_cell(
     estimates: Mapping[str, Estimates], truth: Truth, level: float, schools: int
 ) -> pd.DataFrame:
-    """Return the decomposition of one condition (columns as `decomposition_table`, without condition and factors)."""
+    """Return the decomposition of one condition (columns as `decomposition_table`, without condition and factors).
+
+    Parameters
+    ----------
+    estimates : mapping
+        Label -> Estimates.
+    truth : mapping
+    level : float
+        Nominal level of the intervals.
+    schools : int
+        The steps to a t distribution have G - 1 degrees of freedom.
+    """
     return decomposition_of_rows(CellRows(estimates, truth, level), schools)
 
 

@@ -63,7 +63,19 @@ def missed(coverage: npt.ArrayLike, level: npt.ArrayLike) -> Floats:
 
 
 def below_p(coverage: npt.ArrayLike, n: npt.ArrayLike, low: npt.ArrayLike) -> Floats:
-    """Return the exact chance of at most so many hits of n, were the coverage `low`. Shapes broadcast."""
+    """Return the exact chance of at most so many hits of n, were the coverage `low`. Shapes broadcast.
+
+    Exact, and one-sided: whether coverage is too low and whether it is too high are two questions with two costs.
+
+    Parameters
+    ----------
+    coverage : array of float
+        Simulated shares.
+    n : array of int
+        Data sets behind each.
+    low : array of float
+        The lower end of the band.
+    """
     size = np.asarray(n, dtype=np.float64)
     hits = np.rint(np.asarray(coverage) * size)
     tail = special.betainc(np.maximum(size - hits, 0.5), hits + 1.0, 1.0 - np.asarray(low))
@@ -83,7 +95,17 @@ def outside_p(coverage: npt.ArrayLike, n: npt.ArrayLike, level: npt.ArrayLike) -
 
 
 def grade(coverage: float, n: int, level: float, limit: float = holm.ALPHA) -> Grade:
-    """Return the grade of a simulated coverage over n replications (`RULE`); `limit` as in `grades_of`."""
+    """Return the grade of a simulated coverage over n replications (`RULE`); `limit` as in `grades_of`.
+
+    Parameters
+    ----------
+    coverage : float
+    n : int
+    level : float
+        Nominal.
+    limit : float
+        p-value below which a departure counts, by Holm's method over all estimands.
+    """
     return Grade(grades_of([coverage], [n], [level], limit)[0])
 
 

@@ -30,6 +30,12 @@ def t_p_values(value: npt.ArrayLike, mcse: npt.ArrayLike, n: npt.ArrayLike) -> F
     """Return two-sided p-values of ``value / mcse`` against t with n - 1 degrees of freedom.
 
     An error of 0 gives 0, or 1 where the value is 0 too (no comparison can be surer); a missing one gives 1.
+
+    Parameters
+    ----------
+    value, mcse : array of float
+    n : array of int
+        The Monte Carlo error is estimated, too: t with n - 1 degrees of freedom.
     """
     v, e, size = np.broadcast_arrays(*(np.asarray(x, dtype=np.float64) for x in (value, mcse, n)))
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -99,7 +99,11 @@ def _row(number: Published, ours: float, mcse: float, n: int) -> dict[str, objec
 
 
 def published_mcse(number: Published, mcse: float, n: int) -> float:
-    """Return the Monte Carlo error of a published number: ours for its replications; 0 for an exact one."""
+    """Return the Monte Carlo error of a published number: ours for its replications; 0 for an exact one.
+
+    Publications rarely state theirs: it is taken to be what ours would be with as many data sets, 0 for exact
+    numbers.
+    """
     if number.replications is None:
         return 0.0
     error = mcse * float(np.sqrt(n / number.replications))

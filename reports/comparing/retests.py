@@ -66,7 +66,14 @@ class Tests:
 
     @staticmethod
     def of(experiment: Experiment, graded: pd.DataFrame, biased: pd.DataFrame) -> Tests:
-        """Return the tests of `grades.estimands` and `biases`."""
+        """Return the tests of `grades.estimands` and `biases`.
+
+        Parameters
+        ----------
+        experiment : Experiment
+        graded, biased : DataFrame
+            What `grades` and `biases` make of the performance table.
+        """
         levels = [cell.model.level for cell in experiment.cells]
         promised = np.array([levels[cell] for cell in graded["cell"]], dtype=np.float64)
         errors = np.sqrt(promised * (1.0 - promised) / graded["n"].to_numpy(dtype=np.float64))
@@ -93,14 +100,32 @@ class Tests:
         return np.minimum(1.0, 2.0 * grades.below_p(shares, ns, grades.band(self.levels[place[0]])[0]))
 
     def below_again(self, place: Estimand, able: Sequence[str], moves: Floats) -> Floats:
-        """Return `below` of resampled coverages [B, m], moved by `moves`."""
+        """Return `below` of resampled coverages [B, m], moved by `moves`.
+
+        Parameters
+        ----------
+        place : Estimand
+        able : sequence of str
+        moves : float64 [B, m]
+            By how much a resampled run moves the coverages.
+        """
         _, ns, z = self._coverage(place, able)
         level = self.levels[place[0]]
         again = np.clip(level + np.sqrt(level * (1.0 - level) / ns) * z + moves, 0.0, 1.0)
         return np.minimum(1.0, 2.0 * grades.below_p(again, ns, grades.band(level)[0]))
 
     def biased_again(self, place: Estimand, able: Sequence[str], moves: Floats, n: int) -> Bools:
-        """Return where resampled estimates are shown to be biased [B, m]; `moves` in SDs."""
+        """Return where resampled estimates are shown to be biased [B, m]; `moves` in SDs.
+
+        Parameters
+        ----------
+        place : Estimand
+        able : sequence of str
+        moves : float64 [B, m]
+            By how much a resampled run moves the mean errors.
+        n : int
+            Data sets.
+        """
         values, z = np.array([self.bias.get((*place, label), (0.0, 0.0)) for label in able]).T
         again = np.abs(z + moves * np.sqrt(n))
         return np.asarray((again >= self.bias_limit) & (np.abs(values + moves) > bias_rule.SHARE))

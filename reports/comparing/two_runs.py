@@ -45,6 +45,17 @@ def compare_runs(first: Results, second: Results, measures: tuple[str, ...] = CO
     Where population and seed are equal the two runs saw the same data sets, and `mcse` is the paired one, over the
     replications both have; else the two errors add up as independent ones do. `beyond`: the change is more than Monte
     Carlo error explains: t tests, by Holm's method at 5 % over all rows.
+
+    Parameters
+    ----------
+    first, second : Results
+        A and B: changes are B less A.
+    measures : tuple of str
+
+    Raises
+    ------
+    InvalidInput
+        The runs have no condition, or no method, in common.
     """
     chosen = [measure_named(name) for name in measures]
     places = {cell.key: index for index, cell in enumerate(second.experiment.cells)}

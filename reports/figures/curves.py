@@ -32,7 +32,15 @@ def _tooltip() -> list[alt.Tooltip]:
 def lollipop(
     table: pd.DataFrame, experiment: Experiment, measure: str = "bias", term: str | None = None
 ) -> Chart:
-    """A measure as lollipops from its ideal value (the condition's level, 1 or 0), with brackets at the interval."""
+    """A measure as lollipops from its ideal value (the condition's level, 1 or 0), with brackets at the interval.
+
+    Parameters
+    ----------
+    table : DataFrame
+    experiment : Experiment
+    measure : str
+    term : str, optional
+    """
     made = of_term(table, experiment, measure, term)
     labels = labels_of(made, experiment)
     levels = promised(experiment, measure)

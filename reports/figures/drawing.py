@@ -44,7 +44,18 @@ FROM_REPLICATIONS: Mapping[str, Callable[[Results, int, str | None, Sequence[str
 
 
 def draw(results: Results, kind: str, declared: Kind, wish: Wish, table: pd.DataFrame | None) -> Chart:
-    """Return the chart of a kind, of choices that `kinds.check` let pass."""
+    """Return the chart of a kind, of choices that `kinds.check` let pass.
+
+    Parameters
+    ----------
+    results : Results
+    kind : str
+    declared : Kind
+        What the kind uses of a wish.
+    wish : Wish
+    table : DataFrame, optional
+        The performance table, where it is at hand.
+    """
     methods = tuple(dict.fromkeys(wish.methods))
     if declared.replications:
         cell = first_stored(results) if wish.cell is None else wish.cell
@@ -73,7 +84,16 @@ def first_stored(results: Results) -> int:
 def narrowed(
     table: pd.DataFrame, experiment: Experiment, cell: int | None, methods: Sequence[str]
 ) -> tuple[pd.DataFrame, Experiment]:
-    """Return table and experiment with one condition alone (it becomes number 0), with some methods alone."""
+    """Return table and experiment with one condition alone (it becomes number 0), with some methods alone.
+
+    Parameters
+    ----------
+    table : DataFrame
+    experiment : Experiment
+    cell : int, optional
+    methods : sequence of str
+        Empty for all.
+    """
     if methods:
         kept = tuple(e for e in experiment.estimators if e.label in methods)
         table, experiment = table[table["estimator"].isin(methods)], replace(experiment, estimators=kept)
@@ -107,7 +127,16 @@ def of_fits(table: pd.DataFrame, measure: str) -> pd.DataFrame:
 
 
 def refuse_empty(rows: pd.DataFrame, methods: Sequence[str], measure: str, term: str = "") -> None:
-    """Refuse to draw nothing: no rows at all, or none of a method that was asked for."""
+    """Refuse to draw nothing: no rows at all, or none of a method that was asked for.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        What would be drawn.
+    methods : sequence of str
+    measure, term : str
+        For the message.
+    """
     there = set(rows.loc[np.isfinite(rows["value"]), "estimator"])
     absent = [method for method in methods if method not in there]
     of_term = f" for '{term}'" if term else ""

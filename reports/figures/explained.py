@@ -154,7 +154,20 @@ def explained(
     experiment: Experiment,
     missing: str = "",
 ) -> Chart:
-    """Return a figure made from the performance table with its head, what is missing, and what its marks say."""
+    """Return a figure made from the performance table with its head, what is missing, and what its marks say.
+
+    A figure that leaves the page, in a paper or on a slide, has to say itself what its marks are.
+
+    Parameters
+    ----------
+    chart : Chart
+    kind, measure, term : str
+    table : DataFrame
+        What was drawn.
+    experiment : Experiment
+    missing : str
+        What an unfinished run lacks, in words.
+    """
     rows = table[(table["measure"] == measure) & (table["term"] == term)]
     head = HEADS[kind].format(term=term) if kind in HEADS else f"{measure_named(measure).label} for {term}"
     lines = [missing] * bool(missing) + WORDS[kind](rows, experiment, measure)

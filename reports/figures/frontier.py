@@ -37,7 +37,14 @@ PLOT, LINE, NAME = (520, 320), 0.045, 260
 
 
 def frontier(table: pd.DataFrame, experiment: Experiment, term: str | None = None) -> Chart:
-    """Distance of coverage from its level (worst condition) against milliseconds per fit, and what `RULE` says."""
+    """Distance of coverage from its level (worst condition) against milliseconds per fit, and what `RULE` says.
+
+    Parameters
+    ----------
+    table : DataFrame
+    experiment : Experiment
+    term : str, optional
+    """
     made = frontier_records(table, experiment, term)
     ends = _decades_around([one["x"] for one in made])
     farthest = max(float(one["opened"] if "opened" in one else one["value"]) for one in made) or 0.01

@@ -29,7 +29,20 @@ MANY = 12
 def power_curves(
     table: pd.DataFrame, experiment: Experiment, measure: str = "rejection", term: str | None = None
 ) -> Chart:
-    """A measure against the first numeric factor, one line a method, panels by the other factors."""
+    """A measure against the first numeric factor, one line a method, panels by the other factors.
+
+    Parameters
+    ----------
+    table : DataFrame
+    experiment : Experiment
+    measure : str
+    term : str, optional
+
+    Raises
+    ------
+    InvalidInput
+        No factor whose levels are numbers.
+    """
     made = of_term(table, experiment, measure, term)
     of = tested(experiment, {record["term"] for record in made}) if measure.startswith("rejection") else ""
     title = measure_named(measure).label + of
@@ -63,7 +76,19 @@ def crowded_factor(experiment: Experiment) -> str | None:
 
 
 def lines(made: list[Record], experiment: Experiment, factor: str, title: str, share: bool) -> Chart:
-    """Return lines of records (see `rows`) against a factor. A line is broken where a condition has no number."""
+    """Return lines of records (see `rows`) against a factor. A line is broken where a condition has no number.
+
+    Parameters
+    ----------
+    made : list of Record
+    experiment : Experiment
+    factor : str
+        The axis.
+    title : str
+        Of the values.
+    share : bool
+        Whether they are shown in per cent.
+    """
     labels, titles = labels_of(made, experiment), panel_titles(experiment, without=factor)
     x = alt.X("x:Q", title=factor_words(factor), scale=alt.Scale(zero=False), axis=axes.numbers(False))
     axis = axes.heights(share)

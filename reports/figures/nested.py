@@ -33,7 +33,11 @@ NAMED = 12
 def nested_loop(
     table: pd.DataFrame, experiment: Experiment, measure: str = "coverage", term: str | None = None
 ) -> Chart:
-    """All conditions on one axis; a condition without a number is a gap."""
+    """All conditions on one axis; a condition without a number is a gap.
+
+    After Ruecker and Schwarzer (2014): with many factors, panels become too many to be compared, and the order of
+    the conditions shows what matters.
+    """
     made = of_term(table, experiment, measure, term)
     width = min(max(LEAST, CONDITION * len(experiment.cells)), MOST)
     charts = [_lines(made, experiment, measure), *(_steps(experiment, f) for f in varying(experiment))]

@@ -62,7 +62,16 @@ class Axis:
 def coverage(
     table: pd.DataFrame, experiment: Experiment, term: str | None = None, across: str | None = None
 ) -> Chart:
-    """Coverage by method and condition, the nominal level, Bradley's band, and theory for naive OLS."""
+    """Coverage by method and condition, the nominal level, Bradley's band, and theory for naive OLS.
+
+    Parameters
+    ----------
+    table : DataFrame
+    experiment : Experiment
+    term : str, optional
+    across : str, optional
+        A factor shown inside the panels.
+    """
     made = data.with_theory(data.graded(table, experiment), experiment)
     return _drawn(_of_term(made, table, term), experiment, Axis("Coverage", share=True), across)
 
@@ -108,7 +117,15 @@ def _drawn(made: list[Record], experiment: Experiment, axis: Axis, across: str |
 
 
 def panels(made: list[Record], experiment: Experiment, axis: Axis) -> Chart:
-    """Return the panels of some records (see `rows`): one a condition, those without records say so."""
+    """Return the panels of some records (see `rows`): one a condition, those without records say so.
+
+    Parameters
+    ----------
+    made : list of Record
+    experiment : Experiment
+    axis : Axis
+        Title of the values, whether they are shares, and what they should be.
+    """
     layers = [_intervals(experiment, axis), _dots(experiment, axis)]
     if any("ideal" in record for record in made):
         layers.insert(0, _ideal(axis))

@@ -38,6 +38,13 @@ def records(table: pd.DataFrame, experiment: Experiment, measure: str) -> list[R
     Intervals are Wilson's for shares and value -+ t MCSE for the others, t with n - 1 degrees of freedom. ``usable``
     says how many fits are usable. ``partial`` says that fewer than 95 % are; then coverage and rejection have a
     ``bound``, with the others as misses or non-rejections, and ``opened`` is where a figure's bracket opens.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The performance table.
+    experiment : Experiment
+    measure : str
     """
     rows = table[(table["measure"] == measure) & np.isfinite(table["value"])]
     share = measure in SHARES
@@ -67,6 +74,14 @@ def of_term(table: pd.DataFrame, experiment: Experiment, measure: str, term: str
     ------
     InvalidInput
         No such term has the measure.
+
+    Parameters
+    ----------
+    table : DataFrame
+    experiment : Experiment
+    measure : str
+    term : str, optional
+        ``*`` for all coefficients.
     """
     chosen = headline_term(table) if term is None else term
     made = [r for r in records(table, experiment, measure) if r["term"] == chosen]
@@ -121,6 +136,8 @@ def with_holes(
 
     It names a method of the term, because an empty name would become a method of the axis. `words` says what is
     missing from a condition, by default that it has no data or that the term isn't in its formula.
+
+    An empty panel says why it is empty: no number and not yet run look the same otherwise.
     """
     stands = places(experiment)
     methods: dict[Any, str] = {}

@@ -38,11 +38,7 @@ HEADER = 12
 
 
 def zip_plot(results: Results, cell: int = 0, term: str | None = None, methods: Sequence[str] = ()) -> Chart:
-    """Intervals sorted by how far their estimate lies from the truth, in standard errors (Morris et al. 2019).
-
-    One panel a method; intervals that miss are coloured, and the dashed line stands where the promised share ends.
-    The axis holds the bulk of all intervals (`clipping`); what reaches beyond ends in an arrow and is counted.
-    """
+    """Intervals sorted by how far their estimate lies from the truth, in standard errors (Morris et al. 2019)."""
     chosen = _chosen(results, cell, term, methods)
     _refuse_unknown_truth(results, chosen, cell, term)
     low, high = _range(chosen)
@@ -184,6 +180,8 @@ def method_against_method(
     """Estimates of each method against the first one's on the same data sets; the line is equality.
 
     Hover gives the difference.
+
+    What two methods disagree about is seen data set by data set, where a table shows two means that may be equal.
     """
     chosen = _chosen(results, cell, term, methods)
     if len(chosen) < 2:
@@ -224,7 +222,10 @@ def method_against_method(
 def p_value_ecdf(
     results: Results, cell: int = 0, term: str | None = None, methods: Sequence[str] = ()
 ) -> Chart:
-    """Empirical distribution of p-values, one line a method; on the diagonal under a true null."""
+    """Empirical distribution of p-values, one line a method; on the diagonal under a true null.
+
+    A test that keeps its size at 5 % may still be wrong at 1 %; the curve shows all sizes at once.
+    """
     made: list[Record] = []
     labels, few = [], []
     for label, draws, k in _chosen(results, cell, term, methods, frozenset({P_VALUE})):

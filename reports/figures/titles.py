@@ -14,7 +14,17 @@ HEAD, BELOW = 13, 11
 
 
 def titled(chart: Chart, head: str, lines: Sequence[str], width: float) -> Chart:
-    """Return a chart with a title and lines below it, wrapped at the figure's width, px, which also describe it."""
+    """Return a chart with a title and lines below it, wrapped at the figure's width, px, which also describe it.
+
+    Parameters
+    ----------
+    chart : Chart
+    head : str
+    lines : sequence of str
+        What the marks mean.
+    width : float
+        Of the figure, px.
+    """
     below = [part for line in lines for part in wrapped(line, width, BELOW)]
     title = alt.TitleParams(
         text=wrapped(head, width, HEAD, bold=True),

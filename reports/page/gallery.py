@@ -109,7 +109,16 @@ def figures(table: pd.DataFrame, experiment: Experiment) -> list[Mapping[str, An
 
 @debug_mode(False)
 def write_figures(table: pd.DataFrame, experiment: Experiment, directory: Path, kind: str) -> list[Path]:
-    """Write every figure as ``svg`` or ``pdf`` into a directory, those by term once a term (coefficients only)."""
+    """Write every figure as ``svg`` or ``pdf`` into a directory, those by term once a term (coefficients only).
+
+    Parameters
+    ----------
+    table : DataFrame
+    experiment : Experiment
+    directory : Path
+    kind : str
+        ``svg`` or ``pdf``.
+    """
     charts = {}
     across = crowded_factor(experiment)
     table = judged(table, experiment)

@@ -131,7 +131,17 @@ Entries = dict[tuple[str, str, str], Found]
 def entries_of_cell(
     experiment: Experiment, index: int, rows: CellRows, first: str, shared: Sequence[Shared]
 ) -> Entries:
-    """Return what a condition's rows say in each matrix; coverage is compared with that of the method `first`."""
+    """Return what a condition's rows say in each matrix; coverage is compared with that of the method `first`.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    index : int
+        The condition's number.
+    rows : CellRows
+    first : str
+    shared : sequence of Shared
+    """
     made: Entries = {}
     for one in shared:
         made |= _rank(one)

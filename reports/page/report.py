@@ -89,7 +89,16 @@ def write_report(
 
 
 def render(results: Results, seen: Survey, run: str) -> str:
-    """Return the page as text."""
+    """Return the page as text.
+
+    Parameters
+    ----------
+    results : Results
+    seen : Survey
+        What was read of the rows.
+    run : str
+        What commands on the page call the run.
+    """
     experiment, table = results.experiment, seen.table
     glance = page_parts.glance(table, experiment)
     tables = [glance["terms"], *(one["terms"] for one in seen.matrices)]

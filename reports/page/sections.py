@@ -150,7 +150,15 @@ def cause_of(message: str) -> str:
 
 
 def replay(run: str, cell: int, replication: int, label: str) -> str:
-    """Return the command that draws a data set again and refits it."""
+    """Return the command that draws a data set again and refits it.
+
+    Parameters
+    ----------
+    run : str
+    cell, replication : int
+    label : str
+        Of the method.
+    """
     return shlex.join(
         [
             "nestbench",

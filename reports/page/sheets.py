@@ -59,7 +59,16 @@ def sheets(
     conditions: Sequence[Sequence[str]], tables: Mapping[str, Rows], across: bool
 ) -> dict[str, list[Sheet]]:
     """Return tables by term as sheets; each condition is given by its levels in words, each entry knows its
-    condition."""
+    condition.
+
+    Parameters
+    ----------
+    conditions : sequence of sequence of str
+    tables : mapping
+        Term -> rows of (method, entries).
+    across : bool
+        Conditions in columns, as far as they find room.
+    """
     made = _across if across else _down
     return {
         term: made(

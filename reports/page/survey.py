@@ -69,7 +69,10 @@ def survey(results: Results, workers: int | None = None) -> Survey:
 
 def see_cell(results: Results, index: int, first: str) -> CellSeen:
     """Return what a report needs of one condition; `first` is the method whose coverage the others' is compared
-    with."""
+    with.
+
+    Long runs are read once: what every part of the page needs of a condition is taken while its rows are at hand.
+    """
     experiment, rows = results.experiment, rows_of(results, index)
     shared = shared_of_rows(rows)
     return CellSeen(

@@ -1,4 +1,7 @@
-"""``nestbench list``: experiments of the catalogue, methods, populations."""
+"""``nestbench list``: experiments of the catalogue, methods, populations.
+
+What each says of itself is read from its declaration, the one place where it is written.
+"""
 
 from __future__ import annotations
 

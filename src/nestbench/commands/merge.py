@@ -1,4 +1,7 @@
-"""``nestbench merge``: join the parts of a run."""
+"""``nestbench merge``: parts of a run, joined.
+
+What doesn't belong together is refused, what is missing is named: running the joined run makes it.
+"""
 
 from __future__ import annotations
 

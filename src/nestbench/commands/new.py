@@ -1,4 +1,7 @@
-"""``nestbench new``: a commented TOML to start from."""
+"""``nestbench new``: a commented experiment to start from.
+
+The schema is written beside it, so that an editor completes and checks the file from its first line on.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""``nestbench plan``: what a run will cost, and how to spread it over a cluster."""
+"""``nestbench plan``: what a run will take, before it is started; or an array script for a cluster.
+
+Times come from a short calibration on this machine, so they hold for machines like it; sizes hold everywhere.
+"""
 
 from __future__ import annotations
 

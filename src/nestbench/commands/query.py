@@ -1,4 +1,7 @@
-"""``nestbench query``: SQL over a run's stored rows."""
+"""``nestbench query``: SQL over a run's stored rows.
+
+For questions that no report has an answer to; the tables are those of `reports.exports.query`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""``nestbench replay``: one stored data set, drawn and fitted again."""
+"""``nestbench replay``: one stored data set, drawn and fitted again.
+
+For a failed or odd fit: the data can be written as CSV and given to any other program.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""``nestbench run``: run an experiment, or what is missing of it, and write its report."""
+"""``nestbench run``: an experiment from file to report.
+
+The same command starts a run, resumes it and extends it: what is stored is never done again, and what is missing is
+made. Exit codes: 0 done, 2 input that can't be used, 130 stopped by the user with everything finished kept.
+"""
 
 from __future__ import annotations
 

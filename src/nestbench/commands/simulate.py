@@ -1,4 +1,8 @@
-"""``nestbench simulate``: one data set as CSV."""
+"""``nestbench simulate``: one data set as CSV.
+
+Of an experiment's condition, the very data that a run fits; or of a few options, for whoever only wants data to try
+something on.
+"""
 
 from __future__ import annotations
 

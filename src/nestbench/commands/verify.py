@@ -1,4 +1,8 @@
-"""``nestbench verify``: is a run what it says it is?"""
+"""``nestbench verify``: do the engines agree, and are the stored files whole?
+
+Two questions behind one word, since both are asked before numbers are believed: the first fits some data sets with both
+engines, the second reads every stored file against its checksum.
+"""
 
 from __future__ import annotations
 
