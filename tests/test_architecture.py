@@ -39,9 +39,9 @@ def test_import_is_lazy_and_names_are_public(tmp_path: Path) -> None:
 
 def test_public_names_are_pinned() -> None:
     assert set(nestbench.__all__) == {
-        "Cell", "Estimates", "Experiment", "Fit", "FitStatus", "FixedDesign", "InvalidInput", "Layout", "Model",
-        "NestbenchError", "RandomIntercept", "Run", "Store", "StoreError", "__version__", "estimate", "estimator",
-        "figure", "load", "population", "run", "simulate",
+        "Advice", "Cell", "Estimates", "Experiment", "Fit", "FitStatus", "FixedDesign", "InvalidInput", "Layout",
+        "Model", "NestbenchError", "RandomIntercept", "Run", "Store", "StoreError", "__version__", "advise", "estimate",
+        "estimator", "figure", "load", "population", "run", "simulate",
     }  # fmt: skip
 
 

@@ -36,6 +36,7 @@ from nestbench.sim.counted import plural
 from nestbench.sim.errors import Interrupted, WorkersLost
 
 T = TypeVar("T")
+W = TypeVar("W")
 
 
 def execute(
@@ -178,7 +179,7 @@ def _compile_together(experiment: Experiment, workers: int, backend: Backend) ->
     parts = warming.parts(experiment)
     if min(workers, len(parts)) > 1 and backend == LOCAL:
         works = (Work.of(experiment, part) for part in parts)
-        stream = _map(warming.compile_part, works, workers, backend)
+        stream = mapped(warming.compile_part, works, workers, backend)
         with contextlib.suppress(BrokenExecutor), contextlib.closing(stream):
             yield from stream
 
@@ -215,7 +216,7 @@ def outcomes(
         started: set[str] = set()
         waiting = list(left.values())
         try:
-            for outcome in _map(perform, _works(experiment, waiting, deaths, started), workers, backend):
+            for outcome in mapped(perform, _works(experiment, waiting, deaths, started), workers, backend):
                 del left[outcome.task.key]
                 vain = 0
                 yield outcome
@@ -239,9 +240,10 @@ def _works(
         yield Work.of(experiment, task, guarded=deaths[task.key] >= DEATHS)
 
 
-def _map(
-    do: Callable[[Work], T], works: Iterator[Work], workers: int, backend: Backend
+def mapped(
+    do: Callable[[W], T], works: Iterator[W], workers: int, backend: Backend
 ) -> Generator[T, None, None]:
+    """Yield what `do` makes of each work, in any order, done by workers."""
     with backend.open(workers) as jobs:
         parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
         stream = parallel(joblib.delayed(partial(_apart, do) if jobs == 1 else do)(work) for work in works)
@@ -249,7 +251,7 @@ def _map(
             yield from stream
 
 
-def _apart(do: Callable[[Work], T], work: Work) -> T:
+def _apart(do: Callable[[W], T], work: W) -> T:
     """Do a task in a forked child, where there is a safe one (Linux): what kills it doesn't kill the run."""
     if sys.platform != "linux":
         return do(work)

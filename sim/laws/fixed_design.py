@@ -11,8 +11,9 @@ import numpy as np
 
 from nestbench.sim import checks
 from nestbench.sim.cells.layout import Layout
-from nestbench.sim.cells.mean import Effect, Mean, effects_named
+from nestbench.sim.cells.mean import Effect, Mean, Variable, effects_named
 from nestbench.sim.errors import InvalidInput
+from nestbench.sim.laws import fixed_errors
 from nestbench.sim.laws.design_file import DesignFile, content_of, design_file, require_labels_apart
 from nestbench.sim.observed.batch import Batch, Category, Column, Floats, offsets_of
 from nestbench.sim.observed.design import design_of, require_finite
@@ -38,7 +39,8 @@ class FixedDesign:
 
     The truth of every term is its effect (0 if not named). Who errs is decided by the file: leverage of single
     schools, unequal sizes and few schools at each level of a school-constant column hurt as in `random-intercept`,
-    here for one's own data, and the size of every OLS test is exactly known (`theory`).
+    here for one's own data, and the size of every OLS test is exactly known (`theory`). Slopes, spreads and classes
+    are those of `nestbench.sim.laws.fixed_errors`; at their defaults there are none.
 
     Raises
     ------
@@ -72,6 +74,31 @@ class FixedDesign:
     total_sd: float = like(Parameters, "total_sd")
     residual_shape: str = like(Parameters, "residual_shape")
     school_errors: str = like(Parameters, "school_errors")
+    slope: str = parameter("", "Term of ``formula`` whose effect differs between schools.")
+    slope_sd: float = parameter(
+        0.0, "SD over schools of the effect of ``slope``, which acts on that term about its mean.", low=0.0
+    )
+    slope_correlation: float = parameter(
+        0.0, "Correlation of that effect with the school effect.", low=-1.0, high=1.0
+    )
+    residual_cv: float = like(Parameters, "residual_cv")
+    spread: str = parameter("", "Term of ``formula`` that variances depend on.")
+    residual_spread: float = parameter(
+        0.0,
+        "Log-ratio of the residual variance per SD of the term ``spread``; its mean over the file's rows stays.",
+        low=-5.0,
+        high=5.0,
+    )
+    school_spread: float = parameter(
+        0.0,
+        "The same for the variance of school effects (needs a term that is constant in schools).",
+        low=-5.0,
+        high=5.0,
+    )
+    subgroup: str = parameter("", "Column of the classes in schools.")
+    class_icc: float = parameter(
+        0.0, "Classes' share of the variance (needs ``subgroup``).", low=0.0, high=1.0, open_high=True
+    )
     digest: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
@@ -80,6 +107,8 @@ class FixedDesign:
         object.__setattr__(self, "digest", hashlib.sha256(content_of(self.data)).hexdigest()[:16])
         effects = checks.coefficients("population.effects", self.effects, _design(self)[1])
         object.__setattr__(self, "effects", effects)
+        file, terms, x = _design(self)
+        fixed_errors.check_spreads(self, file.batch, terms, x)
 
     def check(self, layout: Layout) -> None:
         """Refuse a layout other than the default: the schools are those of the file."""
@@ -107,20 +136,22 @@ class FixedDesign:
         return tuple(words for name, words in said.items() if words and name in used)
 
     def spelled(self, layout: Layout) -> FixedDesign:
-        """Return the same population without effects of 0: the one way that keys are made of."""
-        written = {term: value for term, value in self.effects.items() if value}
-        return self if written == self.effects else replace(self, effects=written)
+        """Return the same population without effects of 0 and names that nothing uses: the one way that keys are made
+        of."""
+        written: dict[str, Any] = {"effects": {term: value for term, value in self.effects.items() if value}}
+        written |= fixed_errors.unused_names(self)
+        same = all(getattr(self, name) == value for name, value in written.items())
+        return self if same else replace(self, **written)
 
     @property
     def truth(self) -> dict[str, float]:
         """Term -> true value, with the variance components in parentheses."""
         effects = {term: float(self.effects.get(term, 0.0)) for term in _design(self)[1]}
-        school, residual = self.total_sd * np.sqrt(self.icc), self.total_sd * np.sqrt(1.0 - self.icc)
-        return effects | {
-            "(school_sd)": float(school),
-            "(residual_sd)": float(residual),
-            "(icc)": float(self.icc),
-        }
+        sd = fixed_errors.sds(self)
+        found = {"(school_sd)": sd["school"], "(residual_sd)": sd["residual"]}
+        found |= {"(class_sd)": sd["class"]} if self.class_icc else {}
+        found |= {f"(slope_sd[{self.slope}])": float(self.slope_sd)} if self.slope_sd else {}
+        return effects | found | {"(icc)": float(self.icc)}
 
     def theory(self, layout: Layout, model: Model | None = None) -> dict[str, Any]:
         """Return the design effect and the exact behaviour of the OLS tests, for a model within `formula`."""
@@ -135,16 +166,25 @@ class FixedDesign:
         if projected.left_out:
             return {}
         schools = np.diff(drawn.school_offsets)
-        known = {"design_effect": theory.design_effect((schools**2).sum() / schools.sum(), self.icc)}
+        known: dict[str, Any] = {}
+        if fixed_errors.plain(self):
+            known["design_effect"] = theory.design_effect((schools**2).sum() / schools.sum(), self.icc)
         normal = self.residual_shape == self.school_errors == "normal"
         covariance = self.covariance(layout, drawn, slice(0, drawn.rows))
+        if covariance is None:
+            return known
         averages = theory.averages(drawn, x, covariance, fitted, int(normal))
         return known | theory.tables(averages, projected)
 
-    def covariance(self, layout: Layout, batch: Batch, rows: slice) -> tuple[Floats, Floats]:
-        """Return B' [1, n] and the diagonal of D [n]: errors have covariance D + B B' within schools."""
-        n, truth = rows.stop - rows.start, self.truth
-        return np.full((1, n), truth["(school_sd)"]), np.full(n, truth["(residual_sd)"] ** 2)
+    def covariance(self, layout: Layout, batch: Batch, rows: slice) -> tuple[Floats, Floats] | None:
+        """Return B' [q, n] and the diagonal of D [n]: errors have covariance D + B B' within schools; None where a
+        variance is random."""
+        if self.residual_cv:
+            return None
+        file, terms, x = _design(self)
+        fixed = file.batch
+        chosen = np.arange(rows.start, rows.stop) % fixed.rows
+        return fixed_errors.errors_of(self, fixed, terms, x).covariance(chosen)
 
     def mean_of(self, layout: Layout, streams: StreamSource, replications: range) -> Mean:
         """Draw some data sets and return their mean, effect by effect; a column's expectation is its mean in the
@@ -159,8 +199,19 @@ class FixedDesign:
         return Mean(batch, self.outcome, used, tuple(variables.values()))
 
     def random_part(self, batch: Batch) -> tuple[tuple[Effect, ...], Floats]:
-        """Return what the random effects act on, and their covariance [1, 1]: the school effect alone."""
-        return (Effect("Intercept", 1.0),), np.array([[self.icc * self.total_sd**2]])
+        """Return what the random effects act on, and their covariance: the school effect, and the slope if there is
+        one, which acts on its term about its mean."""
+        school = Effect("Intercept", 1.0)
+        variance = self.icc * self.total_sd**2
+        if not self.slope_sd:
+            return (school,), np.array([[variance]])
+        _, terms, x = _design(self)
+        column = np.tile(x[terms.index(self.slope)], batch.size)
+        mean = float(column.mean())
+        both = self.slope_correlation * np.sqrt(variance) * self.slope_sd
+        about = np.array([[1.0, -mean], [0.0, 1.0]])
+        covariance = about @ np.array([[variance, both], [both, self.slope_sd**2]]) @ about.T
+        return (school, Effect(self.slope, 1.0, (Variable(self.slope, column, mean),))), covariance
 
     def draw(self, layout: Layout, streams: StreamSource, replications: range) -> Batch:
         """Draw the observed data of some replications."""
@@ -169,13 +220,14 @@ class FixedDesign:
         fixed = file.batch
         sizes, r = np.diff(fixed.school_offsets), len(replications)
         mean = np.array([self.effects.get(term, 0.0) for term in terms]) @ x
-        truth, others = self.truth, {n: c for n, c in fixed.columns.items() if n != self.outcome}
+        others = {n: c for n, c in fixed.columns.items() if n != self.outcome}
+        errors = fixed_errors.errors_of(self, fixed, terms, x)
         outcome = np.empty((r, fixed.rows))
         for i, number in enumerate(replications):
             z = streams.at(number, "data").standard_normal(fixed.rows + len(sizes))
             e = shock("", self.residual_shape).of(z[: fixed.rows], streams.at(number, "residual_shape"))
             u = shock("", self.school_errors).of(z[fixed.rows :], streams.at(number, "school_errors"))
-            outcome[i] = mean + truth["(school_sd)"] * np.repeat(u, sizes) + truth["(residual_sd)"] * e
+            outcome[i] = errors.added(mean, u, e, sizes, streams, number)
         return Batch(
             columns={self.outcome: outcome.ravel()} | {n: _repeated(c, r) for n, c in others.items()},
             group=self.school,

@@ -9,6 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nestbench.advising.advice import Advice as Advice
+    from nestbench.advising.asking import advise as advise
     from nestbench.estimators.estimates import Estimates as Estimates
     from nestbench.estimators.estimates import FitStatus as FitStatus
     from nestbench.experiments.experiment import Experiment as Experiment
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "Advice": "nestbench.advising.advice",
     "Cell": "nestbench.sim.cells.cell",
     "Estimates": "nestbench.estimators.estimates",
     "Experiment": "nestbench.experiments.experiment",
@@ -48,6 +51,7 @@ _PUBLIC = {
     "Run": "nestbench.runs",
     "Store": "nestbench.experiments.storing.store",
     "StoreError": "nestbench.sim.errors",
+    "advise": "nestbench.advising.asking",
     "estimate": "nestbench.own_data.estimate",
     "estimator": "nestbench.experiments.plugins",
     "figure": "nestbench.runs",

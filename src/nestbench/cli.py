@@ -16,6 +16,7 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", 
 import typer  # noqa: E402
 
 from nestbench.commands import (  # noqa: E402  # noqa: E402
+    advise,
     baseline,
     check,
     compare,
@@ -86,6 +87,7 @@ def _command(name: str, function: Callable[..., None]) -> None:
 
 
 _command("run", run.run)
+_command("advise", advise.advise)
 _command("estimate", estimate.estimate)
 _command("list", listing.listing)
 _command("simulate", simulate.simulate)

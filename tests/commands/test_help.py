@@ -98,6 +98,7 @@ SHORT = {
     "run": ["--replications", "4", "--estimators", "ols,ols-cr1s-t"],
     "check": ["--replications", "4"],
     "time": ["--rounds", "1"],
+    "advise": ["--replications", "100", "--methods", "reml-kr"],
     "test": ["--replications", "20", "--skip", "coverage", "--skip", "size"],
 }
 """Options that are added to an example's, so that a test has time for it."""

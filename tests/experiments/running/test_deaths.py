@@ -91,7 +91,7 @@ def test_workers_that_die_in_vain_end_the_run(killer: Path, monkeypatch: pytest.
         raise GivenUp("died")
         yield
 
-    monkeypatch.setattr(execute, "_map", dying)
+    monkeypatch.setattr(execute, "mapped", dying)
     experiment = resolve(killer)
     tasks = Store.create(killer.parent / "run", experiment, {}).missing()
     with pytest.raises(

@@ -41,7 +41,7 @@ def test_workers_share_the_parts(monkeypatch: pytest.MonkeyPatch, workers: int, 
         done.extend(work.task for work in works)
         yield None
 
-    monkeypatch.setattr(execute, "_map", record)
+    monkeypatch.setattr(execute, "mapped", record)
     list(
         execute._compile_together(experiment, workers, Backend("loky", None))
     )  # as the command line makes it

@@ -28,10 +28,17 @@ def _random_intercept(folder: Path) -> Cell:
 
 def _fixed_design(folder: Path) -> Cell:
     rng = np.random.default_rng(4)
-    columns = {"hours": rng.normal(size=60), "school": np.arange(60) % 9}
+    school = np.arange(60) % 9
+    columns = {
+        "hours": rng.normal(size=60),
+        "school": school,
+        "treated": school < 4,
+        "class": np.arange(60) % 2,
+    }
     pd.DataFrame(columns).to_csv(folder / "design.csv", index=False)
     effects = {"Intercept": 1.0, "hours": 0.5}
-    law = FixedDesign(data=str(folder / "design.csv"), formula="hours", effects=effects)
+    terms = {"slope": "hours", "spread": "treated", "subgroup": "class"}
+    law = FixedDesign(data=str(folder / "design.csv"), formula="hours + treated", effects=effects, **terms)
     return Cell(law, Layout(), Model("grade ~ hours"))
 
 
@@ -41,10 +48,11 @@ NEEDS: dict[str, dict[str, Any]] = {
     "slope_sd_resources": {"slope_sd": 0.5},
     "size_correlation": {"layout.size_cv": 0.5},
     "class_icc": {"layout.classes": 2},
+    "fixed-design.class_icc": {},
     "missing_age": {"missing": 0.3},
     "missing_resources": {"missing_schools": 3},
 }
-"""What a parameter acts with alone: others, and keys of the layout."""
+"""What a parameter, perhaps of one population alone, acts with: others, and keys of the layout."""
 
 EXAMPLES: dict[str, Example] = {RandomIntercept.name: _random_intercept, FixedDesign.name: _fixed_design}
 

@@ -110,7 +110,7 @@ def another(name: str, field: Any, said: Declared) -> Any:
 def test_a_parameter_acts_and_is_in_the_key(law: type[Population], name: str, cell: Cell) -> None:
     """On the data of the same streams; at its default it is in no key."""
     fields: dict[str, Any] = {f.name: f for f in dataclasses.fields(law)}  # type: ignore[arg-type]
-    needed = NEEDS.get(name, {})
+    needed = NEEDS.get(f"{law.name}.{name}", NEEDS.get(name, {}))
     layout = {key.removeprefix("layout."): value for key, value in needed.items() if "." in key}
     own = {key: value for key, value in needed.items() if "." not in key}
     value = another(name, fields[name], declared_of(law)[name])

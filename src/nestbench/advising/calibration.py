@@ -1,0 +1,217 @@
+"""What the residuals say of the errors: variances with exact intervals, slopes, spreads, shapes, confounding.
+
+Everything here is a function of X, schools and residuals (`subject`), so nothing depends on the coefficient of the
+term. Numbers that become parameters of laws are rounded to four figures: rounding errors of the outcome then change
+no law.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from nestbench.advising import spreads
+from nestbench.advising.clusters import partial_column
+from nestbench.advising.ratio import Pivot, pivot
+from nestbench.advising.spreads import NOTHING, Spread
+from nestbench.advising.subject import Subject, orthonormal
+from nestbench.estimators.engines.mixed_fit import fit_of
+from nestbench.estimators.methods import registry
+from nestbench.estimators.methods.mundlak import with_means
+from nestbench.sim.laws.fixed_errors import standardised_column
+from nestbench.sim.observed.batch import Floats
+from nestbench.sim.observed.model import Model
+
+LEVEL = 0.90
+"""Level of the intervals whose ends become laws."""
+FIGURES = 4
+MOST_ICC = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What is known of the errors of one model, for one term.
+
+    Attributes
+    ----------
+    icc, icc_low, icc_high : float
+        REML estimate, and the ends of the exact 90 % interval.
+    icc_p : float
+        Of the exact test of an ICC of 0.
+    total_sd, class_icc : float
+    ideal_se : float
+        Standard error of the term by generalised least squares at the estimated variances.
+    slope_sd, slope_low, slope_high, slope_p : float
+        Of the term's effect over schools, the median-unbiased estimate; NaN for a term that is constant in schools.
+    residual_spread, school_spread, between : Spread
+        Log variance ratios per SD of the term; coefficient of variation of residual variances over schools.
+    contrast : Spread
+        Between-school less within-school coefficient of the term, and its test by CR2; NaN for school-constant terms.
+    contrast_far : float
+        The end of its 90 % interval that is further from 0.
+    skewness, kurtosis : float
+        Of within-school residuals (excess kurtosis).
+    """
+
+    icc: float
+    icc_low: float
+    icc_high: float
+    icc_p: float
+    total_sd: float
+    class_icc: float
+    ideal_se: float
+    slope_sd: float
+    slope_low: float
+    slope_high: float
+    slope_p: float
+    residual_spread: Spread
+    school_spread: Spread
+    between: Spread
+    contrast: Spread
+    contrast_far: float
+    skewness: float
+    kurtosis: float
+
+
+def rounded(value: float, figures: int = FIGURES) -> float:
+    """Return a number to so many significant figures."""
+    return float(f"{value:.{figures - 1}e}") if math.isfinite(value) else value
+
+
+def calibrate(subject: Subject, term: str) -> Calibration:
+    """Return what the residuals say, for one term."""
+    k = subject.position(term)
+    icc, class_icc, total, ideal = variances(subject, k)
+    found = icc_pivot(subject)
+    low, high, p = _limits(found)
+    slope = _slope(subject, k)
+    z, within = standardised_column(subject.x[k]), within_residuals(subject)
+    constant, between_within = bool(subject.constant[k]), contrast(subject, term)
+    return Calibration(
+        icc=rounded(min(icc, MOST_ICC)),
+        icc_low=rounded(min(low / (1.0 + low), icc)),
+        icc_high=rounded(min(max(high / (1.0 + high) if math.isfinite(high) else 1.0, icc), MOST_ICC)),
+        icc_p=rounded(p, 3),
+        total_sd=rounded(total),
+        class_icc=rounded(class_icc),
+        ideal_se=rounded(ideal, 3),
+        **slope,
+        residual_spread=_kept(spreads.residual_spread(z, within, subject.offsets, constant)),
+        school_spread=_kept(_by_arm(subject, z, within, icc)) if constant else NOTHING,
+        between=_kept(spreads.between_schools(within, subject.offsets)),
+        contrast=_kept(between_within[0]),
+        contrast_far=rounded(between_within[1]),
+        skewness=rounded(spreads.skewness(within), 3),
+        kurtosis=rounded(spreads.kurtosis(within, subject.offsets), 3),
+    )
+
+
+def _kept(spread: Spread) -> Spread:
+    return Spread(rounded(spread.value), rounded(spread.p_value, 3))
+
+
+def variances(subject: Subject, k: int) -> tuple[float, float, float, float]:
+    """Return ICC, class share, SD of all errors, and the term's GLS standard error, at the REML optimum of a random
+    intercept (of schools and classes, where there are some)."""
+    model = Model(subject.simulated.formula, subject.model.group)
+    fit = subject.blind.once(fit_of, model, True)
+    school, residual = (float(fit.quantities[name][0]) for name in ("(school_sd)", "(residual_sd)"))
+    if not math.isfinite(residual):
+        return 0.0, 0.0, float(subject.residuals.std()), float("nan")
+    ideal = math.sqrt(max(float(fit.unscaled[0, k] * fit.fits.sigma2[0]), 0.0))
+    total, classes = school**2 + residual**2, 0.0
+    if subject.model.subgroup is not None:
+        nested = registry.get("nested-z").fit(subject.blind, subject.simulated)
+        found = [float(nested.quantities[f"({name}_sd)"][0]) ** 2 for name in ("school", "class", "residual")]
+        if all(map(math.isfinite, found)):
+            total = sum(found)
+            school, classes = math.sqrt(found[0]), found[1] / total
+            ideal = float(nested.std_error[0, k])
+    return school**2 / total, classes, math.sqrt(total), ideal
+
+
+def icc_pivot(subject: Subject) -> Pivot | None:
+    """Return the pivot of the schools' variance over the residual's."""
+    return pivot(np.ones(len(subject.residuals)), orthonormal(subject.x), subject.residuals, subject.offsets)
+
+
+def _limits(found: Pivot | None) -> tuple[float, float, float]:
+    if found is None:
+        return 0.0, float("inf"), float("nan")
+    tail = 0.5 * (1.0 - LEVEL)
+    return found.limit(tail), found.limit(1.0 - tail), found.p_value
+
+
+def within_residuals(subject: Subject) -> Floats:
+    """Return residuals [n] of the regression with school dummies."""
+    q = orthonormal(centred(subject, subject.x))
+    e = centred(subject, subject.residuals[None])[0]
+    e = e - q @ (q.T @ e)
+    return np.asarray(e)
+
+
+def centred(subject: Subject, rows: Floats) -> Floats:
+    """Return rows [p, n] less their school means."""
+    means = np.add.reduceat(rows, subject.offsets[:-1], axis=1) / subject.sizes
+    found = rows - np.repeat(means, subject.sizes, axis=1)
+    tiny = (np.abs(found) <= 1e-12 * np.abs(rows).max(axis=1, initial=0.0)[:, None]).all(axis=1)
+    found[tiny] = 0.0
+    return np.asarray(found)
+
+
+def _slope(subject: Subject, k: int) -> dict[str, float]:
+    """Return the spread of the term's effect over schools: exact limits from the regression with school dummies."""
+    nothing = dict.fromkeys(("slope_sd", "slope_low", "slope_high", "slope_p"), float("nan"))
+    if subject.constant[k]:
+        return nothing
+    rows = centred(subject, subject.x)
+    q = orthonormal(rows)
+    e = centred(subject, subject.residuals[None])[0]
+    found = pivot(rows[k], q, e - q @ (q.T @ e), subject.offsets, used=subject.schools)
+    if found is None:
+        return nothing
+    sd = math.sqrt(found.mean_square)
+    tail = 0.5 * (1.0 - LEVEL)
+    limits = {"slope_sd": 0.5, "slope_low": tail, "slope_high": 1.0 - tail}
+    values = {name: rounded(sd * math.sqrt(found.limit(below))) for name, below in limits.items()}
+    return values | {"slope_p": rounded(found.p_value, 3)}
+
+
+def _by_arm(subject: Subject, z: Floats, within: Floats, icc: float) -> Spread:
+    """Return how the variance of school effects goes with a term of two values."""
+    first = subject.offsets[:-1]
+    means = np.add.reduceat(subject.residuals, first) / subject.sizes
+    variance = float((within**2).sum() / max(len(within) - subject.schools, 1))
+    return spreads.school_spread(z[first], means, variance / subject.sizes)
+
+
+def contrast(subject: Subject, term: str) -> tuple[Spread, float]:
+    """Return the coefficient of the term's school means beside it, with its test, and the far end of its 90 % interval,
+    by CR2 with Bell and McCaffrey's df: 0 where effects within and between schools are equal (Mundlak 1978)."""
+    k = subject.position(term)
+    if subject.constant[k]:
+        return NOTHING, float("nan")
+    varies = tuple(bool(v) for v in ~subject.constant)
+    wide, model = with_means(subject.blind, subject.simulated, varies)
+    found = registry.get("ols-cr2-satt").fit(wide, model)
+    name = f"group_mean({term})"
+    if name not in found.terms or not found.usable[0, found.terms.index(name)]:
+        return NOTHING, float("nan")
+    j = found.terms.index(name)
+    value, error = float(found.estimate[0, j]), float(found.std_error[0, j])
+    half = error * float(stats.t.ppf(0.5 + 0.5 * LEVEL, found.df[0, j]))
+    return Spread(value, float(found.p_value[0, j])), value + math.copysign(half, value)
+
+
+def school_means(subject: Subject, term: str) -> Floats:
+    """Return a term's school means, row by row [n]."""
+    column = subject.x[subject.position(term)]
+    return np.repeat(np.add.reduceat(column, subject.offsets[:-1]) / subject.sizes, subject.sizes)
+
+
+def partial_of(subject: Subject, term: str) -> Floats:
+    """Return the term's column less what the others explain of it [n]."""
+    return partial_column(subject.x, subject.position(term))

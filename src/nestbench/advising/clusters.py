@@ -1,0 +1,80 @@
+"""How a term's information is spread over the schools: numbers of the design alone.
+
+With x~ the residuals of the term's column on the other columns, its least-squares coefficient is sum x~ y / sum x~^2:
+what a school contributes is decided by its part of x~.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from nestbench.advising.subject import residuals_of
+from nestbench.sim.observed.batch import Floats, Ints
+
+MOST_VALUES = 6
+"""A column of more values is not counted value by value."""
+
+
+def partial_column(x: Floats, k: int) -> Floats:
+    """Return x~ [n], column k of x [p, n] less what the other columns explain of it."""
+    return residuals_of(np.delete(x, k, axis=0), x[k])
+
+
+def partial_leverage(partial: Floats, offsets: Ints) -> Floats:
+    """Return each school's share of sum x~^2 [G]; their mean is 1 / G.
+
+    Source: MacKinnon, Nielsen & Webb (2023), Journal of Econometrics 232:272 (section on partial leverage).
+    """
+    squares = np.add.reduceat(partial**2, offsets[:-1])
+    return np.asarray(squares / squares.sum())
+
+
+def effective_clusters(partial: Floats, offsets: Ints, rho: float) -> float:
+    """Return G* = G / (1 + cv^2), cv the coefficient of variation over schools of the variance each contributes.
+
+    A school contributes x~_g' [(1 - rho) I + rho 1 1'] x~_g to the variance of the coefficient.
+
+    Source: Carter, Schnepel & Steigerwald (2017), Review of Economics and Statistics 99:698.
+    """
+    squares = np.add.reduceat(partial**2, offsets[:-1])
+    sums = np.add.reduceat(partial, offsets[:-1])
+    part = (1.0 - rho) * squares + rho * sums**2
+    mean = part.mean()
+    return float(len(part) / (1.0 + ((part / mean - 1.0) ** 2).mean()))
+
+
+def between_share(values: Floats, offsets: Ints) -> float:
+    """Return the share of a column's sum of squares about its mean that lies between schools."""
+    sizes = np.diff(offsets)
+    means = np.add.reduceat(values, offsets[:-1]) / sizes
+    total = ((values - values.mean()) ** 2).sum()
+    return float((sizes * (means - values.mean()) ** 2).sum() / total) if total > 0 else 1.0
+
+
+def carriers(values: Floats, offsets: Ints) -> dict[float, int]:
+    """Return how many schools have each value of a column; nothing for a column of many values."""
+    found = np.unique(values)
+    if len(found) > MOST_VALUES:
+        return {}
+    return {
+        float(value): int((np.add.reduceat((values == value).astype(np.int64), offsets[:-1]) > 0).sum())
+        for value in found
+    }
+
+
+def shifts(x: Floats, k: int, residuals: Floats, offsets: Ints) -> Floats:
+    """Return what the coefficient of column k changes by when a school is left out [G], NaN where it can't be had.
+
+    ``b_(g) - b = -(X'X - X_g'X_g)^-1 X_g'e_g``: a function of X and the residuals, not of the coefficient.
+    """
+    scale = np.sqrt((x**2).mean(axis=1))
+    scale[scale == 0] = 1.0
+    z = (x / scale[:, None]).T
+    total, found = z.T @ z, np.full(len(offsets) - 1, np.nan)
+    for g, (a, b) in enumerate(pairwise(offsets)):
+        rest = total - z[a:b].T @ z[a:b]
+        if np.linalg.cond(rest) < 1e12:
+            found[g] = -np.linalg.solve(rest, z[a:b].T @ residuals[a:b])[k] / scale[k]
+    return found

@@ -1,0 +1,159 @@
+"""Laws on the analyst's own design: as estimated, at the ends of what the data allow, and with what they show."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nestbench.advising.calibration import LEVEL, Calibration, rounded
+from nestbench.advising.spreads import SHOWN
+from nestbench.sim.errors import InvalidInput
+
+MEANS = "school_means"
+"""Column of the term's school means in the design's file, where a law has an effect of them."""
+SPREADS = (
+    "slope_sd",
+    "slope_correlation",
+    "residual_cv",
+    "residual_spread",
+    "school_spread",
+    "class_icc",
+)
+CONFOUNDED = 0.25
+"""p-value of Mundlak's contrast below which a law has it: methods that are right all the same lose little."""
+OWN = (
+    *SPREADS,
+    "icc",
+    "total_sd",
+    "residual_shape",
+    "school_errors",
+    "slope",
+    "spread",
+    "subgroup",
+    "effects",
+)
+"""What a scenario of the user's may set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A law: its name, why it is there, and what of `fixed-design` it sets."""
+
+    name: str
+    why: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+def scenarios_of(found: Calibration, term: str, subgroup: str | None) -> list[Scenario]:
+    """Return the laws for one term; two with the same parameters are one."""
+    base: dict[str, Any] = {"icc": found.icc, "total_sd": found.total_sd}
+    if found.class_icc and subgroup is not None:
+        base |= {"class_icc": found.class_icc, "subgroup": subgroup}
+    most = rounded(0.99 - found.class_icc)
+    ends = f"end of the {100 * LEVEL:.0f} % interval of the ICC"
+    laws = [
+        Scenario("as estimated", "variances of the mixed model by REML", base),
+        Scenario("low ICC", f"lower {ends}", base | {"icc": found.icc_low}),
+        Scenario("high ICC", f"upper {ends}", base | {"icc": min(found.icc_high, most)}),
+        Scenario(
+            "heavy tails",
+            "shape of the residuals; school effects t(5), which few schools can't rule out",
+            base | {"residual_shape": shape_of(found), "school_errors": "t(5)"},
+        ),
+        *_shown(found, base, term),
+    ]
+    unique: dict[str, Scenario] = {}
+    for law in laws:
+        unique.setdefault(repr(sorted(law.parameters.items())), law)
+    return list(unique.values())
+
+
+def _shown(found: Calibration, base: Mapping[str, Any], term: str) -> list[Scenario]:
+    """Return the laws with what the data show, or can't tell from nothing."""
+    laws = []
+    if found.slope_sd > 0:
+        p = f"p = {found.slope_p:.2g} against none"
+        why = f"the effect of {term} varies over schools (median-unbiased estimate, {p})"
+        laws.append(Scenario("random slope", why, {**base, "slope": term, "slope_sd": found.slope_sd}))
+    arms = {"residual_spread": found.residual_spread, "school_spread": found.school_spread}
+    shown = {name: one.value for name, one in arms.items() if math.isfinite(one.value)}
+    if any(
+        one.shown for one in arms.values()
+    ):  # where one variance goes with the term, the other may well do so
+        least = min(one.p_value for one in arms.values() if one.shown)
+        laws.append(
+            Scenario(
+                "unequal spread",
+                f"variances go with {term} (p = {least:.2g})",
+                {**base, "spread": term, **shown},
+            )
+        )
+    if found.between.shown and found.between.value > 0:
+        why = f"residual variances differ between schools (p = {found.between.p_value:.2g})"
+        laws.append(Scenario("spread by school", why, {**base, "residual_cv": found.between.value}))
+    if found.contrast.p_value < CONFOUNDED:
+        p, far = f"p = {found.contrast.p_value:.2g}", "further end of the 90 % interval"
+        why = f"{term} may act otherwise between schools than within ({p}; {far}): the effect within counts"
+        laws.append(Scenario("confounded", why, {**base, "effects": {MEANS: found.contrast_far}}))
+    return laws
+
+
+def shape_of(found: Calibration) -> str:
+    """Return the shape of errors whose skewness, or excess kurtosis, is that of the residuals; t(5) at least."""
+    if abs(found.skewness) > 0.8:
+        return f"chi2({rounded(max(8.0 / found.skewness**2, 0.5), 2):g})"
+    if math.isfinite(found.kurtosis) and found.kurtosis > 6.0:
+        return f"t({rounded(4.0 + 6.0 / found.kurtosis, 2):g})"
+    return "t(5)"
+
+
+def needs_means(laws: Sequence[Scenario]) -> bool:
+    """Whether a law has an effect of the term's school means."""
+    return any(MEANS in law.parameters.get("effects", {}) for law in laws)
+
+
+def read_scenarios(path: Path, base: Mapping[str, Any]) -> list[Scenario]:
+    """Return the user's own laws: a TOML file of ``[[scenario]]`` tables, each a name and what differs from the
+    estimates.
+
+    Raises
+    ------
+    InvalidInput
+        The file can't be read, or sets something that isn't known.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidInput(f"expected --scenario to be a TOML file, got '{path}' ({error})") from error
+    tables = document.get("scenario")
+    if not isinstance(tables, list) or not tables or set(document) != {"scenario"}:
+        raise InvalidInput(
+            f"expected [[scenario]] tables in {path}, each with a name, got {', '.join(document) or 'none'}; "
+            'e.g. [[scenario]] then name = "strong" and icc = 0.3'
+        )
+    return [_own(table, number, base, path) for number, table in enumerate(tables, 1)]
+
+
+def _own(table: Any, number: int, base: Mapping[str, Any], path: Path) -> Scenario:
+    if not isinstance(table, Mapping):
+        raise InvalidInput(f"expected [[scenario]] number {number} of {path} to be a table, got {table!r}")
+    unknown = [key for key in table if key not in (*OWN, "name")]
+    if unknown:
+        raise InvalidInput(
+            f"expected {', '.join(OWN)} in [[scenario]] of {path}, got '{unknown[0]}'; leave it out"
+        )
+    changed = {key: value for key, value in table.items() if key != "name"}
+    return Scenario(str(table.get("name", f"own {number}")), "the analyst's own", {**base, **changed})
+
+
+def shown_rule() -> str:
+    """Return in words when a law is added."""
+    return (
+        f"Scenarios with unequal spread are added where the data show it (p < {SHOWN:g}), one with a random slope "
+        "where its median-unbiased estimate is above 0, one with confounding where Mundlak's contrast has "
+        f"p < {CONFOUNDED:g}."
+    )

@@ -1,0 +1,126 @@
+"""The answer in sentences: none of them knows the estimate."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from nestbench.advising.advice import Advice
+from nestbench.estimators.estimates import LOWER, UPPER
+from nestbench.own_data.row_cells import number as decimals
+from nestbench.sim.counted import plural
+
+NO_PEEKING = (
+    "The advice is made of the design and of the residuals of the model. An outcome to which any "
+    "multiple of the term is "
+    "added gets the same advice to the last digit shown: trying outcomes or methods until one is "
+    "significant is no use here."
+)
+
+
+def verdict(advice: Advice) -> str:
+    """Return the method named, and how it does; or that there is none."""
+    choice, laws = advice.choice, plural(len(advice.laws), "scenario")
+    rows = advice.table[advice.table["method"] == choice.least_bad]
+    low, high = rows["coverage"].min(), rows["coverage"].max()
+    covered = f"{100 * low:.1f}" if math.isclose(low, high) else f"{100 * low:.1f} to {100 * high:.1f}"
+    promised = f"{100 * advice.model.level:g}"
+    power = f"it finds an effect of {advice.planted:g} in {100 * rows['power'].min():.0f} %"
+    if choice.named is not None:
+        return f"Use {choice.named}: its {promised} % intervals cover {covered} % in {laws}; {power} or more."
+    worst: Any = rows.sort_values("coverage").iloc[0]
+    return (
+        f"Use none: no method holds in all of {laws}. Least bad is {choice.least_bad}, whose "
+        f"{promised} % intervals cover "
+        f"{100 * worst['coverage']:.1f} % under '{worst['scenario']}'."
+    )
+
+
+def sure_words(advice: Advice) -> str:
+    """Return how often another simulation would say the same."""
+    choice = advice.choice
+    if advice.design.fewest == 1:
+        return ""
+    others = [name for name in choice.shares if name != (choice.named or "none")][:2]
+    other = f" (else {' or '.join(others)})" if others else ""
+    return f"Another seed would say so in {100 * choice.sure:.0f} %{other}."
+
+
+def assumption(advice: Advice) -> str:
+    """Return what has to be assumed where one school stands alone; empty where none does."""
+    if advice.design.fewest > 1:
+        return ""
+    return (
+        "One school alone has its value of the term: its own effect can't be told from the term's. "
+        "No method is valid "
+        f"without an assumption; {advice.choice.least_bad} holds if that school's effect is drawn "
+        "from the same normal distribution "
+        "as the others'."
+    )
+
+
+def limits(row: Any, digits: int | None) -> str:
+    """Return an interval."""
+    if not (math.isfinite(row[LOWER]) or math.isfinite(row[UPPER])):
+        return "-"
+    return f"{decimals(row['lower'], digits)}, {decimals(row['upper'], digits)}"
+
+
+def paragraph(advice: Advice) -> str:
+    """Return a methods paragraph to paste into a paper."""
+    choice, design = advice.choice, advice.design
+    named = (
+        f"{choice.named} was used for {advice.term}"
+        if choice.named
+        else f"No method held for {advice.term} in all scenarios"
+    )
+    laws = ", ".join(law.name for law in advice.laws)
+    return (
+        f"The method for {advice.term} in the model {advice.model.formula} was chosen before its "
+        "estimate was looked at, by "
+        f"simulation on the study's own design ({plural(design.rows, 'student')} in "
+        f"{plural(design.schools, 'school')}; "
+        f"{design.effective:.1f} effective clusters, Carter, Schnepel & Steigerwald 2017). Errors were drawn from "
+        f"{plural(len(advice.laws), 'scenario')} calibrated from the model's residuals ({laws}), "
+        f"{advice.replications} data sets each (seed {advice.seed}). A method had to keep coverage of its "
+        f"{100 * advice.model.level:g} % intervals and size of its tests within Bradley's (1978) "
+        "liberal band in every one; of "
+        "those that did, the one with the lowest interval score (Gneiting & Raftery 2007) was taken. "
+        f"{named}. Simulated "
+        "with nestbench."
+    )
+
+
+def sources_of(advice: Advice) -> list[str]:
+    """Return the sources that findings and rules name."""
+    named = [source for finding in advice.design.findings for source in finding.source.split("; ") if source]
+    return [REFERENCES[key] for key in REFERENCES if any(key in source for source in [*named, *ALWAYS])]
+
+
+ALWAYS = ("Bradley 1978", "Gneiting & Raftery 2007", "MacKinnon 2026")
+REFERENCES = {
+    "Bradley 1978": "Bradley, J. V. (1978). Robustness? British Journal of Mathematical and "
+    "Statistical Psychology 31, "
+    "144-152.",
+    "Carter, Schnepel & Steigerwald 2017": "Carter, A. V., Schnepel, K. T. & Steigerwald, D. G. "
+    "(2017). Asymptotic behavior "
+    "of a t-test robust to cluster heterogeneity. Review of Economics and Statistics 99, 698-709.",
+    "DerSimonian & Laird 1986": "DerSimonian, R. & Laird, N. (1986). Meta-analysis in clinical "
+    "trials. Controlled Clinical "
+    "Trials 7, 177-188.",
+    "Gneiting & Raftery 2007": "Gneiting, T. & Raftery, A. E. (2007). Strictly proper scoring rules, prediction, and "
+    "estimation. Journal of the American Statistical Association 102, 359-378.",
+    "Harville & Fenech 1985": "Harville, D. A. & Fenech, A. P. (1985). Confidence intervals for a "
+    "variance ratio, or for "
+    "heritability, in an unbalanced mixed linear model. Biometrics 41, 137-152.",
+    "MacKinnon & Webb 2017": "MacKinnon, J. G. & Webb, M. D. (2017). Wild bootstrap inference for "
+    "wildly different cluster "
+    "sizes. Journal of Applied Econometrics 32, 233-254.",
+    "MacKinnon, Nielsen & Webb 2023": "MacKinnon, J. G., Nielsen, M. Ø. & Webb, M. D. (2023). "
+    "Leverage, influence, and the "
+    "jackknife in clustered regression models: Reliable inference using summclust. Stata Journal 23, 942-982.",
+    "MacKinnon 2026": "MacKinnon, J. G. (2026). When can we trust cluster-robust inference? arXiv 2604.02000.",
+    "Mundlak 1978": "Mundlak, Y. (1978). On the pooling of time series and cross section data. "
+    "Econometrica 46, 69-85.",
+    "Wald 1947": "Wald, A. (1947). A note on regression analysis. Annals of Mathematical Statistics 18, 586-589.",
+}

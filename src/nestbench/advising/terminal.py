@@ -1,0 +1,132 @@
+"""Advice on a terminal: ten lines of 80 columns, the estimate in the last columns of the last lines."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from nestbench.advising.advice import Advice
+from nestbench.advising.design import number
+from nestbench.advising.sentences import assumption, limits, sure_words, verdict
+from nestbench.estimators.estimates import ESTIMATE, P_VALUE, STD_ERROR
+from nestbench.own_data.fit import Fit
+from nestbench.own_data.row_cells import digits_of, p_text
+from nestbench.own_data.row_cells import number as decimals
+from nestbench.sim.counted import plural
+
+WIDTH = 80
+
+
+def text_of(advice: Advice) -> str:
+    """Return the answer as lines of at most 80 columns."""
+    lines = [_filled(text) for text in (design_line(advice), f"{verdict(advice)} {sure_words(advice)}")]
+    if only := assumption(advice):
+        lines.append(_filled(only))
+    lines += table_lines(advice)
+    return "\n".join([*lines, *map(_filled, advice.remarks)])
+
+
+def _filled(text: str) -> str:
+    return "\n".join(textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False))
+
+
+def design_line(advice: Advice) -> str:
+    """Return the design's verdict in one line or two."""
+    design, found = advice.design, advice.calibration
+    label, share = design.heaviest
+    where = "constant in schools" if design.constant else "varies within schools"
+    carried = f" ({design.fewest} with its rarer value)" if design.fewest < design.schools else ""
+    return (
+        f"{advice.term}: {where}; {plural(design.rows, 'student')}, {plural(design.schools, 'school')}{carried}, "
+        f"{design.effective:.1f} effective (school {label} holds {100 * share:.0f} %), ICC {number(found.icc)} "
+        f"({number(found.icc_low)} to {number(found.icc_high)})."
+    )
+
+
+def table_lines(advice: Advice) -> list[str]:
+    """Return the methods, a line each: how they do on this design, then what they say of the data."""
+    rows = summary(advice)
+    fits = {fit.estimator: fit for fit in advice.fits}
+    digits = decimals_of(advice)
+    level = f"{100 * advice.model.level:g} % interval"
+    cells = [["", "coverage", "width", "power", "estimate", level, "p"]]
+    for label in fits:
+        row: Any = rows.loc[label]
+        cells.append(
+            [
+                label,
+                f"{percent(row['coverage'])}{mark(str(row['grade']))}",
+                "-" if math.isnan(row["relative"]) else f"{row['relative']:.2f}",
+                percent(row["power"]),
+                *own(fits[label], advice.term, digits),
+            ]
+        )
+    return _columns(cells)
+
+
+def summary(advice: Advice) -> pd.DataFrame:
+    """Return by method: lowest coverage, worst grade, width relative to the method named (geometric mean over the
+    laws), and lowest power."""
+    table = advice.table
+    worst = table.loc[table.groupby("method")["coverage"].apply(lambda c: c.fillna(-1.0).idxmin())].set_index(
+        "method"
+    )
+    wide = table.pivot(index="scenario", columns="method", values="width")
+    relative = wide.div(wide[advice.choice.least_bad], axis=0).apply(_geometric)
+    return pd.DataFrame(
+        {
+            "coverage": worst["coverage"],
+            "scenario": worst["scenario"],
+            "grade": worst["grade"],
+            "relative": relative,
+            "power": table.groupby("method")["power"].min(),
+        }
+    )
+
+
+def _geometric(values: pd.Series[float]) -> float:
+    logs = [math.log(v) if v > 0 and math.isfinite(v) else math.nan for v in values]
+    return math.exp(sum(logs) / len(logs)) if logs else math.nan
+
+
+def mark(grade: str) -> str:
+    """Return the sign of a grade that isn't in order."""
+    return {"fails": "!", "doubtful": "?", "too wide": "+", "no answer": "!"}.get(grade, " ")
+
+
+def percent(share: float) -> str:
+    """Return a share in percent."""
+    return "-" if math.isnan(share) else f"{100 * share:.1f}"
+
+
+def has(fit: Fit, term: str) -> bool:
+    """Whether a fit has the term."""
+    return term in fit.terms.index
+
+
+def decimals_of(advice: Advice) -> int | None:
+    """Return the decimals that the fits of the term deserve."""
+    terms: list[Any] = [fit.terms.loc[advice.term] for fit in advice.fits if has(fit, advice.term)]
+    return digits_of([float(row[STD_ERROR]) for row in terms], 3)
+
+
+def own(fit: Fit, term: str, digits: int | None) -> list[str]:
+    """Return estimate, interval and p of a term."""
+    if not has(fit, term):
+        return ["-", "-", "-"]
+    row: Any = fit.terms.loc[term]
+    return [decimals(row[ESTIMATE], digits), limits(row, digits), p_text(float(row[P_VALUE]))]
+
+
+def _columns(cells: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[k]) for row in cells) for k in range(len(cells[0]))]
+    return [
+        "  ".join(
+            [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
+        ).rstrip()
+        for row in cells
+    ]

@@ -1,0 +1,259 @@
+"""Does a method hold on this design, in every law? And which of those that hold is the sharpest?
+
+The rule. A method is *valid* if in every law it answers at least 95 % of the data sets, and coverage of its
+intervals and size of its tests are neither below Bradley's band as simulated nor shown to be outside it
+(`grades.RULE`: exact binomial tests, by Holm's method over all methods and laws). Of the valid those come first
+that stay inside the band on both sides, then the lowest interval score: the geometric mean over the laws of the
+mean score, each score capped. Methods within 1 % of the lowest score are equals: of them the one named first in the
+order of `study.methods_for` is taken.
+
+How sure. Data sets are drawn again with replacement, the same for all methods, and the rule is applied to each of
+`RESAMPLES` such simulations: what another seed would name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from nestbench.advising.simulating import Answers, Draws
+from nestbench.reports.comparing import grades, holm
+from nestbench.reports.comparing.grades import Grade
+from nestbench.sim.observed.batch import Floats
+from nestbench.sim.observed.model import alpha_of, rejected
+
+Bools = npt.NDArray[np.bool_]
+RESAMPLES, LOTS, EQUAL, USABLE = 500, 200, 1.01, 0.95
+ORDER = {
+    Grade.HOLDS: 0,
+    Grade.LIKELY: 1,
+    Grade.LOOSE: 2,
+    Grade.WIDE: 3,
+    Grade.DOUBTFUL: 4,
+    Grade.FAILS: 5,
+}
+
+
+def table_of(laws: Sequence[str], answers: Sequence[Answers], level: float, planted: float) -> pd.DataFrame:
+    """Return a row a law and method: ``n, usable, coverage, size, width, score, power, rmse, grade``, with Monte
+    Carlo errors of coverage and power (``coverage_mcse, power_mcse``)."""
+    rows = []
+    for law, found in zip(laws, answers, strict=True):
+        cap = cap_of(found, level)
+        for label, draws in found.items():
+            rows.append({"scenario": law, "method": label, **measures(draws, level, planted, cap)})
+    table = pd.DataFrame(rows)
+    below = grades.outside_p(table["coverage"], np.maximum(table["n"], 1), level)
+    size = grades.outside_p(1.0 - table["size"], np.maximum(table["n"], 1), level)
+    limit = holm.limit(np.concatenate([below, size]))
+    table["grade"] = [
+        _worse(row["coverage"], 1.0 - row["size"], int(row["n"]), row["usable"], level, limit)
+        for _, row in table.iterrows()
+    ]
+    return table
+
+
+def _worse(coverage: float, kept: float, n: int, usable: float, level: float, limit: float) -> str:
+    if usable < USABLE or not n:
+        return "no answer"
+    found = [grades.grade(value, n, level, limit) for value in (coverage, kept) if np.isfinite(value)]
+    return str(max(found, key=lambda grade: ORDER[grade]))
+
+
+def measures(draws: Draws, level: float, planted: float, cap: float) -> dict[str, float]:
+    """Return the measures of one method under one law whose true value is 0."""
+    good = draws.usable
+    n = int(good.sum())
+    if not n:
+        names = ("coverage", "coverage_mcse", "size", "width", "score", "power", "power_mcse", "rmse")
+        return {"n": 0, "usable": 0.0, **dict.fromkeys(names, float("nan"))}
+    lower, upper, p = draws.lower[good], draws.upper[good], draws.p_value[good]
+    coverage = float(((lower <= 0) & (upper >= 0)).mean())
+    found = ((lower + planted > 0) | (upper + planted < 0)).mean()
+    return {
+        "n": n,
+        "usable": n / len(good),
+        "coverage": coverage,
+        "coverage_mcse": float(np.sqrt(coverage * (1 - coverage) / n)),
+        "size": float(rejected(p, level).mean()) if np.isfinite(p).any() else float("nan"),
+        "width": float(np.mean(upper - lower)),
+        "score": float(scores(lower, upper, level, cap).mean()),
+        "power": float(found),
+        "power_mcse": float(np.sqrt(found * (1 - found) / n)),
+        "rmse": float(np.sqrt((draws.estimate[good] ** 2).mean())),
+    }
+
+
+def scores(lower: Floats, upper: Floats, level: float, cap: float) -> Floats:
+    """Return capped interval scores against 0: width plus 2 / alpha times the miss (Gneiting & Raftery 2007)."""
+    miss = np.maximum(lower, 0.0) + np.maximum(-upper, 0.0)
+    return np.asarray(np.minimum(upper - lower + 2.0 / alpha_of(level) * miss, cap))
+
+
+def cap_of(found: Answers, level: float) -> float:
+    """Return what a score counts at most: that of an interval of the usual width that misses by half its width."""
+    widths = [np.nanmedian(d.upper - d.lower) for d in found.values() if d.usable.any()]
+    return float(np.median(widths)) * (1.0 + 1.0 / alpha_of(level)) if widths else float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The method named, and what another simulation would name.
+
+    Attributes
+    ----------
+    named : str or None
+        None where no method is valid.
+    valid : tuple of str
+        Valid methods, the named one first.
+    least_bad : str
+        The method that falls least short, where none is valid; else the named one.
+    shares : dict
+        Share of resampled simulations that name a method ("none" for no method), most often first.
+    scores : dict
+        Method -> geometric mean of its scores over the laws.
+    """
+
+    named: str | None
+    valid: tuple[str, ...]
+    least_bad: str
+    shares: Mapping[str, float]
+    scores: Mapping[str, float]
+
+    @property
+    def sure(self) -> float:
+        """Share of resampled simulations that say the same."""
+        return self.shares.get(self.named or "none", 0.0)
+
+
+def choose(
+    answers: Sequence[Answers], table: pd.DataFrame, order: Sequence[str], level: float, seed: int
+) -> Choice:
+    """Return the choice among methods, in the order in which equals are preferred."""
+    labels = [label for label in order if label in set(table["method"])]
+    grid = table.pivot(index="method", columns="scenario", values="grade").loc[labels]
+    rank = np.array([[ORDER.get(g, 9) for g in row] for row in grid.to_numpy()])
+    lots = Lots.of(answers, labels, level)
+    score = lots.score(np.ones((1, LOTS)))[0]
+    named = _pick(rank, score)
+    valid = [m for m in np.argsort(score, kind="stable") if rank[m].max() <= ORDER[Grade.WIDE]]
+    if named is not None:
+        valid = [named, *(m for m in valid if m != named)]
+    short = np.array([_shortfall(table[table["method"] == label], level) for label in labels])
+    return Choice(
+        None if named is None else labels[named],
+        tuple(labels[m] for m in valid),
+        labels[named if named is not None else int(np.lexsort((score, np.round(short, 3)))[0])],
+        _shares(lots, labels, rank, level, seed),
+        {label: float(s) for label, s in zip(labels, score, strict=True)},
+    )
+
+
+def _pick(rank: npt.NDArray[np.int64], score: Floats) -> int | None:
+    """Return the position of the method that the rule names; ranks [M, S] of the grades, scores [M]."""
+    worst = rank.max(axis=1)
+    for best in (ORDER[Grade.LIKELY], ORDER[Grade.LOOSE], ORDER[Grade.WIDE]):
+        among = np.flatnonzero((worst <= best) & np.isfinite(score))
+        if len(among):
+            return int(among[np.flatnonzero(score[among] <= EQUAL * score[among].min())[0]])
+    return None
+
+
+def _shortfall(rows: pd.DataFrame, level: float) -> float:
+    """Return how far a method's coverage or 1 - size falls below the band in the worst law."""
+    low, _ = grades.band(level)
+    if (rows["usable"] < USABLE).any():
+        return 1.0
+    worst = min(float(rows["coverage"].min()), float((1.0 - rows["size"]).fillna(1.0).min()))
+    return max(0.0, low - worst)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lots:
+    """Sums over lots of data sets, replication r in lot r mod L: what resampled simulations are made of.
+
+    Attributes
+    ----------
+    counts, hits, score_sums : float64 [S, M, L]
+        Usable data sets, intervals that cover, sums of scores.
+    base_sums : float64 [S, M, L]
+        Scores of the first method's usable data sets that a method of fewer data sets has in common with it.
+    """
+
+    counts: Floats
+    hits: Floats
+    score_sums: Floats
+
+    @staticmethod
+    def of(answers: Sequence[Answers], labels: Sequence[str], level: float) -> Lots:
+        """Return the sums of all laws and methods."""
+        shape = (len(answers), len(labels), LOTS)
+        counts, hits, sums = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+        for s, found in enumerate(answers):
+            cap = cap_of(found, level)
+            for m, label in enumerate(labels):
+                draws = found[label]
+                good = np.flatnonzero(draws.usable)
+                lower, upper = draws.lower[good], draws.upper[good]
+                for to, values in (
+                    (counts, np.ones(len(good))),
+                    (hits, ((lower <= 0) & (upper >= 0)).astype(float)),
+                    (sums, scores(lower, upper, level, cap) * _lengthening(found, draws, level, cap)),
+                ):
+                    to[s, m] = np.bincount(good % LOTS, values, LOTS)
+        return Lots(counts, hits, sums)
+
+    def score(self, weights: Floats) -> Floats:
+        """Return geometric means over laws of mean scores [B, M] under weights of the lots [B, L]."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            means = np.einsum("bl,sml->bsm", weights, self.score_sums) / np.einsum(
+                "bl,sml->bsm", weights, self.counts
+            )
+            return np.asarray(
+                np.where(np.isfinite(means), np.exp(np.log(means).mean(axis=1, keepdims=True)), np.inf)[:, 0]
+            )
+
+    def coverage(self, weights: Floats) -> tuple[Floats, Floats]:
+        """Return coverages and data sets [B, S, M]."""
+        n = np.einsum("bl,sml->bsm", weights, self.counts)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.einsum("bl,sml->bsm", weights, self.hits) / n, n
+
+
+def _lengthening(found: Answers, draws: Draws, level: float, cap: float) -> float:
+    """Return the factor that makes scores over the first data sets comparable with those over all: that of OLS."""
+    base = found.get("ols")
+    if base is None or len(draws.lower) >= len(base.lower) or not base.usable.any():
+        return 1.0
+    whole = scores(base.lower[base.usable], base.upper[base.usable], level, cap).mean()
+    first = base.usable[: len(draws.lower)]
+    start = scores(base.lower[: len(first)][first], base.upper[: len(first)][first], level, cap).mean()
+    return float(whole / start)
+
+
+def _shares(
+    lots: Lots, labels: Sequence[str], rank: npt.NDArray[np.int64], level: float, seed: int
+) -> dict[str, float]:
+    rng = np.random.Generator(np.random.PCG64DXSM(seed))
+    weights = rng.multinomial(LOTS, np.full(LOTS, 1.0 / LOTS), size=RESAMPLES).astype(float)
+    coverage, n = lots.coverage(weights)
+    score = lots.score(weights)
+    low, high = grades.band(level)
+    silent = rank == 9
+    limit = holm.ALPHA / max(rank.size, 1)
+    counts: dict[str, int] = {}
+    for b in range(RESAMPLES):
+        again = np.full(rank.shape, ORDER[Grade.LIKELY])
+        c, size = coverage[b].T, np.maximum(n[b].T, 1.0)
+        again[c > high] = ORDER[Grade.LOOSE]
+        again[(c > high) & (2.0 * grades.above_p(c, size, high) <= limit)] = ORDER[Grade.WIDE]
+        again[(c < low) | ~np.isfinite(c)] = ORDER[Grade.DOUBTFUL]
+        again[silent] = 9
+        picked = _pick(again, score[b])
+        name = "none" if picked is None else labels[picked]
+        counts[name] = counts.get(name, 0) + 1
+    return {name: count / RESAMPLES for name, count in sorted(counts.items(), key=lambda item: -item[1])}

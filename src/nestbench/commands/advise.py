@@ -1,0 +1,100 @@
+"""``nestbench advise``: which method to use on a user's own data, by simulation on its design."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nestbench.commands import completing
+
+EXAMPLES = (
+    "nestbench advise data.csv",
+    'nestbench advise data.csv --formula "grade ~ age + gender"',
+    "nestbench advise data.csv --term age --out advice",
+    "nestbench advise data.csv --replications 2000 --json",
+)
+
+
+def advise(
+    data: Annotated[
+        Path, typer.Argument(help="A table with one row a student: CSV, Parquet, .dta, .sav, .xlsx.")
+    ],
+    formula: Annotated[str, typer.Option(help="Outcome and terms; names with blanks in `backticks`.")] = (
+        "grade ~ age + gender"
+    ),
+    group: Annotated[str, typer.Option(help="Column of the schools.")] = "school",
+    term: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Term asked about; may be given several times. Default: all constant in schools, else the first.",
+            show_default=False,
+        ),
+    ] = None,
+    random: Annotated[str, typer.Option(help='Random part: "1", or "1 + age" for a random slope.')] = "1",
+    subgroup: Annotated[
+        str | None, typer.Option(help="Column of groups in groups (classes).", show_default=False)
+    ] = None,
+    level: Annotated[float, typer.Option(help="Confidence level.")] = 0.95,
+    replications: Annotated[
+        int | None,
+        typer.Option(
+            min=100,
+            help="Data sets of each scenario; default: 10 000, fewer for large data.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the simulation.")] = 20261125,
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            help="Methods tried beside the usual ones, with commas; default: all that apply.",
+            show_default=False,
+            autocompletion=completing.methods,
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; default: one a core.", show_default=False)
+    ] = None,
+    scenario: Annotated[
+        Path | None,
+        typer.Option(help="A TOML file with scenarios of your own.", show_default=False),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for advise.html, the design and the experiment.", show_default=False),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say which method to use for a term, by simulation on your own design.
+
+    Errors are calibrated from the residuals of your model, never from the effect you ask about; the estimate comes
+    last.
+    """
+    from nestbench.advising.asking import Settings, advice_of
+    from nestbench.advising.files import write_advice
+    from nestbench.advising.plain import json_of
+    from nestbench.advising.subject import asked_terms, subject_of
+    from nestbench.advising.terminal import text_of
+    from nestbench.own_data.bar import shown
+    from nestbench.own_data.user_data import groups_of
+    from nestbench.sim.observed.model import Model
+    from nestbench.sim.tables.reading import read_table
+
+    model = Model(formula, group, random, level, subgroup)
+    table = read_table(data, groups_of(model))
+    subject = subject_of(table.frame, model, table.messages)
+    settings = Settings(replications, seed, methods, workers, scenario)
+    with shown(len(table.frame)) as step:
+        found = [advice_of(subject, name, settings, step) for name in asked_terms(subject, term or ())]
+    if out is not None:
+        write_advice(found, out)
+    if as_json:
+        typer.echo(json_of(found))
+        return
+    for message in subject.data.messages:
+        typer.echo(message)
+    typer.echo("\n\n".join(text_of(advice) for advice in found))
+    if out is not None:
+        typer.echo(f"Report: {out / 'advise.html'}")

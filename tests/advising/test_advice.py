@@ -1,0 +1,222 @@
+"""The advice: it doesn't peek, its experiment runs again, and it is honest where nothing holds."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import nestbench
+from nestbench.advising import asking as module
+from nestbench.advising.advice import Advice
+from nestbench.advising.asking import Settings, advice_of
+from nestbench.advising.calibration import calibrate
+from nestbench.advising.design import design_of_term
+from nestbench.advising.files import write_advice
+from nestbench.advising.plain import known_blindly, plain_of
+from nestbench.advising.scenarios import scenarios_of
+from nestbench.advising.subject import asked_terms, subject_of
+from nestbench.advising.terminal import text_of
+from nestbench.experiments.running.in_memory import InMemory
+from nestbench.experiments.toml.reading import read_experiment
+from nestbench.sim.errors import InvalidInput
+from nestbench.sim.observed.model import Model
+
+FORMULA = "grade ~ treated + age + gender"
+FAST: dict[str, Any] = {"replications": 100, "methods": "reml-kr,ols-cr2-satt", "workers": 1, "placebos": 50}
+
+
+def data(schools: int = 9, treated: int = 3, seed: int = 1, sd: float = 0.5) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(3, 12, schools)
+    school = np.repeat(np.arange(schools), sizes)
+    n = len(school)
+    frame = pd.DataFrame({"school": school, "treated": (school < treated) * 1.0, "age": rng.normal(size=n)})
+    frame["gender"] = rng.choice(["f", "m"], n)
+    frame["class"] = np.arange(n) % 2
+    frame["grade"] = 3.0 + frame["age"] + sd * rng.normal(size=schools)[school] + rng.normal(size=n)
+    return frame
+
+
+def advised(frame: pd.DataFrame, term: str = "treated", formula: str = FORMULA, **changes: Any) -> Advice:
+    subject = subject_of(frame, Model(formula))
+    return advice_of(subject, term, Settings(**{**FAST, **changes}))
+
+
+@pytest.fixture(scope="module")
+def advice() -> Advice:
+    return advised(data())
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    c=st.floats(-1e4, 1e4), term=st.sampled_from(["treated", "age", "gender[T.m]"]), seed=st.integers(0, 50)
+)
+def test_neither_design_nor_laws_see_the_effect(c: float, term: str, seed: int) -> None:
+    """Adding c times a term to the outcome changes no number that laws are made of, and no sentence."""
+    frame = data(seed=seed)
+    column = (frame["gender"] == "m") * 1.0 if term.startswith("gender") else frame[term]
+    found = []
+    for outcome in (frame["grade"], frame["grade"] + c * column):
+        subject = subject_of(frame.assign(grade=outcome), Model(FORMULA))
+        calibrated = calibrate(subject, term)
+        found.append(
+            (
+                calibrated,
+                scenarios_of(calibrated, term, None),
+                design_of_term(subject, term, calibrated).findings,
+            )
+        )
+    assert repr(found[0]) == repr(found[1])
+
+
+@pytest.mark.parametrize("c", [-3.0, pytest.param(7000.0, marks=pytest.mark.slow)])
+def test_no_word_or_number_of_the_advice_sees_the_effect(c: float, advice: Advice) -> None:
+    frame = data()
+    other = advised(frame.assign(grade=frame["grade"] + c * frame["treated"]))
+    assert json.dumps(known_blindly(other)) == json.dumps(known_blindly(advice))
+    moved = other.fit.terms.loc["treated", "estimate"] - advice.fit.terms.loc["treated", "estimate"]
+    assert moved == pytest.approx(c)
+
+
+def test_what_is_known_blindly_is_all_but_the_fits(advice: Advice) -> None:
+    assert set(plain_of(advice)) - set(known_blindly(advice)) == {"fits", "remarks"}
+
+
+def test_the_experiment_that_is_written_gives_the_same_numbers(advice: Advice, tmp_path: Path) -> None:
+    write_advice([advice], tmp_path)
+    experiment = read_experiment(tmp_path / "experiment.toml")
+    results = InMemory(experiment)
+    table = advice.table.set_index(["scenario", "method"])
+    for cell, levels in enumerate(experiment.levels):
+        planted = bool(experiment.cells[cell].model.null_of("treated"))
+        for label, fits in results.estimates(cell).items():
+            k = fits.terms.index("treated")
+            row = table.loc[(levels["scenario"], label)]
+            rejected = (fits.p_value[:, k] <= 0.05)[fits.usable[:, k]].mean()
+            if planted:
+                assert rejected == pytest.approx(row["power"])
+            else:
+                covers = ((fits.lower[:, k] <= 0) & (fits.upper[:, k] >= 0))[fits.usable[:, k]]
+                assert (covers.mean(), rejected) == pytest.approx((row["coverage"], row["size"]))
+
+
+@pytest.mark.slow
+def test_workers_change_nothing(advice: Advice) -> None:
+    assert json.dumps(plain_of(advised(data(), workers=2))) == json.dumps(plain_of(advice))
+
+
+def test_the_page_says_the_verdict_first_and_the_estimate_last(advice: Advice, tmp_path: Path) -> None:
+    page = write_advice([advice], tmp_path)[0].read_text()
+    estimate = f"{advice.fit.terms.loc['treated', 'estimate']:.3f}"
+    assert page.index("intervals cover") < page.index("The design") < page.index("What the data say")
+    assert estimate in page[page.index("What the data say") :]
+    assert not re.search(r"(?:src|href)=['\"](?!#)", page)
+
+
+def test_the_terminal_has_80_columns_and_the_notebook_the_same_words(advice: Advice) -> None:
+    lines = text_of(advice).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) <= 13
+    assert "Use " in repr(advice)
+    assert advice.choice.least_bad in advice._repr_html_()
+    assert advice.scenarios["scenario"].iloc[0] == "as estimated"
+
+
+@pytest.mark.slow
+def test_one_treated_school_is_told_to_need_an_assumption() -> None:
+    found = advised(data(treated=1))
+    assert found.method is None
+    assert "without an assumption" in text_of(found)
+    assert len(found.fits) == 6
+
+
+@pytest.mark.slow
+def test_two_schools_get_an_honest_answer() -> None:
+    frame = data(schools=2, treated=1)
+    found = advised(frame, "age", "grade ~ age")
+    assert found.design.schools == 2
+    assert text_of(found)
+
+
+@pytest.mark.slow
+def test_classes_and_lme4s_notation() -> None:
+    subject = subject_of(data(), Model("grade ~ age + (1 | school/class)"))
+    found = advice_of(subject, "age", Settings(**{**FAST, "methods": "nested-satt"}))
+    assert subject.model.subgroup == "class"
+    assert "nested-satt" in set(found.table["method"])
+    assert list(found.table["usable"].unique()) == [1.0]
+
+
+@pytest.mark.slow
+def test_own_scenarios_are_laws_beside_the_estimated_ones(tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text('[[scenario]]\nname = "strong"\nicc = 0.6\n')
+    found = advised(data(), scenario=file)
+    assert found.laws[-1].parameters["icc"] == 0.6
+    assert "strong" in set(found.table["scenario"])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[scenario]\nicc = 1", "tables"),
+        ('[[scenario]]\nname = "a"\nrho = 1', "'rho'"),
+        ("[[scenario", "TOML"),
+        ('[[scenario]]\nname = "a"\nicc = 3.0', "icc"),
+    ],
+)
+def test_scenarios_that_cannot_be_are_refused(text: str, words: str, tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text(text)
+    with pytest.raises(InvalidInput, match=words):
+        advised(data(), scenario=file)
+
+
+def test_terms_are_by_default_those_constant_in_schools() -> None:
+    subject = subject_of(data(), Model(FORMULA))
+    assert asked_terms(subject, []) == ["treated"]
+    assert asked_terms(subject_of(data(), Model("grade ~ age + gender")), []) == ["age"]
+
+
+@pytest.mark.parametrize(
+    ("change", "formula", "term", "words"),
+    [
+        ({}, FORMULA, "tretaed", "Did you mean 'treated'"),
+        ({"twin": 2.0}, "grade ~ age + twin", "twin", "depends linearly"),
+        ({"grade": 4.0}, FORMULA, "treated", "fits exactly"),
+        ({"school": 1}, FORMULA, "treated", "at least two"),
+    ],
+)
+def test_what_cannot_be_advised_on_is_refused(
+    change: dict[str, Any], formula: str, term: str, words: str
+) -> None:
+    with pytest.raises(InvalidInput, match=words):
+        nestbench.advise(data().assign(**change), formula=formula, term=term, workers=1)
+
+
+@pytest.mark.slow
+def test_a_binary_outcome_is_called_a_linear_probability_model() -> None:
+    frame = data()
+    found = advised(frame.assign(grade=(frame["grade"] > 3) * 1.0))
+    assert "linear probability" in text_of(found)
+
+
+@pytest.mark.slow
+def test_the_fit_is_made_after_the_advice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything before sees residuals: an outcome that can't be read then stops the fit alone."""
+    seen: list[str] = []
+    real = module.choose
+    monkeypatch.setattr(module, "choose", lambda *a, **k: (seen.append("choice"), real(*a, **k))[1])
+    fit = module.fit_one
+    monkeypatch.setattr(module, "fit_one", lambda *a, **k: (seen.append("fit"), fit(*a, **k))[1])
+    advised(data())
+    assert seen[0] == "choice"
+    assert set(seen[1:]) == {"fit"}

@@ -1,0 +1,100 @@
+"""The rule of the choice on answers made for it, and the measures against their definitions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nestbench.advising.simulating import Answers, Draws
+from nestbench.advising.validity import Choice, choose, measures, table_of
+
+REPS = 4000
+T = 1.96
+
+
+def draws(width: float, seed: int, shift: float = 0.0, silent: float = 0.0) -> Draws:
+    """Normal estimates of sd 1 with intervals of half-width `width`."""
+    rng = np.random.default_rng(seed)
+    estimate = rng.normal(size=REPS) + shift
+    p = np.where(np.abs(estimate) > width, 0.01, 0.5)
+    answered = np.where(rng.random(REPS) < silent, np.nan, 1.0)
+    return Draws(
+        (estimate - width) * answered, (estimate + width) * answered, p * answered, estimate * answered
+    )
+
+
+def chosen(first: Answers, second: Answers, order: list[str]) -> tuple[Choice, pd.DataFrame]:
+    table = table_of(["one", "two"], [first, second], 0.95, 2.8)
+    return choose([first, second], table, order, 0.95, 1), table
+
+
+def test_validity_comes_first_then_sharpness() -> None:
+    """A narrow method that covers 90 % loses to one that covers 95 %, that to none of the wider ones."""
+    laws = [{"ols": draws(1.64, s), "b": draws(T, s), "c": draws(2.2, s)} for s in (1, 2)]
+    choice, table = chosen(*laws, ["ols", "c", "b"])
+    assert choice.named == "b"
+    assert choice.sure > 0.8
+    assert set(table.loc[table["method"] == "ols", "grade"]) == {"fails"}
+
+
+def test_a_method_must_hold_in_every_law() -> None:
+    choice, _ = chosen(
+        {"ols": draws(T, 1), "b": draws(2.3, 1)}, {"ols": draws(1.2, 2), "b": draws(2.1, 2)}, ["ols", "b"]
+    )
+    assert choice.named == "b"
+
+
+def test_equals_are_taken_in_the_order_stated() -> None:
+    laws = [{"ols": draws(T, s), "b": draws(1.97, s)} for s in (1, 2)]
+    assert chosen(*laws, ["ols", "b"])[0].named == "ols"
+    assert chosen(*laws, ["b", "ols"])[0].named == "b"
+
+
+def test_too_wide_is_named_only_where_nothing_else_holds() -> None:
+    wide = [{"ols": draws(1.2, s), "b": draws(4.0, s)} for s in (1, 2)]
+    assert chosen(*wide, ["ols", "b"])[0].named == "b"
+    better = [{**law, "c": draws(T, s)} for s, law in zip((1, 2), wide, strict=True)]
+    assert chosen(*better, ["ols", "b", "c"])[0].named == "c"
+
+
+def test_where_nothing_holds_none_is_named_and_the_least_bad_told() -> None:
+    laws = [{"ols": draws(0.8, s), "b": draws(1.4, s)} for s in (1, 2)]
+    choice, _ = chosen(*laws, ["ols", "b"])
+    assert choice.named is None
+    assert choice.valid == ()
+    assert choice.least_bad == "b"
+    assert choice.sure == 1.0
+
+
+def test_a_method_that_seldom_answers_is_not_named() -> None:
+    laws = [{"ols": draws(1.2, s), "b": draws(T, s, silent=0.2)} for s in (1, 2)]
+    choice, table = chosen(*laws, ["ols", "b"])
+    assert choice.named is None
+    assert set(table.loc[table["method"] == "b", "grade"]) == {"no answer"}
+
+
+def test_biased_intervals_are_not_valid() -> None:
+    laws = [{"ols": draws(1.2, s), "b": draws(T, s, shift=1.0)} for s in (1, 2)]
+    assert chosen(*laws, ["ols", "b"])[0].named is None
+
+
+def test_two_that_are_hard_to_tell_apart_share_the_resampled_simulations() -> None:
+    """A coverage at the edge of the band: another seed might well say otherwise, and the choice says so."""
+    laws = [{"ols": draws(1.2, s), "b": draws(1.785, s), "c": draws(2.4, s)} for s in (1, 2)]
+    choice, _ = chosen(*laws, ["ols", "b", "c"])
+    assert 0.05 < choice.shares.get("b", 0.0) < 0.95
+
+
+def test_measures_are_their_definitions() -> None:
+    one = draws(T, 3)
+    found = measures(one, 0.95, 2.8, cap=np.inf)
+    covers = (one.lower <= 0) & (one.upper >= 0)
+    miss = np.maximum(0, one.lower) + np.maximum(0, -one.upper)
+    assert found["coverage"] == covers.mean()
+    assert found["size"] == (one.p_value <= 0.05).mean()
+    assert found["width"] == pytest.approx(2 * T)
+    assert found["score"] == pytest.approx((2 * T + 40 * miss).mean())
+    planted = Draws(one.lower + 2.8, one.upper + 2.8, one.p_value, one.estimate)
+    assert found["power"] == ((planted.lower > 0) | (planted.upper < 0)).mean()
+    assert found["power"] == pytest.approx(0.8, abs=0.03)
