@@ -36,7 +36,13 @@ def strata_columns(batch: Batch, design: Design, names: Sequence[str]) -> Arrays
     if strata is None:
         return None
     columns = affine_columns(
-        [((),), design.random_products, design.rhs_products, design.lhs_products], strata
+        [
+            (("Intercept",), ((),)),
+            (design.random_terms, design.random_products),
+            (design.terms, design.rhs_products),
+            ((design.response,), design.lhs_products),
+        ],
+        strata,
     )
     if columns is None:
         return None

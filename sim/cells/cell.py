@@ -20,7 +20,7 @@ from nestbench.sim.cells.truth import Truth, truth_of
 from nestbench.sim.errors import unknown_name
 from nestbench.sim.observed.affine import affine_columns, strata_of
 from nestbench.sim.observed.batch import Batch
-from nestbench.sim.observed.design import products_of
+from nestbench.sim.observed.design import parts_of
 from nestbench.sim.observed.model import Model
 from nestbench.sim.streams import StreamSource
 
@@ -154,7 +154,7 @@ class Cell:
             return 0
         batch = self.draw(0, range(1))
         given = strata_of(batch)
-        affine = given is not None and affine_columns(products_of(batch, self.model), given) is not None
+        affine = given is not None and affine_columns(parts_of(batch, self.model), given) is not None
         return found if affine else 0
 
     def draw(self, seed: int, replications: range) -> Batch:

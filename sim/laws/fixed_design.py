@@ -15,7 +15,8 @@ from nestbench.sim.cells.mean import Effect, Mean, Variable, effects_named
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.laws import fixed_errors
 from nestbench.sim.laws.design_file import DesignFile, content_of, design_file, require_labels_apart
-from nestbench.sim.observed.batch import Batch, Category, Column, Floats, offsets_of
+from nestbench.sim.laws.known_design import Drawn, KnownDesign, draw_on, known_design, repeated
+from nestbench.sim.observed.batch import Batch, Floats, offsets_of
 from nestbench.sim.observed.design import design_of, require_finite
 from nestbench.sim.observed.model import Model
 from nestbench.sim.observed.parsing import parse
@@ -99,6 +100,7 @@ class FixedDesign:
     class_icc: float = parameter(
         0.0, "Classes' share of the variance (needs ``subgroup``).", low=0.0, high=1.0, open_high=True
     )
+    version: int = like(Parameters, "version")
     digest: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
@@ -213,9 +215,27 @@ class FixedDesign:
         covariance = about @ np.array([[variance, both], [both, self.slope_sd**2]]) @ about.T
         return (school, Effect(self.slope, 1.0, (Variable(self.slope, column, mean),))), covariance
 
+    def strata(self, layout: Layout) -> int:
+        """Return how many strata a data set is drawn by (its schools), 0 where it is drawn row by row."""
+        normal = shock("", self.residual_shape).normal
+        by = self.version > 1 and normal and fixed_errors.plain(self)
+        return len(_design(self)[0].batch.school_offsets) - 1 if by else 0
+
+    def _draw_statistics(self, streams: StreamSource, replications: range) -> Batch:
+        file, terms, x = _design(self)
+        fixed, truth = file.batch, self.truth
+        mean = np.array([self.effects.get(term, 0.0) for term in terms]) @ x
+        intercepts = np.add.reduceat(mean, fixed.school_offsets[:-1]) / np.diff(fixed.school_offsets)
+        sds = truth["(school_sd)"], truth["(residual_sd)"]
+        drawn = Drawn(self.outcome, dict(self.effects), *sds, self.school_errors)
+        known = _known(self)
+        return draw_on(known, intercepts, drawn, streams, replications)
+
     def draw(self, layout: Layout, streams: StreamSource, replications: range) -> Batch:
         """Draw the observed data of some replications."""
         self.check(layout)
+        if self.strata(layout):
+            return self._draw_statistics(streams, replications)
         file, terms, x = _design(self)
         fixed = file.batch
         sizes, r = np.diff(fixed.school_offsets), len(replications)
@@ -229,7 +249,7 @@ class FixedDesign:
             u = shock("", self.school_errors).of(z[fixed.rows :], streams.at(number, "school_errors"))
             outcome[i] = errors.added(mean, u, e, sizes, streams, number)
         return Batch(
-            columns={self.outcome: outcome.ravel()} | {n: _repeated(c, r) for n, c in others.items()},
+            columns={self.outcome: outcome.ravel()} | {n: repeated(c, r) for n, c in others.items()},
             group=self.school,
             school_offsets=offsets_of(np.tile(sizes, r)),
             replication_offsets=np.arange(r + 1, dtype=np.int64) * len(sizes),
@@ -259,6 +279,18 @@ def _design(law: FixedDesign) -> tuple[DesignFile, tuple[str, ...], Floats]:
     return _DESIGNS[key]
 
 
+_KNOWN: dict[tuple[str, ...], KnownDesign] = {}
+
+
+def _known(law: FixedDesign) -> KnownDesign:
+    """Return the design school by school, computed once in a process."""
+    key = (law.digest, law.school, law.formula, law.outcome)
+    if key not in _KNOWN:
+        file, terms, x = _design(law)
+        _KNOWN[key] = known_design(file.batch, terms, x)
+    return _KNOWN[key]
+
+
 def _refuse_unusable(law: FixedDesign, file: DesignFile, names: Iterable[Any]) -> None:
     """Refuse columns of the file that are used but can't be, with the reason for each."""
     if reasons := [file.unusable[name] for name in dict.fromkeys(names) if name in file.unusable]:
@@ -270,10 +302,3 @@ def _names(law: FixedDesign, file: DesignFile, model: Model | None = None) -> li
     texts = [f"~ {law.formula}", *([] if model is None else [model.formula, f"~ {model.random}"])]
     columns, own = (*file.batch.columns, *file.unusable), (law.school, law.outcome)
     return [name for text in texts for name in parse(text, columns, own).names]
-
-
-def _repeated(column: Column, times: int) -> Column:
-    """Return a column of the file as often as there are data sets, one below the other."""
-    if isinstance(column, Category):
-        return Category(np.tile(column.codes, times), column.levels)
-    return np.tile(column, times)

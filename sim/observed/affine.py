@@ -47,11 +47,23 @@ def strata_of(batch: Batch) -> Strata | None:
     return batch.columns.strata if isinstance(batch.columns, StrataColumns) else None
 
 
-def affine_columns(parts: Sequence[tuple[Product, ...] | None], strata: Strata) -> list[Affine] | None:
-    """Return the columns of some products, or None where one isn't affine within strata."""
+Part = tuple[Sequence[str], tuple[Product, ...] | None]
+"""The names of some columns, and how they are computed; None where formulaic has to."""
+
+
+def affine_columns(parts: Sequence[Part], strata: Strata) -> list[Affine] | None:
+    """Return the columns of some parts of a design, or None where one isn't affine within strata.
+
+    A column that varies in the strata by its own name is that, however it is computed.
+    """
     found: list[Affine] = []
-    for products in parts:
-        for product in products if products is not None else (None,):
+    for names, products in parts:
+        for k, name in enumerate(names):
+            if name in strata.varying:
+                at = strata.varying.index(name)
+                found.append(Affine(strata.mean[:, at], at))
+                continue
+            product = () if name == "Intercept" else None if products is None else products[k]
             column = None if product is None else affine(product, strata)
             if column is None:
                 return None
@@ -62,7 +74,7 @@ def affine_columns(parts: Sequence[tuple[Product, ...] | None], strata: Strata) 
 def fixed_columns(batch: Batch, design: Design) -> tuple[Strata, list[Affine]] | None:
     """Return the strata of a batch and the columns of X on them; None where only the students have them."""
     strata = strata_of(batch)
-    columns = None if strata is None else affine_columns([design.rhs_products], strata)
+    columns = None if strata is None else affine_columns([(design.terms, design.rhs_products)], strata)
     return None if strata is None or columns is None else (strata, columns)
 
 
@@ -104,6 +116,8 @@ def _factor(factor: Factor, strata: Strata) -> Affine | None:
         if factor.kind == FactorKind.VALUE:
             return None
     else:
+        if factor.column not in strata.constants:
+            return None
         mean, varying = _constant(factor, strata), -1
     if factor.kind == FactorKind.GROUP_MEAN:
         return Affine(school_means(mean, strata))

@@ -53,7 +53,7 @@ def with_outcome_less(batch: Batch, design: Design, values: Floats, name: str) -
     values."""
     named = np.flatnonzero([design.model.null_of(term) for term in design.terms])
     found = fixed_columns(batch, design)
-    outcome = None if found is None else affine_columns([design.lhs_products], found[0])
+    outcome = None if found is None else affine_columns([((design.response,), design.lhs_products)], found[0])
     if found is not None and outcome is not None:
         strata, columns = found
         mean, factor = _less(strata, outcome[0], [columns[k] for k in named], values[:, named], batch)

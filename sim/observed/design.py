@@ -160,12 +160,12 @@ def require_finite(batch: Batch, design: Design, outcome: bool = True) -> None:
             )
 
 
-def products_of(batch: Batch, model: Model) -> list[tuple[Product, ...] | None]:
-    """Return how the columns of Z, X and y are computed, None for a part that formulaic has to make; makes none."""
+def parts_of(batch: Batch, model: Model) -> list[tuple[tuple[str, ...], tuple[Product, ...] | None]]:
+    """Return names of the columns of Z, X and y and how they are computed, None where formulaic has to; makes none."""
     signature = signature_of(batch, f"{model.formula} {model.random}")
     sides = ((f"~ {model.random}", "rhs"), (model.formula, "rhs"), (model.formula, "lhs"))
     parts = [_compile(formula, side, batch.group, signature) for formula, side in sides]
-    return [None if part is None else part[1] for part in parts]
+    return [(("?",), None) if part is None else part for part in parts]
 
 
 def signature_of(batch: Batch, text: str) -> Signature:

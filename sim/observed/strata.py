@@ -139,11 +139,12 @@ class StrataColumns(MadeColumns):
         ends = self.replication_offsets
         none = np.empty(0, dtype=np.int64)
         schools = np.concatenate([none, *(np.arange(*ends[r : r + 2]) for r in replications)])
-        return StrataColumns(
-            self.strata.take(schools),
-            offsets_of(np.diff(ends)[replications]),
-            self.replications[replications],
-            self.streams,
+        return replace(
+            self,
+            strata=self.strata.take(schools),
+            replication_offsets=offsets_of(np.diff(ends)[replications]),
+            replications=self.replications[replications],
+            _made=[],
         )
 
     def with_strata(self, strata: Strata) -> StrataColumns:

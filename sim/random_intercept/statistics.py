@@ -34,6 +34,7 @@ from nestbench.sim.cells.layout import Layout
 from nestbench.sim.compiled import kernel
 from nestbench.sim.observed.batch import Batch, Category, Column, Floats, Ints, offsets_of
 from nestbench.sim.observed.strata import Strata, StrataColumns
+from nestbench.sim.random_intercept.chi_squares import chi_squares, tries_for
 from nestbench.sim.random_intercept.draw import GENDERS, Piece, Schools
 from nestbench.sim.random_intercept.parameters import Parameters
 from nestbench.sim.random_intercept.schools import (
@@ -148,11 +149,11 @@ class Numbers:
 
 
 def draw_numbers(cells: Ints, streams: StreamSource, replications: range, male_share: float) -> Numbers:
-    """Draw the numbers of some replications; chi-squares that need more than was drawn go on with stream "gammas"."""
+    """Draw the numbers of some replications."""
     flat = cells.reshape(len(cells), -1)
     strata, schools = 2 * flat.shape[1], cells.shape[1]
-    tries = 2 * strata + strata // 4 + 16
-    count, chi2 = np.empty((len(cells), strata), dtype=np.int64), np.empty((len(cells), 2 * strata))
+    tries = tries_for(2 * strata)
+    count = np.empty((len(cells), strata), dtype=np.int64)
     z, u = np.empty((len(cells), 3 * strata + tries + 2 * schools)), np.empty((len(cells), tries))
     n, equal = (
         flat.shape[1],
@@ -165,62 +166,9 @@ def draw_numbers(cells: Ints, streams: StreamSource, replications: range, male_s
         boys = generator.binomial(*((flat[i, 0], male_share, n) if equal[i] else (flat[i], male_share)))
         count[i, 1::2] = boys
         count[i, 0::2] = flat[i] - boys
-    done = np.zeros(len(cells), dtype=np.int64)
-    chi_squares(count, z[:, 3 * strata : 3 * strata + tries], u, chi2, done)
-    for short in np.flatnonzero(done < 2 * strata).tolist():
-        generator, part = streams.at(replications[short], "gammas"), slice(short, short + 1)
-        while done[short] < 2 * strata:
-            more = generator.standard_normal((1, tries)), generator.random((1, tries))
-            chi_squares(count[part], *more, chi2[part], done[part])
-    return Numbers(count, z, chi2)
-
-
-@kernel
-def chi_squares(count: Any, z: Any, u: Any, chi2: Any, done: Any) -> None:
-    """Write the strata's chi-squares with n - 1 and n - 2 degrees of freedom, as many as the numbers suffice for.
-
-    With 1 degree of freedom it is a squared normal; with more, 2 d v of Marsaglia & Tsang (2000): d = df / 2 - 1/3,
-    v = (1 + x / sqrt(9 d))^3 of a normal x, kept where log u < x^2 / 2 + d (1 - v + log v), u uniform.
-
-    Parameters
-    ----------
-    count : int64 [R, T']
-    z, u : float64 [R, tries]
-        Standard normals and uniforms: one of each a try.
-    chi2 : float64 [R, 2 T']
-        Written.
-    done : int64 [R]
-        How many have been written; on return, too.
-    """
-    for r in range(len(done)):
-        at = 0
-        while done[r] < chi2.shape[1] and at < z.shape[1]:
-            k = done[r]
-            df = count[r, k // 2] - 1 - k % 2
-            x = z[r, at]
-            value = -1.0
-            if df <= 1:
-                value = x * x if df == 1 else 0.0
-            else:
-                d = 0.5 * df - 1.0 / 3.0
-                root = 1.0 + x / (3.0 * math.sqrt(d))
-                v = root * root * root
-                if v > 0.0 and _kept(x * x, v, d, u[r, at]):
-                    value = 2.0 * d * v
-            at += 1
-            if value >= 0.0:
-                chi2[r, k] = value
-                done[r] += 1
-
-
-@kernel
-def _kept(square: float, v: float, d: float, u: float) -> bool:
-    """Whether Marsaglia and Tsang's proposal for a gamma variable is accepted: mostly by the squeeze, which needs no
-    logarithm.
-    """
-    if u < 1.0 - 0.0331 * square * square:
-        return True
-    return math.log(u) < 0.5 * square + d * (1.0 - v + math.log(v)) if u > 0.0 else True
+    df = (count[..., None] - np.array([1, 2])).reshape(len(cells), -1)
+    tried = z[:, 3 * strata : 3 * strata + tries]
+    return Numbers(count, z, chi_squares(df, tried, u, streams, replications))
 
 
 def class_effects(

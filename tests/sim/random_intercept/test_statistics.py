@@ -18,7 +18,8 @@ from nestbench.sim.cells.layout import Layout
 from nestbench.sim.observed.affine import strata_of
 from nestbench.sim.observed.batch import Batch, Category, Floats
 from nestbench.sim.random_intercept import RandomIntercept
-from nestbench.sim.random_intercept.statistics import allows, chi_squares
+from nestbench.sim.random_intercept.chi_squares import chi_squares
+from nestbench.sim.random_intercept.statistics import allows
 from nestbench.sim.streams import StreamSource
 
 EFFECTS = {"Intercept": 2.0, "age": 0.5, "gender": 1.0, "resources": 0.5}
@@ -159,10 +160,9 @@ def test_completed_students_have_the_statistics(name: str) -> None:
 def test_chi_squares(df: int) -> None:
     """Of both parities, however many tries a number of them has; KS tests with a false alarm of 1e-6."""
     rng = np.random.default_rng(df)
-    count = np.full((40, 50), df + 1)
-    chi2, done = np.empty((40, 100)), np.zeros(40, dtype=np.int64)
-    while (done < 100).any():
-        chi_squares(count, rng.standard_normal((40, 30)), rng.random((40, 30)), chi2, done)
+    each = np.tile([df, df - 1], (40, 50))
+    z, u = rng.standard_normal((40, 30)), rng.random((40, 30))
+    chi2 = chi_squares(each, z, u, StreamSource(df, "chi2"), range(40))
     assert stats.kstest(chi2[:, ::2].ravel(), stats.chi2(df).cdf).pvalue > 1e-6
     if df > 1:
         assert stats.kstest(chi2[:, 1::2].ravel(), stats.chi2(df - 1).cdf).pvalue > 1e-6
@@ -172,16 +172,16 @@ def test_chi_squares(df: int) -> None:
 
 def test_tries_that_do_not_suffice_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """However few tries the first lot has: every chi-square is there, and cuts of the batch aren't seen."""
-    from nestbench.sim.random_intercept import statistics
+    from nestbench.sim.random_intercept import chi_squares
 
     calls = []
-    right = statistics.chi_squares
+    right = chi_squares.try_chi_squares
 
-    def few(count: Any, z: Any, u: Any, chi2: Any, done: Any) -> None:
+    def few(df: Any, z: Any, u: Any, chi2: Any, done: Any) -> None:
         calls.append(len(done))
-        right(count, z[:, :70], u[:, :70], chi2, done)
+        right(df, z[:, :70], u[:, :70], chi2, done)
 
-    monkeypatch.setattr(statistics, "chi_squares", few)
+    monkeypatch.setattr(chi_squares, "try_chi_squares", few)
     law, layout = RandomIntercept(version=2), Layout(schools=20, students=9)
     whole = law.draw(layout, StreamSource(5, "k"), range(4))
     assert len(calls) > 4

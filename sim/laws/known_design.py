@@ -1,0 +1,233 @@
+"""A fixed design in a time that depends on schools alone: statistics of the outcome are drawn, not its rows.
+
+In a school of n rows with known columns X_g let X_g - mean = Q V' (Q [n, p] with r orthonormal columns, the others
+0). Of independent normal residuals e with SD t, given X,
+
+- the mean is N(0, t^2 / n);
+- Q'e is N(0, t^2 I) on the r columns;
+- the length of what is left is t sqrt(c), c ~ chi^2(n - 1 - r),
+
+all independent. So a school is a stratum in which every column of the design varies, and the outcome is another
+varying column: with V the rows of the factor for X, the outcome's row is (b'V + t z, t sqrt(c)). Completing gives the
+last column of Q a direction that is uniform among those orthogonal to 1 and Q: the outcome alone is completed, X stays
+as it is.
+
+The "data" stream gives, in this order: standard normals, one a school for its effect, one for the mean, p for Q'e,
+those that chi-squares are made of; uniforms for the chi-squares. Directions come from the stream "students".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nestbench.sim.observed.batch import Batch, Category, Column, Floats, Ints, freeze, offsets_of
+from nestbench.sim.observed.strata import Strata, StrataColumns
+from nestbench.sim.random_intercept.chi_squares import chi_squares, tries_for
+from nestbench.sim.random_intercept.shocks import shock
+from nestbench.sim.streams import StreamSource
+
+CONSTANT = 1e-13
+"""Deviations of a column within a school below this share of its size are rounding."""
+
+DEPENDENT = 1e-12
+"""Share of a school's largest singular value below which a direction isn't there."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KnownDesign:
+    """The design of a file, school by school.
+
+    Attributes
+    ----------
+    file : Batch
+        The file as a batch of one.
+    terms : tuple of str
+        The p columns of the design that aren't constant.
+    q : float64 [p, N]
+        Orthonormal within schools, orthogonal to the constant; rows from a school's rank on are 0 there.
+    mean : float64 [G, p]
+    factor : float64 [G, p, p]
+        V: the schools' deviations are Q V'.
+    rank : int64 [G]
+    """
+
+    file: Batch
+    terms: tuple[str, ...]
+    q: Floats
+    mean: Floats
+    factor: Floats
+    rank: Ints
+
+    @property
+    def sizes(self) -> Ints:
+        """Rows of each school [G]."""
+        return np.diff(self.file.school_offsets)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What is drawn on a design.
+
+    Attributes
+    ----------
+    outcome : str
+    effects : dict of str to float
+        By term.
+    school_sd, residual_sd : float
+    school_errors : str
+        Shape of school effects; residuals are normal.
+    """
+
+    outcome: str
+    effects: dict[str, float]
+    school_sd: float
+    residual_sd: float
+    school_errors: str
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class KnownColumns(StrataColumns):
+    """The columns of data sets on a known design; only what is drawn is completed."""
+
+    known: KnownDesign
+
+    def levels(self, name: str) -> tuple[str, ...] | None:
+        """Return the levels of a category, None for numbers; makes nothing."""
+        column = self.known.file.columns.get(name)
+        return column.levels if isinstance(column, Category) and name not in self.strata.varying else None
+
+    def _completed(self) -> dict[str, Column]:
+        known, strata, times = self.known, self.strata, len(self.replications)
+        q = np.concatenate([np.tile(known.q, times), self._directions()])
+        school = np.repeat(np.arange(len(strata.count)), strata.count)
+        columns: dict[str, Column] = {}
+        for name in strata.names:
+            if name in strata.constants:
+                columns[name] = np.asarray(strata.constants[name])[school]
+            elif name in known.file.columns and name != strata.names[0]:
+                columns[name] = repeated(known.file.columns[name], times)
+            else:
+                at = strata.varying.index(name)
+                columns[name] = strata.mean[school, at] + (strata.factor[school, at].T * q).sum(axis=0)
+        freeze(columns)
+        return columns
+
+    def _directions(self) -> Floats:
+        """Return a direction of each school [1, R N]: uniform beside the constant and Q, 0 where nothing is left."""
+        known, starts = self.known, self.known.file.school_offsets[:-1]
+        left = known.sizes - 1 - known.rank > 0
+        found = np.empty((len(self.replications), known.q.shape[1]))
+        for row, number in zip(found, self.replications, strict=True):
+            row[:] = self.streams.at(int(number), "students").standard_normal(len(row))
+            for _ in range(2):
+                row -= np.repeat(np.add.reduceat(row, starts) / known.sizes, known.sizes)
+                for each in known.q:
+                    row -= np.repeat(np.add.reduceat(row * each, starts), known.sizes) * each
+                length = np.sqrt(np.add.reduceat(row * row, starts))
+                row *= np.repeat(np.where(left, 1.0 / np.where(left, length, 1.0), 0.0), known.sizes)
+        return found.reshape(1, -1)
+
+
+def known_design(file: Batch, terms: tuple[str, ...], x: Floats) -> KnownDesign:
+    """Return a design [p, N] of a file school by school."""
+    kept = [k for k, row in enumerate(x) if np.ptp(row) > CONSTANT * np.abs(row).max()]
+    x, p = x[kept], len(kept)
+    sizes = np.diff(file.school_offsets)
+    q, mean = np.zeros_like(x), np.empty((len(sizes), p))
+    factor, rank = np.zeros((len(sizes), p, p)), np.zeros(len(sizes), dtype=np.int64)
+    spread = x.std(axis=1)
+    for g, start in enumerate(file.school_offsets[:-1]):
+        rows = x[:, start : start + sizes[g]]
+        mean[g] = rows.mean(axis=1)
+        deviations = rows - mean[g][:, None]
+        deviations[np.ptp(rows, axis=1) <= CONSTANT * np.abs(rows).max(axis=1, initial=0.0)] = 0.0
+        u, s, vt = np.linalg.svd((deviations / spread[:, None]).T, full_matrices=False)
+        r = int((s > DEPENDENT * max(s.max(initial=0.0), 1e-300)).sum()) if s.any() else 0
+        q[:r, start : start + sizes[g]] = u[:, :r].T
+        factor[g, :, :r] = spread[:, None] * (vt[:r].T * s[:r])
+        rank[g] = r
+    return KnownDesign(file, tuple(terms[k] for k in kept), q, mean, factor, rank)
+
+
+def draw_on(
+    known: KnownDesign, intercepts: Floats, drawn: Drawn, streams: StreamSource, replications: range
+) -> Batch:
+    """Draw the outcome of some replications by its statistics.
+
+    Parameters
+    ----------
+    intercepts : float64 [G]
+        The schools' means of the outcome's mean.
+    """
+    times, schools, p = len(replications), len(known.rank), len(known.terms)
+    tries = tries_for(schools)
+    z, u = np.empty((times, schools * (2 + p) + tries)), np.empty((times, tries))
+    for i, number in enumerate(replications):
+        generator = streams.at(number, "data")
+        generator.standard_normal(out=z[i])
+        generator.random(out=u[i])
+    left = np.maximum(known.sizes - 1 - known.rank, 0)
+    df = np.broadcast_to(left, (times, schools))
+    chi2 = chi_squares(np.ascontiguousarray(df), z[:, schools * (2 + p) :], u, streams, replications)
+    effects = school_effects(drawn.school_errors, z[:, :schools], streams, replications)
+    mean, factor = np.empty((times, schools, p + 1)), np.zeros((times, schools, p + 1, p + 1))
+    mean[..., :p], factor[..., :p, :p] = known.mean, known.factor
+    mean[..., p] = intercepts + drawn.school_sd * effects
+    mean[..., p] += drawn.residual_sd * z[:, schools : 2 * schools] / np.sqrt(known.sizes)
+    b = np.array([drawn.effects.get(term, 0.0) for term in known.terms])
+    there = np.arange(p) < known.rank[:, None]
+    noise = z[:, 2 * schools : (2 + p) * schools].reshape(times, schools, p)
+    factor[..., p, :p] = np.einsum("k,gkj->gj", b, known.factor) + drawn.residual_sd * there * noise
+    factor[..., p, p] = drawn.residual_sd * np.sqrt(chi2)
+    return _batch(known, drawn.outcome, mean, factor, streams, replications)
+
+
+def school_effects(shape: str, z: Floats, streams: StreamSource, replications: range) -> Floats:
+    """Return standardised school effects [R, G] of a shape, from standard normals."""
+    how = shock("", shape)
+    if how.normal:
+        return z
+    shaped = [how.of(row, streams.at(r, "school_errors")) for row, r in zip(z, replications, strict=True)]
+    return np.stack(shaped)
+
+
+def repeated(column: Column, times: int) -> Column:
+    """Return a column of the file as often as there are data sets, one below the other."""
+    if isinstance(column, Category):
+        return Category(np.tile(column.codes, times), column.levels)
+    return np.tile(column, times)
+
+
+def _batch(
+    known: KnownDesign,
+    outcome: str,
+    mean: Floats,
+    factor: Floats,
+    streams: StreamSource,
+    replications: range,
+) -> Batch:
+    file, times, c = known.file, len(replications), len(known.terms) + 1
+    names = (outcome, *(name for name in file.columns if name != outcome))
+    counts = np.tile(known.sizes, times)
+    strata = Strata(
+        names,
+        {},
+        (*known.terms, outcome),
+        np.arange(len(counts) + 1, dtype=np.int64),
+        counts,
+        mean.reshape(-1, c),
+        factor.reshape(-1, c, c),
+    )
+    first = np.arange(times + 1, dtype=np.int64) * len(known.rank)
+    numbers = np.asarray(replications, dtype=np.int64)
+    return Batch(
+        columns=KnownColumns(strata, first, numbers, streams, known=known),
+        group=file.group,
+        school_offsets=offsets_of(counts),
+        replication_offsets=first,
+        replications=numbers,
+        streams=streams,
+        school_labels=None if file.school_labels is None else file.school_labels * times,
+    )
