@@ -153,7 +153,14 @@ def test_tests_have_their_exact_size(law: FixedDesign) -> None:
 
 
 def test_rows_are_drawn_where_residuals_are_not_normal(law: FixedDesign) -> None:
-    heavy = replace(law, residual_shape="t(5)")
-    assert strata_of(draw(heavy, 2)) is None
-    assert heavy.strata(Layout()) == 0
+    """Nor where slopes, classes or spreads are drawn, too."""
+    for more in (
+        {"residual_shape": "t(5)"},
+        {"slope": "hours", "slope_sd": 0.3},
+        {"residual_cv": 0.5},
+        {"spread": "hours", "residual_spread": 0.3},
+    ):
+        other = replace(law, **more)  # type: ignore[arg-type]
+        assert strata_of(draw(other, 2)) is None
+        assert other.strata(Layout()) == 0
     assert law.strata(Layout()) == 12
