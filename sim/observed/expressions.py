@@ -99,7 +99,7 @@ def _binary(node: ast.BinOp, formula: str) -> Iterator[str]:
     if power and len(constants) == 1 and small and abs(node.right.value) > 100:  # type: ignore[attr-defined]
         raise _refused(formula, ast.unparse(node))
     if (power and _constant_only(node)) or not isinstance(node.op, _OPERATORS):
-        raise _refused(formula, ast.unparse(node))
+        raise _refused(formula, ast.unparse(node), IN_R["^"] if isinstance(node.op, ast.BitXor) else "")
     yield from allowed(node.left, formula)
     yield from allowed(node.right, formula)
 
@@ -125,6 +125,15 @@ def _compare(node: ast.Compare, formula: str) -> Iterator[str]:
             yield from allowed(side, formula)
 
 
+IN_R = {
+    "^": " A power is written x ** 2.",
+    "factor": " A category is written C(x).",
+    "ifelse": " Write np.where.",
+    "cbind": " Give one outcome at a time.",
+}
+"""What is written otherwise in R's formulas, and how it is written here."""
+
+
 def _call(node: ast.Call, formula: str) -> Iterator[str]:
     """Yield the columns of a call: of the functions in the list, and no others."""
     function = ast.unparse(node.func)
@@ -132,7 +141,7 @@ def _call(node: ast.Call, formula: str) -> Iterator[str]:
         yield _quoted_by_function(node, formula)
         return
     if not _may_call(node.func):
-        written = f" Write np.{function}." if function in NUMPY_FUNCTIONS else ""
+        written = f" Write np.{function}." if function in NUMPY_FUNCTIONS else IN_R.get(function, "")
         raise _refused(formula, f"{function}()", written or did_you_mean(function, FUNCTIONS))
     for argument in (*node.args, *(word.value for word in node.keywords if word.arg)):
         yield from _argument(argument, formula)

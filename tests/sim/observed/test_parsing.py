@@ -133,6 +133,13 @@ def test_advice() -> None:
         parse("y ~ sqrt(x)")
     with pytest.raises(InvalidInput, match=r"in backticks: `ses\.mean`"):
         parse("y ~ np.log(ses.mean)")
+    for words, formula in (
+        (r"x \*\* 2", "y ~ I(x^2)"),
+        (r"C\(x\)", "y ~ factor(x)"),
+        ("one outcome", "cbind(y, x) ~ 1"),
+    ):
+        with pytest.raises(InvalidInput, match=words):
+            parse(formula)
     with pytest.raises(InvalidInput, match="Did you mean 'group_mean'"):
         parse("y ~ groupmean(x)")
 
