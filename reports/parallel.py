@@ -10,7 +10,7 @@ from typing import TypeVar
 import joblib
 
 from nestbench.experiments.results import Results
-from nestbench.experiments.running.backends import LOCAL
+from nestbench.experiments.running.backends import pool
 from nestbench.experiments.running.execute import cores
 
 T = TypeVar("T")
@@ -43,8 +43,8 @@ def over_cells(
     # Several chunks a worker, for conditions differ in size.
     step = max(1, len(cells) // (8 * jobs))
     chunks = [cells[i : i + step] for i in range(0, len(cells), step)]
-    with LOCAL.open(jobs) as n_jobs:
-        parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator", batch_size=1)
+    with pool(jobs):
+        parallel = joblib.Parallel(n_jobs=jobs, return_as="generator", batch_size=1)
         answers = parallel(joblib.delayed(_in_process)(opener, work, chunk) for chunk in chunks)
     return chain.from_iterable(answers)
 

@@ -1,4 +1,4 @@
-"""Where tasks are done: processes of this machine, or a Dask cluster; both through joblib."""
+"""Where tasks are done: processes of this machine by way of joblib, or a Dask cluster."""
 
 from __future__ import annotations
 
@@ -35,20 +35,6 @@ class Backend:
                 "expected --backend dask together with --scheduler tcp://HOST:PORT, got one without the other"
             )
 
-    @contextmanager
-    def open(self, workers: int) -> Iterator[int]:
-        """Make joblib use it; yields the number of jobs for `joblib.Parallel`."""
-        if self.name == "dask":
-            with _client(str(self.scheduler)) as client, _telling(client):
-                # As many as the cluster has, which may change while it runs.
-                yield -1
-        else:
-            # One BLAS thread a worker: as many threads as cores, times as many workers, would fight.
-            inner = 1 if workers > 1 else None
-            own = OwnWorkers(inner_max_num_threads=inner)
-            with joblib.parallel_config(backend=own), _safe_path():
-                yield workers
-
 
 LOCAL = Backend()
 
@@ -61,6 +47,15 @@ def processes_start() -> bool:
     except (ImportError, OSError):
         return False
     return True
+
+
+@contextmanager
+def pool(workers: int) -> Iterator[None]:
+    """Make joblib use processes of this machine, each with one thread if they are several."""
+    # One BLAS thread a worker: as many threads as cores, times as many workers, would fight.
+    own = OwnWorkers(inner_max_num_threads=1 if workers > 1 else None)
+    with joblib.parallel_config(backend=own), _safe_path():
+        yield
 
 
 @contextmanager
@@ -78,14 +73,15 @@ def _safe_path() -> Iterator[None]:
             os.environ["PYTHONSAFEPATH"] = before
 
 
-def _telling(client: object) -> Any:
-    from nestbench.experiments.running.dask_backend import TellingBackend
-
-    return joblib.parallel_config(backend=TellingBackend(client=client))
-
-
 @contextmanager
-def _client(address: str) -> Iterator[object]:
+def dask_client(address: str) -> Iterator[Any]:
+    """Connect to a Dask scheduler.
+
+    Raises
+    ------
+    InvalidInput
+        Dask isn't installed, or no scheduler answers at the address.
+    """
     try:
         from distributed import Client
     except ImportError as error:

@@ -1,74 +1,89 @@
-"""joblib's Dask backend, made to say what it keeps to itself: a task that Dask gave up, a cluster without workers.
+"""Tasks on a Dask cluster, by its executor: a few ahead of its workers, results as they come.
 
-joblib's own never tells a waiting generator of a task that failed outside of its function, so a run would wait for ever
-for a task whose workers were killed.
+joblib's own backend for Dask never tells a waiting generator of a task that failed outside of its function: a run would
+wait for ever for a task whose workers were killed. Futures of the executor say so.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable
-from concurrent.futures import CancelledError, Future
-from typing import Any
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from itertools import islice
+from typing import TypeVar
 
+from distributed import Client
 from distributed.scheduler import KilledWorker
-from joblib._dask import DaskDistributedBackend
 
 from nestbench.experiments.running.given_up import GivenUp
+from nestbench.experiments.running.work import Work
 from nestbench.sim.errors import WorkersLost
 
 PATIENCE = 60.0
 """Seconds without any worker, or without an answer of the scheduler, after which a run ends."""
+AHEAD = 2
+"""Tasks handed over for every thread of the cluster, so that none waits for the next."""
+
+T = TypeVar("T")
 
 
-class TellingBackend(DaskDistributedBackend):  # type: ignore[misc,unused-ignore]
-    """Dask through joblib; what goes wrong outside of a task's function is raised to whoever waits for results."""
+def answers(client: Client, do: Callable[[Work], T], works: Iterator[Work]) -> Generator[T, None, None]:
+    """Yield what a function makes of each task, in the order in which workers finish.
 
-    def submit(self, func: Any, callback: Callable[[Any], None] | None = None) -> Any:
-        """Submit as joblib does, and pass errors on to the callback, which joblib calls for results only."""
-        future = super().submit(func, callback)
+    Raises
+    ------
+    GivenUp
+        The workers of a task died again and again (by default four times).
+    WorkersLost
+        The cluster has had no worker, or given no answer, for `PATIENCE` seconds.
+    """
+    executor = client.get_executor(pure=False)  # type: ignore[no-untyped-call,unused-ignore]
+    cluster = _Cluster(client)
+    waiting: set[Future[T]] = set()
+    while True:
+        free = max(AHEAD * cluster.threads(), 1) - len(waiting)
+        waiting.update(executor.submit(do, work) for work in islice(works, max(free, 0)))
+        if not waiting:
+            return
+        done, waiting = wait(waiting, timeout=cluster.pause, return_when=FIRST_COMPLETED)
+        for future in sorted(done, key=_failed):
+            yield _result(future)
 
-        def tell(done: Future[Any]) -> None:
-            error = done.exception()
-            if error is not None and callback is not None:
-                callback(error)
 
-        future.add_done_callback(tell)
-        return future
+def _failed(future: Future[T]) -> bool:
+    return future.cancelled() or future.exception() is not None
 
-    def retrieve_result_callback(self, out: Any) -> Any:
-        """Return a task's results, or raise why there are none."""
-        if isinstance(out, KilledWorker):
-            raise GivenUp(str(out)) from out
-        if isinstance(out, (CancelledError, asyncio.CancelledError)):
-            raise WorkersLost("the Dask scheduler dropped what was under way", "look at it") from out
-        return super().retrieve_result_callback(out)
 
-    def effective_n_jobs(self, n_jobs: int) -> int:
-        """Return the workers, at least two: with one, joblib would do the work in this process."""
-        return max(2, int(super().effective_n_jobs(n_jobs)))
+def _result(future: Future[T]) -> T:
+    try:
+        return future.result()
+    except KilledWorker as error:
+        raise GivenUp(str(error)) from error
+    except CancelledError as error:
+        raise WorkersLost("the Dask scheduler dropped what was under way", "look at it") from error
 
-    def start_call(self) -> None:
-        """Watch the cluster as long as results are awaited."""
-        super().start_call()
-        self.client.loop.add_callback(self._watch)
 
-    async def _watch(self) -> None:
-        seen, why = time.monotonic(), ""
-        while self._continue:
-            try:
-                if await asyncio.wait_for(self.client.scheduler.ncores(), PATIENCE):
-                    seen = time.monotonic()
-                why = "it has no workers"
-            except (OSError, TimeoutError) as error:
-                why = f"it doesn't answer ({type(error).__name__})"
-            if time.monotonic() - seen > PATIENCE:
-                self._give_up(f"waited {PATIENCE:g} s for the Dask scheduler, but {why}")
-                return
-            await asyncio.sleep(min(1.0, PATIENCE / 4))
+class _Cluster:
+    """A cluster's threads, asked for every `pause` seconds at most."""
 
-    def _give_up(self, why: str) -> None:
-        for waiting in list(self._results.values()):
-            if not waiting.done():
-                waiting.set_exception(WorkersLost(why, "start workers"))
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._threads, self._asked, self._seen = 0, -float("inf"), time.monotonic()
+        self.pause = min(1.0, PATIENCE / 4)
+
+    def threads(self) -> int:
+        """Return how many there are; raise `WorkersLost` where there were none for `PATIENCE` seconds."""
+        if time.monotonic() - self._asked < self.pause:
+            return self._threads
+        why = "it has no workers"
+        try:
+            cores = self._client.sync(self._client.scheduler.ncores, callback_timeout=PATIENCE)
+            self._threads = sum(cores.values())
+        except (OSError, TimeoutError) as error:
+            self._threads, why = 0, f"it doesn't answer ({type(error).__name__})"
+        self._asked = time.monotonic()
+        if self._threads:
+            self._seen = self._asked
+        elif self._asked - self._seen > PATIENCE:
+            raise WorkersLost(f"waited {PATIENCE:g} s for the Dask scheduler, but {why}", "start workers")
+        return self._threads

@@ -1,16 +1,18 @@
 """Execution: the tasks that a store misses, done by workers, stored as they arrive.
 
-There is one path: a lazy stream of outcomes from joblib. One worker is the same map, each task in a fork of this
-process.
+There is one path: a lazy stream of outcomes, from joblib or from a Dask cluster. One worker is the same map, each task
+in a fork of this process.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import sys
 import threading
+import traceback
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
@@ -23,7 +25,7 @@ from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task
 from nestbench.experiments.results import unrepeatable_sentence
 from nestbench.experiments.running import checking, warming
-from nestbench.experiments.running.backends import LOCAL, Backend, processes_start
+from nestbench.experiments.running.backends import LOCAL, Backend, dask_client, pool, processes_start
 from nestbench.experiments.running.costs import Costs
 from nestbench.experiments.running.given_up import GivenUp
 from nestbench.experiments.running.guarding import NO_LIMITS, Lost, in_child
@@ -98,7 +100,7 @@ def _stoppable(store: Store) -> Iterator[threading.Event]:
         raise KeyboardInterrupt
 
     def unraisable(lost: sys.UnraisableHookArgs) -> None:
-        if not isinstance(lost.exc_value, KeyboardInterrupt):
+        if not (stop.is_set() or isinstance(lost.exc_value, KeyboardInterrupt)):
             hook(lost)
 
     numbers = (signal.SIGTERM, signal.SIGINT)
@@ -110,6 +112,7 @@ def _stoppable(store: Store) -> Iterator[threading.Event]:
     except BaseException as error:
         if not (stop.is_set() or isinstance(error, KeyboardInterrupt)):
             raise
+        _finalise(error)
         left = len(store.missing())
         raise Interrupted(
             f"stopped; stored in {store.folder}: {len(store.tasks) - left} of {plural(len(store.tasks), 'task')}. "
@@ -121,15 +124,27 @@ def _stoppable(store: Store) -> Iterator[threading.Event]:
             signal.signal(number, handler or signal.SIG_DFL)
 
 
+def _finalise(error: BaseException | None) -> None:
+    """Let go of what the frames of an error hold, while complaints of finalizers are held back.
+
+    An object that a signal left half made (one of LLVM's, say) may fail to be undone; its finalizer would print a
+    traceback under the one sentence that a stop has.
+    """
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__context__
+    gc.collect()
+
+
 @contextlib.contextmanager
 def _starting(workers: int, backend: Backend) -> Iterator[None]:
     """Have this machine's workers start and import while something else is done."""
     if workers == 1 or backend != LOCAL:
         yield
         return
-    with backend.open(workers) as jobs:
-        parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-        stream = parallel(joblib.delayed(ignore_interrupts)(os.getpid()) for _ in range(jobs))
+    with pool(workers):
+        parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered")
+        stream = parallel(joblib.delayed(ignore_interrupts)(os.getpid()) for _ in range(workers))
         try:
             yield
         finally:  # a stream closed early would warn of cancelled tasks
@@ -244,9 +259,15 @@ def mapped(
     do: Callable[[W], T], works: Iterator[W], workers: int, backend: Backend
 ) -> Generator[T, None, None]:
     """Yield what `do` makes of each work, in any order, done by workers."""
-    with backend.open(workers) as jobs:
-        parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
-        stream = parallel(joblib.delayed(partial(_apart, do) if jobs == 1 else do)(work) for work in works)
+    if backend.scheduler is not None:
+        with dask_client(backend.scheduler) as client:
+            from nestbench.experiments.running.dask_backend import answers
+
+            yield from answers(client, do, works)
+        return
+    with pool(workers):
+        parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)
+        stream = parallel(joblib.delayed(partial(_apart, do) if workers == 1 else do)(work) for work in works)
         with contextlib.closing(stream):
             yield from stream
 
