@@ -10,9 +10,8 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from distributed import Client
 from distributed.scheduler import KilledWorker
 
 from nestbench.experiments.running.given_up import GivenUp
@@ -27,8 +26,8 @@ AHEAD = 2
 T = TypeVar("T")
 
 
-def answers(client: Client, do: Callable[[Work], T], works: Iterator[Work]) -> Generator[T, None, None]:
-    """Yield what a function makes of each task, in the order in which workers finish.
+def answers(client: Any, do: Callable[[Work], T], works: Iterator[Work]) -> Generator[T, None, None]:
+    """Yield what a function makes of each task, in the order in which workers finish; `client` is Dask's.
 
     Raises
     ------
@@ -37,7 +36,7 @@ def answers(client: Client, do: Callable[[Work], T], works: Iterator[Work]) -> G
     WorkersLost
         The cluster has had no worker, or given no answer, for `PATIENCE` seconds.
     """
-    executor = client.get_executor(pure=False)  # type: ignore[no-untyped-call,unused-ignore]
+    executor = client.get_executor(pure=False)
     cluster = _Cluster(client)
     waiting: set[Future[T]] = set()
     while True:
@@ -66,7 +65,7 @@ def _result(future: Future[T]) -> T:
 class _Cluster:
     """A cluster's threads, asked for every `pause` seconds at most."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Any) -> None:
         self._client = client
         self._threads, self._asked, self._seen = 0, -float("inf"), time.monotonic()
         self.pause = min(1.0, PATIENCE / 4)
