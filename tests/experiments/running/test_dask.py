@@ -117,7 +117,7 @@ def test_a_cluster_that_lost_its_workers_ends_the_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     dask_backend = pytest.importorskip("nestbench.experiments.running.dask_backend")
-    monkeypatch.setattr(dask_backend, "PATIENCE", 4.0)
+    monkeypatch.setattr(dask_backend, "PATIENCE", 12.0)
     address, workers = cluster
     file = slow_file(100)
 
