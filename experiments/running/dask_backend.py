@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 from distributed.scheduler import KilledWorker
 
 from nestbench.experiments.running.given_up import GivenUp
-from nestbench.experiments.running.work import Work
 from nestbench.sim.errors import WorkersLost
 
 PATIENCE = 60.0
@@ -24,9 +23,10 @@ AHEAD = 2
 """Tasks handed over for every thread of the cluster, so that none waits for the next."""
 
 T = TypeVar("T")
+W = TypeVar("W")
 
 
-def answers(client: Any, do: Callable[[Work], T], works: Iterator[Work]) -> Generator[T, None, None]:
+def answers(client: Any, do: Callable[[W], T], works: Iterator[W]) -> Generator[T, None, None]:
     """Yield what a function makes of each task, in the order in which workers finish; `client` is Dask's.
 
     Raises

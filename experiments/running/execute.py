@@ -76,7 +76,7 @@ def execute(
         workers = 1
     local = backend.name == LOCAL.name
     costs = Costs(experiment, workers if local else None)
-    with _stoppable(store) as stop, progress:
+    with stoppable(store) as stop, progress:
         left = {task.key for task in missing}
         progress.begin(experiment.name, costs.expect((t for t in store.tasks if t.key not in left), missing))
         with _starting(workers, backend):
@@ -87,7 +87,7 @@ def execute(
 
 
 @contextlib.contextmanager
-def _stoppable(store: Store) -> Iterator[threading.Event]:
+def stoppable(store: Store) -> Iterator[threading.Event]:
     """Treat SIGTERM, which batch systems send before they kill, as Ctrl-C; yield an event that remembers either.
 
     An exception raised by a signal is lost where Python can't raise, in a finalizer for one, and may come out as
