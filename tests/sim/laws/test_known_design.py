@@ -103,13 +103,13 @@ def rows_of(batch: Batch) -> list[Floats]:
     return [np.ones(len(frame)), hours, girl, hours * girl]
 
 
-@pytest.mark.parametrize("shape", ["normal", "chi2(4)"])
+@pytest.mark.parametrize("shape", ["normal", pytest.param("chi2(4)", marks=pytest.mark.slow)])
 def test_both_versions_are_one_population(law: FixedDesign, shape: str) -> None:
     """Sums of every school, and directions in them, by KS tests; of T tests each has a false alarm of 1e-6 / T."""
     two = replace(law, school_errors=shape)
     one = replace(two, version=1)
-    a = sums(two.draw(Layout(), StreamSource(4, "two"), range(4000)))
-    b = sums(one.draw(Layout(), StreamSource(4, "one"), range(4000)))
+    a = sums(two.draw(Layout(), StreamSource(4, "two"), range(2000)))
+    b = sums(one.draw(Layout(), StreamSource(4, "one"), range(2000)))
     centre, spread = b.mean(axis=0), np.where(b.std(axis=0) > 0, b.std(axis=0), 1.0)
     directions = np.random.default_rng(1).normal(size=(b.shape[1], 30))
     a, b = ((x - centre) / spread for x in (a, b))

@@ -95,7 +95,22 @@ CASES |= {
     if allows(population)
 }
 
-cases = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+QUICK = ("defaults", "sizes lognormal", "students' arms differ", "classes", "school age")
+"""What the default suite tries of those drawn by statistics; CI tries all."""
+
+
+def _is_slow(name: str) -> bool:
+    base, comma, _ = name.rpartition(", by statistics")
+    return bool(comma) and base not in QUICK
+
+
+cases = pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, id=name, marks=[pytest.mark.slow] if _is_slow(name) else [])
+        for name, case in CASES.items()
+    ],
+)
 
 
 def draw(case: tuple[RandomIntercept, Layout], replications: range) -> Batch:
