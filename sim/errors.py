@@ -42,15 +42,18 @@ def did_you_mean(got: str, allowed: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the nearest allowed names, or an empty string.
 
     Names that begin with what was typed come first (``ols-cr2`` means ``ols-cr2-satt``, not ``ols-hc2``): up to three,
-    the shortest; then the one that is spelt most alike, then those that hold it. Case doesn't count.
+    the shortest; then those that begin with all but its last character, then the one that is spelt most alike, then
+    those that hold it. Case doesn't count.
     """
     names = {str(name).casefold(): str(name) for name in allowed}
     typed = str(got).casefold()
     by_length = sorted(names, key=lambda name: (len(name), name))
     begin = [name for name in by_length if len(typed) > 1 and name.startswith(typed)]
+    most = typed[:-1]
+    begun = [name for name in by_length if len(most) > 2 and most not in names and name.startswith(most)]
     hold = [name for name in by_length if len(typed) > 2 and typed in name]
     alike = difflib.get_close_matches(typed, by_length, n=1, cutoff=0.6)
-    near = [typed] if typed in names else (begin or alike or hold)[:3]
+    near = [typed] if typed in names else (begin or begun or alike or hold)[:3]
     quoted = [f"'{names[name]}'" for name in near]
     listed = " or ".join([", ".join(quoted[:-1]), quoted[-1]] if len(quoted) > 1 else quoted)
     return f" Did you mean {listed}?" if quoted else ""

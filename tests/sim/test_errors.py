@@ -17,6 +17,7 @@ NAMES = sorted(registry.known())
     [
         ("ols-cr2", " Did you mean 'ols-cr2-satt'?"),
         ("ols-cr1", " Did you mean 'ols-cr1s-t' or 'ols-cr1s-z'?"),
+        ("ols-cr22", " Did you mean 'ols-cr2-satt'?"),
         ("OLS", " Did you mean 'ols'?"),
         ("olss", " Did you mean 'ols'?"),
         ("mixedml", " Did you mean 'mixedlm'?"),
