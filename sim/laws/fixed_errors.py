@@ -1,6 +1,6 @@
-"""The errors of the fixed-design law beyond one variance for schools and one for students.
+"""The errors of the fixed-design population beyond one variance for schools and one for students.
 
-With x a term of the law's formula and z = (x - mean) / SD over the rows of the file::
+With x a term of the population's formula and z = (x - mean) / SD over the rows of the file::
 
     outcome_ij = x_ij' effects + s_ij u_j + b_j (x_ij - mean) + c_jk + r_ij e_ij
 
@@ -27,7 +27,7 @@ from nestbench.sim.streams import StreamSource
 
 
 class Spreads(Protocol):
-    """The parameters of the fixed-design law that are read here."""
+    """The parameters of the fixed-design population that are read here."""
 
     @property
     def icc(self) -> float: ...
@@ -179,7 +179,7 @@ class Errors:
 
 
 def errors_of(law: Spreads, fixed: Batch, terms: Sequence[str], x: Floats) -> Errors:
-    """Return the errors of a law on its file: terms and their columns [p, n]."""
+    """Return the errors of a population on its file: terms and their columns [p, n]."""
     sd = sds(law)
     school: float | Floats = sd["school"]
     residual: float | Floats = sd["residual"]

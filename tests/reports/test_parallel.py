@@ -56,7 +56,7 @@ def test_the_survey_has_the_performance_table(store: Store) -> None:
 
 
 def test_short_runs_start_no_process(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cellwise.LOCAL.__class__, "open", None)
+    monkeypatch.setattr(cellwise, "pool", None)
     assert [index for index, _ in enumerate(cellwise.over_cells(store, lambda results, cell: cell, 2))] == [
         0,
         1,

@@ -1,1 +1,1 @@
-"""Which method for one's own data: the design, laws calibrated from residuals, a simulation, and a choice."""
+"""Which method for one's own data: the design, scenarios calibrated from residuals, a simulation, and a choice."""

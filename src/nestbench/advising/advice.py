@@ -29,8 +29,8 @@ class Advice:
         The method named, those that are valid, and how sure that is.
     table : DataFrame
         A row a scenario and method: coverage, size, width, score, power, grade.
-    laws : tuple of Scenario
-        The laws that were simulated.
+    scenarios : tuple of Scenario
+        The scenarios that were simulated.
     design : Design
         The design of the term, with sentences.
     calibration : Calibration
@@ -77,7 +77,7 @@ class Advice:
 
     @property
     def scenarios(self) -> pd.DataFrame:
-        """The laws: name, why, and what they set."""
+        """The scenarios: name, why, and what they set."""
         return pd.DataFrame([{"scenario": law.name, "why": law.why, **law.parameters} for law in self.laws])
 
     @property

@@ -1,4 +1,4 @@
-"""How advice is come by: design, calibration, laws, simulation, choice, and only then the fit."""
+"""How advice is come by: design, calibration, scenarios, simulation, choice, and only then the fit."""
 
 from __future__ import annotations
 
@@ -78,14 +78,14 @@ def advise(
     random, subgroup, level
         As in `estimate`.
     replications : int
-        Data sets of each law (default: 10 000, fewer for large data).
+        Data sets of each scenario (default: 10 000, fewer for large data).
     seed : int
     methods : str or sequence
         The methods tried beside the usual ones (default: all that can estimate the term).
     workers : int
         Processes (default: one a core). The answer is the same for any number.
     scenario : path
-        A TOML file with further laws.
+        A TOML file with further scenarios.
 
     Raises
     ------

@@ -1,8 +1,8 @@
 """What the residuals say of the errors: variances with exact intervals, slopes, spreads, shapes, confounding.
 
 Everything here is a function of X, schools and residuals (`subject`), so nothing depends on the coefficient of the
-term. Numbers that become parameters of laws are rounded to four figures: rounding errors of the outcome then change
-no law.
+term. Numbers that become parameters of scenarios are rounded to four figures: rounding errors of the outcome
+then change no scenario.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from nestbench.sim.observed.batch import Floats
 from nestbench.sim.observed.model import Model
 
 LEVEL = 0.90
-"""Level of the intervals whose ends become laws."""
+"""Level of the intervals whose ends become scenarios."""
 FIGURES = 4
 MOST_ICC = 0.95
 

@@ -109,12 +109,12 @@ def frame_of(advice: Advice) -> pd.DataFrame:
 
 
 def law_words(parameters: Mapping[str, Any]) -> str:
-    """Return a law's parameters in one line."""
+    """Return a scenario's parameters in one line."""
     return ", ".join(f"{name} = {value}" for name, value in parameters.items())
 
 
 def matrix(advice: Advice) -> list[tuple[str, list[dict[str, str]]]]:
-    """Return coverage in percent, a row a method, a cell a law."""
+    """Return coverage in percent, a row a method, a column a scenario."""
     table = advice.table.set_index(["method", "scenario"])
     rows = []
     for label in pictures.ordered(advice):

@@ -1,4 +1,4 @@
-"""Laws on the analyst's own design: as estimated, at the ends of what the data allow, and with what they show."""
+"""Scenarios on the analyst's own design: as estimated, at the ends of what the data allow, and with what they show."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nestbench.advising.spreads import SHOWN
 from nestbench.sim.errors import InvalidInput
 
 MEANS = "school_means"
-"""Column of the term's school means in the design's file, where a law has an effect of them."""
+"""Column of the term's school means in the design's file, where a scenario has an effect of them."""
 SPREADS = (
     "slope_sd",
     "slope_correlation",
@@ -24,7 +24,7 @@ SPREADS = (
     "class_icc",
 )
 CONFOUNDED = 0.25
-"""p-value of Mundlak's contrast below which a law has it: methods that are right all the same lose little."""
+"""p-value of Mundlak's contrast below which a scenario has it: methods that are right all the same lose little."""
 OWN = (
     *SPREADS,
     "icc",
@@ -41,7 +41,7 @@ OWN = (
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A law: its name, why it is there, and what of `fixed-design` it sets."""
+    """A scenario: its name, why it is there, and what of `fixed-design` it sets."""
 
     name: str
     why: str
@@ -49,7 +49,7 @@ class Scenario:
 
 
 def scenarios_of(found: Calibration, term: str, subgroup: str | None) -> list[Scenario]:
-    """Return the laws for one term; two with the same parameters are one."""
+    """Return the scenarios for one term; two with the same parameters are one."""
     base: dict[str, Any] = {"icc": found.icc, "total_sd": found.total_sd}
     if found.class_icc and subgroup is not None:
         base |= {"class_icc": found.class_icc, "subgroup": subgroup}
@@ -73,7 +73,7 @@ def scenarios_of(found: Calibration, term: str, subgroup: str | None) -> list[Sc
 
 
 def _shown(found: Calibration, base: Mapping[str, Any], term: str) -> list[Scenario]:
-    """Return the laws with what the data show, or can't tell from nothing."""
+    """Return the scenarios with what the data show, or can't tell from nothing."""
     laws = []
     if found.slope_sd > 0:
         p = f"p = {found.slope_p:.2g} against none"
@@ -112,12 +112,12 @@ def shape_of(found: Calibration) -> str:
 
 
 def needs_means(laws: Sequence[Scenario]) -> bool:
-    """Whether a law has an effect of the term's school means."""
+    """Whether a scenario has an effect of the term's school means."""
     return any(MEANS in law.parameters.get("effects", {}) for law in laws)
 
 
 def read_scenarios(path: Path, base: Mapping[str, Any]) -> list[Scenario]:
-    """Return the user's own laws: a TOML file of ``[[scenario]]`` tables, each a name and what differs from the
+    """Return the user's own scenarios: a TOML file of ``[[scenario]]`` tables, each a name and what differs from the
     estimates.
 
     Raises
@@ -151,7 +151,7 @@ def _own(table: Any, number: int, base: Mapping[str, Any], path: Path) -> Scenar
 
 
 def shown_rule() -> str:
-    """Return in words when a law is added."""
+    """Return in words when a scenario is added."""
     return (
         f"Scenarios with unequal spread are added where the data show it (p < {SHOWN:g}), one with a random slope "
         "where its median-unbiased estimate is above 0, one with confounding where Mundlak's contrast has "

@@ -1,4 +1,4 @@
-"""Fits of the null data sets of every law, of one term: the draws and fits of an ordinary run, without its files."""
+"""Fits of every scenario's null data sets, of one term: draws and fits as in an ordinary run, without its files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from nestbench.sim.observed.batch import Floats
 NUMBERS = 2_000_000
 """Numbers of the outcome and the columns that a worker holds at once."""
 TASKS = 8
-"""Tasks a worker and law at least, so that progress is seen and the last ones end together."""
+"""Tasks a worker and scenario at least, so that progress is seen and the last ones end together."""
 
 
 KEPT = (LOWER, UPPER, P_VALUE, ESTIMATE)
@@ -34,7 +34,7 @@ SILENCE = 1.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Draws:
-    """One method's answers for the term on the data sets of one law.
+    """One method's answers for the term on the data sets of one scenario.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ def simulate(
     workers: int | None,
     step: Step,
 ) -> list[Answers]:
-    """Return the methods' answers for a term, law by law; `limits` bound the data sets of single methods."""
+    """Return the methods' answers for a term, scenario by scenario; `limits` bound the data sets of single methods."""
     tasks = tasks_of(experiment, cells, limits)
     workers = min(workers or cores(), len(tasks))
     workers = workers if processes_start() else 1

@@ -10,7 +10,7 @@ from scipy import special, stats
 from nestbench.sim.observed.batch import Floats, Ints
 
 SHOWN = 0.10
-"""p-value below which a spread is taken from the data into a law."""
+"""p-value below which a spread is taken from the data into a scenario."""
 LARGEST = 4.0
 """Bound on a log variance ratio."""
 

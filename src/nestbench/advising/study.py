@@ -36,9 +36,9 @@ FOR_SCHOOLS = ("means",)
 FOR_STUDENTS = ("dummies-cr2-satt", "dummies", "mundlak-kr", "mundlak-satt", "mundlak-cr2-satt")
 FOR_CLASSES = ("nested-satt", "nested-z")
 SLOW = {"ols-wild": 1000, "ols-hc1": 1000}
-"""Most data sets of a law for methods that take hundreds of times as long as the others."""
+"""Most data sets of a scenario for methods that take hundreds of times as long as the others."""
 ROWS = 60_000_000
-"""Students drawn for a law unless told otherwise."""
+"""Students drawn for a scenario unless told otherwise."""
 MOST, LEAST = 10_000, 400
 DESIGN, STUDY = "design.csv", "experiment.toml"
 
@@ -53,7 +53,7 @@ def methods_for(subject: Subject, term: str) -> tuple[str, ...]:
 
 
 def replications_for(subject: Subject) -> int:
-    """Return how many data sets of a law are drawn unless told otherwise."""
+    """Return how many data sets of a scenario are drawn unless told otherwise."""
     return int(np.clip(ROWS // len(subject.residuals), LEAST, MOST))
 
 
@@ -69,8 +69,8 @@ def study_of(
 ) -> Experiment:
     """Write the design and the experiment into a folder and return the experiment, as read from there.
 
-    The design's file has the columns of the model but no outcome: no law knows it. Effects are 0; `planted` is tested
-    for by ``model.null``, which is the same as planting it.
+    The design's file has the columns of the model but no outcome: no scenario knows it. Effects are 0; `planted` is
+    tested for by ``model.null``, which is the same as planting it.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def tables_of(
             "name": "advise",
             "title": f"Which method for {term}?",
             "aims": f"Methods for {term} in {subject.model.formula}, on the design as it is, errors "
-            "drawn from laws that the "
+            "drawn from scenarios that the "
             "residuals don't rule out. Effects are 0.",
             "replications": replications,
             "reference_replications": min(replications, SLOW["ols-hc1"]),
@@ -140,7 +140,7 @@ def tables_of(
 
 
 def null_cells(experiment: Experiment, term: str) -> list[int]:
-    """Return the cells whose tests are of 0, one a law, in order: planting an effect shifts what they give."""
+    """Return the conditions with tests of 0, one a scenario, in order: planting an effect shifts what they give."""
     return [i for i, cell in enumerate(experiment.cells) if not cell.model.null_of(term)]
 
 

@@ -70,7 +70,7 @@ def table_lines(advice: Advice) -> list[str]:
 
 def summary(advice: Advice) -> pd.DataFrame:
     """Return by method: lowest coverage, worst grade, width relative to the method named (geometric mean over the
-    laws), and lowest power."""
+    scenarios), and lowest power."""
     table = advice.table
     worst = table.loc[table.groupby("method")["coverage"].apply(lambda c: c.fillna(-1.0).idxmin())].set_index(
         "method"

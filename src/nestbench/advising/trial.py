@@ -1,7 +1,7 @@
-"""A trial of the advice: data sets from laws it doesn't know, and the true coverage of what it names there.
+"""A trial of the advice: data sets from scenarios it doesn't know, and the true coverage of what it names there.
 
-``python -m nestbench.advising.trial --sets 4`` prints a row a law. For each law, `REPETITIONS` data sets tell every
-method's true coverage and width; then some single data sets are advised on, as a user would hold them. Beside the
+``python -m nestbench.advising.trial --sets 4`` prints a row a scenario. For each, `REPETITIONS` data sets tell
+every method's true coverage and width; then some single data sets are advised on, as a user would hold them. Beside the
 advice stand two rules of thumb: Stata's cluster default whatever the data, and the same from 40 schools on, else
 CR2 with Bell and McCaffrey's degrees of freedom.
 """
@@ -35,7 +35,7 @@ MANY = 40
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A law, and the term that is asked about."""
+    """A scenario, and the term that is asked about."""
 
     name: str
     cell: Cell
@@ -58,7 +58,7 @@ def _case(
 
 
 def cases() -> tuple[Case, ...]:
-    """Return the laws of the trial."""
+    """Return the scenarios of the trial."""
     return (
         _case("8 schools", "treated", {"icc": 0.2}, {"schools": 8, "students": 20, "treated_schools": 4}),
         _case(
@@ -142,7 +142,7 @@ def trial(
 
 
 def true_measures(case: Case, names: Sequence[str], seed: int, repetitions: int) -> pd.DataFrame:
-    """Return every method's coverage and mean width over draws of the law, by method."""
+    """Return every method's coverage and mean width over draws of the scenario, by method."""
     truth = case.cell.truth[case.term]
     methods = tuple(map(registry.get, names))
     found = fit_all(case.cell, seed, range(repetitions), methods, "auto")
@@ -182,7 +182,7 @@ def row_of(who: str, method: str | None, truth: pd.DataFrame, level: float) -> d
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Return by law, and over all: the share in the band and the mean relative width of advice and rules."""
+    """Return by scenario, and over all: the share in the band and the mean relative width of advice and rules."""
     shown = {}
     for law, rows in [*table.groupby("law", sort=False), ("all", table)]:
         named = rows["advised"].value_counts()
@@ -198,9 +198,9 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
 def main() -> None:
     """Run the trial and print its table."""
     parser = argparse.ArgumentParser(prog="python -m nestbench.advising.trial", description=__doc__)
-    parser.add_argument("--sets", type=int, default=4, help="data sets of each law")
+    parser.add_argument("--sets", type=int, default=4, help="data sets of each scenario")
     parser.add_argument(
-        "--replications", type=int, default=2000, help="data sets that advice simulates of a law"
+        "--replications", type=int, default=2000, help="data sets that advice simulates of a scenario"
     )
     parser.add_argument("--seed", type=int, default=20261125)
     parser.add_argument("--workers", type=int, default=None)

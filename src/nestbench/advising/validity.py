@@ -1,9 +1,9 @@
-"""Does a method hold on this design, in every law? And which of those that hold is the sharpest?
+"""Does a method hold on this design, in every scenario? And which of those that hold is the sharpest?
 
-The rule. A method is *valid* if in every law it answers at least 95 % of the data sets, and coverage of its
+The rule. A method is *valid* if in every scenario it answers at least 95 % of the data sets, and coverage of its
 intervals and size of its tests are neither below Bradley's band as simulated nor shown to be outside it
-(`grades.RULE`: exact binomial tests, by Holm's method over all methods and laws). Of the valid those come first
-that stay inside the band on both sides, then the lowest interval score: the geometric mean over the laws of the
+(`grades.RULE`: exact binomial tests, by Holm's method over all methods and scenarios). Of the valid those come first
+that stay inside the band on both sides, then the lowest interval score: the geometric mean over the scenarios of the
 mean score, each score capped. Methods within 1 % of the lowest score are equals: of them the one named first in the
 order of `study.methods_for` is taken.
 
@@ -39,7 +39,7 @@ ORDER = {
 
 
 def table_of(laws: Sequence[str], answers: Sequence[Answers], level: float, planted: float) -> pd.DataFrame:
-    """Return a row a law and method: ``n, usable, coverage, size, width, score, power, rmse, grade``, with Monte
+    """Return a row a scenario and method: ``n, usable, coverage, size, width, score, power, rmse, grade``, with Monte
     Carlo errors of coverage and power (``coverage_mcse, power_mcse``)."""
     rows = []
     for law, found in zip(laws, answers, strict=True):
@@ -65,7 +65,7 @@ def _worse(coverage: float, kept: float, n: int, usable: float, level: float, li
 
 
 def measures(draws: Draws, level: float, planted: float, cap: float) -> dict[str, float]:
-    """Return the measures of one method under one law whose true value is 0."""
+    """Return the measures of one method under one scenario whose true value is 0."""
     good = draws.usable
     n = int(good.sum())
     if not n:
@@ -115,7 +115,7 @@ class Choice:
     shares : dict
         Share of resampled simulations that name a method ("none" for no method), most often first.
     scores : dict
-        Method -> geometric mean of its scores over the laws.
+        Method -> geometric mean of its scores over the scenarios.
     """
 
     named: str | None
@@ -164,7 +164,7 @@ def _pick(rank: npt.NDArray[np.int64], score: Floats) -> int | None:
 
 
 def _shortfall(rows: pd.DataFrame, level: float) -> float:
-    """Return how far a method's coverage or 1 - size falls below the band in the worst law."""
+    """Return how far a method's coverage or 1 - size falls below the band in the worst scenario."""
     low, _ = grades.band(level)
     if (rows["usable"] < USABLE).any():
         return 1.0
@@ -190,7 +190,7 @@ class Lots:
 
     @staticmethod
     def of(answers: Sequence[Answers], labels: Sequence[str], level: float) -> Lots:
-        """Return the sums of all laws and methods."""
+        """Return the sums of all scenarios and methods."""
         shape = (len(answers), len(labels), LOTS)
         counts, hits, sums = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         for s, found in enumerate(answers):
@@ -208,7 +208,7 @@ class Lots:
         return Lots(counts, hits, sums)
 
     def score(self, weights: Floats) -> Floats:
-        """Return geometric means over laws of mean scores [B, M] under weights of the lots [B, L]."""
+        """Return geometric means over scenarios of mean scores [B, M] under weights of the lots [B, L]."""
         with np.errstate(divide="ignore", invalid="ignore"):
             means = np.einsum("bl,sml->bsm", weights, self.score_sums) / np.einsum(
                 "bl,sml->bsm", weights, self.counts
