@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nestbench.commands import completing
+from nestbench.commands.output import say
 
 EXAMPLES = (
     "nestbench advise data.csv",
@@ -94,7 +95,7 @@ def advise(
         typer.echo(json_of(found))
         return
     for message in subject.data.messages:
-        typer.echo(message)
-    typer.echo("\n\n".join(text_of(advice) for advice in found))
+        say(message)
+    say("\n\n".join(text_of(advice) for advice in found))
     if out is not None:
-        typer.echo(f"Report: {out / 'advise.html'}")
+        say(f"Report: {out / 'advise.html'}")

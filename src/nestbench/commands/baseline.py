@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from nestbench.commands.output import say
+
 EXAMPLES = ("nestbench baseline runs/few-schools -o accuracy.json",)
 
 
@@ -36,12 +38,12 @@ def baseline(
     accuracy = baseline_of(store, replications, sample)
     write_baseline(accuracy, out)
     pairs = sum(len(cell.estimators) for cell in accuracy.cells)
-    typer.echo(
+    say(
         f"{out}: accuracy of '{accuracy.name}' (seed {accuracy.seed}), {plural(len(accuracy.cells), 'condition')}, "
         f"{plural(pairs, 'pair')} of condition and method, {out.stat().st_size / 1000:.0f} kB"
     )
     if missing := len(store.missing()):
-        typer.echo(
+        say(
             f"note: the run isn't finished ({plural(missing, 'task')} missing); nestbench run {run} goes on with it",
             err=True,
         )

@@ -17,6 +17,7 @@ import typer
 
 from nestbench.commands import completing
 from nestbench.commands.options import Trust
+from nestbench.commands.output import say
 
 if TYPE_CHECKING:
     from nestbench.experiments.experiment import Experiment
@@ -126,7 +127,7 @@ def check(
             to_keep = bool(outcome.failing(failing)) or any(c.replications for c in outcome.changes)
             where = place.keep() if to_keep else str(place.folder)
         if to_keep:
-            typer.echo(f"the run is kept in {where}", err=True)
+            say(f"the run is kept in {where}", err=True)
     _tell(outcome, where, failing, json, markdown, junit)
     if outcome.failing(failing):
         raise typer.Exit(1)
@@ -144,7 +145,7 @@ def _tell(
     if json:
         typer.echo(formats.to_json(outcome, failing), nl=False)
     else:
-        typer.echo((formats.to_markdown if markdown else formats.to_text)(outcome, run, failing), nl=False)
+        say((formats.to_markdown if markdown else formats.to_text)(outcome, run, failing), nl=False)
 
 
 def _experiment(

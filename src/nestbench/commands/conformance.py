@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nestbench.commands import completing
+from nestbench.commands.output import say
 
 EXAMPLES = (
     "nestbench test my_methods.py",
@@ -75,12 +76,12 @@ def conform(
         )
         failed = sum(check.outcome == "fail" for check in checks)
         passed = sum(check.outcome == "pass" for check in checks)
-        typer.echo(f"{name}: {passed} passed, {failed} failed, {len(checks) - passed - failed} skipped")
-        typer.echo(listed(checks))
+        say(f"{name}: {passed} passed, {failed} failed, {len(checks) - passed - failed} skipped")
+        say(listed(checks))
         if failed:
             broken.append(name)
     if broken:
-        typer.echo(f"break the contract: {', '.join(broken)}")
+        say(f"break the contract: {', '.join(broken)}")
         raise typer.Exit(1)
 
 

@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from nestbench.commands.output import say
+
 EXAMPLES = ("nestbench merge parts/1 parts/2 -o runs/whole",)
 
 
@@ -29,11 +31,11 @@ def merge(
 
     store, notes = merge_parts(parts, out, provenance(cores()))
     for note in notes:
-        typer.echo(note, err=True)
+        say(note, err=True)
     missing = len(store.missing())
-    typer.echo(f"in {store.folder}: {len(store.entries)} of {plural(len(store.tasks), 'task')}")
+    say(f"in {store.folder}: {len(store.entries)} of {plural(len(store.tasks), 'task')}")
     if missing:
-        typer.echo(f"Make the other {missing} with: nestbench run {store.folder}")
+        say(f"Make the other {missing} with: nestbench run {store.folder}")
     else:
         if store.experiment.precision:
             remember(store, judged(store, MeasuredErrors()))

@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from nestbench.commands.output import say
+
 EXAMPLES = (
     "nestbench new my-study",
     "nestbench new my-study --folder studies",
@@ -26,4 +28,4 @@ def new(
 
     file = write_template(name, folder)
     refresh_schema(file.parent)
-    typer.echo(f"wrote {file}; run it with: nestbench run {file}")
+    say(f"wrote {file}; run it with: nestbench run {file}")

@@ -1,4 +1,4 @@
-"""Writing tables for users."""
+"""What commands say, and tables for users."""
 
 from __future__ import annotations
 
@@ -17,18 +17,25 @@ if TYPE_CHECKING:
     from nestbench.experiments.results import Results
 
 
+def say(text: str, err: bool = False, nl: bool = True) -> None:
+    """Say something to a person, on stdout or stderr: names of files and of methods may hold what moves a cursor."""
+    from nestbench.sim.visible import visible
+
+    typer.echo(visible(text), err=err, nl=nl)
+
+
 def say_missing(store: Results, whose: str = "") -> None:
     """Say on stderr what a run lacks, if anything: a damaged journal leaves a run that looks finished but small."""
     from nestbench.reports.words.missing import missing_sentence
 
     if lacking := missing_sentence(store):
-        typer.echo(f"{whose}{lacking}", err=True)
+        say(f"{whose}{lacking}", err=True)
 
 
 def say_data(experiment: Experiment) -> None:
     """Say on stderr how the data that populations read from files were read, where not as they stand there."""
     for words in experiment.data_messages:
-        typer.echo(f"data: {words}", err=True)
+        say(f"data: {words}", err=True)
 
 
 def write_csv(frame: pd.DataFrame, file: Path | None) -> None:

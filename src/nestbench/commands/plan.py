@@ -11,6 +11,7 @@ import typer
 
 from nestbench.commands import completing
 from nestbench.commands.options import Trust
+from nestbench.commands.output import say
 
 EXAMPLES = (
     "nestbench plan my-study.toml --workers 8",
@@ -49,7 +50,7 @@ def plan(
     say_data(study)
     if warming.needed(study):
         what = ", ".join(warming.uncompiled(study))
-        typer.echo(f"compiling {what}: once for this version, a minute or so", err=True)
+        say(f"compiling {what}: once for this version, a minute or so", err=True)
         compile_all(study, workers or cores(), LOCAL, Lines())
     costs = forecast(study)
     if slurm:
@@ -58,7 +59,7 @@ def plan(
         options = f" --replications {replications}" if replications else ""
         options += f" --engine {engine}" if engine else ""
         folder = f"runs/{study.name}-parts"
-        typer.echo(
+        say(
             slurm_script(shlex.quote(experiment) + options, shards, sum(costs.seconds) / shards, folder),
             nl=False,
         )
@@ -67,12 +68,12 @@ def plan(
         where = ", ".join(f"{name} = {level}" for name, level in levels.items()) or "the only condition"
         tasks = sum(task.cell == cell for task in costs.tasks)
         drawn = how_drawn(study.cells[cell], study.estimators, study.engine)
-        typer.echo(
+        say(
             f"condition {cell}: {where}: {plural(tasks, 'task')}, {_time(costs.cell_seconds(cell))} of one core"
             + (f"; {drawn}" if drawn else "")
         )
     used = workers or cores()
-    typer.echo(
+    say(
         f"{plural(len(study.cells), 'condition')}, {plural(len(costs.tasks), 'task')}, {plural(costs.fits, 'fit')}: "
         f"about {_time(costs.wall(used))} with {plural(used, 'worker')}, {_size(costs.size)} stored"
     )

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nestbench.commands import completing
+from nestbench.commands.output import say
 from nestbench.reports.figures.kinds import CELL, MEASURE, METHODS, TERM, described, used_by
 
 EXAMPLES = (
@@ -57,4 +58,4 @@ def plot(
     store, path = Store.open(run), out or Path(f"{kind}.svg")
     write_chart(figure(store, kind, Wish(term, cell, tuple(estimator or ()), measure)), path)
     say_missing(store)
-    typer.echo(f"Wrote {path}")
+    say(f"Wrote {path}")

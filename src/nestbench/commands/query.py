@@ -12,6 +12,8 @@ from typing import Annotated
 
 import typer
 
+from nestbench.commands.output import say
+
 EXAMPLES = ('nestbench query runs/few-schools "select * from cells"',)
 
 
@@ -34,4 +36,4 @@ def query(
         write_csv(answer, None)
     else:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        typer.echo(answer.to_string(index=False, line_width=width))
+        say(answer.to_string(index=False, line_width=width))

@@ -12,6 +12,7 @@ import typer
 
 from nestbench.commands import completing
 from nestbench.commands.options import Trust
+from nestbench.commands.output import say
 
 EXAMPLES = ("nestbench replay runs/few-schools -c 1 --replication 3",)
 
@@ -40,14 +41,14 @@ def replay(
 
     store = open_with_code(run, trust)
     replays = replay(store, cell, replication, estimator)
-    typer.echo(f"condition {cell}{where(store.experiment, cell)}, replication {replication}")
+    say(f"condition {cell}{where(store.experiment, cell)}, replication {replication}")
     for fit in replays:
-        typer.echo(f"\n{fit.label} ({fit.engine}): {fit.status.name}; stored row: {fit.verdict}")
+        say(f"\n{fit.label} ({fit.engine}): {fit.status.name}; stored row: {fit.verdict}")
         for text in filter(None, fit.estimates.texts()):
-            typer.echo(f"  {text}")
+            say(f"  {text}")
         table = fit.table()
         if len(table):
-            typer.echo(table.to_string(float_format="{:.6g}".format))
+            say(table.to_string(float_format="{:.6g}".format))
     if csv is not None:
         write_csv(data_of(store.experiment, cell, replication), csv)
     if any(fit.verdict == "different" for fit in replays):

@@ -13,6 +13,7 @@ import typer
 
 from nestbench.commands import completing
 from nestbench.commands.options import Trust
+from nestbench.commands.output import say
 
 EXAMPLES = (
     "nestbench run",
@@ -85,9 +86,7 @@ def run(
         finish(store, quiet, workers)
     else:
         part, parts = store.shard
-        typer.echo(
-            f"part {part} of {parts} is in {store.folder}; join the parts with: nestbench merge PARTS -o RUN"
-        )
+        say(f"part {part} of {parts} is in {store.folder}; join the parts with: nestbench merge PARTS -o RUN")
 
 
 def finish(store: Any, quiet: bool = False, workers: int | None = None) -> None:

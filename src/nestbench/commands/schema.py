@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from nestbench.commands.output import say
+
 EXAMPLES = (
     "nestbench schema",
     "nestbench schema -o nestbench.schema.json",
@@ -28,7 +30,7 @@ def schema(
         typer.echo(schema_text(), nl=False)
     else:
         write_atomically(out, schema_text().encode())
-        typer.echo(f"wrote {out}; name it in a file's first line: #:schema ./{out.name}")
+        say(f"wrote {out}; name it in a file's first line: #:schema ./{out.name}")
 
 
 def schema_text() -> str:

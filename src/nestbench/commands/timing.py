@@ -9,6 +9,7 @@ import typer
 
 from nestbench.commands import completing
 from nestbench.commands.options import Trust
+from nestbench.commands.output import say
 
 if TYPE_CHECKING:
     from nestbench.experiments.running.fit_times import Timed
@@ -54,15 +55,15 @@ def time(
         chosen, _numbers("schools", schools), _numbers("students", students), rounds
     ):
         timed += size
-        typer.echo(f"timed {plural(size[0].schools, 'school')} of {size[0].students}", err=True)
+        say(f"timed {plural(size[0].schools, 'school')} of {size[0].students}", err=True)
     fit_times.save(timed, chosen, path)
     if as_json:
-        typer.echo(path.read_text(encoding="utf-8"))
+        say(path.read_text(encoding="utf-8"))
         return
     _print(timed)
-    typer.echo(f"saved: {path}")
+    say(f"saved: {path}")
     if is_run(path.parent) and path.name == fit_times.FILE:
-        typer.echo(f"shown by: nestbench report {path.parent}")
+        say(f"shown by: nestbench report {path.parent}")
 
 
 def _numbers(name: str, text: str) -> list[int]:
@@ -83,18 +84,16 @@ def _print(timed: list[Timed]) -> None:
 
     curves = slopes(timed)
     untold = {(t.estimator, t.engine, t.students) for t in timed} - set(curves)
-    typer.echo(
+    say(
         f"{'method':34s} {'engine':10s} {'schools':>8s} {'students':>9s} {'per fit':>11s} {'CPU':>11s} "
         f"{'/ floor':>9s} slope"
     )
     for one in sorted(timed, key=lambda t: (t.students, t.estimator, t.engine, t.schools)):
         slope = curves.get((one.estimator, one.engine, one.students))
-        typer.echo(
+        say(
             f"{one.estimator:34s} {one.engine:10s} {one.schools:8d} {one.students:9d} "
             f"{1e6 * one.seconds:8.1f} us {1e6 * one.cpu_seconds:8.1f} us "
             f"{one.floors:9.2f} {'' if slope is None else f'{slope:.2f}'}"
         )
     if untold and len({one.schools for one in timed}) > 1:
-        typer.echo(
-            "slope: left out where the rounds differ too much to tell it; time again on an idle machine"
-        )
+        say("slope: left out where the rounds differ too much to tell it; time again on an idle machine")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nestbench.commands.options import Trust
+from nestbench.commands.output import say
 
 if TYPE_CHECKING:
     from nestbench.experiments.storing.store import Store
@@ -48,15 +49,15 @@ def check_store(store: Store) -> bool:
     harmed = list(damaged(store.folder, store.entries.values()))
     for entry, wrong in harmed:
         task = entry.task
-        typer.echo(f"damaged: {wrong} (condition {task.cell}, replications {task.start} to {task.stop - 1})")
+        say(f"damaged: {wrong} (condition {task.cell}, replications {task.start} to {task.stop - 1})")
     files = sum(len(entry.files) for entry in store.entries.values())
     missing = len(store.missing())
-    typer.echo(
+    say(
         f"{plural(files, 'file')} of {plural(len(store.entries), 'finished task')} checked, "
         f"{plural(len(harmed), 'task')} damaged, {missing} missing"
     )
     if harmed or missing:
-        typer.echo(f"Make them again with: nestbench run {store.folder}")
+        say(f"Make them again with: nestbench run {store.folder}")
     return bool(harmed)
 
 
@@ -67,16 +68,16 @@ def check_engines(store: Store, replications: int) -> bool:
 
     table = audit_run(store.experiment, replications)
     if not len(table):
-        typer.echo("no method of this run has two engines; nothing to compare")
+        say("no method of this run has two engines; nothing to compare")
         return False
-    typer.echo(table.to_string(index=False, float_format="{:.3g}".format))
+    say(table.to_string(index=False, float_format="{:.3g}".format))
     wrong, below = int(table["disagreements"].sum()), int(table["below_grid"].sum())
-    typer.echo(
+    say(
         f"{plural(int(table['fits'].sum()), 'fit')} compared, {wrong} disagreeing, worst {table['worst'].max():.2g}"
     )
     if below:
         worst = table["worst_below_grid"].max()
-        typer.echo(
+        say(
             f"below another point of a grid of variance parameters: {plural(below, 'fit')}, by up to {worst:.2g}"
         )
     return wrong + below > 0
