@@ -20,7 +20,7 @@ from nestbench.reports.figures.lines import lines
 from nestbench.reports.figures.records import Record
 from nestbench.reports.figures.theme import LIGHT, Chart
 
-_COLOURS = {
+COLOURS = {
     Grade.HOLDS: LIGHT["good"],
     Grade.LIKELY: LIGHT["fair"],
     Grade.DOUBTFUL: LIGHT["doubt"],
@@ -34,7 +34,7 @@ _COLOURS = {
     Off.SHOWN: LIGHT["bad"],
     POWER: LIGHT["plain"],
 }
-_SHAPES = {
+SHAPES = {
     Grade.HOLDS: "circle",
     Grade.LIKELY: "circle",
     Grade.DOUBTFUL: "triangle-down",
@@ -174,9 +174,9 @@ def _tooltip(axis: Axis) -> list[alt.Tooltip]:
 
 def _state(experiment: Experiment) -> tuple[alt.Color, alt.Shape]:
     """Return colour and shape by grade: never colour alone."""
-    names = [str(name) for name in _COLOURS]
-    colour = alt.Color("state:N", scale=alt.Scale(domain=names, range=list(_COLOURS.values())), legend=None)
-    shape = alt.Shape("state:N", scale=alt.Scale(domain=names, range=list(_SHAPES.values())), legend=None)
+    names = [str(name) for name in COLOURS]
+    colour = alt.Color("state:N", scale=alt.Scale(domain=names, range=list(COLOURS.values())), legend=None)
+    shape = alt.Shape("state:N", scale=alt.Scale(domain=names, range=list(SHAPES.values())), legend=None)
     return colour, shape
 
 

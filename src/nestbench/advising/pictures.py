@@ -14,26 +14,11 @@ from nestbench.advising.advice import Advice
 from nestbench.reports.comparing import grades
 from nestbench.reports.comparing.grades import Grade
 from nestbench.reports.figures import theme
+from nestbench.reports.figures.panels import COLOURS, SHAPES
 from nestbench.reports.figures.theme import LIGHT
 from nestbench.reports.measures.proportions import wilson
 from nestbench.sim.observed.model import alpha_of
 
-COLOURS = {
-    Grade.HOLDS: LIGHT["good"],
-    Grade.LIKELY: LIGHT["fair"],
-    Grade.DOUBTFUL: LIGHT["doubt"],
-    Grade.FAILS: LIGHT["bad"],
-    Grade.WIDE: LIGHT["wide"],
-    Grade.LOOSE: LIGHT["fair"],
-}
-SHAPES = {
-    Grade.HOLDS: "circle",
-    Grade.LIKELY: "circle",
-    Grade.DOUBTFUL: "triangle-down",
-    Grade.FAILS: "triangle-left",
-    Grade.WIDE: "triangle-right",
-    Grade.LOOSE: "triangle-up",
-}
 PANELS = 3
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nestbench.commands import completing
+from nestbench.commands.options import Formula, Group, Level, Random, Subgroup, Table
 from nestbench.commands.output import say
 
 EXAMPLES = (
@@ -19,13 +20,9 @@ EXAMPLES = (
 
 
 def advise(
-    data: Annotated[
-        Path, typer.Argument(help="A table with one row a student: CSV, Parquet, .dta, .sav, .xlsx.")
-    ],
-    formula: Annotated[str, typer.Option(help="Outcome and terms; names with blanks in `backticks`.")] = (
-        "grade ~ age + gender"
-    ),
-    group: Annotated[str, typer.Option(help="Column of the schools.")] = "school",
+    data: Table,
+    formula: Formula = "grade ~ age + gender",
+    group: Group = "school",
     term: Annotated[
         list[str] | None,
         typer.Option(
@@ -33,11 +30,9 @@ def advise(
             show_default=False,
         ),
     ] = None,
-    random: Annotated[str, typer.Option(help='Random part: "1", or "1 + age" for a random slope.')] = "1",
-    subgroup: Annotated[
-        str | None, typer.Option(help="Column of groups in groups (classes).", show_default=False)
-    ] = None,
-    level: Annotated[float, typer.Option(help="Confidence level.")] = 0.95,
+    random: Random = "1",
+    subgroup: Subgroup = None,
+    level: Level = 0.95,
     replications: Annotated[
         int | None,
         typer.Option(
