@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from nestbench.commands.compare import lines
+from tests.commands.conftest import Cli
 
 TOML = """
 [experiment]
@@ -36,15 +35,6 @@ group = "school"
 """
 
 
-def nestbench(*arguments: str | Path, code: int = 0) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "nestbench", *map(str, arguments)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stdout if code == 0 else done.stderr
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import nestbench as nb
@@ -55,42 +45,55 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
-def test_report_writes_every_format(run: Path, tmp_path: Path) -> None:
-    said = nestbench("report", run, "-o", tmp_path, "--format", "md,latex,csv,parquet")
+def test_report_writes_every_format(cli: Cli, run: Path, tmp_path: Path) -> None:
+    code, said, _ = cli("report", str(run), "-o", str(tmp_path), "--format", "md,latex,csv,parquet")
+    assert code == 0
     assert "A tiny study" in said
     for name in ("report.md", "tables.tex", "references.bib", "performance.csv", "performance.parquet"):
         assert (tmp_path / name).exists()
         assert name in said
 
 
-def test_report_refuses_unknown_formats_and_no_run(run: Path, tmp_path: Path) -> None:
-    assert "unknown format 'htm'. Did you mean 'html'?" in nestbench("report", run, "--format", "htm", code=2)
-    assert "expected a run directory" in nestbench("report", tmp_path, code=2)
+def test_report_refuses_unknown_formats_and_no_run(cli: Cli, run: Path, tmp_path: Path) -> None:
+    code, _, said = cli("report", str(run), "--format", "htm")
+    assert code == 2
+    assert "unknown format 'htm'. Did you mean 'html'?" in said
+    code, _, said = cli("report", str(tmp_path))
+    assert code == 2
+    assert "expected a run directory" in said
 
 
-def test_plot_writes_a_file(run: Path, tmp_path: Path) -> None:
+def test_plot_writes_a_file(cli: Cli, run: Path, tmp_path: Path) -> None:
     file = tmp_path / "zip.svg"
-    nestbench("plot", run, "--kind", "zip", "--term", "age", "--cell", "1", "-e", "ols", "-o", file)
-    assert file.read_text().startswith("<svg")
-    assert "unknown kind of figure 'zap'. Did you mean 'zip'?" in nestbench(
-        "plot", run, "--kind", "zap", code=2
+    code, _, _ = cli(
+        "plot", str(run), "--kind", "zip", "--term", "age", "--cell", "1", "-e", "ols", "-o", str(file)
     )
+    assert code == 0
+    assert file.read_text().startswith("<svg")
+    code, _, said = cli("plot", str(run), "--kind", "zap")
+    assert code == 2
+    assert "unknown kind of figure 'zap'. Did you mean 'zip'?" in said
 
 
-def test_plot_refuses_what_it_cannot_show(run: Path, tmp_path: Path) -> None:
+def test_plot_refuses_what_it_cannot_show(cli: Cli, run: Path, tmp_path: Path) -> None:
     file = tmp_path / "none.svg"
     for arguments, words in (
         (["--term", "ressources"], "unknown term with coverage 'ressources'. Did you mean 'resources'?"),
         (["--kind", "lollipop", "--measure", "cov"], "unknown measure 'cov'."),
     ):
-        assert words in nestbench("plot", run, *arguments, "-o", file, code=2)
+        code, _, said = cli("plot", str(run), *arguments, "-o", str(file))
+        assert code == 2
+        assert words in said
         assert not file.exists()
 
 
-def test_compare_and_query(run: Path) -> None:
-    assert "0 of " in nestbench("compare", run, run)
+def test_compare_and_query(cli: Cli, run: Path) -> None:
+    code, said, _ = cli("compare", str(run), str(run))
+    assert code == 0
+    assert "0 of " in said
     pytest.importorskip("duckdb", reason="the extra nestbench[query] isn't installed")
-    said = nestbench("query", run, "select count(*) as rows from fits where term = 'age'", "--csv")
+    code, said, _ = cli("query", str(run), "select count(*) as rows from fits where term = 'age'", "--csv")
+    assert code == 0
     assert said.split() == ["rows", "48"]
 
 

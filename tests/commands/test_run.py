@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from nestbench.cli import main
 from nestbench.experiments.storing.store import Store
+from tests.commands.conftest import Cli
 
 TOML = """
 [experiment]
@@ -27,30 +26,6 @@ formula = "grade ~ age + resources"
 [factors]
 "layout.students" = [5, 8]
 """
-
-
-class Cli:
-    """Types commands in a folder of its own."""
-
-    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch) -> None:
-        self.folder, self.capsys, self.patch = folder, capsys, patch
-        patch.chdir(folder)
-
-    def __call__(self, *arguments: str) -> tuple[int, str, str]:
-        """Return exit code, stdout and stderr of a command."""
-        self.patch.setattr(sys, "argv", ["nestbench", *arguments])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        said = self.capsys.readouterr()
-        return code, said.out, said.err
-
-
-@pytest.fixture
-def cli(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return Cli(tmp_path, capsys, monkeypatch)
 
 
 @pytest.fixture

@@ -118,6 +118,7 @@ def twice(x):
 """
 
 
+@pytest.mark.slow
 def test_a_kernel_follows_the_kernels_and_constants_that_it_imports(tmp_path: Path) -> None:
     """The caller's file stays the same: what it calls, and what it names, is compiled into it all the same."""
     caller, callee, cache = tmp_path / "caller.py", tmp_path / "callee.py", tmp_path / "cache"

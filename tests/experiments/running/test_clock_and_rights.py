@@ -28,6 +28,7 @@ time.time = leaping
 """A `sitecustomize` under which the clock leaps two years back and forth, call by call, in the run and its workers."""
 
 
+@pytest.mark.slow
 def test_a_clock_that_leaps_changes_nothing(slow_file: Callable[[int], Path], tmp_path: Path) -> None:
     file = slow_file(20)
     expected = bytes_of_fits(run_experiment(file, tmp_path / "undisturbed", workers=1, block=5).folder)
@@ -62,7 +63,7 @@ def bound_by_rights() -> list[str]:
     return words
 
 
-@pytest.mark.parametrize("begun", [False, True])
+@pytest.mark.parametrize("begun", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_folder_that_may_not_be_written(
     slow_file: Callable[[int], Path], tmp_path: Path, bound_by_rights: list[str], begun: bool
 ) -> None:

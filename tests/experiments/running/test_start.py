@@ -212,6 +212,7 @@ def test_audits_compare_engines_and_blocks_cannot_be_seen(tables: dict[str, Any]
     assert set(longer.audits()["fits"]) == {8}
 
 
+@pytest.mark.slow
 def test_every_fit_of_mixedlm_is_held_against_the_exact_maximum(
     tables: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -79,7 +79,7 @@ def test_reading_by_term_can_not_be_seen(store: Store, whole: Seen, monkeypatch:
     same(performance_table(store), whole[0].table)
 
 
-@pytest.mark.parametrize("seed", [3, 4])
+@pytest.mark.parametrize("seed", [3, pytest.param(4, marks=pytest.mark.slow)])
 def test_runs_compared_term_by_term(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
