@@ -82,11 +82,6 @@ def open_own(path: Path, flags: int) -> int:
 def checked(path: Path, sha256: str, size: int) -> bytes:
     """Return the bytes of a stored file.
 
-    Raises
-    ------
-    StoreError
-        It can't be read, or is not what was stored.
-
     Parameters
     ----------
     path : Path

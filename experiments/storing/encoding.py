@@ -25,6 +25,8 @@ ENCODINGS = {
     "replication": "DELTA_BINARY_PACKED",
     # One byte each, nearly all alike: compression does the rest.
     "status": "PLAIN",
+    # Bytes of equal significance side by side: signs and exponents of a column are nearly alike and compress,
+    # where whole doubles hardly do.
     **dict.fromkeys(STORED_COLUMNS, "BYTE_STREAM_SPLIT"),
 }
 TIMES_SCHEMA = pa.schema(
@@ -65,6 +67,7 @@ def decode_estimates(data: bytes, position: int, names: Sequence[str] | None = N
     One row group is read and the rest stays on disk. Terms and messages may come from a stranger's file: control
     characters in them are made visible, for they end up on a terminal.
     """
+    # One group is too little work to share, and the callers run side by side in processes already.
     table = pq.ParquetFile(pa.BufferReader(data)).read_row_group(position, use_threads=False)
     wanted = None if names is None else lambda name: visible(name) in names
     estimates = next(iter(from_table(table, wanted).values()))
@@ -92,6 +95,7 @@ def encode_times(by_label: Mapping[str, Estimates], engines: Mapping[str, str]) 
             pa.array(estimates.seconds.astype(np.float32)),
         ]
         tables.append(pa.table(columns, schema=TIMES_SCHEMA))
+    # Each table numbers its own labels from 0: unified, the file holds one dictionary.
     whole = pa.concat_tables(tables).unify_dictionaries() if tables else TIMES_SCHEMA.empty_table()
     encodings = {"replication": "DELTA_BINARY_PACKED", "seconds": "BYTE_STREAM_SPLIT"}
     return _parquet(TIMES_SCHEMA, [whole], ["estimator", "engine"], encodings)
@@ -132,5 +136,6 @@ def _parquet(
         write_statistics=False,
     ) as writer:
         for table in tables:
+            # Arrow refuses groups of 0 rows, also for a table that has none.
             writer.write_table(table, row_group_size=max(1, table.num_rows))
     return sink.getvalue()

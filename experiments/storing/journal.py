@@ -43,6 +43,7 @@ class Entry:
             "unusable": self.unusable,
             "seconds": round(self.seconds, 4),
         }
+        # Only where there is something to say: journals of sound methods keep their bytes.
         if self.unrepeatable:
             values["unrepeatable"] = list(self.unrepeatable)
         body = json.dumps(values, separators=(",", ":")).encode()
@@ -102,6 +103,7 @@ def _parse(line: bytes) -> Entry | None:
         unrepeatable = tuple(str(label) for label in data.get("unrepeatable", ()))
         numbers = int(data["fits"]), int(data["unusable"]), float(data["seconds"])
         entry = Entry(task, files, *numbers, unrepeatable)
+    # A stranger's line may be anything: JSON nested thousands deep is a RecursionError, no ValueError.
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return entry if _plausible(entry) else None
@@ -111,7 +113,9 @@ def _plausible(entry: Entry) -> bool:
     """Whether an entry is one that a run writes: numbers that count something, and files where its task puts them."""
     task = entry.task
     numbers = (task.cell, task.start, task.stop, *task.estimators)
+    # Not isinstance: JSON's true is an int to Python, and would be condition 1.
     counted = all(type(number) is int and number >= 0 for number in numbers) and type(task.audit) is bool
+    # Any other path could lead out of the run's directory, to be read, copied by merge or written over.
     return counted and task.start < task.stop and {path for path, _, _ in entry.files} <= set(paths_of(task))
 
 

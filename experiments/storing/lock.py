@@ -25,6 +25,7 @@ class Lock:
     def __init__(self, folder: Path) -> None:
         path = folder / NAME
         self._path = path
+        # Without O_TRUNC: until the lock is ours, the text in the file is the holder's.
         self._handle = open_own(path, os.O_RDWR)
         if not _try_lock(self._handle):
             holder = _holder(path)
@@ -36,7 +37,9 @@ class Lock:
         text = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": _now()})
         try:
             os.ftruncate(self._handle, 0)
-            os.pwrite(self._handle, text.encode(), 0)
+            # Not pwrite, which Windows lacks.
+            os.lseek(self._handle, 0, os.SEEK_SET)
+            os.write(self._handle, text.encode())
         except OSError as error:
             self.release()
             raise unwritable(path, error) from error
@@ -61,6 +64,8 @@ class Lock:
 
     def release(self) -> None:
         """Let others in; harmless when repeated."""
+        # The file stays. Were it removed, who has it open already would lock a file that no path leads to, and a
+        # third could lock the next one of that name beside him.
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1

@@ -64,6 +64,7 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
         try:
             read = json.loads(read_file(folder / name))
             if (
+                # Other formats may be summed otherwise: they get the message on formats, not one on damage.
                 isinstance(read, dict)
                 and read.get("format") == FORMAT
                 and read.get("checksum") != _checksum(read)
@@ -93,6 +94,7 @@ def _checked(manifest: Any, folder: Path) -> dict[str, Any]:
             "read it with the version of nestbench that wrote it"
         )
     try:
+        # As JSON: of Python values pydantic's strict mode refuses a list for a tuple and a dict for a dataclass.
         _MANIFEST.validate_json(json.dumps(manifest), strict=True)
         return dict(manifest)
     except ValidationError as error:
@@ -106,10 +108,13 @@ def _checked(manifest: Any, folder: Path) -> dict[str, Any]:
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Write the manifest and, before it, its copy: one of them is whole at any moment."""
+    # The sum is taken of what a reader will have read: tuples are lists then, paths are text.
     values = json.loads(json.dumps(manifest, default=str))
     text = json.dumps({**values, "checksum": _checksum(values)}, indent=1, ensure_ascii=False)
     # The copy first: while the manifest is written, the copy is whole.
     for name in (MANIFEST_COPY, MANIFEST):
+        # An argument that isn't UTF-8 reaches sys.argv as lone surrogates, which no encoder takes; a backslash and
+        # its digits are the same character in JSON.
         write_atomically(folder / name, text.encode(errors="backslashreplace"))
 
 

@@ -103,6 +103,7 @@ def _rounds(stores: Sequence[Store]) -> Iterator[Round]:
 
 def _adopt(joined: Store, store: Store) -> list[str]:
     """Copy a part's whole files into the joined run; return what is damaged, in words."""
+    # All of a part is read before anything is copied: a task goes over with all its files or not at all.
     harmed = {entry.task.key: wrong for entry, wrong in damaged(store.folder, store.entries.values())}
     whole = [entry for key, entry in store.entries.items() if key not in harmed and key not in joined.entries]
     for entry in whole:

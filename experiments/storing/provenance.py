@@ -77,14 +77,18 @@ def _processor() -> str:
                 return line.partition(":")[2].strip()
     except OSError:
         pass
+    # Last, since it is empty on most Linux systems.
     return platform.processor() or platform.machine()
 
 
-def _commit() -> str | None:
-    """Return the commit of the source tree this package runs from, with ``+changes`` if it was edited; None if none."""
-    here = Path(__file__).resolve().parents[1]
+def _commit(file: Path = Path(__file__)) -> str | None:
+    """Return the commit of the source tree that a file is part of, with ``+changes`` if it was edited; None if none."""
+    here = file.resolve().parents[1]
     try:
+        # An installed copy may lie in somebody's own repository, whose commit says nothing of this package.
+        _git(here, "ls-files", "--error-unmatch", str(file.resolve()))
         commit = _git(here, "rev-parse", "HEAD")
+        # Reports are left out: whatever is edited there, the stored rows are the same.
         changed = _git(
             here, "status", "--porcelain", "--untracked-files=no", "--", ".", "../sim", "../estimators"
         )

@@ -117,6 +117,7 @@ class Store:
             The directory holds something else, can't be written, or another process writes to it.
         """
         folder = Path(folder)
+        # Before the lock, whose file would stand in a stranger's directory that is then refused.
         if read_manifest(folder) is None:
             _make(folder)
         lock = Lock(folder)
@@ -135,6 +136,7 @@ class Store:
         provenance: Mapping[str, Any],
         blank: dict[str, Any],
     ) -> Store:
+        # Once more: another process may have begun the run before the lock was ours.
         manifest = read_manifest(folder)
         if manifest is None:
             manifest = blank
@@ -151,6 +153,7 @@ class Store:
         store = cls(folder, experiment, manifest)
         store._lock = lock
         store._begin(Round.of(experiment), provenance)
+        # Before anything is planned, so that what is damaged is missing and done again. `list`, for entries go.
         for entry, _ in list(damaged(folder, store._entries.values())):
             del store._entries[entry.task.key]
         return store
@@ -162,6 +165,7 @@ class Store:
 
     def _begin(self, reach: Round, provenance: Mapping[str, Any]) -> None:
         for folder in folders_of(self.folder):
+            # Only under the lock are they known to be nobody's: without it they may be a living writer's.
             for file in stale(folder):
                 file.unlink(missing_ok=True)
         self._manifest.setdefault("provenance", dict(provenance))
@@ -318,6 +322,7 @@ class Store:
 
     def finished(self, cell: int, audit: bool = False) -> list[journal.Entry]:
         """Return the finished tasks of a condition, by replication."""
+        # Their number tells: while a run is open, entries are added, and none becomes another condition's.
         if self._counted != len(self._entries):
             self._counted = len(self._entries)
             self._by_cell = {}

@@ -18,6 +18,7 @@ from nestbench.experiments.running.start import run_experiment
 from nestbench.experiments.storing.journal import append, read_journal
 from nestbench.experiments.storing.lock import Lock
 from nestbench.experiments.storing.manifest import read_manifest, write_manifest
+from nestbench.experiments.storing.provenance import _commit
 from nestbench.experiments.storing.store import Store
 from nestbench.experiments.storing.verifying import damaged
 from nestbench.experiments.toml.stored import from_stored, to_stored
@@ -99,6 +100,35 @@ def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
     assert (tmp_path / "lock").exists()
     Lock(tmp_path).release()
+
+
+def test_a_lock_says_whose_it_is_on_systems_without_pwrite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows has none, and a run there could not begin."""
+    monkeypatch.delattr(os, "pwrite", raising=False)
+    (tmp_path / "lock").write_text("a longer text than the new one, left by a run of another day" * 3)
+    with Lock(tmp_path), pytest.raises(StoreError, match=rf"process {os.getpid()} on .*, since "):
+        Lock(tmp_path)
+
+
+def test_the_commit_is_of_the_tree_that_holds_this_package(tmp_path: Path) -> None:
+    """Not of a repository in which it happens to be installed."""
+    file = tmp_path / "site-packages" / "experiments" / "storing" / "provenance.py"
+    file.parent.mkdir(parents=True)
+    file.write_text("")
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b.invalid"]
+    for arguments in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "somebody's own"]):
+        subprocess.run([*git, *arguments], check=True)
+    assert _commit(file) is None
+    for folder in ("sim", "estimators"):
+        (tmp_path / "site-packages" / folder).mkdir()
+    for arguments in (["add", "."], ["commit", "-q", "-m", "the package"]):
+        subprocess.run([*git, *arguments], check=True)
+    head = subprocess.run(
+        [*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    assert _commit(file) == head
 
 
 @pytest.mark.parametrize(
