@@ -127,6 +127,7 @@ class Experiment:
             "engine": self.engine,
             "plugins": sorted(plugin.sha256 for plugin in self.plugins),
         }
+        # Named only where set: runs made before there were limits keep their keys.
         limits = {"fit_timeout": self.fit_timeout, "fit_memory": self.fit_memory}
         identity |= {name: limit for name, limit in limits.items() if limit is not None}
         return hashlib.sha256(canonical_json(identity).encode()).hexdigest()[:16]

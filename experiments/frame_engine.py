@@ -120,6 +120,7 @@ def collect(fits: list[Fitted], batch: Batch, first: tuple[str, ...] = ()) -> Es
 def _fit(function: Method, sample: Sample, model: Model) -> Fitted:
     frame = sample.frame()
     started = time.perf_counter()
+    # "always": by default Python shows a warning once per place, and only the first data set would have the message.
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:

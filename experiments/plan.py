@@ -156,6 +156,7 @@ def _fits(
         if active:
             methods = [experiment.estimators[i] for i in active]
             size = block or block_size(experiment.cells[cell], methods, experiment.engine)
+            # By number, not by what the first fits took: where tasks are cut must be the same when a run is resumed.
             slow = any(e.engine_name(experiment.engine) == "reference" for e in methods)
             early = FIRST_CUTS if slow and cell == 0 and not block else ()
             yield from (Task(cell, *ends, active) for ends in _blocks(first, last, size, early))

@@ -89,6 +89,7 @@ def dask_client(address: str) -> Iterator[Any]:
             "expected dask for --backend dask; install it with: pip install 'nestbench[dask]'"
         ) from error
     try:
+        # The default client of the process stays whose it was: a notebook may compute elsewhere with Dask.
         client: Any = Client(address, set_as_default=False, timeout=20)  # type: ignore[no-untyped-call,unused-ignore]
     except (OSError, ValueError) as error:
         raise InvalidInput(f"expected a Dask scheduler at '{address}', got {error}") from error

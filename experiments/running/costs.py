@@ -128,6 +128,7 @@ class Costs:
             self._share = 1.0
         elif done + left > 0:
             # A corrected guess may make what is done look less: a bar that goes back is no help.
+            # 1 means finished (`Standing.finished`): rounding must not end a bar before the last task.
             self._share = max(self._share, min(done / (done + left), 0.999))
         now = time.monotonic()
         working = max(now - self.working, 1e-9)
@@ -142,6 +143,7 @@ class Costs:
         if not self._taken or self._corrected(unheard) > GUESSED * left:
             return None
         if self.workers is None:
+            # The speed so far stands for workers whose number nobody knows.
             return left * elapsed / max(self._corrected(self._guessed), 1e-9)
         # The last tasks leave workers idle.
         return left / min(self.workers, self._tasks_left)

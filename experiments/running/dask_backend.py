@@ -36,6 +36,7 @@ def answers(client: Any, do: Callable[[W], T], works: Iterator[W]) -> Generator[
     WorkersLost
         The cluster has had no worker, or given no answer, for `PATIENCE` seconds.
     """
+    # Pure tasks are named by their content: one that is done again would be given the answer of the one that was lost.
     executor = client.get_executor(pure=False)
     cluster = _Cluster(client)
     waiting: set[Future[T]] = set()
@@ -45,6 +46,7 @@ def answers(client: Any, do: Callable[[W], T], works: Iterator[W]) -> Generator[
         if not waiting:
             return
         done, waiting = wait(waiting, timeout=cluster.pause, return_when=FIRST_COMPLETED)
+        # What succeeded first: raising for one that failed drops those behind it, and they would be done again.
         for future in sorted(done, key=_failed):
             yield _result(future)
 

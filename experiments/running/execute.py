@@ -105,6 +105,7 @@ def stoppable(store: Store) -> Iterator[threading.Event]:
 
     numbers = (signal.SIGTERM, signal.SIGINT)
     main = threading.current_thread() is threading.main_thread()
+    # In any other thread, of a server or a notebook, Python refuses to set handlers.
     before = {number: signal.signal(number, interrupt) for number in numbers} if main else {}
     hook, sys.unraisablehook = sys.unraisablehook, unraisable
     try:
@@ -121,6 +122,7 @@ def stoppable(store: Store) -> Iterator[threading.Event]:
     finally:
         sys.unraisablehook = hook
         for number, handler in before.items():
+            # None is what Python returns for a handler that C code had set, and refuses to take back.
             signal.signal(number, handler or signal.SIG_DFL)
 
 
@@ -143,6 +145,7 @@ def _starting(workers: int, backend: Backend) -> Iterator[None]:
         yield
         return
     with pool(workers):
+        # joblib keeps the pool for the next call of the same settings: `mapped` finds its workers begun.
         parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered")
         stream = parallel(joblib.delayed(ignore_interrupts)(os.getpid()) for _ in range(workers))
         try:
@@ -176,6 +179,7 @@ def _work_off(
         if text := unrepeatable_sentence(outcome.unrepeatable):
             progress.note(text)
         progress.advance(costs.hear(outcome))
+        # The event, since the exception may have been swallowed on its way (see `stoppable`).
         if stop.is_set():
             raise KeyboardInterrupt
 
@@ -243,6 +247,7 @@ def outcomes(
                     "try fewer --workers",
                 ) from None
             under_way = started & left.keys()
+            # Dask has tried such a task on several workers already.
             deaths.update(dict.fromkeys(under_way, DEATHS if isinstance(error, GivenUp) else 1))
             progress.note(f"a worker died; doing again what was under way ({plural(len(under_way), 'task')})")
 
@@ -266,6 +271,7 @@ def mapped(
             yield from answers(client, do, works)
         return
     with pool(workers):
+        # joblib's own batches hold finished tasks back until the last of a batch, and are lost with it.
         parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)
         stream = parallel(joblib.delayed(partial(_apart, do) if workers == 1 else do)(work) for work in works)
         with contextlib.closing(stream):
@@ -274,6 +280,7 @@ def mapped(
 
 def _apart(do: Callable[[W], T], work: W) -> T:
     """Do a task in a forked child, where there is a safe one (Linux): what kills it doesn't kill the run."""
+    # Elsewhere a fork isn't safe: macOS's own libraries may abort in the child of a process that has threads.
     if sys.platform != "linux":
         return do(work)
     answer = in_child(lambda: do(work), NO_LIMITS)

@@ -115,6 +115,7 @@ def in_child(function: Callable[[], Any], limits: Limits) -> Any:
     if child == 0:
         os.close(reading)
         _answer(function, writing, limits)
+    # The parent's own end: while it is open, a reader never sees that the child has ended.
     os.close(writing)
     data = None
     try:
@@ -141,6 +142,7 @@ def _answer(function: Callable[[], Any], writing: int, limits: Limits) -> NoRetu
     """In the child: do it, send (True, value) or (False, exception), and end without any clean-up of the parent's."""
     # Ctrl-C reaches the whole group; who stops is the parent's to decide.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A crash here becomes a row: a dump on the parent's terminal would look like a crash of the run.
     faulthandler.disable()
     try:
         _limit_memory(limits.megabytes)

@@ -107,6 +107,7 @@ def check_place(experiment: Experiment, cell: int, replication: int) -> None:
     """Refuse a condition or replication that can't be."""
     if not 0 <= cell < len(experiment.cells):
         raise InvalidInput(f"expected a condition from 0 to {len(experiment.cells) - 1}, got {cell}")
+    # The numbers of replications are stored in 32 bits.
     if not 0 <= replication < 2**31:
         raise InvalidInput(f"expected a replication from 0, got {replication}")
 

@@ -1,6 +1,6 @@
 """The seconds a run stores with each fit: what it costs where its method is the only one, and the process is warm.
 
-They are made while all workers are busy, so they are orders of magnitude; `experiments.timing` is the benchmark.
+They are made while all workers are busy, so they are orders of magnitude; `fit_times` is the benchmark.
 """
 
 from __future__ import annotations

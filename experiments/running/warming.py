@@ -82,9 +82,12 @@ def compile_part(work: Work) -> None:
     with _without_collections(), threadpool_limits(1):
         batch = cell.draw(work.seed, range(work.task.start, work.task.stop))
         if not estimators:
+            # All families end in it: compiled here, none of them has to. The types are those of the engines' calls, as
+            # numba compiles anew for others (a read-only array is another).
             wald(np.ones((1, 1)), np.ones((1, 1)), 1.0, 0.95)
             batch.once(moments_of, cell.model)
             return
+        # As `Estimator.fit` does before it: engines look for the moments of this batch and model, not of the first.
         batch, model = under_null(batch, cell.model)
         batch.put(raw_moments(batch, model), moments_of, model)
         for estimator in estimators:
@@ -103,6 +106,7 @@ def compile_kernels(experiment: Experiment) -> None:
     done = sorted(_wanted(experiment) | _stamped())
     with contextlib.suppress(OSError):
         _stamp().parent.mkdir(parents=True, exist_ok=True)
+        # Not atomically: half a stamp doesn't parse and counts as none.
         _stamp().write_text(json.dumps({"sources": _sources(), "parts": done}), encoding="utf-8")
 
 

@@ -54,6 +54,8 @@ class Work:
         """Return the work of a task of an experiment; `guarded` fits are made in child processes."""
         cell = experiment.cells[task.cell]
         methods = with_truth((experiment.estimators[i] for i in task.estimators), cell)
+        # Not pickle: methods made in a notebook or a test live in no module that a worker could import.
+        # Apart from the rest, since what a plugin defines can't be unpickled before the plugin is loaded.
         blob = cloudpickle.dumps((cell, methods))
         limits = Limits(experiment.fit_timeout, experiment.fit_memory)
         return cls(
@@ -102,6 +104,7 @@ def perform(work: Work) -> Outcome:
             else auditing.against_optimum(cell, work.seed, work.task, estimators, fits)
         )
         seconds = time.perf_counter() - started
+        # After the clock was read: what is fitted again belongs to no method's costs.
         repeated = to_repeat(work.task, estimators, fits)
         first = range(work.task.start, work.task.start + 1)
         again = fit_all(cell, work.seed, first, repeated, work.engine, limits) if repeated else {}

@@ -56,6 +56,7 @@ def held_back() -> Iterator[None]:
 def begin(home: int) -> None:
     """In a new worker of process `home`: ignore Ctrl-C, which is its to handle, and end when it has ended."""
     if hasattr(os, "getppid") and os.name != "nt":
+        # Orphaned while it imported: the thread below would take the new parent for the right one otherwise.
         if os.getppid() != home:
             os._exit(1)
         threading.Thread(target=_end_with, args=(home,), daemon=True).start()
