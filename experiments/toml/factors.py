@@ -57,6 +57,7 @@ def check(factors: Any, problems: Problems) -> Crossing:
     crossing = Crossing(tuple(blocks))
     if not bounded(crossing, problems):
         return Crossing()
+    # A pattern that names a factor which couldn't be read would be called wrong itself.
     return filtered(crossing, factors, problems) if usable else crossing
 
 

@@ -25,6 +25,7 @@ def remember(plugin: Plugin) -> None:
     file = _file()
     with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
+        # Appended: two runs at once don't undo each other's line, as they would by writing the file anew.
         with open(file, "a", encoding="utf-8") as lines:
             lines.write(plugin.sha256 + "\n")
 

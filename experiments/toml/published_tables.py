@@ -42,6 +42,7 @@ class PublishedTable:
     source: str
     term: str
     rows: list[list[Any]]
+    # A tuple as default, for dataclasses refuse a list; what is left out isn't validated.
     factors: Annotated[list[str], Field()] = ()  # type: ignore[assignment]
     measure: str | None = None
     estimators: Names | None = None

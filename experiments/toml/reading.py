@@ -108,6 +108,7 @@ def experiment_from(
     """
     problems = Problems()
     _require_ends(tables, where)
+    # Before any other mistake is looked for: their messages quote what stands in the file, on a terminal.
     for text in _hidden(tables):
         problems.add(f"a text holds control characters: {visible(text)[:60]!r}; leave them out")
     problems.refuse(where)
@@ -120,6 +121,7 @@ def experiment_from(
     settings = build(Settings, tables["experiment"], "experiment", problems)
     raw = tables["experiment"] if isinstance(tables["experiment"], Mapping) else {}
     folder = Path(base)
+    # Before conditions and methods, whose names they may define.
     loaded = _plugins(_listed(raw, "plugins", str), folder, problems)
     crossing = factors.check(tables.get("factors", {}), problems)
     levels, cells = _cells(tables, crossing, folder, problems)
@@ -204,6 +206,7 @@ def _plugins(paths: Sequence[str], base: Path, problems: Problems) -> tuple[Plug
             )
             continue
         file = file.resolve()
+        # A run keeps them in one folder, by their names.
         if any(Path(other.path).name == file.name for other in usable):
             problems.add(f"experiment.plugins has two files called {file.name}; give them different names")
             continue
@@ -223,6 +226,7 @@ def _estimators(choices: Sequence[Choice], engine: str, problems: Problems) -> t
     for choice in choices:
         try:
             estimator = registry.get(choice)
+            # Of any other word the settings complain.
             if engine in ("auto", "reference", "batched"):
                 estimator.engine(engine)
             methods.append(estimator)

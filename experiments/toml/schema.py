@@ -96,6 +96,7 @@ def _typed(adapter: TypeAdapter[Any]) -> Schema:
         schema = adapter.json_schema()
     except PydanticInvalidForJsonSchema:
         return {}
+    # References to "#/$defs" start at the whole schema's root, of which this becomes a part.
     return {} if "$defs" in schema else schema
 
 

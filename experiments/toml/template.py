@@ -55,7 +55,7 @@ level = 0.95
 
 def write_template(name: str, folder: Path) -> Path:
     """Write ``NAME.toml`` in a folder and return its path; an existing file is never overwritten."""
-    if not re.match(NAME, name) or len(name) > 80:
+    if not re.fullmatch(NAME, name) or len(name) > 80:
         raise InvalidInput(
             f"expected a name of letters, digits, '.', '_' and '-', got '{name}'; e.g. few-schools"
         )
@@ -63,6 +63,7 @@ def write_template(name: str, folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with open(file, "x", encoding="utf-8") as handle:
+            # Not by str.format, for TOML's inline tables are braces; the name last, since it may hold the other word.
             handle.write(TEMPLATE.replace("SCHEMA", SCHEMA).replace("NAME", name))
     except FileExistsError as error:
         raise InvalidInput(f"{file} is there already; choose another name, or delete it first") from error

@@ -27,19 +27,21 @@ def to_toml(tables: Mapping[str, Any]) -> str:
 
 def _key(key: str) -> str:
     """Return a key as TOML writes it: quoted where it isn't bare."""
-    return key if _BARE.match(key) else json.dumps(key)
+    return key if _BARE.fullmatch(key) else _value(key)
 
 
 def _value(value: Any) -> str:
     """Return a value as TOML writes it."""
+    # NumPy's own types first: its truth values are no bool, and would be written as Python has them.
+    value = value.item() if hasattr(value, "item") else value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
+        # JSON's escapes are TOML's but for pairs of surrogates, and TOML refuses a bare DEL, which JSON takes.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, Mapping):
         inner = ", ".join(f"{_key(str(k))} = {_value(v)}" for k, v in value.items() if v is not None)
         return "{ " + inner + " }" if inner else "{}"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(_value(item) for item in value) + "]"
-    number = value.item() if hasattr(value, "item") else value
-    return repr(number)
+    return repr(value)

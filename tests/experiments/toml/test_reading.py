@@ -6,7 +6,10 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nestbench.experiments import catalog
 from nestbench.experiments.experiment import Experiment
@@ -14,6 +17,7 @@ from nestbench.experiments.plan import plan
 from nestbench.experiments.toml.reading import experiment_from, read_experiment
 from nestbench.experiments.toml.stored import from_stored, to_stored
 from nestbench.experiments.toml.template import write_template
+from nestbench.experiments.toml.writing import to_toml
 from nestbench.sim.errors import InvalidInput
 
 
@@ -189,6 +193,24 @@ def test_template_reads(tmp_path: Path) -> None:
         write_template("mine", tmp_path)
     with pytest.raises(InvalidInput, match="expected a name"):
         write_template("../mine", tmp_path)
+    with pytest.raises(InvalidInput, match="expected a name"):
+        write_template("mine\n", tmp_path)
+
+
+@given(
+    st.dictionaries(
+        st.text(st.characters(codec="utf-8")),
+        st.one_of(
+            st.text(st.characters(codec="utf-8")),
+            st.booleans().map(np.bool_),
+            st.integers(-(2**62), 2**62).map(np.int64),
+            st.floats(allow_nan=False),
+        ),
+    )
+)
+def test_tables_are_read_back_as_they_were_written(table: dict[str, Any]) -> None:
+    """Keys beyond the basic plane and NumPy's truth values were written as TOML that nobody could read."""
+    assert tomllib.loads(to_toml({"section": table}))["section"] == table
 
 
 @pytest.mark.parametrize("as_factor", [False, True])
