@@ -106,6 +106,7 @@ class CellRows:
     def block(self, label: str, names: Names | None = None) -> Block:
         """Return a method's rows of all terms, or of those named (a group's); the last one is kept."""
         if self._last is None or self._last[:2] != (label, names):
+            # Let go before the next is read: two blocks of a million replications at once would double the memory.
             self._last = None
             estimates = self.estimates[label] if names is None else self._of(label, names)
             self._last = (label, names, Block(estimates, self.truth, self.level, self.null))

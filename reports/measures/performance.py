@@ -126,6 +126,7 @@ def estimator_rows(label: str, rows: CellRows) -> Iterator[Rows]:
         for draws in block.draws(measure.columns)
         for one in _block(label, measure, draws, fits_exist)
     ]
+    # Stable: a measure's terms stay in the model's order, whether they were read together or one by one.
     yield from sorted(of_terms, key=lambda one: _PLACE[one.measure])
     without_errors = [measure for measure in MEASURES if not measure.needs & _MODEL_ONLY]
     of_quantities = [

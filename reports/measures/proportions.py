@@ -20,6 +20,7 @@ def wilson(share: npt.ArrayLike, n: npt.ArrayLike, level: float = 0.95) -> tuple
         middle = p + z2 / (2.0 * size)
         half = np.sqrt(z2 * (p * (1.0 - p) / size + z2 / (4.0 * size**2)))
         scale = 1.0 + z2 / size
+        # By rounding alone the ends of 0 of n and n of n lie outside of [0, 1].
         return np.maximum((middle - half) / scale, 0.0), np.minimum((middle + half) / scale, 1.0)
 
 
@@ -27,6 +28,7 @@ def clopper_pearson(successes: npt.ArrayLike, n: npt.ArrayLike, level: float = 0
     """Return the exact interval (Clopper & Pearson 1934), for gates: its level is never below the nominal."""
     x, size = np.asarray(successes, dtype=np.float64), np.asarray(n, dtype=np.float64)
     tail = 0.5 * (1.0 - level)
+    # SciPy gives NaN for a parameter of 0; what is asked there is answered by the last line.
     lower = special.betaincinv(np.maximum(x, 1.0), size - x + 1.0, tail)
     upper = special.betaincinv(x + 1.0, np.maximum(size - x, 1.0), 1.0 - tail)
     return np.where(x > 0, lower, 0.0), np.where(x < size, upper, 1.0)

@@ -49,6 +49,7 @@ def deviation(d: Draws) -> Floats:
 def variance(d: Draws) -> Floats:
     """S2, with divisor K - 1; NaN for one replication."""
     x = d.once(deviation)
+    # Without the array of squares that (x * x).sum would make: 8 MB a term for a million replications.
     return np.einsum("kn,kn->k", x, x) / d.n * (d.n / (d.n - 1)) if d.n > 1 else np.full(len(x), np.nan)
 
 
@@ -128,6 +129,7 @@ def attempts(d: Draws) -> Ints:
 
 def significant(d: Draws) -> Ints:
     """Number of replications with p_i <= alpha."""
+    # From the mean, which others need too; a mean of truth values times n is whole but for rounding.
     count: Ints = np.rint(d.once(mean(rejects)) * d.n).astype(np.int64)
     return count
 
