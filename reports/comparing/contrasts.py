@@ -213,6 +213,7 @@ def contrasts_of_rows(
         for label in labels
         for row in _contrasts(first, rows.block(label, names), contrasts)
     ]
+    # Stable: long conditions come term by term, short ones method by method, and the table is the same.
     contrasts_found.sort(key=lambda row: labels.index(row["estimator"]))
     names = ["estimator", "reference", "term", "contrast", "value", "mcse", "n", "outcome"]
     return pd.DataFrame(contrasts_found, columns=names)

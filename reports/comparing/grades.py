@@ -78,6 +78,7 @@ def below_p(coverage: npt.ArrayLike, n: npt.ArrayLike, low: npt.ArrayLike) -> Fl
     """
     size = np.asarray(n, dtype=np.float64)
     hits = np.rint(np.asarray(coverage) * size)
+    # 0.5 where all are hits, since betainc has no parameter 0; the last line answers for it.
     tail = special.betainc(np.maximum(size - hits, 0.5), hits + 1.0, 1.0 - np.asarray(low))
     return np.asarray(np.where(hits >= size, 1.0, tail), dtype=np.float64)
 

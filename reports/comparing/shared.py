@@ -104,6 +104,8 @@ def _of_group(rows: CellRows, names: Names | None) -> list[Shared]:
     for term, known in _surveyed(rows, names).items():
         kept, rest, width = _chosen(known)
         sums[term] = _Sums(term, kept, rest, factor * width, _common([known[label].there for label in kept]))
+    # A second time, for the cap and the common data sets are known only when all methods have been seen; rows of
+    # all of them at once would be the memory of the run.
     for label in rows.labels:
         for draws in rows.block(label, names).draws(INTERVAL):
             for k, term in enumerate(draws.terms):
@@ -116,6 +118,7 @@ def _common(there: Sequence[Bools]) -> Bools:
     """Return which data sets all methods answer, of those that any does."""
     answered = np.zeros(max(map(len, there), default=0), dtype=np.bool_)
     shortest = min(map(len, there), default=0)
+    # A method that was asked for fewer replications answers none of the later ones.
     answered[:shortest] = np.logical_and.reduce([one[:shortest] for one in there]) if there else False
     return answered
 

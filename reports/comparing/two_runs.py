@@ -72,6 +72,7 @@ def compare_runs(first: Results, second: Results, measures: tuple[str, ...] = CO
         where = words[i]
         a, b = rows_of(first, i), rows_of(second, j)
         for label in (label for label in a.labels if label in b.labels):
+            # Whichever run is long, both are read term by term.
             for names in a.groups(label) if a.names else b.groups(label):
                 blocks = a.block(label, names), b.block(label, names)
                 changes = _changes_of(*blocks, measures=chosen, same_data=same_data)
