@@ -1,8 +1,8 @@
 """Baselines as files: versioned JSON that people can read and diff.
 
-Format 2. Numbers have 9 significant digits; missing is null, infinity the text "inf". Replication numbers are
+Format 3. Numbers have 9 significant digits; missing is null, infinity the text "inf". Replication numbers are
 texts of ranges ("0-99 120"). Statuses list the replications that are not OK. `codes` (`fingerprint`) and `kept`
-(`kept`) are base64. `checksum` seals the rest. Format 1 lacked `kept`.
+(`kept`) are base64. `checksum` seals the rest. Format 1 lacked `kept`, format 2 had other weights.
 """
 
 from __future__ import annotations
@@ -174,6 +174,7 @@ def numbers_of(text: str) -> Ints:
     numbers = []
     for part in text.split():
         first, _, last = part.partition("-")
+        # A file from somebody else: "0-9999999999" would be 80 GB.
         if int(last or first) > MOST_REPLICATIONS:
             raise ValueError(f"replication {last or first} is more than a run has")
         numbers.append(np.arange(int(first), int(last or first) + 1, dtype=np.int64))

@@ -246,6 +246,8 @@ def _columns(pair: Pair, term: str, shown: tuple[Ints, Ints]) -> dict[str, Float
     }
     errors = columns["bias"]
     if np.isfinite(errors).any():
+        # Permuting needs a value a replication: absolute deviations from the median of both runs together, whose
+        # means differ where spreads do (Brown & Forsythe 1974).
         columns["empirical_se"] = np.abs(errors - np.nanmedian(errors))
     return columns
 

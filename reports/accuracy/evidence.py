@@ -108,6 +108,7 @@ def share_replications(gate: Gate, low: float, high: float, share: float) -> int
         raise InvalidInput(f"expected a share outside [{low:g}, {high:g}] to be found, got {share:g}")
     step = 1.01
     n = 20.0
+    # Upwards, not by bisection: the power of an exact test of counts isn't monotone in n.
     while n < 1e7 and _power(round(n), low, high, share, gate.size) < gate.power:
         n = max(n + 1.0, n * step)
     return round(n)

@@ -151,6 +151,7 @@ def _codes(estimates: Estimates, scales: Scales, columns: tuple[str, ...], rtol:
             if name in scales:
                 total.add(name, ESTIMATE, values, scales[name][0])
     step = rtol * max(total.weights, 0.5)
+    # NumPy's % has the sign of the divisor, C's that of the sum: codes of negative sums are codes too.
     return (np.floor(total.values / step) % _MODULUS).astype(np.uint16)
 
 

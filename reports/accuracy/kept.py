@@ -153,12 +153,13 @@ def _grid(columns: Mapping[str, Floats]) -> Grid:
     errors, spreads = columns["error"], columns[STD_ERROR]
     centre = _median(errors)
     scale = 1.4826 * _median(np.abs(errors - centre))
+    # Three digits of a centre many spreads from 0 could lie spreads away from it.
     return Grid(_rounded(centre, 9), _rounded(scale) or 1.0, _rounded(_median(spreads)) or 1.0)
 
 
 def _encoded(columns: Mapping[str, Floats], grid: Grid) -> dict[str, Codes]:
-    # the width of an interval without a standard error is on the grid itself
     """Return a term's columns as 16-bit codes."""
+    # The width of an interval without a standard error is on the grid itself.
     unit = np.where(np.isnan(columns[STD_ERROR]), grid.std_error, columns[STD_ERROR])
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         return {

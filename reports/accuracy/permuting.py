@@ -178,13 +178,18 @@ def adjusted_p(family: Family, statistics: Floats, eligible: Bools, alpha: float
     p_values = np.ones(len(statistics))
     if not eligible.any():
         return p_values
+    # A permutation that only exchanges equal values has the same statistic but for the order of its sums: it
+    # counts as reaching it, or p-values would be too small.
     asked = statistics[eligible] * (1.0 - _TIE)
+    # The largest count with (1 + count of them) / (1 + permutations) <= alpha.
     allowed = math.floor(alpha * (count + 1) + 1e-9) - 1
+    # A fixed seed: the same two runs get the same verdict whenever they are checked.
     rng = np.random.default_rng(SEED)
     # How often a permutation's largest statistic was as large.
     reached, done = np.zeros(len(asked), dtype=np.int64), 0
     widest = max(panel.values.shape[0] for panel in family.panels)
     while done < count and (reached <= allowed).any():
+        # Few at first, after which most checks are over; then as many as keep their marks within 32 MB.
         block = min(count - done, FIRST if not done else BLOCK, max(20, _CELLS // widest))
         largest = np.sort(family.drawn(rng, block))
         reached += block - np.searchsorted(largest, asked, side="left")
