@@ -48,6 +48,7 @@ def fit_dummies(robust: bool) -> FitOne:
         if robust:
             require_schools(data)
         kinds = {"cov_type": "cluster", "cov_kwds": {"groups": data.groups}, "use_t": False} if robust else {}
+        # The dummies sum to the constant: said here, as statsmodels would look for that by the rank of n x (p + G).
         result = OLS(inner.y, inner.x, hasconst=True).fit(method="qr", **kinds)
         require_residuals(result.resid, data.y)
         df = df_of(data, lambda: dense_df(inner, back, 0.0)) if robust else n - slopes - g

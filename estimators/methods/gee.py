@@ -56,10 +56,13 @@ def fit_gee(cov_type: str) -> FitOne:
         ols = least_squares(inner, data.y)
         unit = float(np.sqrt(ols.scale))
         model = GEE(ols.resid / unit, inner.x, data.groups, cov_struct=Exchangeable())
+        # The OLS solution, as the outcome are OLS residuals: both engines begin at alpha = 0.
         start = np.zeros(data.x.shape[1])
         blocks = blocks_of(inner)
         needs = corrected and bool(blocks.needs_a_school.any())
+        # statsmodels solves with I - H_gg for its correction, which is singular where a school identifies a direction.
         kind = "robust" if needs else cov_type
+        # `ctol` bounds the norm of a score that is a sum over students: it has to grow with them.
         result = model.fit(maxiter=200, ctol=1e-12 * len(data.y), start_params=start, cov_type=kind)
         beta = back @ (ols.params + unit * result.params) + shift
         std_error = unit * np.sqrt(np.diag(back @ result.cov_params() @ back.T))

@@ -99,6 +99,7 @@ def _run(ready: dict[int, DataSet]) -> dict[int, pd.DataFrame]:
         pd.concat([_table(r, data) for r, data in ready.items()]).to_csv(source, index=False)
         script = str(files("nestbench.estimators").joinpath("lmer.R"))
         done = subprocess.run(
+            # A user's .Rprofile could set options that no row of the run would tell of.
             [program, "--vanilla", script, str(source), str(target)],
             capture_output=True,
             text=True,

@@ -103,6 +103,7 @@ def hc2(fit: ols_batched.BatchOls) -> tuple[Floats, Floats, ols_batched.Mask]:
     of = np.repeat(np.arange(len(fit.estimate)), np.diff(m.replication_offsets))
     good = fit.regular.copy()
     inverse = np.zeros_like(fit.influence)
+    # influence = contrasts (X'WX)^-1: back to the pivoted, scaled columns that the cross-products are of.
     inverse[good] = np.linalg.solve(m.contrasts[good], fit.influence[good])
     grams = fit.cross[:, m.x[:, None], m.x]
     rest = 1.0 - np.einsum("sij,sji->s", inverse[of], grams)

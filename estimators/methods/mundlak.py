@@ -30,6 +30,7 @@ def with_means(batch: Batch, model: Model, varies: Pattern) -> tuple[Batch, Mode
     """Return batch and model with the school means of the columns that vary."""
     design = batch.once(design_of, model)
     chosen = {f"group_mean({term})": k for k, term in enumerate(design.terms) if varies[k]}
+    # A mean that the model has already would be a column twice, and estimable no more.
     chosen = {name: k for name, k in chosen.items() if name not in design.terms}
     added = "".join(f" + `{name}`" for name in chosen)
     wide = replace(batch, columns=with_school_means(batch, design, chosen), _memo={})
@@ -69,6 +70,7 @@ def mundlak_engine(inner: Engine) -> Engine:
 
 def _together(batch: Batch, parts: list[Ints], fits: list[Estimates]) -> Estimates:
     """Return the estimates of disjoint sets of replications in the batch's order."""
+    # Only its terms and quantities count, for every row is put in below.
     largest = fits[int(np.argmax([len(rows) for rows in parts]))]
     every = np.zeros(batch.size, dtype=np.int64)
     whole = replace(largest.take(every), replications=batch.replications)

@@ -91,6 +91,7 @@ def classes_of(batch: Batch, model: Model) -> tuple[Ints, Ints]:
     schools = len(batch.school_offsets) - 1
     school = np.repeat(np.arange(schools), np.diff(batch.school_offsets))
     width = int(codes.max(initial=0)) + 1
+    # Labels may be used again in other schools: school and label together are a class.
     distinct, numbers = np.unique(school * width + codes, return_inverse=True)
     return numbers.astype(np.int64), np.searchsorted(distinct, np.arange(schools + 1) * width).astype(
         np.int64

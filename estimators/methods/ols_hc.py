@@ -20,6 +20,7 @@ def fit_hc(kind: str) -> FitOne:
         """Fit by statsmodels on standardised columns."""
         inner, back, shift = data.standardised()
         result = least_squares(inner, data.y)
+        # A leverage of 1 divides a residual of 0 by 0, which is told below in words.
         with np.errstate(divide="ignore", invalid="ignore"):
             std_error = np.sqrt(np.diag(back @ getattr(result, f"cov_{kind}") @ back.T))
         if not np.isfinite(std_error).all():

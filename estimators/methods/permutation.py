@@ -136,6 +136,7 @@ def judged(
     seen = 0 if complete else 1
     total = len(of_y) + seen
     extreme = int((np.abs(of_y) >= abs(own) * (1 - TIE)).sum()) + seen
+    # The least count whose share is above alpha: p = alpha rejects.
     needed = math.floor(model.alpha * total + TIE) + 1 - seen
     spread = float(np.sqrt(np.mean((of_y - own * of_d) ** 2))) if len(of_y) else 0.0
     if not spread > TIE * abs(own):
@@ -191,6 +192,7 @@ def _reach(ends: Floats, needed: int) -> float:
     """Return the distance beyond which fewer than `needed` assignments remain; inf if there is none."""
     distances = ends.ravel()
     steps = np.repeat([-1, 1], ends.shape[1])
+    # At equal distances returns before departures, so that a tie is counted as not rejected.
     order = np.lexsort((-steps, distances))
     order = order[np.isfinite(distances[order])]
     short = np.flatnonzero(ends.shape[1] + np.cumsum(steps[order]) < needed)
@@ -227,6 +229,7 @@ def fit_permutation(data: DataSet) -> Answer:
     def residuals(v: Floats) -> Floats:
         """Return what the other terms leave of a variable."""
         once = v - basis @ (basis.T @ v)
+        # Twice, as in `estimable`: after one pass the residual still has the rounding of what was taken off.
         return np.asarray(once - basis @ (basis.T @ once))
 
     require_residuals(residuals(data.y), data.y)
@@ -319,6 +322,7 @@ def permutation_engine(batch: Batch, model: Model, options: Options) -> Estimate
     """Fit from school cross-products; data that are not regular are left to the reference."""
     moments, data = batch.once(moments_of, model), batch.once(matrices_of, model)
     rows = Rows(data.terms, batch.replications)
+    # Refined columns are combinations of the terms: the treatment isn't one of them.
     regular = moments.regular & ~moments.refined
     for r in np.flatnonzero(regular):
         started = perf_counter()

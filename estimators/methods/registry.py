@@ -100,6 +100,7 @@ _ADDED: dict[str, Estimator] = {}
 
 def known() -> dict[str, Estimator]:
     """Return every method by name: built in, adapters to other packages, then added by users or their packages."""
+    # At each look-up, for a worker process has loaded nothing yet; only the first in a process does anything.
     entry_points.load("nestbench.estimators", _add_offered)
     return {estimator.name: estimator for estimator in (*ESTIMATORS, *ADAPTERS)} | _ADDED
 

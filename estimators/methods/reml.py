@@ -68,6 +68,7 @@ def _saturated(fit: BatchFit) -> npt.NDArray[np.bool_]:
     """
     offsets = fit.moments.replication_offsets
     within = np.add.reduceat(fit.moments.cross[:, 0, 0], offsets[:-1]) - np.diff(offsets)
+    # The usual case, without looking at which columns vary within schools.
     if (within > len(fit.moments.x)).all():
         return np.zeros(len(within), dtype=np.bool_)
     return np.asarray(within <= (~fit.batch.once(school_level, fit.model)).sum(axis=1))

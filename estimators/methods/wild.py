@@ -85,12 +85,14 @@ def codes_of(
     stream = streams.at(replication, "bootstrap")
     if weights == "webb":
         return stream.integers(0, 6, size=(schools, draws), dtype=np.uint8), False
+    # A bit a sign: the generator makes 64 of them at once.
     bits = np.unpackbits(np.frombuffer(stream.bytes((schools * draws + 7) // 8), dtype=np.uint8))
     return bits[: schools * draws].reshape(schools, draws), False
 
 
 def distinct_of(schools: int, weights: str) -> float:
     """Return how many different weights G schools can get; of more than 50 schools, those of 50."""
+    # 6^400 overflows, and no more than 10^7 draws are ever made.
     return float(len(WEIGHTS[weights])) ** min(schools, 50)
 
 
@@ -201,6 +203,7 @@ class _Dense:
     def drawn(self, c: Floats, distance: float) -> tuple[Floats, Floats]:
         """Draw and refit with the null that far below c'beta: c'(beta* - centre) [B], and its school scores [G, B]."""
         x, mc = self.data.x, self.m @ c
+        # Least squares under c'beta = c'b - distance, without fitting the restricted model again.
         centre = self.beta - mc * (distance / (c @ mc)) if self.restricted else self.beta
         drawn = (x @ centre)[:, None] + self.v * (self.data.y - x @ centre)[:, None]
         refitted = self.m @ (x.T @ drawn)
