@@ -151,6 +151,7 @@ class Estimates:
         ValueError
             No part has a replication, or a replication occurs twice.
         """
+        # By first replication, so that "first appearance" is the data's and not the order in which tasks ended.
         parts = sorted((part for part in parts if part.size), key=lambda part: int(part.replications[0]))
         order = _in_one_order(parts)
         terms = tuple(dict.fromkeys(term for part in parts for term in part.terms))

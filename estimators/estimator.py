@@ -150,6 +150,7 @@ class Estimator:
                 )
             self._check_choice(key, options[key])
         merged = {**self.options, **options}
+        # Sorted, for the label is stored: options given in another order are the same method.
         changed = tuple(sorted({*self.changed, *(k for k in options if options[k] != self.options[k])}))
         info = self.described(merged) if self.described and changed else self.info
         return dataclasses.replace(self, options=merged, changed=changed, info=info)

@@ -52,6 +52,7 @@ def at_null(batch: Batch, model: Model, regressed: Regressed | None) -> tuple[Ba
     if regressed is not None:
         values *= batch.once(regressed, model)
     name = _own_column(design) or SHIFTED
+    # A memo of its own: what was computed of the outcome isn't true of the shifted one.
     moved = replace(batch, columns=with_outcome_less(batch, design, values, name), _memo={})
     right = model.formula.split("~", 1)[1]
     formula = f"{SHIFTED} ~{right}" if name == SHIFTED else model.formula

@@ -131,6 +131,7 @@ class _Reader:
             terms=tuple(is_term),
             replications=replications,
             **{name: np.ascontiguousarray(grid[pick].T) for name, grid in grids.items()},
+            # A fit's status and message are repeated in the rows of all its terms: the first term's will do.
             status=self._values("status")[rows].reshape(shape)[0].astype(np.int8),
             quantities={
                 n: grids[ESTIMATE][by_code[n]].copy() for n in names if n.startswith(VARIANCE_PREFIX)

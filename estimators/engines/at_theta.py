@@ -36,6 +36,7 @@ def relative_covariance(terms: tuple[str, ...], quantities: Mapping[str, Floats]
     relative = sd[:, :, None] * sd[:, None, :]
     for j, b in enumerate(terms):
         for i, a in enumerate(terms[:j]):
+            # A correlation with an SD of 0 is undefined (NaN); its covariance is 0 whatever it is.
             shared = relative[:, i, j] * np.nan_to_num(quantities[f"(corr[{a},{b}])"])
             relative[:, i, j] = relative[:, j, i] = shared
     return np.asarray(relative)

@@ -28,6 +28,8 @@ def full_rank(x: Floats, intercept: int | None) -> bool:
         return False
     unit, _ = _unit_columns(x, intercept)
     gram = unit.T @ unit
+    # Eigenvalues of a Gram matrix are squared singular values with an error of some 1e-16: small ones can't be
+    # told from 0 here, so the bound is a cautious one.
     return bool(np.linalg.eigvalsh(gram)[0] > 1e-9) if gram.size else True
 
 
@@ -50,6 +52,7 @@ def estimable(x: Floats, intercept: int | None) -> tuple[Mask, Ints]:
     answer = np.ones(p, dtype=bool)
     answer[slopes] = ~(np.abs(null) > 1e-6).any(axis=0)
     if intercept is not None:
+        # A dependence among centred columns that the raw ones don't have makes the constant one of their combinations.
         pull = null * (x[:, slopes].mean(axis=0) / norms)
         noise = tolerance * np.abs(pull).sum(axis=1) + 1e-8
         answer[intercept] = not (np.abs(pull.sum(axis=1)) > noise).any()

@@ -82,6 +82,7 @@ def _exact_within(data: DataSet, x: Floats) -> bool:
     """Whether x and school indicators fit the outcome exactly; x'x = n I."""
     within_x, within_y = (v - data.school_means(v)[data.groups] for v in (x, data.y))
     basis, length, _ = np.linalg.svd(within_x, full_matrices=False)
+    # What a school-level column leaves within schools is rounding, and no direction to project on.
     basis = basis[:, length > 1e-9 * np.sqrt(len(x))]
     residual = within_y - basis @ (basis.T @ within_y)
     return float(np.sqrt(np.mean(residual**2))) <= 1e-12 * float(np.abs(data.y).max(initial=0.0))

@@ -47,6 +47,7 @@ def _schools(batch: Batch, model: Model, restricted: bool, diagonal: bool) -> Fl
         points = _thetas(part.rows, part.cols, top)
         fits = (slope_fits(moments, part, restricted, np.tile(point, (batch.size, 1))) for point in points)
     for fit in fits:
+        # fmax, since a point without a fit is NaN and says nothing of the others.
         best = np.fmax(best, loglik(moments, fit, restricted))
     return np.where(moments.regular, best, -np.inf)
 

@@ -63,10 +63,13 @@ def kenward_roger(fit: TextbookFit) -> tuple[Floats, Floats]:
     for i in range(h):
         for j in range(h):
             info[i, j] += np.trace(phi @ pp[i] @ phi @ pp[j]) - 2.0 * np.trace(phi @ qq[i, j])
+    # `info` is without the 1/2 of W^-1.
     w = 2.0 * np.linalg.inv(info)
     u = sum(w[i, j] * (qq[i, j] - pp[i] @ phi @ pp[j]) for i in range(h) for j in range(h))
     adjusted = phi + 2.0 * phi @ u @ phi
     shares = np.array([fit.variances(phi @ each @ phi) / fit.variances(phi) for each in pp])
+    # For a single contrast A1 = A2 in Kenward & Roger (1997), so that their m is 2 / A1 and their lambda 1: neither
+    # its correction of F nor its approximation of m is left.
     df = 2.0 / np.einsum("ik,ij,jk->k", shares, w, shares)
     return np.sqrt(fit.sigma2 * fit.variances(adjusted)), np.asarray(df)
 

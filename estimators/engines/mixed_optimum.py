@@ -109,6 +109,7 @@ def _intercept(model: Any, start: float) -> tuple[Floats, bool]:
         method="bounded",
         options={"xatol": 1e-7},
     )
+    # A bounded search never returns its ends, and the floor is where the maximum often is.
     best = min((float(near.x), low, middle), key=objective)
     if best == low or abs(_slope(objective, best)) > SCORE_TOLERANCE:
         wide = optimize.minimize_scalar(
@@ -173,6 +174,7 @@ def evaluate(model: Any, relative: Floats, units: Floats) -> MixedFit:
 def _loglike(model: Any, relative: Floats) -> float:
     """Return statsmodels' profiled log-likelihood, a very low number where it isn't finite: searches compare values."""
     value = float(model.loglike(MixedLMParams.from_components(np.zeros(model.k_fe), relative)))
+    # Not -inf: the searches take differences of values, and inf - inf is NaN.
     return value if np.isfinite(value) else -1e300
 
 

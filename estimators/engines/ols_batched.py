@@ -89,6 +89,7 @@ def within(batch: Batch, model: Model) -> BatchOls:
     moments = batch.once(moments_of, model)
     cross, kept, clear = _like(moments)
     ols.within(moments.cross, moments.replication_offsets, cross, kept, clear)
+    # Refined columns are combinations of the terms: which of these are constant in schools can't be seen any more.
     regular = clear & moments.regular & ~moments.refined
     return _fitted(moments, cross, kept[:, moments.x], regular, "students", 1)
 
@@ -289,6 +290,7 @@ def _engine(
         fit = fit_batch(batch, model, options)
         values, df, regular = variance(fit)
         good = regular & ((values > VANISHES**2 * fit.naive) | ~fit.answered).all(axis=1)
+        # A NaN isn't below infinity either.
         good &= (values < np.inf).all(axis=1, where=fit.answered)
         none = ~fit.answered
         estimate, std_error, dfs = (

@@ -30,6 +30,7 @@ def student_level(data: DataSet) -> Screened:
     varies = ~data.school_constant()
     columns = np.flatnonzero(varies)
     x = data.x[:, columns]
+    # Deviations have a mean of 0 in every school, so that centring for an intercept would do nothing.
     fine, kept = estimable(x - data.school_means(x)[data.groups], None)
     answer = np.zeros(len(varies), dtype=bool)
     answer[columns[fine]] = True

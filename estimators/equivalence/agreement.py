@@ -154,6 +154,7 @@ def differences(a: Estimates, b: Estimates) -> Floats:
     """Return the largest relative difference of each fit [R]; inf where a number is missing on one side only."""
     size = np.fmax(np.fmax(a.std_error, b.std_error), 0.0)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        # Beyond it the p-value is 0 in doubles; its square must not overflow beside one.
         t = np.fmin(np.abs(a.estimate / a.std_error), 1e8)
     parts = [
         _relative(a.estimate, b.estimate, size),
