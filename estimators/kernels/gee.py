@@ -84,6 +84,7 @@ def _fixed_point(schools: Floats, x: Ints, a: Floats, right: Floats, beta: Float
         pairs += 0.5 * n * (n - 1.0)
     if pairs <= p or students <= p:
         return np.nan
+    # From independence, as statsmodels begins: of several fixed points both engines come to the same.
     alpha = 0.0
     for _ in range(ITERATIONS):
         if not _coefficients(schools, x, alpha, a, right, beta):

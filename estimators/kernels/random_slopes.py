@@ -111,6 +111,7 @@ def climb_from_faces(
     turn, stretch = (0.5 * math.pi / len(around) if m == 3 else 0.0), 0.5 * math.log(radius[1] / radius[0])
     for k in range(len(around)):
         for h in range(len(radius)):
+            # Values of the survey leave the constant out.
             bar = best - constant + MARGIN
             if not floor_near(values, k, h, m == 3) < bar:
                 continue
@@ -167,6 +168,7 @@ def climb(
         if convex and length <= SMALL * radius_of(theta):
             put_vector(trial, theta)
             return count + 1, OK, now
+        # A saddle has no gradient to leave by.
         if not convex and length <= SMALL * radius_of(theta):
             for i in range(m):
                 trial[i] = theta[i]

@@ -94,6 +94,7 @@ def weigh(schools: int, lam: Floats, zz: Floats, work: Floats, out: Floats) -> f
         for g in range(schools):
             first, last, both = zz[g, 0, 0], zz[g, 1, 1], zz[g, 0, 1]
             det = 1.0 + a * first + 2.0 * c * both + b * last + size * (first * last - both * both)
+            # One logarithm for as many schools as a double holds: it would cost as much as the rest of a point.
             product *= det
             if product > 1e200:
                 log_v += math.log(product)

@@ -55,6 +55,7 @@ def log_gamma_step(a: float) -> float:
     while a < 16.0:
         down *= a / (a + 0.5)
         a += 1.0
+    # DLMF 5.11.8 at h = 1/2 less the same at h = 0.
     r = 1.0 / a
     s = r * r
     series = r * (-1 / 8 + s * (1 / 192 + s * (-1 / 640 + s * (17 / 14336 - s * (31 / 18432)))))
@@ -130,6 +131,7 @@ def density(t: float, df: float) -> float:
 def _start(tail: float, df: float) -> float:
     """Return a rough quantile: the normal one (Abramowitz & Stegun 26.2.23), Cornish & Fisher's for df > 3."""
     if tail > 0.9:
+        # Near 0 the density hardly changes: 1 - tail = 2 q phi(0).
         return 1.25 * (1.0 - tail)
     r = math.sqrt(-2.0 * math.log(0.5 * tail))
     z = r - (2.515517 + r * (0.802853 + r * 0.010328)) / (
@@ -139,6 +141,7 @@ def _start(tail: float, df: float) -> float:
     z += (math.erfc(z * math.sqrt(0.5)) - tail) / (2.0 * density(z, math.inf))
     if math.isinf(df) or df <= 3.0:
         return z
+    # Abramowitz & Stegun 26.7.5.
     q, r = z * z, 1.0 / df
     g1 = (q + 1.0) / 4.0
     g2 = ((5.0 * q + 16.0) * q + 3.0) / 96.0

@@ -256,6 +256,7 @@ def bound(
         inside, outside = outside, 2.0 * outside
     else:
         return math.inf
+    # After a few halvings most draws are extreme at both ends or at neither, and p can change by the others alone.
     kept, constant = numbers, 0.0
     for step in range(BISECTIONS):
         if step == COARSE:

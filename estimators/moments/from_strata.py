@@ -129,6 +129,7 @@ def shift_by_means(
             pivot[j] += count[t] * mean[t, j]
     for j in range(1, len(pivot)):
         pivot[j] /= n
+    # In place: `strata_columns` has stacked the means anew, so that no column of the batch is shifted.
     for t in range(start, stop):
         for j in range(1, len(pivot)):
             mean[t, j] -= pivot[j]

@@ -139,6 +139,7 @@ def _refine_completed(batch: Batch, model: Model, found: SchoolMoments) -> None:
     if not len(near):
         return
     students = batch.take(near)
+    # A plain mapping isn't one of strata (`strata_of`): `moments_of` takes the students' path with it.
     students = replace(students, columns=dict(students.columns), _memo={})
     refined = moments_of(students, model)
     bounds = found.replication_offsets
