@@ -53,6 +53,7 @@ def _parquet(path: Path, data: bytes) -> tuple[pd.DataFrame, Said]:
     """Read Parquet; a named index is a column."""
     import pyarrow.parquet as pq
 
+    # Before the table is read: a few bytes may state thousands of millions of equal values.
     stated = pq.read_metadata(io.BytesIO(data))
     require_few_cells(stated.num_rows * stated.num_columns, data)
     # Where pages have checksums, damage shows.
@@ -74,8 +75,8 @@ def _stata(path: Path, data: bytes) -> tuple[pd.DataFrame, Said]:
 
 
 def _spss(path: Path, data: bytes) -> tuple[pd.DataFrame, Said]:
-    # Its reader wants a path.
     """Read an SPSS file."""
+    # Its reader wants a path.
     frame = pd.DataFrame(pd.read_spss(path))
     return _numbers_back(frame, lambda: pd.DataFrame(pd.read_spss(path, convert_categoricals=False)))
 

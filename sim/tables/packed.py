@@ -78,12 +78,14 @@ def _cells(sheet: bytes) -> int:
         re.findall(rb'<row [^>]*?r="(\d+)', sheet),
     )
     width = max((_number(letters) for letters in columns), default=0)
+    # Python refuses to read numbers of more than 4300 digits.
     return width * max((int(row[:9]) for row in rows), default=0)
 
 
 def _number(letters: bytes) -> int:
     """Return the number of a column called A, B, ..., AA, ..."""
     number = 0
+    # Longer ones are no column of a sheet; of a million letters the number would take seconds.
     for letter in letters[:6]:
         number = 26 * number + letter - 64
     return number

@@ -107,6 +107,7 @@ def _table(path: Path, data: bytes, labels: Collection[str]) -> TableFile:
 def _text(path: Path, data: bytes, labels: Collection[str]) -> TableFile:
     """Read bytes as text and the text as a table, each guess with its words."""
     text, encoding = _decoded(path, data)
+    # Old programs end a text with DOS's mark of an end of file.
     text, separator = _named_separator(text.rstrip("\x1a"))
     rows, skipped = _rows(path, text, separator or _separator(text))
     header, dropped = _fitted(path, rows)
@@ -153,6 +154,7 @@ def _decoded(path: Path, data: bytes) -> tuple[str, str]:
     try:
         return data.decode("utf-8"), ""
     except UnicodeDecodeError:
+        # Five bytes have no letter in it.
         return data.decode("cp1252", errors="replace"), "read as Windows-1252 (Latin-1), for it isn't UTF-8"
 
 
@@ -174,6 +176,7 @@ def _separator(text: str) -> str:
 
 def _rows(path: Path, text: str, separator: str) -> tuple[list[tuple[int, list[str]]], str]:
     """Return the lines that hold anything, as their numbers and fields, and what was skipped before the header."""
+    # newline="", as `csv` asks: else the line breaks within quoted fields are changed.
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
     try:
         rows = [(reader.line_num, row) for row in reader if len(row) > 1 or (row and row[0].strip())]
