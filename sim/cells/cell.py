@@ -122,6 +122,7 @@ class Cell:
         """What `nestbench.sim.cells.truth` finds of the population and the model, stated values apart."""
         if isinstance(self.population, KeptLaw):
             return self.population.found
+        # With the class: an edited plugin's population has the name and the parameters of the one before.
         key = (type(self.population), _hash(self._parts()))
         if key not in _KNOWN:
             if len(_KNOWN) > 2000:
@@ -216,6 +217,7 @@ def _primitive(value: Any) -> Any:
         return [_primitive(v) for v in value]
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return value
+    # 1 and 1.0 are one value however a file writes it, and have one key.
     return float(value) if isinstance(value, (float, int, np.number)) else str(value)
 
 

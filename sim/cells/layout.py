@@ -81,6 +81,7 @@ class Layout:
 
     def sizes(self) -> Ints:
         """Return the students per school [G]: those of `students`, `giant_school` and `one_student_schools`."""
+        # A copy, since all entries of what broadcast_to gives may be one number in memory.
         sizes = np.broadcast_to(np.asarray(self.students, dtype=np.int64), self.schools).copy()
         if self.giant_school:
             sizes[-1] = self.giant_school

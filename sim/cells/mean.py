@@ -120,6 +120,7 @@ def mean_by_name(law: Any, layout: Layout, streams: StreamSource, replications: 
     """
     batch = law.draw(layout, streams, replications)
     named = {t: v for t, v in law.truth.items() if not t.startswith("(") and np.ndim(v) == 0}
+    # What such a population's columns are expected to be nobody says: no average of drawn ones stands in for it.
     effects = effects_named(batch, named, {}, known=False)
     variables = {v.name: v for effect in effects for v in effect.variables}
     function = getattr(law, "mean", None)

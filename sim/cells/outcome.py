@@ -55,6 +55,7 @@ def outcome_of(mean: Mean, design: Design) -> Outcome:
     what = f"the outcome is '{design.response}', "
     if name is None or name not in batch.columns or not _mentions(design, name):
         return Outcome(batch, design, "", True, reason=what + f"not the '{name}' that the population draws")
+    # A fixed seed: a condition's truth is the same in every process.
     amount = STEP * np.random.default_rng(1).standard_normal(batch.rows)
     base = np.asarray(batch.columns[name], dtype=np.float64)
     flat, once, twice = (_with(batch, design, name, base + times * amount) for times in (0.0, 1.0, 2.0))

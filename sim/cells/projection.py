@@ -154,6 +154,7 @@ def seen_part(effect: Effect, span: Span, offsets: Ints) -> tuple[Floats, bool]:
         whole = False
         most = max((part.splits for part in parts), default=0)
         if most:
+            # What can be split most often first: all expectations are taken before any school means.
             k = next(k for k, part in enumerate(parts) if part.splits == most)
             waiting += [[*parts[:k], half, *parts[k + 1 :]] for half in parts[k].halves(offsets)]
     return held, whole
@@ -187,6 +188,7 @@ def _basis(x: Floats) -> Floats:
 
 def _outside(column: Floats, basis: Floats) -> float:
     left = column - basis @ (basis.T @ column)
+    # Twice: after one pass the rest of a column in the span is rounding of the column, not of the rest.
     left -= basis @ (basis.T @ left)
     return float(np.linalg.norm(left))
 

@@ -97,6 +97,7 @@ def truth_of(population: Population, layout: Layout, model: Model) -> Truth:
         The formula can't be computed on the population's columns.
     """
     per = max(1, -(-SCHOOLS // layout.schools))
+    # Two pools of at least SCHOOLS schools: a coefficient is one only if both agree on it.
     streams = StreamSource(SEED, "truth")
     if isinstance(population, KnowsMean):
         mean = population.mean_of(layout, streams, range(2 * per))
@@ -141,6 +142,7 @@ def _solved(
     """Solve for the coefficients of a mean in the span of X; what no data set determines keeps the population's
     value."""
     compiled = design.rhs_products is not None and outcome.as_drawn
+    # A compiled formula's columns are the same functions in all data sets, whose rows can be solved together.
     rows = [slice(0, batch.rows)] if compiled else projection.slices_of(batch.row_offsets)
     coefficients, spread = projection.constant_coefficients(x, outcome.of(seen), rows)
     values, reasons = {}, {}
