@@ -65,6 +65,7 @@ def number(
         raise InvalidInput(
             f"expected {name} of at most {LARGEST:g} in size, got about 1e{math.log10(abs(value)):.0f}"
         )
+    # True is an int to Python, and `icc = true` a mistake.
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise InvalidInput(
             f"expected {name} to be a finite number, got {value!r}; {_allowed(low, high, open_low, open_high)}"

@@ -105,6 +105,7 @@ def own_folder() -> Path:
     user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
     folder = Path(tempfile.gettempdir()) / f"nestbench-kernels-{user}"
     folder.mkdir(mode=0o700, exist_ok=True)
+    # Not `stat`: somebody else may have put a link there first.
     status = folder.lstat()
     foreign = hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022)
     if not stat.S_ISDIR(status.st_mode) or foreign:
@@ -135,6 +136,7 @@ def lineage(source: Path) -> tuple[bytes, ...]:
         modules = (sys.modules.get(name) for name in _imported(text))
         files = (getattr(module, "__file__", None) for module in modules)
         waiting += [
+            # numba's own files are covered by its version, which the index holds.
             Path(file) for file in files if file and file.endswith(".py") and "numba" not in Path(file).parts
         ]
     return tuple(sorted(sources.values()))

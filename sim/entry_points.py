@@ -19,6 +19,7 @@ def load(group: str, add: Callable[[Any], object]) -> None:
     """
     if group in _LOADED:
         return
+    # Before they are loaded: a package that looks a name up on the way would have itself loaded again.
     _LOADED.add(group)
     for point in importlib.metadata.entry_points(group=group):
         try:

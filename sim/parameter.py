@@ -109,6 +109,7 @@ def check_declared(owner: Any, section: str) -> None:
         Names the parameter, its value and what is allowed.
     """
     kind: Any = type(owner)
+    # Texts, since annotations aren't evaluated here: of any other type the owner checks its values itself.
     types = {field.name: field.type for field in dataclasses.fields(kind)}
     for name, said in declared_of(kind).items():
         where, value = f"{section}.{name}", getattr(owner, name)

@@ -23,6 +23,7 @@ def stream_state(seed: int, key: str, replication: int, purpose: str) -> tuple[i
     and no table of seeds has to be kept or split among workers.
     """
     name = f"{seed}|{key}|{replication}|{purpose}".encode()
+    # `person` keeps these hashes apart from any other use of BLAKE2b on the same text.
     bits = int.from_bytes(
         hashlib.blake2b(name, digest_size=32, person=b"nestbench-stream").digest(), "little"
     )
@@ -69,6 +70,7 @@ class StreamSource:
         generator = np.random.Generator(np.random.PCG64DXSM(0))
         return _move(generator, stream_state(self.seed, self.key, replication, purpose))
 
+    # Without the shared generator, whose place in a stream means nothing in another process.
     def __reduce__(self) -> tuple[type[StreamSource], tuple[int, str]]:
         return StreamSource, (self.seed, self.key)
 

@@ -157,6 +157,7 @@ def _tests_of_form(errors: Errors, form: Form, kind: str, reference: str, level:
     ]
     signs = np.repeat((-factor * _critical(df, level) ** 2)[:, None], schools + 1, axis=1)
     signs[:, 0] = 1.0
+    # The form D S Omega S' isn't symmetric; with S Omega S' = H H' its eigenvalues are those of H'D H, which is.
     values = np.linalg.eigvalsh(form.half.transpose(0, 2, 1) @ (signs[:, :, None] * form.half))
     return [
         Exact(
@@ -169,6 +170,7 @@ def _tests_of_form(errors: Errors, form: Form, kind: str, reference: str, level:
 def has_cr3(errors: Errors) -> bool:
     """Whether every (I - H_gg)^-1 exists: leaving out any one school leaves every coefficient estimable."""
     m = np.linalg.inv(errors.gram.sum(axis=0))
+    # M A_g is similar to a symmetric matrix: imaginary parts are rounding.
     return bool((np.linalg.eigvals(m @ errors.gram).real < 1.0 - 1e-9).all())
 
 
@@ -242,6 +244,7 @@ def _forms(errors: Errors, m: Floats, contrasts: Floats, power: float) -> Form:
     products = _score_products(errors.gram, errors.spread, m, weights, m @ contrasts.T)
     values, vectors = np.linalg.eigh(products)
     return Form(
+        # Eigenvalues of 0 come out a rounding error below it.
         half=vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :],
         variance=products[:, 0, 0],
         expected=np.trace(products[:, 1:, 1:], axis1=1, axis2=2),

@@ -42,8 +42,10 @@ def positive_probability(weights: npt.ArrayLike, multiplicities: npt.ArrayLike |
         return 0.0
     if not (w < 0).any():
         return 1.0
+    # The probability depends on ratios alone, and the integral's ends are chosen for a largest weight of 1.
     w = w / np.abs(w).max()
     low = math.log(1e-11 / max(float(h @ np.abs(w)), 1.0))
+    # The rule's error may lead outside where the probability is 0 or 1.
     return min(max(0.5 + _integral(w, h, low), 0.0), 1.0)
 
 

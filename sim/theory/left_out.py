@@ -66,6 +66,7 @@ def in_model(effects: Sequence[Effect], x: Standardised, design: Design) -> InMo
             beta += effect.value * coefficients
     named = beta @ x.contrasts.T
     rounding = 1e-9 * np.abs(beta).max() * np.abs(x.contrasts).sum(axis=1)
+    # A coefficient that changes with the data set (of a column centred in each) is no parameter.
     same = np.ptp(named, axis=0) <= rounding
     means = named.mean(axis=0)
     return InModel({t: float(means[j]) for j, t in enumerate(design.terms) if same[j]}, tuple(left_out))
