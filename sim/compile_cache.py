@@ -137,7 +137,9 @@ def lineage(source: Path) -> tuple[bytes, ...]:
         files = (getattr(module, "__file__", None) for module in modules)
         waiting += [
             # numba's own files are covered by its version, which the index holds.
-            Path(file) for file in files if file and file.endswith(".py") and "numba" not in Path(file).parts
+            Path(file)
+            for file in files
+            if file and file.endswith(".py") and "numba" not in Path(file).parts
         ]
     return tuple(sorted(sources.values()))
 
