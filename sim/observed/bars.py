@@ -70,6 +70,7 @@ def _segments(formula: str) -> Iterator[tuple[int, int]]:
             opened[-1] = (opened[-1][0], True)
         elif sign == ")" and opened:
             first, barred = opened.pop()
+            # The parentheses of a call, ``f(a | b)``, hold no random part.
             if barred and not re.search(r"\w$", formula[:first]):
                 yield first, place + 1
 
@@ -106,6 +107,7 @@ def _within(pair: str, group: str, formula: str) -> str:
 
 def _without(formula: str, places: list[tuple[int, int]]) -> str:
     """Return a formula without some of its parts, and without the plus signs that joined them."""
+    # From the end: what is cut out moves no place that is still to be cut.
     for first, last in reversed(places):
         head, tail = formula[:first].rstrip(), formula[last:].lstrip()
         if head.endswith("+"):

@@ -89,6 +89,7 @@ class Batch:
 
     def __post_init__(self) -> None:
         if not isinstance(self.columns, MadeColumns):
+            # What `once` remembers is of these values: nobody may change them behind its back.
             freeze(self.columns)
 
     @property

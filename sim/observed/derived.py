@@ -65,6 +65,7 @@ def with_outcome_less(batch: Batch, design: Design, values: Floats, name: str) -
 
 def _constant_on_strata(strata: Strata, columns: list[Affine], batch: Batch) -> Mask:
     """Return which columns are constant within every school, from the strata alone [R, p]."""
+    # A stratum without students (no girls in a school) has statistics of nobody, and no say in what is constant.
     filled = np.flatnonzero(strata.count)
     schools = np.searchsorted(filled, strata.offsets[:-1])
     sizes = np.diff(np.append(schools, len(filled)))

@@ -283,6 +283,7 @@ def _synthetic(group: str, signature: Signature) -> Batch:
     """Return a small data set with the same kinds of columns, in which different columns differ
     everywhere."""
     widest = max((len(levels or values) for _, levels, values in signature), default=1)
+    # Unequal schools and multiples of irrational roots: no two products of factors are the same columns by chance.
     sizes = np.array([7, 11, 13, 17 + 2 * widest])
     row = np.arange(1, sizes.sum() + 1)
     columns: dict[str, Column] = {}
@@ -290,6 +291,7 @@ def _synthetic(group: str, signature: Signature) -> Batch:
         spread = np.modf(row * np.sqrt(2.0 + 3.0 * k) + 0.1 * k)[0]
         kinds = len(levels or values)
         codes = np.floor(spread * kinds).astype(np.int32)
+        # Every level occurs: formulaic has no column for one that doesn't.
         codes[:kinds] = np.arange(kinds)
         if levels is not None:
             columns[name] = Category(codes, levels)

@@ -41,6 +41,7 @@ def matrix_of(formula: str, side: str, batch: Batch, r: int) -> tuple[tuple[str,
     try:
         part = _side(formula, side, batch)
         with np.errstate(all="ignore"):  # what isn't defined is NaN, and is told of where it is used
+            # "ignore": a dropped row would move all that follow, and schools are slices of rows.
             matrix = part.get_model_matrix(
                 frame, context=group_functions(sample.school_sizes), na_action="ignore"
             )
@@ -80,6 +81,7 @@ def group_functions(sizes: Ints) -> dict[str, Callable[[Any], pd.Series[float]]]
 def spread_means(values: Floats, offsets: Ints) -> Floats:
     """Return each row's school mean [N]; school s is the rows ``offsets[s] : offsets[s + 1]``."""
     sizes = np.diff(offsets)
+    # For an empty slice reduceat gives the next element, not 0.
     filled = sizes > 0
     sums = np.add.reduceat(values, offsets[:-1][filled]) if filled.any() else np.empty(0)
     means: Floats = np.repeat(sums / sizes[filled], sizes[filled])
