@@ -135,6 +135,7 @@ def _mixed(x: Second, cross: Floats, errors: Second, m: int) -> Floats:
         deviation = float(errors.within(m) + bias @ within @ bias)
         mean = float(errors.between(m) - 2.0 * bias @ cross + bias @ between @ bias)
         s2, lam = m / (m - 1) * deviation, m * mean
+        # The likelihood's boundary, no school variance: both are the variance of all students then.
         if lam < s2:
             s2 = lam = deviation + mean
         left = m * (within / s2 + between / lam)

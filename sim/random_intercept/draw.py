@@ -83,6 +83,7 @@ def draw_columns(
     # One allocation for all columns: freed and allocated as one, malloc keeps its pages; five would fault them in anew.
     n = int(row_offsets[-1])
     grade, age, resources, treated, codes = np.empty((5, n))
+    # The fifth row's memory as integers of half the size.
     male = codes.view(np.int32)[:n]
     for piece, first in _pieces(sizes, streams, replications):
         rows = slice(int(row_offsets[first]), int(row_offsets[first + len(piece.sizes)]))
@@ -154,6 +155,7 @@ def _pieces(sizes: Ints, streams: StreamSource, replications: range) -> Iterator
         buffer = _scratch(total)
         for i, replication in enumerate(replications[first:last]):
             streams.at(replication, "data").standard_normal(out=buffer[starts[i] : starts[i + 1]])
+        # The buffer is the next piece's as well: a piece is used up before another is asked for.
         yield Piece(replications[first:last], sizes[first:last], buffer, starts), first
         first = last
 

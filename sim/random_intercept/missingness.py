@@ -78,6 +78,8 @@ def _seen(law: Parameters, batch: Batch, index: int, base: float) -> Mask:
         first = np.searchsorted(sample.groups, np.arange(len(sample.school_sizes)))
         resources = _floats(batch, "resources")[sample.rows][first] / law.resources_sd
         noise = streams.at(sample.number, "missing-schools").gumbel(size=len(first))
+        # The largest log-odds with Gumbel noise: schools drop out one after another, each with a chance in proportion
+        # to its odds among those that are left.
         gone = np.argsort(-(noise + law.missing_resources * resources))[: law.missing_schools]
         keep &= ~np.isin(sample.groups, gone)
     return keep

@@ -27,6 +27,7 @@ def size_ratio(layout: Layout) -> float:
 def _sizes(layout: Layout) -> tuple[Floats, Floats, Floats]:
     """Sizes, normals and probabilities; lognormal sizes on a fine grid of normals (sizes are steps in them)."""
     if layout.size_cv:
+        # Not by quadrature, which is for smooth functions: rounded sizes are steps.
         z = np.linspace(-9.0, 9.0, 180_001)
         weights = np.exp(-0.5 * z * z)
         sizes = lognormal_sizes(z, layout.mean_size, layout.size_cv)
