@@ -158,6 +158,7 @@ class FixedDesign:
     def theory(self, layout: Layout, model: Model | None = None) -> dict[str, Any]:
         """Return the design effect and the exact behaviour of the OLS tests, for a model within `formula`."""
         fitted = model or Model(formula=f"{self.outcome} ~ {self.formula}", group=self.school)
+        # One data set says it all, as its columns are the file's.
         mean = self.mean_of(layout, StreamSource(0, "theory"), range(1))
         drawn = mean.batch
         design = drawn.once(design_of, fitted)

@@ -36,6 +36,7 @@ def complete(law: type[Any]) -> None:
 def _draw(law: Any, layout: Layout, streams: StreamSource, replications: range) -> Batch:
     """Draw the observed data of some replications, one frame each."""
     group = getattr(law, "group", "school")
+    # Not the shared generator, which the next replication moves: a user's function may keep what it is given.
     parts = [batch_of_frame(_frame(law, layout, streams.new(r, "data"), group), group) for r in replications]
     return batch_of_batches(parts, streams, replications)
 

@@ -106,6 +106,7 @@ class KnownColumns(StrataColumns):
         for name in strata.names:
             if name in strata.constants:
                 columns[name] = np.asarray(strata.constants[name])[school]
+            # The outcome is the first; a column of its name in the file is what it replaces.
             elif name in known.file.columns and name != strata.names[0]:
                 columns[name] = repeated(known.file.columns[name], times)
             else:
@@ -121,6 +122,7 @@ class KnownColumns(StrataColumns):
         found = np.empty((len(self.replications), known.q.shape[1]))
         for row, number in zip(found, self.replications, strict=True):
             row[:] = self.streams.at(int(number), "students").standard_normal(len(row))
+            # Twice: one pass leaves rounding errors of what it took off.
             for _ in range(2):
                 row -= np.repeat(np.add.reduceat(row, starts) / known.sizes, known.sizes)
                 for each in known.q:
