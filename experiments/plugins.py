@@ -20,8 +20,8 @@ from nestbench.estimators.methods import registry
 from nestbench.experiments.experiment import Plugin, content_of
 from nestbench.experiments.files import write_atomically
 from nestbench.experiments.frame_engine import Method, own_method
-from nestbench.sim.compile_cache import own_folder
 from nestbench.sim.errors import InvalidInput, StoreError
+from nestbench.sim.files import own_folder
 from nestbench.sim.laws.registry import add_law
 from nestbench.sim.user_code import user_code
 

@@ -12,16 +12,15 @@ import ast
 import contextlib
 import hashlib
 import importlib
-import os
 import pickle
 import re
-import stat
 import sys
-import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
+
+from nestbench.sim.files import own_folder
 
 caching: Any = importlib.import_module("numba.core.caching")
 """Typed in some versions of numba, and not in others."""
@@ -94,25 +93,6 @@ class _OwnFolder(caching.UserProvidedCacheLocator):  # type: ignore[misc]
         return locator
 
 
-def own_folder() -> Path:
-    """Return a folder that nobody else can write to: what is read from it is run.
-
-    Raises
-    ------
-    PermissionError
-        A folder of that name belongs to somebody else.
-    """
-    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
-    folder = Path(tempfile.gettempdir()) / f"nestbench-kernels-{user}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    # Not `stat`: somebody else may have put a link there first.
-    status = folder.lstat()
-    foreign = hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022)
-    if not stat.S_ISDIR(status.st_mode) or foreign:
-        raise PermissionError(f"{folder} belongs to somebody else")
-    return folder
-
-
 COMPILES = re.compile(rb"\bnumba\b|\bsim\.compiled\b")
 
 
@@ -145,9 +125,12 @@ def lineage(source: Path) -> tuple[bytes, ...]:
 
 
 def _imported(text: bytes) -> set[str]:
-    """Return the names of a file's imports that may be modules: `from a import b` may mean the module `a.b`."""
+    """Return the names of a file's imports that may be modules: `from a import b` may mean the module `a.b`.
+
+    Imports inside functions are left out: compiled code can't name what they bring, and they may not have run.
+    """
     names: set[str] = set()
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.parse(text).body:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -1,10 +1,11 @@
-"""Reading files that users name, or that stand in a run directory."""
+"""Files that users name or that stand in a run directory, and the folder that nobody else can write to."""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 
@@ -24,3 +25,22 @@ def read_file(path: Path) -> bytes:
         if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, "not a regular file", str(path))
         return file.read()
+
+
+def own_folder() -> Path:
+    """Return a folder that nobody else can write to: what is read from it is run.
+
+    Raises
+    ------
+    PermissionError
+        A folder of that name belongs to somebody else.
+    """
+    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
+    folder = Path(tempfile.gettempdir()) / f"nestbench-kernels-{user}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    # Not `stat`: somebody else may have put a link there first.
+    status = folder.lstat()
+    foreign = hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022)
+    if not stat.S_ISDIR(status.st_mode) or foreign:
+        raise PermissionError(f"{folder} belongs to somebody else")
+    return folder

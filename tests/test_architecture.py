@@ -30,6 +30,30 @@ def test_help_loads_no_heavy_module(tmp_path: Path) -> None:
     assert not loaded & {"statsmodels", "pandas", "numpy", "scipy", "numba", "altair", "pyarrow"}
 
 
+HEAVY = {"statsmodels", "pandas", "scipy", "formulaic", "numba", "pyarrow", "altair", "joblib"}
+"""What takes longer to load than NumPy and all that is declared here together."""
+
+
+def test_what_is_declared_loads_no_heavy_package(tmp_path: Path) -> None:
+    """Every module of populations, engines and methods names its packages and loads none: those who compute do."""
+    code = (
+        "import importlib, pkgutil, nestbench.sim, nestbench.estimators\n"
+        "for room in (nestbench.sim, nestbench.estimators):\n"
+        "    for module in pkgutil.walk_packages(room.__path__, room.__name__ + '.'):\n"
+        "        if module.name not in BARRED: importlib.import_module(module.name)"
+    )
+    barred = {
+        "nestbench.sim.compile_cache",
+        "nestbench.sim.laws.design_file",
+        "nestbench.estimators.stored_rows",
+    }
+    tables = {f"nestbench.sim.tables.{name}" for name in ("formats", "notation", "reading", "usable")}
+    loaded = loaded_after(f"BARRED = {barred | tables!r}\n{code}", tmp_path)
+    assert "nestbench.estimators.methods.registry" in loaded
+    assert "nestbench.sim.theory.exact" in loaded
+    assert not loaded & HEAVY
+
+
 def test_import_is_lazy_and_names_are_public(tmp_path: Path) -> None:
     loaded = loaded_after("import nestbench", tmp_path)
     assert not loaded & {"statsmodels", "pandas", "numpy"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from statsmodels.regression.linear_model import OLS
 
 from nestbench.estimators.engines.reference import CannotFit, DataSet
 from nestbench.sim.observed.batch import Floats
@@ -20,6 +19,8 @@ def least_squares(data: DataSet, outcome: Floats | None = None, **fit: Any) -> A
         There are no residual degrees of freedom, or y is fitted exactly: residuals are rounding errors then, and so is
         every standard error made of them.
     """
+    from statsmodels.regression.linear_model import OLS
+
     n, p = data.x.shape
     if n <= p:
         raise CannotFit(f"no residual degrees of freedom: {n} observations, {p} coefficients")

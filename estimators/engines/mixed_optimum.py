@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import optimize
-from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
 
 from nestbench.estimators.engines.least_squares import least_squares
 from nestbench.estimators.engines.reference import DataSet
@@ -66,6 +64,8 @@ def optimum(data: DataSet, restricted: bool = True) -> tuple[Any, Floats, Floats
 
     Columns of Z are divided by their units, their root mean squares; `restricted` means REML.
     """
+    from statsmodels.regression.mixed_linear_model import MixedLM
+
     z = random_part(data)
     units = np.ones(1) if z is None else np.sqrt((z**2).mean(axis=0))
     model = MixedLM(data.y, data.x, data.groups, exog_re=None if z is None else z / units)
@@ -98,6 +98,7 @@ def _intercept(model: Any, start: float) -> tuple[Floats, bool]:
     Searched within a factor of e^6 of the start first, then everywhere if the score isn't zero there. At the floor a
     score that points outwards is right.
     """
+    from scipy import optimize
 
     def objective(log_ratio: float) -> float:
         return -_loglike(model, np.array([[np.exp(log_ratio)]]))
@@ -122,6 +123,8 @@ def _intercept(model: Any, start: float) -> tuple[Floats, bool]:
 
 def _slopes(model: Any, q: int, start: float) -> tuple[Floats, bool]:
     """Return the relative covariance [q, q] of correlated random effects, and whether the score is right there."""
+    from scipy import optimize
+
     below = np.tril_indices(q)
 
     def relative(packed: Floats) -> Floats:
@@ -152,6 +155,8 @@ def evaluate(model: Any, relative: Floats, units: Floats) -> MixedFit:
 
     On the floor theta is not free, and the standard errors are those of the block of beta.
     """
+    from statsmodels.regression.mixed_linear_model import MixedLMParams
+
     none = np.empty(0)
     beta, _ = model.get_fe_params(relative, none)
     params = MixedLMParams.from_components(fe_params=beta, cov_re=relative, vcomp=none)
@@ -173,6 +178,8 @@ def evaluate(model: Any, relative: Floats, units: Floats) -> MixedFit:
 
 def _loglike(model: Any, relative: Floats) -> float:
     """Return statsmodels' profiled log-likelihood, a very low number where it isn't finite: searches compare values."""
+    from statsmodels.regression.mixed_linear_model import MixedLMParams
+
     value = float(model.loglike(MixedLMParams.from_components(np.zeros(model.k_fe), relative)))
     # Not -inf: the searches take differences of values, and inf - inf is NaN.
     return value if np.isfinite(value) else -1e300

@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Callable
 
 import numpy as np
-from scipy import ndimage, optimize
 
 from nestbench.estimators.engines.identified import EXACT, NO_WITHIN
 from nestbench.estimators.engines.mixed_textbook import Textbook, TextbookFit, criterion_at, fit_at
@@ -32,6 +31,8 @@ def single(model: Textbook) -> TextbookFit:
 
     At theta = 0 the score is 0 by symmetry; whether it is a maximum is for the second derivative to say.
     """
+    from scipy import optimize
+
     rows = sum(s.y.size for s in model.stacks)
     unit = float(
         np.sqrt(sum(len(s.y) for s in model.stacks) / sum(float(np.sum(s.z**2)) for s in model.stacks))
@@ -85,6 +86,7 @@ def several(model: Textbook, free: list[tuple[int, int]]) -> TextbookFit:
     CannotFit
         No point of the grid has a finite criterion.
     """
+    from scipy import optimize
 
     def evaluate(theta: Floats) -> tuple[float, Floats]:
         fit = fit_at(model, theta, False)
@@ -116,6 +118,8 @@ def low_points(model: Textbook, free: list[tuple[int, int]]) -> list[Floats]:
 
     Where a column of Z varies little beside its mean the grid is wider: its SD matters on both scales.
     """
+    from scipy import ndimage
+
     levels = [*LEVELS]
     while levels[-1] < LEVELS[-1] / least_variation(model):
         levels.append(10.0**0.5 * levels[-1])
@@ -141,6 +145,8 @@ def _on_faces(
 
     There an SD is 0 or the correlation is 1 or -1: theta = (r cos, r sin, 0), or an entry of a diagonal Lambda alone.
     """
+    from scipy import ndimage, optimize
+
     if len({row for row, _ in free}) != 2:
         return []
     span = LEVELS[-1] / least_variation(model)

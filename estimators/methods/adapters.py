@@ -15,10 +15,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from nestbench.estimators.engines.cluster_robust import (
     FORMULAS,
@@ -40,6 +39,9 @@ from nestbench.estimators.honoured import RandomPart
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.observed.batch import Batch
 from nestbench.sim.observed.model import Model
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Fit = Callable[[Any, DataSet], Answer]
 """``fit(package, data)``."""
@@ -100,12 +102,16 @@ def pyfixest(kind: str) -> Fit:
 
 def columns_of(data: DataSet) -> pd.DataFrame:
     """Return y and the columns of X as y, x0, x1, ..."""
+    import pandas as pd
+
     columns = {f"x{k}": np.ascontiguousarray(data.x[:, k]) for k in range(data.x.shape[1])}
     return pd.DataFrame({"y": data.y, **columns})
 
 
 def _panel(data: DataSet) -> tuple[pd.Series[Any], pd.DataFrame]:
     """Return the data as linearmodels wants them: indexed by school and by a running number within it."""
+    import pandas as pd
+
     frame = columns_of(data)
     students = np.arange(len(data.y)) - data.starts[data.groups]
     frame.index = pd.MultiIndex.from_arrays([data.groups, students], names=["school", "student"])

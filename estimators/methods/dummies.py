@@ -7,7 +7,6 @@ absorbed by the dummies: such terms have no answer here, which is foreseen and n
 from __future__ import annotations
 
 import numpy as np
-from statsmodels.regression.linear_model import OLS
 
 from nestbench.estimators.engines import ols_batched
 from nestbench.estimators.engines.cluster_robust import MEAT, coefficients, require_schools, sandwich_answer
@@ -43,6 +42,8 @@ def fit_dummies(robust: bool) -> FitOne:
 
     def fit(data: DataSet) -> Answer:
         """Fit the regression with dummies written out, by statsmodels."""
+        from statsmodels.regression.linear_model import OLS
+
         n, slopes, g = len(data.y), data.x.shape[1], data.schools
         inner, back = with_dummies(data)
         if robust:

@@ -13,8 +13,6 @@ from time import perf_counter
 
 import numpy as np
 import numpy.typing as npt
-from statsmodels.genmod.cov_struct import Exchangeable
-from statsmodels.genmod.generalized_estimating_equations import GEE
 
 from nestbench.estimators.engines.cluster_robust import (
     SINGULAR,
@@ -48,6 +46,9 @@ def fit_gee(cov_type: str) -> FitOne:
 
     def fit(data: DataSet) -> Answer:
         """Fit by statsmodels' GEE, and take out the terms that need a single school."""
+        from statsmodels.genmod.cov_struct import Exchangeable
+        from statsmodels.genmod.generalized_estimating_equations import GEE
+
         require_schools(data)
         require_levels(data)
         require_pairs(data)

@@ -13,10 +13,9 @@ import tempfile
 from importlib.resources import files
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from nestbench.estimators.components import fitted_components, fitted_names
 from nestbench.estimators.engines.identified import require_identified
@@ -40,6 +39,9 @@ from nestbench.sim.errors import InvalidInput
 from nestbench.sim.observed.batch import Batch
 from nestbench.sim.observed.design import design_of
 from nestbench.sim.observed.model import Model
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Prepared = tuple[Screened, DataSet]
 
@@ -88,6 +90,8 @@ def _screened(data: DataSet) -> Screened:
 
 def _run(ready: dict[int, DataSet]) -> dict[int, pd.DataFrame]:
     """Return R's rows (columns name, estimate, std_error, message) by replication."""
+    import pandas as pd
+
     program = shutil.which("Rscript")
     if program is None:
         raise InvalidInput(
@@ -116,6 +120,8 @@ def _run(ready: dict[int, DataSet]) -> dict[int, pd.DataFrame]:
 
 def _table(r: int, data: DataSet) -> pd.DataFrame:
     """Return one data set as rows for R: its number, y, X and Z by number, the school."""
+    import pandas as pd
+
     columns = {f"x{k}": data.x[:, k] for k in range(data.x.shape[1])}
     columns |= {f"z{k}": data.z[:, k] for k in range(data.z.shape[1])}
     return pd.DataFrame({"replication": r, "school": data.groups, "y": data.y, **columns})

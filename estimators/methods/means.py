@@ -11,7 +11,6 @@ unpooled variance of a difference of means. Both use t(G - p).
 from __future__ import annotations
 
 import numpy as np
-from statsmodels.regression.linear_model import WLS
 
 from nestbench.estimators.engines import mixed_fit, ols_batched
 from nestbench.estimators.engines.estimable import estimable
@@ -70,6 +69,8 @@ def fit_means(data: DataSet) -> Answer:
     CannotFit
         No school-level term, or no more schools than school-level terms.
     """
+    from statsmodels.regression.linear_model import WLS
+
     g, p = data.schools, data.x.shape[1]
     if not p:
         raise CannotFit("no term is constant within schools")

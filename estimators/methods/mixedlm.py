@@ -9,7 +9,6 @@ row, not usable, so that the claim can be studied.
 from __future__ import annotations
 
 import numpy as np
-from statsmodels.regression.mixed_linear_model import MixedLM
 
 from nestbench.estimators.engines.mixed_optimum import MixedFit, random_part
 from nestbench.estimators.engines.mixed_status import judged, named_engine
@@ -24,6 +23,8 @@ from nestbench.estimators.honoured import RandomPart
 
 def fit_mixedlm(data: DataSet) -> Answer:
     """Fit as users do, with their outcome and columns untouched."""
+    from statsmodels.regression.mixed_linear_model import MixedLM
+
     result = MixedLM(data.y, data.x, data.groups, exog_re=random_part(data)).fit()
     fit = MixedFit(
         np.asarray(result.fe_params),

@@ -18,7 +18,7 @@ import numpy as np
 
 from nestbench.estimators.moments.blocks import cross_product
 from nestbench.estimators.moments.blocks import total as total_of
-from nestbench.estimators.moments.pointers import array_at, codes_at, floats_at
+from nestbench.estimators.moments.pointers import codes_at, floats_at
 from nestbench.sim.compiled import kernel
 from nestbench.sim.observed.batch import Floats, Ints
 
@@ -133,11 +133,11 @@ def _factor(
     """Write one factor: 0 the numbers, 1 an indicator, 2 their school means, 3 deviations from the means."""
     start, stop = school_offsets[first], school_offsets[last]
     if kind == 1:
-        codes = array_at(codes_at(address), (stop,))[start:stop]
+        codes = codes_at(address, stop)[start:stop]
         for i in range(len(codes)):
             out[i] = 1.0 if codes[i] == level else 0.0
         return
-    values = array_at(floats_at(address), (stop,))[start:stop]
+    values = floats_at(address, stop)[start:stop]
     for i in range(len(values)):
         out[i] = values[i]
     if kind == 0:

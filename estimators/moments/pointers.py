@@ -1,40 +1,44 @@
 """Arrays from addresses inside kernels: they take any number of columns without being compiled for each.
 
-``array_at(floats_at(address), (n,))`` is a view of n float64 values, ``array_at(codes_at(address),
-(n,))`` of int32 codes. Whoever passes an address keeps the array behind it alive.
+``floats_at(address, n)`` is a view of n float64 values, ``codes_at(address, n)`` of int32 codes. Whoever passes an
+address keeps the array behind it alive.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
-import numba
-from numba import types
-from numba.extending import intrinsic
+from nestbench.sim.compiled import Kernel
 
 
-def _pointer(typing_context: Any, address: Any, element: Any) -> Any:
-    """Return signature and code of an intrinsic that takes an integer for the address of elements of a type."""
-    signature = types.CPointer(element)(types.int64)  # type: ignore[no-untyped-call]
+def _view(element: str) -> Callable[[Any], Any]:
+    """Return how numba makes the view of elements of a type: in its own terms, for Python has no pointers."""
 
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        """Return the code: the integer, taken for a pointer."""
-        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+    def make(_: Any) -> Any:
+        """Return the function: the address, an integer, is taken for a pointer."""
+        from numba import carray, njit, types  # type: ignore[attr-defined]
+        from numba.extending import intrinsic
 
-    return signature, codegen
+        def pointer(typing_context: Any, address: Any) -> Any:
+            """Return signature and code of the cast."""
+            signature = types.CPointer(getattr(types, element))(types.int64)  # type: ignore[no-untyped-call]
+            return signature, lambda context, builder, signature, arguments: builder.inttoptr(
+                arguments[0], context.get_value_type(signature.return_type)
+            )
+
+        at: Any = cast(Any, intrinsic)(pointer)
+        return cast(Any, njit)(lambda address, n: carray(at(address), (n,)))
+
+    return make
 
 
-def _floats_at(typing_context: Any, address: Any) -> Any:
-    """Type an address as that of float64 values."""
-    return _pointer(typing_context, address, types.float64)
+@partial(Kernel, _view("float64"))
+def floats_at(address: int, n: int) -> Any:
+    """View n float64 values."""
 
 
-def _codes_at(typing_context: Any, address: Any) -> Any:
-    """Type an address as that of int32 codes."""
-    return _pointer(typing_context, address, types.int32)
-
-
-array_at: Callable[[Any, tuple[int]], Any] = numba.carray  # type: ignore[attr-defined]
-floats_at: Callable[[int], Any] = cast(Any, intrinsic)(_floats_at)
-codes_at: Callable[[int], Any] = cast(Any, intrinsic)(_codes_at)
+@partial(Kernel, _view("int32"))
+def codes_at(address: int, n: int) -> Any:
+    """View n int32 codes."""

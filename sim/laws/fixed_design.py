@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -14,7 +14,6 @@ from nestbench.sim.cells.layout import Layout
 from nestbench.sim.cells.mean import Effect, Mean, Variable, effects_named
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.laws import fixed_errors
-from nestbench.sim.laws.design_file import DesignFile, content_of, design_file, require_labels_apart
 from nestbench.sim.laws.known_design import Drawn, KnownDesign, draw_on, known_design, repeated
 from nestbench.sim.observed.batch import Batch, Floats, offsets_of
 from nestbench.sim.observed.design import design_of, require_finite
@@ -27,6 +26,9 @@ from nestbench.sim.streams import StreamSource
 from nestbench.sim.theory import ols_tests as theory
 from nestbench.sim.theory.left_out import in_model
 from nestbench.sim.theory.standardised import standardised
+
+if TYPE_CHECKING:
+    from nestbench.sim.laws.design_file import DesignFile
 
 
 @documented
@@ -104,6 +106,8 @@ class FixedDesign:
     digest: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
+        from nestbench.sim.laws.design_file import content_of
+
         checks.make_python(self)
         check_declared(self, "population")
         object.__setattr__(self, "digest", hashlib.sha256(content_of(self.data)).hexdigest()[:16])
@@ -130,6 +134,8 @@ class FixedDesign:
 
     def data_messages(self, model: Model) -> tuple[str, ...]:
         """Return what was done to the columns of the file that the population and a model use, in words."""
+        from nestbench.sim.laws.design_file import require_labels_apart
+
         file = _design(self)[0]
         said = dict(file.said)
         if model.subgroup is not None:
@@ -265,6 +271,8 @@ _DESIGNS: dict[tuple[str, ...], tuple[DesignFile, tuple[str, ...], Floats]] = {}
 
 def _design(law: FixedDesign) -> tuple[DesignFile, tuple[str, ...], Floats]:
     """Return the file, and the terms and rows [p, n] of its design, read once in a process."""
+    from nestbench.sim.laws.design_file import content_of, design_file
+
     key = (law.digest, law.school, law.formula, law.outcome)
     if key not in _DESIGNS:
         content = content_of(law.data)

@@ -8,10 +8,9 @@ from __future__ import annotations
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from nestbench.sim.cells.layout import Layout
 from nestbench.sim.errors import InvalidInput
@@ -19,6 +18,9 @@ from nestbench.sim.observed.batch import Batch, Category, Column, batch_of_frame
 from nestbench.sim.observed.model import Model
 from nestbench.sim.streams import StreamSource
 from nestbench.sim.user_code import user_code
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def complete(law: type[Any]) -> None:
@@ -49,6 +51,8 @@ def _frame(law: Any, layout: Layout, rng: np.random.Generator, group: str) -> pd
     InvalidInput
         The population raised, or what it returned is no data set; the message names the population and the place.
     """
+    import pandas as pd
+
     try:
         with user_code():
             frame = law.frame(layout, rng)

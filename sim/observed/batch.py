@@ -11,15 +11,17 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.observed.sharing import priced, use
 from nestbench.sim.streams import StreamSource
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -201,6 +203,8 @@ class Sample:
 
     def frame(self) -> pd.DataFrame:
         """Return the data as a DataFrame: the columns in order, then the group column, rows sorted by school."""
+        import pandas as pd
+
         rows = self.rows
         data: dict[str, Any] = {}
         for name, column in self.batch.columns.items():
@@ -255,6 +259,8 @@ def batch_of_frame(frame: pd.DataFrame, group: str, seed: int = 0) -> Batch:
 
 def column_of(values: pd.Series[Any]) -> Column:
     """Return a Series as a column: numbers and booleans as float64, anything else as a sorted category."""
+    import pandas as pd
+
     if isinstance(values.dtype, pd.CategoricalDtype):
         levels = tuple(str(level) for level in values.cat.categories)
         return Category(np.asarray(values.cat.codes, dtype=np.int32), levels)

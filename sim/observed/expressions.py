@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
-
-from formulaic.transforms import TRANSFORMS
 
 from nestbench.sim.errors import InvalidInput, did_you_mean
 
@@ -31,10 +30,6 @@ NUMPY_FUNCTIONS = frozenset(
 
 NUMPY_CONSTANTS = frozenset({"e", "pi", "inf", "nan"})
 
-FUNCTIONS = frozenset(
-    name for name in (*TRANSFORMS, GROUP_MEAN, GROUP_CENTRED) if name not in ("np", "contr", "Q")
-)
-"""Functions that a formula may call by their own name."""
 
 CONTRASTS = frozenset({"treatment", "sum", "helmert", "poly", "diff", "SAS"})
 """Members of formulaic's ``contr``."""
@@ -67,6 +62,14 @@ _OPERATORS = (
 )
 
 
+@cache
+def functions() -> frozenset[str]:
+    """Return the functions that a formula may call by their own name."""
+    from formulaic.transforms import TRANSFORMS
+
+    return frozenset((*TRANSFORMS, GROUP_MEAN, GROUP_CENTRED)) - {"np", "contr", "Q"}
+
+
 def allowed(node: ast.AST, formula: str) -> Iterator[str]:
     """Yield the variables of an expression; raise at what isn't on the list."""
     check = _CHECKS.get(type(node))
@@ -78,7 +81,7 @@ def allowed(node: ast.AST, formula: str) -> Iterator[str]:
 def _name(node: ast.Name, formula: str) -> Iterator[str]:
     """Yield a name that is a column; functions are no values, and nothing with two underscores may be named."""
     # Dunder names lead out of any expression.
-    if node.id.startswith("__") or node.id in FUNCTIONS:
+    if node.id.startswith("__") or node.id in functions():
         raise _refused(formula, node.id)
     yield node.id
 
@@ -142,7 +145,7 @@ def _call(node: ast.Call, formula: str) -> Iterator[str]:
         return
     if not _may_call(node.func):
         written = f" Write np.{function}." if function in NUMPY_FUNCTIONS else IN_R.get(function, "")
-        raise _refused(formula, f"{function}()", written or did_you_mean(function, FUNCTIONS))
+        raise _refused(formula, f"{function}()", written or did_you_mean(function, functions()))
     for argument in (*node.args, *(word.value for word in node.keywords if word.arg)):
         yield from _argument(argument, formula)
     if any(word.arg is None for word in node.keywords):
@@ -151,6 +154,8 @@ def _call(node: ast.Call, formula: str) -> Iterator[str]:
 
 def _quoted_by_function(node: ast.Call, formula: str) -> str:
     """Return the column that ``Q("...")`` names."""
+    from formulaic.transforms import TRANSFORMS
+
     if len(node.args) != 1 or node.keywords or not _is_text(node.args[0]) or "Q" not in TRANSFORMS:
         raise _refused(formula, ast.unparse(node), " Write the column's name in backticks.")
     return str(node.args[0].value)  # type: ignore[attr-defined]
@@ -159,7 +164,7 @@ def _quoted_by_function(node: ast.Call, formula: str) -> str:
 def _may_call(function: ast.AST) -> bool:
     """Whether a function is one of the list: formulaic's own, NumPy's elementwise ones, contrasts."""
     if isinstance(function, ast.Name):
-        return function.id in FUNCTIONS
+        return function.id in functions()
     if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
         members = {"np": NUMPY_FUNCTIONS, "contr": CONTRASTS}.get(function.value.id, frozenset())
         return function.attr in members

@@ -11,16 +11,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from formulaic.errors import FormulaicError
 
 from nestbench.sim.errors import InvalidInput, did_you_mean
 from nestbench.sim.observed.batch import Batch, Category, Column, Floats, Ints
 from nestbench.sim.observed.expressions import GROUP_CENTRED, GROUP_MEAN
 from nestbench.sim.observed.parsing import Unreadable, aliases, formula_of, parse, unaliased
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def matrix_of(formula: str, side: str, batch: Batch, r: int) -> tuple[tuple[str, ...], Floats]:
@@ -34,6 +35,9 @@ def matrix_of(formula: str, side: str, batch: Batch, r: int) -> tuple[tuple[str,
     InvalidInput
         The formula can't be read, has no such side, or names a column or function that isn't there.
     """
+    import pandas as pd
+    from formulaic.errors import FormulaicError
+
     sample = batch.replication(r)
     frame = pd.DataFrame({name: _values(column, sample.rows) for name, column in batch.columns.items()})
     for alias, name in aliases(tuple(batch.columns)).items():
@@ -64,6 +68,7 @@ def matrix_of(formula: str, side: str, batch: Batch, r: int) -> tuple[tuple[str,
 
 def group_functions(sizes: Ints) -> dict[str, Callable[[Any], pd.Series[float]]]:
     """Return the functions a formula may use on data whose schools have these sizes, in order."""
+    import pandas as pd
 
     def group_mean(x: Any) -> pd.Series[float]:
         """Return the schools' means, a student each."""
@@ -110,6 +115,8 @@ def _side(formula: str, side: str, batch: Batch) -> Any:
 
 def _values(column: Column, rows: slice) -> Any:
     """Return the rows of a column as formulaic takes them."""
+    import pandas as pd
+
     if isinstance(column, Category):
         return pd.Categorical.from_codes(column.codes[rows], categories=pd.Index(column.levels))
     return column[rows]

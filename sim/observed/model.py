@@ -77,6 +77,9 @@ class Model:
         self._refuse_own_outcome()
 
     def _refuse_own_outcome(self) -> None:
+        outcome, _, right = self.formula.partition("~")
+        if outcome.strip().strip("`") not in f"{right} {self.random}":
+            return  # nothing to read: formulaic takes long to load
         try:
             fixed, random = parse(self.formula), parse(f"~ {self.random}")
         except InvalidInput:

@@ -15,15 +15,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
-
-from formulaic import Formula
-from formulaic.errors import FormulaicError
-from formulaic.parser.algos.tokenize import tokenize
-from formulaic.parser.types import Token
+from typing import TYPE_CHECKING, Any
 
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.observed.expressions import allowed, shortened
+
+if TYPE_CHECKING:
+    from formulaic.parser.types import Token
 
 LONGEST = 4000
 """Characters of a formula."""
@@ -108,6 +106,9 @@ def formula_of(parsed: Parsed) -> Any:
 
 def _formula(text: str, shown: str) -> Any:
     """Return a text as formulaic reads it; whatever formulaic raises becomes our error."""
+    from formulaic import Formula
+    from formulaic.errors import FormulaicError
+
     try:
         return Formula(text)
     except (
@@ -144,6 +145,9 @@ def unreadable(formula: str, error: Exception) -> Unreadable:
 
 def _tokens(formula: str) -> list[Token]:
     """Return the tokens of a formula."""
+    from formulaic.errors import FormulaicError
+    from formulaic.parser.algos.tokenize import tokenize
+
     try:
         return list(tokenize(formula))
     except (FormulaicError, SyntaxError, ValueError, LookupError) as error:
@@ -152,6 +156,8 @@ def _tokens(formula: str) -> list[Token]:
 
 def _bound_products(formula: str, tokens: Sequence[Token]) -> None:
     """Refuse a formula whose ``*`` and ``**`` could multiply out to more than `MOST_TERMS` terms."""
+    from formulaic.parser.types import Token
+
     kinds = [(token.token, token.kind) for token in tokens]
     operators = [text for text, kind in kinds if kind is Token.Kind.OPERATOR]
     factors = max(1, sum(kind in (Token.Kind.NAME, Token.Kind.PYTHON) for _, kind in kinds))
@@ -168,6 +174,8 @@ def _bound_products(formula: str, tokens: Sequence[Token]) -> None:
 
 
 def _plain_outcome(tokens: Sequence[Token]) -> str | None:
+    from formulaic.parser.types import Token
+
     texts = [token.token for token in tokens]
     if texts[1:2] == ["~"] and tokens[0].kind is Token.Kind.NAME:
         return _bare(texts[0])
@@ -183,6 +191,8 @@ def _piece(
     token: Token, formula: str, columns: tuple[str, ...] | None, own: Sequence[str | None]
 ) -> tuple[str | None, list[str]]:
     """Return what a token is to be replaced by (None: stays) and the columns it names."""
+    from formulaic.parser.types import Token
+
     if token.kind is Token.Kind.NAME:
         if _bare(token.token) == "Intercept":
             raise Unreadable(

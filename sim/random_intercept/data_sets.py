@@ -5,8 +5,6 @@ By `version` they are drawn by their students, or by their statistics where the 
 
 from __future__ import annotations
 
-from scipy.special import ndtri
-
 from nestbench.sim.cells.layout import Layout
 from nestbench.sim.observed.batch import Batch
 from nestbench.sim.random_intercept.draw import Piece, Schools, batch_of_columns, draw_columns
@@ -43,6 +41,8 @@ def draw_data(law: Parameters, layout: Layout, streams: StreamSource, replicatio
         if law.residual_proportional:
             proportion_residuals(law, piece, schools)
         return schools
+
+    from scipy.special import ndtri
 
     columns = draw_columns(sizes, streams, replications, float(ndtri(1.0 - law.male_share)), build)
     finish_columns(law, layout, streams, replications, columns, sizes, treated)

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize
-from scipy.special import expit
 
 from nestbench.sim.observed.batch import Batch, Category, Column, Floats, offsets_of
 from nestbench.sim.random_intercept.parameters import Parameters
@@ -22,6 +20,9 @@ _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(80)
 
 def missing_intercept(share: float, slope: float) -> float:
     """Return b with E[expit(b + slope Z)] = share for a standard normal Z (80-point Gauss-Hermite quadrature)."""
+    from scipy import optimize
+    from scipy.special import expit
+
     weights = _WEIGHTS / _WEIGHTS.sum()
     excess = lambda b: float(weights @ expit(b + slope * _NODES)) - share  # noqa: E731
     return float(optimize.brentq(excess, -60.0 - 10 * abs(slope), 60.0 + 10 * abs(slope), xtol=1e-12))
@@ -68,6 +69,8 @@ def _seen(law: Parameters, batch: Batch, index: int, base: float) -> Mask:
     Students may be missing depending on their age, schools depending on their resources; each draws from a stream of
     its own purpose, so that switching one on doesn't change the other.
     """
+    from scipy.special import expit
+
     sample, streams = batch.replication(index), batch.streams
     keep = np.ones(sample.rows.stop - sample.rows.start, dtype=np.bool_)
     if law.missing:

@@ -17,7 +17,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr
 
 from nestbench.sim import checks
 from nestbench.sim.errors import InvalidInput
@@ -111,6 +110,8 @@ def _bimodal(z: Floats, mode: float, generator: np.random.Generator) -> Floats:
 
 def _uniform(z: Floats, _: float, __: np.random.Generator) -> Floats:
     """Return uniform variables with mean 0 and variance 1, functions of the normals."""
+    from scipy.special import ndtr
+
     return np.asarray(np.sqrt(12.0) * (ndtr(z) - 0.5))
 
 

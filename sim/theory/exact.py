@@ -19,8 +19,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
-from scipy.linalg import block_diag
 
 from nestbench.sim.observed.batch import Floats, Ints
 from nestbench.sim.theory.imhof import positive_probability
@@ -226,6 +224,8 @@ def _whole_span(errors: Errors, residual: Floats, p: int) -> Span:
 
 def _school_spans(errors: Errors, residual: Floats, p: int) -> Span:
     """A basis of [X_g, B_g] in each school: residual variances differ between schools."""
+    from scipy.linalg import block_diag
+
     roots = [_square_root(joint) for joint in errors.joint]
     half = block_diag(*[_covariance_root(r[:, p:], d) for r, d in zip(roots, residual, strict=True)])
     outside = np.array([n - len(root) for n, root in zip(errors.sizes, roots, strict=True)], dtype=np.float64)
@@ -233,6 +233,8 @@ def _school_spans(errors: Errors, residual: Floats, p: int) -> Span:
 
 
 def _critical(df: Floats | float, level: float) -> Floats:
+    from scipy import special
+
     upper = 0.5 * (1.0 + level)
     return np.where(np.isinf(df), special.ndtri(upper), special.stdtrit(df, upper))
 

@@ -13,7 +13,9 @@ import pytest
 from numba.core import caching
 
 from nestbench.sim import compile_cache
-from nestbench.sim.compile_cache import cache_of, lineage, own_folder
+from nestbench.sim import files as sim_files
+from nestbench.sim.compile_cache import cache_of, lineage
+from nestbench.sim.files import own_folder
 
 KERNEL = """
 import sys
@@ -32,7 +34,7 @@ def total(x):
 
 if __name__ == "__main__":
     import numpy as np
-    print(total(np.arange(5.0)), sum(total.stats.cache_hits.values()))
+    print(total(np.arange(5.0)), sum(total.compiled.stats.cache_hits.values()))
 """
 
 
@@ -105,7 +107,7 @@ def total(x):
     return FACTOR * twice(x)
 
 if __name__ == "__main__":
-    print(total(2.0), sum(total.stats.cache_hits.values()))
+    print(total(2.0), sum(total.compiled.stats.cache_hits.values()))
 """
 CALLEE = """
 from nestbench.sim.compiled import kernel
@@ -153,7 +155,7 @@ def test_no_place_for_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.posix
 def test_own_folder_belongs_to_this_user_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A folder that others can write to, or a link, is not used: what lies in it is run."""
-    monkeypatch.setattr(compile_cache.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(sim_files.tempfile, "gettempdir", lambda: str(tmp_path))
     folder = own_folder()
     assert folder.stat().st_mode & 0o077 == 0
     folder.chmod(0o777)

@@ -59,7 +59,7 @@ def test_shapes_and_rights_of_the_arguments_are_not_compiled_for() -> None:
     wald(frozen, 1.0, np.inf, 0.95)
     wald(np.ones((2, 3)), frozen, frozen, 0.95)
     wald(np.ones(3), np.ones(3), np.ones(3), 0.95)
-    assert len(_wald.signatures) == 1  # type: ignore[attr-defined]
+    assert len(_wald.compiled.signatures) == 1  # type: ignore[attr-defined]
 
 
 def test_critical_value_keeps_the_shape() -> None:
