@@ -169,6 +169,7 @@ def to_csv(fitted: SideBySide) -> str:
             rows.append({"estimator": fit.estimator, "term": f"({name})", ESTIMATE: value, **own})
     table = pd.DataFrame(rows, columns=["estimator", "term", *COLUMNS, "status", "message"])
     buffer = io.StringIO()
+    # pandas would end lines as the system does, and whoever writes the text to a file would once more.
     table.to_csv(buffer, index=False, lineterminator="\n")
     return buffer.getvalue()
 
@@ -204,6 +205,7 @@ _LAYOUTS = (
 def _term_tables(fitted: SideBySide, out: Console) -> list[Table]:
     """Return a table a term, all in the widest layout in which every one fits the terminal."""
     tables: list[Table] = []
+    # rich measures a table as it would squeeze it into the width that it is given.
     unbounded = out.options.update(max_width=10_000)
     for figures, columns in _LAYOUTS:
         tables = [_term_table(fitted, term, figures, columns) for term in fitted.terms]

@@ -100,6 +100,7 @@ def prepare(frame: pd.DataFrame, model: Model, messages: Mapping[str, str] | Non
     used = _used_columns(parts, model, names)
     _refuse_twice([*used, *groups], names)
     in_use = named[[*used, *groups]]
+    # Columns are read apart and put together again by the labels of their rows.
     in_use = in_use if in_use.index.is_unique else in_use.reset_index(drop=True)
     read = {name: labels_of(in_use[name], name) for name in groups}
     from_file = messages or {}
@@ -166,6 +167,7 @@ def _parsed(model: Model, columns: tuple[str, ...]) -> tuple[Parsed, Parsed]:
 def _require_backticks(formula: str, columns: Sequence[str]) -> None:
     """Refuse a formula that names a column whose name is no word without backticks."""
     text = QUOTED.sub(" ", formula)
+    # The longest first, since a name may hold another.
     for name in sorted((c for c in columns if not c.isidentifier() and c.strip()), key=len, reverse=True):
         if re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", text):
             raise InvalidInput(

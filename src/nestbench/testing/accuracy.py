@@ -281,7 +281,9 @@ class Accuracy:
     ) -> None:
         """Claim the same answers as a second method's, or without one the same `df` in every fit."""
         __tracebackhide__ = True
+        # Unusable fits are compared, too: what one method can't answer the other must not.
         asked = replace(Asked(**common), max_unusable=1.0)
+        # Nothing random can raise a false alarm here: its rate only has to be one.
         gate = Gate(0.5, asked.power, detect, 0.0)
         one = self._study(first, asked)
         two = one if second is None else self._study(second, asked)

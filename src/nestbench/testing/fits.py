@@ -63,6 +63,7 @@ class Study:
 
     def choose(self, terms: Sequence[str] | None, only_null: bool) -> None:
         """Choose the terms: those asked for, or all that are estimated and whose truth is known (and tested)."""
+        # No data set is drawn for this alone: a claim's are the same ones and more.
         first = self.fitted(30)
         truth = self.cell.truth
         able = [
