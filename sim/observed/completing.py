@@ -101,7 +101,6 @@ def complete_schools(
 def shuffle(items: Any, u: Any) -> None:
     """Put items in random order, in place, by uniforms of the same number."""
     for i in range(len(items) - 1, 0, -1):
-        # The product of a u just below 1 may be rounded up to i + 1.
         j = min(int(u[i] * (i + 1)), i)
         items[i], items[j] = items[j], items[i]
 
