@@ -135,6 +135,31 @@ class Dummy:
         )
 '''
 
+FIGURE = '''"""Mean errors as dots, and nothing else."""
+
+from __future__ import annotations
+
+import altair as alt
+
+from nestbench.reports.figures.drawing import FromTable, Shown
+from nestbench.reports.figures.records import of_term
+from nestbench.reports.figures.theme import Chart, inline
+
+
+def dots(shown: Shown) -> Chart:
+    """Return a dot a method and condition."""
+    made = of_term(shown.table, shown.experiment, shown.measure, shown.term)
+    return alt.Chart(inline(made)).mark_point().encode(x="value:Q", y="estimator:N").properties(width=300)
+
+
+def words(shown: Shown) -> list[str]:
+    """Say what a dot is."""
+    return ["A dot: the mean error of a method in a condition."]
+
+
+DUMMY = FromTable("bias", dots, words)
+'''
+
 COMMAND = '''"""``nestbench dummy-command``: say how many methods there are."""
 
 from __future__ import annotations
@@ -236,18 +261,14 @@ DUMMIES = {
     "figure": Dummy(
         "dummy-figure",
         7,
-        {},
+        {"reports/figures/dummy.py": FIGURE},
         {
             "reports/figures/kinds.py": (
-                ("KINDS: ", '    "dummy-figure": Kind("mean error of the estimates", _PANELS, "bias"),'),
-            ),
-            "reports/figures/drawing.py": (
                 (
-                    "FROM_TABLE: ",
-                    '    "dummy-figure": lambda table, e, term, _: panels.bias(table, e, term),',
+                    "KINDS: ",
+                    '    "dummy-figure": Kind("the mean error of each method", _PANELS, "dummy:DUMMY"),',
                 ),
             ),
-            "reports/figures/explained.py": (("WORDS: ", '    "dummy-figure": _bias,'),),
         },
     ),
     "experiment": Dummy("dummy-experiment", 3, {"experiments/catalog/dummy-experiment.toml": EXPERIMENT}),

@@ -1,9 +1,12 @@
-"""From what is asked of a figure to the chart: the table narrowed to the choice, nothing drawn from nothing."""
+"""The record of a kind of figure, and the way from what is asked of it to the chart.
+
+The table is narrowed to the choice, and nothing is drawn from nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -11,69 +14,122 @@ import pandas as pd
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.results import Results
 from nestbench.reports.comparing.judged import judged
-from nestbench.reports.figures import curves, fits, lines, nested, panels
-from nestbench.reports.figures import frontier as front
-from nestbench.reports.figures import replications as draws
 from nestbench.reports.figures.explained import explained
 from nestbench.reports.figures.records import headline_term
 from nestbench.reports.figures.theme import Chart
-from nestbench.reports.figures.wishes import TERM, Kind, Wish
+from nestbench.reports.figures.wishes import Wish
+from nestbench.reports.frames import rows_of
+from nestbench.reports.measures.declared import measure_named
 from nestbench.reports.measures.performance import FIT, performance_table
 from nestbench.reports.words.missing import missing_data
+from nestbench.reports.words.usable import opens, too_few
 from nestbench.sim.errors import InvalidInput, unknown_name
 
-FROM_TABLE: Mapping[str, Callable[[pd.DataFrame, Experiment, str, str], Chart]] = {
-    "coverage": lambda table, e, term, measure: panels.coverage(table, e, term),
-    "bias": lambda table, e, term, measure: panels.bias(table, e, term),
-    "se-error": lambda table, e, term, measure: panels.se_error(table, e, term),
-    "rejection": lambda table, e, term, measure: panels.rejection(table, e, term),
-    "lollipop": lambda table, e, term, measure: curves.lollipop(table, e, measure, term),
-    "nested-loop": lambda table, e, term, measure: nested.nested_loop(table, e, measure, term),
-    "power": lambda table, e, term, measure: lines.power_curves(table, e, measure, term),
-    "failures": lambda table, e, term, measure: fits.failures(table, e),
-    "runtime": lambda table, e, term, measure: fits.runtime(table, e),
-    "runtime-size": lambda table, e, term, measure: curves.runtime_curves(table, e),
-    "frontier": lambda table, e, term, measure: front.frontier(table, e, term),
-}
-FROM_REPLICATIONS: Mapping[str, Callable[[Results, int, str | None, Sequence[str]], Chart]] = {
-    "zip": draws.zip_plot,
-    "se-estimate": draws.se_against_estimate,
-    "methods": draws.method_against_method,
-    "p-values": draws.p_value_ecdf,
-}
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a figure made from the performance table shows.
 
-def draw(results: Results, kind: str, declared: Kind, wish: Wish, table: pd.DataFrame | None) -> Chart:
-    """Return the chart of a kind, of choices that `kinds.check` let pass.
-
-    Parameters
+    Attributes
     ----------
-    results : Results
-    kind : str
-    declared : Kind
-        What the kind uses of a wish.
-    wish : Wish
-    table : DataFrame, optional
-        The performance table, where it is at hand.
+    table : DataFrame
+        Rows of the conditions and methods chosen, of all measures and terms.
+    experiment : Experiment
+        Narrowed to the same conditions and methods.
+    term, measure : str
+        Empty in a figure of whole fits, which has neither.
     """
-    methods = tuple(dict.fromkeys(wish.methods))
-    if declared.replications:
+
+    table: pd.DataFrame
+    experiment: Experiment
+    term: str = ""
+    measure: str = ""
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """Return the rows of the measure and the term."""
+        return self.table[(self.table["measure"] == self.measure) & (self.table["term"] == self.term)]
+
+
+@dataclass(frozen=True, slots=True)
+class FromTable:
+    """A kind of figure that is made from the performance table.
+
+    Attributes
+    ----------
+    measure : str
+        The measure it shows, by default where one can be chosen; ``share_`` and ``seconds_`` are those of whole fits.
+    draw : callable
+        `Shown` -> chart.
+    words : callable
+        `Shown` -> what its marks say, one sentence or more a line; only of marks that are drawn.
+    by_term : bool
+        Whether it shows a measure of a term, not whole fits.
+    head : str
+        Its title, where that isn't "measure for term"; ``{term}`` is put in.
+    upright : bool
+        Whether its brackets stand around a dot, with a dotted line to the bound.
+    """
+
+    measure: str
+    draw: Callable[[Shown], Chart]
+    words: Callable[[Shown], list[str]]
+    by_term: bool = True
+    head: str = ""
+    upright: bool = False
+
+    def chart(self, results: Results, wish: Wish, table: pd.DataFrame | None) -> Chart:
+        """Return the chart of choices that `kinds.check` let pass.
+
+        Parameters
+        ----------
+        results : Results
+        wish : Wish
+        table : DataFrame, optional
+            The performance table, where it is at hand.
+        """
+        shown = self.shown(results, wish, table)
+        return self.explained(self.draw(shown), shown, missing_data(results))
+
+    def shown(self, results: Results, wish: Wish, table: pd.DataFrame | None) -> Shown:
+        """Return the rows that are drawn, and refuse to draw none."""
+        methods = tuple(dict.fromkeys(wish.methods))
+        whole = performance_table(results) if table is None else table
+        whole = judged(whole, results.experiment)  # by the whole study, whatever of it is shown
+        chosen, experiment = narrowed(whole, results.experiment, wish.cell, methods)
+        measure = wish.measure or self.measure
+        if not self.by_term:
+            refuse_empty(of_fits(chosen, measure), methods, measure)
+            return Shown(chosen, experiment, measure=measure)
+        shown = Shown(chosen, experiment, term_of(chosen, measure, wish.term), measure)
+        refuse_empty(shown.rows, methods, measure, shown.term)
+        return shown
+
+    def explained(self, chart: Chart, shown: Shown, missing: str = "") -> Chart:
+        """Return a chart with its title, what an unfinished run lacks, in words, and what its marks say."""
+        head = self.head.format(term=shown.term) or f"{measure_named(shown.measure).label} for {shown.term}"
+        lines = [missing] * bool(missing) + self.words(shown)
+        if any(too_few(row.n, row.n_attempted) for row in rows_of(shown.rows, ("n", "n_attempted"))):
+            lines.append(opens(shown.measure, self.upright))
+        return explained(chart, head, lines)
+
+
+@dataclass(frozen=True, slots=True)
+class FromReplications:
+    """A kind of figure that shows single replications of one condition, and explains itself.
+
+    Attributes
+    ----------
+    draw : callable
+        (results, number of the condition, term or None, methods or none) -> chart.
+    """
+
+    draw: Callable[[Results, int, str | None, Sequence[str]], Chart]
+
+    def chart(self, results: Results, wish: Wish, table: pd.DataFrame | None = None) -> Chart:
+        """Return the chart of a condition, by default the first with stored rows; a table has no use here."""
         cell = first_stored(results) if wish.cell is None else wish.cell
-        return FROM_REPLICATIONS[kind](results, cell, wish.term, methods)
-    whole = performance_table(results) if table is None else table
-    whole = judged(whole, results.experiment)  # by the whole study, whatever of it is shown
-    chosen, experiment = narrowed(whole, results.experiment, wish.cell, methods)
-    measure = wish.measure or declared.measure
-    term = ""
-    if TERM in declared.uses:
-        term = term_of(chosen, measure, wish.term)
-        refuse_empty(
-            chosen[(chosen["measure"] == measure) & (chosen["term"] == term)], methods, measure, term
-        )
-    else:
-        refuse_empty(of_fits(chosen, measure), methods, measure)
-    chart = FROM_TABLE[kind](chosen, experiment, term, measure)
-    return explained(chart, kind, measure, term, chosen, experiment, missing_data(results))
+        return self.draw(results, cell, wish.term, tuple(dict.fromkeys(wish.methods)))
 
 
 def first_stored(results: Results) -> int:

@@ -9,6 +9,8 @@ import pandas as pd
 from nestbench.experiments.experiment import Experiment
 from nestbench.reports.figures import axes
 from nestbench.reports.figures.axes import STEP
+from nestbench.reports.figures.drawing import FromTable, Shown
+from nestbench.reports.figures.explained import TIMES
 from nestbench.reports.figures.faceting import PANEL, by_condition, faceted, missing_words
 from nestbench.reports.figures.records import NO_DATA, Record, labels_of, places, with_holes
 from nestbench.reports.figures.theme import LIGHT, Chart, decades, inline
@@ -130,3 +132,29 @@ def runtime(table: pd.DataFrame, experiment: Experiment) -> Chart:
     chart = alt.layer(spread, dots, data=inline(made))
     done: Chart = chart.properties(width=640, height=alt.Step(axes.step(labels)))
     return done
+
+
+def _failures_words(shown: Shown) -> list[str]:
+    """Say which statuses count as answers."""
+    return ["Share of fits by status other than OK. A fit at the boundary is usable; the others are not."]
+
+
+def _times_words(shown: Shown) -> list[str]:
+    """Say where times come from."""
+    return [TIMES, RUN_TIMES]
+
+
+FAILURES = FromTable(
+    "share_",
+    lambda s: failures(s.table, s.experiment),
+    _failures_words,
+    by_term=False,
+    head="Fits that were not OK",
+)
+RUNTIME = FromTable(
+    "seconds_",
+    lambda s: runtime(s.table, s.experiment),
+    _times_words,
+    by_term=False,
+    head="Time of a fit in the run",
+)

@@ -16,7 +16,8 @@ from scipy import special
 
 from nestbench.experiments.experiment import Experiment
 from nestbench.reports.figures import axes, brackets
-from nestbench.reports.figures.fits import runtime_records
+from nestbench.reports.figures.drawing import FromTable, Shown
+from nestbench.reports.figures.fits import RUN_TIMES, runtime_records
 from nestbench.reports.figures.letters import text_width, wrapped
 from nestbench.reports.figures.records import Record, labels_of, of_term
 from nestbench.reports.figures.theme import LIGHT, Chart, decades, inline
@@ -160,3 +161,21 @@ def faster(first: pd.Series[float], second: pd.Series[float]) -> bool:
     df = WORTH + conditions - 1
     error = math.sqrt((WORTH * LOAD**2 + left) / df / conditions)
     return bool(-ratio.mean() > float(special.stdtrit(df, 0.975)) * error)
+
+
+def _words(shown: Shown) -> list[str]:
+    """Say what the two axes are, and what being on the frontier means."""
+    return [
+        "Up: the distance in the condition where it is largest; across: the median of the conditions' times.",
+        RULE,
+        RUN_TIMES,
+    ]
+
+
+FRONTIER = FromTable(
+    "coverage",
+    lambda s: frontier(s.table, s.experiment, s.term),
+    _words,
+    head="Coverage against time for {term}",
+    upright=True,
+)

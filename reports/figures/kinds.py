@@ -1,12 +1,13 @@
-"""Every kind of figure, declared: its name, what it shows and what can be chosen. The one place that says so.
+"""Every kind of figure: its name, what it shows, what can be chosen of it, and where its record stands.
 
-``nestbench plot`` draws and describes what stands here, a notebook calls `figure`. Nothing heavy is imported: the help
-is made from this.
+``nestbench plot`` draws and describes what stands here, a notebook calls `figure`. Nothing heavy is imported, since the
+help is made from this: how a kind is drawn and what is said under it is its record, beside the function that draws.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from nestbench.reports.figures.wishes import CELL as CELL
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from nestbench.experiments.experiment import Experiment
     from nestbench.experiments.results import Results
+    from nestbench.reports.figures.drawing import FromReplications, FromTable
     from nestbench.reports.figures.theme import Chart
 
 
@@ -30,23 +32,25 @@ _FITS = frozenset({CELL, METHODS})
 _ACROSS = frozenset({TERM, METHODS, MEASURE})
 
 KINDS: Mapping[str, Kind] = {
-    "coverage": Kind("share of intervals that hold the true value", _PANELS, "coverage"),
-    "bias": Kind("mean error of the estimates", _PANELS, "bias"),
-    "se-error": Kind("standard errors against the spread of the estimates", _PANELS, "se_error"),
-    "rejection": Kind("type I error or power", _PANELS, "rejection"),
-    "lollipop": Kind("a measure's distance from its ideal", _PANELS | {MEASURE}, "bias"),
-    "nested-loop": Kind("a measure over all conditions on one axis", _ACROSS, "coverage"),
-    "power": Kind("a measure against a numeric factor", _ACROSS, "rejection"),
-    "zip": Kind("every interval, by distance from the truth", _PANELS, replications=True),
-    "se-estimate": Kind("standard error against estimate", _PANELS, replications=True),
-    "methods": Kind("estimates of each method against the first one's", _PANELS, replications=True),
-    "p-values": Kind("distribution of the p-values", _PANELS, replications=True),
-    "failures": Kind("fits that were not OK, by status", _FITS, "share_"),
-    "runtime": Kind("milliseconds a fit in the run", _FITS, "seconds_"),
+    "coverage": Kind("share of intervals that hold the true value", _PANELS, "panels:COVERAGE"),
+    "bias": Kind("mean error of the estimates", _PANELS, "panels:BIAS"),
+    "se-error": Kind("standard errors against the spread of the estimates", _PANELS, "panels:SE_ERROR"),
+    "rejection": Kind("type I error or power", _PANELS, "panels:REJECTION"),
+    "lollipop": Kind("a measure's distance from its ideal", _PANELS | {MEASURE}, "lollipops:LOLLIPOP"),
+    "nested-loop": Kind("a measure over all conditions on one axis", _ACROSS, "nested:NESTED_LOOP"),
+    "power": Kind("a measure against a numeric factor", _ACROSS, "lines:POWER"),
+    "zip": Kind("every interval, by distance from the truth", _PANELS, "replications:ZIP"),
+    "se-estimate": Kind("standard error against estimate", _PANELS, "replications:SE_ESTIMATE"),
+    "methods": Kind("estimates of each method against the first one's", _PANELS, "replications:METHODS"),
+    "p-values": Kind("distribution of the p-values", _PANELS, "replications:P_VALUES"),
+    "failures": Kind("fits that were not OK, by status", _FITS, "fits:FAILURES"),
+    "runtime": Kind("milliseconds a fit in the run", _FITS, "fits:RUNTIME"),
     "runtime-size": Kind(
-        "milliseconds a fit in the run against the number of students", frozenset({METHODS}), "seconds_"
+        "milliseconds a fit in the run against the number of students",
+        frozenset({METHODS}),
+        "times:RUNTIME_SIZE",
     ),
-    "frontier": Kind("coverage against runtime", _PANELS, "coverage"),
+    "frontier": Kind("coverage against runtime", _PANELS, "frontier:FRONTIER"),
 }
 
 
@@ -61,13 +65,18 @@ def figure(results: Results, kind: str, wish: Wish | None = None, table: pd.Data
         A kind, term, condition, method or measure that there isn't, a choice the kind has no use for, or nothing to
         draw.
     """
-    from nestbench.reports.figures.drawing import draw
-
     if kind not in KINDS:
         raise unknown_name("kind of figure", kind, KINDS)
     wish = wish or Wish()
     check(kind, wish, results.experiment)
-    return draw(results, kind, KINDS[kind], wish, table)
+    return record_of(kind).chart(results, wish, table)
+
+
+def record_of(kind: str) -> FromTable | FromReplications:
+    """Return how a kind is drawn, and what is said under it."""
+    module, name = KINDS[kind].home.split(":")
+    record: FromTable | FromReplications = getattr(import_module(f"nestbench.reports.figures.{module}"), name)
+    return record
 
 
 def check(kind: str, wish: Wish, experiment: Experiment) -> None:

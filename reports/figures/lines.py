@@ -11,6 +11,8 @@ import pandas as pd
 from nestbench.experiments.experiment import Experiment
 from nestbench.reports.conditions import level_texts, panel_titles, varying
 from nestbench.reports.figures import axes, brackets
+from nestbench.reports.figures.drawing import FromTable, Shown
+from nestbench.reports.figures.explained import INTERVAL
 from nestbench.reports.figures.faceting import arranged, faceted, missing_words, sizes_of
 from nestbench.reports.figures.records import NO_DATA, Record, labels_of, of_term, tested
 from nestbench.reports.figures.theme import LIGHT, Chart, colour, dash
@@ -170,3 +172,13 @@ def _holes(
                 shown.add(title)
                 about = {"estimator": own[0]["estimator"], "term": term, "cell": cell}
                 yield {**about, "panel": title, "missing": NO_DATA}
+
+
+def _words(shown: Shown) -> list[str]:
+    """Say how to read lines over a factor."""
+    return [f"One line a method, broken where it has no number. {INTERVAL}"]
+
+
+POWER = FromTable(
+    "rejection", lambda s: power_curves(s.table, s.experiment, s.measure, s.term), _words, upright=True
+)

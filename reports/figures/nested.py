@@ -10,6 +10,7 @@ import pandas as pd
 from nestbench.experiments.experiment import Experiment
 from nestbench.reports.conditions import level_texts, texts_of_cells, varying
 from nestbench.reports.figures import axes, brackets
+from nestbench.reports.figures.drawing import FromTable, Shown
 from nestbench.reports.figures.faceting import broken
 from nestbench.reports.figures.records import Record, labels_of, of_term, promised
 from nestbench.reports.figures.theme import LIGHT, Chart, colour, dash, inline
@@ -137,3 +138,14 @@ def _steps(experiment: Experiment, factor: str) -> Chart:
         ),
     )
     return done
+
+
+def _words(shown: Shown) -> list[str]:
+    """Say how to read a nested-loop plot."""
+    lines = ["One step a condition; its levels stand below, one line a factor. A gap: no number."]
+    return lines + ["Dashed, grey: the nominal level."] * bool(promised(shown.experiment, shown.measure))
+
+
+NESTED_LOOP = FromTable(
+    "coverage", lambda s: nested_loop(s.table, s.experiment, s.measure, s.term), _words, upright=True
+)

@@ -15,6 +15,8 @@ from nestbench.reports.comparing.judged import POWER, Off
 from nestbench.reports.figures import axes, brackets
 from nestbench.reports.figures import records as data
 from nestbench.reports.figures.axes import STEP
+from nestbench.reports.figures.drawing import FromTable, Shown
+from nestbench.reports.figures.explained import BIASED, DIAMOND, GRADES, INTERVAL, THEORY
 from nestbench.reports.figures.faceting import PANEL, by_condition, faceted, missing_words
 from nestbench.reports.figures.lines import lines
 from nestbench.reports.figures.records import Record
@@ -223,3 +225,46 @@ def _band(axis: Axis) -> Chart:
 def _ideal(axis: Axis) -> Chart:
     """One line a panel: the promised level, no bias, the size of a test of a true null; power has none."""
     return alt.Chart().mark_rule(color=LIGHT["soft"], strokeDash=[3, 3]).encode(x=_x(axis, "min(ideal)"))
+
+
+def _coverage_words(shown: Shown) -> list[str]:
+    """Say how to read coverage, and theory's mark only where one is drawn."""
+    made = data.with_theory(data.records(shown.rows, shown.experiment, shown.measure), shown.experiment)
+    lines = [
+        f"Share of intervals that hold the true value. {INTERVAL}",
+        f"Dashed: the nominal level; shaded: the tolerated band around it. {GRADES}",
+    ]
+    return lines + [THEORY] * any("theory" in record for record in made)
+
+
+def _bias_words(shown: Shown) -> list[str]:
+    """Say how to read bias."""
+    return [f"Mean error of the estimates. {INTERVAL} Dashed: no bias. {BIASED}"]
+
+
+def _se_error_words(shown: Shown) -> list[str]:
+    """Say how to read the error of standard errors."""
+    made = data.with_se_theory(data.records(shown.rows, shown.experiment, shown.measure), shown.experiment)
+    lines = [
+        "How far the average standard error lies from the spread of the estimates; below 0 it promises too much.",
+        f"{INTERVAL} Dashed: no error. {DIAMOND}",
+    ]
+    return lines + [THEORY] * any("theory" in record for record in made)
+
+
+def _rejection_words(shown: Shown) -> list[str]:
+    """Say which of the panels show size and which power, for the same share is good in the one and bad in the other."""
+    pairs = shown.rows[["cell", "term"]].drop_duplicates().itertuples(index=False)
+    null = [shown.experiment.cells[int(cell)].is_null(str(term)) for cell, term in pairs]
+    size = f"Type I error: the value tested is the true one. Dashed: the nominal size. {GRADES}"
+    power = "Power: the value tested isn't the true one. Power of a method whose coverage fails is no merit."
+    terms = shown.rows["term"].unique()
+    values = sorted({cell.model.null_of(str(term)) for cell in shown.experiment.cells for term in terms})
+    what = f"Share of tests of {' or '.join(f'{value:.10g}' for value in values)} with p at most alpha. {INTERVAL}"
+    return [what] + [size] * any(null) + [power] * (not all(null))
+
+
+COVERAGE = FromTable("coverage", lambda s: coverage(s.table, s.experiment, s.term), _coverage_words)
+BIAS = FromTable("bias", lambda s: bias(s.table, s.experiment, s.term), _bias_words)
+SE_ERROR = FromTable("se_error", lambda s: se_error(s.table, s.experiment, s.term), _se_error_words)
+REJECTION = FromTable("rejection", lambda s: rejection(s.table, s.experiment, s.term), _rejection_words)

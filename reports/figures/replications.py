@@ -5,26 +5,28 @@ They show one condition's stored rows, of long runs the first `LONG` replication
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import altair as alt
 import numpy as np
 
-from nestbench.estimators.estimates import ENDS, P_VALUE, STD_ERROR, Estimates
+from nestbench.estimators.estimates import P_VALUE, STD_ERROR
 from nestbench.experiments.results import Results
 from nestbench.reports.conditions import conditions
 from nestbench.reports.figures.clipping import half_width
+from nestbench.reports.figures.drawing import FromReplications
 from nestbench.reports.figures.letters import wrapped
 from nestbench.reports.figures.records import Record
+from nestbench.reports.figures.replication_rows import Chosen, chosen_rows, refuse_unknown_truth, term_of
 from nestbench.reports.figures.theme import LIGHT, Chart, colour, dash, inline
 from nestbench.reports.figures.titles import titled
 from nestbench.reports.measures import statistics as st
 from nestbench.reports.measures.cell_rows import LONG
-from nestbench.reports.measures.draws import Draws, Truth, draws_of
+from nestbench.reports.measures.draws import Draws
 from nestbench.reports.words.usable import UNDER, too_few
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.counted import plural
-from nestbench.sim.errors import InvalidInput, unknown_name
+from nestbench.sim.errors import InvalidInput
 from nestbench.sim.observed.batch import Ints
 
 MOST = 1500
@@ -39,8 +41,8 @@ HEADER = 12
 
 def zip_plot(results: Results, cell: int = 0, term: str | None = None, methods: Sequence[str] = ()) -> Chart:
     """Intervals sorted by how far their estimate lies from the truth, in standard errors (Morris et al. 2019)."""
-    chosen = _chosen(results, cell, term, methods)
-    _refuse_unknown_truth(results, chosen, cell, term)
+    chosen = chosen_rows(results, cell, term, methods)
+    refuse_unknown_truth(results, chosen, cell, term)
     low, high = _range(chosen)
     made: list[Record] = []
     notes: dict[str, str] = {}
@@ -144,7 +146,7 @@ def se_against_estimate(
     results: Results, cell: int = 0, term: str | None = None, methods: Sequence[str] = ()
 ) -> Chart:
     """Standard error against estimate; the dashed line is the empirical standard error."""
-    chosen = _chosen(results, cell, term, methods, frozenset({STD_ERROR}))
+    chosen = chosen_rows(results, cell, term, methods, frozenset({STD_ERROR}))
     made: list[Record] = []
     for label, draws, k in chosen:
         spread = float(draws.estimate[k].std(ddof=1)) if draws.n > 1 else None
@@ -183,7 +185,7 @@ def method_against_method(
 
     What two methods disagree about is seen data set by data set, where a table shows two means that may be equal.
     """
-    chosen = _chosen(results, cell, term, methods)
+    chosen = chosen_rows(results, cell, term, methods)
     if len(chosen) < 2:
         raise InvalidInput(
             "expected at least two methods that answer for this term, got one; choose another term or more methods"
@@ -228,7 +230,7 @@ def p_value_ecdf(
     """
     made: list[Record] = []
     labels, few = [], []
-    for label, draws, k in _chosen(results, cell, term, methods, frozenset({P_VALUE})):
+    for label, draws, k in chosen_rows(results, cell, term, methods, frozenset({P_VALUE})):
         labels.append(label)
         if too_few(draws.n, draws.attempted):
             few.append(f"{label} ({draws.n:,} of {draws.attempted:,})")
@@ -262,12 +264,6 @@ def p_value_ecdf(
     return titled(alt.layer(diagonal, lines).properties(width=420, height=420), head, text, 420)
 
 
-def first_data_sets(results: Results, cell: int) -> Mapping[str, Estimates]:
-    """Return a condition's estimates by method: all of most conditions, of others as good a sample as any."""
-    start = results.span(cell).start
-    return results.estimates(cell, within=range(start, start + LONG))
-
-
 def _whether_null(cell: Cell, term: str) -> str:
     """Return whether what is tested is true, in words."""
     truth = cell.truth.get(term, np.nan)
@@ -279,86 +275,9 @@ def _whether_null(cell: Cell, term: str) -> str:
     return f"Its true value is another, {of}: a share is the power of tests of this size."
 
 
-def term_of(results: Results, cell: int, term: str | None) -> str:
-    """Return a fixed effect of a condition: the one asked for, or the one with the lowest coverage by any method."""
-    stored = dict(first_data_sets(results, cell))
-    known = list(dict.fromkeys(name for found in stored.values() for name in found.terms))
-    if not known:
-        raise InvalidInput(
-            f"expected stored rows in condition {cell}, got none yet; let the run finish a task first"
-        )
-    if term is None:
-        law = results.experiment.cells[cell]
-        lowest = _lowest_coverage(stored.values(), law.truth, law.model.level)
-        shown = [name for name in known if name != "Intercept"] or known
-        return min(shown, key=lambda name: lowest.get(name, 1.0))
-    if term not in known:
-        raise unknown_name("term", term, known)
-    return term
-
-
-def _lowest_coverage(stored: Iterable[Estimates], truth: Truth, level: float) -> dict[str, float]:
-    """Return each term's lowest coverage by any method."""
-    lowest: dict[str, float] = {}
-    for found in stored:
-        for draws in draws_of(found, truth, level, frozenset(ENDS)):
-            if draws.n:
-                for name, share in zip(draws.terms, draws.once(st.covers).mean(axis=-1), strict=True):
-                    lowest[name] = min(float(share), lowest.get(name, 1.0))
-    return lowest
-
-
-Chosen = list[tuple[str, Draws, int]]
-
-
-def _chosen(
-    results: Results,
-    cell: int,
-    term: str | None,
-    methods: Sequence[str],
-    columns: frozenset[str] = frozenset(ENDS),
-) -> Chosen:
-    """Return (method, its draws, the term's row) for the methods asked for that answer for the term."""
-    cells = len(results.experiment.cells)
-    if not 0 <= cell < cells:
-        raise InvalidInput(
-            f"expected a condition from 0 to {cells - 1}, got {cell}; nestbench query lists them"
-        )
-    name = term_of(results, cell, term)
-    stored = first_data_sets(results, cell)
-    for method in methods:
-        if method not in stored:
-            raise unknown_name("method with stored rows", method, stored)
-    law = results.experiment.cells[cell]
-    found = [
-        (label, draws, draws.terms.index(name))
-        for label in (methods or [e.label for e in results.experiment.estimators if e.label in stored])
-        for draws in draws_of(stored[label], law.truth, law.model.level, columns)
-        if name in draws.terms and draws.n
-    ]
-    answering = {label for label, _, _ in found}
-    silent = [method for method in methods if method not in answering]
-    if silent or not found:
-        by = f" of {', '.join(silent)}" if silent else ""
-        raise InvalidInput(
-            f"expected usable rows for '{name}'{by} in condition {cell}, got none; choose another term"
-            + (" or leave it out" if silent else "")
-        )
-    return found
-
-
 def _thinned(n: int) -> Ints:
     """At most MOST positions, evenly spread."""
     return np.unique(np.linspace(0, n - 1, min(n, MOST)).round().astype(np.int64))
-
-
-def _refuse_unknown_truth(results: Results, chosen: Chosen, cell: int, term: str | None) -> None:
-    """Refuse figures that need a true value of a term without any."""
-    if not all(np.isfinite(draws.truth[k]).all() for _, draws, k in chosen):
-        raise InvalidInput(
-            f"expected a term with a known true value, got '{term_of(results, cell, term)}'; choose another term, or "
-            "draw se-estimate, methods or p-values, which need none"
-        )
 
 
 def _where(results: Results, cell: int) -> list[str]:
@@ -394,3 +313,9 @@ def _by_method(
     facet = alt.Facet("panel:N", title=None, sort=list(headers.values()), header=header)
     panels = chart.facet(facet=facet, columns=across, data=inline(values)).resolve_axis(x="independent")
     return titled(panels, head, lines, across * (SMALL + 50))
+
+
+ZIP = FromReplications(zip_plot)
+SE_ESTIMATE = FromReplications(se_against_estimate)
+METHODS = FromReplications(method_against_method)
+P_VALUES = FromReplications(p_value_ecdf)

@@ -34,13 +34,10 @@ class Kind:
         What it shows.
     uses : frozenset of str
         What can be chosen of it: `TERM`, `CELL`, `METHODS`, `MEASURE`.
-    measure : str
-        The measure it shows, by default where one can be chosen; ``share_`` and ``seconds_`` are those of whole fits.
-    replications : bool
-        Whether it shows single replications of one condition instead of the performance table.
+    home : str
+        Its record, as ``module:NAME`` of this folder: a name, since that module loads what draws.
     """
 
     says: str
     uses: frozenset[str]
-    measure: str = ""
-    replications: bool = False
+    home: str

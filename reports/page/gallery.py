@@ -13,17 +13,18 @@ from nestbench.estimators.null import null_words
 from nestbench.experiments.experiment import Experiment
 from nestbench.reports.comparing.biases import RULE as BIAS_RULE
 from nestbench.reports.comparing.judged import SE_RULE, judged
-from nestbench.reports.figures import fits, panels, theme
-from nestbench.reports.figures.explained import BIASED, DIAMOND, GRADES, TIMES, explained
+from nestbench.reports.figures import fits, lines, panels, theme
+from nestbench.reports.figures.drawing import FromTable, Shown
+from nestbench.reports.figures.explained import BIASED, DIAMOND, GRADES, TIMES
 from nestbench.reports.figures.lines import MANY, crowded_factor
 from nestbench.reports.figures.records import headline_term
 from nestbench.reports.wording import factor_words
 
 Maker = Callable[[pd.DataFrame, Experiment], Any]
 
-FIGURES: tuple[tuple[str, str, str, Callable[..., Any]], ...] = (
+FIGURES: tuple[tuple[FromTable, str, str, Callable[..., Any]], ...] = (
     (
-        "coverage",
+        panels.COVERAGE,
         "Coverage",
         "Share of intervals that hold the true value; a panel a condition, a line a method, no dot where it has no "
         "answer. Dashed: the condition's promised level; shaded: the tolerated band around it; the line through a dot "
@@ -32,14 +33,14 @@ FIGURES: tuple[tuple[str, str, str, Callable[..., Any]], ...] = (
         panels.coverage,
     ),
     (
-        "bias",
+        panels.BIAS,
         "Bias",
         "Mean error of the estimates, with its 95 % Monte Carlo interval. Dashed: no bias; in square brackets: under "
         "95 % of the fits are usable.",
         panels.bias,
     ),
     (
-        "se_error",
+        panels.SE_ERROR,
         "Standard errors",
         "How far the average standard error lies from the true spread of the estimates; below 0 it promises too much. "
         "Dashed: no error; an upright bar is what theory expects, where it knows; in square brackets: under 95 % of "
@@ -47,7 +48,7 @@ FIGURES: tuple[tuple[str, str, str, Callable[..., Any]], ...] = (
         panels.se_error,
     ),
     (
-        "rejection",
+        panels.REJECTION,
         "Rejection rate",
         "Share of tests of {null} with p at most alpha: the type I error where that is the true effect "
         "(dashed: the condition's nominal size), else power. Power of a method whose coverage fails is no "
@@ -87,7 +88,8 @@ def figures(table: pd.DataFrame, experiment: Experiment) -> list[Mapping[str, An
     made: list[Mapping[str, Any]] = []
     across = crowded_factor(experiment)
     table = judged(table, experiment)
-    for name, title, caption, maker in FIGURES:
+    for record, title, caption, maker in FIGURES:
+        name = record.measure
         if (table["measure"] == name).any():
             spec = theme.dressed(maker(table, experiment, "*", across))
             words = caption_of(name, caption, experiment, across)
@@ -122,20 +124,19 @@ def write_figures(table: pd.DataFrame, experiment: Experiment, directory: Path, 
     charts = {}
     across = crowded_factor(experiment)
     table = judged(table, experiment)
-    for name, _, _, maker in FIGURES:
+    for record, _, _, maker in FIGURES:
+        name, of_kind = record.measure, lines.POWER if across else record
         if (table["measure"] == name).any():
             for number, term in enumerate(shown_terms(table)):
-                chart = maker(table, experiment, term, across)
-                shown = "power" if across else name.replace("_", "-")
-                charts[f"{name}-{_file_name(term, number)}"] = explained(
-                    chart, shown, name, term, table, experiment
+                of_term = Shown(table, experiment, term, name)
+                charts[f"{name}-{_file_name(term, number)}"] = of_kind.explained(
+                    maker(table, experiment, term, across), of_term
                 )
+    whole = Shown(table, experiment)
     if fits.failure_records(table, experiment):
-        charts["failures"] = explained(
-            fits.failures(table, experiment), "failures", "", "", table, experiment
-        )
+        charts["failures"] = fits.FAILURES.explained(fits.failures(table, experiment), whole)
     if fits.runtime_records(table, experiment):
-        charts["runtime"] = explained(fits.runtime(table, experiment), "runtime", "", "", table, experiment)
+        charts["runtime"] = fits.RUNTIME.explained(fits.runtime(table, experiment), whole)
     paths = []
     for name, chart in charts.items():
         paths.append(directory / f"{name}.{kind}")

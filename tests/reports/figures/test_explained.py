@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from nestbench.reports.figures.drawing import FROM_TABLE
-from nestbench.reports.figures.kinds import KINDS, TERM, Wish, figure
+from nestbench.reports.figures.drawing import FromTable
+from nestbench.reports.figures.kinds import KINDS, TERM, Wish, figure, record_of
 from nestbench.reports.figures.records import headline_term
 from nestbench.reports.figures.theme import dressed
 from tests.reports.figures.reading import Picture, read
@@ -23,7 +23,7 @@ def said(picture: Picture) -> str:
 
 
 @pytest.mark.parametrize("few", [False, True], ids=["all usable", "few usable"])
-@pytest.mark.parametrize("kind", list(FROM_TABLE))
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if isinstance(record_of(kind), FromTable)])
 def test_words_name_the_term_and_the_marks_that_are_drawn(kind: str, few: bool) -> None:
     made = study({"layout.schools": [6, 30]}, ("ols", "reml-satt"), seed=3)
     table = table_of(made, np.random.default_rng(3))

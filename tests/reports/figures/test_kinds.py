@@ -20,8 +20,7 @@ from scipy import stats
 from nestbench.estimators.null import null_words
 from nestbench.reports.conditions import condition_of
 from nestbench.reports.figures.clipping import half_width
-from nestbench.reports.figures.curves import slope_of
-from nestbench.reports.figures.drawing import FROM_REPLICATIONS, FROM_TABLE
+from nestbench.reports.figures.drawing import FromTable
 from nestbench.reports.figures.frontier import FRONT, faster
 from nestbench.reports.figures.kinds import (
     CELL,
@@ -32,9 +31,12 @@ from nestbench.reports.figures.kinds import (
     Wish,
     described,
     figure,
+    record_of,
     used_by,
 )
+from nestbench.reports.figures.panels import REJECTION
 from nestbench.reports.figures.theme import DARK, LIGHT, dressed, in_dark, write_chart
+from nestbench.reports.figures.times import slope_of
 from nestbench.reports.measures.performance import performance_table
 from nestbench.reports.page.gallery import FIGURES, caption_of
 from nestbench.sim.errors import InvalidInput
@@ -201,7 +203,7 @@ def test_the_value_tested_is_said(
     assert f"p-values of tests that resources {said}." in aloud
     drawn = str(dressed(figure(tested, "rejection", Wish("resources"), table)))
     assert (f"Rejection rate (tests of {null:g})" in drawn) == bool(null)
-    (caption,) = [caption for name, _, caption, _ in FIGURES if name == "rejection"]
+    (caption,) = [caption for record, _, caption, _ in FIGURES if record is REJECTION]
     caption = caption_of("rejection", caption, tested.experiment, None)
     assert f"tests of {null_words([cells[0].model])} with p at most alpha" in caption
 
@@ -322,8 +324,11 @@ def test_figures_of_replications_start_with_the_first_condition_that_was_run(stu
 
 
 def test_what_is_declared_is_what_can_be_drawn() -> None:
-    assert set(KINDS) == set(FROM_TABLE) | set(FROM_REPLICATIONS)
-    assert {name for name, kind in KINDS.items() if kind.replications} == set(FROM_REPLICATIONS)
+    records = {name: record_of(name) for name in KINDS}
+    assert len(set(map(id, records.values()))) == len(KINDS)
+    for name, record in records.items():
+        if isinstance(record, FromTable):
+            assert record.by_term == (TERM in KINDS[name].uses)
     assert all(name in described() for name in KINDS)
     assert used_by(MEASURE) == "lollipop, nested-loop and power"
     assert used_by(TERM) == "all kinds but failures, runtime and runtime-size"

@@ -10,8 +10,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from nestbench.reports.figures.axes import names
+from nestbench.reports.figures.drawing import FromTable
 from nestbench.reports.figures.faceting import arranged, broken
-from nestbench.reports.figures.kinds import KINDS, Wish, figure
+from nestbench.reports.figures.kinds import Wish, figure, record_of
 from nestbench.reports.figures.letters import text_width
 from nestbench.reports.figures.lines import crowded_factor
 from nestbench.reports.figures.panels import coverage
@@ -52,7 +53,9 @@ def drawn(
 ) -> Picture | None:
     made = study(factors, methods, seed)
     table = table_of(made, np.random.default_rng(seed), 0.2, unit)
-    there = table["measure"].str.startswith(KINDS[kind].measure).any()
+    record = record_of(kind)
+    measure = record.measure if isinstance(record, FromTable) else ""
+    there = table["measure"].str.startswith(measure).any()
     return read(dressed(figure(made, kind, Wish(), table))) if there else None
 
 

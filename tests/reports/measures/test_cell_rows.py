@@ -17,7 +17,7 @@ from nestbench.experiments.toml.reading import experiment_from
 from nestbench.reports.comparing.contrasts import contrast_table
 from nestbench.reports.comparing.decomposition import decomposition_table
 from nestbench.reports.comparing.two_runs import compare_runs
-from nestbench.reports.figures.replications import first_data_sets
+from nestbench.reports.figures.replication_rows import first_data_sets
 from nestbench.reports.measures import cell_rows
 from nestbench.reports.measures.performance import performance_table
 from nestbench.reports.page.survey import CellSeen, see_cell
