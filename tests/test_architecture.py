@@ -64,8 +64,8 @@ def test_import_is_lazy_and_names_are_public(tmp_path: Path) -> None:
 def test_public_names_are_pinned() -> None:
     assert set(nestbench.__all__) == {
         "Advice", "Cell", "Estimates", "Experiment", "Fit", "FitStatus", "FixedDesign", "InvalidInput", "Layout",
-        "Model", "NestbenchError", "RandomIntercept", "Run", "Store", "StoreError", "__version__", "advise", "estimate",
-        "estimator", "figure", "load", "population", "run", "simulate",
+        "Model", "NestbenchError", "RandomIntercept", "Run", "Sizing", "Store", "StoreError", "__version__", "advise",
+        "estimate", "estimator", "figure", "load", "population", "run", "simulate", "size",
     }  # fmt: skip
 
 

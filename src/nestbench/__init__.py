@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from nestbench.sim.laws.fixed_design import FixedDesign as FixedDesign
     from nestbench.sim.observed.model import Model as Model
     from nestbench.sim.random_intercept.law import RandomIntercept as RandomIntercept
+    from nestbench.sizing.answer import Sizing as Sizing
+    from nestbench.sizing.asking import size as size
 
 __version__ = "0.1.0"
 
@@ -49,6 +51,7 @@ _PUBLIC = {
     "NestbenchError": "nestbench.sim.errors",
     "RandomIntercept": "nestbench.sim.random_intercept.law",
     "Run": "nestbench.runs",
+    "Sizing": "nestbench.sizing.answer",
     "Store": "nestbench.experiments.storing.store",
     "StoreError": "nestbench.sim.errors",
     "advise": "nestbench.advising.asking",
@@ -59,6 +62,7 @@ _PUBLIC = {
     "population": "nestbench.experiments.plugins",
     "run": "nestbench.runs",
     "simulate": "nestbench.runs",
+    "size": "nestbench.sizing.asking",
 }
 
 __all__ = ["__version__", *sorted(_PUBLIC)]  # pyright: ignore[reportUnsupportedDunderAll]

@@ -34,6 +34,7 @@ from nestbench.commands import (  # noqa: E402  # noqa: E402
     run,
     schema,
     simulate,
+    size,
     timing,
     verify,
 )
@@ -88,6 +89,7 @@ def _command(name: str, function: Callable[..., None]) -> None:
 
 _command("run", run.run)
 _command("advise", advise.advise)
+_command("size", size.size)
 _command("estimate", estimate.estimate)
 _command("list", listing.listing)
 _command("simulate", simulate.simulate)

@@ -1,0 +1,95 @@
+"""What methods do at simulated designs: power, type I error and its grade, half-width; and which method to name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from nestbench.estimators.estimator import Estimator
+from nestbench.reports.comparing.grades import grade
+from nestbench.sizing import response
+from nestbench.sizing.answer import NO_ANSWER, MethodAnswer
+from nestbench.sizing.curve import Root
+from nestbench.sizing.question import EFFECT, ICC, POWER, Question
+from nestbench.sizing.search import Simulated, answers, oriented
+
+
+def detected(found: Simulated, method: Estimator, effect: float, error: float) -> MethodAnswer:
+    """Return the smallest effect that a method finds with the power wanted."""
+    good = math.isfinite(effect)
+    half = 1.96 * error
+    at = measured(found, 0, method.label, effect if good else None)
+    return MethodAnswer(method.label, effect, effect - half, effect + half, good, **at)
+
+
+def solved(found: Simulated, method: Estimator, root: Root | None) -> MethodAnswer:
+    """Return a method's answer with what it does there."""
+    question = found.question
+    if root is None:
+        none = measured(found, max(found.draws), method.label, question.effect)
+        return MethodAnswer(method.label, math.nan, math.nan, math.nan, False, **none)
+    value, low, high = (question.value_of(s) for s in (root.value, root.low, root.high))
+    at = measured(found, nearest(found, root.value), method.label, question.effect)
+    return MethodAnswer(method.label, float(value), float(low), float(high), root.reached, **at)
+
+
+def nearest(found: Simulated, step: int) -> int:
+    """Return the simulated design nearest to a step; the step itself, where it was simulated."""
+    return min(found.draws, key=lambda s: (abs(s - step), s))
+
+
+NUMBERS = ("power", "power_mcse", "size", "size_mcse", "half_width", "half_width_mcse")
+
+
+def measured(found: Simulated, at: int, label: str, effect: float | None) -> dict[str, Any]:
+    """Return power, type I error and half-width of a method at a simulated design, and the grade of its tests."""
+    sample = oriented(found.draws[at], label, found.question.effect)
+    if not answers(sample):
+        return {**dict.fromkeys(NUMBERS, math.nan), "grade": NO_ANSWER, "n": sample.attempted}
+    power = (math.nan, math.nan) if effect is None else response.power(sample, abs(effect))
+    size, half = response.power(sample, 0.0), response.half_width(sample)
+    plain = float(((sample.lower > 0.0) | (sample.upper < 0.0)).mean())
+    return {
+        **dict(zip(NUMBERS, (*power, *size, *half), strict=True)),
+        "grade": str(grade(1.0 - plain, sample.size, found.question.level)),
+        "n": sample.attempted,
+    }
+
+
+STRICT = 1.1
+"""Bradley's stringent criterion: a type I error of at most 1.1 alpha."""
+
+
+def choose(question: Question, answered: Sequence[MethodAnswer]) -> str | None:
+    """Return the valid method that needs least; of those whose intervals meet its own, the first in order.
+
+    A test that finds more by rejecting too often is not named before one that doesn't, though Bradley's liberal band
+    lets both pass: those within the stringent criterion, Monte Carlo error included, come first.
+    """
+    good = [a for a in answered if a.valid and a.reached]
+    if not good:
+        return None
+    limit = STRICT * (1.0 - question.level)
+    good = [a for a in good if a.size - 2.0 * a.size_mcse <= limit] or good
+    sign = -1.0 if question.unknown == ICC else 1.0
+    best = min(good, key=lambda a: sign * a.value)
+    meets = [a for a in good if a.low <= best.high and best.low <= a.high]
+    return meets[0].method
+
+
+def curve_table(found: Simulated) -> pd.DataFrame:
+    """Return all that was simulated, a row a design and method."""
+    rows = []
+    for at in sorted(found.draws):
+        value = math.nan if found.question.unknown == EFFECT else found.question.value_of(at)
+        for method in found.methods:
+            sample = found.samples[at, method.label]
+            row: dict[str, Any] = {"value": value, "method": method.label}
+            row |= measured(found, at, method.label, found.question.effect)
+            if found.question.target == POWER and answers(sample):
+                row["detectable"], row["detectable_mcse"] = found.response(at, method.label)
+            rows.append(row)
+    return pd.DataFrame(rows)

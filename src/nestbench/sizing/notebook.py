@@ -1,0 +1,19 @@
+"""The answer in a notebook: what the terminal says, as small HTML."""
+
+from __future__ import annotations
+
+from nestbench.reports import notebook
+from nestbench.sizing.answer import Sizing
+from nestbench.sizing.sentences import closed_line, design_line, verdict
+from nestbench.sizing.terminal import cells_of
+
+
+def html_of(sizing: Sizing) -> str:
+    """Return the answer: sentences, then the methods."""
+    head = ["method", sizing.question.unknown, "95 % interval", "power, %", "type I error, %", ""]
+    return notebook.block(
+        notebook.titled(verdict(sizing), ""),
+        notebook.line(design_line(sizing)),
+        *(notebook.line(text) for text in (*sizing.limits, closed_line(sizing)) if text),
+        notebook.table(head, [cells_of(sizing, answer) for answer in sizing.answers]),
+    )

@@ -1,0 +1,138 @@
+"""From options to a question: a trial in a planner's words or a TOML file, what is unknown, what must be reached."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nestbench.estimators.methods.choices import choices_of
+from nestbench.sim.cells.cell import Cell
+from nestbench.sim.errors import InvalidInput, unknown_name
+from nestbench.sizing.question import (
+    EFFECT,
+    HALF_WIDTH,
+    KEYS,
+    N_SCHOOLS,
+    POWER,
+    UNKNOWNS,
+    Planned,
+    Question,
+    Source,
+    given_of,
+)
+from nestbench.sizing.trial import CLASSES, NAMES, STUDENTS, Trial
+
+FOR_SCHOOLS = ("reml-kr", "means", "ols-cr2-satt", "ols-cr1s-t", "ols")
+FOR_CLASSES = ("nested-satt", "reml-kr", "ols-cr2-satt", "ols-cr1s-t", "ols")
+FOR_STUDENTS = ("reml-kr", "dummies", "dummies-cr2-satt", "ols-cr1s-t", "ols")
+"""Methods asked unless others are named; where answers are equal, the first is named."""
+
+
+def question_of(
+    toml: str | Path | None,
+    unknown: str,
+    power: float | None,
+    half_width: float | None,
+    alpha: float,
+    term: str | None,
+    effect: float | None,
+    methods: str | Sequence[str | Mapping[str, Any]] | None,
+    trial: Mapping[str, Any],
+) -> Question:
+    """Return the question that some options ask.
+
+    Raises
+    ------
+    InvalidInput
+        Options that contradict each other, or aren't known.
+    """
+    if power is not None and half_width is not None:
+        raise InvalidInput("expected a power or a half-width to reach, got both; keep one")
+    unknown = short_name(unknown)
+    source: Source
+    if toml is None:
+        plan = _trial_of(unknown, effect, trial)
+        source = Planned(plan)
+        chosen = chosen_methods(methods) or list(_usual(plan.kind))
+        wanted: float | None = effect
+    else:
+        if trial:
+            raise InvalidInput(f"expected {', '.join(trial)} in {toml}, not beside it; set it there")
+        source = given = given_of(toml)
+        listed = given.given.get("experiment", {}).get("estimators")
+        chosen = chosen_methods(methods) or list(listed or FOR_SCHOOLS)
+        wanted = effect
+    goal = half_width if half_width is not None else 0.8 if power is None else power
+    target = HALF_WIDTH if half_width is not None else POWER
+    named = "treated" if term is None else term
+    if toml is not None and wanted is None and unknown != EFFECT and target == POWER:
+        wanted = effect_in(source, named, tuple(chosen))
+    return Question(unknown, target, goal, wanted, 1.0 - alpha, named, source, tuple(chosen))
+
+
+def short_name(unknown: str) -> str:
+    """Return the unknown by its short name: ``layout.schools`` is ``schools``."""
+    places = {".".join(place): name for name, place in KEYS.items()}
+    places |= {"mdes": EFFECT, "layout.treated_share": "treated"}
+    unknown = places.get(unknown, unknown)
+    if unknown not in UNKNOWNS:
+        raise unknown_name("number to solve for", unknown, [*UNKNOWNS, *places])
+    return unknown
+
+
+def _trial_of(unknown: str, effect: float | None, given: Mapping[str, Any]) -> Trial:
+    """Return the trial described by options; what the search sets needn't be given."""
+    for name in given:
+        if name not in NAMES:
+            raise unknown_name("part of a trial", name, NAMES)
+    given = {name: value for name, value in given.items() if value is not None}
+    needed = {N_SCHOOLS: "schools", "students": "students", "icc": "icc"}
+    free = needed.get(unknown)
+    if free in given:
+        raise InvalidInput(
+            f"expected {free} to be unknown (solve = {unknown}), got {free} = {given[free]!r}; drop one"
+        )
+    missing = [name for name in needed.values() if name != free and name not in given]
+    if missing:
+        raise InvalidInput(
+            f"expected {', '.join(missing)} of the trial, got nothing; e.g. "
+            + " ".join(f"--{name} {'.1' if name == 'icc' else '20'}" for name in missing)
+        )
+    if unknown == "treated" and ("treated_share" in given or "treated_schools" in given):
+        raise InvalidInput("expected the treated schools to be unknown (solve = treated), got them; drop one")
+    start = {"students": {"students": max(20, 4 * int(given.get("classes", 0) or 1))}}.get(unknown, {})
+    return Trial(**{**start, **given}, effect=effect or 0.0)
+
+
+def _usual(kind: str) -> tuple[str, ...]:
+    return {STUDENTS: FOR_STUDENTS, CLASSES: FOR_CLASSES}.get(kind, FOR_SCHOOLS)
+
+
+def chosen_methods(methods: str | Sequence[str | Mapping[str, Any]] | None) -> list[str | Mapping[str, Any]]:
+    """Return the methods asked for as a TOML file names them; none where it is left to us."""
+    if methods is None:
+        return []
+    return list(choices_of(methods)) if isinstance(methods, str) else list(methods)
+
+
+def effect_in(source: Source, term: str, methods: tuple[str | Mapping[str, Any], ...]) -> float:
+    """Return a term's true value in a file's design less the value that is tested."""
+    cell = Question(EFFECT, POWER, 0.8, None, 0.95, term, source, methods).cell(None)
+    return truth_of(cell, term) - cell.null_of(term)
+
+
+def truth_of(cell: Cell, term: str) -> float:
+    """Return a term's true value.
+
+    Raises
+    ------
+    InvalidInput
+        The model has no such term, or the term no true value.
+    """
+    if term not in cell.found.terms:
+        raise unknown_name("term", term, cell.found.terms)
+    if term not in cell.truth:
+        why = cell.truth_reasons.get(term, "")
+        raise InvalidInput(f"expected a term with a true value, got '{term}' ({why}); state one in [truth]")
+    return float(cell.truth[term])

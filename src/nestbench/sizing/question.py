@@ -1,0 +1,238 @@
+"""What is asked: which number is unknown, what must be reached, and of which trial.
+
+A trial is in a planner's words (`trial.Trial`) or any population and layout of a TOML file (`Given`). Either gives the
+tables of the design with one number set, and these the condition that `nestbench run` would draw.
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.toml.reading import experiment_from, find
+from nestbench.sim.cells.cell import Cell
+from nestbench.sim.errors import InvalidInput, unknown_name
+from nestbench.sizing.trial import Trial
+
+N_SCHOOLS, N_STUDENTS, N_TREATED, EFFECT, ICC = "schools", "students", "treated", "effect", "icc"
+KEYS = {
+    N_SCHOOLS: ("layout", "schools"),
+    N_STUDENTS: ("layout", "students"),
+    N_TREATED: ("layout", "treated_schools"),
+    ICC: ("population", "icc"),
+}
+"""Unknown -> its place in a TOML file; the effect has none: intervals move with it."""
+UNKNOWNS = (*KEYS, EFFECT)
+POWER, HALF_WIDTH = "power", "half_width"
+MOST_SCHOOLS, MOST_STUDENTS, MOST_ROWS = 2_000, 10_000, 10_000_000
+ICC_STEPS = 1_000
+"""Steps of an unknown ICC: thousandths."""
+
+
+class Source(Protocol):
+    """Where designs come from."""
+
+    @property
+    def base(self) -> Path:
+        """Folder that paths are relative to."""
+
+    def tables(self, unknown: str, value: float | None) -> dict[str, Any]:
+        """Return the tables of a TOML file with the unknown set; None leaves it as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """Designs of a trial in a planner's words."""
+
+    trial: Trial
+    base: Path = Path()
+
+    def tables(self, unknown: str, value: float | None) -> dict[str, Any]:
+        """Return the tables with the unknown set."""
+        name = {N_TREATED: "treated_schools"}.get(unknown, unknown)
+        trial = self.trial if value is None or unknown == EFFECT else self.trial.at(**{name: value})
+        return trial.tables()
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Designs of a TOML file: what it says, but for the unknown.
+
+    Attributes
+    ----------
+    given : mapping
+        The file's tables.
+    base : Path
+        Its folder.
+    """
+
+    given: Mapping[str, Any]
+    base: Path
+
+    def tables(self, unknown: str, value: float | None) -> dict[str, Any]:
+        """Return the tables with the unknown set; a share treated gives way to a number of treated schools."""
+        tables = {name: dict(content) for name, content in self.given.items()}
+        if value is None or unknown == EFFECT:
+            return tables
+        section, key = KEYS[unknown]
+        tables.setdefault(section, {})[key] = value
+        if unknown == N_TREATED:
+            tables["layout"].pop("treated_share", None)
+        return tables
+
+
+def given_of(path: str | Path) -> Given:
+    """Return the designs of a TOML file.
+
+    Raises
+    ------
+    InvalidInput
+        It can't be read, or has several conditions.
+    """
+    file = find(path)
+    try:
+        tables = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InvalidInput(f"expected a TOML file, got '{path}', which can't be read: {error}") from error
+    if tables.get("factors"):
+        raise InvalidInput(
+            f"expected one condition to size, got {path} with [factors]; set their values in [population] and [layout]"
+        )
+    return Given(tables, file.parent)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question about the size of a trial.
+
+    Attributes
+    ----------
+    unknown : str
+        One of `UNKNOWNS`.
+    target : str
+        What must be reached: "power", or "half_width" of the interval.
+    goal : float
+        The power, or the half-width.
+    effect : float or None
+        The effect to be found, in units of the outcome; None where it is unknown or doesn't matter.
+    level : float
+        Of the intervals: 1 - alpha.
+    term : str
+    source : Source
+    methods : tuple
+        As a TOML file names them.
+
+    Raises
+    ------
+    InvalidInput
+        An unknown that there isn't, a goal that can't be, an effect of 0.
+    """
+
+    unknown: str
+    target: str
+    goal: float
+    effect: float | None
+    level: float
+    term: str
+    source: Source
+    methods: tuple[str | Mapping[str, Any], ...]
+
+    def __post_init__(self) -> None:
+        if self.unknown not in UNKNOWNS:
+            raise unknown_name("number to solve for", self.unknown, UNKNOWNS)
+        alpha = 1.0 - self.level
+        if not 0.0 < alpha <= 0.5:
+            raise InvalidInput(f"expected alpha above 0 and at most 0.5, got {alpha:g}; usual is 0.05")
+        if self.target == POWER and not alpha < self.goal < 1.0:
+            raise InvalidInput(
+                f"expected a power above alpha = {alpha:g} and below 1, got {self.goal!r}: alpha is reached "
+                "without any effect, 1 by no design; usual is 0.8"
+            )
+        if self.target == HALF_WIDTH:
+            self._check_width()
+        elif self.unknown != EFFECT:
+            self._check_effect()
+
+    def _check_width(self) -> None:
+        if not (math.isfinite(self.goal) and self.goal > 0.0):
+            raise InvalidInput(f"expected a half-width above 0, got {self.goal!r}")
+        if self.unknown == EFFECT:
+            raise InvalidInput(
+                "expected schools, students, treated or icc to solve for with a half-width, got effect: the width of "
+                "an interval doesn't depend on it"
+            )
+
+    def _check_effect(self) -> None:
+        if self.effect is None:
+            raise InvalidInput(
+                f"expected the effect to be found, got none; give --effect, or solve for it: --solve effect "
+                f"(now: {self.unknown})"
+            )
+        if not math.isfinite(self.effect) or self.effect == 0.0:
+            raise InvalidInput(
+                f"expected an effect other than 0, got {self.effect!r}: an effect of 0 is found in alpha = "
+                f"{1 - self.level:g} of all trials, however large; give the smallest effect that matters"
+            )
+
+    def value_of(self, step: int) -> float | int:
+        """Return the unknown's value at a step of the search."""
+        return step / ICC_STEPS if self.unknown == ICC else step
+
+    def tables(self, step: int | None) -> dict[str, Any]:
+        """Return the tables of the design at a step, with tests at the question's level."""
+        tables = self.source.tables(self.unknown, None if step is None else self.value_of(step))
+        tables["experiment"] = {
+            "name": "size",
+            "title": "",
+            "aims": "",
+            **tables.get("experiment", {}),
+            "estimators": list(self.methods),
+        }
+        tables["model"] = {**tables.get("model", {}), "level": round(self.level, 12)}
+        return tables
+
+    def experiment(self, step: int | None) -> Experiment:
+        """Return the experiment of the design at a step."""
+        return experiment_from(self.tables(step), self.source.base, where="the design")
+
+    def cell(self, step: int | None) -> Cell:
+        """Return the condition at a step."""
+        return self.experiment(step).cells[0]
+
+    def steps(self, cell: Cell) -> range:
+        """Return the steps that the unknown may take, from the least precise design to the most precise; `cell` is the
+        design as it is.
+        """
+        layout = cell.layout
+        if self.unknown == N_SCHOOLS:
+            return self._school_steps(cell)
+        if self.unknown == N_STUDENTS:
+            least = max(2, layout.classes)
+            return range(least, max(least + 1, min(MOST_STUDENTS, MOST_ROWS // layout.schools) + 1))
+        if self.unknown == N_TREATED:
+            if layout.assignment in ("pairs", "students"):
+                raise InvalidInput(
+                    "expected schools to be randomised one by one to solve for treated schools"
+                )
+            return range(1, layout.schools // 2 + 1)
+        return range(
+            ICC_STEPS - 1 - math.ceil(ICC_STEPS * float(getattr(cell.population, "class_icc", 0.0))), -1, -1
+        )
+
+    def _school_steps(self, cell: Cell) -> range:
+        layout = cell.layout
+        if not isinstance(layout.students, int):
+            raise InvalidInput(
+                "expected one number of students a school to solve for schools, got a list; give the mean, and "
+                "size_cv for how much sizes differ"
+            )
+        most = min(MOST_SCHOOLS, MOST_ROWS // max(layout.students, 1))
+        if layout.assignment == "pairs":
+            return range(6, most + 1, 2)
+        least = max(4, layout.treated_schools + 1, getattr(cell.population, "missing_schools", 0) + 4)
+        return range(least, max(least + 1, most + 1))

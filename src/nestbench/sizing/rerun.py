@@ -1,0 +1,59 @@
+"""The experiment at the answers: an ordinary TOML file, whose run draws the same data sets, and can be replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nestbench.experiments.toml.writing import to_toml
+from nestbench.sizing.answer import MethodAnswer
+from nestbench.sizing.question import EFFECT, KEYS, Question
+from nestbench.sizing.search import Simulated
+
+ORDER = ("experiment", "population", "layout", "model", "truth", "factors")
+
+
+def rerun_of(question: Question, answered: Sequence[MethodAnswer], found: Simulated) -> str:
+    """Return the experiment as TOML: a condition an answer and null value: tests of the true value, whose
+    rejections are type I errors, and of one that the effect is away from it, whose rejections are power.
+    """
+    return to_toml(tables_of(question, answered, found))
+
+
+def tables_of(question: Question, answered: Sequence[MethodAnswer], found: Simulated) -> dict[str, Any]:
+    """Return the experiment's tables."""
+    steps = sorted(
+        {at for at in found.draws if any(_is_answer(question, a, at) for a in answered)}
+    ) or sorted(found.draws)
+    first = None if question.unknown == EFFECT else steps[0]
+    tables = question.tables(first)
+    truth = float(found.cell(steps[0]).truth[question.term])
+    tables["experiment"] |= {
+        "title": f"Size of a trial: {question.unknown} for a {question.target.replace('_', '-')} of {question.goal:g}",
+        "aims": "Power and type I error at the answers of nestbench size.",
+        "replications": max(found.size(at) for at in steps),
+        "seed": found.seed,
+    }
+    nulls = null_values(question, answered, truth)
+    factors: dict[str, Any] = {}
+    if len(steps) > 1:
+        factors[".".join(KEYS[question.unknown])] = [question.value_of(at) for at in steps]
+    if len(nulls) > 1:
+        factors[f"model.null.{question.term}"] = nulls
+    elif nulls:
+        tables["model"]["null"] = {question.term: nulls[0]}
+    tables |= {"factors": factors} if factors else {}
+    return {name: tables[name] for name in ORDER if name in tables}
+
+
+def null_values(question: Question, answered: Sequence[MethodAnswer], truth: float) -> list[float]:
+    """Return the values tested: the true one, and those that lie the effects looked for below it."""
+    effects = (
+        [question.effect] if question.unknown != EFFECT else sorted({a.value for a in answered if a.reached})
+    )
+    shifts = [0.0, *(float(f"{e:.4g}") for e in effects if e)]
+    return [truth - shift for shift in dict.fromkeys(shifts)]
+
+
+def _is_answer(question: Question, answer: MethodAnswer, at: int) -> bool:
+    return question.unknown == EFFECT or (answer.value == question.value_of(at))

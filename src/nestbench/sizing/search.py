@@ -1,0 +1,196 @@
+"""The search: data sets where they tell most, until each method's answer is known to one step of its unknown.
+
+One loop for all methods. Each round looks at the interval of each method's answer (`curve.root_of`), takes the method
+whose interval is widest for what is wanted of it, and draws data sets of the design that is its answer so far, as many
+as its interval needs. All methods are fitted to all data sets. What is drawn next depends on nothing but what was drawn
+before, so the path is a function of question and seed.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nestbench.estimators.estimator import Estimator
+from nestbench.own_data.bar import Step
+from nestbench.sim.cells.cell import Cell
+from nestbench.sim.observed.batch import Floats
+from nestbench.sizing import response
+from nestbench.sizing.curve import Root, curve_of, root_of
+from nestbench.sizing.drawing import Draws, draw, joined
+from nestbench.sizing.question import EFFECT, ICC, POWER, Question
+from nestbench.sizing.response import Sample, sample_of
+from nestbench.sizing.working import log_variance
+
+FIRST, LEAST, MOST = 1_000, 4_000, 100_000
+"""Data sets of the first design; at least of an answer's design; at most of a design."""
+LOT = 500
+SILENCE = 2.0
+"""Seconds between two signs of life."""
+ROUNDS = 40
+NEAR = 0.2
+"""Designs whose log variance differs by less count as near."""
+EFFECT_WITHIN = 0.005
+"""Half-width of the interval of an effect, as a share of it, at which the search ends."""
+
+
+@dataclass(slots=True)
+class Heard:
+    """Tells how many data sets are done, now and then."""
+
+    step: Step
+    done: int
+    more: int
+    label: str
+    said: float = field(default_factory=time.monotonic)
+
+    def __call__(self, sets: int) -> None:
+        """Hear of data sets that are done."""
+        self.done, self.more = self.done + sets, self.more - sets
+        if time.monotonic() - self.said > SILENCE:
+            self.said = time.monotonic()
+            self.step(self.done, self.done + self.more, self.label)
+
+
+@dataclass(slots=True)
+class Simulated:
+    """The designs that were simulated: step -> data sets, and what the methods make of them."""
+
+    question: Question
+    methods: Sequence[Estimator]
+    seed: int
+    workers: int
+    most: int
+    step: Step
+    draws: dict[int, Draws] = field(default_factory=dict)
+    cells: dict[int, Cell] = field(default_factory=dict)
+    samples: dict[tuple[int, str], Sample] = field(default_factory=dict)
+    total: int = 0
+
+    def cell(self, at: int) -> Cell:
+        """Return the condition at a step."""
+        if at not in self.cells:
+            self.cells[at] = self.question.cell(None if self.question.unknown == EFFECT else at)
+        return self.cells[at]
+
+    def where(self, at: int) -> float:
+        """Return log v of the design at a step."""
+        goal = self.question.goal if self.question.target == POWER else None
+        return log_variance(self.cell(at), self.question.level, goal)
+
+    def size(self, at: int) -> int:
+        """Return how many data sets a design has."""
+        return self.draws[at].size if at in self.draws else 0
+
+    def add(self, at: int, more: int) -> None:
+        """Draw more data sets of a design."""
+        start = self.size(at)
+        stop = min(start + LOT * math.ceil(more / LOT), self.most)
+        span = range(start, stop)
+        heard = Heard(
+            self.step, self.total, len(span), f"{self.question.unknown} {self.question.value_of(at):g}"
+        )
+        new = draw(self.cell(at), self.question.term, self.seed, span, self.methods, self.workers, heard)
+        self.draws[at] = joined(self.draws[at], new) if start else new
+        self.total += stop - start
+        for method in self.methods:
+            self.samples[at, method.label] = oriented(self.draws[at], method.label, self.question.effect)
+
+    def response(self, at: int, label: str) -> tuple[float, float]:
+        """Return a method's response at a simulated design: the effect found with the power wanted, or the half-width;
+        and its Monte Carlo error.
+        """
+        sample = self.samples[at, label]
+        if not answers(sample):
+            return np.nan, np.nan
+        if self.question.target == POWER:
+            return response.factor_for(sample, self.question.goal, ONE, ONE)
+        return response.half_width(sample)
+
+
+ONE: Floats = np.ones(1)
+USABLE = 0.95
+"""Share of data sets with an answer below which a method has none."""
+
+
+def answers(sample: Sample) -> bool:
+    """Whether a method has an answer in enough data sets."""
+    return sample.size >= USABLE * sample.attempted and sample.size > 1
+
+
+def oriented(draws: Draws, label: str, effect: float | None) -> Sample:
+    """Return a method's sample, turned over for a negative effect: it is then that of a positive one."""
+    lower, upper, z = draws.lower[label], draws.upper[label], draws.z
+    if effect is not None and effect < 0:
+        return sample_of(-upper, -lower, None if z is None else -z)
+    return sample_of(lower, upper, z)
+
+
+def solve(found: Simulated, start: int, steps: range) -> dict[str, Root | None]:
+    """Simulate until the answers are known; return them by method, None where a method has none."""
+    found.add(start, FIRST)
+    roots = roots_of(found, steps)
+    for _ in range(ROUNDS):
+        wish = next_design(found, roots)
+        if wish is None:
+            break
+        found.add(*wish)
+        roots = roots_of(found, steps)
+    return roots
+
+
+def roots_of(found: Simulated, steps: range) -> dict[str, Root | None]:
+    """Return each method's answer as far as it is known."""
+    goal = abs(found.question.effect or 0.0) if found.question.target == POWER else found.question.goal
+    at = sorted(found.draws)
+    where = np.array([found.where(step) for step in at])
+    roots: dict[str, Root | None] = {}
+    for method in found.methods:
+        values = np.array([found.response(step, method.label) for step in at])
+        curve = curve_of(where, values[:, 0], values[:, 1])
+        roots[method.label] = None if curve is None else root_of(curve, found.where, goal, steps)
+    return roots
+
+
+def tolerance(question: Question, value: int) -> float:
+    """Return the half-width, in steps, of an answer's interval at which the search ends: 1, or .5 % of it."""
+    if question.unknown == ICC:
+        return max(2.0, 0.02 * value)
+    return max(1.0, 0.005 * value)
+
+
+def next_design(found: Simulated, roots: dict[str, Root | None]) -> tuple[int, int] | None:
+    """Return the design that is most needed, and how many data sets more; None where all is known."""
+    wishes: list[tuple[float, int, int]] = []
+    for root in roots.values():
+        if root is None:
+            continue
+        at, short = root.value, 0.5 * (root.high - root.low) / tolerance(found.question, root.value)
+        here = found.size(at)
+        if short > 1.0 and here < found.most:
+            near = sum(found.size(s) for s in found.draws if abs(found.where(s) - found.where(at)) < NEAR)
+            more = near * (1.1 * short * short - 1.0)
+            wishes.append((short, at, int(min(max(more, LOT), 3 * near + FIRST))))
+        elif here < min(LEAST, found.most):
+            least = LEAST if root.reached else FIRST
+            wishes += [(0.0, at, least - here)] if here < least else []
+    if not wishes:
+        return None
+    _, at, more = max(wishes, key=lambda wish: (wish[0], wish[2], -wish[1]))
+    return at, more
+
+
+def detect(found: Simulated, at: int) -> dict[str, tuple[float, float]]:
+    """Simulate one design until the effects found with the power wanted are known; return them with their errors."""
+    found.add(at, LEAST)
+    while True:
+        effects = {m.label: found.response(at, m.label) for m in found.methods}
+        short = [1.96 * e / v / EFFECT_WITHIN for v, e in effects.values() if v > 0 and math.isfinite(e)]
+        worst = max(short, default=0.0)
+        if worst <= 1.0 or found.size(at) >= found.most:
+            return effects
+        found.add(at, int(min(found.size(at) * (1.1 * worst * worst - 1.0), 3 * found.size(at))))

@@ -1,0 +1,175 @@
+"""Answers against the noncentral t, for any number of workers; and questions that can't be asked."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import nestbench
+from nestbench.sim.errors import InvalidInput
+from nestbench.sizing.plain import plain_of
+
+FAST: dict[str, Any] = {"methods": "means", "workers": 1}
+
+
+def exact_power(schools: int, treated: int, students: int, icc: float, effect: float) -> float:
+    """Of the t test of school means with equal schools."""
+    variance = (icc + (1.0 - icc) / students) * (1.0 / treated + 1.0 / (schools - treated))
+    df, shift = schools - 2, effect / math.sqrt(variance)
+    reach = stats.t.ppf(0.975, df)
+    return float(stats.nct.sf(reach, df, shift) + stats.nct.cdf(-reach, df, shift))
+
+
+def exact_schools(share: float, students: int, icc: float, effect: float, goal: float) -> int:
+    schools = 4
+    while exact_power(schools, round(share * schools), students, icc, effect) < goal:
+        schools += 1
+    return schools
+
+
+def exact_effect(schools: int, treated: int, students: int, icc: float, goal: float) -> float:
+    low, high = 0.0, 10.0
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        below = exact_power(schools, treated, students, icc, middle) < goal
+        low, high = (middle, high) if below else (low, middle)
+    return low
+
+
+DESIGNS = [
+    (share, students, icc, effect, goal)
+    for share, students, icc in [
+        (0.5, 20, 0.1),
+        (0.5, 5, 0.2),
+        (0.3, 100, 0.05),
+        (0.5, 1000, 0.005),
+        (0.25, 30, 0.3),
+    ]
+    for effect, goal in [(0.8, 0.8), (0.5, 0.9), (0.35, 0.8)]
+]
+
+
+@pytest.mark.parametrize("design", DESIGNS[1:2])
+def test_required_schools_are_the_exact_ones(design: tuple[float, int, float, float, float]) -> None:
+    require_exact(design)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("design", [d for i, d in enumerate(DESIGNS) if i != 1])
+def test_required_schools_over_designs(design: tuple[float, int, float, float, float]) -> None:
+    require_exact(design)
+
+
+def require_exact(design: tuple[float, int, float, float, float]) -> None:
+    share, students, icc, effect, goal = design
+    found = nestbench.size(
+        solve="schools", treated_share=share, students=students, icc=icc, effect=effect, power=goal, **FAST
+    )
+    exact = exact_schools(share, students, icc, effect, goal)
+    assert abs(found.value - exact) <= 1
+    assert found.interval[0] - 1 <= exact <= found.interval[1] + 1
+    answer = found.answer
+    assert answer is not None
+    treated = round(share * int(found.value))
+    assert (
+        abs(answer.power - exact_power(int(found.value), treated, students, icc, effect))
+        < 4.9 * answer.power_mcse
+    )
+    assert abs(answer.size - 0.05) < 4.9 * answer.size_mcse
+
+
+@pytest.mark.parametrize(
+    ("schools", "students", "icc"), [(40, 20, 0.1), pytest.param(8, 500, 0.005, marks=pytest.mark.slow)]
+)
+def test_the_effect_found_is_the_exact_one(schools: int, students: int, icc: float) -> None:
+    found = nestbench.size(solve="effect", schools=schools, students=students, icc=icc, **FAST)
+    exact = exact_effect(schools, schools // 2, students, icc, 0.8)
+    half = 0.5 * (found.interval[1] - found.interval[0])
+    assert half < 0.005 * exact * 1.01
+    assert abs(found.value - exact) < 4.9 / 1.96 * half
+
+
+def test_workers_change_nothing() -> None:
+    options: dict[str, Any] = {"solve": "schools", "students": 8, "icc": 0.15, "effect": 0.9}
+    one = nestbench.size(**options, methods="means,ols", workers=1)
+    two = nestbench.size(**options, methods="means,ols", workers=2)
+    assert plain_of(one) == plain_of(two)
+    assert json.loads(json.dumps(plain_of(one))) == plain_of(one)
+
+
+def test_a_test_that_rejects_too_often_is_not_named() -> None:
+    found = nestbench.size(solve="schools", students=50, icc=0.2, effect=1.0, methods="ols,means", workers=1)
+    answers = {a.method: a for a in found.answers}
+    assert found.named == "means"
+    assert answers["ols"].value < answers["means"].value
+    assert not answers["ols"].valid
+    assert answers["ols"].size > 0.2
+    assert "not valid" in found.shown
+    assert max(map(len, found.shown.splitlines())) <= 80
+
+
+def test_the_experiment_runs_again(tmp_path: Any) -> None:
+    """The TOML of the answer draws the very data sets that the answer is from."""
+    found = nestbench.size(solve="schools", students=8, icc=0.15, effect=0.9, **FAST)
+    file = tmp_path / "again.toml"
+    file.write_text(found.toml)
+    run = nestbench.run(file, out=tmp_path / "run", workers=1)
+    table = run.performance()
+    rows = table[(table["measure"] == "rejection") & (table["term"] == "treated")]
+    answer = found.answer
+    assert answer is not None
+    power = rows[rows["model.null.treated"] == 0.0]
+    assert int(power["n"].iloc[0]) == answer.n
+    # the plain share and the poststratified one are of the same data sets
+    assert abs(float(power["value"].iloc[0]) - answer.power) < 4 * float(power["mcse"].iloc[0])
+    assert {0.0, 0.9} == set(rows["model.null.treated"])
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"solve": "schols", "students": 20, "icc": 0.1, "effect": 0.3}, "Did you mean 'schools'"),
+    ({"students": 20, "icc": 0.1}, "expected the effect"),
+    ({"students": 20, "icc": 0.1, "effect": 0.0}, "other than 0"),
+    ({"students": 20, "icc": 1.0, "effect": 0.3}, "ICC of 1"),
+    ({"students": 20, "icc": -0.1, "effect": 0.3}, "icc in"),
+    ({"students": 20.5, "icc": 0.1, "effect": 0.3}, "use 21"),
+    ({"students": 20, "effect": 0.3}, "expected icc of the trial"),
+    ({"students": 20, "icc": 0.1, "effect": 0.3, "schools": 10}, "to be unknown"),
+    ({"students": 20, "icc": 0.1, "effect": 0.3, "power": 1.0}, "below 1"),
+    ({"students": 20, "icc": 0.1, "effect": 0.3, "power": 0.05}, "above alpha"),
+    ({"students": 20, "icc": 0.1, "effect": 0.3, "power": 0.8, "half_width": 0.1}, "got both"),
+    ({"students": 20, "icc": 0.0, "effect": 0.3, "r2_school": 0.4}, "no variance to explain"),
+    ({"students": 20, "icc": 0.1, "effect": 0.3, "treated_share": 1.0}, "both arms"),
+    ({"students": 20, "icc": 0.1, "effect": 0.3, "r2": 0.5}, "Did you mean 'r2_class'"),
+    ({"students": 20, "icc": 0.1, "effect": 0.3, "kind": "blocks"}, "Known: classes, pairs"),
+    ({"students": 20, "icc": 0.1, "effect": 0.3, "class_icc": 0.1}, 'trial = "classes"'),
+    ({"students": 20, "icc": 0.1, "effect": 0.3, "workers": 0}, "workers >= 1"),
+    ({"students": 20, "icc": 0.1, "effect": 0.3, "methods": "ols-cr9"}, "unknown method"),
+    ({"students": 20, "icc": 0.1, "effect": 0.3, "term": "treatd"}, "Did you mean 'treated'"),
+    (
+        {"solve": "effect", "schools": 10, "students": 20, "icc": 0.1, "half_width": 0.1},
+        "doesn't depend on it",
+    ),
+]
+
+
+@pytest.mark.parametrize(("options", "words"), WRONG)
+def test_questions_that_can_not_be_asked(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidInput, match=words):
+        nestbench.size(**{"solve": "schools", **options})
+
+
+def test_icc_0_is_a_question_like_another() -> None:
+    found = nestbench.size(solve="schools", students=20, icc=0.0, effect=0.5, **FAST)
+    assert abs(found.value - exact_schools(0.5, 20, 0.0, 0.5, 0.8)) <= 1
+
+
+def test_a_negative_effect_is_as_hard_to_find() -> None:
+    options: dict[str, Any] = {"solve": "schools", "students": 8, "icc": 0.15, **FAST}
+    plus, minus = (nestbench.size(**options, effect=e) for e in (0.9, -0.9))
+    assert abs(plus.value - minus.value) <= 1
+    assert np.isclose(plus.answers[0].power, minus.answers[0].power, atol=0.06)
