@@ -12,6 +12,7 @@ from nestbench.estimators.estimator import Estimator
 from nestbench.sim.cells.cell import Cell, canonical_json
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.files import read_file
+from nestbench.sim.observed.batch import Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,20 @@ class Experiment:
     def data_messages(self) -> tuple[str, ...]:
         """What was done to data that populations read from files, in words, each once."""
         return tuple(dict.fromkeys(words for cell in self.cells for words in cell.data_messages))
+
+    def data_set(self, cell: int, replication: int) -> Sample:
+        """Return one data set of a condition, as an analyst would hold it.
+
+        Raises
+        ------
+        InvalidInput
+            No such condition or replication.
+        """
+        if not 0 <= cell < len(self.cells):
+            raise InvalidInput(f"expected a condition from 0 to {len(self.cells) - 1}, got {cell}")
+        if not 0 <= replication < 2**31:
+            raise InvalidInput(f"expected a replication from 0, got {replication}")
+        return self.cells[cell].draw(self.seed, range(replication, replication + 1)).replication(0)
 
     def limit(self, estimator: Estimator) -> int:
         """Return how many replications of each condition a method fits."""

@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from nestbench.estimators.engines.inference import wald
 from nestbench.estimators.estimates import (
@@ -140,6 +139,8 @@ def _fit(function: Method, sample: Sample, model: Model) -> Fitted:
 
 
 def _terms(result: Any, model: Model) -> dict[str, tuple[float, ...]]:
+    import pandas as pd
+
     if isinstance(result, pd.DataFrame):
         indexed = result.set_index("term") if "term" in result.columns else result
         result = {str(name): row.to_dict() for name, row in indexed.iterrows()}

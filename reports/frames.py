@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from nestbench.sim.visible import harmless
+
 
 def rows_of(frame: pd.DataFrame, columns: Sequence[str]) -> list[Any]:
     """Return the rows as named tuples of some columns."""
@@ -23,20 +25,8 @@ def csv_of(frame: pd.DataFrame) -> str:
 
     Numbers stay as they are, those among texts too.
     """
-    harmless = frame.copy()
-    for name in harmless.columns:
-        if not pd.api.types.is_numeric_dtype(harmless[name].dtype):
-            harmless[name] = harmless[name].astype(object).map(_harmless)
-    return harmless.rename(columns=_harmless).to_csv(index=False, lineterminator="\n")
-
-
-def _harmless(value: Any) -> Any:
-    """Return a value that a spreadsheet won't take for a formula."""
-    if not isinstance(value, str) or value[:1] not in ("=", "+", "-", "@", "\t", "\r"):
-        return value
-    try:
-        # A negative number begins like a formula.
-        float(value)
-    except ValueError:
-        return f"'{value}"
-    return value
+    safe = frame.copy()
+    for name in safe.columns:
+        if not pd.api.types.is_numeric_dtype(safe[name].dtype):
+            safe[name] = safe[name].astype(object).map(harmless)
+    return safe.rename(columns=harmless).to_csv(index=False, lineterminator="\n")

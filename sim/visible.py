@@ -1,4 +1,4 @@
-"""Text from elsewhere made harmless to look at: what moves a cursor or turns a line round is shown, not obeyed."""
+"""Text from elsewhere made harmless: what moves a cursor is shown, what a spreadsheet would compute is text."""
 
 from __future__ import annotations
 
@@ -29,3 +29,15 @@ def visible_in(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {visible(str(key)): visible_in(part) for key, part in value.items()}
     return [visible_in(part) for part in value] if isinstance(value, (list, tuple)) else value
+
+
+def harmless(value: Any) -> Any:
+    """Return a value that a spreadsheet won't take for a formula."""
+    if not isinstance(value, str) or value[:1] not in ("=", "+", "-", "@", "\t", "\r"):
+        return value
+    try:
+        # A negative number begins like a formula.
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value

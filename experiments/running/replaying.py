@@ -12,7 +12,7 @@ from nestbench.estimators.estimator import Estimator
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.running.oracle import with_truth
 from nestbench.experiments.storing.store import Store
-from nestbench.sim.errors import InvalidInput, unknown_name
+from nestbench.sim.errors import unknown_name
 
 TOLERANCE = 1e-9
 
@@ -65,13 +65,6 @@ class Replay:
         return frame.rename_axis("term")
 
 
-def data_of(experiment: Experiment, cell: int, replication: int) -> pd.DataFrame:
-    """Return one data set of an experiment as an analyst would hold it."""
-    check_place(experiment, cell, replication)
-    batch = experiment.cells[cell].draw(experiment.seed, range(replication, replication + 1))
-    return batch.replication(0).frame()
-
-
 def replay(store: Store, cell: int, replication: int, label: str | None = None) -> list[Replay]:
     """Draw one data set of a run again and fit it again, with one method or with all.
 
@@ -92,8 +85,7 @@ def replay(store: Store, cell: int, replication: int, label: str | None = None) 
         No such condition, replication or method.
     """
     experiment = store.experiment
-    check_place(experiment, cell, replication)
-    batch = experiment.cells[cell].draw(experiment.seed, range(replication, replication + 1))
+    batch = experiment.data_set(cell, replication).batch
     stored = store.estimates(cell)
     replays = []
     for estimator in with_truth(_chosen(experiment, label), experiment.cells[cell]):
@@ -101,15 +93,6 @@ def replay(store: Store, cell: int, replication: int, label: str | None = None) 
         old = _row(stored[estimator.label], replication) if estimator.label in stored else None
         replays.append(Replay(estimator.label, estimator.engine_name(experiment.engine), new, old))
     return replays
-
-
-def check_place(experiment: Experiment, cell: int, replication: int) -> None:
-    """Refuse a condition or replication that can't be."""
-    if not 0 <= cell < len(experiment.cells):
-        raise InvalidInput(f"expected a condition from 0 to {len(experiment.cells) - 1}, got {cell}")
-    # The numbers of replications are stored in 32 bits.
-    if not 0 <= replication < 2**31:
-        raise InvalidInput(f"expected a replication from 0, got {replication}")
 
 
 def _chosen(experiment: Experiment, label: str | None) -> list[Estimator]:

@@ -157,10 +157,9 @@ def simulate(
     experiment: Experiment | str | Path, cell: int = 0, replication: int = 0, seed: int | None = None
 ) -> pd.DataFrame:
     """Return one data set of an experiment, as an analyst would hold it; the same that a run fits."""
-    from nestbench.experiments.running.replaying import data_of
-    from nestbench.experiments.running.start import resolve
+    from nestbench.experiments.running.resolving import resolve
 
-    return data_of(resolve(experiment, {"seed": seed}), cell, replication)
+    return resolve(experiment, {"seed": seed}).data_set(cell, replication).frame()
 
 
 def figure(

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from nestbench.cli import app
 from nestbench.experiments.experiment import Experiment
-from nestbench.experiments.running.start import resolve, run_experiment
+from nestbench.experiments.running.resolving import resolve
+from nestbench.experiments.running.start import run_experiment
 from nestbench.experiments.toml import named as named_plugins
 from nestbench.reports.accuracy.baseline_file import checksum
 from nestbench.sim.errors import InvalidInput

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nestbench.experiments.running.start import resolve
+from nestbench.experiments.running.resolving import resolve
 from nestbench.sim.errors import InvalidInput
 from nestbench.testing.accuracy import Accuracy
 from tests.testing.test_pytest_plugin import DF, SMALL, exact, narrow, project_run

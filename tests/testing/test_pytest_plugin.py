@@ -14,8 +14,7 @@ import pytest
 from scipy import stats
 
 from nestbench.estimators.estimates import FitStatus
-from nestbench.experiments.running.replaying import data_of
-from nestbench.experiments.running.start import resolve
+from nestbench.experiments.running.resolving import resolve
 from nestbench.reports.accuracy import evidence
 from nestbench.reports.accuracy.baseline_file import checksum
 from nestbench.reports.accuracy.evidence import Gate
@@ -101,7 +100,7 @@ def test_false_claims_fail_with_what_one_needs(
     file, replication = command[3], int(command[5])
     study = resolve(file)
     assert study.cells[0].key == SMALL.key
-    frame = data_of(study, 0, replication)
+    frame = study.data_set(0, replication).frame()
     kept = claims.fits.kept[next(iter(claims.fits.kept))]
     again = kept[0].fit(SMALL.draw(study.seed, range(replication, replication + 1)), SMALL.model)
     assert len(frame) == 24

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.parameter import documented, parameter
@@ -97,6 +96,8 @@ class SchoolsInBlocks(BlockedTrial):
         """Return the sum over blocks of t c / (t + c), the blocks with both arms, and the schools in them."""
         if not self.school_attrition:
             return self.per_arm * self.schools, float(self.blocks), float(self.schools)
+        from scipy import stats
+
         treated = round(self.treated_share * self.block_size)
         numbers = np.arange(self.block_size + 1)
         arms = [

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
 from nestbench.sim.observed.batch import Floats
 
@@ -122,6 +121,8 @@ def half_width(se: npt.ArrayLike, df: npt.ArrayLike, *, level: float = 0.95) -> 
 
 def mean_root(df: npt.ArrayLike) -> Floats:
     """Return E sqrt(chi2_df / df) (1 for infinite df)."""
+    from scipy import special
+
     df = np.asarray(df, dtype=np.float64)
     finite = np.where(np.isinf(df), 1.0, df)
     return np.where(np.isinf(df), 1.0, special.poch(0.5 * finite, 0.5) * np.sqrt(2.0 / finite))
@@ -133,6 +134,8 @@ def _above(c: Floats, df: Floats, shift: Floats) -> Floats:
     With u = log S the density is proportional to exp(df (u - e^(2u) / 2)), analytic as Phi is, so the trapezoidal rule
     converges geometrically in its step; SciPy's own function is NaN where one tail is negligible.
     """
+    from scipy import special
+
     finite = np.where(np.isinf(df), 1.0, df)
     low, high = _reach(finite)
     # beyond this both tails of S are on one side
@@ -157,5 +160,7 @@ def _reach(df: Floats) -> tuple[Floats, Floats]:
 
 
 def _quantile(p: float, df: Floats) -> Floats:
+    from scipy import special
+
     finite = np.where(np.isinf(df), 1.0, df)
     return np.asarray(np.where(np.isinf(df), special.ndtri(p), special.stdtrit(finite, p)))

@@ -100,7 +100,7 @@ def check(
     replications and must exceed a margin; the outcome says what would be seen with how many replications. See
     docs/accuracy-testing.md.
     """
-    from nestbench.experiments.running.start import is_run
+    from nestbench.experiments.running.resolving import is_run
     from nestbench.experiments.storing.store import Store
     from nestbench.reports.accuracy.baseline_file import read_baseline
     from nestbench.reports.accuracy.changes import FAILING, Mark
@@ -163,7 +163,7 @@ def _experiment(
     """
     from dataclasses import replace
 
-    from nestbench.experiments.running.start import is_run, resolve
+    from nestbench.experiments.running.resolving import is_run, resolve
     from nestbench.reports.accuracy.baseline_file import experiment_of
     from nestbench.sim.errors import InvalidInput
 

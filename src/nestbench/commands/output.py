@@ -40,12 +40,18 @@ def say_data(experiment: Experiment) -> None:
 
 def write_csv(frame: pd.DataFrame, file: Path | None) -> None:
     """Write a frame as CSV to a file, or to stdout; floats as the shortest text that reads back the same."""
-    from nestbench.experiments.files import unwritable, write_atomically
     from nestbench.reports.frames import csv_of
 
+    write_text(csv_of(frame), file)
+
+
+def write_text(text: str, file: Path | None) -> None:
+    """Write a text to a file, or to stdout."""
+    from nestbench.experiments.files import unwritable, write_atomically
+
     if file is None:
-        sys.stdout.write(csv_of(frame))
+        sys.stdout.write(text)
         return
     if not file.parent.is_dir():
         raise unwritable(file, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
-    write_atomically(file, csv_of(frame).encode())
+    write_atomically(file, text.encode())

@@ -40,7 +40,7 @@ def plan(
     from nestbench.experiments.running.calibrating import forecast, slurm_script
     from nestbench.experiments.running.execute import compile_all, cores
     from nestbench.experiments.running.progress import Lines
-    from nestbench.experiments.running.start import resolve
+    from nestbench.experiments.running.resolving import resolve
     from nestbench.sim.counted import plural
     from nestbench.sim.errors import InvalidInput
 

@@ -34,10 +34,11 @@ def replay(
     trust: Trust = False,
 ) -> None:
     """Draw a data set of a run again, fit it again, and compare with what is stored (exit code 1 if different)."""
-    from nestbench.commands.output import write_csv
-    from nestbench.experiments.running.replaying import data_of, replay
+    from nestbench.commands.output import write_text
+    from nestbench.experiments.running.replaying import replay
     from nestbench.experiments.running.trusting import open_with_code
     from nestbench.reports.conditions import where
+    from nestbench.sim.observed.as_csv import csv_of_sample
 
     store = open_with_code(run, trust)
     replays = replay(store, cell, replication, estimator)
@@ -50,6 +51,6 @@ def replay(
         if len(table):
             say(table.to_string(float_format="{:.6g}".format))
     if csv is not None:
-        write_csv(data_of(store.experiment, cell, replication), csv)
+        write_text(csv_of_sample(store.experiment.data_set(cell, replication)), csv)
     if any(fit.verdict == "different" for fit in replays):
         raise typer.Exit(1)

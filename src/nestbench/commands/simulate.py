@@ -48,10 +48,9 @@ def simulate(
     trust: Trust = False,
 ) -> None:
     """Draw one data set and write it as CSV: nestbench simulate > student_data.csv."""
-    from nestbench.commands.output import say_data, write_csv
-    from nestbench.experiments.running.replaying import data_of
-    from nestbench.experiments.running.start import resolve
+    from nestbench.commands.output import say_data, write_text
     from nestbench.sim.errors import InvalidInput
+    from nestbench.sim.observed.as_csv import csv_of_sample
 
     layout = {"schools": schools, "students": students, "treated_schools": treated_schools}
     given = {"layout": _given(layout), "population": _given({"law": law, "icc": icc})}
@@ -61,6 +60,8 @@ def simulate(
             "its file: choose with --condition"
         )
     if experiment is not None:
+        from nestbench.experiments.running.resolving import resolve
+
         study = resolve(experiment, {"seed": seed}, trust)
         say_data(study)
     else:
@@ -68,7 +69,7 @@ def simulate(
 
         settings = {"name": "simulate", "estimators": ["ols"], **_given({"seed": seed})}
         study = experiment_from({"experiment": settings, **given}, where="simulate")
-    write_csv(data_of(study, cell, replication), csv)
+    write_text(csv_of_sample(study.data_set(cell, replication)), csv)
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def time(
     """Time every method in one process on one thread, warmed up and interleaved."""
     from nestbench.commands.output import say_data
     from nestbench.experiments.running import fit_times
-    from nestbench.experiments.running.start import is_run, resolve
+    from nestbench.experiments.running.resolving import is_run, resolve
     from nestbench.sim.counted import plural
 
     chosen = resolve(experiment, trust=trust)

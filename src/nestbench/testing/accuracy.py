@@ -20,7 +20,7 @@ import numpy as np
 from nestbench.estimators.estimates import DF, SUMMARY
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.running.in_memory import InMemory
-from nestbench.experiments.running.start import resolve
+from nestbench.experiments.running.resolving import resolve
 from nestbench.reports.accuracy import check_formats, claims, evidence
 from nestbench.reports.accuracy.baseline import baseline_of
 from nestbench.reports.accuracy.baseline_file import experiment_of, read_baseline, write_baseline

@@ -14,7 +14,7 @@ from nestbench.estimators.estimator import Estimator, Info
 from nestbench.estimators.methods import registry
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.frame_engine import FrameEngine, own_method
-from nestbench.experiments.running.start import resolve
+from nestbench.experiments.running.resolving import resolve
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.cells.layout import Layout
 from nestbench.sim.errors import InvalidInput

@@ -13,7 +13,8 @@ from nestbench.experiments.running import execute
 from nestbench.experiments.running.backends import Backend
 from nestbench.experiments.running.given_up import GivenUp
 from nestbench.experiments.running.progress import Quiet
-from nestbench.experiments.running.start import resolve, run_experiment
+from nestbench.experiments.running.resolving import resolve
+from nestbench.experiments.running.start import run_experiment
 from nestbench.experiments.storing.outcome import Outcome
 from nestbench.experiments.storing.store import Store
 from nestbench.sim.errors import WorkersLost

@@ -13,7 +13,7 @@ import pytest
 
 import nestbench
 from nestbench.experiments.experiment import Experiment
-from nestbench.experiments.running.replaying import data_of, replay
+from nestbench.experiments.running.replaying import replay
 from nestbench.experiments.running.start import run_experiment
 from nestbench.experiments.storing import encoding
 from nestbench.experiments.storing.journal import append
@@ -34,7 +34,7 @@ def test_every_method_is_replayed_to_the_last_bit(store: Store) -> None:
 
 
 def test_data_of_a_replay_are_those_of_the_batch(store: Store) -> None:
-    frame = data_of(store.experiment, 2, 5)
+    frame = store.experiment.data_set(2, 5).frame()
     batch = store.experiment.cells[2].draw(store.experiment.seed, range(3, 9))
     pd.testing.assert_frame_equal(frame, batch.replication(2).frame())
     pd.testing.assert_frame_equal(frame, nestbench.simulate(store.experiment, cell=2, replication=5))

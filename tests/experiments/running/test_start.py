@@ -22,7 +22,8 @@ from nestbench.experiments.plan import Task
 from nestbench.experiments.running.auditing import audit_run
 from nestbench.experiments.running.costs import Standing
 from nestbench.experiments.running.progress import Quiet
-from nestbench.experiments.running.start import resolve, run_experiment
+from nestbench.experiments.running.resolving import resolve
+from nestbench.experiments.running.start import run_experiment
 from nestbench.experiments.running.work import TaskError, Work, perform
 from nestbench.experiments.storing.encoding import AUDIT_COLUMNS
 from nestbench.experiments.storing.rows import all_rows

@@ -15,7 +15,7 @@ from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task
 from nestbench.experiments.running import execute, warming
 from nestbench.experiments.running.backends import Backend
-from nestbench.experiments.running.start import resolve
+from nestbench.experiments.running.resolving import resolve
 from nestbench.experiments.running.work import Work
 from nestbench.sim.observed.batch import Batch
 
@@ -69,7 +69,7 @@ def test_a_family_is_fitted_to_raw_moments(monkeypatch: pytest.MonkeyPatch) -> N
 LEFT = """
 from numba.core import event
 from nestbench.experiments.running import execute, warming
-from nestbench.experiments.running.start import resolve
+from nestbench.experiments.running.resolving import resolve
 
 if __name__ == "__main__":
     experiment = resolve("school-effects")

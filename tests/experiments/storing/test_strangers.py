@@ -17,7 +17,8 @@ import pandas as pd
 import pytest
 
 from nestbench.estimators.methods import registry
-from nestbench.experiments.running.start import resolve, run_experiment
+from nestbench.experiments.running.resolving import resolve
+from nestbench.experiments.running.start import run_experiment
 from nestbench.experiments.running.trusting import open_with_code
 from nestbench.experiments.storing.manifest import MANIFEST, MANIFEST_COPY, read_manifest, write_manifest
 from nestbench.experiments.storing.merging import merge

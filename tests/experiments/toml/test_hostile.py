@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import plan, refuse_too_many, rows_of
 from nestbench.experiments.running.checking import check_models
-from nestbench.experiments.running.start import is_run, resolve, run_experiment
+from nestbench.experiments.running.resolving import is_run, resolve
+from nestbench.experiments.running.start import run_experiment
 from nestbench.experiments.storing.store import Store
 from nestbench.experiments.toml.reading import experiment_from, read_experiment
 from nestbench.experiments.toml.template import TEMPLATE
