@@ -32,6 +32,7 @@ def marked(made: Sequence[Record]) -> bool:
 
 def lying(x: Callable[[str], alt.X], y: alt.Y, bounded: bool, tooltip: Sequence[alt.Tooltip]) -> list[Chart]:
     """Return brackets of marks whose value lies across: from the bound, where there is one, to behind the dot."""
+    # A bound is a place on the axis, where its bracket stands exactly; else the bracket only goes round the dot.
     places = ("first", "opens", 0 if bounded else -SIDE), ("last", "value", SIDE)
     return [
         alt.Chart()

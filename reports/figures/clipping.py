@@ -33,6 +33,7 @@ def half_width(ends: Sequence[Floats]) -> float:
     finite = np.concatenate([far[np.isfinite(far)] for far in ends]) if ends else np.empty(0)
     if not finite.size:
         return 0.0
+    # "lower" takes an end that exists; between a finite and an infinite one NumPy interpolates to NaN.
     middles = [float(np.quantile(far, SHARE, method="lower")) for far in ends if far.size]
     limit = ROOM * min(max(middles), WIDEST * float(np.quantile(middles, 0.5, method="lower")))
     limit = limit if np.isfinite(limit) else ROOM * float(np.quantile(finite, SHARE))

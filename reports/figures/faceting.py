@@ -52,6 +52,7 @@ def faceted(chart: Chart, made: list[Record], grid: Grid, width: int = PANEL) ->
         words = broken("".join(grid.titles), width + GAP // 2)
         title = alt.Title(words, fontSize=TITLE, frame="group", offset=6)
         return alone.properties(title=title) if words else alone
+    # Panels are told apart by their titles: two that break to the same lines would become one.
     lines = numbered(broken(title, width + GAP // 2) for title in grid.titles)
     shown = dict(zip(grid.titles, lines, strict=True))
     records = [{**record, "panel": shown[record["panel"]]} for record in made]

@@ -48,6 +48,7 @@ def frontier(table: pd.DataFrame, experiment: Experiment, term: str | None = Non
     """
     made = frontier_records(table, experiment, term)
     ends = _decades_around([one["x"] for one in made])
+    # Where all coverages are exact the axis still needs an extent.
     farthest = max(float(one["opened"] if "opened" in one else one["value"]) for one in made) or 0.01
     top = max(farthest, _spread_names(made, ends, LINE * farthest))
     upright = alt.Scale(domain=[0.0, top], nice=False)
@@ -115,6 +116,7 @@ def frontier_records(table: pd.DataFrame, experiment: Experiment, term: str | No
 
 def _decades_around(x: Sequence[float]) -> list[float]:
     low, high = math.floor(math.log10(min(x))), math.ceil(math.log10(max(x)))
+    # At least a decade: a log axis from 10 to 10 has no places.
     return [10.0**low, 10.0 ** max(high, low + 1)]
 
 
@@ -125,6 +127,7 @@ def _spread_names(made: list[Record], ends: Sequence[float], line: float) -> flo
     """
     across = PLOT[0] / math.log10(ends[1] / ends[0])
     placed: list[tuple[float, float, Record]] = []
+    # From below: a name is only ever lifted, over those placed before it.
     for one in sorted(made, key=lambda one: one["value"]):
         lines = wrapped(one["estimator"], NAME, 11)
         left = across * math.log10(one["x"] / ends[0])
@@ -157,6 +160,7 @@ def faster(first: pd.Series[float], second: pd.Series[float]) -> bool:
     conditions = len(ratio)
     if not conditions:
         return False
+    # Logs: a ratio of times is skewed, and turned round it must say the opposite.
     left = float(((ratio - ratio.mean()) ** 2).sum())
     df = WORTH + conditions - 1
     error = math.sqrt((WORTH * LOAD**2 + left) / df / conditions)

@@ -51,7 +51,9 @@ def text_width(text: str, size: float, bold: bool = False) -> float:
     """
     widths = _WIDTHS[bold]
     return size * sum(
-        widths[c] if c in widths else _other(c, widths) for c in unicodedata.normalize("NFKD", text)
+        # Taken apart, an accented letter is as wide as its base, and a ligature as its letters.
+        widths[c] if c in widths else _other(c, widths)
+        for c in unicodedata.normalize("NFKD", text)
     )
 
 

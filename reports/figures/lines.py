@@ -100,6 +100,7 @@ def lines(made: list[Record], experiment: Experiment, factor: str, title: str, s
         return alt.Y(f"{field}:Q", title=title, axis=axis, scale=alt.Scale(zero=False))
 
     base = alt.Chart().encode(x=x, color=colour(labels), tooltip=_tooltip(share))
+    # `_holes` have an x and no value: by default Vega-Lite leaves them out and joins their neighbours.
     path = base.mark_line(strokeWidth=1.6, invalid="break-paths-show-domains")
     layers = [
         *_ideals(made, x, y),

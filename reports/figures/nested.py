@@ -66,6 +66,7 @@ def _lines(made: list[Record], experiment: Experiment, measure: str) -> Chart:
     conditions = inline(
         [{**r, "x": r["cell"], "middle": r["cell"] + 0.5, "until": r["cell"] + 1} for r in made]
     )
+    # Vega-Lite sorts a line's points by x, where two corners of a step are equal: `order` keeps them as they come.
     path = alt.Chart(inline(runs(made))).mark_line(strokeWidth=1.6)
     hover = alt.Chart(conditions).mark_rule(strokeWidth=8, opacity=0)
     layers = [

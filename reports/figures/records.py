@@ -114,6 +114,7 @@ def interval(rows: pd.DataFrame, share: bool) -> tuple[Any, Any]:
     if share:
         return wilson(value, rows["n"].to_numpy(dtype=np.float64))
     mcse = np.nan_to_num(rows["mcse"].to_numpy(dtype=np.float64))
+    # From one fit there is no error and no interval; t with 0 degrees of freedom would be NaN.
     half = np.where(mcse > 0, holm.t_quantile(np.maximum(rows["n"], 2)) * mcse, 0.0)
     return value - half, value + half
 

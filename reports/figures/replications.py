@@ -86,6 +86,7 @@ def _zipped(label: str, draws: Draws, k: int, ends: tuple[float, float]) -> Iter
     )
     with np.errstate(invalid="ignore"):
         z = np.abs(draws.estimate[k] - draws.truth[k]) / spread
+    # Ranks without ties: intervals at equal |z| get a line each.
     rank = (np.argsort(np.argsort(z, kind="stable"), kind="stable") + 1) / draws.n
     truth = np.broadcast_to(draws.truth[k], draws.n)
     covers = draws.once(st.covers)[k]
@@ -95,6 +96,7 @@ def _zipped(label: str, draws: Draws, k: int, ends: tuple[float, float]) -> Iter
         record = {
             "estimator": label,
             "centile": 100.0 * float(rank[i]),
+            # JSON has no infinity.
             "low": low if np.isfinite(low) else None,
             "high": high if np.isfinite(high) else None,
             "left": left,
@@ -194,6 +196,7 @@ def method_against_method(
     made: list[Record] = []
     headers: dict[str, str] = {}
     for label, draws, k in chosen[1:]:
+        # Methods fail on different data sets: rows are matched by replication, not by place.
         both, left, right = np.intersect1d(
             reference.replications, draws.replications, assume_unique=True, return_indices=True
         )

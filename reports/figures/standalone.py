@@ -8,6 +8,7 @@ from typing import Any
 
 from nestbench.reports.figures.vega import vega_script
 
+# 'unsafe-eval': Vega turns its expressions into functions.
 PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -39,4 +40,5 @@ def figure_page(spec: Mapping[str, Any]) -> str:
 
     No initial scale is asked for: a phone begins with the whole figure in sight.
     """
+    # The data come last: a name among them that reads like a placeholder isn't filled in.
     return PAGE.replace("@script@", vega_script()).replace("@spec@", script_json(spec))

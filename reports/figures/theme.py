@@ -91,6 +91,7 @@ def config(colours: Mapping[str, str] = LIGHT) -> dict[str, Any]:
 
 def dressed(chart: Chart) -> dict[str, Any]:
     """Return a chart's Vega-Lite specification with the light config, not held against the schema: tests do that."""
+    # Else Altair hands data to VegaFusion where a notebook has turned that on.
     spec: dict[str, Any] = chart.to_dict(validate=False, context={"pre_transform": False})
     spec["config"] = config()
     return spec
@@ -125,6 +126,7 @@ def decades(values: Sequence[float], steps: Sequence[int] = (1, 3)) -> list[floa
 
 def in_dark(text: str) -> str:
     """Return text (a specification as JSON, an SVG) with the light colours replaced by the dark ones."""
+    # By way of names: replaced one by one, a dark colour that is another role's light one would change twice.
     for role, colour in LIGHT.items():
         text = text.replace(colour, f"@{role}@")
     for role, colour in DARK.items():

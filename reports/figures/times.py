@@ -36,6 +36,8 @@ def runtime_curves(table: pd.DataFrame, experiment: Experiment) -> Chart:
         color=colour(labels),
     )
     title, scale = "Milliseconds per fit", alt.Scale(type="log")
+    # The tooltip is the points' alone: Vega-Lite groups by every field that isn't aggregated, and the lines' median
+    # would be one of single values.
     points = base.mark_point(filled=True, size=26).encode(
         y=alt.Y("value:Q", title=title, scale=scale),
         tooltip=["estimator:N", "condition:N", "x:Q", "schools:Q", alt.Tooltip("value:Q", format=".3~r")],

@@ -28,6 +28,7 @@ def vega_script() -> str:
         if digest == _digest(script):
             return script.decode()
     made = bundled()
+    # Without a folder that may be written to each process bundles anew; nothing else is lost.
     with contextlib.suppress(StoreError):
         write_atomically(kept, _digest(made.encode()) + b"\n" + made.encode())
     return made
@@ -43,6 +44,7 @@ def bundled() -> str:
     import vl_convert
 
     made: str = vl_convert.javascript_bundle(SNIPPET)
+    # A string in the script that says so would end the element; in JavaScript `\/` is `/`.
     return made.replace("</script", "<\\/script")
 
 
