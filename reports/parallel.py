@@ -36,6 +36,7 @@ def over_cells(
         Processes, by default one a core; a short run is read in this one.
     """
     cells = range(len(results.experiment.cells))
+    # Runs without an opener are in memory: to send their rows costs more than the work.
     jobs = min(workers or cores(), len(cells))
     opener = results.opener()
     if jobs < 2 or opener is None or _fits(results) < LONG:
@@ -43,6 +44,7 @@ def over_cells(
     # Several chunks a worker, for conditions differ in size.
     step = max(1, len(cells) // (8 * jobs))
     chunks = [cells[i : i + step] for i in range(0, len(cells), step)]
+    # The call starts the processes, inside the context; `answers` is read after it, as the caller asks for them.
     with pool(jobs):
         parallel = joblib.Parallel(n_jobs=jobs, return_as="generator", batch_size=1)
         answers = parallel(joblib.delayed(_in_process)(opener, work, chunk) for chunk in chunks)

@@ -20,6 +20,7 @@ def bibtex(experiment: Experiment) -> str:
 
 def citation_keys(sources: str) -> list[str]:
     """Return ``liang1986`` for ``Liang & Zeger 1986``: first author and year of each part between semicolons."""
+    # The year may stand behind further authors, but never in the next source.
     matches = [re.match(r"\s*([A-Za-z]+)[^;]*?\b(\d{4})\b", part) for part in sources.split(";")]
     return [f"{match[1].lower()}{match[2]}" for match in matches if match]
 

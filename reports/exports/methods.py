@@ -167,6 +167,7 @@ def failures_sentence(table: pd.DataFrame) -> str:
     """Return how many fits gave no usable answer, of which methods, and how they were treated."""
     rows = table[(table["term"] == FIT) & table["measure"].str.startswith("share_")]
     attempted = rows[rows["measure"] == "share_ok"].groupby("estimator", sort=False)["n"].sum()
+    # Shares are stored, counts are printed: value times n is whole but for rounding.
     bad = rows[~rows["measure"].isin(["share_ok", "share_boundary"])]
     failed = (bad["value"] * bad["n"]).groupby(bad["estimator"], sort=False).sum().round().astype(int)
     total, lost = int(attempted.sum()), int(failed.sum())

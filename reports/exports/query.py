@@ -37,6 +37,8 @@ def query(store: Results, sql: str) -> pd.DataFrame:
         for name in TABLES:
             if name in sql.lower():
                 connection.register(name, _table(store, name))
+        # DuckDB takes a table it doesn't know for a variable of the caller's, or for a file. No query can turn
+        # access to files on again: DuckDB refuses that once a database is open.
         connection.execute("SET python_enable_replacements = false")
         connection.execute("SET enable_external_access = false")
         answer: pd.DataFrame = connection.execute(sql).df()

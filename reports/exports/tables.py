@@ -151,6 +151,7 @@ def _block(table: TextTable, columns: Sequence[int]) -> str:
 
     def line(entries: Sequence[str]) -> str:
         texts = [_escaped(entries[k], _LATEX) for k in (0, *columns)]
+        # A hyphen is no minus; ranges and names keep theirs.
         return " & ".join(re.sub(r"^-(?=\d)", "$-$", text) for text in texts) + r" \\"
 
     return "\n".join(
@@ -208,6 +209,7 @@ def in_markdown(text: str) -> str:
 
 
 _MARKDOWN = {"|": r"\|", "*": r"\*", "_": r"\_", "<": r"\<", "\n": " "}
+# `<`, `>` and `|` are other signs in LaTeX's old default encoding (OT1), into which a table may be pasted.
 _LATEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -232,4 +234,5 @@ _LATEX = {
 
 def _escaped(text: str, table: dict[str, str]) -> str:
     """Return a text with the signs that mean something to a format replaced."""
+    # Sign by sign: replaced one after the other, the backslashes of one escape would be escaped by the next.
     return "".join(table.get(character, character) for character in text)

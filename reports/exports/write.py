@@ -61,11 +61,13 @@ def write_exports(results: Results, directory: Path, formats: Sequence[str], run
     for name in formats:
         if name not in FORMATS:
             raise unknown_name("format", name, FORMATS)
+    # The survey reads every condition once for all that follows; without a page the cheaper tables do.
     seen = survey(results) if "html" in formats else None
     table = performance_table(results) if seen is None else seen.table
     shared = shared_of_run(results) if seen is None else seen.shared
     written: list[Path] = []
     for name in dict.fromkeys(formats):
+        # One figure a file, so a folder of their own, and one that isn't a link to elsewhere.
         if name in ("svg", "pdf"):
             written += write_figures(table, results.experiment, own_folder(directory / "figures"), name)
             continue

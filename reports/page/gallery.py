@@ -82,6 +82,7 @@ def caption_of(name: str, caption: str, experiment: Experiment, across: str | No
     return ACROSS.format(factor=factor_words(across), many=MANY) + told
 
 
+# Held against Vega-Lite's schema by the tests; here that would add a third to the time.
 @debug_mode(False)
 def figures(table: pd.DataFrame, experiment: Experiment) -> list[Mapping[str, Any]]:
     """Return the page's figures: id, title, caption, and the specification with every term's records."""
@@ -125,6 +126,7 @@ def write_figures(table: pd.DataFrame, experiment: Experiment, directory: Path, 
     across = crowded_factor(experiment)
     table = judged(table, experiment)
     for record, _, _, maker in FIGURES:
+        # Lines against a factor are drawn as `power` draws them, so they're explained as such.
         name, of_kind = record.measure, lines.POWER if across else record
         if (table["measure"] == name).any():
             for number, term in enumerate(shown_terms(table)):

@@ -39,6 +39,7 @@ def environment() -> jinja2.Environment:
     made = jinja2.Environment(
         loader=jinja2.PackageLoader("nestbench.reports.page", "."),
         autoescape=True,
+        # By default a misspelt name is printed as nothing.
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -52,6 +53,7 @@ def environment() -> jinja2.Environment:
 
 def in_code(sentence: str) -> markupsafe.Markup:
     """Return a sentence with the names in backticks set as code, everything escaped."""
+    # Titles and terms are the users' own: each part is escaped before it's joined.
     parts = [markupsafe.escape(part) for part in sentence.split("`")]
     return markupsafe.Markup("").join(
         markupsafe.Markup("<code>{}</code>").format(part) if i % 2 else part for i, part in enumerate(parts)
@@ -101,6 +103,7 @@ def render(results: Results, seen: Survey, run: str) -> str:
     """
     experiment, table = results.experiment, seen.table
     glance = page_parts.glance(table, experiment)
+    # Over all tables of the page, so that all stand the same way round.
     tables = [glance["terms"], *(one["terms"] for one in seen.matrices)]
     sheet = partial(sheets, glance["conditions"], across=fit_across(glance["conditions"], tables))
     template = environment().get_template("page.html.jinja")

@@ -159,6 +159,7 @@ def replay(run: str, cell: int, replication: int, label: str) -> str:
     label : str
         Of the method.
     """
+    # Labels and folders have spaces and brackets: what is shown can be pasted into a shell.
     return shlex.join(
         [
             "nestbench",
@@ -255,6 +256,7 @@ def citation(results: Results) -> str:
 
 def data_of(table: pd.DataFrame, experiment: Experiment) -> dict[str, Any]:
     """Return the performance table column by column, names coded as numbers: what the page sorts and copies."""
+    # A quarter of the bytes of rows with their names.
     coded = {}
     for name in ("estimator", "term", "measure"):
         codes, values = pd.factorize(table[name])

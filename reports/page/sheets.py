@@ -100,6 +100,7 @@ def _down(conditions: Sequence[Sequence[str]], rows: Rows) -> list[Sheet]:
     words = max(_name(name, WORDS) for _, part in _grouped(conditions) for name, _ in part)
     room = WIDTH - words - PADDING
     columns = [_column(label, line) for label, line in rows]
+    # The fewest sheets that could hold all, evenly filled; wide methods that stand together may need more.
     each = ceil(len(rows) / max(1, ceil(sum(columns) / room)))
     while each > 1 and any(sum(columns[i : i + each]) > room for i in range(0, len(rows), each)):
         each -= 1
@@ -154,6 +155,7 @@ def _spans(heads: Sequence[Sequence[str]]) -> list[list[tuple[str, int]]]:
         previous: list[str] | None = None
         for head in heads:
             prefix = list(head[: level + 1])
+            # By all levels above too: an equal level below another head is another one.
             if prefix == previous:
                 row[-1] = (row[-1][0], row[-1][1] + 1)
             else:

@@ -53,6 +53,7 @@ def survey(results: Results, workers: int | None = None) -> Survey:
     first = labels[0] if labels else ""
     cells = over_cells(results, partial(see_cell, first=first), workers)
     vega_script()  # while other processes work
+    # All before any is used: an error in one condition is raised before anything is remembered.
     seen = list(cells)
     for cell, one in zip(experiment.cells, seen, strict=True):
         remember_theory(cell, one.theory)
