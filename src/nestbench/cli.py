@@ -49,6 +49,7 @@ FIRST_STEPS = (
 
 def _epilog(examples: Sequence[str]) -> str:
     """Return examples as the end of a help text; blank lines keep each on a line of its own."""
+    # Rich would take `[query]` for a style and leave it out.
     return "\n\n".join(["Examples:", *examples]).replace("[", "\\[")
 
 
@@ -117,6 +118,7 @@ def main() -> None:
     _with_streams()
     try:
         app()
+        # A full disk is met here, not when Python ends: it would say "Exception ignored" and exit with 120.
         sys.stdout.flush()
     except NestbenchError as error:
         typer.echo(f"nestbench: {visible(str(error))}", err=True)

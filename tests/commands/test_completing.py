@@ -15,6 +15,7 @@ from nestbench.commands import completing
 from nestbench.estimators.methods import registry
 from nestbench.experiments import catalog
 from nestbench.reports.figures.kinds import KINDS
+from nestbench.reports.figures.vega import cache_folder
 from nestbench.sim.laws.registry import known_laws
 
 COMMAND = Path(sys.executable).parent / "nestbench"
@@ -97,6 +98,13 @@ def test_nothing_that_is_no_name_is_offered(cache: Path) -> None:
     offered = completing.method("")
     assert ("ols-x", "two lines") in offered
     assert not [name for name, _ in offered if set(name) & set(";$( ")]
+
+
+@pytest.mark.parametrize("system", ["linux", "darwin"])
+def test_names_are_kept_where_each_system_keeps_caches(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(sys, "platform", system)
+    assert completing._cache().parent == cache_folder()
 
 
 def test_without_a_place_to_keep_them_names_are_there(

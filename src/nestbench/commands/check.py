@@ -192,6 +192,7 @@ class _Place:
 
     def __init__(self, name: str, out: Path | None) -> None:
         self.kept = out or Path("runs") / "checks" / name
+        # Two checks at once would share stored tasks; the process id keeps them apart.
         self.folder = out or Path("runs") / "checks" / f"{name}.{os.getpid()}"
         self.asked = out is not None
 

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from importlib import metadata, util
 from pathlib import Path
@@ -82,6 +83,7 @@ def kept_names() -> dict[str, list[Offer]]:
     names = _loaded_names()
     with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
+        # Needn't be written whole or not at all: half a file is no JSON, and made anew.
         file.write_text(json.dumps({"mark": mark, **names}), encoding="utf-8")
     return names
 
@@ -102,6 +104,7 @@ def _starting(incomplete: str, offers: Iterable[Offer]) -> list[Offer]:
 
 def _pairs(kept: list[list[str]]) -> list[Offer]:
     """Return kept names, without what no name may look like."""
+    # The file may have been changed by others, and a shell types what it says.
     return [(name, " ".join(said.split())) for name, said in kept if _NAME.fullmatch(name)]
 
 
@@ -118,13 +121,17 @@ def _tables_in(incomplete: str) -> Iterator[str]:
 def _cache() -> Path:
     """Return where names are kept: the user's folder for caches, by the conventions of each system."""
     own = os.environ.get("XDG_CACHE_HOME") or (os.environ.get("LOCALAPPDATA") if os.name == "nt" else None)
-    return (Path(own) if own else Path(os.path.expanduser("~")) / ".cache") / "nestbench" / "names.json"
+    home = Path(os.path.expanduser("~"))
+    # As `reports.figures.vega.cache_folder`, which needs Vega: too slow for a TAB.
+    folder = Path(own) if own else home / ("Library/Caches" if sys.platform == "darwin" else ".cache")
+    return folder / "nestbench" / "names.json"
 
 
 def _mark() -> list[object]:
     """What the names depend on: the version, the code of methods and populations, and what other packages offer."""
     specs = (util.find_spec(f"nestbench.{room}") for room in ("estimators", "sim"))
     folders = [Path(place) for spec in specs if spec for place in spec.submodule_search_locations or ()]
+    # A checkout changes without its version.
     newest = max((file.stat().st_mtime_ns for folder in folders for file in folder.rglob("*.py")), default=0)
     groups = ("nestbench.estimators", "nestbench.populations")
     offered = sorted(

@@ -54,4 +54,5 @@ def _as_asked(command: TyperCommand | TyperGroup, formatter: _Formatter) -> bool
 
 def _unmarked(formatter: _Formatter, plain: bool) -> None:
     if plain:
+        # Examples are escaped for Rich (`cli._epilog`), which isn't asked here.
         formatter.buffer[:] = [text.replace("\\[", "[") for text in formatter.buffer]

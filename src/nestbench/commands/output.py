@@ -50,6 +50,7 @@ def write_text(text: str, file: Path | None) -> None:
     from nestbench.experiments.files import unwritable, write_atomically
 
     if file is None:
+        # Not `say`, which would show control characters in the data as other ones.
         sys.stdout.write(text)
         return
     if not file.parent.is_dir():

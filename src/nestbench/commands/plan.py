@@ -51,6 +51,7 @@ def plan(
     if warming.needed(study):
         what = ", ".join(warming.uncompiled(study))
         say(f"compiling {what}: once for this version, a minute or so", err=True)
+        # Before the calibration, which would time the compiler.
         compile_all(study, workers or cores(), LOCAL, Lines())
     costs = forecast(study)
     if slurm:

@@ -35,5 +35,6 @@ def query(
     if csv:
         write_csv(answer, None)
     else:
+        # In a pipe a row stays a line.
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         say(answer.to_string(index=False, line_width=width))
