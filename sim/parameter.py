@@ -1,4 +1,4 @@
-"""Parameters of populations and layouts, declared once, with their field: type and default, range, meaning, unit.
+"""Parameters of populations, layouts and models, declared once, with their field: type, default, range, meaning, unit.
 
 Whoever checks, lists or documents them, or makes a schema of them, reads that one declaration. A user's population may
 say the same by class attributes `ranges` and `choices` and in the section ``Attributes`` of its docstring.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, ClassVar, overload
+from dataclasses import dataclass, fields, replace
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -15,39 +15,41 @@ from nestbench.sim.frozen import FrozenTable
 from nestbench.sim.observed.bars import Bars, split_bars
 from nestbench.sim.observed.batch import Floats
 from nestbench.sim.observed.parsing import Parsed, parse
+from nestbench.sim.parameter import declared_of, documented, parameter
 
 
+@documented
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A formula, the group column, the random part and the confidence level.
+    """A formula, the group column, the random part, the confidence level and what is tested."""
 
-    Attributes
-    ----------
-    formula : str
-        Fixed part, as formulaic reads it, e.g. ``"grade ~ age + gender"``. `group_mean(x)` is x's school mean. A random
-        part in lme4's notation, ``(1 + age | school)`` or ``(1 | school/class)``, moves to the fields it stands for.
-    group : str
-        Name of the group column (level 2).
-    random : str
-        Random part within a group: ``"1"`` (intercept) or e.g. ``"1 + age"`` (correlated intercept and slope).
-    level : float
-        Confidence level of intervals; 1 - level is the size of the tests.
-    subgroup : str or None
-        Name of a column of groups within groups (classes in schools), for the three-level methods.
-    null : mapping of str to float
-        Term -> the value that its test is of; terms that aren't named are tested for 0. p-values depend on it;
-        estimates, standard errors and intervals don't.
-    """
-
-    ranges: ClassVar[dict[str, dict[str, Any]]] = {
-        "level": {"low": 0.0, "high": 1.0, "open_low": True, "open_high": True}
-    }
-    formula: str = "grade ~ age + gender"
-    group: str = "school"
-    random: str = "1"
-    level: float = 0.95
-    subgroup: str | None = None
-    null: Mapping[str, float] = field(default_factory=dict)
+    formula: str = parameter(
+        "grade ~ age + gender",
+        'Fixed part, as formulaic reads it, e.g. ``"grade ~ age + gender"``. ``group_mean(x)`` is x\'s school mean. A '
+        "random part in lme4's notation, ``(1 + age | school)`` or ``(1 | school/class)``, moves to the fields it "
+        "stands for.",
+    )
+    group: str = parameter("school", "Name of the group column (level 2).")
+    random: str = parameter(
+        "1",
+        'Random part within a group: ``"1"`` (intercept) or e.g. ``"1 + age"`` (correlated intercept and slope).',
+    )
+    level: float = parameter(
+        0.95,
+        "Confidence level of intervals; 1 - level is the size of the tests.",
+        low=0.0,
+        high=1.0,
+        open_low=True,
+        open_high=True,
+    )
+    subgroup: str | None = parameter(
+        None, "Name of a column of groups within groups (classes in schools), for the three-level methods."
+    )
+    null: Mapping[str, float] = parameter(
+        factory=dict,
+        meaning="Term -> the value that its test is of; terms that aren't named are tested for 0. p-values depend on "
+        "it; estimates, standard errors and intervals don't.",
+    )
 
     def __post_init__(self) -> None:
         checks.make_python(self)
@@ -70,7 +72,7 @@ class Model:
                 "out, or name the column of the classes"
             )
         numeric = isinstance(self.level, (int, float)) and not isinstance(self.level, bool)
-        if not numeric or not checks.inside(self.level, **self.ranges["level"]):
+        if not numeric or not checks.inside(self.level, **declared_of(Model)["level"].allowed):
             raise InvalidInput(
                 f"expected a confidence level between 0 and 1, got {self.level!r}; e.g. level = 0.95"
             )

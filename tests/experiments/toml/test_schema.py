@@ -260,14 +260,13 @@ def test_a_law_may_be_a_factor(tmp_path: Path) -> None:
     "kind", [*LAWS, Layout, Model, Settings, PrecisionLimits], ids=lambda kind: kind.__name__
 )
 def test_every_key_has_its_meaning(kind: Any) -> None:
-    """By which an editor explains a key, under ``python -OO`` too for laws and layouts."""
+    """By which an editor explains a key, under ``python -OO`` too for populations, layouts and models."""
     assert set(adapters_of(kind)) <= {name for name, said in declared_of(kind).items() if said.meaning}
 
 
 def test_bounds_are_those_that_are_checked() -> None:
-    """A number outside of what is declared is refused, by law and layout and by the schema made of it."""
-    assert set(Model.ranges) <= set(adapters_of(Model))
-    for kind in (RandomIntercept, Layout):
+    """A number outside of what is declared is refused, by population, layout and model and by the schema of them."""
+    for kind in (RandomIntercept, Layout, Model):
         schemas = properties_of(kind)
         for name, said in declared_of(kind).items():
             outside = [
