@@ -137,6 +137,7 @@ def advice_of(subject: Subject, term: str, settings: Settings, step: Step = sile
         toml,
         csv,
         subject.data.messages,
+        # Last: the choice above was made without the estimate.
         fits_of(subject, choice.least_bad, methods),
         remarks_of(subject),
     )

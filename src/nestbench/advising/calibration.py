@@ -158,6 +158,7 @@ def centred(subject: Subject, rows: Floats) -> Floats:
     means = np.add.reduceat(rows, subject.offsets[:-1], axis=1) / subject.sizes
     found = rows - np.repeat(means, subject.sizes, axis=1)
     tiny = (np.abs(found) <= 1e-12 * np.abs(rows).max(axis=1, initial=0.0)[:, None]).all(axis=1)
+    # What is constant in schools leaves rounding errors, which a basis would take for a column.
     found[tiny] = 0.0
     return np.asarray(found)
 

@@ -69,6 +69,7 @@ def shifts(x: Floats, k: int, residuals: Floats, offsets: Ints) -> Floats:
 
     ``b_(g) - b = -(X'X - X_g'X_g)^-1 X_g'e_g``: a function of X and the residuals, not of the coefficient.
     """
+    # So that the condition number doesn't depend on units.
     scale = np.sqrt((x**2).mean(axis=1))
     scale[scale == 0] = 1.0
     z = (x / scale[:, None]).T

@@ -133,7 +133,7 @@ def _of_schools(design: Design, term: str) -> list[Finding]:
     ]
     label, share = design.heaviest
     ratio = share * design.schools
-    few = design.effective < min(FEW_CLUSTERS, 0.5 * design.schools) or design.effective < FEW_CLUSTERS
+    few = design.effective < FEW_CLUSTERS
     found.append(
         Finding(
             "effective clusters",

@@ -41,6 +41,7 @@ def placebo_rates(
 ) -> pd.DataFrame:
     """Return a row a method: ``method, rejected, mcse, n``, over draws in which the placebo isn't the term again."""
     draws = min(most, max(100, ROWS // len(subject.residuals)))
+    # Limits of slow methods are looked at where a piece begins, so no piece is longer than one.
     size = max(1, min(PIECE // len(subject.residuals), min(SLOW.values())))
     span = orthonormal(subject.x)
     rng = np.random.Generator(np.random.PCG64DXSM(seed))
@@ -82,6 +83,7 @@ def placebo_column(subject: Subject, term: str, rng: np.random.Generator) -> Flo
     values, offsets = subject.x[k], subject.offsets
     if subject.constant[k]:
         return np.repeat(rng.permutation(values[offsets[:-1]]), subject.sizes)
+    # One sort for all schools: by school, in it by random keys.
     order = np.lexsort((rng.random(len(values)), np.repeat(np.arange(subject.schools), subject.sizes)))
     return np.asarray(values[order])
 
@@ -105,6 +107,7 @@ def with_placebos(batch: Batch, placebos: Floats, first: int) -> Batch:
         replication_offsets=np.arange(times + 1, dtype=np.int64) * len(sizes),
         replications=np.arange(first, first + times, dtype=np.int64),
         school_labels=None if batch.school_labels is None else batch.school_labels * times,
+        # What is remembered of a batch is of its columns.
         _memo={},
     )
 

@@ -54,6 +54,7 @@ class Pivot:
         """Return F(gamma)."""
         k = 1.0 + gamma * self.d
         s = self.w / k
+        # Woodbury, with A = diag(d) - b b'; at 0 there is nothing to invert.
         if gamma > 0 and self.b.shape[1]:
             inner = np.eye(self.b.shape[1]) / gamma - self.b.T @ (self.b / k[:, None])
             s = s + (self.b @ np.linalg.solve(inner, self.b.T @ s)) / k
@@ -98,11 +99,13 @@ def pivot(z: Floats, q: Floats, e: Floats, offsets: Ints, used: int = 0) -> Pivo
     rest = q - z[:, None] * np.repeat(b * inverse[:, None], sizes, axis=0)
     left = e - z * np.repeat(w * inverse, sizes)
     u, values, vt = np.linalg.svd(rest, full_matrices=False)
+    # Columns of q have length 1: what is left of one that Z explains is rounding errors.
     rank = int((values > 1e-8).sum())
     coefficients = vt[:rank].T @ ((u[:, :rank].T @ left) / values[:rank])
     r = int(kept.sum()) + rank - q.shape[1]
     v = len(e) - used - int(kept.sum()) - rank
     sse = float(((left - rest @ coefficients) ** 2).sum())
+    # Schools and columns that explain every row leave an SSE of rounding errors, and F without a meaning.
     if r < 1 or v < 1 or not sse > 1e-20 * float(e @ e):
         return None
     u0 = (w - b @ coefficients) * inverse

@@ -53,6 +53,7 @@ def scenarios_of(found: Calibration, term: str, subgroup: str | None) -> list[Sc
     base: dict[str, Any] = {"icc": found.icc, "total_sd": found.total_sd}
     if found.class_icc and subgroup is not None:
         base |= {"class_icc": found.class_icc, "subgroup": subgroup}
+    # ICC and the classes' share must leave something to the students.
     most = rounded(0.99 - found.class_icc)
     ends = f"end of the {100 * LEVEL:.0f} % interval of the ICC"
     laws = [
@@ -66,6 +67,7 @@ def scenarios_of(found: Calibration, term: str, subgroup: str | None) -> list[Sc
         ),
         *_shown(found, base, term),
     ]
+    # By their text, for parameters may hold tables; the first name stands.
     unique: dict[str, Scenario] = {}
     for law in laws:
         unique.setdefault(repr(sorted(law.parameters.items())), law)
@@ -81,9 +83,8 @@ def _shown(found: Calibration, base: Mapping[str, Any], term: str) -> list[Scena
         laws.append(Scenario("random slope", why, {**base, "slope": term, "slope_sd": found.slope_sd}))
     arms = {"residual_spread": found.residual_spread, "school_spread": found.school_spread}
     shown = {name: one.value for name, one in arms.items() if math.isfinite(one.value)}
-    if any(
-        one.shown for one in arms.values()
-    ):  # where one variance goes with the term, the other may well do so
+    # Where one variance goes with the term, the other may well do so.
+    if any(one.shown for one in arms.values()):
         least = min(one.p_value for one in arms.values() if one.shown)
         laws.append(
             Scenario(
@@ -104,6 +105,7 @@ def _shown(found: Calibration, base: Mapping[str, Any], term: str) -> list[Scena
 
 def shape_of(found: Calibration) -> str:
     """Return the shape of errors whose skewness, or excess kurtosis, is that of the residuals; t(5) at least."""
+    # The skewness of chi2(d) is sqrt(8 / d), the excess kurtosis of t(d) is 6 / (d - 4).
     if abs(found.skewness) > 0.8:
         return f"chi2({rounded(max(8.0 / found.skewness**2, 0.5), 2):g})"
     if math.isfinite(found.kurtosis) and found.kurtosis > 6.0:

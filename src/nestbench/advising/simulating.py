@@ -91,6 +91,7 @@ def simulate(
         if done < len(tasks) and time.monotonic() - said > SILENCE:
             said = time.monotonic()
             step(done, len(tasks), "simulating")
+    # Tasks end in any order: sorted, the answers don't depend on the workers.
     for task, answers in sorted(parts, key=lambda part: (part[0].cell, part[0].start)):
         for label, draws in answers.items():
             found[task.cell].setdefault(label, []).append(draws)

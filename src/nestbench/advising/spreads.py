@@ -73,6 +73,7 @@ def _slope(values: Floats, x: Floats, errors: Floats) -> Spread:
     slope = (weight * centred * values).sum() / sxx
     rest = values - (weight * values).sum() / weight.sum() - slope * centred
     scale = (weight * rest**2).sum() / (len(values) - 2)
+    # A scale under 1 is luck: log variances can't scatter less than sampling makes them.
     p = 2.0 * stats.t.sf(abs(slope) / np.sqrt(max(scale, 1.0) / sxx), len(values) - 2)
     return Spread(float(np.clip(slope, -LARGEST, LARGEST)), float(p))
 
@@ -90,6 +91,7 @@ def _within_slope(z: Floats, within: Floats, offsets: Ints) -> Spread:
         h = float(np.clip(h + step, -LARGEST, LARGEST))
         if abs(step) < 1e-10:
             break
+    # The test is of the score at h = 0, which needs no estimate of h.
     ratio = within**2 / within.var()
     score = np.add.reduceat((z - z.mean()) * (ratio - 1.0), offsets[:-1])
     statistic = score.sum() / np.sqrt((score**2).sum() * schools / (schools - 1.0))
@@ -116,6 +118,7 @@ def school_spread(z: Floats, means: Floats, sampling: Floats) -> Spread:
         return NOTHING
     f = total[1] / total[0]
     tail = min(stats.f.sf(f, counts[1] - 1, counts[0] - 1), stats.f.cdf(f, counts[1] - 1, counts[0] - 1))
+    # Less what students' errors add to a mean; never 0 or below, for a log is taken.
     own = [max(v - float(sampling[arm].mean()), 0.05 * v) for v, arm in zip(total, arms, strict=True)]
     h = np.log(own[1] / own[0]) / (levels[1] - levels[0])
     return Spread(float(np.clip(h, -LARGEST, LARGEST)), float(min(1.0, 2.0 * tail)))
@@ -139,6 +142,7 @@ def between_schools(within: Floats, offsets: Ints) -> Spread:
 def kurtosis(within: Floats, offsets: Ints) -> float:
     """Return the excess kurtosis of residuals, each school's divided by its own standard deviation."""
     s2, df = school_variances(within, offsets)
+    # Divided by the SD of n students none is beyond (n - 1) / sqrt(n): few can't show tails.
     good = (df >= 9) & (s2 > 0)
     rows = np.repeat(good, np.diff(offsets))
     if rows.sum() < 40:

@@ -84,6 +84,7 @@ def study_of(
     tables = tables_of(subject, term, laws, methods, planted, replications, seed)
     write_atomically(folder / STUDY, to_toml(tables).encode())
     experiment = read_experiment(folder / STUDY)
+    # CSV knows no types: levels that read as numbers, or missing values, would make another design.
     _require_same(subject, experiment)
     return experiment
 

@@ -98,6 +98,7 @@ class Subject:
         batch = self.data.batch
         own = parse(self.model.formula, tuple(batch.columns), (self.model.group,)).outcome
         kept = {name: column for name, column in batch.columns.items() if name != own}
+        # With an empty memo, or moments of the real outcome would be found in it.
         return replace(batch, columns={self.outcome: self.residuals.copy(), **kept}, _memo={})
 
     def position(self, term: str) -> int:

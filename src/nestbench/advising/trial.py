@@ -124,11 +124,12 @@ def trial(
     for case in chosen:
         truth: pd.DataFrame | None = None
         for number in range(sets):
+            # Not the data that tell the true coverage: those are of `seed`.
             frame = case.cell.draw(seed + 1, range(number, number + 1)).replication(0).frame()
             subject = subject_of(frame, case.cell.model)
             names = [name for name in methods_for(subject, case.term) if name not in SLOW]
             truth = true_measures(case, names, seed, repetitions) if truth is None else truth
-            asked = Settings(replications, seed, [n for n in names if n not in SLOW], workers, placebos=20)
+            asked = Settings(replications, seed, names, workers, placebos=20)
             advice = advice_of(subject, case.term, asked)
             rule = "ols-cr1s-t" if subject.schools >= MANY else "ols-cr2-satt"
             yield {

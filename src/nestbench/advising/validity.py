@@ -239,6 +239,7 @@ def _shares(
     lots: Lots, labels: Sequence[str], rank: npt.NDArray[np.int64], level: float, seed: int
 ) -> dict[str, float]:
     rng = np.random.Generator(np.random.PCG64DXSM(seed))
+    # Counts of lots drawn with replacement; of single data sets they would be thousands of numbers a resample.
     weights = rng.multinomial(LOTS, np.full(LOTS, 1.0 / LOTS), size=RESAMPLES).astype(float)
     coverage, n = lots.coverage(weights)
     score = lots.score(weights)
@@ -252,6 +253,7 @@ def _shares(
         again[c > high] = ORDER[Grade.LOOSE]
         again[(c > high) & (2.0 * grades.above_p(c, size, high) <= limit)] = ORDER[Grade.WIDE]
         again[(c < low) | ~np.isfinite(c)] = ORDER[Grade.DOUBTFUL]
+        # Whether a method answers is no question of luck: it isn't drawn again.
         again[silent] = 9
         picked = _pick(again, score[b])
         name = "none" if picked is None else labels[picked]
