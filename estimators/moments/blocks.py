@@ -1,8 +1,8 @@
 """Sums of products over rows, in register-sized blocks: the only loops whose sums may be reassociated.
 
 Four columns against four share every load and keep sixteen independent sums in flight, which is worth a
-factor of four to eight over one dot product after the other. Loops run over slices, from 0: only so are
-they vectorised.
+factor of four to eight over one dot product after the other. Loops of few sums run over slices, from 0: over
+a range that begins elsewhere numba makes code several times slower; the blocks are vectorised either way.
 """
 
 from __future__ import annotations

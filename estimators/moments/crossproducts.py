@@ -216,6 +216,7 @@ def least_share(total: Floats, x: Ints, pivot: Floats, n: int) -> float:
                 rest -= lower[i, k] * lower[j, k]
             if i == j:
                 share = rest / total[order[j], order[j]]
+                # What is left is the rounding error of the squares, perhaps below 0; `not` lets NaN end here too.
                 if not share > 1e-12:
                     return 0.0
                 least = min(least, share)
@@ -230,6 +231,7 @@ def rescale(cross: Floats, first: int, last: int, total: Floats, n: int, scale: 
     """Choose the scales from the sums of squares over a replication and apply them to its schools."""
     d = len(scale)
     for j in range(d):
+        # Powers of two, for they change no digit.
         scale[j] = _power_of_two(total[j, j] / n) if j else 1.0
     for s in range(first, last):
         for i in range(d):

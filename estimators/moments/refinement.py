@@ -96,6 +96,7 @@ def _orthogonalise(
             if fixed[j] == pick:
                 order[k] = j
                 k += 1
+    # A column's rounding errors are of its raw values, `spread` times as long as it is after its mean has gone.
     spread = 1.0
     for j in x:
         spread = max(spread, math.sqrt(1.0 + n * pivot[j] * pivot[j] / max(total[j, j], 1e-300)))

@@ -211,6 +211,7 @@ def estimable_terms(batch: Batch, design: Design) -> Mask:
         return np.zeros(len(x), dtype=np.bool_)
     constant = np.array([design.intercept and term == "Intercept" for term in design.terms])
     slopes = x[~constant]
+    # First by size: squares of a column of 1e200 overflow.
     size = np.abs(slopes).max(axis=1, initial=0.0)
     unit = slopes / np.where(size > 0, size, 1.0)[:, None]
     raw = np.sqrt((unit**2).sum(axis=1))
@@ -221,12 +222,14 @@ def estimable_terms(batch: Batch, design: Design) -> Mask:
     length = np.where(gone, 1.0, length)
     unit = np.where(gone[:, None], 0.0, unit / length[:, None])
     noise = 8 * np.finfo(np.float64).eps * max(x.shape) * (raw / length).max(initial=1.0)
-    _, values, vectors = np.linalg.svd(unit.T, full_matrices=True)
+    # Whole only where rows are fewer than columns and null vectors were lost: else it makes a matrix of rows by rows.
+    _, values, vectors = np.linalg.svd(unit.T, full_matrices=x.shape[1] < len(unit))
     small = np.ones(len(unit), dtype=np.bool_)
     small[: len(values)] = values <= noise
     null = vectors[small]
     answer = np.ones(len(x), dtype=np.bool_)
     answer[~constant] = ~(np.abs(null) > 1e-6).any(axis=0)
+    # The intercept's entry of a null vector is minus the sum of these, 0 up to what cancels in it.
     pull = null * (means / length)
     answer[constant] = not (np.abs(pull.sum(axis=1)) > 1e-6 * np.abs(pull).sum(axis=1) + 1e-8).any()
     return answer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import tracemalloc
 
 import mpmath
 import numpy as np
@@ -11,8 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nestbench.estimators.moments.school_moments import SchoolMoments, moments_of, raw_moments
+from nestbench.estimators.moments.school_moments import (
+    SchoolMoments,
+    estimable_terms,
+    moments_of,
+    raw_moments,
+)
 from nestbench.sim.observed.batch import Batch, Category, offsets_of
+from nestbench.sim.observed.design import design_of
 from nestbench.sim.observed.model import Model
 from nestbench.sim.streams import StreamSource
 from tests.oracles.moments import columns_of, cross_products
@@ -194,6 +201,23 @@ def test_a_term_is_estimable_if_the_data_identify_it(formula: str, estimable: li
     moments = moments_of(with_columns(batch, **made), Model(formula))
     assert moments.estimable.tolist() == [estimable] * batch.size
     assert moments.regular.tolist() == [all(estimable)] * batch.size
+
+
+def test_fewer_rows_than_columns_leave_only_what_they_identify() -> None:
+    batch = ragged_batch(sizes=([3, 1],))
+    design = batch.once(design_of, Model("grade ~ 0 + x0 + x1 + x2 + x3 + x4 + x5"))
+    assert not estimable_terms(batch, design).any()
+
+
+def test_what_is_estimable_is_told_without_a_matrix_of_rows_by_rows() -> None:
+    batch = ragged_batch(sizes=([500] * 8,))
+    design = batch.once(design_of, Model("grade ~ x0 + x1"))
+    tracemalloc.start()
+    try:
+        assert estimable_terms(batch, design).all()
+        assert tracemalloc.get_traced_memory()[1] < 100 * 8 * batch.rows
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, 1e12])
