@@ -242,9 +242,8 @@ def _paired(table: pd.DataFrame, rows: CellRows, first: str) -> Entries:
         value, mcse = float(row.value), float(row.mcse)  # type: ignore[arg-type]
         if np.isfinite(value):
             label, n = str(row.estimator), int(row.n)  # type: ignore[arg-type]
-            both = min(
-                rows.attempted(first), rows.attempted(label)
-            )  # of both methods the first data sets are fitted
+            # Of both methods the first data sets are fitted.
+            both = min(rows.attempted(first), rows.attempted(label))
             made["paired", str(row.term), label] = Found(
                 {
                     "text": f"{100 * value:+.1f}{bracket('coverage_difference', value, n, both)}",

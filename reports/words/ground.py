@@ -45,6 +45,7 @@ def _whole(cell: Cell) -> set[str]:
     """Return the columns that a formula has whole: schools' means and deviations from them are one only together."""
     right = cell.model.formula.split("~", 1)[1]
     means, centred = (set(re.findall(_PARTS.format(part), right)) for part in ("mean", "centred"))
+    # Without the parts: a column that stands in one of them alone isn't whole.
     rest = re.sub(_PARTS.format("(?:mean|centred)"), "", right)
     columns = set(re.findall(r"[A-Za-z_]\w*", rest)) | (means & centred)
     return columns | {f"school_{name}" for name in means & columns}

@@ -71,6 +71,7 @@ def first_of_each(*remarks: Iterable[Remark]) -> list[Remark]:
 
 def replications_needed(share: float, mcse: float) -> int:
     """Return share (1 - share) / mcse^2: replications for a proportion to have a Monte Carlo error."""
+    # A rounding error more (0.09 / 0.01^2 gives 900.0000000000001) shouldn't be a replication more.
     return int(np.ceil(share * (1.0 - share) / mcse**2 - 1e-9))
 
 
@@ -130,6 +131,7 @@ def truth_out_of_range(label: str, block: Block, where: str) -> Iterator[Remark]
     for draws in block.draws():
         least, most = draws.once(_EXTREME_ERRORS).T
         for k, term in enumerate(draws.terms):
+            # 20 estimates around the truth lie on one side of it once in half a million.
             if draws.n >= 20 and np.isfinite(draws.truth[k]).all() and not least[k] <= 0.0 <= most[k]:
                 truth = f"{draws.truth[k, 0]:g}" if np.ptp(draws.truth[k]) == 0 else "of its data set"
                 yield Remark(
@@ -184,6 +186,7 @@ def _repeated(rows: CellRows, label: str) -> int:
     for block in rows.blocks(label):
         usable &= block.estimates.usable.all(axis=1)
         for values in block.estimates.estimate.T:
+            # Fibonacci hashing: 2^64 over the golden ratio.
             mark = (mark ^ np.ascontiguousarray(values).view(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
             mark ^= mark >> np.uint64(32)
     different = len(np.unique(mark[usable]))
@@ -211,6 +214,7 @@ def failure_pattern(label: str, block: Block, where: str) -> Iterator[Remark]:
 
 def welch(first: Floats, second: Floats) -> float:
     """Return the p-value of Welch's t test of two means; NaN where neither sample varies."""
+    # NumPy's variance is over n, so this is s^2 / n.
     squares = [values.var() / (len(values) - 1.0) for values in (first, second)]
     if not sum(squares) > 0.0:
         return np.nan

@@ -109,6 +109,7 @@ def methods_table(table: pd.DataFrame, graded: pd.DataFrame, experiment: Experim
         asked_in = int(((places["estimator"] == label) & (places["term"] == worst.term)).sum())
         further = count(counts, label, Grade.FAILS) - worst.fails
         made.add_row(
+            # `ols-wild[draws=99]` would be a style of Rich's.
             escape(label),
             escape(worst.term),
             f"{_percent(worst.low)}{'*' if worst.partial else ''}"
