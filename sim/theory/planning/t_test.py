@@ -129,7 +129,7 @@ def mean_root(df: npt.ArrayLike) -> Floats:
 
 
 def _above(c: Floats, df: Floats, shift: Floats) -> Floats:
-    """P(T > c) for c > 0, T ~ t_df(shift): E Phi(shift - c S), S = sqrt(chi2_df / df).
+    """P(T > c) for c >= 0, T ~ t_df(shift): E Phi(shift - c S), S = sqrt(chi2_df / df).
 
     With u = log S the density is proportional to exp(df (u - e^(2u) / 2)), analytic as Phi is, so the trapezoidal rule
     converges geometrically in its step; SciPy's own function is NaN where one tail is negligible.

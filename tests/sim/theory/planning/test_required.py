@@ -20,7 +20,7 @@ from nestbench.sim.theory.planning.targets import HalfWidth, Power
 from tests.oracles import noncentral
 
 BALANCED = list(product((0.2, 0.35, 0.6), (0.01, 0.05, 0.1, 0.2, 0.3), (10, 60)))
-SOME = [pytest.param(*case, marks=() if i % 3 == 0 else pytest.mark.slow) for i, case in enumerate(BALANCED)]
+SOME = [pytest.param(*case, marks=() if i % 4 == 0 else pytest.mark.slow) for i, case in enumerate(BALANCED)]
 TRIAL = SchoolsRandomised(schools=40, students=20, icc=0.1)
 PAIRS = SchoolsInBlocks(schools=40, students=20, icc=0.1, effects="constant")
 KINDS: list[Any] = [

@@ -1,0 +1,200 @@
+"""The planned trial that a random-intercept population, a layout and a model imply: their closed form.
+
+Planners state effects and shares of variance in units of the outcome's total SD, covariates included; the population
+states them of errors, given its effects. With the variance of the outcome's parts at each level, ::
+
+    schools   school_sd^2    + resources^2 resources_sd^2 + (age age_sd)^2 age_icc       (and slopes: in age's place)
+    classes   class_sd^2     + teacher^2
+    students  residual_sd^2  + gender^2 p (1 - p)         + (age age_sd)^2 (1 - age_icc)
+
+the ICC is the first sum's share of all three, and R^2 of a level the share of its sum that is explained by columns of
+the model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nestbench.sim.cells.layout import Layout
+from nestbench.sim.random_intercept.parameters import TERMS, Parameters
+from nestbench.sim.random_intercept.size_moments import mean_over_sizes, size_ratio
+from nestbench.sim.theory.planning.blocks import SchoolsInBlocks
+from nestbench.sim.theory.planning.classes import SchoolsWithClasses
+from nestbench.sim.theory.planning.multisite import StudentsInSchools
+from nestbench.sim.theory.planning.schools import SchoolsRandomised
+from nestbench.sim.theory.planning.trial import SchoolTrial
+
+KNOWN = {"Intercept", "age", "gender[T.male]", "resources", "treated", "teacher"}
+"""Terms of the models whose closed form is known; pairs' dummies, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A planned trial with its unit.
+
+    Attributes
+    ----------
+    trial : SchoolTrial
+        In units of `sd`.
+    sd : float
+        Total SD of the outcome without treatment, in units of the outcome.
+    effect : float
+        The population's effect of treatment, in units of the outcome.
+    """
+
+    trial: SchoolTrial
+    sd: float
+    effect: float
+
+    @property
+    def standardised(self) -> float:
+        """The effect in total SDs."""
+        return self.effect / self.sd
+
+
+def planned_of(law: Parameters, layout: Layout, terms: Iterable[str]) -> Planned | None:
+    """Return the planned trial of the treatment's coefficient, or None where no closed form is known.
+
+    None is known for arms or schools of unequal variance, confounding, informative sizes, effects that vary over
+    schools randomised as a whole, dropping out that depends on covariates, interactions with treatment, and models
+    with other terms than the plain columns. Normal errors aren't needed: the t-test's power is then approximate.
+
+    Parameters
+    ----------
+    law : Parameters
+    layout : Layout
+    terms : iterable of str
+        The model's, as formulaic names them: ``cell.found.terms``.
+    """
+    named = set(terms)
+    held = {term for term in named if not term.startswith("pair[")}
+    paired = layout.assignment == "pairs"
+    if not held <= KNOWN or "treated" not in held or paired != (held != named):
+        return None
+    if _unequal(law, layout) or not 0.0 < layout.treated_part < 1.0 or (paired and "resources" in held):
+        return None
+    parts = _parts(law)
+    trial = (_pairs if paired else _students if layout.assignment == "students" else _schools)(
+        law, layout, parts, held
+    )
+    return Planned(trial, math.sqrt(_total(parts)), float(law.effect("treated")))
+
+
+def pair_variance(schools: int) -> float:
+    """Return the variance within pairs of neighbours in the order of `schools` standard normals, of one of a pair.
+
+    Half the mean of E (X_(i+1) - X_(i))^2 over i = 1, 3, ..: with F the normal distribution function, E (X_(i+1) -
+    X_(i))^2 is 2 C(G, i) times the integral over x < y of F(x)^i (1 - F(y))^(G - i).
+    """
+    from scipy import special
+
+    x = np.linspace(-9.0, 9.0, 6001)
+    step = x[1] - x[0]
+    below, above = special.log_ndtr(x), special.log_ndtr(-x)
+    squares = []
+    for i in range(1, schools, 2):
+        ways = special.gammaln(schools + 1) - special.gammaln(i + 1) - special.gammaln(schools - i + 1)
+        # each half of the binomial's logarithm keeps both factors within the range of doubles
+        tail = np.exp(0.5 * ways + (schools - i) * above)
+        beyond = np.concatenate([np.cumsum((tail[:0:-1] + tail[-2::-1]) * 0.5 * step)[::-1], [0.0]])
+        squares.append(2.0 * step * float((np.exp(0.5 * ways + i * below) * beyond).sum()))
+    return float(np.mean(squares)) / 2.0
+
+
+Parts = Mapping[str, Mapping[str, float]]
+"""The variance of each part of the outcome, by level and term ("" for what no column has)."""
+
+
+def _parts(law: Parameters) -> Parts:
+    age, slopes = (law.effect("age") * law.age_sd) ** 2, (law.slope_sd * law.age_sd) ** 2
+    return {
+        "school": {
+            "": law.school_sd**2 + slopes * law.age_icc,
+            "resources": (law.effect("resources") * law.resources_sd) ** 2,
+            "age": age * law.age_icc,
+        },
+        "class": {"": law.class_sd**2, "teacher": law.effect("teacher") ** 2},
+        "student": {
+            "": law.residual_sd**2 + slopes * (1.0 - law.age_icc),
+            "gender[T.male]": law.effect("gender") ** 2 * law.male_share * (1.0 - law.male_share),
+            "age": age * (1.0 - law.age_icc),
+        },
+    }
+
+
+def _total(parts: Parts) -> float:
+    return sum(sum(level.values()) for level in parts.values())
+
+
+def _r2(level: Mapping[str, float], held: set[str]) -> float:
+    """Return the share of a level's variance that the model's columns explain."""
+    total = sum(level.values())
+    return sum(variance for term, variance in level.items() if term in held) / total if total else 0.0
+
+
+def _shared(law: Parameters, layout: Layout, parts: Parts, held: set[str]) -> dict[str, Any]:
+    """Return what every kind of trial is told alike."""
+    mean = mean_over_sizes(layout, lambda n, _: n)
+    return {
+        "schools": layout.schools,
+        "students": mean,
+        "size_cv": math.sqrt(max(size_ratio(layout) / mean - 1.0, 0.0)),
+        "school_attrition": law.missing_schools / layout.schools,
+        "student_attrition": law.missing,
+        "icc": sum(parts["school"].values()) / _total(parts),
+        "r2_school": _r2(parts["school"], held),
+        "r2_student": _r2(parts["student"], held),
+        "treated_share": layout.treated_part,
+    }
+
+
+def _schools(law: Parameters, layout: Layout, parts: Parts, held: set[str]) -> SchoolTrial:
+    """Return the trial of schools randomised one by one."""
+    shared = _shared(law, layout, parts, held) | {"school_covariates": int("resources" in held)}
+    if not layout.classes:
+        return SchoolsRandomised(**shared)
+    share = sum(parts["class"].values()) / _total(parts)
+    return SchoolsWithClasses(
+        **shared, classes=layout.classes, class_icc=share, r2_class=_r2(parts["class"], held)
+    )
+
+
+def _students(law: Parameters, layout: Layout, parts: Parts, held: set[str]) -> SchoolTrial:
+    """Return the trial of students randomised in schools: with one effect for all where effects don't vary."""
+    return StudentsInSchools(
+        **_shared(law, layout, parts, held),
+        effects="random" if law.treatment_sd else "constant",
+        effect_sd=law.treatment_sd / math.sqrt(_total(parts)),
+        student_covariates=len(held & {"age", "gender[T.male]"}),
+    )
+
+
+def _pairs(law: Parameters, layout: Layout, parts: Parts, held: set[str]) -> SchoolTrial:
+    """Return the trial of pairs: of the variance by resources, what neighbours share is the pairs'."""
+    apart = pair_variance(layout.schools)
+    school = {**parts["school"], "resources": parts["school"]["resources"] * apart}
+    pairs = parts["school"]["resources"] - school["resources"]
+    shared = _shared(law, layout, {**parts, "school": school, "pair": {"": pairs}}, held)
+    return SchoolsInBlocks(**shared, block_size=2, effects="constant", block_icc=pairs / _total(parts))
+
+
+def _unequal(law: Parameters, layout: Layout) -> bool:
+    """Whether something makes the closed form untrue."""
+    students = layout.assignment == "students"
+    arms = law.treated_variance_ratio != 1.0 or law.treated_school_variance_ratio != 1.0
+    varying = law.treatment_sd > 0.0 and not students
+    related = law.age_confounding or law.resources_confounding or law.size_correlation
+    dropping = law.missing_age or law.missing_resources
+    spread = (
+        law.school_sd_resources or law.slope_sd_resources or law.residual_age or law.residual_proportional
+    )
+    others = [name for name in TERMS if ":" in name or name in ("size", "school_age")]
+    acting = any(law.effect(name) for name in others)
+    # classes are split between arms, or between schools of a pair, as no trial here has it
+    classes = (law.class_icc or law.effect("teacher")) and layout.assignment in ("students", "pairs")
+    return bool(arms or varying or related or dropping or spread or acting or classes)

@@ -1,0 +1,118 @@
+"""Published answers to planning questions: numbers with their source; the arguments are those of the source."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nestbench.sim.theory.planning.blocks import SchoolsInBlocks
+from nestbench.sim.theory.planning.classes import ClassesInSchools, SchoolsWithClasses
+from nestbench.sim.theory.planning.multisite import StudentsInSchools
+from nestbench.sim.theory.planning.one_level import StudentsAlone
+from nestbench.sim.theory.planning.schools import SchoolsRandomised
+
+POWERUPR = "PowerUpR 1.1.0 (Bulus, Dong, Kelcey & Spybrook 2021), reference manual"
+VIGNETTE = "PowerUpR 1.1.0, vignette on a three-level trial"
+BACPOWR = "BACpowr (Tse & Lai), its tests, some of them from PowerUpR"
+CLUSTERPOWER = "clusterPower (Kleinman, Sakrejda, Moyer et al.), its tests: NIH calculator, PASS 11"
+
+
+def multisite(schools: int, students: int, rho: float, omega: float) -> StudentsInSchools:
+    """Effects' variance stated as omega times that of schools."""
+    return StudentsInSchools(schools=schools, students=students, icc=rho, effect_sd=(rho * omega) ** 0.5)
+
+
+BLOOM: list[tuple[Any, float, float, str]] = [
+    (StudentsAlone(students=250), 0.356, 5e-4, POWERUPR),
+    (StudentsInSchools(schools=20, students=15, icc=0.0, effects="constant"), 0.325, 5e-4, POWERUPR),
+    (StudentsInSchools(schools=20, students=15, icc=0.0, effects="fixed"), 0.325, 5e-4, POWERUPR),
+    (multisite(20, 15, 0.17, 0.5), 0.366, 5e-4, POWERUPR),
+    (SchoolsRandomised(schools=20, students=15, icc=0.17), 0.629, 5e-4, POWERUPR),
+    (
+        SchoolsInBlocks(schools=220, block_size=44, students=20, icc=0.1, effects="fixed"),
+        0.145,
+        5e-4,
+        POWERUPR,
+    ),
+    (
+        ClassesInSchools(
+            schools=24, classes=6, students=60, icc=0.13, class_icc=0.1, effect_sd=(0.13 * 0.4) ** 0.5
+        ),
+        0.246,
+        5e-4,
+        POWERUPR,
+    ),
+    (
+        SchoolsInBlocks(
+            schools=144,
+            block_size=6,
+            students=10,
+            icc=0.1,
+            block_icc=0.13,
+            effect_sd=(0.13 * 0.4) ** 0.5,
+        ),
+        0.246,
+        5e-4,
+        POWERUPR,
+    ),
+    (SchoolsWithClasses(schools=60, classes=3, students=45, icc=0.06, class_icc=0.17), 0.269, 5e-4, POWERUPR),
+    (
+        SchoolsWithClasses(
+            schools=83,
+            classes=2,
+            students=20,
+            icc=0.18,
+            class_icc=0.06,
+            r2_school=0.45,
+            r2_class=0.5,
+            r2_student=0.55,
+            school_covariates=1,
+            treated_share=0.4,
+        ),
+        0.230,
+        5e-4,
+        VIGNETTE,
+    ),
+]
+"""Trial, smallest effect for 80 % power at 5 % (two-sided) by the multiplier of central t quantiles, rounding,
+source."""
+
+VIGNETTE_DF, VIGNETTE_SE, VIGNETTE_INTERVAL = 80, 0.081, (0.069, 0.392)
+"""Of the last trial: degrees of freedom, standard error, and the effect less and plus its critical value times that."""
+
+POWER: list[tuple[Any, float, float, float, str]] = [
+    (SchoolsRandomised(schools=100, students=50, icc=0.2), 0.3, 0.892, 5e-4, BACPOWR),
+    (SchoolsRandomised(schools=100, students=50, icc=0.2, treated_share=0.3), 0.3, 0.834, 5e-4, BACPOWR),
+    (multisite(30, 10, 0.2, 0.0), 0.3, 0.8016, 5e-5, BACPOWR),
+    (multisite(50, 20, 0.2, 0.5), 0.2, 0.776, 5e-5, BACPOWR),
+]
+"""Trial, effect, power at 5 % (two-sided) by the noncentral t, rounding, source."""
+
+SMALLEST: list[tuple[Any, int, float, float, str]] = [
+    (SchoolsRandomised(schools=200, students=50, icc=0.2), 2, 0.1850, 5e-5, BACPOWR),
+    (SchoolsRandomised(schools=200, students=50, icc=0.2), 1, 0.164, 5e-5, BACPOWR),
+    (multisite(200, 50, 0.2, 0.5), 2, 0.0806, 5e-5, BACPOWR),
+    # found there by a search that stops at 1e-4
+    (multisite(200, 50, 0.2, 0.5), 1, 0.0715, 1e-4, BACPOWR),
+    # found there by a search that stops at 1e-5
+    (SchoolsRandomised(schools=10, students=150, icc=0.05), 2, 0.4804988, 1e-5, CLUSTERPOWER),
+]
+"""Trial, sides, smallest effect for 80 % power at 5 % by the noncentral t, precision, source."""
+
+SCHOOLS: list[tuple[Any, float, int, str]] = [
+    (SchoolsRandomised(schools=2, students=20, icc=0.2), 0.5, 33, BACPOWR),
+    (SchoolsRandomised(schools=2, students=3, icc=0.051), 0.958, 15, BACPOWR),
+    (SchoolsRandomised(schools=2, students=3, icc=0.258), 1.149, 15, BACPOWR),
+    (multisite(2, 5, 0.1, 0.3), 0.5, 26, BACPOWR),
+    (SchoolsRandomised(schools=2, students=150, icc=0.05), 0.4804988, 10, CLUSTERPOWER),
+]
+"""Trial, effect, schools needed for 80 % power at 5 % (two-sided), source."""
+
+ICC: list[tuple[Any, float, float, str]] = [
+    (SchoolsRandomised(schools=200, students=50, icc=0.0), 0.3, 0.5589, BACPOWR)
+]
+"""Trial, effect, largest ICC for 80 % power (found there by a search that stops at 1e-4), source."""
+
+ASSURANCE: list[tuple[Any, float, float, float, str]] = [
+    (multisite(50, 30, 0.2, 0.3), 0.3, 0.1, 0.9443, BACPOWR)
+]
+"""Trial, mean and SD of the effect, expected power, source."""
