@@ -81,7 +81,8 @@ def _tolerance(x: Floats, slopes: Ints, norms: Floats) -> float:
 
 def _null_space(unit: Floats, tolerance: float) -> Floats:
     """Return an orthonormal basis of the null space of unit columns, a vector a row [k, p]."""
-    _, values, vectors = np.linalg.svd(unit, full_matrices=True)
+    # Whole only where rows are fewer than columns and null vectors were lost: else it makes a matrix of rows by rows.
+    _, values, vectors = np.linalg.svd(unit, full_matrices=len(unit) < unit.shape[1])
     small = np.ones(unit.shape[1], dtype=bool)
     small[: len(values)] = values <= tolerance
     return np.asarray(vectors[small])

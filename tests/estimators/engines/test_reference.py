@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -167,3 +168,16 @@ class TestEstimable:
     def test_fewer_rows_than_columns(self) -> None:
         x = np.array([[1.0, 2.0, 3.0], [1.0, 4.0, 5.0]])
         assert estimable(x, 0)[0].tolist() == self.by_definition(x)
+
+    def test_no_matrix_of_rows_by_rows_is_made(self) -> None:
+        one, column = np.ones(4000), np.arange(4000.0)
+        tracemalloc.start()
+        try:
+            assert estimable(np.column_stack([one, column, 2 * column]), 0)[0].tolist() == [
+                True,
+                False,
+                False,
+            ]
+            assert tracemalloc.get_traced_memory()[1] < 100 * 8 * 4000
+        finally:
+            tracemalloc.stop()
