@@ -75,6 +75,7 @@ def _tried(df: int, x: float, u: float) -> float:
     if v <= 0.0:
         return -1.0
     # Their squeeze, which saves nine logarithms in ten and keeps nothing that these would refuse.
+    # A uniform may be 0, and has no logarithm then.
     if u < 1.0 - 0.0331 * x * x * x * x or u == 0.0:
         return 2.0 * d * v
     return 2.0 * d * v if math.log(u) < 0.5 * x * x + d * (1.0 - v + math.log(v)) else -1.0

@@ -48,6 +48,7 @@ def covariance_of(law: Parameters, layout: Layout, batch: Batch, rows: slice) ->
     if law.residual_proportional:
         residual = residual * proportional_variance(law, age)
     if law.residual_age:
+        # z is the deviation from the school's expected age, which no column has.
         if law.age_icc:
             return None
         z = (age - law.age_mean) / law.age_sd
@@ -59,6 +60,7 @@ def covariance_of(law: Parameters, layout: Layout, batch: Batch, rows: slice) ->
         school = school * spread_by_resources(law, law.school_sd_resources, resources)
     if law.slope_sd_resources:
         deviation = deviation * spread_by_resources(law, law.slope_sd_resources, resources)
+    # The part of the slope that goes with the school effect is a multiple of it: one column for both.
     factors = [school + r * deviation, np.sqrt(1.0 - r * r) * deviation, law.treatment_sd * treated]
     if law.class_sd:
         column = batch.columns["class"]

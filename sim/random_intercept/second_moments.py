@@ -54,6 +54,7 @@ def with_school_effect(law: Parameters, layout: Layout) -> Floats:
     """Return the covariance of `COLUMNS` [4] with the school effect."""
     sd = law.school_sd
     if law.treated_school_variance_ratio != 1.0:
+        # What correlates with u takes the mean of its SDs, not the root of the mean variance.
         arms = arm_variances(sd**2, law.treated_school_variance_ratio, layout.treated_part)
         sd = float(np.array([1.0 - layout.treated_part, layout.treated_part]) @ np.sqrt(arms))
     part = law.age_sd * float(np.sqrt(law.age_icc))
@@ -91,6 +92,7 @@ def _shared_treatment(layout: Layout) -> float:
     if layout.assignment != "students":
         return t * (1.0 - t)
     m = float(layout.mean_size)
+    # m t, rounded by chance, are treated: variance rest (1 - rest), which is m t (1 - t) + m (m - 1) times this.
     rest = (m * t) % 1.0
     return (rest * (1.0 - rest) - m * t * (1.0 - t)) / (m * (m - 1.0)) if m > 1 else 0.0
 

@@ -31,6 +31,7 @@ def shape_residuals(
     rows = offsets_of(piece.sizes.sum(axis=1))
     for i, r in enumerate(piece.replications):
         n, start = int(rows[i + 1] - rows[i]), int(piece.starts[i])
+        # A view: `fill_columns` reads the residuals from the piece.
         e = piece.z[start + 2 * n : start + 3 * n]
         e[:] = shape.of(e, streams.at(r, "residual_shape"))
         if law.residual_age:

@@ -52,6 +52,7 @@ def _bar() -> Iterator[Step]:
         task = bar.add_task("", total=None)
 
         def step(done: int, of: int, label: str) -> None:
+            # Rich would take `[draws=99]` in a label for a style.
             bar.update(task, completed=done, total=of, description=escape(label))
 
         yield step

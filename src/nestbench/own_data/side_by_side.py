@@ -292,6 +292,7 @@ def notes(fitted: SideBySide) -> dict[str, list[str]]:
 
 def _own_messages(fit: Fit, data: UserData) -> tuple[str, ...]:
     """Return the messages of a fit that are not about the data, which are said once for all."""
+    # `fit_one` puts those about the data first.
     return fit.messages[len(data.messages) :]
 
 

@@ -60,6 +60,7 @@ def seconds_of(batch: Batch, estimator: Estimator, model: Model, engine: str) ->
     seconds = 0.0
     for _ in range(2):
         started = time.perf_counter()
+        # A batch of its own each time: what the first fit left in the memo would make the second one free.
         estimator.fit(batch.take([0]), model, engine)
         seconds = time.perf_counter() - started
         if seconds < NOTICEABLE:

@@ -111,10 +111,12 @@ def prepare(frame: pd.DataFrame, model: Model, messages: Mapping[str, str] | Non
     clean = pd.DataFrame(read, index=in_use.index)[list(in_use.columns)]
     complete = clean.dropna()
     said += _dropped(len(clean), len(complete), clean)
+    # After rows have gone, for those may have been all of a level.
     complete = complete.assign(**{name: _without_unused_levels(complete[name]) for name in used})
     _require_two(complete[model.group], model.group)
     _require_numeric_outcome(parts[0].outcome, complete)
     terms = [name for name in used if name != parts[0].outcome]
+    # Said of the rows that are fitted, not of the file.
     said += filter(None, (on_column(complete[name], name, name in terms) for name in (*used, *groups)))
     said += _on_subgroup(complete, model, parts)
     batch = batch_of_frame(complete, model.group)
