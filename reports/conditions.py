@@ -72,13 +72,13 @@ def texts_of_cells(experiment: Experiment) -> list[dict[str, str]]:
 
 def level_texts(experiment: Experiment) -> dict[str, dict[str, str]]:
     """Return, for each factor, its levels' texts in order by the level's key, all of them different."""
-    found: dict[str, dict[str, Any]] = {}
+    levels_of: dict[str, dict[str, Any]] = {}
     for levels in experiment.levels:
         for factor, level in levels.items():
-            found.setdefault(factor, {}).setdefault(_key(level), level)
+            levels_of.setdefault(factor, {}).setdefault(_key(level), level)
     return {
         factor: dict(zip(levels, distinct_texts(list(levels.values())), strict=True))
-        for factor, levels in found.items()
+        for factor, levels in levels_of.items()
     }
 
 
@@ -94,17 +94,17 @@ def distinct_texts(values: list[Any]) -> list[str]:
 
 def numbered(texts: Iterable[str]) -> list[str]:
     """Return texts with `` (2)``, `` (3)`` behind those that came before, so that all differ."""
-    made: list[str] = []
-    taken = set(found := list(texts))
+    names: list[str] = []
+    taken = set(given := list(texts))
     seen: set[str] = set()
-    for text in found:
+    for text in given:
         name, k = text, 1
         while name in seen or (k > 1 and name in taken):
             k += 1
             name = f"{text} ({k})"
         seen.add(name)
-        made.append(name)
-    return made
+        names.append(name)
+    return names
 
 
 def _text(value: Any, effort: int) -> str:
@@ -123,12 +123,12 @@ def _key(level: Any) -> str:
 
 def _unambiguous(factors: Mapping[str, Any]) -> dict[str, str]:
     """Return each factor's last part, or as many of its parts as no other factor ends in."""
-    made = {}
+    short = {}
     for factor in factors:
         parts = factor.split(".")
         others = [other.split(".") for other in factors if other != factor]
         depth = next(
             (d for d in range(1, len(parts)) if all(o[-d:] != parts[-d:] for o in others)), len(parts)
         )
-        made[factor] = ".".join(parts[-depth:])
-    return made
+        short[factor] = ".".join(parts[-depth:])
+    return short

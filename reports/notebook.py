@@ -36,11 +36,11 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], texts: int = 1
 
     def row(cells: Sequence[str], tag: str) -> str:
         sides = ["left" if k < texts else "right" for k in range(len(cells))]
-        made = (
+        tagged = (
             f'<{tag} style="text-align:{side}">{_text(cell)}</{tag}>'
             for side, cell in zip(sides, cells, strict=True)
         )
-        return f"<tr>{''.join(made)}</tr>"
+        return f"<tr>{''.join(tagged)}</tr>"
 
     body = "".join(row(cells, "td") for cells in rows)
     return f'<table class="dataframe"><thead>{row(headings, "th")}</thead><tbody>{body}</tbody></table>'

@@ -22,23 +22,23 @@ def parts(word: str, fits: Callable[[str], bool]) -> list[str]:
     """Return a word in parts that fit: whole, else as many tokens as fit at a time, else as many letters."""
     if fits(word):
         return [word]
-    made = [""]
+    lines = [""]
     for token in tokens(word):
         for piece in _cut(token, fits):
-            if made[-1] and not fits(made[-1] + piece):
-                made.append("")
-            made[-1] += piece
-    return made
+            if lines[-1] and not fits(lines[-1] + piece):
+                lines.append("")
+            lines[-1] += piece
+    return lines
 
 
 def _cut(token: str, fits: Callable[[str], bool]) -> list[str]:
     """Return a token in pieces that fit: the last resort, for something without any place to break at."""
-    made = []
+    pieces = []
     while not fits(token) and len(token) > 1:
         end = next((i for i in range(len(token) - 1, 1, -1) if fits(token[:i])), 1)
-        made.append(token[:end])
+        pieces.append(token[:end])
         token = token[end:]
-    return [*made, token]
+    return [*pieces, token]
 
 
 def shortened(text: str, most: int) -> str:

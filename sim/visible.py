@@ -14,7 +14,7 @@ _HIDDEN = re.compile(
 
 def visible(text: str) -> str:
     """Return a text with its control characters written out: ESC becomes ``\\x1b``."""
-    return _HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    return _HIDDEN.sub(lambda hidden: hidden[0].encode("unicode_escape").decode(), text)
 
 
 def is_visible(text: str) -> bool:

@@ -122,8 +122,8 @@ def slopes(timed: Sequence[Timed]) -> dict[tuple[str, str, int], float]:
     curves: dict[tuple[str, str, int], list[Timed]] = {}
     for one in timed:
         curves.setdefault((one.estimator, one.engine, one.students), []).append(one)
-    found = {key: _slope(curve) for key, curve in curves.items() if len({t.schools for t in curve}) > 1}
-    return {key: slope for key, (slope, error) in found.items() if error <= SURE}
+    fitted = {key: _slope(curve) for key, curve in curves.items() if len({t.schools for t in curve}) > 1}
+    return {key: slope for key, (slope, error) in fitted.items() if error <= SURE}
 
 
 def _slope(curve: Sequence[Timed]) -> tuple[float, float]:

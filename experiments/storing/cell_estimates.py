@@ -55,8 +55,8 @@ class CellEstimates(Mapping[str, Estimates]):
 
     def names(self, label: str) -> tuple[str, ...]:
         """Return the terms and quantities that a method has in any file, in order of first appearance."""
-        found = (names for _, names in self._decoded(label, encoding.decode_names))
-        return tuple(dict.fromkeys(chain.from_iterable(found)))
+        messages = (names for _, names in self._decoded(label, encoding.decode_names))
+        return tuple(dict.fromkeys(chain.from_iterable(messages)))
 
     def _decoded(self, label: str, decode: Callable[..., T]) -> Iterator[tuple[journal.Entry, T]]:
         number = self._positions[label]

@@ -140,14 +140,14 @@ def from_stored(table: Mapping[str, Any], plugin_folder: Path, code: bool = Fals
 
 def _stored_method(estimator: Estimator) -> dict[str, Any]:
     """Return a method as JSON values; with its words where it isn't built in, since reading a run loads no code."""
-    found: dict[str, Any] = {
+    stored: dict[str, Any] = {
         "name": estimator.name,
         "version": estimator.version,
         "options": {key: json_value(estimator.options[key]) for key in estimator.changed},
     }
     own = not registry.built_in(estimator.name)
     words = {key: text for key, text in dataclasses.asdict(estimator.info).items() if isinstance(text, str)}
-    return found | ({"info": words} if own else {})
+    return stored | ({"info": words} if own else {})
 
 
 def _method(kept: KeptMethod) -> Estimator:
@@ -160,15 +160,15 @@ def _method(kept: KeptMethod) -> Estimator:
 def _stored_cell(cell: Cell) -> dict[str, Any]:
     """Return a condition as JSON values; with its identity and truth where its population isn't built in."""
     law = cell.population
-    found: dict[str, Any] = {
+    stored: dict[str, Any] = {
         "population": {"law": law.name, **(law.parameters if isinstance(law, KeptLaw) else json_value(law))},
         "layout": json_value(cell.layout),
         "model": json_value(cell.model),
         **({"truth": json_value(cell.stated)} if cell.stated else {}),
     }
     if type(law) not in LAWS:
-        found |= {"identity": dict(identity_of(law, cell.layout)), "found": dataclasses.asdict(cell.found)}
-    return found
+        stored |= {"identity": dict(identity_of(law, cell.layout)), "found": dataclasses.asdict(cell.found)}
+    return stored
 
 
 def _cell(kept: KeptCell) -> Cell:

@@ -33,8 +33,8 @@ def biases(table: pd.DataFrame) -> pd.DataFrame:
     Columns ``cell, estimator, term, value, mcse, n`` (in empirical standard errors), ``p`` (two-sided, single),
     ``bound`` (the furthest end of the 95 % interval, infinite where there is none), ``state`` (`Bias`).
     """
-    found = all_biases(table)
-    rows: pd.DataFrame = found[found["term"].isin(fixed_terms(table))].reset_index(drop=True)
+    every = all_biases(table)
+    rows: pd.DataFrame = every[every["term"].isin(fixed_terms(table))].reset_index(drop=True)
     return rows
 
 
@@ -43,15 +43,15 @@ def all_biases(table: pd.DataFrame) -> pd.DataFrame:
     keys = ["cell", "estimator", "term"]
     raw = table[(table["measure"] == "bias") & (table["n"] > 0) & np.isfinite(table["value"])]
     sized = table.loc[table["measure"] == "standardised_bias", [*keys, "value", "mcse"]]
-    found = raw[[*keys, "n"]].assign(raw=raw["value"], error=raw["mcse"]).merge(sized, on=keys, how="left")
-    found = found[~((found["raw"] == 0.0) & (found["error"] == 0.0))]  # no spread and no error
-    value, mcse, n = (found[name].to_numpy(dtype=np.float64) for name in ("value", "mcse", "n"))
+    tested = raw[[*keys, "n"]].assign(raw=raw["value"], error=raw["mcse"]).merge(sized, on=keys, how="left")
+    tested = tested[~((tested["raw"] == 0.0) & (tested["error"] == 0.0))]  # no spread and no error
+    value, mcse, n = (tested[name].to_numpy(dtype=np.float64) for name in ("value", "mcse", "n"))
     with np.errstate(invalid="ignore"):
         bound = np.abs(value) + holm.t_quantile(n) * mcse
-    p = holm.t_p_values(found["raw"], found["error"], n)
-    limit = holm.limit(p[found["term"].isin(fixed_terms(table)).to_numpy()])
+    p = holm.t_p_values(tested["raw"], tested["error"], n)
+    limit = holm.limit(p[tested["term"].isin(fixed_terms(table)).to_numpy()])
     shown = np.where(np.abs(value) <= SHARE, str(Bias.SLIGHT), str(Bias.BIASED))
-    found["p"], found["bound"] = p, np.where(np.isnan(bound), np.inf, bound)
-    found["state"] = np.where(p <= limit, shown, str(Bias.OPEN))
-    rows: pd.DataFrame = found[[*keys, "value", "mcse", "n", "p", "bound", "state"]].reset_index(drop=True)
+    tested["p"], tested["bound"] = p, np.where(np.isnan(bound), np.inf, bound)
+    tested["state"] = np.where(p <= limit, shown, str(Bias.OPEN))
+    rows: pd.DataFrame = tested[[*keys, "value", "mcse", "n", "p", "bound", "state"]].reset_index(drop=True)
     return rows

@@ -72,8 +72,8 @@ class Evidence:
     @property
     def estimands(self) -> list[Estimand]:
         """All estimands, in order."""
-        found = self.places[["cell", "term"]].drop_duplicates()
-        return [(int(cell), str(term)) for cell, term in zip(found["cell"], found["term"], strict=True)]
+        places = self.places[["cell", "term"]].drop_duplicates()
+        return [(int(cell), str(term)) for cell, term in zip(places["cell"], places["term"], strict=True)]
 
 
 def evidence_of(table: pd.DataFrame, experiment: Experiment, shared: Sequence[Sequence[Shared]]) -> Evidence:
@@ -125,11 +125,11 @@ def faults(evidence: Evidence) -> pd.DataFrame:
 
 
 def _answers(evidence: Evidence, label: str, place: Estimand) -> bool:
-    found = evidence.shared.get(place)
-    if found is None or label not in found.labels:
+    shared = evidence.shared.get(place)
+    if shared is None or label not in shared.labels:
         return False
     usable = float(evidence.usable.get((place[0], label), 0.0))
-    return usable >= USABLE_ENOUGH and found.endless[found.labels.index(label)] <= 1.0 - USABLE_ENOUGH
+    return usable >= USABLE_ENOUGH and shared.endless[shared.labels.index(label)] <= 1.0 - USABLE_ENOUGH
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,40 +176,40 @@ class Choice:
     @property
     def contenders(self) -> list[str]:
         """The method and the most often named others, until they make up `SETTLED` of the resampled runs."""
-        found = [self.named] if self.named is not None else []
-        while (rest := [label for label in self.shares if label not in found]) and (
-            sum(self.shares.get(label, 0.0) for label in found) < SETTLED * (1.0 - self.nobody)
+        settled = [self.named] if self.named is not None else []
+        while (rest := [label for label in self.shares if label not in settled]) and (
+            sum(self.shares.get(label, 0.0) for label in settled) < SETTLED * (1.0 - self.nobody)
         ):
-            found.append(rest[0])
-        return found
+            settled.append(rest[0])
+        return settled
 
 
 def choose(evidence: Evidence, resamples: int = RESAMPLES) -> Choice:
     """Return the choice of a study and its uncertainty."""
-    found = faults(evidence)
-    silent = set(found.loc[found["fault"] == SILENT, "estimator"])
+    at_fault = faults(evidence)
+    silent = set(at_fault.loc[at_fault["fault"] == SILENT, "estimator"])
     able = sorted(set(evidence.places["estimator"]) - silent)
-    excluded = set(found["estimator"])
+    excluded = set(at_fault["estimator"])
     least = _least_sure(evidence)
     if not able:
-        return Choice(None, found, pd.DataFrame(columns=list(SCORES)), {}, 1.0, *least)
+        return Choice(None, at_fault, pd.DataFrame(columns=list(SCORES)), {}, 1.0, *least)
     own, again = own_study(evidence, able), resampled(evidence, able, resamples)
     order = sorted(
         (m for m in range(len(able)) if able[m] not in excluded), key=lambda m: (own.key[0, m], able[m])
     )
     shares, nobody = _shares(able, np.where(again.out, np.inf, again.key))
     scores = _scores(able, order, own, again)
-    return Choice(able[order[0]] if order else None, found, scores, shares, nobody, *least)
+    return Choice(able[order[0]] if order else None, at_fault, scores, shares, nobody, *least)
 
 
 def _least_sure(evidence: Evidence) -> tuple[int, float, float]:
     """Return data sets in common, level, and error of a coverage at its level, where this error is largest."""
-    found = [(0, 0.0, np.inf)]
+    levels = [(0, 0.0, np.inf)]
     for cell, term in evidence.estimands:
         one, level = evidence.shared.get((cell, term)), evidence.experiment.cells[cell].model.level
         if one is not None and one.labels:
-            found.append((one.n, level, float(np.sqrt(level * (1.0 - level) / max(one.n, 1)))))
-    return max(found[1:], key=lambda place: place[2], default=found[0])
+            levels.append((one.n, level, float(np.sqrt(level * (1.0 - level) / max(one.n, 1)))))
+    return max(levels[1:], key=lambda place: place[2], default=levels[0])
 
 
 def _shares(able: Sequence[str], drawn: Floats) -> tuple[dict[str, float], float]:

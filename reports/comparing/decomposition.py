@@ -78,13 +78,13 @@ def decomposition_of_cell(
 
 def decomposition_of_rows(rows: CellRows, schools: int) -> pd.DataFrame:
     """Return `decomposition_of_cell` from the rows of the condition."""
-    found: list[dict[str, Any]] = []
+    steps: list[dict[str, Any]] = []
     for label in rows.labels:
         for draws in rows.draws(label, frozenset({STD_ERROR, *ENDS})):
             if draws.n > 1 and np.isfinite(draws.truth).any():
-                found += [{"estimator": label, **row} for row in _steps(draws, schools)]
+                steps += [{"estimator": label, **row} for row in _steps(draws, schools)]
     names = ["estimator", "term", "step", "value", "mcse", "n", "gain", "gain_mcse"]
-    return pd.DataFrame(found, columns=names)
+    return pd.DataFrame(steps, columns=names)
 
 
 def _steps(draws: Draws, schools: int) -> list[dict[str, Any]]:
@@ -95,9 +95,9 @@ def _steps(draws: Draws, schools: int) -> list[dict[str, Any]]:
         gains = shares - shares[0]
         mcse = np.sqrt(shares * (1.0 - shares) / n)
         gain_mcse = np.sqrt(np.maximum(changed - gains**2, 0.0) / (n - 1))
-    found = []
+    steps = []
     for k in np.flatnonzero(np.isfinite(draws.truth).all(axis=1)):
-        found += [
+        steps += [
             {
                 "term": draws.terms[k],
                 "step": step,
@@ -109,7 +109,7 @@ def _steps(draws: Draws, schools: int) -> list[dict[str, Any]]:
             }
             for j, step in enumerate(STEPS)
         ]
-    return found
+    return steps
 
 
 @cache

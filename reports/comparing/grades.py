@@ -121,7 +121,7 @@ def grades_of(
     share = np.asarray(coverage, dtype=np.float64)
     low, high = band(np.asarray(level, dtype=np.float64))
     lower, upper = wilson(share, n)
-    found = np.select(
+    grades = np.select(
         [
             2.0 * below_p(share, n, low) <= limit,
             2.0 * above_p(share, n, high) <= limit,
@@ -132,7 +132,7 @@ def grades_of(
         [str(g) for g in (Grade.FAILS, Grade.WIDE, Grade.DOUBTFUL, Grade.LOOSE, Grade.HOLDS)],
         str(Grade.LIKELY),
     )
-    return [str(g) for g in found]
+    return [str(g) for g in grades]
 
 
 def fixed_terms(table: pd.DataFrame) -> list[str]:
@@ -143,8 +143,8 @@ def fixed_terms(table: pd.DataFrame) -> list[str]:
 
 def _answers(table: pd.DataFrame) -> pd.DataFrame:
     rows = table[(table["measure"] == "coverage") & table["term"].isin(fixed_terms(table))]
-    found: pd.DataFrame = rows[(rows["n"] > 0) & np.isfinite(rows["value"])]
-    return found
+    answered: pd.DataFrame = rows[(rows["n"] > 0) & np.isfinite(rows["value"])]
+    return answered
 
 
 def _levels(experiment: Experiment, cells: Sequence[int]) -> Floats:
@@ -172,8 +172,8 @@ def type_i_errors(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
     rows = table[(table["measure"] == "rejection") & table["term"].isin(fixed_terms(table))]
     places = zip(rows["cell"], rows["term"], strict=True)
     true = np.array([experiment.cells[cell].is_null(term) for cell, term in places], dtype=np.bool_)
-    found: pd.DataFrame = rows[true & (rows["n"] > 0) & np.isfinite(rows["value"])]
-    return found
+    sizes: pd.DataFrame = rows[true & (rows["n"] > 0) & np.isfinite(rows["value"])]
+    return sizes
 
 
 def estimands(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
@@ -183,17 +183,17 @@ def estimands(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
     a multiple of the one allowed), ``error`` (the coverage's MCSE as printed: `shown_error`), ``grade``, ``partial``
     (fewer than `USABLE_ENOUGH` of the fits are usable), and ``bound`` (the coverage with unusable fits as misses).
     """
-    found: pd.DataFrame = (
+    rows: pd.DataFrame = (
         _answers(table).rename(columns={"value": "coverage"}).drop(columns="measure").reset_index(drop=True)
     )
     limit = limit_of(table, experiment)
-    levels = _levels(experiment, found["cell"].tolist())
-    found["level"], found["missed"] = levels, missed(found["coverage"], levels)
-    found["error"] = shown_error(found["coverage"], found["mcse"], found["n"])
-    found["grade"] = pd.Series(grades_of(found["coverage"], found["n"], levels, limit), dtype="str")
-    found["partial"] = found["n"] < USABLE_ENOUGH * found["n_attempted"]
-    found["bound"] = found["coverage"] * found["n"] / found["n_attempted"]
-    return found
+    levels = _levels(experiment, rows["cell"].tolist())
+    rows["level"], rows["missed"] = levels, missed(rows["coverage"], levels)
+    rows["error"] = shown_error(rows["coverage"], rows["mcse"], rows["n"])
+    rows["grade"] = pd.Series(grades_of(rows["coverage"], rows["n"], levels, limit), dtype="str")
+    rows["partial"] = rows["n"] < USABLE_ENOUGH * rows["n_attempted"]
+    rows["bound"] = rows["coverage"] * rows["n"] / rows["n_attempted"]
+    return rows
 
 
 def asked(table: pd.DataFrame) -> pd.DataFrame:
@@ -205,12 +205,12 @@ def asked(table: pd.DataFrame) -> pd.DataFrame:
     known = table["measure"].isin(["coverage", "coverage_bound"]) & table["term"].isin(fixed_terms(table))
     places = table.loc[known, ["cell", "term"]].drop_duplicates()
     fits = table.loc[table["term"] == FIT, ["cell", "estimator"]].drop_duplicates()
-    found = fits.merge(places, on="cell")
+    pairs = fits.merge(places, on="cell")
     answers = _answers(table)
     there = set(zip(answers["cell"], answers["estimator"], answers["term"], strict=True))
-    keys = zip(found["cell"], found["estimator"], found["term"], strict=True)
-    found["answered"] = [key in there for key in keys]
-    return found[["estimator", "cell", "term", "answered"]]
+    keys = zip(pairs["cell"], pairs["estimator"], pairs["term"], strict=True)
+    pairs["answered"] = [key in there for key in keys]
+    return pairs[["estimator", "cell", "term", "answered"]]
 
 
 def tally(graded: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:

@@ -42,8 +42,8 @@ def judged(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
     if STATE in table.columns:
         return table
     states = pd.Series("", index=table.index, dtype=object)
-    for found in (*_covered(table, experiment), _biased(table), _errors(table)):
-        states.loc[found.index] = found
+    for known in (*_covered(table, experiment), _biased(table), _errors(table)):
+        states.loc[known.index] = known
     return table.assign(**{STATE: states})
 
 
@@ -55,19 +55,19 @@ def _covered(table: pd.DataFrame, experiment: Experiment) -> Iterator[pd.Series]
         rows = table[(table["measure"] == measure) & (table["n"] > 0) & np.isfinite(table["value"])]
         share = rows["value"] if measure == "coverage" else 1.0 - rows["value"]
         levels = np.array([cells[cell].model.level for cell in rows["cell"]], dtype=np.float64)
-        found = pd.Series(grades.grades_of(share, rows["n"], levels, limit), index=rows.index, dtype=object)
+        known = pd.Series(grades.grades_of(share, rows["n"], levels, limit), index=rows.index, dtype=object)
         if measure == "rejection":
             places = zip(rows["cell"], rows["term"], strict=True)
-            found[[not cells[cell].is_null(term) for cell, term in places]] = POWER
-        yield found
+            known[[not cells[cell].is_null(term) for cell, term in places]] = POWER
+        yield known
 
 
 def _biased(table: pd.DataFrame) -> pd.Series:
     """Return what is known of the biases; where estimates neither vary nor err there is none."""
     rows = table[(table["measure"] == "bias") & (table["n"] > 0) & np.isfinite(table["value"])]
     states = all_biases(table).set_index(grades.KEYS)[STATE]
-    found = states.reindex(pd.MultiIndex.from_frame(rows[grades.KEYS])).fillna(str(Bias.OPEN))
-    return found.set_axis(rows.index)
+    known = states.reindex(pd.MultiIndex.from_frame(rows[grades.KEYS])).fillna(str(Bias.OPEN))
+    return known.set_axis(rows.index)
 
 
 def _errors(table: pd.DataFrame) -> pd.Series:

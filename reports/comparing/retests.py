@@ -133,11 +133,11 @@ class Tests:
 
 def _by_method(rows: pd.DataFrame, z: pd.Series[float], shown: pd.Series[bool]) -> Floats:
     """Return z's taken back, method by method."""
-    made = np.zeros(len(rows))
+    statistic = np.zeros(len(rows))
     values, off = np.asarray(z, dtype=np.float64), np.asarray(shown, dtype=np.bool_)
     for places in rows.reset_index(drop=True).groupby("estimator").indices.values():
-        made[places] = taken_back(values[places], off[places])
-    return made
+        statistic[places] = taken_back(values[places], off[places])
+    return statistic
 
 
 def _by_place(rows: pd.DataFrame, *columns: str | Floats) -> dict[tuple[int, str, str], tuple[Any, ...]]:

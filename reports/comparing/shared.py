@@ -111,7 +111,7 @@ def _of_group(rows: CellRows, names: Names | None) -> list[Shared]:
             for k, term in enumerate(draws.terms):
                 if term in sums and label in sums[term].labels and draws.n:
                     sums[term].add(label, draws, k)
-    return [one.found() for one in sums.values()]
+    return [one.shared() for one in sums.values()]
 
 
 def _common(there: Sequence[Bools]) -> Bools:
@@ -206,7 +206,7 @@ class _Sums:
             row[:, m] += _by_lot(lots, one)
         self.wholes[:, m] += np.array([score.sum(), np.isinf(width).sum(), (error**2).sum()])
 
-    def found(self) -> Shared:
+    def shared(self) -> Shared:
         counts = _by_lot(np.flatnonzero(self.common), None)
         n, there = int(counts.sum()), counts > 0
         hits, scores, errors = self.rows[:, there]

@@ -16,14 +16,14 @@ SIDE = 7
 _SIGNS = ("[", "first"), ("]", "last")
 
 
-def marked(made: Sequence[Record]) -> bool:
+def marked(records: Sequence[Record]) -> bool:
     """Return whether any record needs brackets, and give all of them what the layers of brackets read.
 
     Records without brackets have empty words: a layer that a term's choice empties has no extent, and Vega warns.
     """
-    if not any("opened" in record for record in made):
+    if not any("opened" in record for record in records):
         return False
-    for record in made:
+    for record in records:
         record["opens"] = record.get("opened", record["value"])
         for sign, field in _SIGNS:
             record[field] = sign if "opened" in record else ""

@@ -42,21 +42,21 @@ class Grid:
     columns: int
 
 
-def faceted(chart: Chart, made: list[Record], grid: Grid, width: int = PANEL) -> Chart:
+def faceted(chart: Chart, marks: list[Record], grid: Grid, width: int = PANEL) -> Chart:
     """Return a chart over records as small multiples by their ``panel``; one panel alone has its title above it.
 
     The titles before they were broken into lines are kept for the page, which breaks them to its own width.
     """
     if len(grid.titles) < 2:
-        alone: Chart = chart.properties(data=inline(made))
+        alone: Chart = chart.properties(data=inline(marks))
         words = broken("".join(grid.titles), width + GAP // 2)
         title = alt.Title(words, fontSize=TITLE, frame="group", offset=6)
         return alone.properties(title=title) if words else alone
     # Panels are told apart by their titles: two that break to the same lines would become one.
     lines = numbered(broken(title, width + GAP // 2) for title in grid.titles)
     shown = dict(zip(grid.titles, lines, strict=True))
-    records = [{**record, "panel": shown[record["panel"]]} for record in made]
-    present = {record["panel"] for record in made}
+    records = [{**record, "panel": shown[record["panel"]]} for record in marks]
+    present = {record["panel"] for record in marks}
     titles = [title for title in grid.titles if title in present]
     facet = alt.Facet(
         "panel:N",
@@ -95,7 +95,7 @@ def sizes_of(experiment: Experiment, without: str | None = None) -> list[int]:
     texts = texts_of_cells(experiment)
     cells = list(dict.fromkeys(tuple(cell.get(f, "") for f in factors) for cell in texts))
     levels = [list(dict.fromkeys(column)) for column in zip(*cells, strict=True)]
-    return [len(found) for found in levels] if cells == list(itertools.product(*levels)) else []
+    return [len(names) for names in levels] if cells == list(itertools.product(*levels)) else []
 
 
 def arranged(titles: Sequence[str], sizes: Sequence[int], height: float, width: float = PANEL) -> Grid:
@@ -136,11 +136,11 @@ def _in_line(sizes: Sequence[int]) -> list[int]:
 
 def _last(sizes: Sequence[int]) -> set[int]:
     """Divisors of the numbers of levels of the last factor, the last two, ..., that keep the ones after them whole."""
-    found, whole = set(), 1
+    divisors, whole = set(), 1
     for size in reversed(sizes):
-        found |= {whole * d for d in range(1, size + 1) if size % d == 0}
+        divisors |= {whole * d for d in range(1, size + 1) if size % d == 0}
         whole *= size
-    return found
+    return divisors
 
 
 def broken(title: str, width: float, size: float = TITLE, bold: bool = True) -> str:
@@ -163,13 +163,13 @@ def broken(title: str, width: float, size: float = TITLE, bold: bool = True) -> 
 
 def _packed(lines: list[str], width: float, size: float, bold: bool) -> list[str]:
     """Put short lines behind each other where two fit in one."""
-    made: list[str] = []
+    packed: list[str] = []
     for line in lines:
-        if made and text_width(f"{made[-1]} {line}", size, bold) <= width:
-            made[-1] = f"{made[-1]} {line}"
+        if packed and text_width(f"{packed[-1]} {line}", size, bold) <= width:
+            packed[-1] = f"{packed[-1]} {line}"
         else:
-            made.append(line)
-    return made
+            packed.append(line)
+    return packed
 
 
 def _words(piece: str, width: float, size: float, bold: bool) -> Iterator[str]:

@@ -50,15 +50,15 @@ def failure_records(table: pd.DataFrame, experiment: Experiment) -> list[Record]
 
 def failures(table: pd.DataFrame, experiment: Experiment) -> Chart:
     """Share of fits by status other than OK; a fit at the boundary is usable and shown too."""
-    found = failure_records(table, experiment)
+    records = failure_records(table, experiment)
     stored = set(table.loc[table["term"] == FIT, "cell"])
-    made = with_holes(found, experiment, lambda cell: ALL_OK if cell in stored else NO_DATA)
+    filled = with_holes(records, experiment, lambda cell: ALL_OK if cell in stored else NO_DATA)
     colour = alt.Color(
         "status:N",
         title=None,
         scale=alt.Scale(domain=list(STATUS_COLOURS), range=list(STATUS_COLOURS.values())),
     )
-    labels = labels_of(found, experiment)
+    labels = labels_of(records, experiment)
     bars = (
         alt.Chart()
         .mark_bar(height=STEP - 6)
@@ -76,9 +76,9 @@ def failures(table: pd.DataFrame, experiment: Experiment) -> Chart:
             ],
         )
     )
-    layers = [bars, missing_words()] if len(made) > len(found) else [bars]
+    layers = [bars, missing_words()] if len(filled) > len(records) else [bars]
     chart = alt.layer(*layers).properties(width=PANEL, height=alt.Step(axes.step(labels)))
-    return faceted(chart, made, by_condition(experiment, labels))
+    return faceted(chart, filled, by_condition(experiment, labels))
 
 
 def runtime_records(table: pd.DataFrame, experiment: Experiment) -> list[Record]:
@@ -111,8 +111,8 @@ RUN_TIMES = (
 
 def runtime(table: pd.DataFrame, experiment: Experiment) -> Chart:
     """Milliseconds per fit, one mark a condition (log scale); as stored, so made under load."""
-    made = runtime_records(table, experiment)
-    labels = labels_of(made, experiment)
+    records = runtime_records(table, experiment)
+    labels = labels_of(records, experiment)
     tooltip = [
         alt.Tooltip("estimator:N", title="method"),
         alt.Tooltip("condition:N"),
@@ -125,11 +125,11 @@ def runtime(table: pd.DataFrame, experiment: Experiment) -> Chart:
         "value:Q",
         title="Milliseconds per fit",
         scale=alt.Scale(type="log"),
-        axis=alt.Axis(values=decades([r[name] for r in made for name in ("value", "high")])),
+        axis=alt.Axis(values=decades([r[name] for r in records for name in ("value", "high")])),
     )
     spread = base.mark_rule(color=LIGHT["line"], strokeWidth=3).encode(x=x, x2="high:Q")
     dots = base.mark_point(size=40, filled=True, opacity=0.8, color=LIGHT["good"]).encode(x=x)
-    chart = alt.layer(spread, dots, data=inline(made))
+    chart = alt.layer(spread, dots, data=inline(records))
     done: Chart = chart.properties(width=640, height=alt.Step(axes.step(labels)))
     return done
 

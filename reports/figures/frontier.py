@@ -46,11 +46,11 @@ def frontier(table: pd.DataFrame, experiment: Experiment, term: str | None = Non
     experiment : Experiment
     term : str, optional
     """
-    made = frontier_records(table, experiment, term)
-    ends = _decades_around([one["x"] for one in made])
+    records = frontier_records(table, experiment, term)
+    ends = _decades_around([one["x"] for one in records])
     # Where all coverages are exact the axis still needs an extent.
-    farthest = max(float(one["opened"] if "opened" in one else one["value"]) for one in made) or 0.01
-    top = max(farthest, _spread_names(made, ends, LINE * farthest))
+    farthest = max(float(one["opened"] if "opened" in one else one["value"]) for one in records) or 0.01
+    top = max(farthest, _spread_names(records, ends, LINE * farthest))
     upright = alt.Scale(domain=[0.0, top], nice=False)
     scale = alt.Scale(type="log", domain=ends, nice=False)
     ticks = alt.Axis(values=decades(ends, (1,)))
@@ -76,10 +76,10 @@ def frontier(table: pd.DataFrame, experiment: Experiment, term: str | None = Non
     )
     words = alt.Chart().mark_text(align="left", dx=2 * brackets.SIDE, color=LIGHT["ink"])
     layers = [points, words.encode(x=x, text="name:N", y=y("label"))]
-    if brackets.marked(made):
+    if brackets.marked(records):
         layers += brackets.standing([x, x, x], y)
     # Names that are stacked above the farthest dot make the figure higher: its scale stays, so they stay apart.
-    done: Chart = alt.layer(*layers, data=inline(made)).properties(
+    done: Chart = alt.layer(*layers, data=inline(records)).properties(
         width=PLOT[0], height=PLOT[1] * top / farthest
     )
     return done
@@ -97,7 +97,7 @@ def frontier_records(table: pd.DataFrame, experiment: Experiment, term: str | No
         raise InvalidInput("expected stored times, got none; run the experiment first")
     speed = times.groupby("estimator")["value"].median()
     by_cell = {str(label): own.set_index("cell")["value"] for label, own in times.groupby("estimator")}
-    made: list[Record] = []
+    records: list[Record] = []
     for label in labels_of(covered, experiment):
         if label not in speed:
             continue
@@ -108,10 +108,10 @@ def frontier_records(table: pd.DataFrame, experiment: Experiment, term: str | No
         one = {"estimator": label, "x": float(speed[label]), "value": far, "condition": words, "mcse": error}
         if any(r["partial"] for r, _ in own):
             one["opened"] = max(far, *(abs(float(r["bound"]) - level) for r, level in own if r["partial"]))
-        made.append(one)
-    for one in made:
-        one["front"] = BEATEN if any(_beats(other, one, by_cell) for other in made) else FRONT
-    return made
+        records.append(one)
+    for one in records:
+        one["front"] = BEATEN if any(_beats(other, one, by_cell) for other in records) else FRONT
+    return records
 
 
 def _decades_around(x: Sequence[float]) -> list[float]:
@@ -120,7 +120,7 @@ def _decades_around(x: Sequence[float]) -> list[float]:
     return [10.0**low, 10.0 ** max(high, low + 1)]
 
 
-def _spread_names(made: list[Record], ends: Sequence[float], line: float) -> float:
+def _spread_names(records: list[Record], ends: Sequence[float], line: float) -> float:
     """Give each point its name, in lines, and a height for it at which it overprints no other name.
 
     `line` is the height of a line in units of the axis. Returns the height of the highest name.
@@ -128,7 +128,7 @@ def _spread_names(made: list[Record], ends: Sequence[float], line: float) -> flo
     across = PLOT[0] / math.log10(ends[1] / ends[0])
     placed: list[tuple[float, float, Record]] = []
     # From below: a name is only ever lifted, over those placed before it.
-    for one in sorted(made, key=lambda one: one["value"]):
+    for one in sorted(records, key=lambda one: one["value"]):
         lines = wrapped(one["estimator"], NAME, 11)
         left = across * math.log10(one["x"] / ends[0])
         right = left + max(text_width(part, 11) for part in lines) + brackets.SIDE
@@ -138,7 +138,7 @@ def _spread_names(made: list[Record], ends: Sequence[float], line: float) -> flo
             [one["value"], line * (len(lines) - 1), *(label + line * len(lines) for label in near)]
         )
         placed.append((left, right, one))
-    return max(float(one["label"]) for one in made)
+    return max(float(one["label"]) for one in records)
 
 
 def _beats(other: Record, one: Record, times: Mapping[str, pd.Series[float]]) -> bool:

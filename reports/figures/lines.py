@@ -45,10 +45,10 @@ def power_curves(
     InvalidInput
         No factor whose levels are numbers.
     """
-    made = of_term(table, experiment, measure, term)
-    of = tested(experiment, {record["term"] for record in made}) if measure.startswith("rejection") else ""
+    records = of_term(table, experiment, measure, term)
+    of = tested(experiment, {record["term"] for record in records}) if measure.startswith("rejection") else ""
     title = measure_named(measure).label + of
-    return lines(made, experiment, numeric_factor(experiment), title, measure in SHARES)
+    return lines(records, experiment, numeric_factor(experiment), title, measure in SHARES)
 
 
 def numeric_factor(experiment: Experiment) -> str:
@@ -77,12 +77,12 @@ def crowded_factor(experiment: Experiment) -> str | None:
     return next((factor for factor in many if is_numeric(experiment, factor)), None)
 
 
-def lines(made: list[Record], experiment: Experiment, factor: str, title: str, share: bool) -> Chart:
+def lines(records: list[Record], experiment: Experiment, factor: str, title: str, share: bool) -> Chart:
     """Return lines of records (see `rows`) against a factor. A line is broken where a condition has no number.
 
     Parameters
     ----------
-    made : list of Record
+    records : list of Record
     experiment : Experiment
     factor : str
         The axis.
@@ -91,7 +91,7 @@ def lines(made: list[Record], experiment: Experiment, factor: str, title: str, s
     share : bool
         Whether they are shown in per cent.
     """
-    labels, titles = labels_of(made, experiment), panel_titles(experiment, without=factor)
+    labels, titles = labels_of(records, experiment), panel_titles(experiment, without=factor)
     x = alt.X("x:Q", title=factor_words(factor), scale=alt.Scale(zero=False), axis=axes.numbers(False))
     axis = axes.heights(share)
 
@@ -103,31 +103,31 @@ def lines(made: list[Record], experiment: Experiment, factor: str, title: str, s
     # `_holes` have an x and no value: by default Vega-Lite leaves them out and joins their neighbours.
     path = base.mark_line(strokeWidth=1.6, invalid="break-paths-show-domains")
     layers = [
-        *_ideals(made, x, y),
+        *_ideals(records, x, y),
         path.encode(y=y("value"), strokeDash=dash(labels)),
         base.mark_rule(opacity=0.6).encode(y=y("low"), y2="high:Q"),
         base.mark_point(filled=True, size=26, opacity=1).encode(y=y("value")),
     ]
-    if any("theory" in record for record in made):
+    if any("theory" in record for record in records):
         tick = alt.Chart().mark_tick(color=LIGHT["ink"], thickness=2, size=9, orient="horizontal")
         layers.append(tick.encode(x=x, y=y("theory")))
-    if brackets.marked(made):
+    if brackets.marked(records):
         layers += brackets.standing([x, x, x], y, colour=colour(labels))
-    records = [*_placed(made, experiment, factor, titles), *_holes(made, experiment, factor, titles)]
-    if any("missing" in record for record in records):
+    placed = [*_placed(records, experiment, factor, titles), *_holes(records, experiment, factor, titles)]
+    if any("missing" in record for record in placed):
         layers.append(missing_words())
     chart = alt.layer(*layers).properties(width=WIDTH, height=HEIGHT)
     grid = arranged(list(dict.fromkeys(titles)), sizes_of(experiment, factor), HEIGHT + 60, WIDTH)
-    return faceted(chart, records, grid, WIDTH)
+    return faceted(chart, placed, grid, WIDTH)
 
 
-def _ideals(made: list[Record], x: alt.X, y: Any) -> list[Chart]:
+def _ideals(records: list[Record], x: alt.X, y: Any) -> list[Chart]:
     """Return the tolerated band, and a dash at each level where the measure should lie."""
     layers = []
-    if any("band_low" in record for record in made):
+    if any("band_low" in record for record in records):
         area = alt.Chart().mark_area(color=LIGHT["band"])
         layers.append(area.encode(x=x, y=y("min(band_low)"), y2=alt.Y2("min(band_high):Q")))
-    if any("ideal" in record for record in made):
+    if any("ideal" in record for record in records):
         tick = alt.Chart().mark_tick(color=LIGHT["soft"], thickness=1, size=12, orient="horizontal")
         layers.append(tick.encode(x=x, y=y("min(ideal)")))
     return layers
@@ -146,20 +146,20 @@ def _tooltip(share: bool) -> list[alt.Tooltip]:
 
 
 def _placed(
-    made: list[Record], experiment: Experiment, factor: str, titles: Sequence[str]
+    records: list[Record], experiment: Experiment, factor: str, titles: Sequence[str]
 ) -> Iterator[Record]:
     """Yield records with their place on the axis and the title of their panel."""
-    for record in sorted(made, key=lambda r: (r["cell"], r["estimator"])):
+    for record in sorted(records, key=lambda r: (r["cell"], r["estimator"])):
         cell = record["cell"]
         yield {**record, "x": float(experiment.levels[cell][factor]), "panel": titles[cell]}
 
 
 def _holes(
-    made: list[Record], experiment: Experiment, factor: str, titles: Sequence[str]
+    records: list[Record], experiment: Experiment, factor: str, titles: Sequence[str]
 ) -> Iterator[Record]:
     """Yield gaps in lines, and words in panels that have none; for each term."""
-    for term in dict.fromkeys(record["term"] for record in made):
-        own = [record for record in made if record["term"] == term]
+    for term in dict.fromkeys(record["term"] for record in records):
+        own = [record for record in records if record["term"] == term]
         there = dict.fromkeys((r["estimator"], titles[r["cell"]]) for r in own)
         known = {(r["estimator"], r["cell"]) for r in own}
         for label, panel in there:

@@ -39,10 +39,10 @@ def lollipop(
     measure : str
     term : str, optional
     """
-    made = of_term(table, experiment, measure, term)
-    labels = labels_of(made, experiment)
+    records = of_term(table, experiment, measure, term)
+    labels = labels_of(records, experiment)
     levels = promised(experiment, measure)
-    for record in made:
+    for record in records:
         record["ideal"] = levels[record["cell"]] if levels else IDEAL.get(measure, 0.0)
     y, share = axes.methods(labels), measure in SHARES
 
@@ -60,10 +60,10 @@ def lollipop(
         alt.Chart().mark_rule(color=LIGHT["soft"], strokeDash=[3, 3]).encode(x=x("min(ideal)")),
         missing_words(),
     ]
-    if brackets.marked(made):
+    if brackets.marked(records):
         layers += brackets.lying(x, y, measure in BOUNDED, _tooltip())
     chart = alt.layer(*layers).properties(width=PANEL, height=alt.Step(axes.step(labels)))
-    return faceted(chart, with_holes(made, experiment), by_condition(experiment, labels))
+    return faceted(chart, with_holes(records, experiment), by_condition(experiment, labels))
 
 
 def _words(shown: Shown) -> list[str]:

@@ -39,9 +39,9 @@ def nested_loop(
     After Ruecker and Schwarzer (2014): with many factors, panels become too many to be compared, and the order of
     the conditions shows what matters.
     """
-    made = of_term(table, experiment, measure, term)
+    records = of_term(table, experiment, measure, term)
     width = min(max(LEAST, CONDITION * len(experiment.cells)), MOST)
-    charts = [_lines(made, experiment, measure), *(_steps(experiment, f) for f in varying(experiment))]
+    charts = [_lines(records, experiment, measure), *(_steps(experiment, f) for f in varying(experiment))]
     sized = [chart.properties(width=width) for chart in charts]
     done: Chart = alt.vconcat(*sized, spacing=10)
     return done
@@ -52,9 +52,9 @@ def _x(experiment: Experiment, field: str = "x") -> alt.X:
     return alt.X(f"{field}:Q", axis=None, scale=alt.Scale(domain=[0, len(experiment.cells)], nice=False))
 
 
-def _lines(made: list[Record], experiment: Experiment, measure: str) -> Chart:
+def _lines(records: list[Record], experiment: Experiment, measure: str) -> Chart:
     """Return one stepped line a method, broken where it has no number."""
-    labels = labels_of(made, experiment)
+    labels = labels_of(records, experiment)
     axis = axes.heights(measure in SHARES)
 
     def y(field: str) -> alt.Y:
@@ -62,12 +62,12 @@ def _lines(made: list[Record], experiment: Experiment, measure: str) -> Chart:
         return alt.Y(f"{field}:Q", title=measure_named(measure).label, scale=alt.Scale(zero=False), axis=axis)
 
     x, until = _x(experiment), alt.X2("until:Q")
-    partial = brackets.marked(made)
+    partial = brackets.marked(records)
     conditions = inline(
-        [{**r, "x": r["cell"], "middle": r["cell"] + 0.5, "until": r["cell"] + 1} for r in made]
+        [{**r, "x": r["cell"], "middle": r["cell"] + 0.5, "until": r["cell"] + 1} for r in records]
     )
     # Vega-Lite sorts a line's points by x, where two corners of a step are equal: `order` keeps them as they come.
-    path = alt.Chart(inline(runs(made))).mark_line(strokeWidth=1.6)
+    path = alt.Chart(inline(runs(records))).mark_line(strokeWidth=1.6)
     hover = alt.Chart(conditions).mark_rule(strokeWidth=8, opacity=0)
     layers = [
         path.encode(
@@ -100,11 +100,11 @@ def _tooltip() -> list[alt.Tooltip]:
     ]
 
 
-def runs(made: Sequence[Record]) -> list[Record]:
+def runs(records: Sequence[Record]) -> list[Record]:
     """Return the corners of each method's line: level over a condition, broken where a condition has no number."""
     corners: list[Record] = []
     last: dict[str, Record] = {}
-    for record in sorted(made, key=lambda r: r["cell"]):
+    for record in sorted(records, key=lambda r: r["cell"]):
         label, cell, value = record["estimator"], record["cell"], record["value"]
         before = last.get(label)
         run = before["run"] if before and before["x"] == cell else f"{label} from {cell}"

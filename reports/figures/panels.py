@@ -74,75 +74,75 @@ def coverage(
     across : str, optional
         A factor shown inside the panels.
     """
-    made = data.with_theory(data.graded(table, experiment), experiment)
-    return _drawn(_of_term(made, table, term), experiment, Axis("Coverage", share=True), across)
+    records = data.with_theory(data.graded(table, experiment), experiment)
+    return _drawn(_of_term(records, table, term), experiment, Axis("Coverage", share=True), across)
 
 
 def bias(
     table: pd.DataFrame, experiment: Experiment, term: str | None = None, across: str | None = None
 ) -> Chart:
     """Bias by method and condition, in units of the estimate."""
-    made = data.against(table, experiment, "bias")
-    return _drawn(_of_term(made, table, term), experiment, Axis("Bias"), across)
+    records = data.against(table, experiment, "bias")
+    return _drawn(_of_term(records, table, term), experiment, Axis("Bias"), across)
 
 
 def se_error(
     table: pd.DataFrame, experiment: Experiment, term: str | None = None, across: str | None = None
 ) -> Chart:
     """Relative error of the standard error by method and condition, with theory for naive OLS."""
-    made = data.with_se_theory(data.against(table, experiment, "se_error"), experiment)
-    return _drawn(_of_term(made, table, term), experiment, Axis("Error of the SE, %"), across)
+    records = data.with_se_theory(data.against(table, experiment, "se_error"), experiment)
+    return _drawn(_of_term(records, table, term), experiment, Axis("Error of the SE, %"), across)
 
 
 def rejection(
     table: pd.DataFrame, experiment: Experiment, term: str | None = None, across: str | None = None
 ) -> Chart:
     """Rejection rate by method and condition: type I error (with its nominal size) or power."""
-    made = _of_term(data.sized(table, experiment), table, term)
-    title = f"Rejection rate{data.tested(experiment, {record['term'] for record in made})}"
-    return _drawn(made, experiment, Axis(title, share=True, zero=True), across)
+    records = _of_term(data.sized(table, experiment), table, term)
+    title = f"Rejection rate{data.tested(experiment, {record['term'] for record in records})}"
+    return _drawn(records, experiment, Axis(title, share=True, zero=True), across)
 
 
-def _of_term(made: list[Record], table: pd.DataFrame, term: str | None) -> list[Record]:
+def _of_term(records: list[Record], table: pd.DataFrame, term: str | None) -> list[Record]:
     """Return the records of one term, or of all coefficients (``*``)."""
     if term == "*":
-        return [r for r in made if not r["term"].startswith("(")]
+        return [r for r in records if not r["term"].startswith("(")]
     chosen = data.headline_term(table) if term is None else term
-    return [record for record in made if record["term"] == chosen]
+    return [record for record in records if record["term"] == chosen]
 
 
-def _drawn(made: list[Record], experiment: Experiment, axis: Axis, across: str | None) -> Chart:
+def _drawn(records: list[Record], experiment: Experiment, axis: Axis, across: str | None) -> Chart:
     """Return a panel a condition, or lines `across` a numeric factor."""
     if across is None:
-        return panels(made, experiment, axis)
-    return lines(made, experiment, across, axis.title, axis.share)
+        return panels(records, experiment, axis)
+    return lines(records, experiment, across, axis.title, axis.share)
 
 
-def panels(made: list[Record], experiment: Experiment, axis: Axis) -> Chart:
+def panels(records: list[Record], experiment: Experiment, axis: Axis) -> Chart:
     """Return the panels of some records (see `rows`): one a condition, those without records say so.
 
     Parameters
     ----------
-    made : list of Record
+    records : list of Record
     experiment : Experiment
     axis : Axis
         Title of the values, whether they are shares, and what they should be.
     """
     layers = [_intervals(experiment, axis), _dots(experiment, axis)]
-    if any("ideal" in record for record in made):
+    if any("ideal" in record for record in records):
         layers.insert(0, _ideal(axis))
-    if any("band_low" in record for record in made):
+    if any("band_low" in record for record in records):
         layers.insert(0, _band(axis))
-    if brackets.marked(made):
+    if brackets.marked(records):
         layers += brackets.lying(partial(_x, axis), _y(experiment), axis.share, _tooltip(axis))
-    if any("theory" in record for record in made):
+    if any("theory" in record for record in records):
         layers.append(_theory(experiment))
-    records = data.with_holes(made, experiment)
-    if len(records) > len(made):
+    filled = data.with_holes(records, experiment)
+    if len(filled) > len(records):
         layers.append(missing_words())
-    labels = data.labels_of(made, experiment)
+    labels = data.labels_of(records, experiment)
     chart = alt.layer(*layers).properties(width=PANEL, height=alt.Step(axes.step(labels)))
-    return faceted(chart, records, by_condition(experiment, labels))
+    return faceted(chart, filled, by_condition(experiment, labels))
 
 
 def _y(experiment: Experiment) -> alt.Y:
@@ -229,12 +229,12 @@ def _ideal(axis: Axis) -> Chart:
 
 def _coverage_words(shown: Shown) -> list[str]:
     """Say how to read coverage, and theory's mark only where one is drawn."""
-    made = data.with_theory(data.records(shown.rows, shown.experiment, shown.measure), shown.experiment)
+    records = data.with_theory(data.records(shown.rows, shown.experiment, shown.measure), shown.experiment)
     lines = [
         f"Share of intervals that hold the true value. {INTERVAL}",
         f"Dashed: the nominal level; shaded: the tolerated band around it. {GRADES}",
     ]
-    return lines + [THEORY] * any("theory" in record for record in made)
+    return lines + [THEORY] * any("theory" in record for record in records)
 
 
 def _bias_words(shown: Shown) -> list[str]:
@@ -244,12 +244,12 @@ def _bias_words(shown: Shown) -> list[str]:
 
 def _se_error_words(shown: Shown) -> list[str]:
     """Say how to read the error of standard errors."""
-    made = data.with_se_theory(data.records(shown.rows, shown.experiment, shown.measure), shown.experiment)
+    records = data.with_se_theory(data.records(shown.rows, shown.experiment, shown.measure), shown.experiment)
     lines = [
         "How far the average standard error lies from the spread of the estimates; below 0 it promises too much.",
         f"{INTERVAL} Dashed: no error. {DIAMOND}",
     ]
-    return lines + [THEORY] * any("theory" in record for record in made)
+    return lines + [THEORY] * any("theory" in record for record in records)
 
 
 def _rejection_words(shown: Shown) -> list[str]:

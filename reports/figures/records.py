@@ -50,7 +50,7 @@ def records(table: pd.DataFrame, experiment: Experiment, measure: str) -> list[R
     share = measure in SHARES
     low, high = interval(rows, share)
     stands = places(experiment)
-    made = []
+    drawn = []
     columns = ("cell", "estimator", "term", "value", "mcse", "n", "n_attempted", *({STATE} & {*rows.columns}))
     rows = rows.assign(mcse=printed_mcse(rows))
     for row, lo, hi in zip(rows[list(columns)].itertuples(index=False), low, high, strict=True):
@@ -63,8 +63,8 @@ def records(table: pd.DataFrame, experiment: Experiment, measure: str) -> list[R
             record["opened"] = record["value"]
             if measure in BOUNDED:
                 record["opened"] = record["bound"] = record["value"] * record["n"] / record["n_attempted"]
-        made.append({**record, "low": float(lo), "high": float(hi), **stands[record["cell"]]})
-    return made
+        drawn.append({**record, "low": float(lo), "high": float(hi), **stands[record["cell"]]})
+    return drawn
 
 
 def of_term(table: pd.DataFrame, experiment: Experiment, measure: str, term: str | None) -> list[Record]:
@@ -84,16 +84,16 @@ def of_term(table: pd.DataFrame, experiment: Experiment, measure: str, term: str
         ``*`` for all coefficients.
     """
     chosen = headline_term(table) if term is None else term
-    made = [r for r in records(table, experiment, measure) if r["term"] == chosen]
-    if not made:
+    chosen_records = [r for r in records(table, experiment, measure) if r["term"] == chosen]
+    if not chosen_records:
         known = table.loc[table["measure"] == measure, "term"].unique()
         raise unknown_name(f"term with {measure}", chosen, [str(name) for name in known])
-    return made
+    return chosen_records
 
 
-def labels_of(made: list[Record], experiment: Experiment) -> list[str]:
+def labels_of(drawn: list[Record], experiment: Experiment) -> list[str]:
     """Return the methods that have a record, in the experiment's order."""
-    present = {record["estimator"] for record in made}
+    present = {record["estimator"] for record in drawn}
     return [e.label for e in experiment.estimators if e.label in present]
 
 
@@ -131,7 +131,7 @@ NO_DATA, NOT_ITS = "no data", "not in its formula"
 
 
 def with_holes(
-    made: list[Record], experiment: Experiment, words: Callable[[int], str] | None = None
+    drawn: list[Record], experiment: Experiment, words: Callable[[int], str] | None = None
 ) -> list[Record]:
     """Return records and, for each term and each condition without any, one that says so in the condition's panel.
 
@@ -143,7 +143,7 @@ def with_holes(
     stands = places(experiment)
     methods: dict[Any, str] = {}
     cells: dict[Any, set[int]] = {}
-    for record in made:
+    for record in drawn:
         methods.setdefault(record.get("term"), record["estimator"])
         cells.setdefault(record.get("term"), set()).add(record["cell"])
     holes = [
@@ -155,7 +155,7 @@ def with_holes(
     formulas = [set(cell.found.terms) for cell in experiment.cells] if words is None else []
     for hole in holes:
         hole["missing"] = _lacking(hole, formulas) if words is None else words(hole["cell"])
-    return made + holes
+    return drawn + holes
 
 
 def _lacking(hole: Record, formulas: list[set[str]]) -> str:
@@ -167,12 +167,12 @@ def _lacking(hole: Record, formulas: list[set[str]]) -> str:
 
 def graded(table: pd.DataFrame, experiment: Experiment) -> list[Record]:
     """Return coverage records with their grade, their nominal level and its tolerated band."""
-    made = records(judged(table, experiment), experiment, "coverage")
-    for record in made:
+    drawn = records(judged(table, experiment), experiment, "coverage")
+    for record in drawn:
         level = experiment.cells[record["cell"]].model.level
         low, high = grades.band(level)
         record |= {"ideal": level, "band_low": low, "band_high": high}
-    return made
+    return drawn
 
 
 def against(table: pd.DataFrame, experiment: Experiment, measure: str, ideal: float = 0.0) -> list[Record]:
@@ -182,13 +182,13 @@ def against(table: pd.DataFrame, experiment: Experiment, measure: str, ideal: fl
 
 def sized(table: pd.DataFrame, experiment: Experiment) -> list[Record]:
     """Return rejection records: type I errors (of tests of the true value) graded like coverage, power left plain."""
-    made = records(judged(table, experiment), experiment, "rejection")
-    for record in made:
+    drawn = records(judged(table, experiment), experiment, "rejection")
+    for record in drawn:
         power = record[STATE] == POWER
         record["kind"] = "power" if power else "type I error"
         if not power:
             record["ideal"] = alpha_of(experiment.cells[record["cell"]].model.level)
-    return made
+    return drawn
 
 
 def tested(experiment: Experiment, terms: Collection[str]) -> str:
@@ -197,14 +197,14 @@ def tested(experiment: Experiment, terms: Collection[str]) -> str:
     return f" (tests of {' or '.join(f'{value:.10g}' for value in values)})" if any(values) else ""
 
 
-def with_theory(made: list[Record], experiment: Experiment) -> list[Record]:
+def with_theory(drawn: list[Record], experiment: Experiment) -> list[Record]:
     """Return coverage records with the coverage theory expects, where the population knows it."""
-    return _expected(made, experiment, "coverage", lambda x: x)
+    return _expected(drawn, experiment, "coverage", lambda x: x)
 
 
-def with_se_theory(made: list[Record], experiment: Experiment) -> list[Record]:
+def with_se_theory(drawn: list[Record], experiment: Experiment) -> list[Record]:
     """Return SE-error records with the error theory expects, where the population knows it."""
-    return _expected(made, experiment, "se_ratio", lambda ratio: 100.0 * (ratio - 1.0))
+    return _expected(drawn, experiment, "se_ratio", lambda ratio: 100.0 * (ratio - 1.0))
 
 
 _THEORY: dict[str, Mapping[str, Any]] = {}
@@ -224,15 +224,15 @@ def remember_theory(cell: Cell, known: Mapping[str, Any]) -> None:
 
 
 def _expected(
-    made: list[Record], experiment: Experiment, key: str, scale: Callable[[float], float]
+    drawn: list[Record], experiment: Experiment, key: str, scale: Callable[[float], float]
 ) -> list[Record]:
     """Add ``theory`` where it is known: for any method under `key`, for naive OLS under ``naive_`` + `key`."""
     methods = {estimator.label: estimator for estimator in experiment.estimators}
-    theory = {i: theory_of(experiment.cells[i]) for i in {record["cell"] for record in made}}
-    for record in made:
+    theory = {i: theory_of(experiment.cells[i]) for i in {record["cell"] for record in drawn}}
+    for record in drawn:
         known = theory[record["cell"]]
         tests = {NAIVE: known.get(f"naive_{key}", {}), **known.get(key, {})}
         expected = methods[record["estimator"]].known_in(tests).get(record["term"])
         if expected is not None:
             record["theory"] = scale(float(expected))
-    return made
+    return drawn

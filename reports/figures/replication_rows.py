@@ -23,7 +23,7 @@ def first_data_sets(results: Results, cell: int) -> Mapping[str, Estimates]:
 def term_of(results: Results, cell: int, term: str | None) -> str:
     """Return a fixed effect of a condition: the one asked for, or the one with the lowest coverage by any method."""
     stored = dict(first_data_sets(results, cell))
-    known = list(dict.fromkeys(name for found in stored.values() for name in found.terms))
+    known = list(dict.fromkeys(name for estimates in stored.values() for name in estimates.terms))
     if not known:
         raise InvalidInput(
             f"expected stored rows in condition {cell}, got none yet; let the run finish a task first"
@@ -41,8 +41,8 @@ def term_of(results: Results, cell: int, term: str | None) -> str:
 def _lowest_coverage(stored: Iterable[Estimates], truth: Truth, level: float) -> dict[str, float]:
     """Return each term's lowest coverage by any method."""
     lowest: dict[str, float] = {}
-    for found in stored:
-        for draws in draws_of(found, truth, level, frozenset(ENDS)):
+    for estimates in stored:
+        for draws in draws_of(estimates, truth, level, frozenset(ENDS)):
             if draws.n:
                 for name, share in zip(draws.terms, draws.once(st.covers).mean(axis=-1), strict=True):
                     lowest[name] = min(float(share), lowest.get(name, 1.0))
@@ -72,21 +72,21 @@ def chosen_rows(
         if method not in stored:
             raise unknown_name("method with stored rows", method, stored)
     law = results.experiment.cells[cell]
-    found = [
+    chosen = [
         (label, draws, draws.terms.index(name))
         for label in (methods or [e.label for e in results.experiment.estimators if e.label in stored])
         for draws in draws_of(stored[label], law.truth, law.model.level, columns)
         if name in draws.terms and draws.n
     ]
-    answering = {label for label, _, _ in found}
+    answering = {label for label, _, _ in chosen}
     silent = [method for method in methods if method not in answering]
-    if silent or not found:
+    if silent or not chosen:
         by = f" of {', '.join(silent)}" if silent else ""
         raise InvalidInput(
             f"expected usable rows for '{name}'{by} in condition {cell}, got none; choose another term"
             + (" or leave it out" if silent else "")
         )
-    return found
+    return chosen
 
 
 def refuse_unknown_truth(results: Results, chosen: Chosen, cell: int, term: str | None) -> None:

@@ -44,12 +44,12 @@ def zip_plot(results: Results, cell: int = 0, term: str | None = None, methods: 
     chosen = chosen_rows(results, cell, term, methods)
     refuse_unknown_truth(results, chosen, cell, term)
     low, high = _range(chosen)
-    made: list[Record] = []
+    records: list[Record] = []
     notes: dict[str, str] = {}
     for label, draws, k in chosen:
         cut = (draws.lower[k] < low) | (draws.upper[k] > high)
         notes[label] = f", {cut.sum():,} cut" if cut.any() else ""
-        made += _zipped(label, draws, k, (low, high))
+        records += _zipped(label, draws, k, (low, high))
     promised = f"{100 * results.experiment.cells[cell].model.level:g} %"
     lines = [
         "Sorted by |z|: how far the estimate lies from the true value (solid line), in standard errors. Dashed: the "
@@ -59,7 +59,7 @@ def zip_plot(results: Results, cell: int = 0, term: str | None = None, methods: 
         lines.append("Cut: intervals that reach beyond the picture; arrows stand where they leave it.")
     chart = _zip_layers((low, high))
     head = f"Intervals for {term_of(results, cell, term)}"
-    return _by_method(chart, made, _headers(chosen, notes), head, [*_where(results, cell), *lines])
+    return _by_method(chart, records, _headers(chosen, notes), head, [*_where(results, cell), *lines])
 
 
 def _range(chosen: Chosen) -> tuple[float, float]:
@@ -149,10 +149,10 @@ def se_against_estimate(
 ) -> Chart:
     """Standard error against estimate; the dashed line is the empirical standard error."""
     chosen = chosen_rows(results, cell, term, methods, frozenset({STD_ERROR}))
-    made: list[Record] = []
+    records: list[Record] = []
     for label, draws, k in chosen:
         spread = float(draws.estimate[k].std(ddof=1)) if draws.n > 1 else None
-        made += [
+        records += [
             {
                 "estimator": label,
                 "estimate": float(draws.estimate[k, i]),
@@ -175,7 +175,7 @@ def se_against_estimate(
     chart = alt.layer(points, line).properties(width=SMALL, height=SMALL)
     head = f"Standard error against estimate of {term_of(results, cell, term)}"
     lines = [*_where(results, cell), "Dashed: the standard deviation of the estimates."]
-    return _by_method(chart, made, _headers(chosen), head, lines)
+    return _by_method(chart, records, _headers(chosen), head, lines)
 
 
 def method_against_method(
@@ -193,7 +193,7 @@ def method_against_method(
             "expected at least two methods that answer for this term, got one; choose another term or more methods"
         )
     first, reference, j = chosen[0]
-    made: list[Record] = []
+    records: list[Record] = []
     headers: dict[str, str] = {}
     for label, draws, k in chosen[1:]:
         # Methods fail on different data sets: rows are matched by replication, not by place.
@@ -204,7 +204,7 @@ def method_against_method(
         headers[label] = _header(label, len(both), attempted=least)
         for i in _thinned(len(both)):
             a, b = float(reference.estimate[j, left[i]]), float(draws.estimate[k, right[i]])
-            made.append(
+            records.append(
                 {"estimator": label, "x": a, "y": b, "difference": b - a, "replication": int(both[i])}
             )
     x = alt.X("x:Q", title=None, scale=alt.Scale(zero=False))
@@ -221,7 +221,7 @@ def method_against_method(
     chart = alt.layer(line, points).properties(width=SMALL, height=SMALL)
     head = f"Estimates of {term_of(results, cell, term)} by each method against those by {first}"
     lines = [*_where(results, cell), f"Across: by {first}; up: by the method named. On the line: equal."]
-    return _by_method(chart, made, headers, head, lines)
+    return _by_method(chart, records, headers, head, lines)
 
 
 def p_value_ecdf(
@@ -231,20 +231,20 @@ def p_value_ecdf(
 
     A test that keeps its size at 5 % may still be wrong at 1 %; the curve shows all sizes at once.
     """
-    made: list[Record] = []
+    records: list[Record] = []
     labels, few = [], []
     for label, draws, k in chosen_rows(results, cell, term, methods, frozenset({P_VALUE})):
         labels.append(label)
         if too_few(draws.n, draws.attempted):
             few.append(f"{label} ({draws.n:,} of {draws.attempted:,})")
         p = np.sort(draws.p_value[k])
-        made += [
+        records += [
             {"estimator": label, "p": float(p[i]), "share": float((i + 1) / draws.n)}
             for i in _thinned(draws.n)
         ]
     key = alt.Legend(columns=1, orient="right", labelLimit=0)
     lines = (
-        alt.Chart(inline(made))
+        alt.Chart(inline(records))
         .mark_line(interpolate="step-after", strokeWidth=1.6)
         .encode(
             x=alt.X("p:Q", title="p-value", scale=alt.Scale(domain=[0, 1])),
@@ -307,11 +307,11 @@ def _headers(chosen: Chosen, notes: Mapping[str, str] | None = None) -> dict[str
 
 
 def _by_method(
-    chart: Chart, made: list[Record], headers: Mapping[str, str], head: str, lines: Sequence[str]
+    chart: Chart, records: list[Record], headers: Mapping[str, str], head: str, lines: Sequence[str]
 ) -> Chart:
     """Return one panel a method, under one title."""
     across = min(len(headers), ACROSS)
-    values = [record | {"panel": headers[record["estimator"]]} for record in made]
+    values = [record | {"panel": headers[record["estimator"]]} for record in records]
     header = alt.Header(labelExpr="split(datum.label, '\\n')", labelPadding=6)
     facet = alt.Facet("panel:N", title=None, sort=list(headers.values()), header=header)
     panels = chart.facet(facet=facet, columns=across, data=inline(values)).resolve_axis(x="independent")

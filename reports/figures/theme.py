@@ -164,6 +164,6 @@ def described(svg: str, words: str) -> str:
     return svg.replace("<svg ", f'<svg role="img" aria-label={quoteattr(words)} ', 1)
 
 
-def _write(path: Path, made: str | bytes) -> None:
+def _write(path: Path, content: str | bytes) -> None:
     """Write a file whole or not at all."""
-    write_atomically(path, made.encode() if isinstance(made, str) else made)
+    write_atomically(path, content.encode() if isinstance(content, str) else content)

@@ -16,22 +16,23 @@ from nestbench.sim.errors import InvalidInput
 
 def runtime_curves(table: pd.DataFrame, experiment: Experiment) -> Chart:
     """Milliseconds per fit against the number of students, log-log; the legend gives slopes that are known."""
-    made = runtime_records(table, experiment)
-    if not made:
+    records = runtime_records(table, experiment)
+    if not records:
         raise InvalidInput("expected stored times, got none; run the experiment first")
-    for record in made:
+    for record in records:
         sizes = experiment.cells[record["cell"]].layout.sizes()
         record["x"] = int(sizes.sum())
         record["schools"] = len(sizes)
     slopes = {
-        label: slope_of([r for r in made if r["estimator"] == label]) for label in labels_of(made, experiment)
+        label: slope_of([r for r in records if r["estimator"] == label])
+        for label in labels_of(records, experiment)
     }
     names = {label: label if x is None else f"{label} (slope {x:.2f})" for label, x in slopes.items()}
-    for record in made:
+    for record in records:
         record["estimator"] = names[record["estimator"]]
     labels = list(names.values())
-    ticks = alt.Axis(values=sorted({record["x"] for record in made}), labelOverlap=True)
-    base = alt.Chart(inline(made)).encode(
+    ticks = alt.Axis(values=sorted({record["x"] for record in records}), labelOverlap=True)
+    base = alt.Chart(inline(records)).encode(
         x=alt.X("x:Q", title="Students", scale=alt.Scale(type="log", nice=False, padding=12), axis=ticks),
         color=colour(labels),
     )
@@ -53,14 +54,14 @@ SPAN, SURE = 3.0, 0.2
 """How far numbers of students must lie apart for a slope, and the largest standard error of one that is told."""
 
 
-def slope_of(made: list[Record]) -> float | None:
+def slope_of(records: list[Record]) -> float | None:
     """Return the least-squares slope of log time on log students.
 
     None where conditions are fewer than three or their sizes less than `SPAN` apart, and where the slope's standard
     error is above `SURE`: times of a run scatter by more than students explain.
     """
-    x = np.log([record["x"] for record in made])
-    y = np.log([record["value"] for record in made])
+    x = np.log([record["x"] for record in records])
+    y = np.log([record["value"] for record in records])
     if len(x) < 3 or np.ptp(x) < np.log(SPAN):
         return None
     across = x - x.mean()

@@ -27,11 +27,11 @@ def vega_script() -> str:
         digest, _, script = kept.read_bytes().partition(b"\n")
         if digest == _digest(script):
             return script.decode()
-    made = bundled()
+    bundle = bundled()
     # Without a folder that may be written to each process bundles anew; nothing else is lost.
     with contextlib.suppress(StoreError):
-        write_atomically(kept, _digest(made.encode()) + b"\n" + made.encode())
-    return made
+        write_atomically(kept, _digest(bundle.encode()) + b"\n" + bundle.encode())
+    return bundle
 
 
 def _digest(script: bytes) -> bytes:
@@ -43,9 +43,9 @@ def bundled() -> str:
     """Return the script as the package bundles it, safe inside a script element."""
     import vl_convert
 
-    made: str = vl_convert.javascript_bundle(SNIPPET)
+    bundle: str = vl_convert.javascript_bundle(SNIPPET)
     # A string in the script that says so would end the element; in JavaScript `\/` is `/`.
-    return made.replace("</script", "<\\/script")
+    return bundle.replace("</script", "<\\/script")
 
 
 def cache_folder() -> Path:

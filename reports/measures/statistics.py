@@ -217,7 +217,7 @@ def ordered(
     """Return the statistic: two values in ascending order [k, 2], at the ranks (from 0) that `ranks` gives for n; NaN
     for none."""
 
-    def found(d: Any) -> Floats:
+    def around(d: Any) -> Floats:
         """Return the two order statistics around the quantile [k, 2]."""
         at = d.once(values)
         if not at.shape[-1]:
@@ -225,7 +225,7 @@ def ordered(
         low, high = ranks(at.shape[-1])
         return np.asarray(np.partition(at, (low, high), axis=-1)[..., [low, high]], dtype=np.float64)
 
-    return found
+    return around
 
 
 @cache

@@ -77,16 +77,16 @@ def caption_of(name: str, caption: str, experiment: Experiment, across: str | No
     caption = caption.replace("{null}", null_words([cell.model for cell in experiment.cells]))
     if across is None:
         return f"{caption} {MARKS[name]}"
-    told = caption.replace(_OF_PANELS, "").replace("an upright bar", "a short bar")
-    told = told.replace("the bracket opens at the", "a dotted line leads to the")
-    return ACROSS.format(factor=factor_words(across), many=MANY) + told
+    of_lines = caption.replace(_OF_PANELS, "").replace("an upright bar", "a short bar")
+    of_lines = of_lines.replace("the bracket opens at the", "a dotted line leads to the")
+    return ACROSS.format(factor=factor_words(across), many=MANY) + of_lines
 
 
 # Held against Vega-Lite's schema by the tests; here that would add a third to the time.
 @debug_mode(False)
 def figures(table: pd.DataFrame, experiment: Experiment) -> list[Mapping[str, Any]]:
     """Return the page's figures: id, title, caption, and the specification with every term's records."""
-    made: list[Mapping[str, Any]] = []
+    entries: list[Mapping[str, Any]] = []
     across = crowded_factor(experiment)
     table = judged(table, experiment)
     for record, title, caption, maker in FIGURES:
@@ -94,20 +94,22 @@ def figures(table: pd.DataFrame, experiment: Experiment) -> list[Mapping[str, An
         if (table["measure"] == name).any():
             spec = theme.dressed(maker(table, experiment, "*", across))
             words = caption_of(name, caption, experiment, across)
-            made.append({"id": name, "title": title, "caption": words, "spec": spec, "by_term": True})
+            entries.append({"id": name, "title": title, "caption": words, "spec": spec, "by_term": True})
     if fits.failure_records(table, experiment):
         spec = theme.dressed(fits.failures(table, experiment))
         caption = (
             "Share of fits by status other than OK. A fit at the boundary is usable; the others are not."
         )
-        made.append(
+        entries.append(
             {"id": "failures", "title": "Statuses", "caption": caption, "spec": spec, "by_term": False}
         )
     if fits.runtime_records(table, experiment):
         spec = theme.dressed(fits.runtime(table, experiment))
         caption = f"{TIMES} {fits.RUN_TIMES}"
-        made.append({"id": "runtime", "title": "Runtime", "caption": caption, "spec": spec, "by_term": False})
-    return made
+        entries.append(
+            {"id": "runtime", "title": "Runtime", "caption": caption, "spec": spec, "by_term": False}
+        )
+    return entries
 
 
 @debug_mode(False)
@@ -148,8 +150,8 @@ def write_figures(table: pd.DataFrame, experiment: Experiment, directory: Path, 
 
 def _file_name(term: str, number: int) -> str:
     """Return a term as part of a file's name that every system takes."""
-    plain = "".join(c if c.isalnum() else "-" for c in term).strip("-")
-    return plain[:40] or f"term{number}"
+    safe = "".join(c if c.isalnum() else "-" for c in term).strip("-")
+    return safe[:40] or f"term{number}"
 
 
 def shown_terms(table: pd.DataFrame) -> list[str]:

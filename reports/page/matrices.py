@@ -79,7 +79,7 @@ KINDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Unsettled:
     """An entry, and what it becomes by what the study as a whole says.
 
     `p` is the p-value of the comparison it shows: `if_rejected`, `if_kept` by the limit of its table. `if_off` is what
@@ -113,18 +113,18 @@ class Said:
 
 def all_said(table: pd.DataFrame, experiment: Experiment) -> dict[tuple[int, str, str], Said]:
     """Return the verdicts (`judged`) by condition, term and method."""
-    found: dict[tuple[int, str, str], dict[str, str]] = {}
+    verdicts_at: dict[tuple[int, str, str], dict[str, str]] = {}
     rows = judged(table, experiment)
     for name, measure in (("grade", "coverage"), ("bias", "bias")):
         own = rows[rows["measure"] == measure]
         for cell, term, label, state in zip(
             own["cell"], own["term"], own["estimator"], own[STATE], strict=True
         ):
-            found.setdefault((cell, term, label), {})[name] = state
-    return {place: Said(**verdicts) for place, verdicts in found.items()}
+            verdicts_at.setdefault((cell, term, label), {})[name] = state
+    return {place: Said(**verdicts) for place, verdicts in verdicts_at.items()}
 
 
-Entries = dict[tuple[str, str, str], Found]
+Entries = dict[tuple[str, str, str], Unsettled]
 """A condition's entries by (kind, term, method)."""
 
 
@@ -142,27 +142,27 @@ def entries_of_cell(
     first : str
     shared : sequence of Shared
     """
-    made: Entries = {}
+    entries: Entries = {}
     for one in shared:
-        made |= _rank(one)
+        entries |= _rank(one)
     if first in rows.labels:
-        made |= _paired(contrasts_of_rows(rows, first, PAIRED), rows, first)
+        entries |= _paired(contrasts_of_rows(rows, first, PAIRED), rows, first)
     cell = experiment.cells[index]
-    return made | _why(decomposition_of_rows(rows, cell.layout.schools), rows, cell.model.level)
+    return entries | _why(decomposition_of_rows(rows, cell.layout.schools), rows, cell.model.level)
 
 
 def matrices(
     cells: Sequence[Entries], labels: Sequence[str], table: pd.DataFrame, experiment: Experiment, first: str
 ) -> list[dict[str, Any]]:
     """Return the matrices that have entries, as the page wants them: by term, rows of (method, entries)."""
-    made, said = [], all_said(table, experiment)
+    pages, said = [], all_said(table, experiment)
     for kind in KINDS:
         rows = {term: _rows(cells, labels, kind.id, term, said) for term in fixed_terms(table)}
         rows = {term: lines for term, lines in rows.items() if lines}
         if rows:
             words = {"title": kind.title.format(first=first), "words": kind.words.format(first=first)}
-            made.append({"id": kind.id, **words, "terms": rows})
-    return made
+            pages.append({"id": kind.id, **words, "terms": rows})
+    return pages
 
 
 def _rows(
@@ -173,8 +173,8 @@ def _rows(
     said: Mapping[tuple[int, str, str], Said],
 ) -> list[tuple[str, list[Entry]]]:
     """Return the rows of one matrix, a method each, graded with all comparisons of the matrix in view."""
-    found = [(label, [cell.get((kind, term, label)) for cell in cells]) for label in labels]
-    there = [one for _, line in found for one in line if one is not None]
+    unsettled = [(label, [cell.get((kind, term, label)) for cell in cells]) for label in labels]
+    there = [one for _, line in unsettled for one in line if one is not None]
     limit = holm.limit([one.p for one in there])
     none = [OTHER.get(kind, NONE) if cell else NOT_RUN for cell in cells]
     rows = [
@@ -185,14 +185,14 @@ def _rows(
                 for cell, one in enumerate(line)
             ],
         )
-        for label, line in found
+        for label, line in unsettled
     ]
     return rows if there else []
 
 
 def _rank(shared: Shared) -> Entries:
     """Return the entries that rank methods by interval score."""
-    made: Entries = {}
+    entries: Entries = {}
     for row in ranking(shared).itertuples(index=False):
         ratio, high, p = float(row.ratio), float(row.ratio_high), float(row.p)  # type: ignore[arg-type]
         mean = float(multiples(row.mean, float(shared.mean_score.min())))  # type: ignore[arg-type]
@@ -203,23 +203,23 @@ def _rank(shared: Shared) -> Entries:
         )
         text = _multiple(ratio) + note
         untold = f"{text} (to {_multiple(high)})" if row.rank != 1 else text
-        made["ranking", shared.term, str(row.estimator)] = Found(
+        entries["ranking", shared.term, str(row.estimator)] = Unsettled(
             {"text": text, "grade": "none", "said": "", "title": title},
             np.nan if row.rank == 1 else p,
             if_kept={"text": untold, "grade": "holds", "said": "not told from the best"},
         )
         if row.rank == 1:
             first = {"text": text, "grade": "holds", "said": "the best", "title": title}
-            made["ranking", shared.term, str(row.estimator)] = Found(first)
+            entries["ranking", shared.term, str(row.estimator)] = Unsettled(first)
     for label, (answered, of) in shared.left_out.items():
-        made["ranking", shared.term, label] = Found(_uncompared(answered, of))
+        entries["ranking", shared.term, label] = Unsettled(_uncompared(answered, of))
     if not shared.enough:
         few = f"fewer than {LEAST} data sets in common: {shared.n}"
-        made |= {
-            ("ranking", shared.term, label): Found({**NONE, "text": f"n {shared.n}", "title": few})
+        entries |= {
+            ("ranking", shared.term, label): Unsettled({**NONE, "text": f"n {shared.n}", "title": few})
             for label in shared.labels
         }
-    return made
+    return entries
 
 
 def _uncompared(answered: int, of: int) -> Entry:
@@ -237,14 +237,14 @@ def _multiple(ratio: float) -> str:
 
 def _paired(table: pd.DataFrame, rows: CellRows, first: str) -> Entries:
     """Return the entries that compare coverage with the first method's, on the same data sets."""
-    made: Entries = {}
+    entries: Entries = {}
     for row in table.itertuples(index=False):
         value, mcse = float(row.value), float(row.mcse)  # type: ignore[arg-type]
         if np.isfinite(value):
             label, n = str(row.estimator), int(row.n)  # type: ignore[arg-type]
             # Of both methods the first data sets are fitted.
             both = min(rows.attempted(first), rows.attempted(label))
-            made["paired", str(row.term), label] = Found(
+            entries["paired", str(row.term), label] = Unsettled(
                 {
                     "text": f"{100 * value:+.1f}{bracket('coverage_difference', value, n, both)}",
                     "grade": "none",
@@ -254,7 +254,7 @@ def _paired(table: pd.DataFrame, rows: CellRows, first: str) -> Entries:
                 float(holm.t_p_values(value, mcse, n)),
                 if_rejected={"grade": "likely", "said": "beyond Monte Carlo error"},
             )
-    return made
+    return entries
 
 
 def _error(row: Any) -> str:
@@ -265,7 +265,7 @@ def _error(row: Any) -> str:
 
 def _why(table: pd.DataFrame, rows: CellRows, level: float) -> Entries:
     """Return the entries that say what costs coverage."""
-    made: Entries = {}
+    entries: Entries = {}
     for (label, term), part in table.groupby(["estimator", "term"], sort=False):
         n, attempted = int(part["n"].iloc[0]), rows.attempted(str(label))
         values = dict(zip(part["step"], part["value"], strict=True))
@@ -274,7 +274,7 @@ def _why(table: pd.DataFrame, rows: CellRows, level: float) -> Entries:
             {"text": _CAUSES[cause_of(values, level, biased=shown)] + few} for shown in (False, True)
         )
         steps = "; ".join(f"{step.replace('_', ' ')} {100 * value:.1f} %" for step, value in values.items())
-        made["why", str(term), str(label)] = Found(
+        entries["why", str(term), str(label)] = Unsettled(
             {
                 "text": "in order" + few,
                 "grade": "none",
@@ -284,4 +284,4 @@ def _why(table: pd.DataFrame, rows: CellRows, level: float) -> Entries:
             if_off=steady,
             if_biased=biased,
         )
-    return made
+    return entries

@@ -36,7 +36,7 @@ SCRIPTS = ("letters.js", "printing.js", "sideways.js", "page.js")
 @lru_cache(maxsize=1)
 def environment() -> jinja2.Environment:
     """Return the template environment: autoescaped, undefined names are errors."""
-    made = jinja2.Environment(
+    jinja = jinja2.Environment(
         loader=jinja2.PackageLoader("nestbench.reports.page", "."),
         autoescape=True,
         # By default a misspelt name is printed as nothing.
@@ -44,11 +44,11 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["code"] = in_code
-    made.filters["plural"] = plural
-    made.filters["breakable"] = breakable
-    made.filters["tied"] = tied
-    return made
+    jinja.filters["code"] = in_code
+    jinja.filters["plural"] = plural
+    jinja.filters["breakable"] = breakable
+    jinja.filters["tied"] = tied
+    return jinja
 
 
 def in_code(sentence: str) -> markupsafe.Markup:

@@ -38,23 +38,23 @@ def heads(timed: Sequence[Timed]) -> list[str]:
 
 def rows(timed: Sequence[Timed]) -> list[list[tuple[str, str]]]:
     """Return one row a method, engine and school size; entries are (text, note)."""
-    found = {(t.students, t.estimator, t.engine, t.schools): t for t in timed}
+    measured = {(t.students, t.estimator, t.engine, t.schools): t for t in timed}
     slopes = fit_times.slopes(timed)
-    made = []
+    table = []
     for students, estimator, engine in sorted(
         dict.fromkeys((t.students, t.estimator, t.engine) for t in timed), key=lambda key: key[0]
     ):
         slope = slopes.get((estimator, engine, students))
-        made.append(
+        table.append(
             [
                 ("drawing the data" if estimator == DRAWING else estimator, ""),
                 ("" if estimator == DRAWING else engine, ""),
                 (str(students), ""),
-                *(_entry(found.get((students, estimator, engine, g))) for g in _schools(timed)),
+                *(_entry(measured.get((students, estimator, engine, g))) for g in _schools(timed)),
                 ("–" if slope is None else f"{slope:.2f}", ""),
             ]
         )
-    return made
+    return table
 
 
 def _schools(timed: Sequence[Timed]) -> list[int]:

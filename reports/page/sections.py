@@ -110,15 +110,19 @@ Failure = tuple[int, str, int, list[int]]
 """Status, message, number of fits, numbers of the first few replications."""
 
 
-def _unusable(found: Estimates) -> list[Failure]:
+def _unusable(estimates: Estimates) -> list[Failure]:
     """Return a method's unusable fits by status, then message as they first appear."""
-    bad = np.flatnonzero(found.status > FitStatus.BOUNDARY)
-    pairs = np.stack([found.status[bad].astype(np.int64), found.message[bad].astype(np.int64)], axis=1)
-    made: list[Failure] = []
+    bad = np.flatnonzero(estimates.status > FitStatus.BOUNDARY)
+    pairs = np.stack(
+        [estimates.status[bad].astype(np.int64), estimates.message[bad].astype(np.int64)], axis=1
+    )
+    failures: list[Failure] = []
     for status, code in np.unique(pairs, axis=0):
-        numbers = found.replications[bad[(pairs == (status, code)).all(axis=1)]]
-        made.append((int(status), found.messages[int(code)], len(numbers), numbers[:EXAMPLES].tolist()))
-    return made
+        numbers = estimates.replications[bad[(pairs == (status, code)).all(axis=1)]]
+        failures.append(
+            (int(status), estimates.messages[int(code)], len(numbers), numbers[:EXAMPLES].tolist())
+        )
+    return failures
 
 
 CAUSE = 110
@@ -139,8 +143,10 @@ def grouped(failures: list[dict[str, Any]], run: str) -> list[dict[str, Any]]:
         group["count"] += one["count"]
         commands = [replay(run, one["cell"], r, one["estimator"]) for r in one["examples"]]
         group["messages"].append({"text": one["message"], "count": one["count"], "commands": commands})
-    made = sorted(groups.values(), key=lambda group: -group["count"])
-    return [group | {"share": f"{100 * group['count'] / group['attempted']:.2g} %"} for group in made]
+    largest_first = sorted(groups.values(), key=lambda group: -group["count"])
+    return [
+        group | {"share": f"{100 * group['count'] / group['attempted']:.2g} %"} for group in largest_first
+    ]
 
 
 def cause_of(message: str) -> str:

@@ -69,9 +69,9 @@ def sheets(
     across : bool
         Conditions in columns, as far as they find room.
     """
-    made = _across if across else _down
+    laid = _across if across else _down
     return {
-        term: made(
+        term: laid(
             conditions, [(label, [{**e, "cell": i} for i, e in enumerate(line)]) for label, line in rows]
         )
         for term, rows in tables.items()

@@ -98,13 +98,13 @@ def too_wide(evidence: Evidence, counts: pd.DataFrame) -> Iterator[Verdict]:
 
 def bias(evidence: Evidence) -> Iterator[Verdict]:
     """Say which estimates are biased, or how large a bias can't be excluded."""
-    found, experiment = evidence.biased, evidence.experiment
-    if found.empty:
+    biased, experiment = evidence.biased, evidence.experiment
+    if biased.empty:
         return
-    shown = found[found["state"] == Bias.BIASED]
-    slight = found[found["state"] == Bias.SLIGHT]
+    shown = biased[biased["state"] == Bias.BIASED]
+    slight = biased[biased["state"] == Bias.SLIGHT]
     if shown.empty:
-        words = _excluded(found, experiment) if slight.empty else _slight(found, slight, experiment)
+        words = _excluded(biased, experiment) if slight.empty else _slight(biased, slight, experiment)
         yield Verdict("note", words, bias_rule.RULE)
         return
     size = shown["value"].abs()
@@ -115,26 +115,26 @@ def bias(evidence: Evidence) -> Iterator[Verdict]:
         f"`{row['estimator']}` is biased for `{row['term']}` by {_errors(row)}"
         f"{where(experiment, row['cell'])}."
         + (f" Also biased somewhere: {several(others, 8)}." if others else "")
-        + f" Biased: {len(shown)} of {plural(len(found), 'estimate')} (a method, an estimand)"
+        + f" Biased: {len(shown)} of {plural(len(biased), 'estimate')} (a method, an estimand)"
         + (f"; slightly: {len(slight)}." if len(slight) else "."),
         bias_rule.RULE,
     )
 
 
-def _slight(found: pd.DataFrame, slight: pd.DataFrame, experiment: Experiment) -> str:
+def _slight(biased: pd.DataFrame, slight: pd.DataFrame, experiment: Experiment) -> str:
     """Return that biases are shown, all of them slight, and how large one can't be excluded."""
     order = slight.assign(size=slight["value"].abs()).sort_values(
         ["size", "estimator"], ascending=[False, True], kind="stable"
     )
     row = order.iloc[0]
-    bound = float(found["bound"].max())
+    bound = float(biased["bound"].max())
     larger = (
         f"one of up to {_up(bound)} can't be excluded"
         if np.isfinite(bound)
         else "none can be excluded elsewhere"
     )
     return (
-        f"Bias is shown in {len(slight)} of {plural(len(found), 'estimate')} (a method, an estimand), "
+        f"Bias is shown in {len(slight)} of {plural(len(biased), 'estimate')} (a method, an estimand), "
         "but none of more than "
         f"{bias_rule.SHARE:g} standard errors: the largest is of `{row['estimator']}` for `{row['term']}`"
         f"{where(experiment, row['cell'])}, {abs(float(row['value'])):.2f} standard errors (MCSE {row['mcse']:.2g}); "
@@ -151,9 +151,9 @@ def _errors(row: pd.Series[Any]) -> str:
     return f"{size} standard errors" + (f" (MCSE {mcse:.2g})" if np.isfinite(mcse) else "")
 
 
-def _excluded(found: pd.DataFrame, experiment: Experiment) -> str:
+def _excluded(biased: pd.DataFrame, experiment: Experiment) -> str:
     """Return which bias can't be excluded, where none is shown."""
-    row = found.sort_values(["bound", "estimator"], ascending=[False, True], kind="stable").iloc[0]
+    row = biased.sort_values(["bound", "estimator"], ascending=[False, True], kind="stable").iloc[0]
     bound = float(row["bound"])
     if bound <= bias_rule.SHARE:
         return (
@@ -185,10 +185,10 @@ def failed(evidence: Evidence) -> Iterator[Verdict]:
         return
     asked_in = usable.groupby("estimator").size()
     parts = []
-    found: dict[str, list[tuple[int, float]]] = {}
+    failures: dict[str, list[tuple[int, float]]] = {}
     for (cell, label), share in items_of(failing):
-        found.setdefault(str(label), []).append((cell, float(share)))
-    for label, places in sorted(found.items(), key=lambda item: (-item[1][0][1], -len(item[1]), item[0])):
+        failures.setdefault(str(label), []).append((cell, float(share)))
+    for label, places in sorted(failures.items(), key=lambda item: (-item[1][0][1], -len(item[1]), item[0])):
         parts.append(_failing(label, places, int(asked_in[label]), experiment))
     yield Verdict("note", f"No usable answer: {several(parts, 3)}.", rule)
 
@@ -208,15 +208,15 @@ def _failing(label: str, places: list[tuple[int, float]], asked_in: int, experim
 
 def left_out(evidence: Evidence) -> Iterator[Verdict]:
     """Name the methods whose scores are not compared with the others', and why."""
-    found: dict[str, list[tuple[float, int, int, int, str]]] = {}
+    shares: dict[str, list[tuple[float, int, int, int, str]]] = {}
     for (cell, term), one in evidence.shared.items():
         for label, (answered, of) in one.left_out.items():
             if (cell, term) in evidence.estimands:
-                found.setdefault(label, []).append((answered / of, answered, of, cell, term))
-    if not found:
+                shares.setdefault(label, []).append((answered / of, answered, of, cell, term))
+    if not shares:
         return
     parts = []
-    for label, places in sorted(found.items()):
+    for label, places in sorted(shares.items()):
         _, answered, of, cell, term = min(places, key=lambda place: (place[0], place[3], place[4]))
         there = where(evidence.experiment, cell)
         parts.append(f"`{label}` ({answered:,} of {of:,} data sets for `{term}`{there})")

@@ -65,16 +65,16 @@ def missing_sentence(results: Results) -> str:
 def missing_data(results: Results) -> str:
     """Return which conditions lack data sets; nothing where none does."""
     extent, names = results.extent(), conditions(results.experiment)
-    found = missing_of(extent)
-    if not found:
+    missing = missing_of(extent)
+    if not missing:
         return ""
-    what = "Unfinished" if found.part is None else f"Part {found.part[0]} of {found.part[1]} of a study"
-    have = "has all its" if 1 in (found.whole, found.conditions) else "have all their"
-    words = [f"{what}: {found.whole} of {plural(found.conditions, 'condition')} {have} data sets."]
-    if found.begun:
-        words.append(f"Begun: {_named([f'{names[i]} ({_progress(extent, i)})' for i in found.begun])}.")
-    if found.empty:
-        words.append(f"Without any: {_named([names[i] for i in found.empty])}.")
+    what = "Unfinished" if missing.part is None else f"Part {missing.part[0]} of {missing.part[1]} of a study"
+    have = "has all its" if 1 in (missing.whole, missing.conditions) else "have all their"
+    words = [f"{what}: {missing.whole} of {plural(missing.conditions, 'condition')} {have} data sets."]
+    if missing.begun:
+        words.append(f"Begun: {_named([f'{names[i]} ({_progress(extent, i)})' for i in missing.begun])}.")
+    if missing.empty:
+        words.append(f"Without any: {_named([names[i] for i in missing.empty])}.")
     return " ".join(words)
 
 

@@ -99,16 +99,16 @@ def methods_table(table: pd.DataFrame, graded: pd.DataFrame, experiment: Experim
     seconds = table[table["measure"] == "seconds_median"].groupby("estimator")["value"].median()
     silent = bool(counts["none"].any())
     several_levels = graded["level"].nunique() > 1
-    made = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
-    made.add_column("method", overflow="fold", min_width=8)
-    made.add_column("worst for", overflow="fold", min_width=5)
+    shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    shown.add_column("method", overflow="fold", min_width=8)
+    shown.add_column("worst for", overflow="fold", min_width=5)
     for name in ("low", "fails", *(["none"] if silent else []), "usable", "ms/fit"):
-        made.add_column(name, justify="right", no_wrap=True)
+        shown.add_column(name, justify="right", no_wrap=True)
     for label in _in_order(experiment, counts.index):
         worst = worst_term(graded[graded["estimator"] == label])
         asked_in = int(((places["estimator"] == label) & (places["term"] == worst.term)).sum())
         further = count(counts, label, Grade.FAILS) - worst.fails
-        made.add_row(
+        shown.add_row(
             # `ols-wild[draws=99]` would be a style of Rich's.
             escape(label),
             escape(worst.term),
@@ -122,9 +122,9 @@ def methods_table(table: pd.DataFrame, graded: pd.DataFrame, experiment: Experim
             _percent(float(usable.get(label, np.nan))),
             _milliseconds(float(seconds.get(label, np.nan))),
         )
-    made.caption = _caption(graded, silent, several_levels)
-    made.caption_justify = "left"
-    return made
+    shown.caption = _caption(graded, silent, several_levels)
+    shown.caption_justify = "left"
+    return shown
 
 
 def _caption(graded: pd.DataFrame, silent: bool, several_levels: bool) -> str:
@@ -156,7 +156,7 @@ class Worst:
 
 def worst_term(own: pd.DataFrame) -> Worst:
     """Return the worst term of one method's estimands."""
-    found = [
+    worst_by_term = [
         Worst(
             str(term),
             *_lowest(rows),
@@ -166,7 +166,9 @@ def worst_term(own: pd.DataFrame) -> Worst:
         for term, rows in own.groupby("term", sort=False)
     ]
     return min(
-        found, key=lambda worst: (-worst.fails, -float(missed(worst.low, worst.level))), default=Worst()
+        worst_by_term,
+        key=lambda worst: (-worst.fails, -float(missed(worst.low, worst.level))),
+        default=Worst(),
     )
 
 

@@ -229,8 +229,8 @@ def _often(share: float) -> str:
 
 def _closest(evidence: Evidence, choice: Choice, counts: pd.DataFrame) -> str:
     """Return that no method is in order, and which has fewest faults."""
-    found = choice.faults
-    at_fault = found[["estimator", "cell", "term"]].drop_duplicates().groupby("estimator").size()
+    faults = choice.faults
+    at_fault = faults[["estimator", "cell", "term"]].drop_duplicates().groupby("estimator").size()
     order = sorted(
         counts.index,
         key=lambda label: (
@@ -241,7 +241,7 @@ def _closest(evidence: Evidence, choice: Choice, counts: pd.DataFrame) -> str:
         ),
     )
     label, total = order[0], grades.count(counts, order[0], "estimands")
-    own = found[found["estimator"] == label]
+    own = faults[faults["estimator"] == label]
     parts = [
         f"{words} in {len(own[own['fault'] == fault])}"
         for fault, words in _FAULTS.items()

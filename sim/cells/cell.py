@@ -150,13 +150,13 @@ class Cell:
         seen in one data set.
         """
         by = getattr(self.population, "strata", None)
-        found = int(by(self.layout)) if callable(by) else 0
-        if not found:
+        count = int(by(self.layout)) if callable(by) else 0
+        if not count:
             return 0
         batch = self.draw(0, range(1))
         given = strata_of(batch)
         affine = given is not None and affine_columns(parts_of(batch, self.model), given) is not None
-        return found if affine else 0
+        return count if affine else 0
 
     def draw(self, seed: int, replications: range) -> Batch:
         """Draw the observed data sets of some replications."""

@@ -56,19 +56,19 @@ def affine_columns(parts: Sequence[Part], strata: Strata) -> list[Affine] | None
 
     A column that varies in the strata by its own name is that, however it is computed.
     """
-    found: list[Affine] = []
+    columns: list[Affine] = []
     for names, products in parts:
         for k, name in enumerate(names):
             if name in strata.varying:
                 at = strata.varying.index(name)
-                found.append(Affine(strata.mean[:, at], at))
+                columns.append(Affine(strata.mean[:, at], at))
                 continue
             product = () if name == "Intercept" else None if products is None else products[k]
             column = None if product is None else affine(product, strata)
             if column is None:
                 return None
-            found.append(column)
-    return found
+            columns.append(column)
+    return columns
 
 
 def fixed_columns(batch: Batch, design: Design) -> tuple[Strata, list[Affine]] | None:

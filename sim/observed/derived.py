@@ -23,9 +23,9 @@ Mask = npt.NDArray[np.bool_]
 
 def constant_within_schools(batch: Batch, design: Design) -> Mask:
     """Return which columns of X are constant within every school of a replication [R, p]."""
-    found = fixed_columns(batch, design)
-    if found is not None:
-        return _constant_on_strata(*found, batch)
+    fixed = fixed_columns(batch, design)
+    if fixed is not None:
+        return _constant_on_strata(*fixed, batch)
     x = design.fixed(batch)
     first = np.repeat(x[:, batch.school_offsets[:-1]], np.diff(batch.school_offsets), axis=1)
     with np.errstate(invalid="ignore"):
@@ -36,9 +36,9 @@ def constant_within_schools(batch: Batch, design: Design) -> Mask:
 
 def with_school_means(batch: Batch, design: Design, chosen: Mapping[str, int]) -> Mapping[str, Column]:
     """Return the columns of a batch and the school means of some columns of X, by the name of the new column."""
-    found = fixed_columns(batch, design) if chosen else None
-    if found is not None:
-        strata, columns = found
+    fixed = fixed_columns(batch, design) if chosen else None
+    if fixed is not None:
+        strata, columns = fixed
         means = {name: school_means(columns[k].mean, strata) for name, k in chosen.items()}
         return cast(StrataColumns, batch.columns).with_strata(strata.with_constants(means))
     if not chosen:
@@ -52,10 +52,10 @@ def with_outcome_less(batch: Batch, design: Design, values: Floats, name: str) -
     """Return the columns of a batch with y - X b in the column `name`; b is `values` [R, p], where the model has null
     values."""
     named = np.flatnonzero([design.model.null_of(term) for term in design.terms])
-    found = fixed_columns(batch, design)
-    outcome = None if found is None else affine_columns([((design.response,), design.lhs_products)], found[0])
-    if found is not None and outcome is not None:
-        strata, columns = found
+    fixed = fixed_columns(batch, design)
+    outcome = None if fixed is None else affine_columns([((design.response,), design.lhs_products)], fixed[0])
+    if fixed is not None and outcome is not None:
+        strata, columns = fixed
         mean, factor = _less(strata, outcome[0], [columns[k] for k in named], values[:, named], batch)
         return cast(StrataColumns, batch.columns).with_strata(strata.with_varying(name, mean, factor))
     of_rows = np.repeat(values[:, named], np.diff(batch.row_offsets), axis=0)

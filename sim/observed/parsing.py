@@ -219,7 +219,7 @@ _ALIASED = re.compile(r"_column_([a-zA-Z]+)_")
 
 def unaliased(text: str) -> str:
     """Return a text with the aliases of columns replaced by their names."""
-    return _ALIASED.sub(lambda found: found[1], text)
+    return _ALIASED.sub(lambda alias: alias[1], text)
 
 
 def aliases(columns: Sequence[str]) -> dict[str, str]:

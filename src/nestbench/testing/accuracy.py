@@ -369,5 +369,5 @@ def _seen(findings: Sequence[Finding]) -> Told:
 
 def _counted(outcome: Check) -> str:
     """Return what a check found, in a few words."""
-    found = ", ".join(f"{n} {mark}" for mark, n in outcome.counts().items())
-    return f"{outcome.pairs} pairs of condition and method: {found or 'no change'}"
+    marks = ", ".join(f"{n} {mark}" for mark, n in outcome.counts().items())
+    return f"{outcome.pairs} pairs of condition and method: {marks or 'no change'}"
