@@ -325,6 +325,7 @@ class _Drawn:
             [one.counts[:, None], *(x[:, chosen] for x in (one.hits, one.scores, one.errors))], axis=1
         )
         own, again = sums.sum(axis=0), weights @ sums
+        # With few lots a resample may have drawn no data set at all.
         again = again[:, 1:] / np.maximum(again[:, :1], 1.0)
         moves = again - own[1:] / own[0]
         spread = np.maximum(one.spread[list(chosen)], TINY)

@@ -94,6 +94,7 @@ def _steps(draws: Draws, schools: int) -> list[dict[str, Any]]:
         changed = np.array([draws.once(st.mean(changes(step, schools))) for step in STEPS])
         gains = shares - shares[0]
         mcse = np.sqrt(shares * (1.0 - shares) / n)
+        # Gains are means of -1, 0 and 1, whose mean square is the share that changed.
         gain_mcse = np.sqrt(np.maximum(changed - gains**2, 0.0) / (n - 1))
     steps = []
     for k in np.flatnonzero(np.isfinite(draws.truth).all(axis=1)):
@@ -179,6 +180,7 @@ def cause_of(values: Mapping[str, float], level: float, biased: bool) -> str:
     names = {"with_scaled_se": "standard error", "with_t": "reference distribution"}
     if biased:
         names = {"without_bias": "bias", **names}
+    # Methods that have t(G - 1) already aren't mended by it.
     if values["with_t"] == values["coverage"]:
         names.pop("with_t")
     best = min(names, key=lambda step: abs(values[step] - level))

@@ -86,6 +86,7 @@ def below_p(coverage: npt.ArrayLike, n: npt.ArrayLike, low: npt.ArrayLike) -> Fl
 def above_p(coverage: npt.ArrayLike, n: npt.ArrayLike, high: npt.ArrayLike) -> Floats:
     """Return the exact chance of at least so many hits of n, were the coverage `high`. Shapes broadcast."""
     size = np.asarray(n, dtype=np.float64)
+    # Rounded first, so that both tails are of the same number of hits.
     return below_p(1.0 - np.rint(np.asarray(coverage) * size) / size, size, 1.0 - np.asarray(high))
 
 

@@ -65,6 +65,7 @@ def _matches(index: pd.DataFrame, number: Published, factors: list[str]) -> list
     key = (number.estimator, number.term, number.measure)
     if not len(index) or key not in index.index:
         return []
+    # A list, or pandas gives a single row as a series.
     rows = index.loc[[key]]
     for factor, level in number.levels.items():
         rows = rows[rows[factor] == level]

@@ -79,6 +79,7 @@ class Tests:
         errors = np.sqrt(promised * (1.0 - promised) / graded["n"].to_numpy(dtype=np.float64))
         off = graded["grade"].isin([Grade.FAILS, Grade.WIDE])
         limit = holm.limit(biased["p"])
+        # By way of p-values: t statistics of few data sets have tails that normal ones don't.
         z = np.sign(biased["value"]) * -special.ndtri(biased["p"] / 2.0)
         return Tests(
             levels,

@@ -44,6 +44,7 @@ def standardised_bias(d: Draws) -> Floats:
 
 def standardised_bias_influence(d: Draws) -> Floats:
     """(d_i - mean d)/S - (mean d / S) (w_i - S2)/(2 S2)."""
+    # Delta method, here and below: S is the root of S2, whose influence relative to itself is `spread_influence`.
     scale = np.sqrt(d.once(st.variance))[:, None]
     ratio = standardised_bias(d)[:, None]
     return (d.once(st.error) - d.once(st.bias)[:, None]) / scale - 0.5 * ratio * d.once(st.spread_influence)
