@@ -20,6 +20,7 @@ from nestbench.sim import checks
 T = TypeVar("T")
 
 _KEY = "declared"
+_UNWRITTEN = "unwritten"
 PLAIN, SLOPES, OTHER = "plain", "slopes", "other"
 _HEAD = re.compile(r"^(\w+(?:, \w+)*)(?: : .+)?$")
 
@@ -68,17 +69,27 @@ def parameter(
     check: Callable[[str, Any], Any] | None = None,
     errors: str = OTHER,
     metadata: Mapping[str, Any] | None = None,
+    unwritten: Any = dataclasses.MISSING,
     **allowed: Any,
 ) -> Any:
     """Return the field of a dataclass that is a parameter; see `Declared`. Without a default it must be given.
+
+    `unwritten` is what it was before it was declared, or before its default changed: keys leave that value out, and
+    where a stored run or baseline doesn't say, it is that (`nestbench.sim.cells.cell.primitives`).
 
     One declaration for the reader of TOML files, the schema of editors, the lists of the command line and the site:
     what a parameter means and may be is nowhere said twice.
     """
     said = Declared(meaning, unit, allowed, None if choices is None else tuple(choices), check, errors)
+    kept = {} if unwritten is dataclasses.MISSING else {_UNWRITTEN: unwritten}
     return dataclasses.field(
-        default=default, default_factory=factory, metadata={**(metadata or {}), _KEY: said}
+        default=default, default_factory=factory, metadata={**(metadata or {}), **kept, _KEY: said}
     )
+
+
+def unwritten_of(kind: Any) -> dict[str, Any]:
+    """Return field -> its value where nothing is written, of the fields that say so (`parameter`)."""
+    return {f.name: f.metadata[_UNWRITTEN] for f in dataclasses.fields(kind) if _UNWRITTEN in f.metadata}
 
 
 def like(kind: Any, name: str) -> Any:

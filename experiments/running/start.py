@@ -53,8 +53,21 @@ def _why_elsewhere(folder: Path, experiment: Experiment) -> str:
     usual = folder.with_name(experiment.name)
     there, here = (read_manifest(usual) or {}).get("experiment", {}), to_stored(experiment)
     differ = [words for key, words in IDENTITY.items() if there.get(key) != here[key]]
+    if there.get("cells") != here["cells"] and _unversioned(there) == _unversioned(here):
+        differ[differ.index("conditions")] = "ways of drawing data sets (population.version)"
     other = " and ".join(differ) or "versions of its methods or populations"
     return f"{usual} holds a run with other {other}; this one goes to {folder}"
+
+
+def _unversioned(stored: Mapping[str, Any]) -> list[Any]:
+    """Return the conditions of a stored experiment without the version of their population."""
+    cells = [dict(cell) for cell in stored.get("cells", ()) if isinstance(cell, Mapping)]
+    for cell in cells:
+        law = cell.get("population")
+        cell["population"] = (
+            {k: v for k, v in law.items() if k != "version"} if isinstance(law, Mapping) else law
+        )
+    return cells
 
 
 def run_experiment(

@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from nestbench.sim.errors import InvalidInput, did_you_mean
+from nestbench.sim.parameter import unwritten_of
 
 T = TypeVar("T")
 
@@ -105,7 +106,10 @@ def check_keys(table: Mapping[str, Any], allowed: Mapping[str, Any], where: str,
 
 
 def json_value(value: Any) -> Any:
-    """Return a dataclass as a table of the fields that differ from their defaults, everything as JSON values."""
+    """Return a dataclass as a table of the fields that differ from their defaults, everything as JSON values.
+
+    A field that was another where nothing was written (`nestbench.sim.parameter.parameter`) is always in it.
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         changed = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init}
         return {name: json_value(v) for name, v in changed.items() if not _is_default(value, name)}
@@ -173,7 +177,9 @@ def _leads_into(value: Any, part: Any) -> bool:
 
 
 def _is_default(owner: Any, name: str) -> bool:
-    """Whether a field has its default; a default that a factory makes is compared by value."""
+    """Whether a field has its default, now and ever; a default that a factory makes is compared by value."""
+    if name in unwritten_of(owner):
+        return False
     field = {f.name: f for f in dataclasses.fields(owner)}[name]
     if field.default is not dataclasses.MISSING:
         return bool(getattr(owner, name) == field.default)

@@ -24,6 +24,7 @@ from nestbench.sim.cells.truth import Truth
 from nestbench.sim.errors import StoreError
 from nestbench.sim.laws.registry import LAWS, known_laws
 from nestbench.sim.observed.model import Model
+from nestbench.sim.parameter import unwritten_of
 from nestbench.sim.visible import visible_in
 
 Count = Annotated[int, Field(ge=1, le=MOST_REPLICATIONS)]
@@ -180,7 +181,7 @@ def _cell(kept: KeptCell) -> Cell:
     model = build(Model, kept.model, "model", problems)
     law: Any = None
     if (kind := known_laws().get(name)) is not None:
-        law = build(kind, parameters, "population", problems)
+        law = build(kind, unwritten_of(kind) | parameters, "population", problems)
     elif kept.identity is not None and kept.found is not None:
         law = KeptLaw(name, parameters, kept.identity, kept.found)
     else:

@@ -47,6 +47,7 @@ from nestbench.reports.accuracy.permuting import can_show, least_replications
 from nestbench.reports.accuracy.sight import Sight, sights_of
 from nestbench.reports.measures.performance import FIT
 from nestbench.reports.words.missing import missing_sentence, unrepeatable
+from nestbench.sim.cells.cell import places_of
 from nestbench.sim.errors import InvalidInput, did_you_mean
 
 ALPHA = 1e-4
@@ -192,16 +193,16 @@ def _same(pair: diff.Pair) -> bool:
 def _pair_up(baseline: Baseline, results: Results) -> tuple[list[diff.Pair], list[Change]]:
     """Return what can be compared, and what has no counterpart."""
     experiment = results.experiment
-    numbers = {cell.key: i for i, cell in enumerate(experiment.cells)}
+    places = places_of([cell.key for cell in baseline.cells], experiment.cells)
     pairs, missing = [], []
-    for cell in baseline.cells:
-        if cell.key not in numbers:
+    for cell, place in zip(baseline.cells, places, strict=True):
+        if place is None:
             missing.append(_gone(cell, "(all)", None, "the run has no such condition"))
             continue
-        cell_pairs, cell_missing = _pairs_of_cell(baseline, results, cell, numbers.pop(cell.key))
+        cell_pairs, cell_missing = _pairs_of_cell(baseline, results, cell, place)
         pairs += cell_pairs
         missing += cell_missing
-    for number in numbers.values():
+    for number in sorted({*range(len(experiment.cells))} - {*places}):
         new = cell_record(experiment, number, {})
         missing.append(_gone(new, "(all)", number, "the baseline has no such condition"))
     return pairs, missing
@@ -229,7 +230,7 @@ def _pairs_of_cell(
         same_code = then == now[label] and not (
             reference and baseline.versions.get("statsmodels") != packages.get("statsmodels")
         )
-        same_data = baseline.seed == experiment.seed
+        same_data = baseline.seed == experiment.seed and cell.key == here.key
         pairs.append(
             diff.Pair(
                 cell=current,
@@ -280,6 +281,10 @@ def _notes(baseline: Baseline, results: Results) -> Iterator[str]:
     yield from filter(None, (missing_sentence(results), unrepeatable(results)))
     if baseline.seed != experiment.seed:
         yield f"seed {baseline.seed} in the baseline, {experiment.seed} in the run: other data sets"
+    keys = [cell.key for cell in baseline.cells]
+    pairs = zip(keys, places_of(keys, experiment.cells), strict=True)
+    if any(place is not None and experiment.cells[place].key != key for key, place in pairs):
+        yield "data sets drawn in another version of the population (population.version): other data sets"
     packages = versions_of(results)
     for name, then in baseline.versions.items():
         if packages.get(name) != then:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.results import Results
 from nestbench.reports.comparing import holm
 from nestbench.reports.conditions import conditions
@@ -18,6 +19,7 @@ from nestbench.reports.measures.draws import Paired
 from nestbench.reports.measures.measure import TRUTH, Measure, evaluate, mean_square, root
 from nestbench.reports.measures.proportions import wilson
 from nestbench.reports.measures.statistics import Z95
+from nestbench.sim.cells.cell import places_of
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.observed.batch import Floats
 
@@ -58,18 +60,18 @@ def compare_runs(first: Results, second: Results, measures: tuple[str, ...] = CO
         The runs have no condition, or no method, in common.
     """
     chosen = [measure_named(name) for name in measures]
-    places = {cell.key: index for index, cell in enumerate(second.experiment.cells)}
-    common = [(i, places[cell.key]) for i, cell in enumerate(first.experiment.cells) if cell.key in places]
+    common = common_conditions(first.experiment, second.experiment)
     if not common:
         raise InvalidInput(
             "expected two runs with conditions in common, got none; compare runs of one experiment, or of experiments "
             "that share population, layout and model"
         )
-    same_data = first.experiment.seed == second.experiment.seed
+    same_seed = first.experiment.seed == second.experiment.seed
     words = conditions(first.experiment)
     rows: list[dict[str, Any]] = []
     for i, j in common:
         where = words[i]
+        same_data = same_seed and first.experiment.cells[i].law_key == second.experiment.cells[j].law_key
         a, b = rows_of(first, i), rows_of(second, j)
         for label in (label for label in a.labels if label in b.labels):
             # Whichever run is long, both are read term by term.
@@ -81,6 +83,13 @@ def compare_runs(first: Results, second: Results, measures: tuple[str, ...] = CO
     away = np.where(table["change"].abs() > ROUNDING * table["a"].abs(), table["change"], 0.0)
     p = holm.t_p_values(away, table["mcse"], table["n"])
     return table.assign(beyond=p <= holm.limit(p))
+
+
+def common_conditions(first: Experiment, second: Experiment) -> list[tuple[int, int]]:
+    """Return the places of each condition that two experiments have, in the first and in the second
+    (`nestbench.sim.cells.cell.places_of`)."""
+    places = places_of([cell.key for cell in first.cells], second.cells)
+    return [(i, j) for i, j in enumerate(places) if j is not None]
 
 
 SPREADS = {"empirical_se": 0.0, "rmse": 0.0, "se_error": 100.0}

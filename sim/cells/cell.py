@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from nestbench.sim.observed.affine import affine_columns, strata_of
 from nestbench.sim.observed.batch import Batch
 from nestbench.sim.observed.design import parts_of
 from nestbench.sim.observed.model import Model
+from nestbench.sim.parameter import unwritten_of
 from nestbench.sim.streams import StreamSource
 
 
@@ -81,6 +82,14 @@ class Cell:
     def key(self) -> str:
         """Hash of population, layout and model, and of what is stated as true."""
         return _hash(self._parts() | ({"truth": _primitive(self.stated)} if self.stated else {}))
+
+    @property
+    def keys_drawn_otherwise(self) -> tuple[str, ...]:
+        """The keys of this condition with data sets drawn in another version of its population: other numbers,
+        distributed alike."""
+        versions = getattr(self.population, "versions", ())
+        others = (replace(self, population=replace(self.population, version=v)).key for v in versions)  # type: ignore[type-var, call-arg]
+        return tuple(key for key in others if key != self.key)
 
     def _parts(self) -> dict[str, Any]:
         return {
@@ -163,6 +172,17 @@ class Cell:
         return self.population.draw(self.layout, StreamSource(seed, self.law_key), replications)
 
 
+def places_of(keys: Sequence[str], cells: Sequence[Cell]) -> list[int | None]:
+    """Return where each condition of some keys stands among others, each once; None where it isn't there.
+
+    One of the same key comes first, then one that is the same but for the version its data sets are drawn in.
+    """
+    exact = {cell.key: i for i, cell in enumerate(cells)}
+    free = {i: cell for i, cell in enumerate(cells) if cell.key not in keys}
+    likewise = {key: i for i, cell in free.items() for key in cell.keys_drawn_otherwise}
+    return [exact.get(key, likewise.pop(key, None)) for key in keys]
+
+
 def is_null(truth: Any, null: float) -> bool:
     """Whether a true value is the null value, up to the rounding of a truth that was computed; not if it varies."""
     return bool(np.ndim(truth) == 0 and abs(truth - null) <= SAME * abs(null))
@@ -175,11 +195,18 @@ _KNOWN: dict[tuple[type, str], Truth] = {}
 
 
 def primitives(value: Any) -> dict[str, Any]:
-    """Return the fields of a dataclass that differ from their defaults, as JSON primitives."""
-    chosen = {}
+    """Return the fields of a dataclass that differ from their defaults, as JSON primitives.
+
+    From the value that stands for nothing written, if it is another than the default
+    (`nestbench.sim.parameter.parameter`): a default that changes makes new keys, those of before stay what they
+    were.
+    """
+    chosen, unwritten = {}, unwritten_of(value)
     for each in (f for f in dataclasses.fields(value) if f.metadata.get("key", True)):
         got = getattr(value, each.name)
-        if each.default is not dataclasses.MISSING:
+        if each.name in unwritten:
+            default = unwritten[each.name]
+        elif each.default is not dataclasses.MISSING:
             default = each.default
         elif each.default_factory is not dataclasses.MISSING:
             default = each.default_factory()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from copy import copy
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -52,6 +53,7 @@ class FixedDesign:
     """
 
     name: ClassVar[str] = "fixed-design"
+    versions: ClassVar[tuple[int, ...]] = (1, 2)
     normal_errors: ClassVar[bool] = True
     data: str = parameter(
         meaning="A table (relative to the TOML file), read as ``estimate`` reads it, without missing values in the "
@@ -144,12 +146,16 @@ class FixedDesign:
         return tuple(words for name, words in said.items() if words and name in used)
 
     def spelled(self, layout: Layout) -> FixedDesign:
-        """Return the same population without effects of 0 and names that nothing uses: the one way that keys are made
-        of."""
+        """Return the same population written in the one way that keys are made of: without effects of 0 and names that
+        nothing uses, and with the version by which its data sets are in fact drawn."""
         written: dict[str, Any] = {"effects": {term: value for term, value in self.effects.items() if value}}
-        written |= fixed_errors.unused_names(self)
-        same = all(getattr(self, name) == value for name, value in written.items())
-        return self if same else replace(self, **written)
+        written |= fixed_errors.unused_names(self) | {"version": 2 if self.strata(layout) else 1}
+        if all(getattr(self, name) == value for name, value in written.items()):
+            return self
+        spelled = copy(self)  # not made anew: that would read the file, which may have changed, at every draw
+        for name, value in written.items():
+            object.__setattr__(spelled, name, value)
+        return spelled
 
     @property
     def truth(self) -> dict[str, float]:

@@ -26,9 +26,11 @@ def mean_of(
 ) -> Mean:
     """Draw some data sets and return their mean.
 
-    A school's mean age is that of all its students, seen or not.
+    A school's mean age is that of all its students, seen or not. Students are needed, and drawn at once (`version` 1).
     """
-    everyone = draw_data(replace(law, missing=0.0, missing_schools=0), layout, streams, replications)
+    everyone = draw_data(
+        replace(law, missing=0.0, missing_schools=0, version=1), layout, streams, replications
+    )
     hidden = replace_columns(everyone, {SCHOOL_AGE: school_mean("age", everyone)})
     batch = observed(law, hidden)
     variables = _variables(law, layout, batch)

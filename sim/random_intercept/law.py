@@ -69,6 +69,7 @@ class RandomIntercept(Parameters):
     """
 
     name: ClassVar[str] = "random-intercept"
+    versions: ClassVar[tuple[int, ...]] = (1, 2)
     normal_errors: ClassVar[bool] = True
 
     def check(self, layout: Layout) -> None:
@@ -82,10 +83,12 @@ class RandomIntercept(Parameters):
         check_combination(self, layout)
 
     def spelled(self, layout: Layout) -> RandomIntercept:
-        """Return the same population with its effects written in the one way that keys are made of; see
-        `nestbench.sim.random_intercept.effects`."""
+        """Return the same population written in the one way that keys are made of: its effects
+        (`nestbench.sim.random_intercept.effects`), and the version by which its data sets are in fact drawn."""
         written = effects.spelled(self.effects, layout)
-        return self if written == self.effects else replace(self, effects=written)
+        version = 2 if self.strata(layout) else 1
+        same = written == self.effects and version == self.version
+        return self if same else replace(self, effects=written, version=version)
 
     @property
     def truth(self) -> dict[str, float]:

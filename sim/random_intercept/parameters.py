@@ -133,14 +133,15 @@ class Parameters:
         0.0, "Log-odds of a school's dropping out first, per SD of resources.", **LOG_ODDS, errors=PLAIN
     )
     version: int = parameter(
-        1,
-        "How data sets are drawn. 1: student by student. 2: by the statistics of the schools' strata, with students "
-        "completed from them when they are asked for, in a time that doesn't depend on the number of students; where "
-        "the population doesn't allow it (residuals that aren't normal, or whose variance depends on age; missing "
-        "students or schools), as in 1. The population is the same, the numbers are others.",
+        2,
+        "How data sets are drawn. 2: by the statistics of the schools' strata, with students completed from them when "
+        "they are asked for, in a time that doesn't depend on the number of students; where the population doesn't "
+        "allow it (residuals that aren't normal, or whose variance depends on age; missing students or schools), as "
+        "in 1. 1: student by student. The population is the same, the numbers are others.",
         low=1,
         high=2,
         errors=PLAIN,
+        unwritten=1,
     )
 
     def __post_init__(self) -> None:

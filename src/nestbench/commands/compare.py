@@ -44,7 +44,9 @@ def compare(
         write_csv(table, csv)
     console = Console()
     beyond = int(table["beyond"].sum())
-    kind = "the same data sets (paired)" if table["paired"].any() else "different data sets"
+    kind = "the same data sets (paired)" if table["paired"].all() else "different data sets"
+    if kind.startswith("different") and table["paired"].any():
+        kind = "the same data sets (paired) in some conditions, different ones in others"
     console.print(
         f"{beyond} of {plural(len(table), 'comparison')} beyond Monte Carlo error, on {kind} (Holm's method: by chance "
         "any at all in 5 % of such comparisons of runs).",

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nestbench.sim.cells.cell import Cell, canonical_json, primitives
+from nestbench.sim.cells.cell import Cell, canonical_json, places_of, primitives
 from nestbench.sim.cells.layout import Layout
 from nestbench.sim.observed.model import Model
 from nestbench.sim.random_intercept import RandomIntercept
@@ -21,10 +21,11 @@ DRIFTED = "keys seed the streams and name stored files: a drift breaks every sto
 @pytest.mark.parametrize(
     ("cell", "law_key", "key"),
     [
-        (Cell(RandomIntercept(), Layout(), Model()), "7adb7b0f15398c2a", "4b4abc133fe3d05b"),
+        (Cell(RandomIntercept(version=1), Layout(), Model()), "7adb7b0f15398c2a", "4b4abc133fe3d05b"),
+        (Cell(RandomIntercept(version=2), Layout(), Model()), "d95f18b1f68141ba", "2f2d41dc2a5eb250"),
         (
             Cell(
-                RandomIntercept(icc=0.05, effects={"age": 2.0, "resources": 0.5}),
+                RandomIntercept(icc=0.05, effects={"age": 2.0, "resources": 0.5}, version=1),
                 Layout(schools=6, students=(3, 4, 5, 6, 7, 8), treated_schools=2),
                 Model(formula="grade ~ age + resources", random="1 + age", level=0.9),
             ),
@@ -35,6 +36,37 @@ DRIFTED = "keys seed the streams and name stored files: a drift breaks every sto
 )
 def test_golden_keys(cell: Cell, law_key: str, key: str) -> None:
     assert (cell.law_key, cell.key) == (law_key, key), DRIFTED
+
+
+@pytest.mark.parametrize(
+    ("parameters", "law_key"),
+    [
+        ({"residual_shape": "t(5)"}, "7e343c247a5e03ca"),
+        ({"residual_age": 0.5}, "6c780de32e876b25"),
+        ({"missing": 0.2, "missing_age": 1.0}, "9870946e38cbf6c5"),
+    ],
+)
+def test_what_can_only_be_drawn_by_students_has_one_key(parameters: dict[str, Any], law_key: str) -> None:
+    """The one it had before there was another way: its numbers are those of then."""
+    laws = [RandomIntercept(**parameters, version=version) for version in (1, 2)]
+    assert [Cell(law, Layout(), Model()).law_key for law in (*laws, RandomIntercept(**parameters))] == [
+        law_key
+    ] * 3
+
+
+def test_conditions_are_found_in_both_versions() -> None:
+    """The same condition first, then the one drawn otherwise, each once."""
+    now, before, tails = (
+        Cell(RandomIntercept(**parameters), Layout(), Model())
+        for parameters in ({}, {"version": 1}, {"residual_shape": "t(5)"})
+    )
+    assert now.keys_drawn_otherwise == (before.key,)
+    assert before.keys_drawn_otherwise == (now.key,)
+    assert tails.keys_drawn_otherwise == ()
+    keys = [now.key, before.key, tails.key]
+    assert places_of(keys, [tails, before, now]) == [2, 1, 0]
+    assert places_of(keys, [before]) == [None, 0, None]
+    assert places_of([tails.key, before.key], [now, tails]) == [1, 0]
 
 
 def test_spelling_does_not_matter() -> None:

@@ -99,6 +99,8 @@ def test_every_parameter_is_said_in_the_docstring(law: type[Population]) -> None
 
 def another(name: str, field: Any, said: Declared) -> Any:
     """A value of a parameter that isn't its default."""
+    if field.name == "version":
+        return 1
     if said.check is not None:
         return "lognormal(1)"
     if field.type == "int":

@@ -59,7 +59,7 @@ def test_only_the_outcome_differs_between_replications(file: Path) -> None:
 
 def test_equation_and_chunks(file: Path) -> None:
     """Outcome = X effects + u + e on the replication's own normals: residuals first, then schools."""
-    population = law(file, icc=0.5, total_sd=3.0)
+    population = law(file, icc=0.5, total_sd=3.0, version=1)
     batch = population.draw(Layout(), StreamSource(1, "k"), range(4))
     kind = batch.columns["kind"]
     assert isinstance(kind, Category)

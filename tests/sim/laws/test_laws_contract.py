@@ -25,7 +25,10 @@ CONFOUNDED = {"age_icc": 0.4, "age_confounding": 0.6, "resources_confounding": -
 
 
 def law(**parameters: Any) -> RandomIntercept:
-    return RandomIntercept(**{"effects": EFFECTS, "total_sd": 2.0, "age_mean": 3.0, **parameters})
+    """A population drawn student by student; `CASES` has each by statistics, too."""
+    return RandomIntercept(
+        **{"effects": EFFECTS, "total_sd": 2.0, "age_mean": 3.0, "version": 1, **parameters}
+    )
 
 
 CASES: dict[str, tuple[RandomIntercept, Layout]] = {

@@ -31,7 +31,8 @@ def values(batch: Batch, name: str) -> np.ndarray:
 def test_columns_follow_the_equation() -> None:
     """Each column is the textbook formula on the 3N + 2G normals of the replication's own stream."""
     effects = {"Intercept": 3.0, "age": 0.5, "gender": -1.0, "resources": 2.0, "treated": 4.0}
-    law = RandomIntercept(icc=0.3, total_sd=2.0, effects=effects, age_mean=10.0, age_sd=1.5, resources_sd=0.5)
+    spreads = {"icc": 0.3, "total_sd": 2.0, "age_sd": 1.5, "resources_sd": 0.5}
+    law = RandomIntercept(**spreads, effects=effects, age_mean=10.0, version=1)
     batch, n, schools = draw(law), 17, np.repeat(np.arange(4), [3, 1, 8, 5])
     for r in range(6):
         z = StreamSource(7, "key").new(r, "data").standard_normal(3 * n + 8)
@@ -61,20 +62,20 @@ def test_frame_is_what_an_analyst_holds() -> None:
 )
 def test_any_chunking_draws_the_same(cuts: list[int], sizes: list[int]) -> None:
     """Replications 0 .. 39 drawn in any pieces are those drawn at once, to the bit."""
-    law, layout = RandomIntercept(), Layout(schools=len(sizes), students=tuple(sizes))
-    whole = draw(law, layout, range(40))
-    bounds = [0, *sorted(cuts), 40]
-    parts = [draw(law, layout, range(a, b)) for a, b in itertools.pairwise(bounds) if b > a]
-    for name in whole.columns:
-        np.testing.assert_array_equal(values(whole, name), np.concatenate([values(p, name) for p in parts]))
+    layout, bounds = Layout(schools=len(sizes), students=tuple(sizes)), [0, *sorted(cuts), 40]
+    for law in (RandomIntercept(), RandomIntercept(version=1)):
+        whole = draw(law, layout, range(40))
+        parts = [draw(law, layout, range(a, b)) for a, b in itertools.pairwise(bounds) if b > a]
+        for name in whole.columns:
+            together = np.concatenate([values(p, name) for p in parts])
+            np.testing.assert_array_equal(values(whole, name), together)
 
 
 def test_pieces_of_the_buffer_are_invisible(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = draw(RandomIntercept(), replications=range(30))
+    law = RandomIntercept(version=1)
+    whole = draw(law, replications=range(30))
     monkeypatch.setattr("nestbench.sim.random_intercept.draw.PIECE", 100)
-    np.testing.assert_array_equal(
-        values(whole, "grade"), values(draw(RandomIntercept(), replications=range(30)), "grade")
-    )
+    np.testing.assert_array_equal(values(whole, "grade"), values(draw(law, replications=range(30)), "grade"))
 
 
 def test_moments_of_many_draws() -> None:

@@ -49,6 +49,7 @@ def test_spreads_of_schools_grow_with_resources() -> None:
 
 
 def test_spreads_at_their_defaults_change_no_key_and_no_number() -> None:
+    """Keys of data sets drawn student by student are those of before there was another way."""
     plain, layout = CASES["slopes"]
     same = replace(plain, residual_proportional=0.0, school_sd_resources=0.0, slope_sd_resources=0.0)
     keys = [Cell(one, layout, Model()).law_key for one in (plain, same)]
