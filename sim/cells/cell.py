@@ -88,7 +88,7 @@ class Cell:
         """The keys of this condition with data sets drawn in another version of its population: other numbers,
         distributed alike."""
         versions = getattr(self.population, "versions", ())
-        others = (replace(self, population=replace(self.population, version=v)).key for v in versions)  # type: ignore[type-var, call-arg]
+        others = (replace(self, population=replace(self.population, version=v)).key for v in versions)  # type: ignore[type-var]
         return tuple(key for key in others if key != self.key)
 
     def _parts(self) -> dict[str, Any]:

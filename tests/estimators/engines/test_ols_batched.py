@@ -232,7 +232,7 @@ def test_hard_replications_leave_the_others_alone(column: str, value: float, sta
     from nestbench.sim.random_intercept import RandomIntercept
 
     model = Model("grade ~ age + gender")
-    batch = Cell(RandomIntercept(), Layout(6, 9), model).draw(1, range(4))
+    batch = Cell(RandomIntercept(version=1), Layout(6, 9), model).draw(1, range(4))
     values = batch.columns[column].copy()
     values[batch.row_offsets[2] : batch.row_offsets[3]] = value
     hard = dataclasses.replace(batch, columns={**batch.columns, column: values}, _memo={})

@@ -84,7 +84,8 @@ STREAMS = StreamSource(5, "a20fef1a9cadda8e")
 
 def two_maxima(replications: range) -> Batch:
     """Slopes that vary about the mean age, 15: without a correlation the likelihood has a second, lower maximum."""
-    return RandomIntercept(slope_sd=1.0).draw(Layout(schools=20, size_range=(4, 24)), STREAMS, replications)
+    law = RandomIntercept(slope_sd=1.0, version=1)
+    return law.draw(Layout(schools=20, size_range=(4, 24)), STREAMS, replications)
 
 
 def test_a_slope_that_is_not_centred_is_fitted_at_the_higher_of_two_maxima() -> None:

@@ -30,7 +30,7 @@ both = pytest.mark.parametrize(
 
 def batch() -> Batch:
     layout = Layout(schools=8, students=(4, 9, 6, 12, 5, 7, 3, 8))
-    return Cell(RandomIntercept(icc=0.4), layout, MODEL).draw(3, range(4))
+    return Cell(RandomIntercept(icc=0.4, version=1), layout, MODEL).draw(3, range(4))
 
 
 def one_gender_in_each_school(data: Batch, replication: int) -> Batch:
