@@ -83,6 +83,7 @@ def pyfixest(kind: str) -> Fit:
         require_schools(data)
         frame = columns_of(data)
         frame["school"] = data.groups
+        # X has its constant already, and its terms' own names would be read as a formula.
         names = [f"x{k}" for k in range(data.x.shape[1])]
         result = package.feols(f"y ~ 0 + {' + '.join(names)}", data=frame, vcov={kind: "school"})
         estimate, std_error = (

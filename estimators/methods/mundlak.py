@@ -33,6 +33,7 @@ def with_means(batch: Batch, model: Model, varies: Pattern) -> tuple[Batch, Mode
     # A mean that the model has already would be a column twice, and estimable no more.
     chosen = {name: k for name, k in chosen.items() if name not in design.terms}
     added = "".join(f" + `{name}`" for name in chosen)
+    # With an empty memo: the design and moments in the other are of the columns without means.
     wide = replace(batch, columns=with_school_means(batch, design, chosen), _memo={})
     return wide, replace(model, formula=model.formula + added)
 

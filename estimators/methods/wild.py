@@ -212,6 +212,7 @@ class _Dense:
     def nulls(self, c: Floats) -> _Nulls:
         """Return the bootstraps of all nulls about c'beta."""
         unit = float(np.sqrt(self.variance(c)))
+        # Draws are linear in the null's distance: two of them give those of every other null.
         (top, scores), (further, others) = (self.drawn(c, distance) for distance in (0.0, unit))
         return _Nulls(unit, top, further - top, scores, others - scores, self.exact)
 

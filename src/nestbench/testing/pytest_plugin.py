@@ -75,6 +75,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Put the claims of a test on its report, which travels between the processes of pytest-xdist."""
     report = yield
     if report.when == "call" and item.stash.get(_TOLD, None):
+        # Plain values: pytest-xdist sends reports from its workers as JSON.
         report.nestbench = [dict(told) for told in item.stash[_TOLD]]  # type: ignore[attr-defined]
     return report
 
