@@ -198,6 +198,7 @@ class FixedDesign:
             return None
         file, terms, x = _design(self)
         fixed = file.batch
+        # Every replication has the rows of the file.
         chosen = np.arange(rows.start, rows.stop) % fixed.rows
         return fixed_errors.errors_of(self, fixed, terms, x).covariance(chosen)
 
@@ -224,6 +225,7 @@ class FixedDesign:
         column = np.tile(x[terms.index(self.slope)], batch.size)
         mean = float(column.mean())
         both = self.slope_correlation * np.sqrt(variance) * self.slope_sd
+        # b (x - mean) is a slope of b and an intercept of -b mean.
         about = np.array([[1.0, -mean], [0.0, 1.0]])
         covariance = about @ np.array([[variance, both], [both, self.slope_sd**2]]) @ about.T
         return (school, Effect(self.slope, 1.0, (Variable(self.slope, column, mean),))), covariance

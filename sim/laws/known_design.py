@@ -145,6 +145,7 @@ def known_design(file: Batch, terms: tuple[str, ...], x: Floats) -> KnownDesign:
         mean[g] = rows.mean(axis=1)
         deviations = rows - mean[g][:, None]
         deviations[np.ptp(rows, axis=1) <= CONSTANT * np.abs(rows).max(axis=1, initial=0.0)] = 0.0
+        # In SDs, so that units don't decide what is dependent.
         u, s, vt = np.linalg.svd((deviations / spread[:, None]).T, full_matrices=False)
         r = int((s > DEPENDENT * max(s.max(initial=0.0), 1e-300)).sum()) if s.any() else 0
         q[:r, start : start + sizes[g]] = u[:, :r].T

@@ -155,7 +155,7 @@ def draw_numbers(cells: Ints, streams: StreamSource, replications: range, male_s
     tries = tries_for(2 * strata)
     count = np.empty((len(cells), strata), dtype=np.int64)
     z, u = np.empty((len(cells), 3 * strata + tries + 2 * schools)), np.empty((len(cells), tries))
-    # Of equal cells NumPy draws the same numbers in a third of the time, given n and p once.
+    # Where all counts are equal NumPy draws the same numbers in a third of the time, given n and p once.
     n, equal = flat.shape[1], (flat == flat[:, :1]).all(axis=1)
     for i, r in enumerate(replications):
         generator = streams.at(r, "data")

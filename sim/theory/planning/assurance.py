@@ -107,7 +107,7 @@ class Assurance:
         return self.value(trial) - self.power
 
     def describe(self) -> str:
-        """Return e.g. ``assurance 0.8 for an effect of 0.25 (SD 0.1) SD``."""
+        """Return e.g. ``assurance 0.8 for an effect of 0.25 SD that is known to 0.1``."""
         return f"assurance {self.power:g} for an effect of {self.effect:g} SD that is known to {self.effect_sd:g}"
 
     @property
