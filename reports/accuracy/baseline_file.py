@@ -156,6 +156,7 @@ def to_json(baseline: Baseline) -> str:
         },
         "cells": [_cell_content(cell) for cell in baseline.cells],
     }
+    # Rounded before it is sealed: the seal is of what will be read.
     values = _json_value(content)
     return _text({**values, _SEAL: checksum(values)}, 0) + "\n"
 

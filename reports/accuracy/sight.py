@@ -75,6 +75,7 @@ class Demand:
 
     def _occurrences(self) -> float:
         """Return the mean of a Poisson count that reaches, against none, the critical value with the power."""
+        # The mean at which a Poisson count reaches k that often is a gamma quantile.
         k = math.ceil(self.critical**2 / (2.0 * math.log(2.0)))
         return float(stats.gamma.ppf(POWER, k))
 
