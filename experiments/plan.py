@@ -8,8 +8,10 @@ from itertools import pairwise
 
 from nestbench.estimators.equivalence.agreement import audited
 from nestbench.estimators.estimator import Agreement, Estimator
+from nestbench.experiments.drawing import strata_of_cell
 from nestbench.experiments.experiment import Experiment
 from nestbench.sim.cells.cell import Cell
+from nestbench.sim.cells.data_size import data_size
 from nestbench.sim.errors import InvalidInput
 
 TASK_SECONDS = 2.0
@@ -221,60 +223,24 @@ def replication_seconds(cell: Cell, estimators: Sequence[Estimator], engine: str
 
 def drawing_seconds(cell: Cell) -> float:
     """Return a rough cost of drawing a data set, in seconds."""
-    return 3e-5 + 4e-8 * (6 * strata_of_cell(cell) or rows_of(cell))
+    return 3e-5 + 4e-8 * (6 * strata_of_cell(cell) or _rows_to_cut_by(cell))
 
 
 def fit_seconds(cell: Cell, estimator: Estimator, engine: str) -> float:
     """Return a rough cost of a fit, in seconds; of MixedLM's order for methods that aren't batched."""
-    return 2e-2 + 1e-4 * rows_of(cell) if estimator.engine_name(engine) == "reference" else 3e-5
-
-
-def held(cell: Cell, estimators: Iterable[Estimator], engine: str) -> int:
-    """Return how many rows a data set takes while methods fit it: its students, or where it is drawn by strata and
-    nobody asks for students about three a stratum.
-
-    Parameters
-    ----------
-    cell : Cell
-    estimators : iterable of Estimator
-    engine : str
-    """
-    asked = any(e.reads_rows or e.engine_name(engine) == "reference" for e in estimators)
-    return rows_of(cell) if asked else 3 * strata_of_cell(cell) or rows_of(cell)
-
-
-def how_drawn(cell: Cell, estimators: Iterable[Estimator], engine: str) -> str:
-    """Return in words how a condition's data sets are drawn, and who has students completed; empty where students are
-    drawn as ever.
-
-    Parameters
-    ----------
-    cell : Cell
-    estimators : iterable of Estimator
-    engine : str
-    """
-    if getattr(cell.population, "version", 1) == 1:
-        return ""
-    by = getattr(cell.population, "strata", None)
-    if by is None or not by(cell.layout):
-        return "drawn student by student, as the population needs"
-    asking = [e.label for e in estimators if e.reads_rows or e.engine_name(engine) == "reference"]
-    asking = asking if strata_of_cell(cell) else ["the model"]
-    return "drawn by statistics" + (f", students completed for {', '.join(asking)}" if asking else "")
-
-
-def strata_of_cell(cell: Cell) -> int:
-    """Return `Cell.strata`, found once a condition and process."""
-    key = cell.key
-    if key not in _STRATA:
-        _STRATA[key] = cell.strata()
-    return _STRATA[key]
-
-
-_STRATA: dict[str, int] = {}
+    return 2e-2 + 1e-4 * _rows_to_cut_by(cell) if estimator.engine_name(engine) == "reference" else 3e-5
 
 
 def rows_of(cell: Cell) -> int:
-    """Return the rows of a condition's data set."""
-    rows: int = cell.layout.sizes().sum().item()
-    return rows
+    """Return the rows that a condition's data sets are expected to have."""
+    return data_size(cell.population, cell.layout).rows
+
+
+def _rows_to_cut_by(cell: Cell) -> int:
+    """Return the rows that a task's cost is guessed from.
+
+    Where data sets are drawn row by row, those of the layout, wrong though they are on a fixed design: tasks of stored
+    runs are found by where they were cut.
+    """
+    size = data_size(cell.population, cell.layout)
+    return size.rows if size.statistics else int(cell.layout.sizes().sum())

@@ -15,8 +15,9 @@ from threadpoolctl import threadpool_limits
 from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus
 from nestbench.estimators.estimator import Estimator
 from nestbench.experiments import plugins
+from nestbench.experiments.drawing import held
 from nestbench.experiments.experiment import Experiment, Plugin
-from nestbench.experiments.plan import Task, held
+from nestbench.experiments.plan import Task
 from nestbench.experiments.running import auditing
 from nestbench.experiments.running.guarding import NO_LIMITS, Limits, fit_guarded
 from nestbench.experiments.running.oracle import with_truth
@@ -160,13 +161,12 @@ def fit_all(
     return {label: Estimates.concat(pieces) for label, pieces in parts.items()}
 
 
-def batches(cell: Cell, seed: int, replications: range, rows: int) -> Iterator[Batch]:
-    """Yield the data sets of some replications, of `rows` rows each in memory, about `BATCH_NUMBERS` numbers at a time.
+def batches(cell: Cell, seed: int, replications: range, numbers: int) -> Iterator[Batch]:
+    """Yield the data sets of some replications, of about `numbers` numbers each in memory, `BATCH_NUMBERS` at a time.
 
     Bounded, so that memory depends on neither the size of a task nor the number of replications; the numbers drawn
     don't depend on the cuts.
     """
-    numbers = (4 + len(cell.model.formula.split("+"))) * rows
     step = max(1, BATCH_NUMBERS // numbers)
     for start in range(replications.start, replications.stop, step):
         yield cell.draw(seed, range(start, min(start + step, replications.stop)))

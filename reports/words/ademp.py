@@ -15,6 +15,7 @@ from nestbench.reports.comparing.grades import fixed_terms
 from nestbench.reports.conditions import level_texts, varying
 from nestbench.reports.measures.declared import MEASURES
 from nestbench.reports.wording import named, several, value_words
+from nestbench.reports.words.drawn import drawn_words
 from nestbench.reports.words.symbols import EXPLAINED, formula_words
 from nestbench.reports.words.untold import reason_of
 from nestbench.sim.counted import plural
@@ -54,6 +55,7 @@ def mechanisms(experiment: Experiment) -> list[str]:
     ]
     doc = (type(experiment.cells[0].population).__doc__ or "").strip() if experiment.cells else ""
     words += [" ".join(doc.split("\n\n")[0].split())] if doc else []
+    words += [drawn_words(experiment)] if experiment.cells else []
     read = "; ".join(experiment.data_messages)
     return words + ([f"As read from the file: {read}."] if read else [])
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from nestbench.sim import checks
+from nestbench.sim.cells.data_size import DataSize
 from nestbench.sim.cells.layout import Layout
 from nestbench.sim.cells.mean import Effect, Mean, Variable, effects_named
 from nestbench.sim.errors import InvalidInput
@@ -232,9 +233,25 @@ class FixedDesign:
 
     def strata(self, layout: Layout) -> int:
         """Return how many strata a data set is drawn by (its schools), 0 where it is drawn row by row."""
-        normal = shock("", self.residual_shape).normal
-        by = self.version > 1 and normal and fixed_errors.plain(self)
-        return len(_design(self)[0].batch.school_offsets) - 1 if by else 0
+        return 0 if self.why_row_by_row else len(_design(self)[0].batch.school_offsets) - 1
+
+    @property
+    def why_row_by_row(self) -> str:
+        """Why data sets are drawn row by row; empty where they are drawn by statistics."""
+        if not shock("", self.residual_shape).normal:
+            return f"residuals are {self.residual_shape}"
+        if not fixed_errors.plain(self):
+            return "slopes, classes or spreads are drawn"
+        return "version = 1 asks for it" if self.version == 1 else ""
+
+    def data_size(self, layout: Layout) -> DataSize:
+        """Return how large a data set is."""
+        file, terms, _ = _design(self)
+        schools, wide = len(file.batch.school_offsets) - 1, len(terms)
+        # A school has the means and the factor of p + 1 columns, and takes p + 2 random numbers and some for a chi-square.
+        each = (wide + 1) * (wide + 2) + wide + 10
+        statistics = schools * each if self.strata(layout) else 0
+        return DataSize(schools, file.batch.rows, len(file.batch.columns), statistics)
 
     def _draw_statistics(self, streams: StreamSource, replications: range) -> Batch:
         file, terms, x = _design(self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from nestbench.sim.cells.data_size import DataSize
 from nestbench.sim.cells.layout import Layout
 from nestbench.sim.cells.mean import Effect, Mean
 from nestbench.sim.observed.batch import Batch, Floats
@@ -15,7 +16,7 @@ from nestbench.sim.random_intercept.covariance import covariance_of
 from nestbench.sim.random_intercept.data_sets import draw_data
 from nestbench.sim.random_intercept.parameters import TERMS as TERMS
 from nestbench.sim.random_intercept.parameters import Parameters, check_combination
-from nestbench.sim.random_intercept.statistics import allows, strata_of_layout
+from nestbench.sim.random_intercept.statistics import allows, strata_of_layout, why_not
 from nestbench.sim.streams import StreamSource
 
 
@@ -123,6 +124,17 @@ class RandomIntercept(Parameters):
     def strata(self, layout: Layout) -> int:
         """Return how many strata a data set is drawn by, 0 where it is drawn student by student."""
         return strata_of_layout(layout) if self.version > 1 and allows(self) else 0
+
+    @property
+    def why_row_by_row(self) -> str:
+        """Why data sets are drawn student by student; empty where they are drawn by statistics."""
+        return why_not(self) or ("version = 1 asks for it" if self.version == 1 else "")
+
+    def data_size(self, layout: Layout) -> DataSize:
+        """Return how large a data set is expected to be."""
+        rows, strata = round(layout.schools * layout.mean_size), self.strata(layout)
+        # A stratum has its count, 2 means, 4 factors, 5 constants, and takes some 12 random numbers.
+        return DataSize(layout.schools, rows, 7 if layout.classes else 5, 24 * strata)
 
     def draw(self, layout: Layout, streams: StreamSource, replications: range) -> Batch:
         """Draw the observed data of some replications."""

@@ -52,10 +52,18 @@ from nestbench.sim.streams import StreamSource
 def allows(law: Parameters) -> bool:
     """Whether strata have the statistics above: normal residuals whose variance doesn't depend on age, no student
     missing."""
-    normal = shock("population.residual_shape", law.residual_shape).normal
-    return normal and not (
-        law.residual_age or law.residual_proportional or law.missing or law.missing_schools
-    )
+    return not why_not(law)
+
+
+def why_not(law: Parameters) -> str:
+    """Return why strata don't have the statistics above; empty where they have."""
+    if not shock("population.residual_shape", law.residual_shape).normal:
+        return f"residuals are {law.residual_shape}"
+    if law.residual_age or law.residual_proportional:
+        return "the residual variance depends on age"
+    if law.missing:
+        return "students are missing"
+    return "schools drop out" if law.missing_schools else ""
 
 
 def strata_of_layout(layout: Layout) -> int:

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import hypothesis.strategies as st
+import numpy as np
+import pandas as pd
 from hypothesis import given, settings
 
 from nestbench.estimators.estimator import Agreement, Estimator, Info
-from nestbench.experiments.plan import Round, Task, held, how_drawn, plan
+from nestbench.experiments.drawing import held, how_drawn
+from nestbench.experiments.plan import Round, Task, plan, rows_of
+from nestbench.experiments.running.work import BATCH_NUMBERS, batches
 from nestbench.experiments.toml.reading import experiment_from
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.cells.layout import Layout
+from nestbench.sim.laws.fixed_design import FixedDesign
+from nestbench.sim.observed.design import design_of
 from nestbench.sim.observed.model import Model
 from nestbench.sim.random_intercept import RandomIntercept
 from tests.experiments.conftest import TABLES
@@ -92,33 +99,63 @@ def test_tasks_take_about_two_seconds() -> None:
     assert max(task.stop - task.start for task in with_slow) <= 200
 
 
-def test_data_drawn_by_statistics_are_counted_by_strata() -> None:
-    """Who reads students, and a formula that needs them, make data as large as their students, and the plan says so."""
+def test_how_data_are_drawn_is_said_and_counted() -> None:
+    """Who reads students, and a formula that needs them, make data as large as their students; the plan says so."""
     layout = Layout(schools=10, students=30_000, treated_share=0.5, assignment="students")
     plain, squared = Model("grade ~ age + gender"), Model("grade ~ I(age ** 2)")
     both = replace(BOTH, batched=lambda *_: engine())
     reads = replace(both, name="reads", reads_rows=True)
-    by = {v: Cell(RandomIntercept(version=v), layout, plain) for v in (1, 2)}
-    assert held(by[2], [both], "auto") == 3 * 40
-    assert held(by[1], [both], "auto") == 300_000
-    for cell, methods, policy, words in (
-        (by[2], [both, SLOW], "auto", "drawn by statistics, students completed for slow"),
-        (by[2], [both, reads], "auto", "drawn by statistics, students completed for reads"),
-        (by[2], [both], "reference", "drawn by statistics, students completed for both"),
+    cell = Cell(RandomIntercept(), layout, plain)
+    for changed, methods, policy, words in (
+        (cell, [both, SLOW], "auto", "statistics of 10 schools drawn, students completed for slow"),
+        (cell, [both, reads], "auto", "statistics of 10 schools drawn, students completed for reads"),
+        (cell, [both], "reference", "statistics of 10 schools drawn, students completed for both"),
         (
-            replace(by[2], model=squared),
+            replace(cell, model=squared),
             [both],
             "auto",
-            "drawn by statistics, students completed for the model",
+            "statistics of 10 schools drawn, students completed for the model",
         ),
         (
-            replace(by[2], population=RandomIntercept(version=2, missing=0.1)),
+            drawn_with(cell, residual_shape="t(5)"),
             [both],
             "auto",
-            "drawn student by student, as the population needs",
+            "student by student, because residuals are t(5)",
+        ),
+        (drawn_with(cell, version=1), [both], "auto", "student by student, because version = 1 asks for it"),
+        (
+            drawn_with(cell, residual_age=0.5),
+            [both],
+            "auto",
+            "student by student, because the residual variance depends on age",
         ),
     ):
-        assert held(cell, methods, policy) == 300_000
-        assert how_drawn(cell, methods, policy) == words
-    assert how_drawn(by[2], [both], "auto") == "drawn by statistics"
-    assert how_drawn(by[1], [both], "auto") == ""
+        assert held(changed, methods, policy) >= 5 * 300_000
+        assert how_drawn(changed, methods, policy) == words
+    assert how_drawn(cell, [both], "auto") == "statistics of 10 schools drawn"
+    assert 20 * 40 <= held(cell, [both], "auto") <= 50 * 40
+
+
+def drawn_with(cell: Cell, **parameters: Any) -> Cell:
+    return replace(cell, population=RandomIntercept(**parameters))
+
+
+def test_a_fixed_design_is_as_large_as_its_file(tmp_path: Path) -> None:
+    """Whatever the layout's defaults are; by statistics it holds what stands for its schools, not for its rows."""
+    rng = np.random.default_rng(1)
+    columns = {f"x{k}": rng.normal(size=5000) for k in range(8)}
+    frame = pd.DataFrame({**columns, "school": np.arange(5000) // 100})
+    frame.to_csv(tmp_path / "x.csv", index=False)
+    both, model = replace(BOTH, batched=lambda *_: engine()), Model("grade ~ x0 + x1")
+    cells = [
+        Cell(FixedDesign(str(tmp_path / "x.csv"), "x0 + x1", version=v), Layout(), model) for v in (1, 2)
+    ]
+    assert [rows_of(cell) for cell in cells] == [5000, 5000]
+    by_rows, by_statistics = (held(cell, [both], "auto") for cell in cells)
+    assert by_rows >= 5000 * 9
+    assert by_statistics <= 50 * 100
+    assert how_drawn(cells[1], [both], "auto") == "statistics of 50 schools drawn"
+    for cell, most in zip(cells, (by_rows, by_statistics), strict=True):
+        batch = next(batches(cell, 1, range(100_000), most))
+        batch.once(design_of, cell.model)
+        assert batch.size * most <= BATCH_NUMBERS < (batch.size + 1) * most

@@ -34,7 +34,7 @@ def plan(
 ) -> None:
     """Show conditions, tasks, expected time and size, from a short calibration on this machine."""
     from nestbench.commands.output import say_data
-    from nestbench.experiments.plan import how_drawn
+    from nestbench.experiments.drawing import how_drawn
     from nestbench.experiments.running import warming
     from nestbench.experiments.running.backends import LOCAL
     from nestbench.experiments.running.calibrating import forecast, slurm_script
@@ -71,7 +71,7 @@ def plan(
         drawn = how_drawn(study.cells[cell], study.estimators, study.engine)
         say(
             f"condition {cell}: {where}: {plural(tasks, 'task')}, {_time(costs.cell_seconds(cell))} of one core"
-            + (f"; {drawn}" if drawn else "")
+            + f"; {drawn}"
         )
     used = workers or cores()
     say(

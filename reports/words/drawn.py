@@ -1,0 +1,30 @@
+"""How the data sets of each condition were drawn, in words: by statistics, or student by student and why."""
+
+from __future__ import annotations
+
+from nestbench.experiments.drawing import how_drawn
+from nestbench.experiments.experiment import Experiment
+from nestbench.reports.conditions import conditions
+from nestbench.reports.wording import several
+
+
+def drawn_words(experiment: Experiment) -> str:
+    """Return how data sets were drawn, conditions that were drawn alike together.
+
+    ``Data sets: statistics of 50 schools drawn, students completed for ols-hc3.``
+    """
+    alike: dict[str, list[int]] = {}
+    for number, cell in enumerate(experiment.cells):
+        alike.setdefault(how_drawn(cell, experiment.estimators, experiment.engine), []).append(number)
+    if len(alike) == 1:
+        return f"Data sets: {next(iter(alike))}.{_audited(experiment, list(alike))}"
+    names = conditions(experiment)
+    parts = (f"{how} ({several([names[i] for i in where], 4)})" for how, where in alike.items())
+    return f"Data sets: {'; '.join(parts)}.{_audited(experiment, list(alike))}"
+
+
+def _audited(experiment: Experiment, drawn: list[str]) -> str:
+    """Return what else has students completed."""
+    if not experiment.audit or not any(how.startswith("statistics") for how in drawn):
+        return ""
+    return " Audits, replays and simulated tables complete the students of their data sets, which have these statistics."
