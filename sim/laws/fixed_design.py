@@ -248,7 +248,7 @@ class FixedDesign:
         """Return how large a data set is."""
         file, terms, _ = _design(self)
         schools, wide = len(file.batch.school_offsets) - 1, len(terms)
-        # A school has the means and the factor of p + 1 columns, and takes p + 2 random numbers and some for a chi-square.
+        # Means and factor of p + 1 columns; p + 2 random numbers, and those a chi-square is tried with.
         each = (wide + 1) * (wide + 2) + wide + 10
         statistics = schools * each if self.strata(layout) else 0
         return DataSize(schools, file.batch.rows, len(file.batch.columns), statistics)
