@@ -27,4 +27,4 @@ def _audited(experiment: Experiment, drawn: list[str]) -> str:
     """Return what else has students completed."""
     if not experiment.audit or not any(how.startswith("statistics") for how in drawn):
         return ""
-    return " Audits, replays and simulated tables complete the students of their data sets, which have these statistics."
+    return " Audits, replays and simulated tables complete the students who belong to these statistics."

@@ -9,7 +9,7 @@ import pytest
 from nestbench.experiments.toml.reading import experiment_from
 from nestbench.reports.words.drawn import drawn_words
 
-AUDITED = " Audits, replays and simulated tables complete the students of their data sets, which have these statistics."
+AUDITED = " Audits, replays and simulated tables complete the students who belong to these statistics."
 
 
 def words(factors: dict[str, Any], *estimators: str, **more: Any) -> str:
