@@ -101,12 +101,12 @@ def like(kind: Any, name: str) -> Any:
 @lru_cache(maxsize=256)
 def declared_of(kind: Any) -> dict[str, Declared]:
     """Return what is said of each parameter of a class."""
-    told, ranges, choices = meanings(kind), getattr(kind, "ranges", {}), getattr(kind, "choices", {})
+    described, ranges, choices = meanings(kind), getattr(kind, "ranges", {}), getattr(kind, "choices", {})
     parameters = {}
     for field in dataclasses.fields(kind):
         if field.init:
             name = field.name
-            other = Declared(told.get(name, ""), "", ranges.get(name, {}), choices.get(name))
+            other = Declared(described.get(name, ""), "", ranges.get(name, {}), choices.get(name))
             parameters[name] = field.metadata.get(_KEY, other)
     return parameters
 

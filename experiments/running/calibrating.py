@@ -164,12 +164,12 @@ def _probes(cells: Sequence[Cell]) -> list[int]:
 
 def _cost(experiment: Experiment, cell: int, estimator: Estimator) -> Cost:
     """Time a method in a condition, and with its other engine if audits will use that too."""
-    study = experiment.cells[cell]
+    condition = experiment.cells[cell]
     engine = estimator.engine_name(experiment.engine)
-    seconds, fits = _timed(experiment, study, estimator, engine)
+    seconds, fits = _timed(experiment, condition, estimator, engine)
     audited = estimator.agreement is not None and estimator.batched and estimator.reference
     other = "reference" if engine == "batched" else "batched"
-    again = _timed(experiment, study, estimator, other)[0] if audited else 0.0
+    again = _timed(experiment, condition, estimator, other)[0] if audited else 0.0
     return Cost(seconds, again, _bytes_of_a_fit(fits))
 
 

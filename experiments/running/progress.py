@@ -158,7 +158,7 @@ def automatic() -> Progress:
 
 
 @contextlib.contextmanager
-def alive(progress: Progress, telling: Callable[[], str], every: float = SILENCE) -> Iterator[None]:
+def alive(progress: Progress, activity: Callable[[], str], every: float = SILENCE) -> Iterator[None]:
     """Say every so many seconds what goes on, and for how long, while nothing else has something to tell.
 
     Compilation and first fits can take a minute in which nothing is stored: silence would look like a hang.
@@ -166,7 +166,7 @@ def alive(progress: Progress, telling: Callable[[], str], every: float = SILENCE
     Parameters
     ----------
     progress : Progress
-    telling : callable
+    activity : callable
         Returns what goes on, in words, when it is asked.
     every : float
         Seconds.
@@ -176,7 +176,7 @@ def alive(progress: Progress, telling: Callable[[], str], every: float = SILENCE
     def tell() -> None:
         """Speak until it is over."""
         while not over.wait(every):
-            progress.doing(f"{telling()}, {_clock(time.monotonic() - begun)} so far")
+            progress.doing(f"{activity()}, {_clock(time.monotonic() - begun)} so far")
 
     teller = threading.Thread(target=tell, name="alive", daemon=True)
     teller.start()

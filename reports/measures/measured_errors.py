@@ -39,8 +39,8 @@ class MeasuredErrors:
         experiment = store.experiment
         by_label = store.estimates(cell)
         unbounded = {label: by_label[label] for label in _unbounded(experiment) if label in by_label}
-        study = experiment.cells[cell]
-        table = performance_of_cell(unbounded, study.truth, study.model)
+        condition = experiment.cells[cell]
+        table = performance_of_cell(unbounded, condition.truth, condition.model)
         table = table[~table["term"].astype(str).str.startswith("(")]
         targets = experiment.precision.targets if experiment.precision else {}
         errors = {name: table.loc[table["measure"] == name, "mcse"].max() for name in targets}

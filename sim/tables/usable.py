@@ -56,7 +56,7 @@ def _text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def read_column(column: pd.Series[Any], name: str, told: str = "") -> tuple[pd.Series[Any], str]:
+def read_column(column: pd.Series[Any], name: str, said_before: str = "") -> tuple[pd.Series[Any], str]:
     """Return a column of a formula as `values_of` does, and what is to be said of it that its reader didn't say.
 
     Raises
@@ -69,11 +69,11 @@ def read_column(column: pd.Series[Any], name: str, told: str = "") -> tuple[pd.S
     column : Series
     name : str
         For messages.
-    told : str
+    said_before : str
         What the reader of the file has said of the column already; nothing is said twice.
     """
     values, said = values_of(column, name)
-    return values, said if said and said.split(" because")[0] not in told else ""
+    return values, said if said and said.split(" because")[0] not in said_before else ""
 
 
 def on_column(values: pd.Series[Any], name: str, term: bool) -> str:

@@ -74,15 +74,15 @@ def test_what_became_of_each_claim_is_told(claims: Accuracy) -> None:
     claims.assert_same_answer(exact, "ols", on=SMALL, detect=0.2)
     with pytest.raises(AssertionError):
         claims.assert_se_calibrated(narrow, on=SMALL)
-    told = [(t["claim"], t["method"], t["passed"]) for t in claims.told]
-    assert told == [
+    rows = [(t["claim"], t["method"], t["passed"]) for t in claims.rows]
+    assert rows == [
         ("bias: 0, tolerance 0 empirical SE", "exact", True),
         ("same estimate, std_error, df, p_value as ols", "exact", True),
         ("model SE / empirical SE: 1, tolerance 0", "narrow", False),
     ]
-    assert all(isinstance(t["n"], int) and t["n"] > 5 and t["seconds"] > 0 for t in claims.told)
-    assert "MCSE" in str(claims.told[2]["seen"])
-    assert "bounds" in str(claims.told[2]["seen"])
+    assert all(isinstance(t["n"], int) and t["n"] > 5 and t["seconds"] > 0 for t in claims.rows)
+    assert "MCSE" in str(claims.rows[2]["seen"])
+    assert "bounds" in str(claims.rows[2]["seen"])
 
 
 def test_a_baseline_is_found_beside_the_test_or_where_pytest_was_started(claims: Accuracy) -> None:

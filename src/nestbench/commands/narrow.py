@@ -37,9 +37,9 @@ class Group(TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the commands, each with the first paragraph of its help, whole."""
-        told = [(name, (one.help or "").split("\n\n")[0]) for name, one in self.commands.items()]
+        summaries = [(name, (one.help or "").split("\n\n")[0]) for name, one in self.commands.items()]
         with formatter.section("Commands"):
-            formatter.write_dl([(name, " ".join(text.split())) for name, text in told])
+            formatter.write_dl([(name, " ".join(text.split())) for name, text in summaries])
 
 
 def _as_asked(command: TyperCommand | TyperGroup, formatter: _Formatter) -> bool:

@@ -46,36 +46,36 @@ def plan(
 
     if workers is not None and workers < 1:
         raise InvalidInput(f"expected workers >= 1, got {workers}; leave it out for one per core")
-    study = resolve(experiment, {"replications": replications, "engine": engine}, trust)
-    say_data(study)
-    if warming.needed(study):
-        what = ", ".join(warming.uncompiled(study))
+    resolved = resolve(experiment, {"replications": replications, "engine": engine}, trust)
+    say_data(resolved)
+    if warming.needed(resolved):
+        what = ", ".join(warming.uncompiled(resolved))
         say(f"compiling {what}: once for this version, a minute or so", err=True)
         # Before the calibration, which would time the compiler.
-        compile_all(study, workers or cores(), LOCAL, Lines())
-    costs = forecast(study)
+        compile_all(resolved, workers or cores(), LOCAL, Lines())
+    costs = forecast(resolved)
     if slurm:
         import shlex
 
         options = f" --replications {replications}" if replications else ""
         options += f" --engine {engine}" if engine else ""
-        folder = f"runs/{study.name}-parts"
+        folder = f"runs/{resolved.name}-parts"
         say(
             slurm_script(shlex.quote(experiment) + options, shards, sum(costs.seconds) / shards, folder),
             nl=False,
         )
         return
-    for cell, levels in enumerate(study.levels):
+    for cell, levels in enumerate(resolved.levels):
         where = ", ".join(f"{name} = {level}" for name, level in levels.items()) or "the only condition"
         tasks = sum(task.cell == cell for task in costs.tasks)
-        drawn = how_drawn(study.cells[cell], study.estimators, study.engine)
+        drawn = how_drawn(resolved.cells[cell], resolved.estimators, resolved.engine)
         say(
             f"condition {cell}: {where}: {plural(tasks, 'task')}, {_time(costs.cell_seconds(cell))} of one core"
             + f"; {drawn}"
         )
     used = workers or cores()
     say(
-        f"{plural(len(study.cells), 'condition')}, {plural(len(costs.tasks), 'task')}, {plural(costs.fits, 'fit')}: "
+        f"{plural(len(resolved.cells), 'condition')}, {plural(len(costs.tasks), 'task')}, {plural(costs.fits, 'fit')}: "
         f"about {_time(costs.wall(used))} with {plural(used, 'worker')}, {_size(costs.size)} stored"
     )
 

@@ -62,14 +62,14 @@ def simulate(
     if experiment is not None:
         from nestbench.experiments.running.resolving import resolve
 
-        study = resolve(experiment, {"seed": seed}, trust)
-        say_data(study)
+        resolved = resolve(experiment, {"seed": seed}, trust)
+        say_data(resolved)
     else:
         from nestbench.experiments.toml.reading import experiment_from
 
         settings = {"name": "simulate", "estimators": ["ols"], **_given({"seed": seed})}
-        study = experiment_from({"experiment": settings, **given}, where="simulate")
-    write_text(csv_of_sample(study.data_set(cell, replication)), csv)
+        resolved = experiment_from({"experiment": settings, **given}, where="simulate")
+    write_text(csv_of_sample(resolved.data_set(cell, replication)), csv)
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

@@ -31,13 +31,13 @@ from nestbench.reports.accuracy.evidence import Finding, Gate
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.errors import InvalidInput
 from nestbench.testing.asked import Asked, Common, local
-from nestbench.testing.fits import Fits, Study
+from nestbench.testing.fits import Fits, UnderTest
 from nestbench.testing.given import Method, as_estimator, cell_of, differences
 from nestbench.testing.regression import kept_run
 
 SEED = 20261122
 FAIL_ON = tuple(mark.value for mark in FAILING)
-Told = dict[str, str | int | float | bool]
+ClaimRow = dict[str, str | int | float | bool]
 """What became of a claim: ``claim, method, n, seen, seconds, passed``; plain values, which processes can exchange."""
 
 
@@ -82,7 +82,7 @@ class Accuracy:
         Whether baselines are rewritten instead of compared with.
     fits : Fits
         What was fitted before: tests of one method on one population share it.
-    told : list
+    rows : list
         What became of the claims so far.
     """
 
@@ -93,7 +93,7 @@ class Accuracy:
     test: str = ""
     update: bool = False
     fits: Fits = field(default_factory=Fits, repr=False)
-    told: list[Told] = field(default_factory=list, repr=False)
+    rows: list[ClaimRow] = field(default_factory=list, repr=False)
 
     def assert_unbiased(self, estimator: Method, *, detect: float = 0.25, **common: Unpack[Common]) -> None:
         """Claim that the bias is 0; `tolerance` and `detect` are in units of the empirical SE."""
@@ -184,7 +184,7 @@ class Accuracy:
         """
         __tracebackhide__ = True
         asked = Asked(**common)
-        reference = self._study(than, asked)
+        reference = self._under_test(than, asked)
         self._claim(
             estimator,
             lambda gate, cell: claims.as_precise(gate, reference.name),
@@ -237,11 +237,11 @@ class Accuracy:
         if self.update:
             write_baseline(baseline_of(InMemory(experiment)), file)
             return
-        with self._telling(f"as accurate as {file.name}", experiment.name) as told:
+        with self._row_for(f"as accurate as {file.name}", experiment.name) as row:
             results = InMemory(experiment)
             outcome = check(read_baseline(file), results, margins, false_alarm)
             failing = tuple(Mark(mark.replace("-", " ")) for mark in fail_on)
-            told |= {"n": experiment.replications, "seen": _counted(outcome)}
+            row |= {"n": experiment.replications, "seen": _counted(outcome)}
             if outcome.failing(failing):
                 shown = kept_run(results, self.scratch, self.test, outcome)
                 text = check_formats.to_text(outcome, shown, failing)
@@ -252,22 +252,22 @@ class Accuracy:
     def _claim(
         self,
         estimator: Method,
-        made: Callable[[Gate, Cell], Claim],
+        claim_of: Callable[[Gate, Cell], Claim],
         detect: float,
         common: Common,
         only_null: bool = False,
-        reference: Study | None = None,
+        reference: UnderTest | None = None,
     ) -> None:
         __tracebackhide__ = True
         asked = Asked(**common)
-        study = self._study(estimator, asked, only_null)
-        gate = Gate(asked.false_alarm, asked.power, detect, asked.tolerance, len(study.terms))
-        claim = made(gate, study.cell)
-        with self._telling(f"{claim.what}: {claim.wanted}", study.name) as told:
-            told["n"] = asked.replications or claim.replications
-            findings = study.findings(claim, reference)
-            told |= _seen(findings)
-            study.judge(claim, findings)
+        tested = self._under_test(estimator, asked, only_null)
+        gate = Gate(asked.false_alarm, asked.power, detect, asked.tolerance, len(tested.terms))
+        claim = claim_of(gate, tested.cell)
+        with self._row_for(f"{claim.what}: {claim.wanted}", tested.name) as row:
+            row["n"] = asked.replications or claim.replications
+            findings = tested.findings(claim, reference)
+            row |= _seen(findings)
+            tested.judge(claim, findings)
 
     def _same(
         self,
@@ -285,18 +285,18 @@ class Accuracy:
         asked = replace(Asked(**common), max_unusable=1.0)
         # Nothing random can raise a false alarm here: its rate only has to be one.
         gate = Gate(0.5, asked.power, detect, 0.0)
-        one = self._study(first, asked)
-        two = one if second is None else self._study(second, asked)
+        one = self._under_test(first, asked)
+        two = one if second is None else self._under_test(second, asked)
         name = f"df = {df:g}" if second is None else two.name
         count = asked.replications or evidence.disagreement_replications(gate)
         shared = [t for t in one.terms if t in two.terms]
-        with self._telling(f"same {', '.join(columns)} as {name}", one.name) as told:
-            told["n"] = count
+        with self._row_for(f"same {', '.join(columns)} as {name}", one.name) as row:
+            row["n"] = count
             other = two.fitted(count)
             if second is None:
                 other = replace(other, df=np.where(np.isnan(other.df), np.nan, df))
             worst = differences(one.fitted(count), other, shared, columns, rtol)
-            told["seen"] = f"largest relative difference {worst.size:.2g}, allowed {rtol:g}"
+            row["seen"] = f"largest relative difference {worst.size:.2g}, allowed {rtol:g}"
             if worst.size > rtol:
                 where = int(worst.replication)
                 raise AssertionError(
@@ -306,17 +306,24 @@ class Accuracy:
                 )
 
     @contextmanager
-    def _telling(self, claim: str, method: str) -> Iterator[Told]:
+    def _row_for(self, claim: str, method: str) -> Iterator[ClaimRow]:
         """Keep what becomes of a claim for the table at the end of the session."""
         __tracebackhide__ = True
-        told: Told = {"claim": claim, "method": method, "n": 0, "seen": "", "seconds": 0.0, "passed": False}
+        row: ClaimRow = {
+            "claim": claim,
+            "method": method,
+            "n": 0,
+            "seen": "",
+            "seconds": 0.0,
+            "passed": False,
+        }
         started = time.perf_counter()
-        self.told.append(told)
+        self.rows.append(row)
         try:
-            yield told
-            told["passed"] = True
+            yield row
+            row["passed"] = True
         finally:
-            told["seconds"] = time.perf_counter() - started
+            row["seconds"] = time.perf_counter() - started
 
     def _file(self, baseline: str | Path) -> Path:
         """Return where a baseline is: beside the test, or where pytest was started (as `nestbench baseline` may be)."""
@@ -342,11 +349,11 @@ class Accuracy:
             experiment = replace(experiment, estimators=tuple(as_estimator(e) for e in estimators))
         return experiment if self.seed is None else replace(experiment, seed=self.seed)
 
-    def _study(self, estimator: Method, asked: Asked, only_null: bool = False) -> Study:
+    def _under_test(self, estimator: Method, asked: Asked, only_null: bool = False) -> UnderTest:
         chosen = as_estimator(estimator)
         place, own = cell_of(local(asked.on, self.folder), asked.cell)
         usual = SEED if own is None else own
-        study = Study(
+        tested = UnderTest(
             estimator=chosen,
             cell=place,
             seed=usual if self.seed is None else self.seed,
@@ -356,11 +363,11 @@ class Accuracy:
             test=self.test,
             asked=asked.replications,
         )
-        study.choose(asked.terms, only_null)
-        return study
+        tested.choose(asked.terms, only_null)
+        return tested
 
 
-def _seen(findings: Sequence[Finding]) -> Told:
+def _seen(findings: Sequence[Finding]) -> ClaimRow:
     """Return the n of a claim and the term nearest to its bounds, for the table."""
     f = max(findings, key=lambda finding: finding.closeness)
     text = f"{f.term} {f.value:.4g} (MCSE {f.mcse:.2g}), bounds {f.low:.4g} to {f.high:.4g}"

@@ -17,7 +17,7 @@ from nestbench.sim.cells.cell import Cell
 from nestbench.sim.observed.design import design_of
 from nestbench.sim.random_intercept.law import TERMS
 from nestbench.testing.contract import SEED, Breach, Case, Skipped, determined, require, tolerance_of
-from nestbench.testing.fits import Study
+from nestbench.testing.fits import UnderTest
 from nestbench.testing.given import differences
 
 BESIDE_A_REFERENCE = 30
@@ -148,17 +148,17 @@ def _check_same_p(mine: Estimates, wanted: Estimates, shared: list[str], rtol: f
 def check_coverage(case: Case) -> None:
     """On a friendly population, 95 % intervals of student-level terms cover at least 90 % of the time, and bias is
     small."""
-    study = _study(case, case.cell)
-    study.choose(_student_terms(case), only_null=False)
+    tested = _under_test(case, case.cell)
+    tested.choose(_student_terms(case), only_null=False)
     if not np.isfinite(case.answers().lower).any():
         raise Skipped("the method has no intervals")
     # Room for what sound methods lose in small samples: the claim is of no method's exactness.
     low = case.cell.model.level - 0.05
-    gate = Gate(1e-6, 0.9, 0.15, 0.05, len(study.terms))
+    gate = Gate(1e-6, 0.9, 0.15, 0.05, len(tested.terms))
     covers = claims.share("coverage", "coverage", low, 1.0, low - 0.10, gate)
     covers = replace(covers, wanted=f"at least {low:g}")
-    _hold(study, covers, case)
-    _hold(study, claims.unbiased(Gate(1e-6, 0.9, 0.5, 0.2, len(study.terms))), case, covers.replications)
+    _hold(tested, covers, case)
+    _hold(tested, claims.unbiased(Gate(1e-6, 0.9, 0.5, 0.2, len(tested.terms))), case, covers.replications)
 
 
 def check_size(case: Case) -> None:
@@ -171,11 +171,11 @@ def check_size(case: Case) -> None:
     if not null:
         raise Skipped("no student-level term of this population can be given the true value 0")
     alpha = cell.model.alpha
-    study = _study(case, cell)
-    study.choose(null, only_null=True)
+    tested = _under_test(case, cell)
+    tested.choose(null, only_null=True)
     gate = Gate(1e-6, 0.9, 0.15, 0.05, len(null))
     sized = claims.keeping_size(gate, alpha)
-    _hold(study, replace(sized, wanted=f"at most {alpha + gate.tolerance:g}"), case)
+    _hold(tested, replace(sized, wanted=f"at most {alpha + gate.tolerance:g}"), case)
 
 
 def without_effects(cell: Cell, terms: tuple[str, ...] | list[str]) -> Cell:
@@ -188,15 +188,17 @@ def without_effects(cell: Cell, terms: tuple[str, ...] | list[str]) -> Cell:
     return replace(cell, population=replace(cell.population, effects=null))  # type: ignore[type-var]
 
 
-def _study(case: Case, cell: Cell) -> Study:
+def _under_test(case: Case, cell: Cell) -> UnderTest:
     """Return the simulation that a claim is tested in."""
-    return Study(case.estimator, cell, SEED, 0.05, case.fits, scratch=None, test="", asked=case.replications)
+    return UnderTest(
+        case.estimator, cell, SEED, 0.05, case.fits, scratch=None, test="", asked=case.replications
+    )
 
 
-def _hold(study: Study, claim: Claim, case: Case, count: int = 0) -> None:
+def _hold(tested: UnderTest, claim: Claim, case: Case, count: int = 0) -> None:
     """Simulate and judge a claim."""
-    evidence = study.evidence(case.replications or count or claim.replications)
-    study.judge(claim, claim.findings(study.terms, evidence))
+    evidence = tested.evidence(case.replications or count or claim.replications)
+    tested.judge(claim, claim.findings(tested.terms, evidence))
 
 
 def _first(bad: Bools) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from nestbench.reports.accuracy.evidence import Finding
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.counted import plural
 from nestbench.sim.errors import InvalidInput
-from nestbench.testing.study_files import simulate, study_file
+from nestbench.testing.condition_files import condition_file, simulate
 
 
 @dataclass(slots=True)
@@ -43,7 +43,7 @@ class Fits:
 
 
 @dataclass(slots=True)
-class Study:
+class UnderTest:
     """One method on one condition, within an assertion."""
 
     estimator: Estimator
@@ -86,7 +86,7 @@ class Study:
         """Return the estimates on the first `count` data sets."""
         return self.fits.first(self.estimator, self.cell, self.seed, count)
 
-    def findings(self, claim: Claim, reference: Study | None = None) -> list[Finding]:
+    def findings(self, claim: Claim, reference: UnderTest | None = None) -> list[Finding]:
         """Return the findings of a claim, on as many data sets as asked for or as its power needs."""
         __tracebackhide__ = True
         count = self.asked or claim.replications
@@ -96,7 +96,7 @@ class Study:
             evidence = self.evidence(grown, reference)
         return claim.findings(self.terms, evidence)
 
-    def evidence(self, count: int, reference: Study | None = None) -> Evidence:
+    def evidence(self, count: int, reference: UnderTest | None = None) -> Evidence:
         """Return what the method answered, once unusable fits are as few as allowed."""
         __tracebackhide__ = True
         estimates = self.fitted(count)
@@ -137,7 +137,7 @@ class Study:
         """Return how to see a data set, and how to run the test again."""
         if self.scratch is None:
             return f"  see it: replication {replication} of seed {self.seed}"
-        file = study_file(self.estimator, self.cell, self.seed, self.scratch, self.test)
+        file = condition_file(self.estimator, self.cell, self.seed, self.scratch, self.test)
         again = f"\n  again: pytest '{self.test}'" if self.test else ""
         return f"  replay: {simulate(file, replication)}{again}"
 

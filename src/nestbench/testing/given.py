@@ -61,7 +61,7 @@ def friendly_cell() -> Cell:
 
 
 def cell_of(on: Any, number: int) -> tuple[Cell, int | None]:
-    """Return the condition of a study and its seed (None: not stated)."""
+    """Return the condition of an experiment and its seed (None: not stated)."""
     if on is None:
         return friendly_cell(), None
     if isinstance(on, Cell):

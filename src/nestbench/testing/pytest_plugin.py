@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from nestbench.testing.accuracy import Accuracy, Told
+    from nestbench.testing.accuracy import Accuracy, ClaimRow
     from nestbench.testing.fits import Fits
 
-_TOLD: pytest.StashKey[list[Told]] = pytest.StashKey()
+_ROWS: pytest.StashKey[list[ClaimRow]] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -56,8 +56,8 @@ def accuracy(request: pytest.FixtureRequest, _nestbench_fits: Fits) -> Accuracy:
     from nestbench.testing.accuracy import Accuracy
 
     config = request.config
-    told: list[Told] = []
-    request.node.stash[_TOLD] = told
+    rows: list[ClaimRow] = []
+    request.node.stash[_ROWS] = rows
     return Accuracy(
         seed=config.getoption("--nestbench-seed"),
         folder=request.path.parent,
@@ -66,7 +66,7 @@ def accuracy(request: pytest.FixtureRequest, _nestbench_fits: Fits) -> Accuracy:
         test=request.node.nodeid,
         update=config.getoption("--nestbench-update"),
         fits=_nestbench_fits,
-        told=told,
+        rows=rows,
     )
 
 
@@ -74,9 +74,9 @@ def accuracy(request: pytest.FixtureRequest, _nestbench_fits: Fits) -> Accuracy:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Put the claims of a test on its report, which travels between the processes of pytest-xdist."""
     report = yield
-    if report.when == "call" and item.stash.get(_TOLD, None):
+    if report.when == "call" and item.stash.get(_ROWS, None):
         # Plain values: pytest-xdist sends reports from its workers as JSON.
-        report.nestbench = [dict(told) for told in item.stash[_TOLD]]  # type: ignore[attr-defined]
+        report.nestbench = [dict(claim) for claim in item.stash[_ROWS]]  # type: ignore[attr-defined]
     return report
 
 
@@ -84,7 +84,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the claims of the session, unless it is a quiet one."""
     if terminalreporter.verbosity < 0:
         return
-    rows = [told for report in _reports(terminalreporter) for told in getattr(report, "nestbench", ())]
+    rows = [claim for report in _reports(terminalreporter) for claim in getattr(report, "nestbench", ())]
     if rows:
         terminalreporter.write_sep("=", "claims of accuracy")
         for line in _table(rows):
@@ -102,14 +102,14 @@ def _table(rows: list[dict[str, Any]]) -> Iterator[str]:
     cells = [("", "claim", "method", "n", "seconds", "seen, nearest to its bounds")]
     cells += [
         (
-            "passed" if told["passed"] else "FAILED",
-            str(told["claim"]),
-            str(told["method"]),
-            str(told["n"]),
-            f"{told['seconds']:.2f}",
-            str(told["seen"]),
+            "passed" if claim["passed"] else "FAILED",
+            str(claim["claim"]),
+            str(claim["method"]),
+            str(claim["n"]),
+            f"{claim['seconds']:.2f}",
+            str(claim["seen"]),
         )
-        for told in rows
+        for claim in rows
     ]
     widths = [max(len(row[i]) for row in cells) for i in range(5)]
     for row in cells:

@@ -1,4 +1,4 @@
-"""Where the data sets of a failed regression test can be seen: a run that can be replayed, or study files."""
+"""Where the data sets of a failed regression test can be seen: a run that can be replayed, or files of conditions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nestbench.experiments.running.in_memory import InMemory
 from nestbench.experiments.running.start import run_experiment
 from nestbench.reports.accuracy.check import Check
 from nestbench.reports.accuracy.check_formats import Replayed
-from nestbench.testing.study_files import name_of, simulate, study_file
+from nestbench.testing.condition_files import condition_file, name_of, simulate
 
 
 def kept_run(results: InMemory, folder: Path, test: str, outcome: Check) -> Replayed:
@@ -33,7 +33,7 @@ def kept_run(results: InMemory, folder: Path, test: str, outcome: Check) -> Repl
     def command(cell: int, replication: int, label: str) -> str:
         """Return the command that draws a data set of a failed check."""
         method = next(e for e in experiment.estimators if e.label == label)
-        file = study_file(method, experiment.cells[cell], experiment.seed, folder, test)
+        file = condition_file(method, experiment.cells[cell], experiment.seed, folder, test)
         return simulate(file, replication)
 
     return command

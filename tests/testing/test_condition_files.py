@@ -16,7 +16,7 @@ from nestbench.sim.cells.cell import Cell
 from nestbench.sim.cells.layout import Layout
 from nestbench.sim.observed.model import Model
 from nestbench.sim.random_intercept import RandomIntercept
-from nestbench.testing.study_files import simulate, study_file
+from nestbench.testing.condition_files import condition_file, simulate
 
 CELL = Cell(RandomIntercept(icc=0.2), Layout(4, 3), Model("grade ~ age"))
 
@@ -29,7 +29,7 @@ def test_a_pasted_line_needs_no_method_of_the_test(
     with monkeypatch.context() as here:
         if added:  # what @nestbench.estimator does
             here.setitem(registry._ADDED, "mine", mine)
-        line = simulate(study_file(mine, CELL, 3, tmp_path / "kept", "t.py::test_it"), 7)
+        line = simulate(condition_file(mine, CELL, 3, tmp_path / "kept", "t.py::test_it"), 7)
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(app, shlex.split(line)[1:], catch_exceptions=False)
     assert done.exit_code == 0, done.output

@@ -19,11 +19,11 @@ def name_of(test: str) -> str:
 
 
 def simulate(file: Path, replication: int) -> str:
-    """Return the command that writes one data set of a study file."""
+    """Return the command that writes one data set of such a file."""
     return f"nestbench simulate {shlex.quote(str(file))} --replication {replication} --csv data.csv"
 
 
-def study_file(estimator: Estimator, cell: Cell, seed: int, folder: Path, test: str) -> Path:
+def condition_file(estimator: Estimator, cell: Cell, seed: int, folder: Path, test: str) -> Path:
     """Write the condition of a failed assertion as an experiment, for `nestbench simulate`, and return its path.
 
     Parameters
