@@ -27,6 +27,7 @@ from nestbench.sim.random_intercept.shocks import shock
 from nestbench.sim.streams import StreamSource
 from nestbench.sim.theory import ols_tests as theory
 from nestbench.sim.theory.left_out import in_model
+from nestbench.sim.theory.rows import rows_of_batch
 from nestbench.sim.theory.standardised import standardised
 
 if TYPE_CHECKING:
@@ -189,7 +190,9 @@ class FixedDesign:
         covariance = self.covariance(layout, drawn, slice(0, drawn.rows))
         if covariance is None:
             return known
-        averages = theory.averages(drawn, x, covariance, fitted, int(normal))
+        averages = theory.averages(
+            rows_of_batch(drawn), x, covariance, design.terms, fitted.level, int(normal)
+        )
         return known | theory.tables(averages, projected)
 
     def covariance(self, layout: Layout, batch: Batch, rows: slice) -> tuple[Floats, Floats] | None:

@@ -7,13 +7,18 @@ where a scale is random, there is no such covariance, and none is returned.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from nestbench.sim.cells.layout import Layout
-from nestbench.sim.observed.batch import Batch, Category, Floats
+from nestbench.sim.observed.affine import Affine
+from nestbench.sim.observed.batch import Batch, Category, Floats, Ints
+from nestbench.sim.observed.strata import Strata
 from nestbench.sim.random_intercept.parameters import Parameters
 from nestbench.sim.random_intercept.schools import arm_variances, spread_by_resources
 from nestbench.sim.random_intercept.students import proportional_variance
+from nestbench.sim.theory.rows import on_strata
 
 
 def gaussian(law: Parameters) -> bool:
@@ -36,36 +41,85 @@ def covariance_of(law: Parameters, layout: Layout, batch: Batch, rows: slice) ->
     rows : slice
         Those of one replication.
     """
+    klass = batch.columns.get("class")
+    return errors_of(
+        law,
+        layout,
+        Seen(
+            np.ones(len(range(*rows.indices(batch.rows)))),
+            _column(batch, "age")[rows],
+            _column(batch, "treated")[rows],
+            _column(batch, "resources")[rows],
+            klass.codes[rows] if isinstance(klass, Category) else None,
+        ),
+    )
+
+
+def covariance_on_strata(law: Parameters, layout: Layout, strata: Strata) -> tuple[Floats, Floats] | None:
+    """Return the same on the rows that stand for strata (`nestbench.sim.theory.rows`), the variance that of their
+    students; residual variances must be constant in strata."""
+    wide = 1 + strata.factor.shape[2]
+    age = Affine(strata.mean[:, strata.varying.index("age")], strata.varying.index("age"))
+    unit, ages = on_strata([Affine(np.ones(len(strata.count))), age], strata)
+    constants = {
+        name: np.repeat(column.codes if isinstance(column, Category) else column, wide)
+        for name, column in strata.constants.items()
+    }
+    seen = Seen(unit, ages, constants["treated"], constants["resources"], constants.get("class"))
+    return errors_of(law, layout, seen)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What the errors of n rows depend on.
+
+    Attributes
+    ----------
+    unit, age : float64 [n]
+        The columns of 1 and of age on the rows.
+    treated, resources : float64 [n]
+        Those of the students that a row stands for.
+    classes : int64 [n] or None
+        Their class.
+    """
+
+    unit: Floats
+    age: Floats
+    treated: Floats
+    resources: Floats
+    classes: Ints | None
+
+
+def errors_of(law: Parameters, layout: Layout, seen: Seen) -> tuple[Floats, Floats] | None:
+    """Return B' [q, n] and the diagonal of D [n] on some rows, or None where they aren't known."""
     if law.age_confounding or law.resources_confounding or law.size_correlation:
         return None
-    treated, age = _column(batch, "treated")[rows], _column(batch, "age")[rows]
-    n = len(age)
+    n, treated = len(seen.unit), seen.treated
     school, residual = np.full(n, law.school_sd), np.full(n, law.residual_sd**2)
     if law.treated_school_variance_ratio != 1.0:
         school = np.sqrt(_arms(law.school_sd**2, law.treated_school_variance_ratio, layout, treated))
     if law.treated_variance_ratio != 1.0:
         residual = _arms(law.residual_sd**2, law.treated_variance_ratio, layout, treated)
     if law.residual_proportional:
-        residual = residual * proportional_variance(law, age)
+        residual = residual * proportional_variance(law, seen.age)
     if law.residual_age:
         # z is the deviation from the school's expected age, which no column has.
         if law.age_icc:
             return None
-        z = (age - law.age_mean) / law.age_sd
+        z = (seen.age - law.age_mean) / law.age_sd
         residual = residual * np.exp(law.residual_age * z - 0.5 * law.residual_age**2)
     r = law.slope_correlation
-    deviation = law.slope_sd * (age - law.age_mean)
-    resources = _column(batch, "resources")[rows]
+    deviation = law.slope_sd * (seen.age - law.age_mean * seen.unit)
     if law.school_sd_resources:
-        school = school * spread_by_resources(law, law.school_sd_resources, resources)
+        school = school * spread_by_resources(law, law.school_sd_resources, seen.resources)
     if law.slope_sd_resources:
-        deviation = deviation * spread_by_resources(law, law.slope_sd_resources, resources)
+        deviation = deviation * spread_by_resources(law, law.slope_sd_resources, seen.resources)
     # The part of the slope that goes with the school effect is a multiple of it: one column for both.
-    factors = [school + r * deviation, np.sqrt(1.0 - r * r) * deviation, law.treatment_sd * treated]
+    shared = school * seen.unit + r * deviation
+    factors = [shared, np.sqrt(1.0 - r * r) * deviation, law.treatment_sd * treated * seen.unit]
     if law.class_sd:
-        column = batch.columns["class"]
-        assert isinstance(column, Category)
-        factors += [law.class_sd * (column.codes[rows] == c) for c in range(len(column.levels))]
+        assert seen.classes is not None
+        factors += [law.class_sd * (seen.classes == c) * seen.unit for c in range(layout.classes)]
     used = [f for f in factors if f.any()] or [np.zeros(n)]
     return np.stack(used), residual
 

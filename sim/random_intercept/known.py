@@ -6,27 +6,33 @@ X is random, so exact values given X are averaged over a fixed set of draws of X
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from nestbench.sim.cells.layout import Layout
 from nestbench.sim.errors import InvalidInput
-from nestbench.sim.observed.batch import Batch, Floats
-from nestbench.sim.observed.design import design_of
+from nestbench.sim.observed.affine import affine_columns, strata_of
+from nestbench.sim.observed.batch import Floats
+from nestbench.sim.observed.design import Design, design_of
 from nestbench.sim.observed.model import Model
 from nestbench.sim.random_intercept.bias import bias_of
-from nestbench.sim.random_intercept.covariance import covariance_of, gaussian
+from nestbench.sim.random_intercept.covariance import covariance_of, covariance_on_strata, gaussian
 from nestbench.sim.random_intercept.data_sets import draw_data
 from nestbench.sim.random_intercept.effects import mean_of
 from nestbench.sim.random_intercept.parameters import Parameters
 from nestbench.sim.random_intercept.second_moments import of_errors
 from nestbench.sim.random_intercept.size_moments import size_ratio
+from nestbench.sim.random_intercept.smaller import with_fewer_students
+from nestbench.sim.random_intercept.statistics import allows, strata_of_layout
 from nestbench.sim.streams import StreamSource
 from nestbench.sim.theory.left_out import InModel, in_model, reshapes
 from nestbench.sim.theory.ols_tests import Averages, averages, design_effect, explains, tables
-from nestbench.sim.theory.standardised import Standardised, standardised
+from nestbench.sim.theory.rows import Rows, on_strata, rows_of_batch, rows_of_strata
+from nestbench.sim.theory.standardised import Standardised, standardised, standardised_on
 
 X_SEED = 19220101
 """Seed of the draws of X, apart from any experiment's."""
@@ -78,22 +84,41 @@ def default_model(layout: Layout) -> Model:
     return Model(formula="grade ~ age + gender + resources" + (" + treated" if varies else ""))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawn:
+    """A model on draws of X.
+
+    Attributes
+    ----------
+    design : Design
+    on : Rows
+    x : Standardised
+    mean : InModel
+        What the model makes of the population's mean.
+    covariance : callable
+        Returns B' and D of the errors on these rows, or None; asked for only where nothing is biased.
+    """
+
+    design: Design
+    on: Rows
+    x: Standardised
+    mean: InModel
+    covariance: Callable[[], tuple[Floats, Floats] | None]
+
+
 def _theory_of(law: Parameters, layout: Layout, model: Model) -> dict[str, Any]:
     """Return what theory has on a model, from draws of X; nothing where the formula can't be had in every data set."""
     few, many = _draws(layout)
-    streams = StreamSource(X_SEED, "theory")
+    large = few * layout.schools * layout.mean_size > ROWS
     try:
-        design = draw_data(law, layout, streams, range(1)).once(design_of, model)
-        drawn = mean_of(law, layout, streams, range(few if design.rhs_products is None else many))
-        x = standardised(design, drawn.batch)
+        drawn = (_by_statistics if large else _by_students)(law, layout, model, few, many)
     except InvalidInput:  # a formula that can't be had in every data set: nothing is known, the run says why
         return {}
-    mean = in_model(drawn.effects, x, design)
-    if not explains(design, "grade") or reshapes(mean, design):
+    if drawn is None or not explains(drawn.design, "grade") or reshapes(drawn.mean, drawn.design):
         return {}
-    known = _design_effect(law, layout, mean)
-    bias = bias_of(law, layout, model, mean, design.terms) if x.full_rank else {}
-    return known | ({"bias": bias} if bias else _ols_tests(law, layout, model, drawn.batch, x, mean, few))
+    known = _design_effect(law, layout, drawn.mean)
+    bias = bias_of(law, layout, model, drawn.mean, drawn.design.terms) if drawn.x.full_rank else {}
+    return known | ({"bias": bias} if bias else _ols_tests(law, layout, model, drawn, few))
 
 
 def _draws(layout: Layout) -> tuple[int, int]:
@@ -101,6 +126,42 @@ def _draws(layout: Layout) -> tuple[int, int]:
     few = int(np.clip(BUDGET // layout.schools, 4, 60))
     rows = max(1.0, layout.schools * layout.mean_size)
     return few, max(few, min(MORE * few, int(ROWS / rows)))
+
+
+def _by_students(law: Parameters, layout: Layout, model: Model, few: int, many: int) -> Drawn:
+    """Return a model on students drawn; on as many as there are in the data sets."""
+    streams = StreamSource(X_SEED, "theory")
+    design = draw_data(law, layout, streams, range(1)).once(design_of, model)
+    drawn = mean_of(law, layout, streams, range(few if design.rhs_products is None else many))
+    batch = drawn.batch
+    x = standardised(design, batch)
+    covariance = partial(covariance_of, law, layout, batch, slice(0, batch.rows))
+    return Drawn(design, rows_of_batch(batch), x, in_model(drawn.effects, x, design), covariance)
+
+
+def _by_statistics(law: Parameters, layout: Layout, model: Model, few: int, many: int) -> Drawn | None:
+    """Return a model on the statistics of strata, at a cost that doesn't depend on how many students there are; None
+    where X or the errors' variances aren't known from these.
+
+    What the model makes of the mean doesn't depend on the number of students, and is found on few.
+    """
+    streams = StreamSource(X_SEED, "theory")
+    normal = replace(law, residual_shape="normal", version=2)  # X doesn't depend on the residuals' shape
+    if not allows(normal):
+        return None
+    draws = max(few, min(MORE * few, ROWS // (3 * strata_of_layout(layout))))
+    batch = draw_data(normal, layout, streams, range(draws))
+    strata = strata_of(batch)
+    assert strata is not None
+    design = batch.once(design_of, model)
+    columns = affine_columns([(design.terms, design.rhs_products)], strata)
+    if columns is None:
+        return None
+    on = rows_of_strata(strata, batch.replication_offsets)
+    small = mean_of(law, with_fewer_students(layout), streams, range(few))
+    mean = in_model(small.effects, standardised(design, small.batch), design)
+    x = standardised_on(on, on_strata(columns, strata), design)
+    return Drawn(design, on, x, mean, partial(covariance_on_strata, law, layout, strata))
 
 
 def _design_effect(law: Parameters, layout: Layout, mean: InModel) -> dict[str, Any]:
@@ -117,16 +178,14 @@ def _design_effect(law: Parameters, layout: Layout, mean: InModel) -> dict[str, 
     return {"design_effect": design_effect(size_ratio(layout), float(errors.shared / errors.total))}
 
 
-def _ols_tests(
-    law: Parameters, layout: Layout, model: Model, batch: Batch, x: Standardised, mean: InModel, few: int
-) -> dict[str, Any]:
+def _ols_tests(law: Parameters, layout: Layout, model: Model, drawn: Drawn, few: int) -> dict[str, Any]:
     """Return what is known of the OLS tests.
 
     Nothing where the errors' covariance isn't known, the model leaves out an effect that matters, the design is rank
     deficient in some draw, or fewer than three schools leave nothing to compare. ``coverage`` needs normal errors.
     """
-    extra = _left_out(law, layout, batch, mean)
-    covariance = covariance_of(law, layout, batch, slice(0, batch.rows))
+    mean = drawn.mean
+    extra, covariance = _left_out(law, layout, drawn.on, mean), drawn.covariance()
     if extra is None or covariance is None:
         return {}
     # the columns and the errors don't depend on the effects that the model holds: neither do the tests
@@ -136,23 +195,24 @@ def _ols_tests(
         if len(_AVERAGED) > 500:
             _AVERAGED.clear()
         whole = np.concatenate([covariance[0], extra]), covariance[1]
-        _AVERAGED[key] = averages(batch, x, whole, model, few * gaussian(law))
+        terms, normal = drawn.design.terms, gaussian(law)
+        _AVERAGED[key] = averages(drawn.on, drawn.x, whole, terms, model.level, few * normal)
     return tables(_AVERAGED[key], mean)
 
 
 _AVERAGED: dict[str, Averages] = {}
 
 
-def _left_out(law: Parameters, layout: Layout, batch: Batch, mean: InModel) -> Floats | None:
+def _left_out(law: Parameters, layout: Layout, on: Rows, mean: InModel) -> Floats | None:
     """Return what effects outside the model add to the errors, as further rows of B' [.., N]; None if not known.
 
     Resources left out are one more normal school effect, unless who is treated, who drops out or how much schools
     vary depends on them; any other effect left out makes errors that aren't normal, or that depend on X.
     """
     if not mean.left_out:
-        return np.zeros((0, batch.rows))
+        return np.zeros((0, len(on.unit)))
     independent = law.resources_shape == "normal" and layout.assignment != "pairs"
     apart = not (law.missing_resources or law.school_sd_resources or law.slope_sd_resources)
     if mean.terms_left_out != {"resources"} or not independent or not apart:
         return None
-    return np.full((1, batch.rows), law.effect("resources") * law.resources_sd)
+    return law.effect("resources") * law.resources_sd * on.unit[None, :]

@@ -16,6 +16,7 @@ from nestbench.sim.random_intercept.covariance import covariance_of
 from nestbench.sim.random_intercept.data_sets import draw_data
 from nestbench.sim.random_intercept.parameters import TERMS as TERMS
 from nestbench.sim.random_intercept.parameters import Parameters, check_combination
+from nestbench.sim.random_intercept.smaller import with_fewer_students
 from nestbench.sim.random_intercept.statistics import allows, strata_of_layout, why_not
 from nestbench.sim.streams import StreamSource
 
@@ -114,8 +115,9 @@ class RandomIntercept(Parameters):
         return covariance_of(self, layout, batch, rows)
 
     def mean_of(self, layout: Layout, streams: StreamSource, replications: range) -> Mean:
-        """Draw some data sets and return their mean, effect by effect."""
-        return effects.mean_of(self, layout, streams, replications)
+        """Draw some data sets and return their mean, effect by effect; with fewer students where schools are large,
+        as no coefficient depends on how many there are."""
+        return effects.mean_of(self, with_fewer_students(layout), streams, replications)
 
     def random_part(self, batch: Batch) -> tuple[tuple[Effect, ...], Floats]:
         """Return what the random effects act on, and their covariance; see `nestbench.sim.random_intercept.effects`."""

@@ -79,7 +79,9 @@ class Form:
     df: Floats
 
 
-def errors_of(x: Floats, factors: Floats, variance: Floats, offsets: Ints) -> Errors:
+def errors_of(
+    x: Floats, factors: Floats, variance: Floats, offsets: Ints, unit: Floats | None = None
+) -> Errors:
     """Return the cross-products of X [p, N] with Omega = diag(variance) + B B' by school, B' = `factors` [q, N].
 
     Parameters
@@ -92,6 +94,8 @@ def errors_of(x: Floats, factors: Floats, variance: Floats, offsets: Ints) -> Er
         Of the independent parts.
     offsets : int64 [G + 1]
         First row of each school.
+    unit : float64 [N], optional
+        The column of 1, where rows aren't students (`nestbench.sim.theory.rows`).
     """
     starts = offsets[:-1]
     w = np.concatenate([x, factors])
@@ -105,7 +109,9 @@ def errors_of(x: Floats, factors: Floats, variance: Floats, offsets: Ints) -> Er
         spread=noise + cross @ cross.transpose(0, 2, 1),
         joint=joint,
         residual=low if np.allclose(low, high, rtol=1e-12) else None,
-        sizes=np.diff(offsets),
+        sizes=np.diff(offsets)
+        if unit is None
+        else np.rint(np.add.reduceat(unit**2, starts)).astype(np.int64),
     )
 
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nestbench.sim.observed.batch import Batch, Floats
+from nestbench.sim.observed.batch import Floats
 from nestbench.sim.theory.exact import POWERS
+from nestbench.sim.theory.rows import Rows
 from nestbench.sim.theory.standardised import Standardised, by_row_products
 
 
@@ -35,7 +36,7 @@ class Expected:
     estimates: dict[str, Floats]
 
 
-def expected_of(batch: Batch, x: Standardised, factors: Floats, variance: Floats) -> Expected:
+def expected_of(on: Rows, x: Standardised, factors: Floats, variance: Floats) -> Expected:
     """Return what is expected with Omega = diag(variance) + B B' by school, B' = `factors` [q, N].
 
     Averages over draws of X, of the expectation given X: for one X the expected variance is a trace, without any
@@ -43,30 +44,31 @@ def expected_of(batch: Batch, x: Standardised, factors: Floats, variance: Floats
 
     Parameters
     ----------
-    batch : Batch
+    on : Rows
     x : Standardised
     factors, variance : float64 [q, N], [N]
+        The factors as columns on these rows; the variance of the students that a row stands for.
     """
-    schools = batch.school_offsets
+    schools = on.school_offsets
     gram = by_row_products(x.rows, x.rows, schools)
     cross = by_row_products(x.rows, factors, schools)
     spread = by_row_products(x.rows, x.rows * variance, schools) + cross @ cross.transpose(0, 2, 1)
-    noise = np.add.reduceat(variance + (factors**2).sum(axis=0), batch.row_offsets[:-1])
-    total = np.add.reduceat(spread, batch.replication_offsets[:-1], axis=0)
+    noise = np.add.reduceat(variance * on.unit**2 + (factors**2).sum(axis=0), on.offsets[:-1])
+    total = np.add.reduceat(spread, on.replication_offsets[:-1], axis=0)
     own = x.contrasts @ x.inverse
     true = np.einsum("rkp,rpq,rkq->rk", own, total, own)
-    p, n, g = len(x.rows), np.diff(batch.row_offsets), np.diff(batch.replication_offsets)
+    p, n, g = len(x.rows), on.students, np.diff(on.replication_offsets)
     with np.errstate(divide="ignore", invalid="ignore"):
         residual = (noise - np.einsum("rpq,rqp->r", x.inverse, total)) / (n - p)
         factor = (g / (g - 1) * (n - 1) / (n - p))[:, None]
     variances = {"iid": np.einsum("rkp,kp->rk", own, x.contrasts) * residual[:, None]}
-    of_school = np.repeat(np.arange(batch.size), g)
+    of_school = np.repeat(np.arange(on.size), g)
     values, basis = _leverages(x.inverse[of_school], gram)
     for kind, power in POWERS.items():
         if kind == "cr3" and (values >= 1.0 - 1e-9).any():
             continue
         weights = own[of_school] if power == 0.0 else _adjusted(values, basis, x.contrasts, power)
-        variances[kind] = _robust(weights, gram, spread, total[of_school], x.inverse[of_school], batch)
+        variances[kind] = _robust(weights, gram, spread, total[of_school], x.inverse[of_school], on)
     return Expected(true, variances | {"cr1s": factor * variances["cr1s"]})
 
 
@@ -84,12 +86,12 @@ def _adjusted(values: Floats, basis: Floats, contrasts: Floats, power: float) ->
     return np.asarray(((contrasts @ basis) * powered[:, None, :]) @ basis.transpose(0, 2, 1))
 
 
-def _robust(w: Floats, gram: Floats, spread: Floats, total: Floats, inverse: Floats, batch: Batch) -> Floats:
+def _robust(w: Floats, gram: Floats, spread: Floats, total: Floats, inverse: Floats, on: Rows) -> Floats:
     """Return the expected sum over schools of (l_g'u)^2 [R, k] from w_g [S, k, p]."""
     c = w @ gram @ inverse
     tw = w @ spread
     each = (c @ total * c).sum(axis=2) - 2.0 * (c * tw).sum(axis=2) + (w * tw).sum(axis=2)
-    return np.asarray(np.add.reduceat(each, batch.replication_offsets[:-1], axis=0))
+    return np.asarray(np.add.reduceat(each, on.replication_offsets[:-1], axis=0))
 
 
 def mean_ratio(estimates: Floats, variance: Floats) -> tuple[float, float]:

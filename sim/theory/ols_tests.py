@@ -11,13 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from nestbench.sim.observed.batch import Batch, Floats
-from nestbench.sim.observed.design import Design, design_of
-from nestbench.sim.observed.model import Model
+from nestbench.sim.observed.batch import Floats
+from nestbench.sim.observed.design import Design
 from nestbench.sim.theory import exact
 from nestbench.sim.theory.expected import Expected, expected_of, mean_ratio
 from nestbench.sim.theory.left_out import InModel, columns_used
+from nestbench.sim.theory.rows import Rows
 from nestbench.sim.theory.standardised import Standardised
+
+ROUNDING = 1e-12
+"""Of a column, relative to its largest number."""
 
 NAIVE = "iid-t"
 TESTS = {
@@ -56,29 +59,36 @@ Monte Carlo error."""
 
 
 def averages(
-    batch: Batch, x: Standardised, covariance: tuple[Floats, Floats], model: Model, few: int
+    on: Rows,
+    x: Standardised,
+    covariance: tuple[Floats, Floats],
+    terms: tuple[str, ...],
+    level: float,
+    few: int,
 ) -> Averages:
     """Return averages for OLS over draws of X, given the errors' covariance B' [q, N], D [N]; coverages are over the
     first `few` draws (0: not known).
 
     Parameters
     ----------
-    batch : Batch
-        Draws of X; the outcomes in it are not looked at.
+    on : Rows
+        Those of the draws of X.
     x : Standardised
     covariance : (B' [q, N], D [N])
-    model : Model
+    terms : tuple of str
+        Of the columns of X.
+    level : float
+        Of the intervals.
     few : int
         Draws that coverages are over; standard errors, which are cheap, are over all of them.
     """
-    if np.diff(batch.replication_offsets).min() < 3 or not x.full_rank:
+    if np.diff(on.replication_offsets).min() < 3 or not x.full_rank:
         return {}
-    terms = batch.once(design_of, model).terms
-    values = {"se_ratio": _se_ratios(expected_of(batch, x, *covariance), terms)}
+    values = {"se_ratio": _se_ratios(expected_of(on, x, *covariance), terms)}
     if few:
-        tests = [_tests_of_draw(batch, r, x, *covariance, model.level) for r in range(few)]
+        tests = [_tests_of_draw(on, r, x, *covariance, level) for r in range(few)]
         values["coverage"] = _coverages(tests, terms)
-    constant = [t for t, row in zip(terms, x.rows, strict=True) if _constant_in_schools(row, batch)]
+    constant = [t for t, row in zip(terms, x.rows, strict=True) if _constant_in_schools(row, on)]
     for key, of in list(values.items()):
         values[f"naive_{key}"] = {NAIVE: {t: v for t, v in of.get(NAIVE, {}).items() if t in constant}}
     return values
@@ -134,13 +144,14 @@ def _precise(relative: bool, value: float, error: float) -> bool:
 
 
 def _tests_of_draw(
-    batch: Batch, r: int, x: Standardised, factors: Floats, variance: Floats, level: float
+    on: Rows, r: int, x: Standardised, factors: Floats, variance: Floats, level: float
 ) -> dict[str, list[exact.Exact]]:
     """Return what is known of every test in `TESTS` for each term, given data set r and its X."""
-    rows = batch.replication(r).rows
-    first, last = batch.replication_offsets[r : r + 2]
-    offsets = batch.school_offsets[first : last + 1] - rows.start
-    errors = exact.errors_of(x.rows[:, rows], factors[:, rows], variance[rows], offsets)
+    first, last = on.replication_offsets[r : r + 2]
+    bounds = on.school_offsets[first : last + 1]
+    rows = slice(int(bounds[0]), int(bounds[-1]))
+    offsets, unit = bounds - rows.start, on.unit[rows]
+    errors = exact.errors_of(x.rows[:, rows], factors[:, rows], variance[rows], offsets, unit)
     naive = exact.naive_tests(errors, level, x.contrasts)
     cr3 = exact.has_cr3(errors)
     robust = {n: test for n, test in TESTS.items() if test[0] != "iid" and (cr3 or test[0] != "cr3")}
@@ -149,7 +160,9 @@ def _tests_of_draw(
     return by_test if naive is None else by_test | {NAIVE: naive}
 
 
-def _constant_in_schools(values: Floats, batch: Batch) -> bool:
-    starts = batch.school_offsets[:-1]
-    low, high = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
-    return bool((low == high).all())
+def _constant_in_schools(values: Floats, on: Rows) -> bool:
+    """Whether a column is a multiple of the column of 1 in every school."""
+    starts = on.school_offsets[:-1]
+    means = np.add.reduceat(values * on.unit, starts) / np.add.reduceat(on.unit**2, starts)
+    apart = values - np.repeat(means, np.diff(on.school_offsets)) * on.unit
+    return bool(np.abs(apart).max() <= ROUNDING * np.abs(values).max())

@@ -12,6 +12,7 @@ import numpy as np
 
 from nestbench.sim.observed.batch import Batch, Floats, Ints
 from nestbench.sim.observed.design import Design
+from nestbench.sim.theory.rows import Rows, rows_of_batch
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,34 +52,38 @@ class Standardised:
 
 
 def standardised(design: Design, batch: Batch) -> Standardised:
-    """Return the columns of a model over all data sets of a batch.
+    """Return the columns of a model over all data sets of a batch."""
+    return standardised_on(rows_of_batch(batch), design.fixed(batch), design)
+
+
+def standardised_on(on: Rows, x: Floats, design: Design) -> Standardised:
+    """Return the columns X' [p, N] of a model on some rows.
 
     A column that isn't finite everywhere (``1 / (age - age)``) is one of zeros: of no rank, and nothing is known of it.
     """
-    x = design.fixed(batch)
     x = np.where(np.isfinite(x).all(axis=1, keepdims=True), x, 0.0)
     p, contrasts = len(x), np.eye(len(x))
     centre = np.zeros(p)
     if design.intercept:
         first = design.terms.index("Intercept")
-        centre = x.mean(axis=1)
+        centre = (x * on.unit).sum(axis=1) / (on.unit**2).sum()
         centre[first] = 0.0
-    rows = x - centre[:, None]
-    scale = np.sqrt((rows**2).mean(axis=1))
+    rows = x - centre[:, None] * on.unit
+    scale = np.sqrt((rows**2).sum(axis=1) / (on.unit**2).sum())
     # a constant column is nothing but rounding once its mean is taken away
     scale[scale <= 1e-12 * np.abs(x).max(axis=1, initial=0.0)] = np.inf
     rows /= scale[:, None]
     contrasts /= np.where(np.isinf(scale), 1.0, scale)
     if design.intercept:
         contrasts[first] -= centre @ contrasts
-    gram = by_row_products(rows, rows, batch.row_offsets)
+    gram = by_row_products(rows, rows, on.offsets)
     values = np.linalg.eigvalsh(gram)
     return Standardised(
         rows=rows,
         contrasts=contrasts,
         gram=gram,
         inverse=np.asarray(np.linalg.pinv(gram, rcond=1e-10, hermitian=True), dtype=np.float64),
-        offsets=batch.row_offsets,
+        offsets=on.offsets,
         full_rank=bool((values[:, 0] > 1e-10 * values[:, -1]).all()),
     )
 
