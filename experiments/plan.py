@@ -24,6 +24,9 @@ TASK_NUMBERS = 3_000_000
 """Bound on the numbers a task returns (8 bytes each)."""
 
 
+MOST_AUDITED = 200_000
+"""Students of a data set up to which audits complete them: one of MixedLM's order takes some seconds and 200 MB."""
+
 MOST_REPLICATIONS = 100_000_000
 """Bound on the replications of a condition: a coverage is then known to 2 in 100 000."""
 
@@ -166,7 +169,26 @@ def _fits(
 
 def to_audit(experiment: Experiment, reach: Round) -> int:
     """Return how many data sets, over all conditions, both engines fit by the end of a round."""
-    return sum(min(reach.audit, n) for n in reach.replications) if with_both_engines(experiment) else 0
+    if not with_both_engines(experiment):
+        return 0
+    return sum(audited_replications(cell, reach, i) for i, cell in enumerate(experiment.cells))
+
+
+def audited_replications(cell: Cell, reach: Round, index: int) -> int:
+    """Return how many data sets of a condition both engines fit by the end of a round.
+
+    None where statistics are drawn of more than `MOST_AUDITED` students: completing them would be all the work of a
+    run that needs none of them.
+
+    Parameters
+    ----------
+    cell : Cell
+    reach : Round
+    index : int
+        The condition's place in the experiment.
+    """
+    size = data_size(cell.population, cell.layout)
+    return 0 if size.statistics and size.rows > MOST_AUDITED else min(reach.audit, reach.replications[index])
 
 
 def with_both_engines(experiment: Experiment) -> tuple[int, ...]:
@@ -179,8 +201,7 @@ def with_both_engines(experiment: Experiment) -> tuple[int, ...]:
 
 
 def _audits(experiment: Experiment, cell: int, before: Round, reach: Round) -> Iterator[Task]:
-    first = min(before.audit, before.replications[cell])
-    last = min(reach.audit, reach.replications[cell])
+    first, last = (audited_replications(experiment.cells[cell], r, cell) for r in (before, reach))
     both = with_both_engines(experiment)
     if both and experiment.engine != "reference":
         methods = [experiment.estimators[i] for i in both]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nestbench.experiments.drawing import how_drawn
 from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.plan import MOST_AUDITED, Round, audited_replications
 from nestbench.reports.conditions import conditions
 from nestbench.reports.wording import several
 
@@ -27,4 +28,9 @@ def _audited(experiment: Experiment, drawn: list[str]) -> str:
     """Return what else has students completed."""
     if not experiment.audit or not any(how.startswith("statistics") for how in drawn):
         return ""
-    return " Audits, replays and simulated tables complete the students who belong to these statistics."
+    said = " Audits, replays and simulated tables complete the students who belong to these statistics."
+    reach = Round.of(experiment)
+    if all(audited_replications(cell, reach, i) for i, cell in enumerate(experiment.cells)):
+        return said
+    most = f"{MOST_AUDITED:,}".replace(",", " ")
+    return f"{said} Data sets of more than {most} students aren't audited."

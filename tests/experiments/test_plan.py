@@ -14,7 +14,7 @@ from hypothesis import given, settings
 
 from nestbench.estimators.estimator import Agreement, Estimator, Info
 from nestbench.experiments.drawing import held, how_drawn
-from nestbench.experiments.plan import Round, Task, plan, rows_of
+from nestbench.experiments.plan import Round, Task, plan, rows_of, to_audit
 from nestbench.experiments.running.work import BATCH_NUMBERS, batches
 from nestbench.experiments.toml.reading import experiment_from
 from nestbench.sim.cells.cell import Cell
@@ -134,6 +134,17 @@ def test_how_data_are_drawn_is_said_and_counted() -> None:
         assert how_drawn(changed, methods, policy) == words
     assert how_drawn(cell, [both], "auto") == "statistics of 10 schools drawn"
     assert 20 * 40 <= held(cell, [both], "auto") <= 50 * 40
+
+
+def test_nobody_is_completed_for_audits_of_huge_data_sets() -> None:
+    """By statistics; students drawn one by one are there anyway."""
+    tables = {**TABLES, "experiment": {**TABLES["experiment"], "audit": 3}, "layout": {"schools": 4}}
+    tables["population"] = {}
+    tables["factors"] = {"layout.students": [5, 100_000], "population.version": [1, 2]}
+    study = experiment_from(tables)
+    counted = Counter(task.cell for task in plan(study) if task.audit for _ in range(task.start, task.stop))
+    assert counted == {0: 3, 1: 3, 2: 3}
+    assert to_audit(study, Round.of(study)) == 9
 
 
 def drawn_with(cell: Cell, **parameters: Any) -> Cell:

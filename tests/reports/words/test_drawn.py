@@ -48,6 +48,13 @@ def words(factors: dict[str, Any], *estimators: str, **more: Any) -> str:
             "completed for the model (formula grade ~ I(age**2)).",
         ),
         (
+            {"layout.students": [6, 10**5]},
+            [],
+            5,
+            f"Data sets: statistics of 8 schools drawn.{AUDITED} Data sets of more than 200 000 students aren't "
+            "audited.",
+        ),
+        (
             {"population.version": [1]},
             [],
             5,

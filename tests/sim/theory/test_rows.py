@@ -72,7 +72,7 @@ def test_statistics_give_what_students_give(name: str) -> None:
 
 
 def test_large_schools_have_the_theory_that_their_students_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both ways of one population: within the Monte Carlo errors over draws of X that each states (false alarm 1e-6)."""
+    """Both ways: within the Monte Carlo errors over draws of X that each states (false alarm 1e-6)."""
     law, layout = RandomIntercept(icc=0.1, slope_sd=0.2), Layout(schools=8, students=30)
     tables = []
     for rows in (10**9, 0):
