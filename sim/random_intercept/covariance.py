@@ -13,7 +13,7 @@ import numpy as np
 
 from nestbench.sim.cells.layout import Layout
 from nestbench.sim.observed.affine import Affine
-from nestbench.sim.observed.batch import Batch, Category, Floats, Ints
+from nestbench.sim.observed.batch import Batch, Category, Column, Floats
 from nestbench.sim.observed.strata import Strata
 from nestbench.sim.random_intercept.parameters import Parameters
 from nestbench.sim.random_intercept.schools import arm_variances, spread_by_resources
@@ -61,12 +61,10 @@ def covariance_on_strata(law: Parameters, layout: Layout, strata: Strata) -> tup
     wide = 1 + strata.factor.shape[2]
     age = Affine(strata.mean[:, strata.varying.index("age")], strata.varying.index("age"))
     unit, ages = on_strata([Affine(np.ones(len(strata.count))), age], strata)
-    constants = {
-        name: np.repeat(column.codes if isinstance(column, Category) else column, wide)
-        for name, column in strata.constants.items()
-    }
-    seen = Seen(unit, ages, constants["treated"], constants["resources"], constants.get("class"))
-    return errors_of(law, layout, seen)
+    treated, resources = (np.repeat(_numbers(strata.constants[n]), wide) for n in ("treated", "resources"))
+    klass = strata.constants.get("class")
+    classes = np.repeat(klass.codes, wide) if isinstance(klass, Category) else None
+    return errors_of(law, layout, Seen(unit, ages, treated, resources, classes))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,7 +77,7 @@ class Seen:
         The columns of 1 and of age on the rows.
     treated, resources : float64 [n]
         Those of the students that a row stands for.
-    classes : int64 [n] or None
+    classes : int32 [n] or None
         Their class.
     """
 
@@ -87,7 +85,7 @@ class Seen:
     age: Floats
     treated: Floats
     resources: Floats
-    classes: Ints | None
+    classes: np.ndarray[tuple[int, ...], np.dtype[np.int32]] | None
 
 
 def errors_of(law: Parameters, layout: Layout, seen: Seen) -> tuple[Floats, Floats] | None:
@@ -131,7 +129,10 @@ def _arms(variance: float, ratio: float, layout: Layout, treated: Floats) -> Flo
 
 
 def _column(batch: Batch, name: str) -> Floats:
+    return _numbers(batch.columns[name])
+
+
+def _numbers(column: Column) -> Floats:
     """Return a column of numbers."""
-    column = batch.columns[name]
     assert not isinstance(column, Category)
     return column
