@@ -25,8 +25,8 @@ import math
 
 import numpy as np
 
-from nestbench.estimators.kernels.linalg import apply, cholesky, dot, inverse, multiply, quadratic
-from nestbench.estimators.kernels.random_intercept import by_size, unpack
+from nestbench.estimators.kernels.intercept_profile import Sums, by_size, group_sizes, sums_for
+from nestbench.estimators.kernels.linalg import apply, cholesky, dot, inverse, multiply, quadratic, unpack
 from nestbench.sim.compiled import accumulate, kernel
 from nestbench.sim.observed.batch import Floats, Ints
 
@@ -122,34 +122,30 @@ def adjust(
 
 
 @accumulate
-def weigh_powers(
-    lam: float, distinct: int, sizes: Floats, counts: Floats, between: Floats, within: Floats, out: Floats,
-    traces: Floats,
-) -> None:  # fmt: skip
+def weigh_powers(lam: float, distinct: int, sums: Sums, out: Floats, traces: Floats) -> None:
     """Write -P_1, -P_2, Q_11, Q_12, Q_22 of a random intercept to `out` [5, T], the traces to `traces` [2, 2].
 
     Schools of one size share d, so the sums that `by_size` made are all that is read; matrices are packed lower
     triangles. P_1 and P_2 come without their minus, so that every weight is positive.
     """
-    size = within.shape[0]
     traces[:] = 0.0
-    for j in range(size):
+    for j in range(sums.within.shape[0]):
         out[0, j] = out[2, j] = out[3, j] = 0.0
-        out[1, j] = out[4, j] = within[j]
+        out[1, j] = out[4, j] = sums.within[j]
     for k in range(distinct):
-        n = sizes[k]
+        n = sums.sizes[k]
         d = 1.0 / (1.0 + n * lam)
         square, cube = d * d, d * d * d
-        for j in range(size):
-            s = between[k, j]
+        for j in range(sums.within.shape[0]):
+            s = sums.between[j, k]
             out[0, j] += square * s
             out[1, j] += square / n * s
             out[2, j] += n * cube * s
             out[3, j] += cube * s
             out[4, j] += cube / n * s
-        traces[0, 0] += counts[k] * n * n * square
-        traces[0, 1] += counts[k] * n * square
-        traces[1, 1] += counts[k] * (n - 1.0 + square)
+        traces[0, 0] += sums.counts[k] * n * n * square
+        traces[0, 1] += sums.counts[k] * n * square
+        traces[1, 1] += sums.counts[k] * (n - 1.0 + square)
 
 
 @kernel
@@ -175,15 +171,17 @@ def random_intercept(
     for r in range(offsets.shape[0] - 1):
         most = max(most, offsets[r + 1] - offsets[r])
     triangle = p * (p + 1) // 2
-    sizes, counts, between = np.empty(most), np.empty(most), np.empty((most, triangle))
-    within, packed, traces = np.empty(triangle), np.empty((5, triangle)), np.empty((2, 2))
+    sums, distinct = sums_for(most, p), 0
+    packed, traces = np.empty((5, triangle)), np.empty((2, 2))
     pp, qq = np.empty((2, p, p)), np.empty((2, 2, p, p))
     for r in range(offsets.shape[0] - 1):
+        # Before any `continue`: sizes are compared with those of the replication before.
+        distinct = group_sizes(cross, offsets, r, distinct, sums)
         lam = theta[r, 0] ** 2
         if math.isnan(lam):
             continue
-        distinct = by_size(cross, offsets[r], offsets[r + 1], columns, sizes, counts, between, within)
-        weigh_powers(lam, distinct, sizes, counts, between, within, packed, traces)
+        by_size(cross, offsets[r], offsets[r + 1], columns, distinct, sums)
+        weigh_powers(lam, distinct, sums, packed, traces)
         for i in range(triangle):
             packed[0, i], packed[1, i] = -packed[0, i], -packed[1, i]
         unpack(packed[0], pp[0])

@@ -126,6 +126,37 @@ def inverse(l: Floats, out: Floats) -> None:  # noqa: E741
 
 
 @kernel
+def unpack(packed: Floats, out: Floats) -> None:
+    """Write a packed lower triangle [T] to both triangles of `out`."""
+    at = 0
+    for i in range(out.shape[0]):
+        for j in range(i + 1):
+            out[i, j] = out[j, i] = packed[at]
+            at += 1
+
+
+@kernel
+def whiten(linv: Floats, k: Floats, work: Floats, out: Floats) -> None:
+    """Write L^-1 K L^-T to `out`, both triangles; `work` is scratch of the same shape.
+
+    In these coordinates B is the identity, so that traces and squared entries are the derivatives' terms.
+    """
+    d = linv.shape[0]
+    for i in range(d):
+        for j in range(d):
+            total = 0.0
+            for h in range(i + 1):
+                total += linv[i, h] * k[h, j]
+            work[i, j] = total
+    for i in range(d):
+        for j in range(i + 1):
+            total = 0.0
+            for h in range(j + 1):
+                total += work[i, h] * linv[j, h]
+            out[i, j] = out[j, i] = total
+
+
+@kernel
 def log_determinant(l: Floats) -> float:  # noqa: E741
     """Return log|A| = 2 sum log L_jj over the columns kept.
 

@@ -19,7 +19,7 @@ import math
 
 import numpy as np
 
-from nestbench.estimators.kernels.linalg import cholesky, invert_lower
+from nestbench.estimators.kernels.linalg import cholesky, invert_lower, whiten
 from nestbench.estimators.kernels.mixed import (
     BOUNDARY,
     CONFOUNDED,
@@ -34,7 +34,7 @@ from nestbench.estimators.kernels.mixed import (
     put,
     put_vector,
 )
-from nestbench.estimators.kernels.random_intercept import EXACT_FIT, whiten
+from nestbench.estimators.kernels.random_intercept import EXACT_FIT
 from nestbench.estimators.kernels.slopes_likelihood import products
 from nestbench.estimators.kernels.slopes_survey import least_around
 from nestbench.estimators.kernels.trust_region import SMALL, STEPS, VANISHED, radius_of, trust_step

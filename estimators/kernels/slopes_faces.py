@@ -14,8 +14,7 @@ import math
 
 import numpy as np
 
-from nestbench.estimators.kernels.linalg import cholesky
-from nestbench.estimators.kernels.random_intercept import unpack
+from nestbench.estimators.kernels.linalg import cholesky, unpack
 from nestbench.estimators.kernels.slopes_survey import subtract
 from nestbench.estimators.kernels.trust_region import VANISHED
 from nestbench.sim.compiled import kernel

@@ -24,9 +24,8 @@ import math
 
 import numpy as np
 
-from nestbench.estimators.kernels.linalg import cholesky, invert_lower
+from nestbench.estimators.kernels.linalg import cholesky, invert_lower, whiten
 from nestbench.estimators.kernels.mixed import put
-from nestbench.estimators.kernels.random_intercept import whiten
 from nestbench.sim.compiled import kernel
 from nestbench.sim.observed.batch import Floats, Ints
 

@@ -12,8 +12,7 @@ import math
 
 import numpy as np
 
-from nestbench.estimators.kernels.linalg import cholesky
-from nestbench.estimators.kernels.random_intercept import unpack
+from nestbench.estimators.kernels.linalg import cholesky, unpack
 from nestbench.estimators.kernels.slopes_likelihood import fill_sheared, shrinkage
 from nestbench.sim.compiled import accumulate, kernel
 from nestbench.sim.observed.batch import Floats, Ints

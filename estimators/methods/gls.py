@@ -75,7 +75,7 @@ def known_theta(options: Options) -> float:
 
 GLS = Estimator(
     name="gls",
-    version=1,
+    version=2,
     info=Info(
         label="GLS, true theta",
         summary="generalised least squares told the true ratio of school and residual SD: the best any method could do",

@@ -87,7 +87,7 @@ def method(
     there = at_theta(restricted) if agreement is Agreement.IMPLICIT else None
     return Estimator(
         name,
-        3,
+        4,
         info,
         reference,
         fast,
