@@ -192,8 +192,7 @@ class Sample:
         first, last = (int(i) for i in self.batch.replication_offsets[self.index : self.index + 2])
         if self.batch.school_labels is not None:
             return list(self.batch.school_labels[first:last])
-        width = max(2, len(str(last - first)))
-        return [f"S{g + 1:0{width}d}" for g in range(last - first)]
+        return labels_of(last - first)
 
     @property
     def groups(self) -> Ints:
@@ -268,6 +267,12 @@ def column_of(values: pd.Series[Any]) -> Column:
         return np.ascontiguousarray(values.to_numpy(dtype=np.float64))
     names, codes = np.unique(values.astype(str).to_numpy(dtype=str), return_inverse=True)
     return Category(codes.astype(np.int32), tuple(str(name) for name in names))
+
+
+def labels_of(schools: int) -> list[str]:
+    """Return the labels of schools that have no others: "S01", "S02", ..."""
+    width = max(2, len(str(schools)))
+    return [f"S{g + 1:0{width}d}" for g in range(schools)]
 
 
 def freeze(columns: Mapping[str, Column]) -> None:

@@ -134,7 +134,8 @@ class RandomIntercept(Parameters):
 
     def data_size(self, layout: Layout) -> DataSize:
         """Return how large a data set is expected to be."""
-        rows, strata = round(layout.schools * layout.mean_size), self.strata(layout)
+        rows = round((layout.schools - self.missing_schools) * layout.mean_size * (1.0 - self.missing))
+        strata = self.strata(layout)
         # A stratum has its count, 2 means, 4 factors, 5 constants, and takes some 12 random numbers.
         return DataSize(layout.schools, rows, 7 if layout.classes else 5, 24 * strata)
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from nestbench.sim.observed.batch import Batch, Category, Column, Floats, offsets_of
+from nestbench.sim.observed.batch import Batch, Category, Column, Floats, Ints, offsets_of
 from nestbench.sim.random_intercept.parameters import Parameters
+from nestbench.sim.streams import StreamSource
 
 Mask = npt.NDArray[np.bool_]
 
@@ -79,13 +80,20 @@ def _seen(law: Parameters, batch: Batch, index: int, base: float) -> Mask:
         keep &= streams.at(sample.number, "missing").random(len(z)) >= chance
     if law.missing_schools:
         first = np.searchsorted(sample.groups, np.arange(len(sample.school_sizes)))
-        resources = _floats(batch, "resources")[sample.rows][first] / law.resources_sd
-        noise = streams.at(sample.number, "missing-schools").gumbel(size=len(first))
-        # The largest log-odds with Gumbel noise: schools drop out one after another, each with a chance in proportion
-        # to its odds among those that are left.
-        gone = np.argsort(-(noise + law.missing_resources * resources))[: law.missing_schools]
+        resources = _floats(batch, "resources")[sample.rows][first]
+        gone = dropped(law, resources, streams, sample.number)
         keep &= ~np.isin(sample.groups, gone)
     return keep
+
+
+def dropped(law: Parameters, resources: Floats, streams: StreamSource, number: int) -> Ints:
+    """Return which schools of a data set drop out, by their resources [G]."""
+    # The largest log-odds with Gumbel noise: schools drop out one after another, each with a chance in proportion
+    # to its odds among those that are left.
+    noise = streams.at(number, "missing-schools").gumbel(size=len(resources))
+    return np.argsort(-(noise + law.missing_resources * (resources / law.resources_sd)))[
+        : law.missing_schools
+    ]
 
 
 def _floats(batch: Batch, name: str) -> Floats:

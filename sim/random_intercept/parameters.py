@@ -136,7 +136,7 @@ class Parameters:
         2,
         "How data sets are drawn. 2: by the statistics of the schools' strata, with students completed from them when "
         "they are asked for, in a time that doesn't depend on the number of students; where the population doesn't "
-        "allow it (residuals that aren't normal, or whose variance depends on age; missing students or schools), as "
+        "allow it (residuals that aren't normal, or whose variance depends on age; students missing by their age), as "
         "in 1. 1: student by student. The population is the same, the numbers are others.",
         low=1,
         high=2,

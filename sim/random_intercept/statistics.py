@@ -16,7 +16,8 @@ The grade is affine in age and e within a stratum, a + b age + e: its mean is a 
 factor b L_age + L_e. Every cross-product of columns that are affine there follows; nothing is approximate.
 
 What must hold is a property of the population (`allows`): residuals are normal with a variance that is constant within
-strata, and every student is seen. Schools' values may have any shape, as they are drawn one by one.
+strata, and who is missing is so completely at random (`nestbench.sim.random_intercept.thinning`). Schools' values may
+have any shape, as they are drawn one by one.
 
 The "data" stream gives, in this order: standard normals, three a stratum (age, e, z), those that chi-squares are made
 of, two a school (effect, resources); uniforms for the chi-squares; the numbers of boys.
@@ -32,7 +33,7 @@ import numpy as np
 
 from nestbench.sim.cells.layout import Layout
 from nestbench.sim.compiled import kernel
-from nestbench.sim.observed.batch import Batch, Category, Column, Floats, Ints, offsets_of
+from nestbench.sim.observed.batch import Batch, Category, Column, Floats, Ints, labels_of, offsets_of
 from nestbench.sim.observed.strata import Strata, StrataColumns
 from nestbench.sim.random_intercept.chi_squares import chi_squares, tries_for
 from nestbench.sim.random_intercept.draw import GENDERS, Piece, Schools
@@ -45,13 +46,14 @@ from nestbench.sim.random_intercept.schools import (
 )
 from nestbench.sim.random_intercept.shocks import shock
 from nestbench.sim.random_intercept.sizes import draw_sizes
+from nestbench.sim.random_intercept.thinning import Mask, keep_schools, seen_of
 from nestbench.sim.random_intercept.treatment import pairs
 from nestbench.sim.streams import StreamSource
 
 
 def allows(law: Parameters) -> bool:
-    """Whether strata have the statistics above: normal residuals whose variance doesn't depend on age, no student
-    missing."""
+    """Whether strata have the statistics above: normal residuals whose variance doesn't depend on age, and students
+    who are missing, if any, completely at random."""
     return not why_not(law)
 
 
@@ -61,9 +63,11 @@ def why_not(law: Parameters) -> str:
         return f"residuals are {law.residual_shape}"
     if law.residual_age or law.residual_proportional:
         return "the residual variance depends on age"
-    if law.missing:
-        return "students are missing"
-    return "schools drop out" if law.missing_schools else ""
+    if law.missing and law.missing_age:
+        return "who is missing depends on age"
+    if law.missing and law.effect("school_age"):
+        return "the mean age of all students has an effect, missing ones among them"
+    return ""
 
 
 def strata_of_layout(layout: Layout) -> int:
@@ -74,13 +78,14 @@ def strata_of_layout(layout: Layout) -> int:
 def draw_statistics(law: Parameters, layout: Layout, streams: StreamSource, replications: range) -> Batch:
     """Draw the observed data of some replications by their strata; `allows` must hold."""
     sizes, size_z = draw_sizes(layout, streams, replications)
-    cells = cells_of(layout, streams, replications, sizes)
+    cells = seen_of(law, cells_of(layout, streams, replications, sizes), streams, replications)
     drawn = draw_numbers(cells, streams, replications, law.male_share)
     starts = np.arange(len(replications) + 1, dtype=np.int64) * drawn.z.shape[1]
     piece = Piece(replications, sizes, drawn.z.ravel(), starts)
     schools = school_values(law, layout, streams, piece, size_z)
     gain = treatment_effects(law, layout, streams, piece)
     effect, teacher = class_effects(law, layout, streams, replications)
+    stay = keep_schools(law, layout, schools.resources, drawn.count, drawn.chi2, streams, replications)
     strata = cells.shape[2] * cells.shape[3] * 2
     mean, factor = np.empty((drawn.count.size, 2)), np.empty((drawn.count.size, 2, 2))
     fill_strata(
@@ -106,15 +111,24 @@ def draw_statistics(law: Parameters, layout: Layout, streams: StreamSource, repl
     given = Strata(
         ("grade", "age", *names), constants, ("age", "grade"), offsets, drawn.count.ravel(), mean, factor
     )
-    numbers = np.asarray(replications, dtype=np.int64)
-    first = np.arange(len(sizes) + 1, dtype=np.int64) * layout.schools
+    return batch_of_strata(given, stay, streams, np.asarray(replications, dtype=np.int64))
+
+
+def batch_of_strata(given: Strata, stay: Mask, streams: StreamSource, numbers: Ints) -> Batch:
+    """Return the batch of the schools that stay [R, G], with the labels they have among all."""
+    labels, first = None, offsets_of(stay.sum(axis=1))
+    if not stay.all():
+        given = given.take(np.flatnonzero(stay))
+        all_labels = np.array(labels_of(stay.shape[1]))
+        labels = tuple(all_labels[np.nonzero(stay)[1]].tolist())
     return Batch(
         columns=StrataColumns(given, first, numbers, streams),
         group="school",
-        school_offsets=offsets_of(sizes.ravel()),
+        school_offsets=offsets_of(given.sizes),
         replication_offsets=first,
         replications=numbers,
         streams=streams,
+        school_labels=labels,
     )
 
 
@@ -292,7 +306,7 @@ def fill_strata(
                     ages += n * mean[t, 0]
                     t += 1
         for k in range(start, t):
-            mean[k, 1] += effects[2] * (ages / students)
+            mean[k, 1] += effects[2] * (ages / max(students, 1))
 
 
 @kernel

@@ -44,6 +44,32 @@ LAWS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"students": 7, **STUDENTS},
     ),
     "treated students in classes": ({"class_icc": 0.1}, {"students": 11, "classes": 2, **STUDENTS}),
+    "missing students": ({"missing": 0.4, "icc": 0.3}, {"students": 6}),
+    "missing treated students in classes": (
+        {"missing": 0.6, "class_icc": 0.1, "effects": {**EFFECTS, "treated": 1.0}},
+        {"students": 5, "classes": 2, **STUDENTS},
+    ),
+    "missing schools": (
+        {"missing_schools": 300, "missing_resources": 1.0, "missing": 0.3},
+        {"students": 5, "size_cv": 0.5},
+    ),
+    "confounded": (
+        {"age_icc": 0.3, "age_confounding": 0.6, "resources_confounding": -0.4, "school_errors": "chi2(4)"},
+        {"students": 5},
+    ),
+    "informative sizes": ({"size_correlation": 0.7, "icc": 0.4}, {"students": 9, "size_cv": 0.7}),
+    "arms": (
+        {"treated_variance_ratio": 4.0, "treated_school_variance_ratio": 0.3, "treatment_sd": 0.4},
+        {"students": 5, "treated_share": 0.4, "assignment": "random"},
+    ),
+    "spreads by resources": (
+        {"slope_sd": 0.5, "slope_correlation": -0.6, "slope_sd_resources": 0.7, "school_sd_resources": -0.8},
+        {"students": 4, "size_range": (1, 9)},
+    ),
+    "effects of size and pairs": (
+        {"effects": {**EFFECTS, "treated": 0.5, "size": 0.7, "treated:size": -0.4, "age:resources": 0.5}},
+        {"students": 8, "size_spread": 0.7, "treated_share": 0.5, "assignment": "pairs"},
+    ),
     "school age": ({"age_icc": 0.3, "effects": {**EFFECTS, "school_age": 1.0}}, {"students": 4}),
 }
 
@@ -62,8 +88,10 @@ def numbers(batch: Batch, name: str) -> Floats:
 
 
 def of_students(batch: Batch) -> Floats:
-    """Sums over the students of each school: of 1, age, male, treated, grade and all their products [S, k]."""
-    columns = [np.ones(batch.rows), *(numbers(batch, c) for c in ("age", "gender", "treated", "grade"))]
+    """Sums over the students of each school: of 1, age, male, treated, grade, resources and all their products
+    [S, k]."""
+    names = ("age", "gender", "treated", "grade", "resources")
+    columns = [np.ones(batch.rows), *(numbers(batch, c) for c in names)]
     products = [a * b for i, a in enumerate(columns) for b in columns[: i + 1]]
     if "class" in batch.columns:
         first = (numbers(batch, "class") == 0).astype(float)
@@ -80,7 +108,8 @@ def of_strata(batch: Batch) -> Floats:
     n, (age, grade) = strata.count.astype(float), strata.mean.T
     scatter = np.einsum("tcf,tdf->tcd", strata.factor, strata.factor)
     treated = np.asarray(strata.constants["treated"])
-    columns = [np.ones(len(n)), age, gender.codes.astype(float), treated, grade]
+    resources = np.asarray(strata.constants["resources"])
+    columns = [np.ones(len(n)), age, gender.codes.astype(float), treated, grade, resources]
     products = [n * a * b for i, a in enumerate(columns) for b in columns[: i + 1]]
     for at, (i, j) in {2: (0, 0), 11: (1, 0), 14: (1, 1)}.items():
         products[at] = products[at] + np.where(n > 0, scatter[:, i, j], 0.0)
@@ -127,6 +156,18 @@ def test_school_sums_are_distributed_alike(name: str) -> None:
 @pytest.mark.parametrize("name", LAWS)
 def test_school_sums_of_many_schools_are_distributed_alike(name: str) -> None:
     assert not alarms(name, 20_000)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["three students", "missing students"])
+def test_sums_of_a_million_schools_are_distributed_alike(name: str) -> None:
+    """Each sum, and ten directions in them; of T tests each has a false alarm of 1e-6 / T."""
+    a, b = of_strata(draw(name, 2, 10**6)), of_students(draw(name, 1, 10**6))
+    kept = np.flatnonzero(b.std(axis=0) > 0)
+    directions = np.random.default_rng(5).normal(size=(len(kept), 10)) / b[:, kept].std(axis=0)[:, None]
+    columns = [*zip(a[:, kept].T, b[:, kept].T, strict=True)]
+    columns += [*zip((a[:, kept] @ directions).T, (b[:, kept] @ directions).T, strict=True)]
+    assert min(stats.ks_2samp(*pair, method="asymp").pvalue for pair in columns) > 1e-6 / len(columns)
 
 
 @pytest.mark.parametrize("planted", ["chi2", "means"])
@@ -209,13 +250,57 @@ def test_students_of_a_school_are_independent_normals() -> None:
     assert abs(((first - 0.5) * (last - 0.5)).mean()) < 4.9 * 0.25 / np.sqrt(len(boys))
 
 
+@pytest.mark.parametrize("assignment", ["first", "students"])
+def test_somebody_is_always_left(assignment: str) -> None:
+    """Where everybody is missing the first student is there, a girl or a boy, treated or not as any."""
+    law = RandomIntercept(missing=0.98, missing_schools=1)
+    layout = Layout(schools=2, students=2, treated_share=0.5, assignment=assignment)
+    batch = law.draw(layout, StreamSource(1, "k"), range(4000))
+    strata = strata_of(batch)
+    assert strata is not None
+    sizes = np.diff(batch.row_offsets)
+    assert sizes.min() == 1
+    assert np.diff(batch.school_offsets).min() == 1
+    assert (np.diff(batch.replication_offsets) == 1).all(), (
+        "one of two schools drops out, or one student is left"
+    )
+    assert (strata.factor[strata.count == 1] == 0.0).all()
+    alone = sizes == 1
+    assert alone.mean() > 0.99
+    boys, treated = (numbers(batch, name)[batch.row_offsets[:-1]][alone] for name in ("gender", "treated"))
+    assert abs(boys.mean() - 0.5) < 4.9 * 0.5 / np.sqrt(alone.sum())
+    one = law.draw(layout, StreamSource(1, "k"), range(2, 3))
+    assert one.replication(0).labels == batch.replication(2).labels
+    rows = batch.replication(2).rows
+    np.testing.assert_array_equal(numbers(one, "grade"), numbers(batch, "grade")[rows])
+    if assignment == "students":
+        assert abs(treated.mean() - 0.5) < 4.9 * 0.5 / np.sqrt(alone.sum())
+
+
+def test_schools_that_stay_keep_their_labels() -> None:
+    """Those of among all, and the numbers they have when nobody drops out."""
+    layout, source = Layout(schools=12, students=6), StreamSource(3, "k")
+    full = RandomIntercept().draw(layout, source, range(5))
+    left = RandomIntercept(missing_schools=5, missing_resources=1.0).draw(layout, source, range(5))
+    for r in range(5):
+        labels = left.replication(r).labels
+        assert len(labels) == 7
+        every = full.replication(r).labels
+        assert set(labels) < set(every)
+        given, kept = strata_of(full.take([r])), strata_of(left.take([r]))
+        assert given is not None
+        assert kept is not None
+        same = given.take(np.array([every.index(label) for label in labels]))
+        np.testing.assert_array_equal(same.mean, kept.mean)
+
+
 def test_what_the_law_does_not_allow_is_drawn_by_students() -> None:
     for parameters in (
         {"residual_shape": "t(5)"},
         {"residual_age": 0.5},
         {"residual_proportional": 0.5},
-        {"missing": 0.1},
-        {"missing_schools": 1},
+        {"missing": 0.1, "missing_age": 0.5},
+        {"missing": 0.1, "effects": {"school_age": 1.0}},
     ):
         law = RandomIntercept(**parameters, version=2)  # type: ignore[arg-type]
         layout, source = Layout(schools=4, students=5), StreamSource(1, "k")
