@@ -44,7 +44,7 @@ def keep_schools(
     Where nobody at all would be left of a replication, its first student stays: `count` [R, T'] and `chi2` [R, 2 T']
     are then those of this student alone.
     """
-    stay = count.reshape(len(count), layout.schools, -1).sum(axis=2) > 0
+    stay = np.asarray(count.reshape(len(count), layout.schools, -1).sum(axis=2) > 0)
     for i, r in enumerate(replications):
         if law.missing_schools:
             stay[i, dropped(law, resources.reshape(stay.shape)[i], streams, r)] = False
