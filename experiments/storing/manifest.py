@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -49,6 +49,20 @@ class Manifest:
 
 
 _MANIFEST: TypeAdapter[Manifest] = TypeAdapter(Manifest)
+
+
+def blank_manifest(
+    experiment: Experiment, block: int | None, shard: tuple[int, int] | None, rounds: Sequence[Round]
+) -> dict[str, Any]:
+    """Return the manifest of a new run; `block` and `rounds` are those of the part whose tasks it shares, if any."""
+    return {
+        "format": FORMAT,
+        "key": experiment.key,
+        "block": block,
+        "shard": list(shard) if shard else None,
+        "rounds": [round_record(r) for r in rounds],
+        "sessions": [],
+    }
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:

@@ -34,8 +34,8 @@ from nestbench.experiments.storing.extent import extent_of
 from nestbench.experiments.storing.lock import NAME as LOCK
 from nestbench.experiments.storing.lock import Lock
 from nestbench.experiments.storing.manifest import (
-    FORMAT,
     MANIFEST,
+    blank_manifest,
     check_rounds,
     read_manifest,
     round_record,
@@ -122,7 +122,9 @@ class Store:
             _make(folder)
         lock = Lock(folder)
         try:
-            return cls._locked(lock, folder, experiment, provenance, _blank(experiment, block, shard, like))
+            rounds = like.rounds if like else []
+            blank = blank_manifest(experiment, like.block if like else block, shard, rounds)
+            return cls._locked(lock, folder, experiment, provenance, blank)
         except BaseException:
             lock.release()
             raise
@@ -365,20 +367,6 @@ def _of_experiment(task: Task, experiment: Experiment) -> bool:
     """Whether a task is one of these conditions and methods."""
     methods = range(len(experiment.estimators))
     return task.cell < len(experiment.cells) and all(i in methods for i in task.estimators)
-
-
-def _blank(
-    experiment: Experiment, block: int | None, shard: tuple[int, int] | None, like: Store | None
-) -> dict[str, Any]:
-    """Return the manifest of a new run; `like` is a part whose division into tasks it takes over."""
-    return {
-        "format": FORMAT,
-        "key": experiment.key,
-        "block": like.block if like else block,
-        "shard": list(shard) if shard else None,
-        "rounds": [round_record(r) for r in like.rounds] if like else [],
-        "sessions": [],
-    }
 
 
 def _part(shard: list[int] | None) -> str:
