@@ -136,6 +136,7 @@ def fit_all(
     estimators: tuple[Estimator, ...],
     engine: str,
     limits: Limits | None = None,
+    rows: int | None = None,
 ) -> Mapping[str, Estimates]:
     """Return the estimates of some replications by label, drawn and fitted in batches of bounded memory; in child
     processes if there are `limits`.
@@ -148,6 +149,8 @@ def fit_all(
     estimators : tuple of Estimator
     engine : str
     limits : Limits, optional
+    rows : int, optional
+        Rows that a data set takes in memory (default: `held`); a caller that bounds its replications itself says 1.
 
     Returns
     -------
@@ -155,7 +158,7 @@ def fit_all(
         By label, each with all the replications; batches are joined, and where they were cut can't be seen.
     """
     parts: dict[str, list[Estimates]] = {e.label: [] for e in estimators}
-    for batch in batches(cell, seed, replications, held(cell, estimators, engine)):
+    for batch in batches(cell, seed, replications, rows or held(cell, estimators, engine)):
         for estimator in estimators:
             parts[estimator.label].append(_fit(estimator, batch, cell, engine, limits))
     return {label: Estimates.concat(pieces) for label, pieces in parts.items()}

@@ -12,6 +12,7 @@ from scipy import stats
 
 import nestbench
 from nestbench.sim.errors import InvalidInput
+from nestbench.sizing import drawing
 from nestbench.sizing.plain import plain_of
 
 FAST: dict[str, Any] = {"methods": "means", "workers": 1}
@@ -173,3 +174,101 @@ def test_a_negative_effect_is_as_hard_to_find() -> None:
     plus, minus = (nestbench.size(**options, effect=e) for e in (0.9, -0.9))
     assert abs(plus.value - minus.value) <= 1
     assert np.isclose(plus.answers[0].power, minus.answers[0].power, atol=0.06)
+
+
+def test_schools_limit_it_not_students() -> None:
+    """The ceiling as students grow, in closed form and simulated; and what would reach the target."""
+    found = nestbench.size(solve="students", schools=12, icc=0.3, effect=0.5, **FAST)
+    assert found.named is None
+    assert found.closed is not None
+    assert math.isinf(found.closed.value)
+    (words,) = found.limits
+    most = exact_power(12, 6, 10**9, 0.3, 0.5)
+    assert f"at most {most:.2f}" in words
+    least = exact_schools(0.5, 10**9, 0.3, 0.5, 0.8)
+    assert f"at least {least} are needed" in words
+    with pytest.raises(InvalidInput, match="with one school an arm"):
+        nestbench.size(solve="effect", schools=2, students=20, icc=0.1, **FAST)
+
+
+def test_the_closed_form_stands_beside() -> None:
+    found = nestbench.size(solve="treated", schools=40, students=10, icc=0.1, effect=0.8, **FAST)
+    assert found.closed is not None
+    assert abs(found.closed.value - found.value) <= 1
+    assert found.closed.agrees
+    assert found.closed.power == pytest.approx(exact_power(40, int(found.value), 10, 0.1, 0.8), abs=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "trial",
+    [
+        {"kind": "pairs", "students": 20, "icc": 0.2, "r2_school": 0.6, "effect": 0.5, "methods": "means"},
+        {"kind": "students", "students": 20, "icc": 0.2, "effect": 0.3, "methods": "dummies"},
+        {
+            "kind": "classes",
+            "students": 40,
+            "classes": 2,
+            "icc": 0.1,
+            "class_icc": 0.1,
+            "effect": 0.6,
+            "methods": "means",
+        },
+        {
+            "students": 40,
+            "icc": 0.1,
+            "r2_school": 0.5,
+            "r2_student": 0.3,
+            "effect": 0.4,
+            "methods": "reml-satt",
+        },
+        {
+            "students": 40,
+            "icc": 0.1,
+            "lost_schools": 0.2,
+            "lost_students": 0.2,
+            "effect": 0.6,
+            "methods": "reml-satt",
+        },
+    ],
+    ids=lambda trial: trial.get("kind", "schools") + ("-lost" if "lost_schools" in trial else ""),
+)
+def test_closed_forms_of_the_other_trials(trial: dict[str, Any]) -> None:
+    """Within a step of their grid and the approximations that the formulas make."""
+    found = nestbench.size(solve="schools", workers=1, **trial)
+    assert found.closed is not None
+    assert abs(found.closed.value - found.value) <= max(2.0, 0.06 * found.value)
+
+
+def test_a_stopped_search_goes_on(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped after a few chunks, one of them damaged: the same call gives the same answer and draws only the rest."""
+    options: dict[str, Any] = {"solve": "schools", "students": 8, "icc": 0.15, "effect": 0.9, **FAST}
+    whole = nestbench.size(**options)
+    drawn: list[range] = []
+    fit = drawing.fit_all
+
+    def counted(cell: Any, seed: int, chunk: range, *rest: Any, **more: Any) -> Any:
+        if stop and len(drawn) == 3:
+            raise KeyboardInterrupt
+        drawn.append(chunk)
+        return fit(cell, seed, chunk, *rest, **more)
+
+    monkeypatch.setattr(drawing, "fit_all", counted)
+    stop = True
+    with pytest.raises(KeyboardInterrupt):
+        nestbench.size(**options, out=tmp_path)
+    kept = sorted((tmp_path / "draws").glob("*.bin"))
+    assert len(kept) == 3
+    damaged = bytearray(kept[1].read_bytes())
+    damaged[200] ^= 1
+    kept[1].write_bytes(damaged)
+    stop = False
+    drawn.clear()
+    again = nestbench.size(**options, out=tmp_path)
+    assert plain_of(again) == plain_of(whole)
+    assert len(drawn) == len(list((tmp_path / "draws").glob("*.bin"))) - 2
+    assert json.loads((tmp_path / "size.json").read_text()) == plain_of(whole)
+    assert nestbench.load(tmp_path / "run").finished
+    drawn.clear()
+    assert plain_of(nestbench.size(**options, out=tmp_path)) == plain_of(whole)
+    assert drawn == []

@@ -98,6 +98,13 @@ def size(
             help="Threads; default: one a core. The answer doesn't depend on it.", show_default=False
         ),
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for experiment.toml, its run and size.json; the same command goes on where it was stopped.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say how large a trial must be, or which effect it can find, with tests that hold there.
@@ -105,8 +112,11 @@ def size(
     Each method's answer stands beside its type I error at that very design: a test that rejects too often promises
     too much.
     """
+    from nestbench.experiments.running.progress import automatic
     from nestbench.own_data.bar import shown
+    from nestbench.sim.errors import Interrupted
     from nestbench.sizing.asking import Settings, sizing_of
+    from nestbench.sizing.files import RUN, write_sizing
     from nestbench.sizing.plain import json_of
     from nestbench.sizing.posing import question_of
 
@@ -129,9 +139,17 @@ def size(
     }
     given = {name: value for name, value in described.items() if value is not None}
     question = question_of(toml, solve, power, half_width, alpha, term, effect, methods, given)
-    with shown(0) as step:
-        sizing = sizing_of(question, Settings(seed, workers), step)
+    try:
+        with shown(0) as step:
+            sizing = sizing_of(question, Settings(seed, workers, out=out), step)
+    except KeyboardInterrupt:
+        kept = "nothing is kept without --out" if out is None else f"the same command goes on from {out}"
+        raise Interrupted(f"stopped; {kept}") from None
+    if out is not None:
+        write_sizing(sizing, out, workers, automatic())
     if as_json:
         typer.echo(json_of(sizing))
         return
     say(sizing.shown)
+    if out is not None:
+        say(f"Run: {out / RUN}")

@@ -21,11 +21,12 @@ from nestbench.experiments.running.work import fit_all
 from nestbench.reports.words.ground import mixed_models_own
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.observed.batch import Floats
+from nestbench.sizing.keeping import Kept, stacked
 
 CHUNK = 500
 """Data sets drawn and fitted at once, at most."""
 NUMBERS = 4_000_000
-"""Numbers of the schools' cross-products held at once by a thread."""
+"""Numbers held at once by a thread: of cross-products, or of students, were a method to read them."""
 ORACLE = "gls"
 
 
@@ -63,26 +64,28 @@ def draw(
     methods: Sequence[Estimator],
     workers: int,
     heard: Heard,
+    kept: Kept | None = None,
 ) -> Draws:
-    """Return what some methods say of a term in the data sets of a condition."""
+    """Return what some methods say of a term in the data sets of a condition; what is kept isn't drawn again."""
     known = oracle_of(cell, term)
     wanted = {m.label: m for m in (*methods, *([known] if known else []))}
     fitted = with_truth(wanted.values(), cell)
+    labels = [m.label for m in methods]
+    rows = 2 * len(labels) + (known is not None)
     size = chunk_of(cell)
     chunks = [
         range(start, min(start + size, replications.stop))
         for start in range(replications.start, replications.stop, size)
     ]
-    truth = float(cell.truth[term])
 
-    def do(chunk: range) -> tuple[dict[str, tuple[Floats, Floats]], Floats | None]:
-        fits = fit_all(cell, seed, chunk, fitted, "auto")
-        z = (
-            None
-            if known is None
-            else noise(fits[known.label], term, truth, float(cell.truth["(residual_sd)"]))
-        )
-        return {m.label: limits_of(fits[m.label], term, truth) for m in methods}, z
+    def do(chunk: range) -> Floats:
+        found = None if kept is None else kept.read(chunk, rows)
+        if found is None:
+            fits = fit_all(cell, seed, chunk, fitted, "auto", rows=1)
+            found = rows_of(fits, labels, None if known is None else known.label, cell, term)
+            if kept is not None:
+                kept.write(chunk, found)
+        return found
 
     parts = []
     with ThreadPoolExecutor(workers) as pool:
@@ -93,11 +96,20 @@ def draw(
         except BaseException:  # Ctrl-C: what hasn't begun is not begun
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return Draws(
-        {m.label: np.concatenate([limits[m.label][0] for limits, _ in parts]) for m in methods},
-        {m.label: np.concatenate([limits[m.label][1] for limits, _ in parts]) for m in methods},
-        None if known is None else np.concatenate([z for _, z in parts if z is not None]),
-    )
+    whole = np.concatenate(parts, axis=1)
+    lower, upper = (dict(zip(labels, whole[side : 2 * len(labels) : 2], strict=True)) for side in (0, 1))
+    return Draws(lower, upper, None if known is None else whole[-1])
+
+
+def rows_of(
+    fits: Mapping[str, Estimates], labels: Sequence[str], known: str | None, cell: Cell, term: str
+) -> Floats:
+    """Return lower and upper limits of each method, then z where it is known, as rows [2 M or 2 M + 1, n]."""
+    truth = float(cell.truth[term])
+    rows = [ends for label in labels for ends in limits_of(fits[label], term, truth)]
+    if known is not None:
+        rows.append(noise(fits[known], term, truth, float(cell.truth["(residual_sd)"])))
+    return stacked(rows)
 
 
 def joined(first: Draws, more: Draws) -> Draws:
@@ -131,7 +143,7 @@ def noise(fits: Estimates, term: str, truth: float, residual_sd: float) -> Float
 def chunk_of(cell: Cell) -> int:
     """Return how many data sets are drawn at once."""
     columns = len(cell.found.terms) + 2
-    numbers = cell.layout.schools * columns * columns
+    numbers = cell.layout.schools * columns * max(columns, cell.layout.mean_size)
     return int(np.clip(NUMBERS // numbers, 1, CHUNK))
 
 

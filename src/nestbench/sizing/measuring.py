@@ -59,21 +59,22 @@ def measured(found: Simulated, at: int, label: str, effect: float | None) -> dic
     }
 
 
-STRICT = 1.1
-"""Bradley's stringent criterion: a type I error of at most 1.1 alpha."""
+STRICT = (1.0, 1.1)
+"""Type I errors over alpha that are preferred, in turn: none above it, then Bradley's stringent criterion."""
 
 
 def choose(question: Question, answered: Sequence[MethodAnswer]) -> str | None:
     """Return the valid method that needs least; of those whose intervals meet its own, the first in order.
 
     A test that finds more by rejecting too often is not named before one that doesn't, though Bradley's liberal band
-    lets both pass: those within the stringent criterion, Monte Carlo error included, come first.
+    lets both pass: those whose type I error isn't above alpha beyond Monte Carlo error come first (`STRICT`).
     """
     good = [a for a in answered if a.valid and a.reached]
     if not good:
         return None
-    limit = STRICT * (1.0 - question.level)
-    good = [a for a in good if a.size - 2.0 * a.size_mcse <= limit] or good
+    alpha = 1.0 - question.level
+    tiers = [[a for a in good if a.size - 2.0 * a.size_mcse <= factor * alpha] for factor in STRICT]
+    good = next((tier for tier in tiers if tier), good)
     sign = -1.0 if question.unknown == ICC else 1.0
     best = min(good, key=lambda a: sign * a.value)
     meets = [a for a in good if a.low <= best.high and best.low <= a.high]

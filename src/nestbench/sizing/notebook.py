@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nestbench.reports import notebook
 from nestbench.sizing.answer import Sizing
-from nestbench.sizing.sentences import closed_line, design_line, verdict
+from nestbench.sizing.sentences import assumed, closed_line, verdict
 from nestbench.sizing.terminal import cells_of
 
 
@@ -13,7 +13,7 @@ def html_of(sizing: Sizing) -> str:
     head = ["method", sizing.question.unknown, "95 % interval", "power, %", "type I error, %", ""]
     return notebook.block(
         notebook.titled(verdict(sizing), ""),
-        notebook.line(design_line(sizing)),
+        notebook.line(assumed(sizing.question)),
         *(notebook.line(text) for text in (*sizing.limits, closed_line(sizing)) if text),
         notebook.table(head, [cells_of(sizing, answer) for answer in sizing.answers]),
     )

@@ -8,7 +8,7 @@ import math
 from typing import Any
 
 from nestbench.sizing.answer import Sizing
-from nestbench.sizing.sentences import closed_line, design_line, verdict
+from nestbench.sizing.sentences import assumed, closed_line, verdict
 
 
 def json_of(sizing: Sizing) -> str:
@@ -31,7 +31,7 @@ def plain_of(sizing: Sizing) -> dict[str, Any]:
         "interval": [low, high],
         "words": [
             text
-            for text in (design_line(sizing), verdict(sizing), *sizing.limits, closed_line(sizing))
+            for text in (verdict(sizing), assumed(sizing.question), *sizing.limits, closed_line(sizing))
             if text
         ],
         "answers": [{**dataclasses.asdict(a), "valid": a.valid} for a in sizing.answers],

@@ -21,9 +21,10 @@ from nestbench.sizing.question import (
     Source,
     given_of,
 )
-from nestbench.sizing.trial import CLASSES, NAMES, STUDENTS, Trial
+from nestbench.sizing.trial import CLASSES, NAMES, PAIRS, STUDENTS, Trial
 
 FOR_SCHOOLS = ("reml-kr", "means", "ols-cr2-satt", "ols-cr1s-t", "ols")
+FOR_PAIRS = ("reml-satt", "means", "ols-cr1s-t", "ols")
 FOR_CLASSES = ("nested-satt", "reml-kr", "ols-cr2-satt", "ols-cr1s-t", "ols")
 FOR_STUDENTS = ("reml-kr", "dummies", "dummies-cr2-satt", "ols-cr1s-t", "ols")
 """Methods asked unless others are named; where answers are equal, the first is named."""
@@ -106,7 +107,7 @@ def _trial_of(unknown: str, effect: float | None, given: Mapping[str, Any]) -> T
 
 
 def _usual(kind: str) -> tuple[str, ...]:
-    return {STUDENTS: FOR_STUDENTS, CLASSES: FOR_CLASSES}.get(kind, FOR_SCHOOLS)
+    return {STUDENTS: FOR_STUDENTS, CLASSES: FOR_CLASSES, PAIRS: FOR_PAIRS}.get(kind, FOR_SCHOOLS)
 
 
 def chosen_methods(methods: str | Sequence[str | Mapping[str, Any]] | None) -> list[str | Mapping[str, Any]]:

@@ -183,6 +183,14 @@ class Question:
         """Return the unknown's value at a step of the search."""
         return step / ICC_STEPS if self.unknown == ICC else step
 
+    def step_of(self, value: float) -> int:
+        """Return the step of a value."""
+        return round(value * ICC_STEPS) if self.unknown == ICC else round(value)
+
+    def label_of(self, step: int) -> str:
+        """Return the design at a step in words, for progress."""
+        return "data sets" if self.unknown == EFFECT else f"data sets, {self.unknown} {self.value_of(step):g}"
+
     def tables(self, step: int | None) -> dict[str, Any]:
         """Return the tables of the design at a step, with tests at the question's level."""
         tables = self.source.tables(self.unknown, None if step is None else self.value_of(step))

@@ -11,17 +11,20 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
 from nestbench.estimators.estimator import Estimator
+from nestbench.experiments.experiment import Experiment
 from nestbench.own_data.bar import Step
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.observed.batch import Floats
 from nestbench.sizing import response
 from nestbench.sizing.curve import Root, curve_of, root_of
 from nestbench.sizing.drawing import Draws, draw, joined
+from nestbench.sizing.keeping import kept_in
 from nestbench.sizing.question import EFFECT, ICC, POWER, Question
 from nestbench.sizing.response import Sample, sample_of
 from nestbench.sizing.working import log_variance
@@ -35,7 +38,7 @@ ROUNDS = 40
 NEAR = 0.2
 """Designs whose log variance differs by less count as near."""
 EFFECT_WITHIN = 0.005
-"""Half-width of the interval of an effect, as a share of it, at which the search ends."""
+"""Half-width of an effect's interval, as a share of it, at which the search ends; twice that where z isn't known."""
 
 
 @dataclass(slots=True)
@@ -66,16 +69,22 @@ class Simulated:
     workers: int
     most: int
     step: Step
+    folder: Path | None = None
     draws: dict[int, Draws] = field(default_factory=dict)
-    cells: dict[int, Cell] = field(default_factory=dict)
+    designs: dict[int, Experiment] = field(default_factory=dict)
     samples: dict[tuple[int, str], Sample] = field(default_factory=dict)
     total: int = 0
 
     def cell(self, at: int) -> Cell:
         """Return the condition at a step."""
-        if at not in self.cells:
-            self.cells[at] = self.question.cell(None if self.question.unknown == EFFECT else at)
-        return self.cells[at]
+        return self.design(at).cells[0]
+
+    def design(self, at: int) -> Experiment:
+        """Return the experiment at a step."""
+        if at not in self.designs:
+            found = self.question.experiment(None if self.question.unknown == EFFECT else at)
+            self.designs[at] = replace(found, seed=self.seed)
+        return self.designs[at]
 
     def where(self, at: int) -> float:
         """Return log v of the design at a step."""
@@ -91,10 +100,10 @@ class Simulated:
         start = self.size(at)
         stop = min(start + LOT * math.ceil(more / LOT), self.most)
         span = range(start, stop)
-        heard = Heard(
-            self.step, self.total, len(span), f"{self.question.unknown} {self.question.value_of(at):g}"
-        )
-        new = draw(self.cell(at), self.question.term, self.seed, span, self.methods, self.workers, heard)
+        heard = Heard(self.step, self.total, len(span), self.question.label_of(at))
+        cell, term = self.cell(at), self.question.term
+        kept = kept_in(self.folder, self.design(at).key, term)
+        new = draw(cell, term, self.seed, span, self.methods, self.workers, heard, kept)
         self.draws[at] = joined(self.draws[at], new) if start else new
         self.total += stop - start
         for method in self.methods:
@@ -169,15 +178,14 @@ def next_design(found: Simulated, roots: dict[str, Root | None]) -> tuple[int, i
     for root in roots.values():
         if root is None:
             continue
-        at, short = root.value, 0.5 * (root.high - root.low) / tolerance(found.question, root.value)
-        here = found.size(at)
+        at, here = root.value, found.size(root.value)
+        short = 0.5 * (root.high - root.low) / tolerance(found.question, root.value) if root.reached else 0.0
         if short > 1.0 and here < found.most:
             near = sum(found.size(s) for s in found.draws if abs(found.where(s) - found.where(at)) < NEAR)
             more = near * (1.1 * short * short - 1.0)
             wishes.append((short, at, int(min(max(more, LOT), 3 * near + FIRST))))
         elif here < min(LEAST, found.most):
-            least = LEAST if root.reached else FIRST
-            wishes += [(0.0, at, least - here)] if here < least else []
+            wishes.append((0.0, at, LEAST - here))
     if not wishes:
         return None
     _, at, more = max(wishes, key=lambda wish: (wish[0], wish[2], -wish[1]))
@@ -189,7 +197,8 @@ def detect(found: Simulated, at: int) -> dict[str, tuple[float, float]]:
     found.add(at, LEAST)
     while True:
         effects = {m.label: found.response(at, m.label) for m in found.methods}
-        short = [1.96 * e / v / EFFECT_WITHIN for v, e in effects.values() if v > 0 and math.isfinite(e)]
+        within = EFFECT_WITHIN if found.draws[at].z is not None else 2.0 * EFFECT_WITHIN
+        short = [1.96 * e / v / within for v, e in effects.values() if v > 0 and math.isfinite(e)]
         worst = max(short, default=0.0)
         if worst <= 1.0 or found.size(at) >= found.most:
             return effects

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
+from nestbench.sim.cells.layout import Layout
 from nestbench.sim.counted import plural
 from nestbench.sizing.answer import MethodAnswer, Sizing
 from nestbench.sizing.question import EFFECT, HALF_WIDTH, ICC, N_SCHOOLS, N_STUDENTS, N_TREATED, Question
@@ -18,76 +21,86 @@ def number(value: float, unknown: str) -> str:
     return f"{value:.3f}".lstrip("0") or "0" if unknown == ICC else f"{value:g}"
 
 
-def design_line(sizing: Sizing) -> str:
-    """Return the trial in a line."""
-    question = sizing.question
+def assumed(question: Question) -> str:
+    """Return what the answer is of, in a line: the design but for the unknown, and the target."""
     cell = question.cell(None)
-    layout, law = cell.layout, cell.population
-    parts = []
-    if question.unknown != N_SCHOOLS:
-        parts.append(plural(layout.schools, "school"))
-    if question.unknown != N_STUDENTS:
-        spread = f" (cv {layout.size_cv:g})" if layout.size_cv else ""
-        parts.append(f"{layout.mean_size:g} students a school{spread}")
-    if layout.classes:
-        parts.append(f"{plural(layout.classes, 'class', 'classes')} a school")
-    if question.unknown != N_TREATED:
-        parts.append(treated_words(question))
-    icc = getattr(law, "icc", None)
-    if icc is not None and question.unknown != ICC:
-        parts.append(f"ICC {icc:.3g}{' given the covariates' if len(cell.found.terms) > 2 else ''}")
-    return f"{cell.model.formula}; {', '.join(parts)}; {target_words(question)}."
+    layout, law, unknown = cell.layout, cell.population, question.unknown
+    parts = [
+        "" if unknown == N_SCHOOLS else plural(layout.schools, "school"),
+        "" if unknown == N_STUDENTS else students_words(layout),
+        f"in {plural(layout.classes, 'class', 'classes')}" if layout.classes else "",
+        "" if unknown == N_TREATED else treated_words(layout, unknown),
+        "" if unknown == ICC else icc_words(law, cell.found.terms),
+    ]
+    return f"Of: {', '.join(p for p in parts if p)}; {target_words(question)}."
 
 
-def treated_words(question: Question) -> str:
+def students_words(layout: Layout) -> str:
+    """Return the students a school in words."""
+    spread = f" (cv {layout.size_cv:g})" if layout.size_cv else ""
+    return f"{layout.mean_size:g} students a school{spread}"
+
+
+def treated_words(layout: Layout, unknown: str) -> str:
     """Return who is treated."""
-    layout = question.cell(None).layout
-    if layout.assignment == "students":
-        return f"{100 * layout.treated_part:g} % of the students treated in each"
     if layout.assignment == "pairs":
-        return "one school of each pair treated"
-    if layout.treated_share is not None:
-        return f"{100 * layout.treated_share:g} % of the schools treated"
-    return f"{layout.treated_schools} schools treated"
+        return "a school of each pair treated"
+    share = f"{100 * layout.treated_part:g} %" if layout.treated_part != 0.5 else "half"
+    if layout.assignment == "students":
+        return f"{share} of each school treated"
+    if layout.treated_share is None:
+        return f"{layout.treated_schools} treated"
+    return f"{f'{100 * layout.treated_share:g} %' if layout.treated_share != 0.5 else 'half'} treated"
+
+
+def icc_words(law: Any, terms: Sequence[str]) -> str:
+    """Return the ICC, and of what."""
+    if not hasattr(law, "icc"):
+        return ""
+    more = any(term in terms for term in ("resources", "age", "teacher"))
+    given = " given the covariates" if more else ""
+    return f"ICC {short(law.icc)}{given}"
+
+
+def short(value: float) -> str:
+    """Return a share without its leading 0."""
+    return f"{value:.3g}".removeprefix("0") or "0"
 
 
 def target_words(question: Question) -> str:
     """Return what is to be reached."""
-    level = f"{100 * question.level:g} %"
     if question.target == HALF_WIDTH:
-        return f"{level} intervals of {question.term} of half-width {question.goal:g}"
-    of = "" if question.effect is None else f" to find an effect of {question.effect:g}"
-    return f"power {100 * question.goal:g} %{of} at alpha {1 - question.level:.3g}"
+        return f"{100 * question.level:g} % intervals of half-width {question.goal:g}"
+    effect = "" if question.effect is None or question.unknown == EFFECT else f" for {question.effect:g}"
+    return f"power {short(question.goal)}{effect} at alpha {short(round(1 - question.level, 10))}"
 
 
 def verdict(sizing: Sizing) -> str:
-    """Return the answer in a sentence or two."""
-    found = sizing.answer
+    """Return the answer in a sentence."""
+    found, question = sizing.answer, sizing.question
     if found is None:
         return no_answer(sizing)
-    words = f"{value_words(sizing.question, found)} ({found.method}; 95 % interval {interval_words(sizing, found)}). "
-    size = f"its type I error there is {100 * found.size:.1f} %"
-    return (
-        words + f"Power {100 * found.power:.1f} %, {size}."
-        if not math.isnan(found.power)
-        else words + size + "."
-    )
+    words = f"{value_words(question, found)} ({interval_words(sizing, found)}), by {found.method}"
+    size = f"type I error {100 * found.size:.1f} %"
+    if question.target == HALF_WIDTH:
+        return f"{words}: half-width {found.half_width:.3g}, {size}."
+    return f"{words}: power {100 * found.power:.1f} %, {size}."
 
 
 def value_words(question: Question, found: MethodAnswer) -> str:
-    """Return the number that answers the question, in words."""
+    """Return the number that answers the question, in words; its interval follows."""
     value = number(found.value, question.unknown)
     if question.unknown == EFFECT:
-        return f"The smallest effect found is {value}"
+        return f"Effects of {value} are found"
     if question.unknown == ICC:
-        return f"An ICC up to {value} is tolerable"
+        return f"An ICC up to {value}"
     if question.unknown == N_STUDENTS:
-        return f"Take {value} students a school"
+        return f"{value} students a school"
     if question.unknown == N_TREATED:
-        return f"Treat {value} schools"
+        return f"{value} treated schools"
     layout = question.cell(int(found.value)).layout
-    treated = f", {layout.treated_count} of them treated" if layout.treated_count else ""
-    return f"Take {value} schools{treated}"
+    treated = f", {layout.treated_count} treated" if layout.treated_count else ""
+    return f"{value} schools{treated}"
 
 
 def interval_words(sizing: Sizing, found: MethodAnswer) -> str:
@@ -109,5 +122,8 @@ def closed_line(sizing: Sizing) -> str:
     if closed is None:
         return ""
     value = "out of reach" if math.isinf(closed.value) else number(closed.value, sizing.question.unknown)
-    agree = "agrees" if closed.agrees else f"disagrees: it says {100 * closed.power:.1f} % power there"
-    return f"Closed form ({closed.name}): {value}; the simulation {agree}."
+    says = f"Closed form ({closed.name}): {value}"
+    if closed.agrees:
+        return f"{says}."
+    power = f"{100 * closed.power:.1f} %"
+    return f"{says}; it disagrees with the simulation beyond Monte Carlo error (power {power} there)."

@@ -7,17 +7,15 @@ import textwrap
 from collections.abc import Sequence
 
 from nestbench.sizing.answer import MethodAnswer, Sizing
-from nestbench.sizing.sentences import closed_line, design_line, number, verdict
+from nestbench.sizing.sentences import assumed, closed_line, number, verdict
 
 WIDTH = 80
 
 
 def text_of(sizing: Sizing) -> str:
     """Return the answer as lines of at most 80 columns."""
-    lines = [filled(verdict(sizing))]
-    lines += [filled(text) for text in (*sizing.limits, closed_line(sizing)) if text]
-    lines += table_lines(sizing)
-    return "\n".join([filled(design_line(sizing)), *lines])
+    texts = (verdict(sizing), *sizing.limits, f"{assumed(sizing.question)} {closed_line(sizing)}".strip())
+    return "\n".join([*map(filled, texts), *table_lines(sizing)])
 
 
 def filled(text: str) -> str:

@@ -157,6 +157,8 @@ class Trial:
         model = {"formula": "grade ~ " + " + ".join(terms)}
         if self.kind == CLASSES:
             model["subgroup"] = "class"
+        if self.effect_sd:
+            model["random"] = "1 + treated"
         return model
 
 

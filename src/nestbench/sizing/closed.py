@@ -1,0 +1,162 @@
+"""What a closed form says of the same question, where there is one for the population, layout and model of a design.
+
+Given the covariates, errors are school effects and residuals (and class effects) of the population's variances, which
+are all that the formulas of `nestbench.sim.theory.planning` need; a covariate of schools takes a degree of freedom.
+Effects are in SDs of the outcome given the covariates.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from nestbench.reports.words.ground import normal_errors
+from nestbench.sim.cells.cell import Cell
+from nestbench.sim.errors import InvalidInput
+from nestbench.sim.random_intercept.law import RandomIntercept
+from nestbench.sim.theory.planning import answers, required
+from nestbench.sim.theory.planning.blocks import SchoolsInBlocks
+from nestbench.sim.theory.planning.classes import SchoolsWithClasses
+from nestbench.sim.theory.planning.multisite import StudentsInSchools
+from nestbench.sim.theory.planning.schools import SchoolsRandomised
+from nestbench.sim.theory.planning.targets import HalfWidth, Power
+from nestbench.sim.theory.planning.trial import SchoolTrial
+from nestbench.sizing.answer import ClosedForm
+from nestbench.sizing.question import EFFECT, HALF_WIDTH, ICC, Question
+
+NAMES: dict[type, tuple[str, str]] = {
+    SchoolsRandomised: ("t with G - 2 df", "Raudenbush 1997; Dong & Maynard 2013, model 3.1"),
+    SchoolsInBlocks: ("paired t", "Dong & Maynard 2013, model 4.2"),
+    SchoolsWithClasses: ("t with G - 2 df", "Konstantopoulos 2008; Dong & Maynard 2013, CRA3"),
+    StudentsInSchools: ("t within schools", "Raudenbush & Liu 2000; Dong & Maynard 2013, models 2.1 to 2.3"),
+}
+FAR = 3.3
+"""Monte Carlo errors beyond which closed form and simulation disagree: one of a thousand such by chance."""
+SCHOOL_TERMS = frozenset({"resources", "size", "treated:size"})
+
+
+def planned(cell: Cell, term: str) -> tuple[SchoolTrial, float] | None:
+    """Return a design as a planned trial, and the SD that effects are in units of; None where there is no formula."""
+    law, layout = cell.population, cell.layout
+    if not isinstance(law, RandomIntercept) or term != "treated" or not 0.0 < layout.treated_part < 1.0:
+        return None
+    if not layout.size_cv and not layout.balanced:
+        return None
+    terms = [t for t in cell.found.terms if t not in ("Intercept", "treated") and not t.startswith("pair")]
+    common = {
+        "schools": layout.schools,
+        "students": layout.mean_size,
+        "treated_share": layout.treated_part,
+        "icc": law.icc,
+        "size_cv": layout.size_cv,
+        "student_attrition": law.missing,
+        "school_attrition": law.missing_schools / layout.schools,
+    }
+    of_schools = len(SCHOOL_TERMS & set(terms))
+    try:
+        return _trial(cell, law, common, of_schools, len(terms) - of_schools)
+    except InvalidInput:
+        return None
+
+
+def _trial(
+    cell: Cell, law: RandomIntercept, common: dict[str, float], of_schools: int, others: int
+) -> tuple[SchoolTrial, float] | None:
+    layout, sd = cell.layout, law.total_sd
+    if layout.assignment == "students":
+        varies = law.treatment_sd > 0.0
+        return StudentsInSchools(
+            **common,  # type: ignore[arg-type]
+            effects="random" if varies else "constant",
+            effect_sd=law.treatment_sd / sd,
+            student_covariates=others,
+        ), sd
+    if not normal_errors(cell) and not law.class_icc:
+        return None
+    if layout.assignment == "pairs":
+        matched = law.effect("resources") ** 2 * law.resources_sd**2
+        total = sd**2 + matched
+        shares = {"icc": law.icc * sd**2 / total, "block_icc": matched / total}
+        return SchoolsInBlocks(**(common | shares), block_size=2, effects="constant"), math.sqrt(total)  # type: ignore[arg-type]
+    if layout.classes:
+        return SchoolsWithClasses(
+            **common,  # type: ignore[arg-type]
+            school_covariates=of_schools,
+            classes=layout.classes,
+            class_icc=law.class_icc,
+        ), sd
+    return SchoolsRandomised(**common, school_covariates=of_schools), sd  # type: ignore[arg-type]
+
+
+def closed_form(question: Question, cell_at: Callable[[int], Cell], steps: range) -> ClosedForm | None:
+    """Return what the formula says of the unknown; None where there is none.
+
+    Parameters
+    ----------
+    question : Question
+    cell_at : callable
+        Step -> condition.
+    steps : range
+        From the least precise design to the most precise; of an unknown effect the design itself alone.
+    """
+    first = planned(cell_at(steps[-1]), question.term)
+    if first is None:
+        return None
+    name, source = NAMES[type(first[0])]
+    if question.unknown == EFFECT:
+        found = planned(cell_at(steps[0]), question.term)
+        if found is None or not answers.has_df(found[0]):
+            return ClosedForm(math.inf, 0.0, name, source)
+        alpha = 1.0 - question.level
+        value = answers.smallest_effect(found[0], power=question.goal, alpha=alpha) * found[1]
+        return ClosedForm(value, 1.0, name, source)
+    low, high = 0, len(steps) - 1
+    if not reaches(question, cell_at(steps[high])):
+        return ClosedForm(math.inf, ceiling(question, cell_at(steps[high])), name, source)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if reaches(question, cell_at(steps[middle])) else (middle + 1, high)
+    return ClosedForm(float(question.value_of(steps[low])), 1.0, name, source)
+
+
+def reaches(question: Question, cell: Cell) -> bool:
+    """Whether a design reaches the target by the formula."""
+    found = planned(cell, question.term)
+    return found is not None and required.reaches(found[0], target_of(question, found[1]))
+
+
+def target_of(question: Question, sd: float) -> Power | HalfWidth:
+    """Return the target in units of an SD."""
+    if question.target == HALF_WIDTH:
+        return HalfWidth(question.goal / sd, question.level)
+    return Power(abs(question.effect or 0.0) / sd, question.goal, 1.0 - question.level)
+
+
+def power_at(question: Question, cell: Cell, effect: float) -> float:
+    """Return the power of an effect at a design, NaN where there is no formula."""
+    found = planned(cell, question.term)
+    if found is None or not answers.has_df(found[0]):
+        return math.nan
+    return answers.power(found[0], abs(effect) / found[1], alpha=1.0 - question.level)
+
+
+def ceiling(question: Question, cell: Cell) -> float:
+    """Return the power that a design's schools allow with any number of students, NaN where there is no formula."""
+    found = planned(cell, question.term)
+    if found is None or question.effect is None or not answers.has_df(found[0]):
+        return math.nan
+    return answers.ceiling(found[0], abs(question.effect) / found[1], alpha=1.0 - question.level)
+
+
+def what_would_do(question: Question, cell: Cell) -> tuple[int, int] | None:
+    """Return the schools that reach the target with the design's students, and with any number of students; None where
+    no formula says.
+    """
+    found = planned(cell, question.term)
+    if found is None or question.unknown in (EFFECT, ICC):
+        return None
+    target = target_of(question, found[1])
+    try:
+        return required.required_schools(found[0], target), required.least_schools(found[0], target)
+    except InvalidInput:
+        return None
