@@ -47,8 +47,8 @@ LOWEST, RATIO, GRID = 0.03, 3.0, 7
 
 @kernel
 def class_sums(
-    x: Floats, y: Floats, classes: Ints, rows: Ints, contrasts: Floats, shift: Floats, unit: Floats, sums: Floats,
-    sizes: Floats,
+    x: Floats, y: Floats, weight: Floats, classes: Ints, rows: Ints, contrasts: Floats, shift: Floats, unit: Floats,
+    sums: Floats, sizes: Floats,
 ) -> None:  # fmt: skip
     """Write s_c [C, p + 1] of the pivoted columns [X y] and n_c [C].
 
@@ -59,6 +59,9 @@ def class_sums(
     Parameters
     ----------
     x, y : float64 [p, N], [N]
+        Of students, or the means of groups of them.
+    weight : float64 [N]
+        How many students each stands for.
     classes : int64 [N]
         Class of each student, numbered over all replications.
     rows : int64 [R + 1]
@@ -74,15 +77,15 @@ def class_sums(
     for r in range(len(rows) - 1):
         for i in range(rows[r], rows[r + 1]):
             c = classes[i]
-            sizes[c] += 1.0
+            sizes[c] += weight[i]
             residual = y[i]
             for j in range(p):
                 residual -= x[j, i] * shift[r, j]
                 total = 0.0
                 for k in range(p):
                     total += x[k, i] * contrasts[r, k, j]
-                sums[c, j] += unit[r] * total
-            sums[c, p] += unit[r] * residual
+                sums[c, j] += weight[i] * (unit[r] * total)
+            sums[c, p] += weight[i] * (unit[r] * residual)
 
 
 @kernel

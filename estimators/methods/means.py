@@ -141,7 +141,6 @@ FORMULA = (
 MEANS = Estimator(
     name="means",
     version=1,
-    reads_rows=True,
     info=Info(
         label="School means",
         summary="regression of school means on school-level terms (weights: none or size; variance: pooled or hc2)",

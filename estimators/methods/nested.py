@@ -50,7 +50,8 @@ from nestbench.estimators.kernels import nested as kernel
 from nestbench.estimators.kernels.mixed import as_named, empty_fits
 from nestbench.estimators.moments.school_moments import SchoolMoments, moments_of
 from nestbench.sim.errors import InvalidInput, did_you_mean
-from nestbench.sim.observed.batch import Batch, Category, Floats, Ints
+from nestbench.sim.observed.affine import affine_columns, fixed_columns
+from nestbench.sim.observed.batch import Batch, Category, Column, Floats, Ints
 from nestbench.sim.observed.design import design_of
 from nestbench.sim.observed.model import Model
 
@@ -79,23 +80,31 @@ def codes_of(batch: Batch, model: Model) -> Ints:
             f"expected a column '{model.subgroup}' of classes within schools, got the columns "
             f"{', '.join(batch.columns)}.{did_you_mean(model.subgroup, batch.columns)}"
         )
-    column = batch.columns[model.subgroup]
+    return as_codes(batch.columns[model.subgroup])
+
+
+def as_codes(column: Column) -> Ints:
+    """Return an integer code of each label."""
     if isinstance(column, Category):
         return column.codes.astype(np.int64)
     return np.unique(column, return_inverse=True)[1].astype(np.int64)
 
 
-def classes_of(batch: Batch, model: Model) -> tuple[Ints, Ints]:
-    """Return each student's class number over the whole batch [N], and the first class of each school [S + 1]."""
-    codes = codes_of(batch, model)
-    schools = len(batch.school_offsets) - 1
-    school = np.repeat(np.arange(schools), np.diff(batch.school_offsets))
+def classes_of(codes: Ints, school: Ints, schools: int) -> tuple[Ints, Ints]:
+    """Return class numbers over the whole batch [N], and the first class of each school [S + 1].
+
+    Parameters
+    ----------
+    codes, school : int64 [N]
+        Code of the label, and school over the whole batch.
+    schools : int
+        S.
+    """
     width = int(codes.max(initial=0)) + 1
     # Labels may be used again in other schools: school and label together are a class.
     distinct, numbers = np.unique(school * width + codes, return_inverse=True)
-    return numbers.astype(np.int64), np.searchsorted(distinct, np.arange(schools + 1) * width).astype(
-        np.int64
-    )
+    first = np.searchsorted(distinct, np.arange(schools + 1) * width)
+    return numbers.astype(np.int64), first.astype(np.int64)
 
 
 def fit_of(batch: Batch, model: Model) -> BatchFit:
@@ -120,15 +129,18 @@ def fit_of(batch: Batch, model: Model) -> BatchFit:
 
 
 def class_moments(batch: Batch, model: Model, moments: SchoolMoments) -> tuple[Floats, Floats, Ints]:
-    """Return the class sums of the pivoted [X y] [C, p + 1], class sizes [C] and each school's first class [S + 1]."""
-    design = batch.once(design_of, model)
-    numbers, first = classes_of(batch, model)
+    """Return the class sums of the pivoted [X y] [C, p + 1], class sizes [C] and each school's first class [S + 1].
+
+    From strata where classes are constant in them: their means, each of as many students as they have.
+    """
+    x, y, weight, numbers, first, rows = on_means(batch, model) or on_students(batch, model)
     sums, sizes = np.empty((int(first[-1]), len(moments.x) + 1)), np.empty(int(first[-1]))
     kernel.class_sums(
-        np.ascontiguousarray(design.fixed(batch)),
-        np.ascontiguousarray(design.outcome(batch)),
+        np.ascontiguousarray(x),
+        np.ascontiguousarray(y),
+        weight,
         numbers,
-        batch.row_offsets,
+        rows,
         moments.contrasts,
         moments.shift,
         np.ascontiguousarray(moments.scale[:, -1]),
@@ -136,6 +148,46 @@ def class_moments(batch: Batch, model: Model, moments: SchoolMoments) -> tuple[F
         sizes,
     )
     return sums, sizes, first
+
+
+Weighted = tuple[Floats, Floats, Floats, Ints, Ints, Ints]
+"""X' [p, N], y [N], students that each stands for [N], class of each [N], first class of each school [S + 1] and first
+entry of each replication [R + 1]."""
+
+
+def on_students(batch: Batch, model: Model) -> Weighted:
+    """Return what class sums are taken of, student by student."""
+    design = batch.once(design_of, model)
+    school = np.repeat(np.arange(len(batch.school_offsets) - 1), np.diff(batch.school_offsets))
+    numbers, first = classes_of(codes_of(batch, model), school, len(batch.school_offsets) - 1)
+    return (
+        design.fixed(batch),
+        design.outcome(batch),
+        np.ones(batch.rows),
+        numbers,
+        first,
+        batch.row_offsets,
+    )
+
+
+def on_means(batch: Batch, model: Model) -> Weighted | None:
+    """Return the same stratum by stratum; None where a column or the classes aren't known by strata."""
+    design = batch.once(design_of, model)
+    found = fixed_columns(batch, design)
+    if found is None or model.subgroup not in found[0].constants:
+        return None
+    strata, columns = found
+    outcome = affine_columns([((design.response,), design.lhs_products)], strata)
+    if outcome is None:
+        return None
+    there = np.flatnonzero(strata.count)
+    schools = np.repeat(np.arange(len(strata.offsets) - 1), np.diff(strata.offsets))[there]
+    codes = as_codes(strata.constants[model.subgroup])[there]
+    numbers, first = classes_of(codes, schools, len(strata.offsets) - 1)
+    starts = np.searchsorted(there, strata.offsets[batch.replication_offsets])
+    means = np.stack([column.mean[there] for column in columns])
+    weight = strata.count[there].astype(np.float64)
+    return means, outcome[0].mean[there], weight, numbers, first, starts.astype(np.int64)
 
 
 def outcome_squares(moments: SchoolMoments) -> Floats:
@@ -220,7 +272,6 @@ def method(name: str, info: Info, inference: Inference, textbook: TextbookInfere
         random=RandomPart.INTERCEPT,
         subgroup=True,
         on_grid=on_grid,
-        reads_rows=True,
     )
 
 

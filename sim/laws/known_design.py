@@ -98,6 +98,14 @@ class KnownColumns(StrataColumns):
         column = self.known.file.columns.get(name)
         return column.levels if isinstance(column, Category) and name not in self.strata.varying else None
 
+    def each_value(self, name: str) -> tuple[Floats, Ints] | None:
+        """Return the values of a column of the file, again for each replication."""
+        column = self.known.file.columns.get(name)
+        if column is None or isinstance(column, Category) or name == self.strata.names[0]:
+            return StrataColumns.each_value(self, name)
+        times = len(self.replications)
+        return np.tile(column, times), np.arange(times + 1, dtype=np.int64) * len(column)
+
     def _completed(self) -> dict[str, Column]:
         known, strata, times = self.known, self.strata, len(self.replications)
         q = np.concatenate([np.tile(known.q, times), self._directions()])

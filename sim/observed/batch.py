@@ -53,6 +53,15 @@ class MadeColumns(Mapping[str, Column]):
     def take(self, replications: Ints) -> Mapping[str, Column]:
         """Return the columns of some replications, by position; makes nothing of the others."""
 
+    def each_value(self, name: str) -> tuple[Floats, Ints] | None:
+        """Return numbers [k] among which is every value of a column, and the first of each replication [R + 1]; None
+        where that takes making it."""
+        return None
+
+    def __contains__(self, name: object) -> bool:
+        # A mapping's own looks an item up, which would make it.
+        return any(name == own for own in self)
+
 
 PRICE = "price"
 """Marks, in a batch's memory, what a remembered result cost."""

@@ -19,7 +19,7 @@ from functools import lru_cache
 import numpy as np
 
 from nestbench.sim.errors import InvalidInput, unknown_name
-from nestbench.sim.observed.batch import Batch, Category, Column, Floats, offsets_of
+from nestbench.sim.observed.batch import Batch, Category, Column, Floats, MadeColumns, offsets_of
 from nestbench.sim.observed.expressions import GROUP_CENTRED, GROUP_MEAN
 from nestbench.sim.observed.formula import matrix_of, spread_means
 from nestbench.sim.observed.model import Model
@@ -183,14 +183,16 @@ def values_of(batch: Batch, name: str) -> tuple[float, ...]:
 
     Where a replication lacks one, formulaic's columns differ between replications; -0.0 has a name of its own.
     """
-    column = np.asarray(batch.columns[name])
-    values = np.unique(column[: batch.row_offsets[1]]) if batch.size else np.empty(0)
+    made = batch.columns
+    each = made.each_value(name) if isinstance(made, MadeColumns) else None
+    column, first = (np.asarray(made[name]), batch.row_offsets) if each is None else each
+    values = np.unique(column[: first[1]]) if batch.size else np.empty(0)
     if not 1 < len(values) <= MOST_VALUES:
         return ()
     codes = np.searchsorted(values, column).clip(max=len(values) - 1)
     if not (values[codes] == column).all() or (np.signbit(column) & (column == 0.0)).any():
         return ()
-    replication = np.repeat(np.arange(batch.size), np.diff(batch.row_offsets))
+    replication = np.repeat(np.arange(batch.size), np.diff(first))
     seen = np.bincount(replication * len(values) + codes, minlength=batch.size * len(values))
     return tuple(values.tolist()) if seen.all() else ()
 

@@ -134,6 +134,15 @@ class StrataColumns(MadeColumns):
         column = self.strata.constants.get(name)
         return column.levels if isinstance(column, Category) else None
 
+    def each_value(self, name: str) -> tuple[Floats, Ints] | None:
+        """Return the values of a column that is constant in strata, one for each stratum that has students."""
+        column = self.strata.constants.get(name)
+        if column is None or isinstance(column, Category):
+            return None
+        there = self.strata.count > 0
+        before = offsets_of(there)
+        return column[there], before[self.strata.offsets[self.replication_offsets]]
+
     def take(self, replications: Ints) -> StrataColumns:
         """Return the columns of some replications, by position; makes nothing of the others."""
         ends = self.replication_offsets

@@ -79,6 +79,7 @@ def test_a_method_that_reads_rows_changes_no_number_of_others() -> None:
         ("grade ~ 0 + gender + age:resources + treated:gender", "1 + age", False),
         ("grade ~ group_centred(age) * treated + group_mean(age):gender", "1", False),
         ("grade ~ group_mean(treated) + teacher + class", "1 + treated", False),
+        ("grade ~ age * C(treated) + C(class):gender", "1", False),
         ("age ~ grade + gender", "1", False),
         ("age ~ gender + group_mean(grade)", "1", False),
         ("grade ~ 1", "1", False),
@@ -133,6 +134,26 @@ def test_hard_data_have_one_answer(case: str, method: str) -> None:
     assert [found.messages[k] for k in found.message] == [expected.messages[k] for k in expected.message]
     for name, values in fields(found).items():
         np.testing.assert_allclose(values, fields(expected)[name], rtol=1e-5, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("method", ["nested-z", "nested-satt"])
+@pytest.mark.parametrize(
+    ("law", "layout"),
+    [
+        ({"class_icc": 0.3}, {"schools": 12, "students": 9, "classes": 3}),
+        ({"class_icc": 0.1, "missing": 0.5}, {"schools": 12, "students": 6, "classes": 4}),
+        ({"missing_schools": 2}, {"schools": 6, "size_range": (1, 7), "classes": 3}),
+        ({}, {"schools": 5, "students": 2, "classes": 2}),
+    ],
+)
+def test_classes_have_their_sums(method: str, law: dict[str, Any], layout: dict[str, Any]) -> None:
+    """Also where classes, or whole schools, have nobody who is seen."""
+    model = Model("grade ~ age + gender + teacher", subgroup="class")
+    batches = [drawn(RandomIntercept(**law), Layout(**layout), 12) for _ in range(2)]
+    found, expected = (get(method).fit(b, model) for b in (batches[0], students(batches[1])))
+    np.testing.assert_array_equal(found.status, expected.status)
+    for name, values in fields(found).items():
+        np.testing.assert_allclose(values, fields(expected)[name], rtol=1e-5, atol=1e-6, err_msg=name)
 
 
 def test_only_data_sets_that_need_it_are_completed() -> None:
