@@ -174,7 +174,7 @@ def on_means(batch: Batch, model: Model) -> Weighted | None:
     """Return the same stratum by stratum; None where a column or the classes aren't known by strata."""
     design = batch.once(design_of, model)
     found = fixed_columns(batch, design)
-    if found is None or model.subgroup not in found[0].constants:
+    if found is None or model.subgroup is None or model.subgroup not in found[0].constants:
         return None
     strata, columns = found
     outcome = affine_columns([((design.response,), design.lhs_products)], strata)

@@ -141,7 +141,7 @@ def test_hard_data_have_one_answer(case: str, method: str) -> None:
     ("law", "layout"),
     [
         ({"class_icc": 0.3}, {"schools": 12, "students": 9, "classes": 3}),
-        ({"class_icc": 0.1, "missing": 0.5}, {"schools": 12, "students": 6, "classes": 4}),
+        ({"class_icc": 0.1, "missing": 0.6}, {"schools": 12, "students": 16, "classes": 5}),
         ({"missing_schools": 2}, {"schools": 6, "size_range": (1, 7), "classes": 3}),
         ({}, {"schools": 5, "students": 2, "classes": 2}),
     ],
