@@ -50,7 +50,7 @@ def test_what_is_declared_loads_no_heavy_package(tmp_path: Path) -> None:
     tables = {f"nestbench.sim.tables.{name}" for name in ("formats", "notation", "reading", "usable")}
     loaded = loaded_after(f"BARRED = {barred | tables!r}\n{code}", tmp_path)
     assert "nestbench.estimators.methods.registry" in loaded
-    assert "nestbench.sim.theory.exact" in loaded
+    assert "nestbench.sim.theory.sizes" in loaded
     assert not loaded & HEAVY
 
 

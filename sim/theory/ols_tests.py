@@ -1,6 +1,6 @@
 """What is known of OLS tests before any fit, for any population whose errors have a known covariance.
 
-Given X, an OLS test under Gaussian errors with known covariance has an exactly known size (`exact`), and its standard
+Given X, an OLS test under Gaussian errors with known covariance has an exactly known size (`sizes`), and its standard
 error a known expectation under any errors (`expected`). Where X is random, values are averaged over draws of X. Each
 average stands beside its Monte Carlo error; one with an error above `PRECISION` hangs on X so much that it isn't given.
 """
@@ -13,10 +13,11 @@ import numpy as np
 
 from nestbench.sim.observed.batch import Floats
 from nestbench.sim.observed.design import Design
-from nestbench.sim.theory import exact
 from nestbench.sim.theory.expected import Expected, expected_of, mean_ratio
 from nestbench.sim.theory.left_out import InModel, columns_used
 from nestbench.sim.theory.rows import Rows
+from nestbench.sim.theory.scores import Moments, moments_of
+from nestbench.sim.theory.sizes import naive_of, robust_sizes
 from nestbench.sim.theory.standardised import Standardised
 
 ROUNDING = 1e-12
@@ -84,10 +85,11 @@ def averages(
     """
     if np.diff(on.replication_offsets).min() < 3 or not x.full_rank:
         return {}
-    values = {"se_ratio": _se_ratios(expected_of(on, x, *covariance), terms)}
+    moments = moments_of(on, x, *covariance)
+    values = {"se_ratio": _se_ratios(expected_of(on, moments, *covariance), terms)}
     if few:
-        tests = [_tests_of_draw(on, r, x, *covariance, level) for r in range(few)]
-        values["coverage"] = _coverages(tests, terms)
+        sizes = _sizes(on, x, moments.first(few), *covariance, level)
+        values["coverage"] = {name: _coverages(sizes[name], terms) for name in TESTS if name in sizes}
     constant = [t for t, row in zip(terms, x.rows, strict=True) if _constant_in_schools(row, on)]
     for key, of in list(values.items()):
         values[f"naive_{key}"] = {NAIVE: {t: v for t, v in of.get(NAIVE, {}).items() if t in constant}}
@@ -125,16 +127,10 @@ def _se_ratios(expected: Expected, names: tuple[str, ...]) -> dict[str, dict[str
     }
 
 
-def _coverages(
-    draws: list[dict[str, list[exact.Exact]]], names: tuple[str, ...]
-) -> dict[str, dict[str, tuple[float, float]]]:
-    coverages = {}
-    for name in [n for n in TESTS if all(n in draw for draw in draws)]:
-        sizes = np.array([[test.size for test in draw[name]] for draw in draws])
-        spread = sizes.std(axis=0, ddof=1) / np.sqrt(len(sizes)) if len(sizes) > 1 else np.zeros(len(names))
-        means = 1.0 - sizes.mean(axis=0)
-        coverages[name] = {t: (float(means[j]), float(spread[j])) for j, t in enumerate(names)}
-    return coverages
+def _coverages(sizes: Floats, names: tuple[str, ...]) -> dict[str, tuple[float, float]]:
+    spread = sizes.std(axis=0, ddof=1) / np.sqrt(len(sizes)) if len(sizes) > 1 else np.zeros(len(names))
+    means = 1.0 - sizes.mean(axis=0)
+    return {t: (float(means[j]), float(spread[j])) for j, t in enumerate(names)}
 
 
 def _precise(relative: bool, value: float, error: float) -> bool:
@@ -143,21 +139,14 @@ def _precise(relative: bool, value: float, error: float) -> bool:
     return bool(np.isfinite(value)) and error <= allowed
 
 
-def _tests_of_draw(
-    on: Rows, r: int, x: Standardised, factors: Floats, variance: Floats, level: float
-) -> dict[str, list[exact.Exact]]:
-    """Return what is known of every test in `TESTS` for each term, given data set r and its X."""
-    first, last = on.replication_offsets[r : r + 2]
-    bounds = on.school_offsets[first : last + 1]
-    rows = slice(int(bounds[0]), int(bounds[-1]))
-    offsets, unit = bounds - rows.start, on.unit[rows]
-    errors = exact.errors_of(x.rows[:, rows], factors[:, rows], variance[rows], offsets, unit)
-    naive = exact.naive_tests(errors, level, x.contrasts)
-    cr3 = exact.has_cr3(errors)
-    robust = {n: test for n, test in TESTS.items() if test[0] != "iid" and (cr3 or test[0] != "cr3")}
-    tests = exact.robust_tests(errors, list(robust.values()), level, x.contrasts)
-    by_test = dict(zip(robust, tests, strict=True))
-    return by_test if naive is None else by_test | {NAIVE: naive}
+def _sizes(
+    on: Rows, x: Standardised, moments: Moments, factors: Floats, variance: Floats, level: float
+) -> dict[str, Floats]:
+    """Return the sizes [R, k] of every test in `TESTS` that is known in each of the first data sets, given their X."""
+    robust = {n: t for n, t in TESTS.items() if t[0] != "iid" and (moments.has_cr3 or t[0] != "cr3")}
+    sizes = robust_sizes(moments, robust, level)
+    naive = naive_of(moments, on, x.rows, factors, variance, level)
+    return sizes if naive is None else sizes | {NAIVE: naive}
 
 
 def _constant_in_schools(values: Floats, on: Rows) -> bool:

@@ -11,6 +11,7 @@ from nestbench.sim.observed.model import Model
 from nestbench.sim.streams import StreamSource
 from nestbench.sim.theory.expected import expected_of, mean_ratio
 from nestbench.sim.theory.rows import rows_of_batch
+from nestbench.sim.theory.scores import moments_of
 from nestbench.sim.theory.standardised import standardised
 from tests.oracles import sandwich_exact as dense
 
@@ -38,7 +39,8 @@ def unequal() -> tuple[Batch, np.ndarray, np.ndarray]:
 def test_against_dense(kind: str) -> None:
     batch, factors, variance = unequal()
     design = batch.once(design_of, MODEL)
-    found = expected_of(rows_of_batch(batch), standardised(design, batch), factors, variance)
+    on = rows_of_batch(batch)
+    found = expected_of(on, moments_of(on, standardised(design, batch), factors, variance), factors, variance)
     for r in range(2):
         rows, groups = batch.replication(r).rows, batch.replication(r).groups
         x, b = design.fixed(batch)[:, rows].T, factors[:, rows].T

@@ -1,4 +1,4 @@
-"""Exact sizes of other tests against Imhof's integral over the design's own quadratic forms, and limits of their
+"""Exact sizes of other tests against an integral over the design's own quadratic forms, and limits of their
 power."""
 
 from __future__ import annotations
@@ -9,32 +9,29 @@ import numpy as np
 import pytest
 
 from nestbench.sim.errors import InvalidInput
-from nestbench.sim.theory import exact
 from nestbench.sim.theory.planning import answers, methods
 from nestbench.sim.theory.planning.schools import SchoolsRandomised
+from tests.sim.theory.design_case import Case
 
 TESTS = {"cr0": ("cr0", "z"), "cr1s": ("cr1s", "t"), "cr2": ("cr2", "satt"), "cr3": ("cr3", "t")}
 DESIGNS = [(10, 5, 20, 0.1), (9, 2, 15, 0.3), (40, 20, 2, 0.0), (8, 1, 30, 0.2), (100, 30, 5, 0.6)]
 
 
-def _errors(schools: int, treated: int, students: int, icc: float) -> exact.Errors:
-    x = np.stack([np.ones(schools * students), np.repeat(1.0 * (np.arange(schools) < treated), students)])
+def _case(schools: int, treated: int, students: int, icc: float) -> Case:
     rows = schools * students
-    effects, noise = np.full((1, rows), np.sqrt(icc)), np.full(rows, 1.0 - icc)
-    return exact.errors_of(x, effects, noise, np.arange(schools + 1) * students)
+    x = np.column_stack([np.ones(rows), np.repeat(1.0 * (np.arange(schools) < treated), students)])
+    return Case(x, np.full((rows, 1), np.sqrt(icc)), np.full(rows, 1.0 - icc), np.full(schools, students))
 
 
 @pytest.mark.parametrize(("schools", "treated", "students", "icc"), DESIGNS)
 def test_sizes_are_those_of_quadratic_forms(schools: int, treated: int, students: int, icc: float) -> None:
-    """Another route: eigenvalues of the design's forms and Imhof's integral, where these are averaged noncentral t."""
+    """Another route: an integral of the design's own quadratic forms, where these are averaged noncentral t."""
     trial = SchoolsRandomised(schools=schools, students=students, icc=icc, treated_share=treated / schools)
-    errors = _errors(schools, treated, students, icc)
-    naive = exact.naive_test(errors, 1, 0.95)
-    assert naive is not None
-    assert methods.exact_size(trial, "ols") == pytest.approx(naive.size, abs=1e-9)
+    case = _case(schools, treated, students, icc)
+    assert methods.exact_size(trial, "ols") == pytest.approx(case.naive(1), abs=1e-9)
     for method, (kind, reference) in TESTS.items():
         if treated > 1 or method in ("cr0", "cr1s"):
-            size = exact.robust_test(errors, 1, kind, reference, 0.95).size
+            size = case.robust(1, kind, reference)
             assert methods.exact_size(trial, method) == pytest.approx(size, abs=1e-9)
 
 
