@@ -111,7 +111,7 @@ def naive_sizes(moments: Moments, within: Floats, residual: Floats, level: float
     """
     df = moments.students - len(moments.contrasts)
     scale = np.einsum("rkp,kp->rk", moments.own, moments.contrasts)
-    found = np.empty_like(scale)
+    found: Floats = np.empty(scale.shape)
     bound = critical(df, level) ** 2 / df
     _naive(
         moments.cross, within, moments.inverse, moments.own, moments.offsets, residual, df,
