@@ -24,6 +24,7 @@ import numpy as np
 
 from nestbench.estimators.kernels.linalg import eigen, eigen_graded, multiply
 from nestbench.estimators.kernels.mixed import MixedFits
+from nestbench.estimators.kernels.sandwich import most_schools, same_design
 from nestbench.estimators.kernels.slopes_likelihood import fill, gather, shrinkage
 from nestbench.sim.compiled import kernel
 from nestbench.sim.observed.batch import Floats, Ints
@@ -35,29 +36,19 @@ DETERMINED = 1e-10
 
 
 @kernel
-def adjusted_school(
-    s: Floats, psi: Floats, c: Floats, p: int, values: Floats, vectors: Floats, span: Floats, v: Floats, rows: Floats
-) -> int:  # fmt: skip
-    """Write X'V^-1(A - I) and X'V^-1A in the basis Q to `rows` [2, p, k], V to `v` [k, k], Q'[X Z] to `span` [k, d].
-
-    `s` [d, d] is the school's cross-product of [X Z], overwritten; returns k, the dimensions of its span. Rows and
-    columns from k on are those of an identity.
+def school_basis(s: Floats, values: Floats, vectors: Floats, span: Floats) -> int:
+    """Write Q'[X Z] to `span` [k, d] and return k, the dimensions of a school's span.
 
     Parameters
     ----------
     s : float64 [d, d]
         Cross-product of [X_g Z_g]; overwritten.
-    psi : float64 [q, q]
-        Var(u)/sigma^2.
-    c : float64 [p, p]
-    p : int
     values, vectors : float64 [d], [d, d]
         Written: eigenvalues and eigenvectors of `s` that are kept come first.
-    span, v, rows
-        Written, as said above.
+    span : float64 [d, d]
+        Written.
     """
     d = s.shape[0]
-    q = d - p
     eigen(s, values, vectors)
     largest, k = 0.0, 0
     for i in range(d):
@@ -71,6 +62,26 @@ def adjusted_school(
             for j in range(d):
                 vectors[j, k] = vectors[j, i]
             k += 1
+    return k
+
+
+@kernel
+def adjusted_school(psi: Floats, c: Floats, k: int, span: Floats, v: Floats, rows: Floats) -> None:
+    """Write X'V^-1(A - I) and X'V^-1A in the basis Q to `rows` [2, p, k], V to `v` [k, k]; rows and columns from k on
+    are those of an identity.
+
+    Parameters
+    ----------
+    psi : float64 [q, q]
+        Var(u)/sigma^2.
+    c : float64 [p, p]
+    k, span
+        From `school_basis`.
+    v, rows
+        Written, as said above.
+    """
+    p, d = len(c), len(v)
+    q = d - p
     root, u, b, half, left = np.ones(d), np.empty((d, d)), np.eye(d), np.empty((d, d)), np.empty((p, d))
     for i in range(d):
         for j in range(d):
@@ -103,7 +114,6 @@ def adjusted_school(
                 for m in range(d):
                     adjusted += left[a, i] * half[i, m] * root[m] * u[j, m]
             rows[0, a, j], rows[1, a, j] = adjusted - unadjusted, adjusted
-    return k
 
 
 @kernel
@@ -147,12 +157,12 @@ def cr2(
     """
     p, q, terms = len(columns) - 1, len(z), contrasts.shape[1]
     d = p + q
-    most = 1
-    for r in range(len(offsets) - 1):
-        most = max(most, offsets[r + 1] - offsets[r])
+    most = most_schools(offsets)
     total, cz, zz = np.empty((p + 1, p + 1)), np.empty((most, p + 1, q)), np.empty((most, q, q))
     lam, psi, s = np.empty((q, q)), np.empty((q, q)), np.empty((d, d))
-    values, vectors, span, v = np.empty(d), np.empty((d, d)), np.empty((d, d)), np.empty((d, d))
+    values, vectors, span = np.empty((most, d)), np.empty((most, d, d)), np.empty((most, d, d))
+    sizes, known = np.empty(most, np.int64), -1
+    used, v = np.unique(np.concatenate((columns[:p], z))), np.empty((d, d))
     parts, e, qe, m, bc = np.empty((2, p, d)), np.empty(d), np.empty(d), np.empty(d), np.empty(p)
     lc, spread, moment = np.empty((terms, p)), np.empty((terms, 2)), np.empty((terms, p, p))
     for r in range(len(offsets) - 1):
@@ -165,6 +175,8 @@ def cr2(
                 psi[i, j] = 0.0
                 for h in range(q):
                     psi[i, j] += lam[i, h] * lam[j, h]
+        again = known >= 0 and known == r - 1 and same_design(cross, offsets, used, r)
+        known = r
         multiply(contrasts[r], fits.unscaled[r], lc)
         spread[:] = 0.0
         moment[:] = 0.0
@@ -185,11 +197,14 @@ def cr2(
                     s[p + i, p + j] = zz[g, i, j]
                 for j in range(p):
                     e[p + i] -= cz[g, j, i] * fits.beta[r, j]
-            size = adjusted_school(s, psi, fits.unscaled[r], p, values, vectors, span, v, parts)
+            if not again:
+                sizes[g] = school_basis(s, values[g], vectors[g], span[g])
+            size = sizes[g]
+            adjusted_school(psi, fits.unscaled[r], size, span[g], v, parts)
             for i in range(size):
                 qe[i] = 0.0
                 for j in range(d):
-                    qe[i] += vectors[j, i] * e[j] / math.sqrt(values[i])
+                    qe[i] += vectors[g, j, i] * e[j] / math.sqrt(values[g, i])
             unadjusted_score(lam, zz[g], cz[g], e, bc)
             for k in range(terms):
                 score = 0.0
@@ -198,7 +213,7 @@ def cr2(
                     for j in range(size):
                         score += lc[k, i] * parts[0, i, j] * qe[j]
                 variance[r, k] += score * score
-                add_working(lc[k], parts[1], span, v, fits.unscaled[r], size, m, spread[k], moment[k])
+                add_working(lc[k], parts[1], span[g], v, fits.unscaled[r], size, m, spread[k], moment[k])
         for k in range(terms):
             df[r, k] = working_df(fits.unscaled[r], spread[k], moment[k])
 

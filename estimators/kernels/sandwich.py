@@ -105,24 +105,30 @@ def leave_one_out(
         Cleared where a coefficient isn't identified without some school: the reference engine then says what follows.
     """
     p = len(x)
-    total, rest, move = np.empty((p, p)), np.empty((p, p)), np.empty(p)
-    mean = np.empty(p)
+    total, factors, move = np.empty((p, p)), np.empty((most_schools(offsets), p, p)), np.empty(p)
+    mean, factored = np.empty(p), False
     for r in range(variance.shape[0]):
         first, last = offsets[r], offsets[r + 1]
         schools = last - first
-        _sum_x(cross, first, last, x, total)
+        again = factored and regular[r] and same_design(cross, offsets, x, r)
+        factored = again
+        if not again:
+            _sum_x(cross, first, last, x, total)
         for j in range(p):
             variance[r, j] = mean[j] = 0.0
         for g in range(first, last):
+            rest = factors[g - first]
             for i in range(p):
                 move[i] = scores[g, i]
                 for j in range(p):
-                    rest[i, j] = total[i, j] - cross[g, x[i], x[j]]
+                    if not again:
+                        rest[i, j] = total[i, j] - cross[g, x[i], x[j]]
             # A difference of cross-products may be indefinite by rounding alone; then no digit of it is
             # good.
-            if not (regular[r] and cholesky(rest) and _identified(rest, total)):
+            if not (again or (regular[r] and cholesky(rest) and _identified(rest, total))):
                 regular[r] = False
                 break
+            factored = g == last - 1
             solve(rest, move)
             for j in range(p):
                 psi = 0.0
@@ -135,6 +141,32 @@ def leave_one_out(
                 # Moves are deviations from beta already, so that little is lost by subtracting the mean's
                 # square.
                 variance[r, j] = (variance[r, j] - schools * mean[j] * mean[j]) * (schools - 1) / schools
+
+
+@kernel
+def most_schools(offsets: Ints) -> int:
+    """Return the schools of the replication with most of them."""
+    most = 0
+    for r in range(len(offsets) - 1):
+        most = max(most, offsets[r + 1] - offsets[r])
+    return most
+
+
+@kernel
+def same_design(cross: Floats, offsets: Ints, columns: Ints, r: int) -> bool:
+    """Whether replication r > 0 has the same X'X in every school as the one before, to the last bit.
+
+    On a fixed design all that depends on X alone is then done once for many outcomes, with the same result.
+    """
+    first, before = offsets[r], offsets[r - 1]
+    if r < 1 or first - before != offsets[r + 1] - first:
+        return False
+    for g in range(first - before):
+        for i in columns:
+            for j in columns:
+                if cross[first + g, i, j] != cross[before + g, i, j]:
+                    return False
+    return True
 
 
 @kernel
@@ -193,44 +225,72 @@ def cr2(
         zero.
     """
     p = len(x)
-    inverse, k, root, spare = np.empty((p, p)), np.empty((p, p)), np.empty((p, p)), np.empty((p, p))
-    w, b = np.empty((p, p)), np.empty((p, p))
-    u, q = np.empty((p, p)), np.empty(p)
-    powers, outer = np.empty((3, p, p)), np.empty((p, p, p))
-    sums = np.empty((p, 3))
+    weights = np.empty((most_schools(offsets), p, p))
+    q, clear = np.empty(p), False
     for r in range(variance.shape[0]):
-        invert_lower(lower[r], inverse)
+        first, last = offsets[r], offsets[r + 1]
+        if r > 0 and same_design(cross, offsets, x, r) and _same(contrasts, r) and _same(lower, r):
+            df[r] = df[r - 1]
+        else:
+            clear = _working(cross[first:last], x, contrasts[r], lower[r], weights, df[r])
+        regular[r] = regular[r] and clear
         for j in range(p):
-            for i in range(p):
-                u[i, j] = 0.0
-                for h in range(i + 1):
-                    u[i, j] += inverse[i, h] * contrasts[r, j, h]
-        _clear(variance[r], sums, outer)
-        for g in range(offsets[r], offsets[r + 1]):
-            norm = leverage(cross[g], x, inverse, k, spare)
-            # Where the norm is small the series needs few terms; eigenvectors take the same time for any K.
-            if norm < SERIES:
-                _root_by_series(k, norm, powers, root, spare)
-            elif _root_by_eigen(k, root, powers[0], powers[1]) < NEARLY_SINGULAR:
-                regular[r] = False
-            multiply(root, u, w)
-            multiply(k, w, b)
+            variance[r, j] = 0.0
+        for g in range(first, last):
             for i in range(p):
                 q[i] = scores[g, i]
             forward(lower[r], q)
-            _accumulate(w, b, q, variance[r], sums, outer)
-        _degrees_of_freedom(sums, outer, df[r])
+            for j in range(p):
+                psi = 0.0
+                for i in range(p):
+                    psi += weights[g - first, i, j] * q[i]
+                variance[r, j] += psi * psi
 
 
 @kernel
-def _clear(variance: Floats, sums: Floats, outer: Floats) -> None:
-    """Zero the sums over schools of one replication."""
-    p = len(variance)
+def _same(values: Floats, r: int) -> bool:
+    """Whether values [R, p, p] of a replication are those of the one before."""
+    p = values.shape[1]
+    for i in range(p):
+        for j in range(p):
+            if values[r, i, j] != values[r - 1, i, j]:
+                return False
+    return True
+
+
+@kernel
+def _working(
+    cross: Floats, x: Ints, contrasts: Floats, lower: Floats, weights: Floats, df: Floats
+) -> bool:
+    """Write w_g of the schools to `weights` [G, p, p] and the degrees of freedom to `df` [p]: what X alone decides.
+
+    Returns
+    -------
+    clear : bool
+        Whether no I - H_gg is nearly singular.
+    """
+    p, clear = len(x), True
+    inverse, k, root, spare = np.empty((p, p)), np.empty((p, p)), np.empty((p, p)), np.empty((p, p))
+    u, b = np.empty((p, p)), np.empty((p, p))
+    powers, outer, sums = np.empty((3, p, p)), np.zeros((p, p, p)), np.zeros((p, 3))
+    invert_lower(lower, inverse)
     for j in range(p):
-        variance[j] = sums[j, 0] = sums[j, 1] = sums[j, 2] = 0.0
         for i in range(p):
-            for h in range(p):
-                outer[j, i, h] = 0.0
+            u[i, j] = 0.0
+            for h in range(i + 1):
+                u[i, j] += inverse[i, h] * contrasts[j, h]
+    for g in range(len(cross)):
+        norm = leverage(cross[g], x, inverse, k, spare)
+        # Where the norm is small the series needs few terms; eigenvectors take the same time for any K.
+        if norm < SERIES:
+            _root_by_series(k, norm, powers, root, spare)
+        elif _root_by_eigen(k, root, powers[0], powers[1]) < NEARLY_SINGULAR:
+            clear = False
+        multiply(root, u, weights[g])
+        multiply(k, weights[g], b)
+        _accumulate(weights[g], b, sums, outer)
+    _degrees_of_freedom(sums, outer, df)
+    return clear
 
 
 @kernel
@@ -322,18 +382,16 @@ def _root_by_eigen(k: Floats, root: Floats, copy: Floats, vectors: Floats) -> fl
 
 
 @kernel
-def _accumulate(w: Floats, b: Floats, q: Floats, variance: Floats, sums: Floats, outer: Floats) -> None:
-    """Add one school: psi^2, d - b'b, d^2, d b'b and b b' of every term."""
-    p = len(q)
+def _accumulate(w: Floats, b: Floats, sums: Floats, outer: Floats) -> None:
+    """Add one school: d - b'b, d^2, d b'b and b b' of every term."""
+    p = len(w)
     for j in range(p):
-        psi = d = square = 0.0
+        d = square = 0.0
         for i in range(p):
-            psi += w[i, j] * q[i]
             d += w[i, j] * b[i, j]
             square += b[i, j] * b[i, j]
             for h in range(i + 1):
                 outer[j, i, h] += b[i, j] * b[h, j]
-        variance[j] += psi * psi
         sums[j, 0] += d - square
         sums[j, 1] += d * d
         sums[j, 2] += d * square

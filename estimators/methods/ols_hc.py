@@ -1,16 +1,26 @@
 """OLS with heteroskedasticity-robust standard errors: robust to unequal variances, not to nesting.
 
 ``Var = (X'X)^-1 [sum_i w_i e_i^2 x_i x_i'] (X'X)^-1`` with w = N/(N - p) (HC1), 1/(1 - h_i) (HC2), 1/(1 - h_i)^2
-(HC3); h_i are leverages. They need every student's residual, so there is no engine on school cross-products.
+(HC3); h_i are leverages. They need every student's residual: the fast engine takes the coefficients from school
+cross-products and goes through the rows once.
 """
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
+from nestbench.estimators.engines import ols_batched
 from nestbench.estimators.engines.least_squares import LEAST_SQUARES, least_squares
+from nestbench.estimators.engines.ols_batched import BatchOls, Mask
 from nestbench.estimators.engines.reference import Answer, CannotFit, DataSet, FitOne, reference_engine
-from nestbench.estimators.estimator import Estimator, Info
+from nestbench.estimators.estimates import Estimates
+from nestbench.estimators.estimator import Agreement, Engine, Estimator, Info, Options
+from nestbench.estimators.kernels import hc
+from nestbench.sim.observed.batch import Batch, Floats
+from nestbench.sim.observed.design import design_of
+from nestbench.sim.observed.model import Model
 
 
 def fit_hc(kind: str) -> FitOne:
@@ -30,6 +40,46 @@ def fit_hc(kind: str) -> FitOne:
     return fit
 
 
+POWERS = {"HC1": 0, "HC2": 1, "HC3": 2}
+"""Of 1 / (1 - h_i)."""
+
+
+def batched_engine(kind: str, reference: Engine) -> Engine:
+    """Return the engine that fits from cross-products and reads the rows once."""
+
+    def engine(batch: Batch, model: Model, options: Options) -> Estimates:
+        """Fit; data that aren't regular, nearly dependent or with a leverage of 1 are the reference's."""
+        variance = partial(_variance, batch, model, kind)
+        return ols_batched.pooled_engine(variance, reference)(batch, model, options)
+
+    return engine
+
+
+def _variance(batch: Batch, model: Model, kind: str, fit: BatchOls) -> tuple[Floats, Floats, Mask]:
+    """Return variances [R, p], N - p, and for which replications they are good."""
+    m, design = fit.moments, batch.once(design_of, model)
+    values, regular = np.empty_like(fit.estimate), fit.regular & ~m.refined
+    hc.variances(
+        design.fixed(batch),
+        design.outcome(batch),
+        batch.row_offsets,
+        fit.cross,
+        m.replication_offsets,
+        m.x,
+        m.pivot,
+        m.scale,
+        fit.lower,
+        fit.influence,
+        POWERS[kind],
+        values,
+        regular,
+    )
+    if kind == "HC1":
+        with np.errstate(divide="ignore", invalid="ignore"):
+            values *= (fit.observations / fit.residual_df)[:, None]
+    return values, fit.residual_df[:, None], regular
+
+
 SANDWICH = r"\operatorname{Var}(\hat\beta) = M \left[\sum_{i=1}^{N} w_i\, e_i^2\, x_i x_i^\top\right] M"
 WEIGHTS = {
     "HC1": r"w_i = \frac{N}{N - p}",
@@ -40,9 +90,11 @@ WEIGHTS = {
 
 def _estimator(kind: str, summary: str, source: str) -> Estimator:
     """Return one of the HC methods."""
+    reference = reference_engine(fit_hc(kind))
     return Estimator(
         name=f"ols-{kind.lower()}",
-        version=1,
+        version=2,
+        reads_rows=True,
         info=Info(
             label=f"OLS {kind}",
             summary=f"pooled least squares, {kind}: {summary}",
@@ -51,7 +103,9 @@ def _estimator(kind: str, summary: str, source: str) -> Estimator:
             source=source,
             formula=(LEAST_SQUARES, SANDWICH, WEIGHTS[kind], r"\nu = N - p"),
         ),
-        reference=reference_engine(fit_hc(kind)),
+        reference=reference,
+        batched=batched_engine(kind, reference),
+        agreement=Agreement.DIRECT,
     )
 
 

@@ -255,9 +255,10 @@ def outcomes(
 def _works(
     experiment: Experiment, tasks: Sequence[Task], deaths: Counter[str], started: set[str]
 ) -> Iterator[Work]:
+    known: dict[tuple[int, tuple[int, ...]], bytes] = {}
     for task in tasks:
         started.add(task.key)
-        yield Work.of(experiment, task, guarded=deaths[task.key] >= DEATHS)
+        yield Work.of(experiment, task, deaths[task.key] >= DEATHS, known)
 
 
 def mapped(

@@ -51,20 +51,33 @@ class Work:
     guarded: bool = False
 
     @classmethod
-    def of(cls, experiment: Experiment, task: Task, guarded: bool = False) -> Work:
-        """Return the work of a task of an experiment; `guarded` fits are made in child processes."""
-        cell = experiment.cells[task.cell]
-        methods = with_truth((experiment.estimators[i] for i in task.estimators), cell)
-        # Not pickle: methods made in a notebook or a test live in no module that a worker could import.
-        # Apart from the rest, since what a plugin defines can't be unpickled before the plugin is loaded.
-        blob = cloudpickle.dumps((cell, methods))
+    def of(
+        cls,
+        experiment: Experiment,
+        task: Task,
+        guarded: bool = False,
+        known: dict[tuple[int, tuple[int, ...]], bytes] | None = None,
+    ) -> Work:
+        """Return the work of a task of an experiment; `guarded` fits are made in child processes.
+
+        `known` keeps what was pickled for the tasks before: functions pickled by value have cloudpickle look through
+        all modules that are loaded, 0.1 s for a score of methods.
+        """
+        known = {} if known is None else known
+        what = task.cell, task.estimators
+        if what not in known:
+            cell = experiment.cells[task.cell]
+            methods = with_truth((experiment.estimators[i] for i in task.estimators), cell)
+            # Not pickle: methods made in a notebook or a test live in no module that a worker could import.
+            # Apart from the rest, since what a plugin defines can't be unpickled before the plugin is loaded.
+            known[what] = cloudpickle.dumps((cell, methods))
         limits = Limits(experiment.fit_timeout, experiment.fit_memory)
         return cls(
             task,
             experiment.seed,
             experiment.engine,
             experiment.plugins,
-            blob,
+            known[what],
             home=os.getpid(),
             limits=limits,
             guarded=guarded or bool(limits),

@@ -109,6 +109,24 @@ def test_the_experiment_that_is_written_gives_the_same_numbers(advice: Advice, t
 
 
 @pytest.mark.slow
+def test_the_power_of_a_method_that_need_not_shift_is_of_fits_to_planted_effects() -> None:
+    """A user's method that halves every estimate: its planted intervals aren't its null intervals moved."""
+
+    def halved(frame: pd.DataFrame) -> dict[str, tuple[float, float]]:
+        arms = frame.groupby("treated")["grade"].mean()
+        return {"treated": (0.5 * float(arms[1.0] - arms[0.0]), 0.15)}
+
+    method = own_method("halved", 1, Info("halved", "half the difference of means", "", "", ""), halved)
+    registry.register(method)
+    try:
+        found = advised(data(), methods="halved", placebos=5)
+    finally:
+        registry.unregister("halved")
+    row = found.table[(found.table["method"] == "halved") & (found.table["scenario"] == "as estimated")].iloc[0]
+    assert 0 < row["power"] < row["size"] + 0.5
+
+
+@pytest.mark.slow
 def test_workers_change_nothing(advice: Advice) -> None:
     assert json.dumps(plain_of(advised(data(), workers=2))) == json.dumps(plain_of(advice))
 

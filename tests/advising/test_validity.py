@@ -11,6 +11,7 @@ from nestbench.advising.validity import Choice, choose, measures, table_of
 
 REPS = 4000
 T = 1.96
+PLANTED = 2.8
 
 
 def draws(width: float, seed: int, shift: float = 0.0, silent: float = 0.0) -> Draws:
@@ -19,13 +20,18 @@ def draws(width: float, seed: int, shift: float = 0.0, silent: float = 0.0) -> D
     estimate = rng.normal(size=REPS) + shift
     p = np.where(np.abs(estimate) > width, 0.01, 0.5)
     answered = np.where(rng.random(REPS) < silent, np.nan, 1.0)
+    found = np.abs(estimate + PLANTED) > width
     return Draws(
-        (estimate - width) * answered, (estimate + width) * answered, p * answered, estimate * answered
+        (estimate - width) * answered,
+        (estimate + width) * answered,
+        p * answered,
+        estimate * answered,
+        found * answered,
     )
 
 
 def chosen(first: Answers, second: Answers, order: list[str]) -> tuple[Choice, pd.DataFrame]:
-    table = table_of(["one", "two"], [first, second], 0.95, 2.8)
+    table = table_of(["one", "two"], [first, second], 0.95)
     return choose([first, second], table, order, 0.95, 1), table
 
 
@@ -88,13 +94,12 @@ def test_two_that_are_hard_to_tell_apart_share_the_resampled_simulations() -> No
 
 def test_measures_are_their_definitions() -> None:
     one = draws(T, 3)
-    found = measures(one, 0.95, 2.8, cap=np.inf)
+    found = measures(one, 0.95, cap=np.inf)
     covers = (one.lower <= 0) & (one.upper >= 0)
     miss = np.maximum(0, one.lower) + np.maximum(0, -one.upper)
     assert found["coverage"] == covers.mean()
     assert found["size"] == (one.p_value <= 0.05).mean()
     assert found["width"] == pytest.approx(2 * T)
     assert found["score"] == pytest.approx((2 * T + 40 * miss).mean())
-    planted = Draws(one.lower + 2.8, one.upper + 2.8, one.p_value, one.estimate)
-    assert found["power"] == ((planted.lower > 0) | (planted.upper < 0)).mean()
+    assert found["power"] == ((one.lower + PLANTED > 0) | (one.upper + PLANTED < 0)).mean()
     assert found["power"] == pytest.approx(0.8, abs=0.03)

@@ -116,12 +116,14 @@ def advice_of(subject: Subject, term: str, settings: Settings, step: Step = sile
             subject, term, laws, choices, planted, replications, settings.seed, folder
         )
         cells = study.null_cells(experiment, term)
-        answers = simulate(experiment, cells, term, study.SLOW, settings.workers, step)
+        answers = simulate(experiment, cells, term, planted, study.SLOW, settings.workers, step)
         toml, csv = experiment.source, (folder / study.DESIGN).read_text(encoding="utf-8")
     level = subject.model.level
-    table = table_of([law.name for law in laws], answers, level, planted)
+    table = table_of([law.name for law in laws], answers, level)
     choice = _honest(choose(answers, table, [m.label for m in methods], level, settings.seed), design)
-    placebo = placebo_rates(subject, term, methods, settings.seed, settings.placebos, step)
+    placebo = placebo_rates(
+        subject, term, methods, settings.seed, settings.workers, settings.placebos, step
+    )
     advice = Advice(
         term,
         subject.model,

@@ -10,17 +10,23 @@ no verdict.
 
 from __future__ import annotations
 
+import os
+import pickle
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+import cloudpickle
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
-from nestbench.advising.simulating import draws_of
+from nestbench.advising.simulating import draws_of, spread_out
 from nestbench.advising.study import SLOW
 from nestbench.advising.subject import Subject, orthonormal
 from nestbench.estimators.estimator import Estimator
+from nestbench.experiments.running.workers import ignore_interrupts
 from nestbench.own_data.bar import Step, silent
+from nestbench.sim.laws.registry import known_laws
 from nestbench.sim.observed.batch import Batch, Category, Column, Floats, offsets_of
 from nestbench.sim.observed.model import Model, rejected
 
@@ -28,7 +34,21 @@ DRAWS = 2000
 ROWS = 20_000_000
 """Students in all draws together."""
 PIECE = 500_000
+"""Students in the draws that a worker has at once."""
+LONGEST = 250
 COLUMN = "placebo"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some of the draws, as a worker needs them: the pickled subject and methods, and the process they come from."""
+
+    blob: bytes
+    term: str
+    seed: int
+    start: int
+    size: int
+    home: int
 
 
 def placebo_rates(
@@ -36,33 +56,49 @@ def placebo_rates(
     term: str,
     methods: Sequence[Estimator],
     seed: int,
+    workers: int | None = None,
     most: int = DRAWS,
     step: Step = silent,
 ) -> pd.DataFrame:
     """Return a row a method: ``method, rejected, mcse, n``, over draws in which the placebo isn't the term again."""
     draws = min(most, max(100, ROWS // len(subject.residuals)))
     # Limits of slow methods are looked at where a piece begins, so no piece is longer than one.
-    size = max(1, min(PIECE // len(subject.residuals), min(SLOW.values())))
+    size = max(1, min(PIECE // len(subject.residuals), LONGEST))
+    blob, home = cloudpickle.dumps((subject, tuple(methods))), os.getpid()
+    starts = range(0, draws, size)
+    pieces = (Piece(blob, term, seed, start, min(size, draws - start), home) for start in starts)
+    found: dict[int, dict[str, Floats]] = {}
+    for done, (start, rates) in enumerate(spread_out(_draw, pieces, len(starts), workers), 1):
+        found[start] = rates
+        step(done - 1, len(starts), "placebo terms on the real outcome")
+    values = {m.label: np.concatenate([found[start][m.label] for start in starts]) for m in methods}
+    return pd.DataFrame([_row(label, p, subject.model.level) for label, p in values.items()])
+
+
+def _draw(piece: Piece) -> tuple[int, dict[str, Floats]]:
+    """Return the p-values of the placebo by method, of one piece of the draws."""
+    ignore_interrupts(piece.home)
+    known_laws()
+    subject, methods = pickle.loads(piece.blob)
+    with threadpool_limits(1):
+        return piece.start, p_values(subject, piece, methods)
+
+
+def p_values(subject: Subject, piece: Piece, methods: Sequence[Estimator]) -> dict[str, Floats]:
+    """Return the p-values of the placebo by method; none of a method that can't tell it from the term."""
     span = orthonormal(subject.x)
-    rng = np.random.Generator(np.random.PCG64DXSM(seed))
-    found: dict[str, list[Floats]] = {method.label: [] for method in methods}
-    silent_ones: set[str] = set()
-    for start in range(0, draws, size):
-        step(start, draws, "placebo terms on the real outcome")
-        drawn = [placebo_column(subject, term, rng) for _ in range(min(size, draws - start))]
-        columns = [column for column in drawn if apart(column, span)]
-        if not columns:
-            continue
-        batch = with_placebos(subject.blind, np.stack(columns), start)
-        model = replace(subject.simulated, formula=f"{subject.simulated.formula} + {COLUMN}")
-        for method in methods:
-            if not found[method.label] and not _answers(method, batch.take([0]), model):
-                silent_ones.add(method.label)
-            if start < SLOW.get(method.name, draws) and method.label not in silent_ones:
-                found[method.label].append(draws_of(method.fit(batch, model), COLUMN).p_value)
-    return pd.DataFrame(
-        [_row(label, np.concatenate([np.empty(0), *p]), subject.model.level) for label, p in found.items()]
-    )
+    rng = np.random.Generator(np.random.PCG64DXSM([piece.seed, piece.start]))
+    drawn = [placebo_column(subject, piece.term, rng) for _ in range(piece.size)]
+    columns = [column for column in drawn if apart(column, span)]
+    found = {method.label: np.empty(0) for method in methods}
+    if not columns:
+        return found
+    batch = with_placebos(subject.blind, np.stack(columns), piece.start)
+    model = replace(subject.simulated, formula=f"{subject.simulated.formula} + {COLUMN}")
+    for method in methods:
+        if piece.start < SLOW.get(method.name, piece.start + 1) and _answers(method, batch.take([0]), model):
+            found[method.label] = draws_of(method.fit(batch, model), COLUMN).p_value
+    return found
 
 
 def _answers(method: Estimator, batch: Batch, model: Model) -> bool:

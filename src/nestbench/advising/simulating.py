@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from nestbench.estimators.estimates import ESTIMATE, LOWER, P_VALUE, UPPER, Estimates
 from nestbench.experiments.experiment import Experiment
@@ -18,8 +20,11 @@ from nestbench.experiments.running.execute import cores, mapped
 from nestbench.experiments.running.work import Work, fit_all
 from nestbench.experiments.running.workers import ignore_interrupts
 from nestbench.own_data.bar import Step
+from nestbench.sim.cells.cell import Cell
 from nestbench.sim.observed.batch import Floats
 
+T = TypeVar("T")
+W = TypeVar("W")
 NUMBERS = 2_000_000
 """Numbers of the outcome and the columns that a worker holds at once."""
 TASKS = 8
@@ -27,7 +32,7 @@ TASKS = 8
 
 
 KEPT = (LOWER, UPPER, P_VALUE, ESTIMATE)
-"""What is kept of a fit, in the order of `Draws`."""
+"""What is kept of a fit, in the order of the first fields of `Draws`."""
 SILENCE = 1.0
 """Seconds between two reports of progress."""
 
@@ -41,12 +46,15 @@ class Draws:
     lower, upper, p_value : float64 [R]
         NaN where the fit is not usable.
     estimate : float64 [R]
+    found : float64 [R]
+        Whether the interval excludes 0 when the planted effect is in the data, 1 or 0; NaN where it isn't usable then.
     """
 
     lower: Floats
     upper: Floats
     p_value: Floats
     estimate: Floats
+    found: Floats
 
     @property
     def usable(self) -> npt.NDArray[np.bool_]:
@@ -60,33 +68,34 @@ Answers = Mapping[str, Draws]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A piece of work and the term that is kept of it."""
+    """A piece of work, the term that is kept of it, and the effect that is planted."""
 
     work: Work
     term: str
+    planted: float
 
 
 def simulate(
     experiment: Experiment,
     cells: Sequence[int],
     term: str,
+    planted: float,
     limits: Mapping[str, int],
     workers: int | None,
     step: Step,
 ) -> list[Answers]:
     """Return the methods' answers for a term, scenario by scenario; `limits` bound the data sets of single methods."""
     tasks = tasks_of(experiment, cells, limits)
-    workers = min(workers or cores(), len(tasks))
-    workers = workers if processes_start() else 1
     if warming.needed(experiment):
         step(0, len(tasks), "compiling, once for this version")
         warming.compile_kernels(experiment)
     found: dict[int, dict[str, list[Draws]]] = {cell: {} for cell in cells}
     parts: list[tuple[Task, dict[str, Draws]]] = []
     step(0, len(tasks), "simulating")
-    works = (Part(Work.of(experiment, task), term) for task in tasks)
+    known: dict[tuple[int, tuple[int, ...]], bytes] = {}
+    works = (Part(Work.of(experiment, task, known=known), term, planted) for task in tasks)
     said = time.monotonic()
-    for done, part in enumerate(mapped(_perform, works, workers, LOCAL), 1):
+    for done, part in enumerate(spread_out(_perform, works, len(tasks), workers), 1):
         parts.append(part)
         if done < len(tasks) and time.monotonic() - said > SILENCE:
             said = time.monotonic()
@@ -96,6 +105,14 @@ def simulate(
         for label, draws in answers.items():
             found[task.cell].setdefault(label, []).append(draws)
     return [{label: _joined(draws) for label, draws in found[cell].items()} for cell in cells]
+
+
+def spread_out(
+    do: Callable[[W], T], works: Iterator[W], count: int, workers: int | None
+) -> Iterator[T]:
+    """Yield what some works come to, in any order, from so many processes (default: one a core)."""
+    workers = min(workers or cores(), count) if processes_start() else 1
+    yield from mapped(do, works, workers, LOCAL)
 
 
 def tasks_of(experiment: Experiment, cells: Sequence[int], limits: Mapping[str, int]) -> list[Task]:
@@ -123,18 +140,45 @@ def _perform(part: Part) -> tuple[Task, dict[str, Draws]]:
     ignore_interrupts(work.home)
     cell, estimators = work.open()
     numbers = range(work.task.start, work.task.stop)
-    fits = fit_all(cell, work.seed, numbers, estimators, work.engine)
-    return work.task, {label: draws_of(found, part.term) for label, found in fits.items()}
+    with threadpool_limits(1):
+        fits = fit_all(cell, work.seed, numbers, estimators, work.engine)
+        own = tuple(e for e in estimators if e.reads_null)
+        moved = fit_all(_planted(cell, part), work.seed, numbers, own, work.engine) if own else {}
+    return work.task, {
+        label: draws_of(found, part.term, part.planted, moved.get(label)) for label, found in fits.items()
+    }
 
 
-def draws_of(found: Estimates, term: str) -> Draws:
-    """Return one term's answers."""
+def _planted(cell: Cell, part: Part) -> Cell:
+    """Return the condition with the effect in the outcome."""
+    return replace(cell, population=replace(cell.population, effects={part.term: part.planted}))
+
+
+def draws_of(
+    found: Estimates, term: str, planted: float = 0.0, moved: Estimates | None = None
+) -> Draws:
+    """Return one term's answers.
+
+    Nestbench's own methods are equivariant: of y + x c estimate and interval are those of y plus c, the rest stays
+    (`Estimator.reads_null`; tests/estimators/test_null.py holds each of them to it). So the planted effect needs
+    neither a draw nor a fit. Of others `moved` are the fits with the effect in the data.
+    """
+    kept = [_values(found, term, name) for name in KEPT]
+    shift = planted if moved is None else 0.0
+    of = found if moved is None else moved
+    lower, upper = (_values(of, term, name) + shift for name in (LOWER, UPPER))
+    excluded = np.where(np.isnan(lower) | np.isnan(upper), np.nan, (lower > 0) | (upper < 0))
+    return Draws(*kept, excluded)
+
+
+def _values(found: Estimates, term: str, name: str) -> Floats:
+    """Return a column of one term [R], NaN where it isn't usable."""
     if term not in found.terms:
-        return Draws(*(np.full(found.size, np.nan) for _ in range(4)))
+        return np.full(found.size, np.nan)
     k = found.terms.index(term)
-    usable = found.usable[:, k]
-    return Draws(*(np.where(usable, getattr(found, n)[:, k], np.nan) for n in KEPT))
+    return np.where(found.usable[:, k], getattr(found, name)[:, k], np.nan)
 
 
 def _joined(parts: Sequence[Draws]) -> Draws:
-    return Draws(*(np.concatenate([getattr(p, n) for p in parts]) for n in KEPT))
+    names = [field.name for field in fields(Draws)]
+    return Draws(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))

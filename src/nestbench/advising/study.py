@@ -120,6 +120,7 @@ def tables_of(
         },
         "population": {
             "law": "fixed-design",
+            "version": 2,
             "data": DESIGN,
             "school": subject.model.group,
             "formula": subject.right,

@@ -1,16 +1,18 @@
-"""A trial of the advice: data sets from scenarios it doesn't know, and the true coverage of what it names there.
+"""A trial of the advice: data sets from populations it doesn't know, and the true coverage of what it names there.
 
-``python -m nestbench.advising.trial --sets 4`` prints a row a scenario. For each, `REPETITIONS` data sets tell
-every method's true coverage and width; then some single data sets are advised on, as a user would hold them. Beside the
-advice stand two rules of thumb: Stata's cluster default whatever the data, and the same from 40 schools on, else
-CR2 with Bell and McCaffrey's degrees of freedom.
+``python -m nestbench.advising.trial --csv trial.csv`` takes 4 populations of each of 10 kinds (`unseen`) and 5 data
+sets of each. `REPETITIONS` data sets of a population tell every method's true coverage and width; the 5 are advised
+on, as a user would hold them. Beside the advice stand rules of thumb: Stata's cluster default whatever the data, the
+same from 40 schools on, else CR2 with Bell and McCaffrey's degrees of freedom, and a mixed model with Kenward and
+Roger's. Rows are added to the file as they come; what it has already isn't done again.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,138 +22,65 @@ from nestbench.advising.asking import Settings, advice_of
 from nestbench.advising.simulating import draws_of
 from nestbench.advising.study import SLOW, methods_for
 from nestbench.advising.subject import subject_of
+from nestbench.advising.unseen import Case, cases
 from nestbench.estimators.methods import registry
 from nestbench.experiments.running.work import fit_all
 from nestbench.reports.comparing.grades import band
-from nestbench.sim.cells.cell import Cell
-from nestbench.sim.cells.layout import Layout
-from nestbench.sim.observed.model import Model
-from nestbench.sim.random_intercept.law import RandomIntercept
 
-REPETITIONS = 2000
+REPETITIONS = 4000
 MANY = 40
 """Schools from which on the rule of thumb trusts Stata's default."""
+RULES = ("rule", "stata", "mixed")
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """A scenario, and the term that is asked about."""
+class Asked:
+    """How much is simulated in a trial."""
 
-    name: str
-    cell: Cell
-    term: str
-
-
-def _case(
-    name: str,
-    term: str,
-    population: Mapping[str, object],
-    layout: Mapping[str, object],
-    subgroup: str | None = None,
-) -> Case:
-    model = Model("grade ~ treated + age + gender", subgroup=subgroup)
-    return Case(
-        name,
-        Cell(RandomIntercept(**population), Layout(**layout), model),  # type: ignore[arg-type]
-        term,
-    )
+    sets: int = 5
+    replications: int = 2000
+    seed: int = 20261125
+    workers: int | None = None
+    repetitions: int = REPETITIONS
 
 
-def cases() -> tuple[Case, ...]:
-    """Return the scenarios of the trial."""
-    return (
-        _case("8 schools", "treated", {"icc": 0.2}, {"schools": 8, "students": 20, "treated_schools": 4}),
-        _case(
-            "unequal schools",
-            "treated",
-            {"icc": 0.2},
-            {"schools": 15, "students": 20, "size_cv": 1.0, "treated_schools": 7},
-        ),
-        _case(
-            "one giant",
-            "treated",
-            {"icc": 0.15},
-            {"schools": 12, "students": 10, "giant_school": 150, "treated_schools": 6},
-        ),
-        _case(
-            "3 of 30 treated", "treated", {"icc": 0.2}, {"schools": 30, "students": 15, "treated_schools": 3}
-        ),
-        _case(
-            "confounded",
-            "age",
-            {"icc": 0.3, "age_icc": 0.3, "age_confounding": 0.7},
-            {"schools": 25, "students": 12, "treated_schools": 12},
-        ),
-        _case(
-            "unequal arms",
-            "treated",
-            {"icc": 0.2, "treated_variance_ratio": 4.0, "treated_school_variance_ratio": 4.0},
-            {"schools": 20, "students": 20, "treated_schools": 6},
-        ),
-        _case(
-            "random slopes",
-            "age",
-            {"icc": 0.2, "slope_sd": 0.4},
-            {"schools": 15, "students": 20, "treated_schools": 7},
-        ),
-        _case(
-            "heavy tails",
-            "treated",
-            {"icc": 0.2, "residual_shape": "t(3)", "school_errors": "lognormal(1)"},
-            {"schools": 10, "students": 20, "treated_schools": 5},
-        ),
-        _case(
-            "classes",
-            "treated",
-            {"icc": 0.1, "class_icc": 0.15},
-            {"schools": 12, "students": 18, "classes": 3, "treated_schools": 6},
-            "class",
-        ),
-        _case("ICC 0", "treated", {"icc": 0.0}, {"schools": 10, "students": 15, "treated_schools": 4}),
-        _case("ICC .5", "treated", {"icc": 0.5}, {"schools": 40, "students": 10, "treated_schools": 20}),
-    )
-
-
-def trial(
-    chosen: Sequence[Case],
-    sets: int,
-    replications: int,
-    seed: int,
-    workers: int | None,
-    repetitions: int = REPETITIONS,
-) -> Iterator[dict[str, object]]:
+def trial(chosen: Sequence[Case], asked: Asked) -> Iterator[dict[str, object]]:
     """Yield a row a data set: the method advised, its true coverage and relative width, and those of the rules."""
     for case in chosen:
         truth: pd.DataFrame | None = None
-        for number in range(sets):
+        level = case.cell.model.level
+        for number in range(asked.sets):
             # Not the data that tell the true coverage: those are of `seed`.
-            frame = case.cell.draw(seed + 1, range(number, number + 1)).replication(0).frame()
+            frame = case.cell.draw(asked.seed + 1, range(number, number + 1)).replication(0).frame()
             subject = subject_of(frame, case.cell.model)
             names = [name for name in methods_for(subject, case.term) if name not in SLOW]
-            truth = true_measures(case, names, seed, repetitions) if truth is None else truth
-            asked = Settings(replications, seed, names, workers, placebos=20)
-            advice = advice_of(subject, case.term, asked)
+            truth = true_measures(case, names, asked) if truth is None else truth
+            settings = Settings(asked.replications, asked.seed, names, asked.workers, placebos=20)
+            advice = advice_of(subject, case.term, settings)
             rule = "ols-cr1s-t" if subject.schools >= MANY else "ols-cr2-satt"
             yield {
-                "law": case.name,
+                "kind": case.kind,
+                "population": case.number,
                 "set": number,
-                "best": best_of(truth, case.cell.model.level),
-                **row_of("advised", advice.method, truth, case.cell.model.level),
-                **row_of("rule", rule, truth, case.cell.model.level),
-                **row_of("stata", "ols-cr1s-t", truth, case.cell.model.level),
+                "scenarios": "; ".join(law.name for law in advice.laws),
+                "best": best_of(truth, level),
+                **row_of("advised", advice.method, truth, level),
+                **row_of("rule", rule, truth, level),
+                **row_of("stata", "ols-cr1s-t", truth, level),
+                **row_of("mixed", "reml-kr", truth, level),
             }
 
 
-def true_measures(case: Case, names: Sequence[str], seed: int, repetitions: int) -> pd.DataFrame:
-    """Return every method's coverage and mean width over draws of the scenario, by method."""
-    truth = case.cell.truth[case.term]
+def true_measures(case: Case, names: Sequence[str], asked: Asked) -> pd.DataFrame:
+    """Return every method's coverage and mean width over draws of the population, by method."""
+    value = case.cell.truth[case.term]
     methods = tuple(map(registry.get, names))
-    found = fit_all(case.cell, seed, range(repetitions), methods, "auto")
+    found = fit_all(case.cell, asked.seed, range(asked.repetitions), methods, "auto")
     rows = {}
     for label, fits in found.items():
         draws = draws_of(fits, case.term)
         good = draws.usable
-        covers = (draws.lower[good] <= truth) & (draws.upper[good] >= truth)
+        covers = (draws.lower[good] <= value) & (draws.upper[good] >= value)
         width = float((draws.upper - draws.lower)[good].mean()) if good.any() else np.nan
         rows[label] = (float(covers.mean()) if good.mean() > 0.95 else np.nan, width)
     return pd.DataFrame.from_dict(rows, orient="index", columns=["coverage", "width"])
@@ -165,8 +94,7 @@ def best_of(truth: pd.DataFrame, level: float) -> str:
 
 
 def row_of(who: str, method: str | None, truth: pd.DataFrame, level: float) -> dict[str, object]:
-    """Return what a choice comes to: its method, true coverage, whether that is in the band, width over the
-    best's."""
+    """Return what a choice comes to: its method, true coverage, whether that is in the band, width over the best's."""
     low, high = band(level)
     best = best_of(truth, level)
     if method is None:
@@ -183,38 +111,48 @@ def row_of(who: str, method: str | None, truth: pd.DataFrame, level: float) -> d
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Return by scenario, and over all: the share in the band and the mean relative width of advice and rules."""
+    """Return by kind, and over all: data sets, shares in the band, and mean relative widths, of advice and rules."""
     shown = {}
-    for law, rows in [*table.groupby("law", sort=False), ("all", table)]:
+    for kind, rows in [*table.groupby("kind", sort=False), ("all", table)]:
         named = rows["advised"].value_counts()
-        shown[law] = {
-            "advised": ", ".join(f"{name} {count}" for name, count in named.items()) if law != "all" else "",
-            **{f"{who} in band": float(rows[f"{who}_in"].mean()) for who in ("advised", "rule", "stata")},
-            **{f"{who} width": float(rows[f"{who}_width"].mean()) for who in ("advised", "rule", "stata")},
-            "width <= 1.1": float((rows["advised_width"] <= 1.1).mean()),
+        shown[kind] = {
+            "sets": len(rows),
+            "advised": ", ".join(f"{name} {count}" for name, count in named.items()) if kind != "all" else "",
+            "coverage": f"{100 * rows['advised_coverage'].min():.1f} to {100 * rows['advised_coverage'].max():.1f}",
+            **{f"{who} in": int(rows[f"{who}_in"].sum()) for who in ("advised", *RULES)},
+            **{f"{who} width": float(rows[f"{who}_width"].mean()) for who in ("advised", *RULES)},
+            "width <= 1.1": int((rows["advised_width"] <= 1.1).sum()),
         }
     return pd.DataFrame.from_dict(shown, orient="index")
+
+
+def left(chosen: Sequence[Case], done: pd.DataFrame, sets: int) -> list[Case]:
+    """Return the populations of which not all data sets are done."""
+    counts = done.groupby(["kind", "population"]).size() if len(done) else pd.Series(dtype=int)
+    return [case for case in chosen if counts.get((case.kind, case.number), 0) < sets]
 
 
 def main() -> None:
     """Run the trial and print its table."""
     parser = argparse.ArgumentParser(prog="python -m nestbench.advising.trial", description=__doc__)
-    parser.add_argument("--sets", type=int, default=4, help="data sets of each scenario")
-    parser.add_argument(
-        "--replications", type=int, default=2000, help="data sets that advice simulates of a scenario"
-    )
-    parser.add_argument("--seed", type=int, default=20261125)
+    usual = Asked()
+    parser.add_argument("--populations", type=int, default=4, help="populations of each kind")
+    parser.add_argument("--sets", type=int, default=usual.sets, help="data sets of each population")
+    words = "data sets that advice simulates of a scenario"
+    parser.add_argument("--replications", type=int, default=usual.replications, help=words)
+    parser.add_argument("--seed", type=int, default=usual.seed)
     parser.add_argument("--workers", type=int, default=None)
-    parser.add_argument("--csv", help="where every data set's row goes")
-    asked = parser.parse_args()
-    rows = []
-    for row in trial(cases(), asked.sets, asked.replications, asked.seed, asked.workers):
-        rows.append(row)
-        print(row, flush=True)
-    table = pd.DataFrame(rows)
-    if asked.csv:
-        table.to_csv(asked.csv, index=False)
-    print(summary(table).to_string(float_format=lambda value: f"{value:.2f}"))
+    parser.add_argument("--most", type=int, default=None, help="populations at most, this time")
+    parser.add_argument("--csv", default="trial.csv", help="where every data set's row goes")
+    given = parser.parse_args()
+    file = Path(given.csv)
+    done = pd.read_csv(file) if file.exists() else pd.DataFrame()
+    chosen = cases(given.populations, given.seed)
+    asked = Asked(given.sets, given.replications, given.seed, given.workers)
+    for case in left(chosen, done, given.sets)[: given.most]:
+        done = pd.concat([done, pd.DataFrame(list(trial([case], asked)))], ignore_index=True)
+        done.to_csv(file, index=False)
+    print(summary(done).to_string(float_format=lambda value: f"{value:.2f}"))
 
 
 if __name__ == "__main__":

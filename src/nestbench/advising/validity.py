@@ -38,14 +38,14 @@ ORDER = {
 }
 
 
-def table_of(laws: Sequence[str], answers: Sequence[Answers], level: float, planted: float) -> pd.DataFrame:
+def table_of(laws: Sequence[str], answers: Sequence[Answers], level: float) -> pd.DataFrame:
     """Return a row a scenario and method: ``n, usable, coverage, size, width, score, power, rmse, grade``, with Monte
     Carlo errors of coverage and power (``coverage_mcse, power_mcse``)."""
     rows = []
     for law, found in zip(laws, answers, strict=True):
         cap = cap_of(found, level)
         for label, draws in found.items():
-            rows.append({"scenario": law, "method": label, **measures(draws, level, planted, cap)})
+            rows.append({"scenario": law, "method": label, **measures(draws, level, cap)})
     table = pd.DataFrame(rows)
     below = grades.outside_p(table["coverage"], np.maximum(table["n"], 1), level)
     size = grades.outside_p(1.0 - table["size"], np.maximum(table["n"], 1), level)
@@ -64,7 +64,7 @@ def _worse(coverage: float, kept: float, n: int, usable: float, level: float, li
     return str(max(found, key=lambda grade: ORDER[grade]))
 
 
-def measures(draws: Draws, level: float, planted: float, cap: float) -> dict[str, float]:
+def measures(draws: Draws, level: float, cap: float) -> dict[str, float]:
     """Return the measures of one method under one scenario whose true value is 0."""
     good = draws.usable
     n = int(good.sum())
@@ -73,7 +73,7 @@ def measures(draws: Draws, level: float, planted: float, cap: float) -> dict[str
         return {"n": 0, "usable": 0.0, **dict.fromkeys(names, float("nan"))}
     lower, upper, p = draws.lower[good], draws.upper[good], draws.p_value[good]
     coverage = float(((lower <= 0) & (upper >= 0)).mean())
-    found = ((lower + planted > 0) | (upper + planted < 0)).mean()
+    found = float(np.nanmean(draws.found)) if np.isfinite(draws.found).any() else float("nan")
     return {
         "n": n,
         "usable": n / len(good),
@@ -82,7 +82,7 @@ def measures(draws: Draws, level: float, planted: float, cap: float) -> dict[str
         "size": float(rejected(p, level).mean()) if np.isfinite(p).any() else float("nan"),
         "width": float(np.mean(upper - lower)),
         "score": float(scores(lower, upper, level, cap).mean()),
-        "power": float(found),
+        "power": found,
         "power_mcse": float(np.sqrt(found * (1 - found) / n)),
         "rmse": float(np.sqrt((draws.estimate[good] ** 2).mean())),
     }

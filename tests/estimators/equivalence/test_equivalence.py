@@ -215,7 +215,7 @@ def test_a_subject_below_above_and_without_a_likelihood(by: float, short: int, o
 def test_what_an_audit_compares() -> None:
     assert audited(get("ols"))
     assert audited(get("mixedlm"))
-    assert not audited(get("ols-hc1"))
+    assert not audited(get("pyfixest-crv1"))
 
 
 @pytest.mark.parametrize("name", ["reml-z", "ml-z", "reml-satt", "reml-kr", "reml-bw"])

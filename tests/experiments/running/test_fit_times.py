@@ -36,6 +36,7 @@ def test_every_method_and_engine_is_timed_at_every_size(experiment: Experiment) 
             (fit_times.DRAWING, "batched"),
             ("ols", "batched"),
             ("ols", "reference"),
+            ("ols-hc2", "batched"),
             ("ols-hc2", "reference"),
         ]
     ]

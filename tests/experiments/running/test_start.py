@@ -203,8 +203,8 @@ def test_audits_compare_engines_and_blocks_cannot_be_seen(tables: dict[str, Any]
     audits = store.audits()
     assert list(audits.columns) == list(AUDIT_COLUMNS)
     assert list(zip(audits["cell"], audits["estimator"], strict=True)) == [
-        (0, "ols"), (0, "reml-z"), (1, "ols"), (1, "reml-z"),
-    ]  # fmt: skip
+        (cell, name) for cell in (0, 1) for name in ("ols", "ols-hc1", "reml-z")
+    ]
     assert set(audits["fits"]) == {7}
     assert audits["disagreements"].sum() == 0
     assert audits["worst"].max() < 1e-9

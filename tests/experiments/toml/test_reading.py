@@ -111,7 +111,7 @@ def test_all_mistakes_of_a_file_are_listed_at_once(tables: dict[str, Any]) -> No
 def test_one_mistake(tables: dict[str, Any], section: str, key: str, value: Any, said: str) -> None:
     tables["factors"] = {}
     if key == "engine" and value == "batched":
-        tables["experiment"]["estimators"] = ["ols-hc1"]
+        tables["experiment"]["estimators"] = ["mixedlm"]
     tables[section][key] = value
     assert said in message_of(tables)
 

@@ -23,7 +23,7 @@ from tests.experiments.running.test_start import bytes_of_fits
 TABLES: dict[str, Any] = {
     "experiment": {
         "name": "precise",
-        "estimators": ["ols", "ols-hc1"],
+        "estimators": ["ols", "mixedlm"],
         "replications": 10,
         "audit": 0,
         "reference_replications": 5,
@@ -53,7 +53,7 @@ def test_cells_are_doubled_until_they_are_precise(tmp_path: Path) -> None:
         if size > 10:
             half = run.store.estimates(cell)["ols"].estimate[: size // 2]
             assert (half.std(axis=0, ddof=1) / np.sqrt(size // 2)).max() > 1.0, "half as many were not enough"
-    assert run.store.estimates(2)["ols-hc1"].size == 5, "the bound of slow methods stays"
+    assert run.store.estimates(2)["mixedlm"].size == 5, "the bound of slow methods stays"
     said = run.store.provenance["precision"]
     assert "condition 2, 70 replications" in said["2"]
     assert "not reached: 1)" in said["2"]
@@ -117,7 +117,7 @@ def test_targets_are_checked(tmp_path: Path, precision: dict[str, Any], said: st
 
 
 def test_bounded_methods_alone_cannot_be_made_precise() -> None:
-    tables = TABLES | {"experiment": TABLES["experiment"] | {"estimators": ["ols-hc1"]}}
+    tables = TABLES | {"experiment": TABLES["experiment"] | {"estimators": ["mixedlm"]}}
     with pytest.raises(nestbench.InvalidInput, match="reference_replications"):
         MeasuredErrors().check(experiment_from(tables))
 
