@@ -24,6 +24,9 @@ from nestbench.advising.plain import known_blindly, plain_of
 from nestbench.advising.scenarios import scenarios_of
 from nestbench.advising.subject import asked_terms, subject_of
 from nestbench.advising.terminal import text_of
+from nestbench.estimators.estimator import Info
+from nestbench.estimators.methods import registry
+from nestbench.experiments.frame_engine import own_method
 from nestbench.experiments.running.in_memory import InMemory
 from nestbench.experiments.toml.reading import read_experiment
 from nestbench.sim.errors import InvalidInput
@@ -109,21 +112,23 @@ def test_the_experiment_that_is_written_gives_the_same_numbers(advice: Advice, t
 
 
 @pytest.mark.slow
-def test_the_power_of_a_method_that_need_not_shift_is_of_fits_to_planted_effects() -> None:
-    """A user's method that halves every estimate: its planted intervals aren't its null intervals moved."""
+def test_the_power_of_a_method_that_need_not_shift_is_of_fits_to_planted_effects(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A user's method that shrinks estimates to a tenth: its intervals on planted data aren't its null intervals moved,
+    which would all exclude 0."""
 
-    def halved(frame: pd.DataFrame) -> dict[str, tuple[float, float]]:
+    def shrunk(frame: pd.DataFrame, model: Model) -> dict[str, dict[str, float]]:
         arms = frame.groupby("treated")["grade"].mean()
-        return {"treated": (0.5 * float(arms[1.0] - arms[0.0]), 0.15)}
+        return {"treated": {"estimate": 0.1 * float(arms[1.0] - arms[0.0]), "std_error": 0.2}}
 
-    method = own_method("halved", 1, Info("halved", "half the difference of means", "", "", ""), halved)
-    registry.register(method)
-    try:
-        found = advised(data(), methods="halved", placebos=5)
-    finally:
-        registry.unregister("halved")
-    row = found.table[(found.table["method"] == "halved") & (found.table["scenario"] == "as estimated")].iloc[0]
-    assert 0 < row["power"] < row["size"] + 0.5
+    known = registry.known()
+    method = own_method("shrunk", 1, Info("shrunk", "a tenth", "", "", ""), shrunk)
+    monkeypatch.setattr(registry, "known", lambda: {**known, "shrunk": method})
+    found = advised(data(), methods="shrunk", placebos=5)
+    row = found.table[found.table["method"] == "shrunk"].iloc[0]
+    assert row["size"] < 0.05
+    assert row["power"] < 0.2
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from nestbench.experiments.running.work import Work, fit_all
 from nestbench.experiments.running.workers import ignore_interrupts
 from nestbench.own_data.bar import Step
 from nestbench.sim.cells.cell import Cell
+from nestbench.sim.laws.fixed_design import FixedDesign
 from nestbench.sim.observed.batch import Floats
 
 T = TypeVar("T")
@@ -151,7 +152,8 @@ def _perform(part: Part) -> tuple[Task, dict[str, Draws]]:
 
 def _planted(cell: Cell, part: Part) -> Cell:
     """Return the condition with the effect in the outcome."""
-    return replace(cell, population=replace(cell.population, effects={part.term: part.planted}))
+    law = cast(FixedDesign, cell.population)
+    return replace(cell, population=replace(law, effects={**law.effects, part.term: part.planted}))
 
 
 def draws_of(

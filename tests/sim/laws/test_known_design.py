@@ -135,6 +135,30 @@ def test_residuals_are_independent_normals(law: FixedDesign) -> None:
     assert min(stats.kstest(values, "norm").pvalue for values in found) > 1e-6 / len(found)
 
 
+@pytest.mark.parametrize("random", ["1", "1 + hours"])
+def test_what_x_alone_decides_is_the_same_bytes_alone_or_with_others(law: FixedDesign, random: str) -> None:
+    """Methods that reuse it over the data sets of a batch, where another design comes between two of one: X is looked
+    at, not assumed."""
+    model = replace(MODEL, random=random)
+    names = ("ols-cr2-satt", "ols-cr3-t", "ols-jackknife-t", "dummies-cr2-satt", "reml-cr2")
+    batch = students(draw(law, 6))
+    moved = dict(batch.columns)
+    rows = slice(*batch.row_offsets[2:4])
+    hours = np.array(moved["hours"])
+    hours[rows] = hours[rows][::-1]
+    batch = replace(batch, columns={**moved, "hours": hours}, _memo={})
+    for name in names:
+        method = get(name) if random == "1" or name == "reml-cr2" else None
+        if method is None:
+            continue
+        together = method.fit(batch, model)
+        for r in range(batch.size):
+            alone = method.fit(batch.take([r]), model)
+            for column in ("estimate", "std_error", "df"):
+                one, many = getattr(alone, column)[0], getattr(together, column)[r]
+                assert one.tobytes() == many.tobytes(), (name, r, column)
+
+
 def test_tests_have_their_exact_size(law: FixedDesign) -> None:
     """The coverage of OLS tests is what `theory` has by quadrature, within 4.9 standard errors of 20 000 data sets."""
     cell = Cell(law, Layout(), Model(f"grade ~ {FORMULA}"))
