@@ -259,9 +259,7 @@ def _same(values: Floats, r: int) -> bool:
 
 
 @kernel
-def _working(
-    cross: Floats, x: Ints, contrasts: Floats, lower: Floats, weights: Floats, df: Floats
-) -> bool:
+def _working(cross: Floats, x: Ints, contrasts: Floats, lower: Floats, weights: Floats, df: Floats) -> bool:
     """Write w_g of the schools to `weights` [G, p, p] and the degrees of freedom to `df` [p]: what X alone decides.
 
     Returns

@@ -262,13 +262,28 @@ class TestCommand:
         assert {row["term"] for row in rows} >= {"Intercept", "age", "funding", "(residual_sd)"}
         assert {row["status"] for row in rows} == {"OK"}
 
-    def test_every_method_by_default(self) -> None:
+    def test_usual_methods_by_default_and_every_one_where_asked(self) -> None:
+        data = str(DATA / "bal10.csv")
+        text = run(data, "--formula", "grade ~ age + treat")
+        assert "treat: constant in 10 schools, 5 with its rarer value: see nestbench advise" in text
+        assert "age: varies within 10 schools" in text
+        assert "8 of " in text.splitlines()[-1]
+        assert "reml-kr" in text
+        assert "gee-z" not in text
         rows = list(
-            csv.DictReader(
-                io.StringIO(run(str(DATA / "bal10.csv"), "--formula", "grade ~ age + treat", "--csv"))
-            )
+            csv.DictReader(io.StringIO(run(data, "--formula", "grade ~ age + treat", "--all", "--csv")))
         )
         assert {"ols", "mixedlm", "gee-z", "means", "dummies"} <= {row["estimator"] for row in rows}
+
+    def test_lme4s_notation(self) -> None:
+        data = str(DATA / "bal10.csv")
+        barred = run(
+            data, "--formula", "grade ~ age + treat + (1 + age | school)", "--methods", "reml-kr", "--json"
+        )
+        apart = run(
+            data, "--formula", "grade ~ age + treat", "--random", "1 + age", "--methods", "reml-kr", "--json"
+        )
+        assert json.loads(barred) == json.loads(apart)
 
     def test_a_method_that_fails_does_not_stop_the_others(self, tmp_path: Path) -> None:
         frame = golden("bal3", "m1").frame().groupby("school").head(1)

@@ -121,9 +121,7 @@ def advice_of(subject: Subject, term: str, settings: Settings, step: Step = sile
     level = subject.model.level
     table = table_of([law.name for law in laws], answers, level)
     choice = _honest(choose(answers, table, [m.label for m in methods], level, settings.seed), design)
-    placebo = placebo_rates(
-        subject, term, methods, settings.seed, settings.workers, settings.placebos, step
-    )
+    placebo = placebo_rates(subject, term, methods, settings.seed, settings.workers, settings.placebos, step)
     advice = Advice(
         term,
         subject.model,

@@ -108,9 +108,7 @@ def simulate(
     return [{label: _joined(draws) for label, draws in found[cell].items()} for cell in cells]
 
 
-def spread_out(
-    do: Callable[[W], T], works: Iterator[W], count: int, workers: int | None
-) -> Iterator[T]:
+def spread_out(do: Callable[[W], T], works: Iterator[W], count: int, workers: int | None) -> Iterator[T]:
     """Yield what some works come to, in any order, from so many processes (default: one a core)."""
     workers = min(workers or cores(), count) if processes_start() else 1
     yield from mapped(do, works, workers, LOCAL)
@@ -156,9 +154,7 @@ def _planted(cell: Cell, part: Part) -> Cell:
     return replace(cell, population=replace(law, effects={**law.effects, part.term: part.planted}))
 
 
-def draws_of(
-    found: Estimates, term: str, planted: float = 0.0, moved: Estimates | None = None
-) -> Draws:
+def draws_of(found: Estimates, term: str, planted: float = 0.0, moved: Estimates | None = None) -> Draws:
     """Return one term's answers.
 
     Nestbench's own methods are equivariant: of y + x c estimate and interval are those of y plus c, the rest stays

@@ -15,13 +15,11 @@ from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.files import write_atomically
 from nestbench.experiments.toml.reading import read_experiment
 from nestbench.experiments.toml.writing import to_toml
+from nestbench.own_data.usual import USUAL
 from nestbench.reports.frames import csv_of
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.observed.design import design_of
 
-USUAL = ("ols", "ols-hc1", "ols-cr1s-t", "ols-cr1s-z", "reml-z")
-"""What users otherwise take: OLS, HC1, Stata's and statsmodels' cluster defaults, the mixed model's z (MixedLM's,
-where its optimiser arrives). Always shown, never left out."""
 CANDIDATES = (
     "reml-kr",
     "reml-satt",

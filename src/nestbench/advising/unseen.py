@@ -51,7 +51,9 @@ def _between(rng: np.random.Generator, low: float, high: float) -> float:
     return float(f"{rng.uniform(low, high):.2g}")
 
 
-def _schools(rng: np.random.Generator, low: int, high: int, students: tuple[int, int] = (10, 30)) -> dict[str, Any]:
+def _schools(
+    rng: np.random.Generator, low: int, high: int, students: tuple[int, int] = (10, 30)
+) -> dict[str, Any]:
     """Return a layout with about half of its schools treated."""
     schools = int(rng.integers(low, high + 1))
     treated = int(rng.integers(schools // 3, schools - schools // 3 + 1))
@@ -96,7 +98,11 @@ def _unequal_arms(rng: np.random.Generator) -> Drawn:
 
 
 def _random_slopes(rng: np.random.Generator) -> Drawn:
-    return "age", {"icc": _between(rng, 0.05, 0.4), "slope_sd": _between(rng, 0.2, 0.6)}, _schools(rng, 10, 30)
+    return (
+        "age",
+        {"icc": _between(rng, 0.05, 0.4), "slope_sd": _between(rng, 0.2, 0.6)},
+        _schools(rng, 10, 30),
+    )
 
 
 def _heavy_tails(rng: np.random.Generator) -> Drawn:

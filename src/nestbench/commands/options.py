@@ -13,7 +13,10 @@ Trust = Annotated[
 Table = Annotated[
     Path, typer.Argument(help="A table with one row a student: CSV, Parquet, .dta, .sav, .xlsx.")
 ]
-Formula = Annotated[str, typer.Option(help="Outcome and terms; names with blanks in `backticks`.")]
+Formula = Annotated[
+    str,
+    typer.Option(help="Outcome and terms, also (1 + age | school); names with blanks in `backticks`."),
+]
 Group = Annotated[str, typer.Option(help="Column of the schools.")]
 Random = Annotated[str, typer.Option(help='Random part: "1", or "1 + age" for a random slope.')]
 Subgroup = Annotated[

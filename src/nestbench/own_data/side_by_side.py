@@ -26,6 +26,7 @@ from nestbench.own_data.fit import COLUMNS, Choice, Fit, chosen_estimator, fit_o
 from nestbench.own_data.row_cells import cells_of, digits_of, number
 from nestbench.own_data.trials import too_long
 from nestbench.own_data.user_data import UserData, prepare
+from nestbench.own_data.usual import term_lines
 from nestbench.reports import notebook
 from nestbench.sim.errors import InvalidInput, unknown_name
 from nestbench.sim.observed.model import Model
@@ -36,7 +37,7 @@ ENGINES = ("auto", "reference", "batched")
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SideBySide:
     """What many methods say about one data set; `left_out` has the reason for each that could not be asked, `remarks`
-    which methods use what of the model."""
+    what is to be said of the terms, and which methods use what of the model."""
 
     data: UserData
     model: Model
@@ -72,6 +73,8 @@ def fit_all(
     engine: str = "auto",
     messages: Mapping[str, str] | None = None,
     step: Step = silent,
+    *,
+    unasked: bool = False,
 ) -> SideBySide:
     """Fit the methods named (or given as tables with options, or as they are), or every one there is, to one data set.
 
@@ -90,7 +93,10 @@ def fit_all(
         See `prepare`.
     step : callable
         Hears which method comes next.
+    unasked : bool
+        The user named none of `names`: those that don't apply are left out, as of every method.
     """
+    unasked = unasked or names is None
     methods = [chosen_estimator(name, {}) for name in (registry.runnable() if names is None else names)]
     _refuse_twice([estimator.label for estimator in methods])
     if engine not in ENGINES:
@@ -101,16 +107,17 @@ def fit_all(
     for done, estimator in enumerate(methods):
         step(done, len(methods), estimator.label)
         try:
-            if names is None and (reason := too_long(data.batch, estimator, model, engine)):
+            if unasked and (reason := too_long(data.batch, estimator, model, engine)):
                 left_out[estimator.name] = reason
             else:
                 fits.append(fit_one(data, estimator, model, engine))
         except InvalidInput as error:
-            if names is not None:
+            if not unasked:
                 raise
             left_out[estimator.name] = str(error)
     fitted = [estimator for estimator in methods if estimator.name not in left_out]
-    return SideBySide(data, model, tuple(fits), left_out, used_by(fitted, model))
+    said = (*term_lines(data.batch, model), *used_by(fitted, model))
+    return SideBySide(data, model, tuple(fits), left_out, said)
 
 
 def _refuse_twice(labels: Sequence[str]) -> None:
