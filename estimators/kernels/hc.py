@@ -1,6 +1,6 @@
 """Variances of least squares that are robust to unequal variances of observations, from their rows.
 
-With M = (X'X)^-1 and a term's row c of `contrasts`, an observation's influence on the term is ``psi_i = c'M x_i e_i`` and
+With M = (X'X)^-1 and a row c of `contrasts`, an observation's influence on the term is ``psi_i = c'M x_i e_i`` and
 
     var = sum_i w_i psi_i^2,    w_i = 1,  1 / (1 - h_i)  or  1 / (1 - h_i)^2,    h_i = x_i'M x_i = |L^-1 x_i|^2.
 
