@@ -147,8 +147,8 @@ def test_the_page_says_the_verdict_first_and_the_estimate_last(advice: Advice, t
 def test_the_terminal_has_80_columns_and_the_notebook_the_same_words(advice: Advice) -> None:
     lines = text_of(advice).splitlines()
     assert max(map(len, lines)) <= 80
-    assert len(lines) <= 13
-    assert "Use " in repr(advice)
+    assert len(lines) <= 10
+    assert "treated: use " in repr(advice)
     assert advice.choice.least_bad in advice._repr_html_()
     assert advice.scenarios["scenario"].iloc[0] == "as estimated"
 

@@ -27,6 +27,7 @@ from nestbench.estimators.methods import registry
 from nestbench.estimators.methods.choices import choices_of
 from nestbench.own_data.bar import Step, silent
 from nestbench.own_data.fit import Fit, fit_one
+from nestbench.own_data.usual import USUAL
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.observed.design import design_of
 from nestbench.sim.observed.model import Model
@@ -166,14 +167,14 @@ def chosen_methods(
         names = list(study.methods_for(subject, term))
     else:
         own = choices_of(asked) if isinstance(asked, str) else list(asked)
-        names = [*own, *study.USUAL]
+        names = [*own, *USUAL]
     found = {method.label: method for method in map(registry.get, names)}
     return [method for method in found.values() if asked is not None or answers(subject, term, method)]
 
 
 def answers(subject: Subject, term: str, method: Estimator) -> bool:
     """Whether a method gives an interval for the term on the residuals of the data, or is one of the usual ones."""
-    if method.label in study.USUAL:
+    if method.label in USUAL:
         return True
     try:
         fit = method.fit(subject.blind, subject.simulated)
@@ -185,7 +186,7 @@ def answers(subject: Subject, term: str, method: Estimator) -> bool:
 def fits_of(subject: Subject, named: str, methods: Sequence[Estimator]) -> tuple[Fit, ...]:
     """Return the fits to the data: the method named first, then the usual ones."""
     known = {method.label: method for method in methods}
-    labels = dict.fromkeys([named, *study.USUAL])
+    labels = dict.fromkeys([named, *USUAL])
     return tuple(fit_one(subject.data, known[label], subject.model) for label in labels if label in known)
 
 

@@ -25,25 +25,30 @@ def verdict(advice: Advice) -> str:
     low, high = rows["coverage"].min(), rows["coverage"].max()
     covered = f"{100 * low:.1f}" if math.isclose(low, high) else f"{100 * low:.1f} to {100 * high:.1f}"
     promised = f"{100 * advice.model.level:g}"
-    power = f"it finds an effect of {advice.planted:g} in {100 * rows['power'].min():.0f} %"
     if choice.named is not None:
-        return f"Use {choice.named}: its {promised} % intervals cover {covered} % in {laws}; {power} or more."
+        return f"{advice.term}: use {choice.named}. Its {promised} % intervals cover {covered} % in {laws}."
     worst: Any = rows.sort_values("coverage").iloc[0]
     return (
-        f"Use none: no method holds in all of {laws}. Least bad is {choice.least_bad}, whose "
+        f"{advice.term}: use none, for no method holds in all of {laws}. Least bad is {choice.least_bad}, whose "
         f"{promised} % intervals cover "
         f"{100 * worst['coverage']:.1f} % under '{worst['scenario']}'."
     )
 
 
-def sure_words(advice: Advice) -> str:
-    """Return how often another simulation would say the same."""
+def power_words(advice: Advice) -> str:
+    """Return which effect power is of."""
+    return f"Power is for an effect of {advice.planted:g}."
+
+
+def sure_words(advice: Advice, others: bool = True) -> str:
+    """Return how often another simulation would say the same, and what it would else."""
     choice = advice.choice
+    # With one school on a side none is named whatever was simulated.
     if advice.design.fewest == 1:
         return ""
-    others = [name for name in choice.shares if name != (choice.named or "none")][:2]
-    other = f" (else {' or '.join(others)})" if others else ""
-    return f"Another seed would say so in {100 * choice.sure:.0f} %{other}."
+    rest = [name for name in choice.shares if name != (choice.named or "none")][:2]
+    other = f" (else {' or '.join(rest)})" if rest and others else ""
+    return f"Another seed would agree in {100 * choice.sure:.0f} %{other}."
 
 
 def assumption(advice: Advice) -> str:

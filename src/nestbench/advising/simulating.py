@@ -33,7 +33,7 @@ TASKS = 8
 
 
 KEPT = (LOWER, UPPER, P_VALUE, ESTIMATE)
-"""What is kept of a fit, in the order of the first fields of `Draws`."""
+"""What is kept of a fit as it is: fields of `Draws`."""
 SILENCE = 1.0
 """Seconds between two reports of progress."""
 
@@ -161,12 +161,12 @@ def draws_of(found: Estimates, term: str, planted: float = 0.0, moved: Estimates
     (`Estimator.reads_null`; tests/estimators/test_null.py holds each of them to it). So the planted effect needs
     neither a draw nor a fit. Of others `moved` are the fits with the effect in the data.
     """
-    kept = [_values(found, term, name) for name in KEPT]
+    kept = {name: _values(found, term, name) for name in KEPT}
     shift = planted if moved is None else 0.0
     of = found if moved is None else moved
     lower, upper = (_values(of, term, name) + shift for name in (LOWER, UPPER))
     excluded = np.where(np.isnan(lower) | np.isnan(upper), np.nan, (lower > 0) | (upper < 0))
-    return Draws(*kept, excluded)
+    return Draws(**kept, found=excluded)
 
 
 def _values(found: Estimates, term: str, name: str) -> Floats:

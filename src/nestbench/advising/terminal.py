@@ -11,7 +11,7 @@ import pandas as pd
 
 from nestbench.advising.advice import Advice
 from nestbench.advising.design import number
-from nestbench.advising.sentences import assumption, limits, sure_words, verdict
+from nestbench.advising.sentences import assumption, limits, power_words, sure_words, verdict
 from nestbench.estimators.estimates import ESTIMATE, P_VALUE, STD_ERROR
 from nestbench.own_data.fit import Fit
 from nestbench.own_data.row_cells import digits_of, p_text
@@ -22,8 +22,11 @@ WIDTH = 80
 
 
 def text_of(advice: Advice) -> str:
-    """Return the answer as lines of at most 80 columns."""
-    lines = [_filled(text) for text in (design_line(advice), f"{verdict(advice)} {sure_words(advice)}")]
+    """Return the answer as lines of at most 80 columns: ten where nothing out of the way is to be said."""
+    lines = [
+        _filled(verdict(advice)),
+        _filled(f"{design_line(advice)} {power_words(advice)} {sure_words(advice, others=False)}"),
+    ]
     if only := assumption(advice):
         lines.append(_filled(only))
     lines += table_lines(advice)
@@ -35,15 +38,13 @@ def _filled(text: str) -> str:
 
 
 def design_line(advice: Advice) -> str:
-    """Return the design's verdict in one line or two."""
+    """Return the design in a sentence."""
     design, found = advice.design, advice.calibration
-    label, share = design.heaviest
-    where = "constant in schools" if design.constant else "varies within schools"
-    carried = f" ({design.fewest} with its rarer value)" if design.fewest < design.schools else ""
+    carried = f", {design.fewest} with its rarer value" if design.fewest < design.schools else ""
     return (
-        f"{advice.term}: {where}; {plural(design.rows, 'student')}, {plural(design.schools, 'school')}{carried}, "
-        f"{design.effective:.1f} effective (school {label} holds {100 * share:.0f} %), ICC {number(found.icc)} "
-        f"({number(found.icc_low)} to {number(found.icc_high)})."
+        f"{plural(design.rows, 'student')}, {plural(design.schools, 'school')}{carried} "
+        f"({design.effective:.1f} effective), "
+        f"ICC {number(found.icc)} ({number(found.icc_low)} to {number(found.icc_high)})."
     )
 
 
