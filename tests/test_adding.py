@@ -25,6 +25,7 @@ SUITES = (
     "tests/experiments/toml",
     "tests/reports/measures/test_measures.py",
     "tests/reports/figures/test_kinds.py",
+    "tests/reports/page/test_report.py",
     "tests/commands/test_help.py",
     "tests/test_words.py",
 )
@@ -160,6 +161,18 @@ def words(shown: Shown) -> list[str]:
 DUMMY = FromTable("bias", dots, words)
 '''
 
+SECTION = '''"""Which methods were run, in a line."""
+
+from __future__ import annotations
+
+from nestbench.experiments.experiment import Experiment
+
+
+def methods_section(experiment: Experiment) -> str:
+    """Return the methods' labels in a sentence."""
+    return f"Run: {', '.join(method.label for method in experiment.estimators)}."
+'''
+
 COMMAND = '''"""``nestbench dummy-command``: say how many methods there are."""
 
 from __future__ import annotations
@@ -267,6 +280,27 @@ DUMMIES = {
                 (
                     "KINDS: ",
                     '    "dummy-figure": Kind("the mean error of each method", _PANELS, "dummy:DUMMY"),',
+                ),
+            ),
+        },
+    ),
+    "section of the report": Dummy(
+        "dummy-section",
+        1,
+        {"reports/page/dummy.py": SECTION},
+        {
+            "reports/page/report.py": (
+                (
+                    "from nestbench.reports.page.breaks",
+                    "from nestbench.reports.page.dummy import methods_section",
+                ),
+                ("        remarks=seen.remarks", "        dummy=methods_section(experiment),"),
+            ),
+            "reports/page/page.html.jinja": (
+                (
+                    "<main>",
+                    '<section aria-labelledby="dummy-section-head"><h2 id="dummy-section-head">Methods</h2>'
+                    "<p>{{ dummy }}</p></section>",
                 ),
             ),
         },

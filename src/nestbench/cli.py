@@ -15,7 +15,7 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", 
 
 import typer  # noqa: E402
 
-from nestbench.commands import (  # noqa: E402  # noqa: E402
+from nestbench.commands import (  # noqa: E402
     advise,
     baseline,
     check,

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from nestbench.estimators.estimator import Agreement
+from nestbench.reports.page import report
 from nestbench.reports.page.report import in_code, render, script_json, write_report
 from nestbench.reports.page.sections import audit_line, grouped
 from nestbench.reports.page.survey import survey
@@ -80,6 +81,16 @@ def test_ids_are_unique_and_labels_point_at_something(page: str) -> None:
     for _, attributes in tags:
         if target := attributes.get("aria-labelledby"):
             assert target in ids
+
+
+TEMPLATE = Path(str(report.__file__)).with_name("page.html.jinja")
+
+
+@pytest.mark.parametrize(
+    "name", re.findall(r'<section aria-labelledby="([\w-]+)-head"', TEMPLATE.read_text())
+)
+def test_a_section_has_its_heading_where_it_is_shown(name: str, page: str) -> None:
+    assert page.count(f'<h2 id="{name}-head">') == page.count(f'<section aria-labelledby="{name}-head">') < 2
 
 
 def test_the_verdict_comes_before_everything_else(page: str) -> None:
