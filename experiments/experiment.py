@@ -152,7 +152,20 @@ class Experiment:
             raise InvalidInput(f"expected a replication from 0, got {replication}")
         return self.cells[cell].draw(self.seed, range(replication, replication + 1)).replication(0)
 
-    def limit(self, estimator: Estimator) -> int:
-        """Return how many replications of each condition a method fits."""
-        bounded = self.engine == "auto" and estimator.batched is None
-        return min(self.replications, self.reference_replications) if bounded else self.replications
+    def limit(
+        self, estimator: Estimator, replications: int | None = None, reference: int | None = None
+    ) -> int:
+        """Return how many replications of each condition a method fits.
+
+        A method without a batched engine is bounded (`reference_replications`), or it alone would decide how long a run
+        takes.
+
+        Parameters
+        ----------
+        estimator : Estimator
+        replications, reference : int, optional
+            Replications and bound of a round; by default those of the experiment.
+        """
+        most = self.replications if replications is None else replications
+        bound = self.reference_replications if reference is None else reference
+        return min(most, bound) if self.engine == "auto" and estimator.batched is None else most

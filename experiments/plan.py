@@ -133,10 +133,7 @@ def refuse_too_many(experiment: Experiment, block: int | None = None) -> None:
 
 
 def limit(experiment: Experiment, estimator: Estimator, cell: int, reach: Round) -> int:
-    """Return how many replications of a condition a method fits by the end of a round.
-
-    A method without a batched engine is bounded (`reference_replications`), or it alone would decide how long a run
-    takes.
+    """Return how many replications of a condition a method fits by the end of a round (`Experiment.limit`).
 
     Parameters
     ----------
@@ -145,8 +142,7 @@ def limit(experiment: Experiment, estimator: Estimator, cell: int, reach: Round)
     cell : int
     reach : Round
     """
-    bounded = experiment.engine == "auto" and estimator.batched is None
-    return min(reach.replications[cell], reach.reference) if bounded else reach.replications[cell]
+    return experiment.limit(estimator, reach.replications[cell], reach.reference)
 
 
 def _fits(

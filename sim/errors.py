@@ -35,7 +35,12 @@ class WorkersLost(NestbenchError):
     exit_code = 1
 
     def __init__(self, why: str, remedy: str) -> None:
-        super().__init__(f"{why}; finished tasks are kept: {remedy} and run the same command again")
+        # Both, not the sentence: an exception is unpickled by calling its class with its `args`.
+        super().__init__(why, remedy)
+
+    def __str__(self) -> str:
+        why, remedy = self.args
+        return f"{why}; finished tasks are kept: {remedy} and run the same command again"
 
 
 def did_you_mean(got: str, allowed: Iterable[str]) -> str:

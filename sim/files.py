@@ -1,10 +1,12 @@
-"""Files that users name or that stand in a run directory, and the folder that nobody else can write to."""
+"""Files that users name or that stand in a run directory, the user's own folders, and the one that nobody else can
+write to."""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
+import sys
 import tempfile
 from pathlib import Path
 
@@ -25,6 +27,23 @@ def read_file(path: Path) -> bytes:
         if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, "not a regular file", str(path))
         return file.read()
+
+
+def cache_folder() -> Path:
+    """Return the user's folder for what can be made again: ``$XDG_CACHE_HOME/nestbench``, or the system's own."""
+    return _user_folder("XDG_CACHE_HOME", ".cache", "Library/Caches")
+
+
+def state_folder() -> Path:
+    """Return the user's folder for what can't be made again: ``$XDG_STATE_HOME/nestbench``, or the system's own."""
+    return _user_folder("XDG_STATE_HOME", ".local/state", "Library/Application Support")
+
+
+def _user_folder(variable: str, usual: str, on_mac: str) -> Path:
+    named = os.environ.get(variable) or (os.environ.get("LOCALAPPDATA") if os.name == "nt" else None)
+    # Not `Path.home()`, which raises where nobody has a home: for a user without a name, in a container say.
+    home = Path(os.path.expanduser("~"))
+    return (Path(named) if named else home / (on_mac if sys.platform == "darwin" else usual)) / "nestbench"
 
 
 def own_folder() -> Path:

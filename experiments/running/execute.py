@@ -36,6 +36,7 @@ from nestbench.experiments.storing.outcome import Outcome
 from nestbench.experiments.storing.store import Store
 from nestbench.sim.counted import plural
 from nestbench.sim.errors import Interrupted, WorkersLost
+from nestbench.sim.user_code import sendable
 
 T = TypeVar("T")
 W = TypeVar("W")
@@ -265,6 +266,7 @@ def mapped(
     do: Callable[[W], T], works: Iterator[W], workers: int, backend: Backend
 ) -> Generator[T, None, None]:
     """Yield what `do` makes of each work, in any order, done by workers."""
+    do = partial(_returning, do)
     if backend.scheduler is not None:
         with dask_client(backend.scheduler) as client:
             from nestbench.experiments.running.dask_backend import answers
@@ -277,6 +279,18 @@ def mapped(
         stream = parallel(joblib.delayed(partial(_apart, do) if workers == 1 else do)(work) for work in works)
         with contextlib.closing(stream):
             yield from stream
+
+
+def _returning(do: Callable[[W], T], work: W) -> T:
+    """Do a task; what it raises can be read by the process that waits for it."""
+    try:
+        return do(work)
+    except Exception as error:
+        # A pool whose reader can't make an exception of the bytes is broken, as if its workers had died.
+        safe = sendable(error)
+        if safe is error:
+            raise
+        raise safe from None
 
 
 def _apart(do: Callable[[W], T], work: W) -> T:

@@ -24,7 +24,7 @@ from nestbench.sim.errors import InvalidInput
 from nestbench.sim.observed.batch import Batch
 from nestbench.sim.observed.design import design_of
 from nestbench.sim.observed.model import Model
-from nestbench.sim.user_code import user_code
+from nestbench.sim.user_code import UserError, in_words, sendable, user_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def in_child(function: Callable[[], Any], limits: Limits) -> Any:
         return Lost(FitStatus.TIMEOUT, "took too long")
     if not data:
         return Lost(FitStatus.FAILED, f"the process died while fitting ({_cause(code)})")
-    done, value = pickle.loads(data)
+    done, value = _opened(data)
     if done:
         return value
     if isinstance(value, MemoryError):
@@ -149,13 +149,33 @@ def _answer(function: Callable[[], Any], writing: int, limits: Limits) -> NoRetu
         with user_code():
             answer: tuple[bool, Any] = (True, function())
     except Exception as error:
-        answer = (False, error)
+        answer = (False, sendable(error))
     try:
         with os.fdopen(writing, "wb") as pipe:
-            pickle.dump(answer, pipe, protocol=pickle.HIGHEST_PROTOCOL)
+            pipe.write(_packed(answer))
     finally:
         # Without exit handlers: they are the parent's, and would run twice.
         os._exit(0)
+
+
+def _packed(answer: tuple[bool, Any]) -> bytes:
+    """Return an answer as bytes; an error that says so where it has none."""
+    # Whole before a byte is written: half an answer would look like a child that died.
+    try:
+        with user_code():
+            return pickle.dumps(answer, protocol=pickle.HIGHEST_PROTOCOL)
+    except Exception as error:
+        return pickle.dumps((False, UserError(f"an answer that can't be sent ({in_words(error)})")))
+
+
+def _opened(data: bytes) -> tuple[bool, Any]:
+    """Return an answer of its bytes; classes of a user's decide what that does."""
+    try:
+        with user_code():
+            answer: tuple[bool, Any] = pickle.loads(data)
+            return answer
+    except Exception as error:
+        return False, UserError(f"an answer that can't be read ({in_words(error)})")
 
 
 def _receive(reading: int, seconds: float | None) -> bytes | None:

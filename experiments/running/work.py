@@ -30,7 +30,7 @@ from nestbench.sim.cells.cell import Cell
 from nestbench.sim.errors import NestbenchError
 from nestbench.sim.laws.registry import known_laws
 from nestbench.sim.observed.batch import Batch
-from nestbench.sim.user_code import user_code
+from nestbench.sim.user_code import in_words, user_code
 
 BATCH_NUMBERS = 1_000_000
 """Numbers drawn at once (8 MB): what bounds a worker's memory whatever the size of its task."""
@@ -200,7 +200,7 @@ def _fit(estimator: Estimator, batch: Batch, cell: Cell, engine: str, limits: Li
     except Exception as error:
         first, last = batch.replications[0], batch.replications[-1]
         raise TaskError(
-            f"the method '{estimator.label}' raised {type(error).__name__}: {error} (condition {cell.key}, "
+            f"the method '{estimator.label}' raised {in_words(error)} (condition {cell.key}, "
             f"replications {first} to {last}). An engine returns a status instead; this is a defect in the method"
         ) from error
     wrong = _misshapen(fits, batch)

@@ -18,6 +18,8 @@ import pyarrow.parquet as pq
 
 from nestbench.estimators.estimates import STORED_COLUMNS, Estimates
 from nestbench.estimators.stored_rows import STORED_SCHEMA, from_table, to_table
+from nestbench.sim.errors import StoreError
+from nestbench.sim.tables.packed import CELLS, RATIO
 from nestbench.sim.visible import visible
 
 DICTIONARIES = ["estimator", "term", "message"]
@@ -68,7 +70,7 @@ def decode_estimates(data: bytes, position: int, names: Sequence[str] | None = N
     characters in them are made visible, for they end up on a terminal.
     """
     # One group is too little work to share, and the callers run side by side in processes already.
-    table = pq.ParquetFile(pa.BufferReader(data)).read_row_group(position, use_threads=False)
+    table = _opened(data).read_row_group(position, use_threads=False)
     wanted = None if names is None else lambda name: visible(name) in names
     estimates = next(iter(from_table(table, wanted).values()))
     terms, messages = tuple(map(visible, estimates.terms)), tuple(map(visible, estimates.messages))
@@ -79,7 +81,7 @@ def decode_estimates(data: bytes, position: int, names: Sequence[str] | None = N
 
 def decode_names(data: bytes, position: int) -> list[str]:
     """Return the terms and quantities of the method at a position of a task's file."""
-    column = pq.ParquetFile(pa.BufferReader(data)).read_row_group(position, ["term"], use_threads=False)
+    column = _opened(data).read_row_group(position, ["term"], use_threads=False)
     return [visible(name) for name in column["term"].unique().to_pylist()]
 
 
@@ -103,7 +105,7 @@ def encode_times(by_label: Mapping[str, Estimates], engines: Mapping[str, str]) 
 
 def decode_times(data: bytes) -> pd.DataFrame:
     """Return a task's times: columns ``estimator, engine, replication, seconds``."""
-    times: pd.DataFrame = pq.read_table(io.BytesIO(data)).to_pandas()
+    times: pd.DataFrame = _opened(data).read().to_pandas()
     return times
 
 
@@ -116,8 +118,18 @@ def encode_audit(rows: Sequence[Mapping[str, Any]]) -> bytes:
 
 def decode_audit(data: bytes) -> pd.DataFrame:
     """Return an audit task's rows; what earlier versions did not look at is 0."""
-    rows: pd.DataFrame = pq.read_table(io.BytesIO(data)).to_pandas()
+    rows: pd.DataFrame = _opened(data).read().to_pandas()
     return rows.assign(**{name: 0 for name in AUDIT_COLUMNS if name not in rows})
+
+
+def _opened(data: bytes) -> pq.ParquetFile:
+    """Return a file of a run to read from; StoreError where it would become far more than it has bytes for."""
+    file = pq.ParquetFile(pa.BufferReader(data))
+    # A run may come from somebody else, and a few bytes may state thousands of millions of equal values.
+    values = file.metadata.num_rows * file.metadata.num_columns
+    if values > max(CELLS, RATIO * len(data)):
+        raise StoreError(f"states {values:,} values in {len(data):,} bytes")
+    return file
 
 
 def _parquet(

@@ -4,11 +4,10 @@ without a question and a stranger's doesn't."""
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
 from pathlib import Path
 
 from nestbench.experiments.experiment import Plugin
+from nestbench.sim.files import state_folder
 
 _NAMED: set[str] = set()
 """Of this process: where nothing can be kept, a run still goes on in the process that began it."""
@@ -42,8 +41,5 @@ def is_named(plugin: Plugin) -> bool:
 
 
 def _file() -> Path:
-    """Return where the hashes are kept: the user's folder for state, by the conventions of each system."""
-    named = os.environ.get("XDG_STATE_HOME") or (os.environ.get("LOCALAPPDATA") if os.name == "nt" else None)
-    home = Path(os.path.expanduser("~"))
-    usual = home / ("Library/Application Support" if sys.platform == "darwin" else ".local/state")
-    return (Path(named) if named else usual) / "nestbench" / "named-plugins"
+    """Return where the hashes are kept."""
+    return state_folder() / "named-plugins"

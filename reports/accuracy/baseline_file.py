@@ -28,6 +28,7 @@ from nestbench.reports.accuracy.kept import Grid
 from nestbench.sim.errors import InvalidInput, StoreError
 from nestbench.sim.files import read_file
 from nestbench.sim.observed.batch import Ints
+from nestbench.sim.visible import visible_in
 
 FORMAT, VERSION = "nestbench-accuracy", 3
 _KEYS = ("format", "version", "key", "experiment", "versions", "methods", "cells")
@@ -69,7 +70,8 @@ def read_baseline(path: Path) -> Baseline:
         )
     try:
         _require_whole(content)
-        return _baseline(content)
+        # A terminal, XML and Markdown will show its names.
+        return _baseline(visible_in(content))
     except Exception as error:  # written by another hand, it may hold anything
         raise InvalidInput(
             f"expected a whole baseline in {path}, got a damaged one ({type(error).__name__}: {error}); write it anew"
@@ -172,13 +174,16 @@ def ranges(numbers: Ints) -> str:
 
 def numbers_of(text: str) -> Ints:
     """Return the numbers of `ranges`."""
-    numbers = []
+    numbers, next_one = [], 0
     for part in text.split():
         first, _, last = part.partition("-")
-        # A file from somebody else: "0-9999999999" would be 80 GB.
+        # A file from somebody else: "0-9999999999" would be 80 GB, and so would "0-99999999" a hundred times.
         if int(last or first) > MOST_REPLICATIONS:
             raise ValueError(f"replication {last or first} is more than a run has")
-        numbers.append(np.arange(int(first), int(last or first) + 1, dtype=np.int64))
+        if int(first) < next_one:
+            raise ValueError(f"replication {first} is there twice, or out of order")
+        next_one = int(last or first) + 1
+        numbers.append(np.arange(int(first), next_one, dtype=np.int64))
     return np.concatenate(numbers) if numbers else np.empty(0, dtype=np.int64)
 
 
@@ -262,7 +267,7 @@ def _record(content: Mapping[str, Any]) -> Record:
         codes={part: fingerprint.from_text(text) for part, text in content["codes"].items()},
         rows=int(content["rows"]),
         kept={
-            term: kept.from_text(text, Grid(*map(float, numbers)))
+            term: kept.from_text(text, Grid(*map(float, numbers)), len(replications))
             for term, (*numbers, text) in content["kept"].items()
         },
         sample={

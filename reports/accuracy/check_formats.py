@@ -14,6 +14,7 @@ from nestbench.reports.accuracy.changes import FAILING, Change, Mark
 from nestbench.reports.accuracy.check import Check
 from nestbench.reports.accuracy.sight import POWER
 from nestbench.sim.counted import plural
+from nestbench.sim.visible import visible
 
 Marks = tuple[Mark, ...]
 Replayed = str | Callable[[int, int, str], str]
@@ -104,13 +105,11 @@ def to_junit(check: Check, run: Replayed = "RUN", failing: Marks = FAILING) -> s
         skipped=str(len(skipped)),
     )
     summary = ElementTree.SubElement(suite, "testcase", classname="nestbench.check", name="comparison")
-    ElementTree.SubElement(summary, "system-out").text = _xml_text(
-        "\n".join([*compared(check), *seen(check)])
-    )
+    ElementTree.SubElement(summary, "system-out").text = "\n".join([*compared(check), *seen(check)])
     for change in check.changes:
         name = f"{change.measure or 'present'} of {change.term} [{where(change)}]"
-        case = ElementTree.SubElement(suite, "testcase", classname=change.estimator, name=_xml_text(name))
-        text = _xml_text("\n".join([what(change), *replay(change, run)]))
+        case = ElementTree.SubElement(suite, "testcase", classname=change.estimator, name=name)
+        text = "\n".join([what(change), *replay(change, run)])
         if change in failed:
             ElementTree.SubElement(case, "failure", message=change.mark.value).text = text
         elif change in skipped:
@@ -118,6 +117,7 @@ def to_junit(check: Check, run: Replayed = "RUN", failing: Marks = FAILING) -> s
         else:
             ElementTree.SubElement(case, "system-out").text = f"{change.mark.value}: {text}"
     ElementTree.indent(suite)
+    _make_visible(suite)
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 
 
@@ -244,6 +244,10 @@ def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("\n", " ")
 
 
-def _xml_text(text: str) -> str:
-    """Return text without the control characters that XML 1.0 can't hold."""
-    return "".join(c for c in text if c in "\n\t" or c >= " ")
+def _make_visible(root: ElementTree.Element) -> None:
+    """Write out, in every text and attribute, what XML 1.0 can't hold: ElementTree writes it as it is, and no parser
+    takes the file."""
+    for element in root.iter():
+        element.text = None if element.text is None else visible(element.text)
+        for name, value in element.attrib.items():
+            element.set(name, visible(value))

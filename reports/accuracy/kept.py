@@ -100,12 +100,27 @@ def to_text(kept: Kept) -> str:
     return base64.b64encode(zlib.compress(whole.tobytes(), 9)).decode()
 
 
-def from_text(text: str, grid: Grid) -> Kept:
-    """Return the codes of `to_text`; ValueError if they are damaged."""
+def from_text(text: str, grid: Grid, most: int) -> Kept:
+    """Return the codes of `to_text`, of `most` replications at most; ValueError if they are damaged or more.
+
+    Parameters
+    ----------
+    text : str
+    grid : Grid
+    most : int
+        The method's replications.
+    """
+    packed, size = zlib.decompressobj(), 2 * len(PARTS) * most
     try:
-        data = zlib.decompress(base64.b64decode(text, validate=True))
+        # A baseline may come from somebody else, and zlib makes a thousand bytes of one. One more than there may be:
+        # for zlib 0 means without end.
+        data = packed.decompress(base64.b64decode(text, validate=True), size + 1)
     except zlib.error as damage:
         raise ValueError(str(damage)) from None
+    if len(data) > size:
+        raise ValueError(f"it keeps more than the {most} replications of the method")
+    if not packed.eof:
+        raise ValueError("what it keeps ends too early")
     parts = np.frombuffer(data, dtype="<i2").astype(np.int16).reshape(len(PARTS), -1)
     return Kept(grid, dict(zip(PARTS, parts, strict=True)))
 

@@ -16,9 +16,8 @@ from nestbench.reports.conditions import conditions
 from nestbench.reports.measures.cell_rows import Block, matched, rows_of
 from nestbench.reports.measures.declared import measure_named
 from nestbench.reports.measures.draws import Paired
-from nestbench.reports.measures.measure import TRUTH, Measure, evaluate, mean_square, root
-from nestbench.reports.measures.proportions import wilson
-from nestbench.reports.measures.statistics import Z95
+from nestbench.reports.measures.measure import TRUTH, Measure, Unit, evaluate, mean_square, root
+from nestbench.reports.measures.proportions import shown_error
 from nestbench.sim.cells.cell import places_of
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.observed.batch import Floats
@@ -152,13 +151,7 @@ def _changes(measure: Measure, pair: Paired, same_data: bool) -> Iterator[dict[s
 
 
 def _error(value: float, mcse: float, n: int, measure: Measure) -> float:
-    """The MCSE; for a proportion of 0 or 1, where it says nothing, half of Wilson's interval over 1.96.
-
-    For what is proportional to an empirical SE, `holm.spread_error`.
-    """
+    """The MCSE; of a share `shown_error`, of what is proportional to an empirical SE `holm.spread_error`."""
     if measure.name in SPREADS:
         return float(holm.spread_error(SPREADS[measure.name] + value, mcse, n))
-    if measure.ddof == 0 and mcse == 0:
-        low, high = wilson(value, n)
-        return float(high - low) / (2.0 * Z95)
-    return float(mcse)
+    return float(shown_error(value, mcse, n)) if measure.unit is Unit.SHARE else float(mcse)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
-import sys
 from functools import lru_cache
 from importlib.metadata import version
-from pathlib import Path
 
 from nestbench.experiments.files import write_atomically
 from nestbench.sim.errors import StoreError
+from nestbench.sim.files import cache_folder
 
 SNIPPET = "window.vegaEmbed = vegaEmbed;"
 
@@ -46,12 +44,3 @@ def bundled() -> str:
     bundle: str = vl_convert.javascript_bundle(SNIPPET)
     # A string in the script that says so would end the element; in JavaScript `\/` is `/`.
     return bundle.replace("</script", "<\\/script")
-
-
-def cache_folder() -> Path:
-    """Return the user's folder for what can be made again: ``$XDG_CACHE_HOME/nestbench``, or the system's own."""
-    named = os.environ.get("XDG_CACHE_HOME") or (os.environ.get("LOCALAPPDATA") if os.name == "nt" else None)
-    home = Path(os.path.expanduser("~"))
-    return (
-        Path(named) if named else home / ("Library/Caches" if sys.platform == "darwin" else ".cache")
-    ) / "nestbench"

@@ -17,7 +17,7 @@ from nestbench.sim.errors import InvalidInput
 from nestbench.sim.observed.batch import Batch, Category, Column, batch_of_frame, offsets_of
 from nestbench.sim.observed.model import Model
 from nestbench.sim.streams import StreamSource
-from nestbench.sim.user_code import user_code
+from nestbench.sim.user_code import in_words, user_code
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +62,7 @@ def _frame(law: Any, layout: Layout, rng: np.random.Generator, group: str) -> pd
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(place.filename).name}, line {place.lineno}"
         raise InvalidInput(
-            f"the population '{law.name}' raised {type(error).__name__}: {error} ({where}), "
+            f"the population '{law.name}' raised {in_words(error)} ({where}), "
             f"with layout.schools = {layout.schools}"
         ) from error
     expected = f"expected the population '{law.name}' to return a DataFrame with a row a student and a column '{group}'"

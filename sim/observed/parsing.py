@@ -127,13 +127,18 @@ class Unreadable(InvalidInput):
     """A formula that formulaic or Python can't read, in one sentence."""
 
     def __init__(self, formula: str, why: str, wanted: str = "like 'grade ~ age + gender'") -> None:
-        self.formula, self.why = formula, why
+        # What its class is called with, not the sentence: so an exception comes to another process.
+        super().__init__(formula, why, wanted)
+
+    def __str__(self) -> str:
+        formula, why, wanted = self.args
         hint = " Random parts are written (1 + x | school), or with --random." if "|" in formula else ""
-        super().__init__(f"expected a formula {wanted}, got '{shortened(formula)}' ({why}).{hint}")
+        return f"expected a formula {wanted}, got '{shortened(formula)}' ({why}).{hint}"
 
     def over(self, columns: Sequence[str]) -> Unreadable:
         """Return the same error, said of a table's columns."""
-        return Unreadable(self.formula, self.why, f"over the columns {', '.join(columns)}")
+        formula, why, _ = self.args
+        return Unreadable(formula, why, f"over the columns {', '.join(columns)}")
 
 
 def unreadable(formula: str, error: Exception) -> Unreadable:

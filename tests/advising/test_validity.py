@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from nestbench.advising.simulating import Answers, Draws
-from nestbench.advising.validity import Choice, choose, measures, table_of
+from nestbench.advising.validity import LOTS, Choice, Lots, choose, measures, table_of
 
 REPS = 4000
 T = 1.96
@@ -78,6 +78,18 @@ def test_a_method_that_seldom_answers_is_not_named() -> None:
     choice, table = chosen(*laws, ["ols", "b"])
     assert choice.named is None
     assert set(table.loc[table["method"] == "b", "grade"]) == {"no answer"}
+
+
+@pytest.mark.parametrize("silent", [(0,), (1,), (0, 1)])
+def test_no_answer_in_any_scenario_is_an_infinite_score(silent: tuple[int, ...]) -> None:
+    """Whichever it is."""
+    laws = [{"ols": draws(T, s), "b": draws(T, s, silent=1.0 if s in silent else 0.0)} for s in range(2)]
+    lots = Lots.of(laws, ["ols", "b"], 0.95)
+    weights = np.ones((2, LOTS))
+    weights[1, ::2] = 0.0
+    score = lots.score(weights)
+    assert np.isfinite(score[:, 0]).all()
+    assert np.isposinf(score[:, 1]).all()
 
 
 def test_biased_intervals_are_not_valid() -> None:

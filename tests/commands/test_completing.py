@@ -15,7 +15,6 @@ from nestbench.commands import completing
 from nestbench.estimators.methods import registry
 from nestbench.experiments import catalog
 from nestbench.reports.figures.kinds import KINDS
-from nestbench.reports.figures.vega import cache_folder
 from nestbench.sim.laws.registry import known_laws
 
 COMMAND = Path(sys.executable).parent / "nestbench"
@@ -100,11 +99,15 @@ def test_nothing_that_is_no_name_is_offered(cache: Path) -> None:
     assert not [name for name, _ in offered if set(name) & set(";$( ")]
 
 
-@pytest.mark.parametrize("system", ["linux", "darwin"])
-def test_names_are_kept_where_each_system_keeps_caches(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.posix
+@pytest.mark.parametrize(("system", "usual"), [("linux", ".cache"), ("darwin", "Library/Caches")])
+def test_names_are_kept_where_each_system_keeps_caches(
+    system: str, usual: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(sys, "platform", system)
-    assert completing._cache().parent == cache_folder()
+    assert completing._cache() == tmp_path / usual / "nestbench" / "names.json"
 
 
 def test_without_a_place_to_keep_them_names_are_there(

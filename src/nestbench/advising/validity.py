@@ -179,9 +179,7 @@ class Lots:
     Attributes
     ----------
     counts, hits, score_sums : float64 [S, M, L]
-        Usable data sets, intervals that cover, sums of scores.
-    base_sums : float64 [S, M, L]
-        Scores of the first method's usable data sets that a method of fewer data sets has in common with it.
+        Usable data sets, intervals that cover, sums of scores (of a method of fewer data sets, times `_lengthening`).
     """
 
     counts: Floats
@@ -208,14 +206,14 @@ class Lots:
         return Lots(counts, hits, sums)
 
     def score(self, weights: Floats) -> Floats:
-        """Return geometric means over scenarios of mean scores [B, M] under weights of the lots [B, L]."""
+        """Return geometric means over scenarios of mean scores [B, M] under weights of the lots [B, L]; infinite for a
+        method that answers nothing in any one of them."""
         with np.errstate(divide="ignore", invalid="ignore"):
             means = np.einsum("bl,sml->bsm", weights, self.score_sums) / np.einsum(
                 "bl,sml->bsm", weights, self.counts
             )
-            return np.asarray(
-                np.where(np.isfinite(means), np.exp(np.log(means).mean(axis=1, keepdims=True)), np.inf)[:, 0]
-            )
+            whole = np.exp(np.log(means).mean(axis=1))
+        return np.asarray(np.where(np.isfinite(means).all(axis=1), whole, np.inf))
 
     def coverage(self, weights: Floats) -> tuple[Floats, Floats]:
         """Return coverages and data sets [B, S, M]."""

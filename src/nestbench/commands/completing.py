@@ -10,10 +10,11 @@ import contextlib
 import json
 import os
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from importlib import metadata, util
 from pathlib import Path
+
+from nestbench.sim.files import cache_folder
 
 Offer = tuple[str, str]
 """A word, and what a shell that can shows beside it."""
@@ -119,12 +120,8 @@ def _tables_in(incomplete: str) -> Iterator[str]:
 
 
 def _cache() -> Path:
-    """Return where names are kept: the user's folder for caches, by the conventions of each system."""
-    own = os.environ.get("XDG_CACHE_HOME") or (os.environ.get("LOCALAPPDATA") if os.name == "nt" else None)
-    home = Path(os.path.expanduser("~"))
-    # As `reports.figures.vega.cache_folder`, which needs Vega: too slow for a TAB.
-    folder = Path(own) if own else home / ("Library/Caches" if sys.platform == "darwin" else ".cache")
-    return folder / "nestbench" / "names.json"
+    """Return where names are kept."""
+    return cache_folder() / "names.json"
 
 
 def _mark() -> list[object]:

@@ -7,13 +7,16 @@ made. Exit codes: 0 done, 2 input that can't be used, 130 stopped by the user wi
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nestbench.commands import completing
 from nestbench.commands.options import Trust
 from nestbench.commands.output import say
+
+if TYPE_CHECKING:
+    from nestbench.experiments.storing.store import Store
 
 EXAMPLES = (
     "nestbench run",
@@ -89,7 +92,7 @@ def run(
         say(f"part {part} of {parts} is in {store.folder}; join the parts with: nestbench merge PARTS -o RUN")
 
 
-def finish(store: Any, quiet: bool = False, workers: int | None = None) -> None:
+def finish(store: Store, quiet: bool = False, workers: int | None = None) -> None:
     """Write performance tables and report into the run directory with so many processes; print the summary."""
     from nestbench.reports.comparing.published import print_published, write_published
     from nestbench.reports.page.report import write_report

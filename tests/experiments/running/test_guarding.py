@@ -5,7 +5,10 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
+import pickle
 import signal
+import threading
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -19,13 +22,16 @@ from nestbench.estimators.estimator import Estimator, Info, Options
 from nestbench.estimators.methods import registry
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task
-from nestbench.experiments.running import guarding
-from nestbench.experiments.running.guarding import Limits, fit_guarded
-from nestbench.experiments.running.work import Work, fit_all, perform
+from nestbench.experiments.running import execute, guarding
+from nestbench.experiments.running.backends import LOCAL
+from nestbench.experiments.running.guarding import NO_LIMITS, Limits, fit_guarded, in_child
+from nestbench.experiments.running.work import TaskError, Work, fit_all, perform
 from nestbench.experiments.toml.reading import experiment_from
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.observed.batch import Batch
 from nestbench.sim.observed.model import Model
+from nestbench.sim.user_code import UserError
+from tests.sim.test_user_code import UNSENDABLE
 
 INFO = Info("", "", "", "", "")
 OLS = registry.get("ols")
@@ -141,6 +147,57 @@ def test_errors_made_on_purpose_come_back_from_the_child(tiny: Experiment) -> No
     cell = replace(tiny.cells[0], model=Model("grade ~ nothing"))
     with pytest.raises(InvalidInput, match="nothing"):
         fit_all(cell, 1, range(2), tiny.estimators[:1], "reference", Limits())
+
+
+def raising(error: Exception) -> Callable[[], None]:
+    """What raises an error of a user's."""
+
+    def fails() -> None:
+        raise error
+
+    return fails
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("error", UNSENDABLE, ids=lambda error: type(error).__name__)
+def test_errors_that_cannot_be_sent_name_the_method_and_themselves(
+    tiny: Experiment, error: Exception
+) -> None:
+    fails = Estimator("bad", 1, INFO, when_bad, options={"what": raising(error)})
+    with pytest.raises(TaskError, match=rf"'bad.* raised {type(error).__name__}\W"):
+        fit_all(tiny.cells[0], 1, range(3, 4), (fails,), "reference", Limits())
+
+
+class Unreadable:
+    """An answer that can be sent, and not read."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return int, ("nothing",)
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize(("answer", "why"), [(threading.Lock(), "sent"), (Unreadable(), "read")])
+def test_answers_that_cannot_be_sent_say_so(answer: object, why: str) -> None:
+    with pytest.raises(UserError, match=f"an answer that can't be {why} "):
+        in_child(lambda: answer, NO_LIMITS)
+
+
+def fail_with(number: int) -> None:
+    """What a worker does: raise one of them."""
+    raise UNSENDABLE[number]
+
+
+@pytest.mark.parametrize("number", range(len(UNSENDABLE)))
+def test_what_a_worker_raises_can_be_read(number: int) -> None:
+    with pytest.raises(UserError) as raised:
+        execute._returning(fail_with, number)
+    assert str(pickle.loads(pickle.dumps(raised.value))) == str(raised.value)
+
+
+@pytest.mark.slow
+def test_an_error_that_cannot_be_sent_leaves_the_pool_whole() -> None:
+    with pytest.raises(UserError, match="TwoParts: nothing in here"):
+        list(execute.mapped(fail_with, iter([0, 0]), 2, LOCAL))
 
 
 def test_limits_come_from_the_experiment_and_are_part_of_it(tables: dict[str, Any]) -> None:

@@ -9,6 +9,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as some
 from scipy import stats
 
 from nestbench.estimators.estimates import Estimates, FitStatus
@@ -383,6 +385,15 @@ def test_junit_counts_its_failures(spoilt: Check) -> None:
     assert len(cases) == int(suite.attrib["tests"]) == len(spoilt.changes) + 1
     failures = [case for case in cases if case.find("failure") is not None]
     assert len(failures) == int(suite.attrib["failures"]) == len(spoilt.failing()) > 0
+
+
+@given(some.text(some.characters(exclude_categories=()), max_size=8))
+def test_junit_can_be_read_whatever_names_hold(spoilt: Check, text: str) -> None:
+    first, *others = spoilt.changes
+    odd = replace(first, estimator=text, term=text, factors={text: text})
+    written = formats.to_junit(replace(spoilt, changes=(odd, *others), baseline=text), "runs/gate")
+    suite = ElementTree.fromstring(written.encode())
+    assert len(suite.findall("testcase")) == len(spoilt.changes) + 1
 
 
 def test_passing_formats(clean: Memory, baseline: Baseline) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import tracemalloc
+import zlib
 from dataclasses import replace
 
 import numpy as np
@@ -54,13 +57,40 @@ def test_text_reads_back(numbers: list[int]) -> None:
     kept = Kept(
         Grid(0.0, 1.0, 1.0), dict.fromkeys(("error", "std_error", "width", "covers", "rejects"), codes)
     )
-    back = from_text(to_text(kept), kept.grid)
+    back = from_text(to_text(kept), kept.grid, len(numbers))
     assert all(np.array_equal(back.codes[name], codes) for name in kept.codes)
 
 
 def test_damaged_text_is_a_value_error() -> None:
     with pytest.raises(ValueError, match="decompressing"):
-        from_text("AAAA", Grid(0.0, 1.0, 1.0))
+        from_text("AAAA", Grid(0.0, 1.0, 1.0), 9)
+
+
+@given(some.integers(0, 50), some.integers(0, 50))
+def test_text_of_more_replications_or_cut_short_is_a_value_error(there: int, most: int) -> None:
+    codes = np.arange(there, dtype=np.int16)
+    grid = Grid(0.0, 1.0, 1.0)
+    text = to_text(Kept(grid, dict.fromkeys(("error", "std_error", "width", "covers", "rejects"), codes)))
+    if there > most:
+        with pytest.raises(ValueError, match=f"more than the {most} replications"):
+            from_text(text, grid, most)
+    else:
+        assert len(from_text(text, grid, most)) == there
+        cut = base64.b64encode(base64.b64decode(text)[:-3]).decode()
+        with pytest.raises(ValueError, match="ends too early"):
+            from_text(cut, grid, most)
+
+
+def test_a_text_that_would_become_far_more_is_not_unpacked() -> None:
+    """30 MB in 30 kB: refused before there are a hundredth of them."""
+    bomb = base64.b64encode(zlib.compress(bytes(30_000_000), 9)).decode()
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="more than the 100 replications"):
+            from_text(bomb, Grid(0.0, 1.0, 1.0), 100)
+        assert tracemalloc.get_traced_memory()[1] < 300_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_hopeless_numbers_are_bounded() -> None:
