@@ -12,7 +12,7 @@ import pytest
 
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.observed.model import Model
-from tests.sim.laws.test_laws_contract import CASES, by_replication, close, column, draw, errors
+from tests.sim.random_intercept.cases import CASES, by_replication, close, column, draw, errors
 
 
 @pytest.mark.parametrize(
