@@ -4,6 +4,9 @@ Every combination is warmed up (compiled, paged in) and then timed in turn, roun
 the machine hits all of them alike; the median over rounds is reported. A batch is drawn anew for every timing, so a
 time is that of the whole fit: reading the formula, reducing the data, fitting. The unit that travels between machines
 is the floor F: NumPy's time to draw the same count of random numbers, 3N + 2G, into an array.
+
+What is drawn by statistics costs as much for any number of students: `student_slopes` says so. Reference engines, which
+read rows, are timed up to `ROWS` of them.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from nestbench.estimators.estimator import Estimator
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.files import write_atomically
 from nestbench.experiments.running.oracle import with_truth
+from nestbench.experiments.running.peers import Peer
 from nestbench.experiments.storing.provenance import provenance
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.errors import InvalidInput, StoreError
@@ -30,6 +34,7 @@ from nestbench.sim.observed.batch import Batch
 
 FILE = "timing.json"
 DRAWING = "(drawing)"
+TOGETHER = "(drawing and reml-z)"
 SLICE = 0.05
 """Seconds of the processor a timing should last: replications are doubled until it does."""
 PATIENCE = 10.0
@@ -38,6 +43,8 @@ SURE = 0.2
 """Largest standard error of a slope that is told."""
 MOST = 256
 """Most replications in a timing: a usual block of a run."""
+ROWS, PEER_ROWS = 20_000, 1_000_000
+"""Most rows of a data set that reference engines and peers are timed on: of more, a single fit can take minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,8 @@ class Timed:
     cpu_seconds : float
         Processor time per fit, of all threads of the process: median over the rounds. Much less than `seconds` means
         the machine was busy; NaN in files written before it was measured.
+    cpu_low, cpu_high : float
+        Least and most over the rounds.
     """
 
     estimator: str
@@ -71,10 +80,16 @@ class Timed:
     floors: float
     fits: int
     cpu_seconds: float = math.nan
+    cpu_low: float = math.nan
+    cpu_high: float = math.nan
 
 
 def time_methods(
-    experiment: Experiment, schools: Sequence[int], students: Sequence[int], rounds: int = 5
+    experiment: Experiment,
+    schools: Sequence[int],
+    students: Sequence[int],
+    rounds: int = 5,
+    peers: Sequence[Peer] = (),
 ) -> Iterator[list[Timed]]:
     """Time every method of an experiment's first condition, with each engine it has; yield size after size.
 
@@ -90,6 +105,8 @@ def time_methods(
         Crossed.
     rounds : int
         Times that each combination is timed; the median is reported.
+    peers : sequence of Peer
+        Other packages to time beside ours, in the same rounds.
 
     Yields
     ------
@@ -103,7 +120,7 @@ def time_methods(
         )
     for size in students:
         for number in schools:
-            yield _at(resized(experiment.cells[0], number, size), experiment, rounds)
+            yield _at(resized(experiment.cells[0], number, size), experiment, rounds, peers)
 
 
 def resized(cell: Cell, schools: int, students: int) -> Cell:
@@ -116,23 +133,40 @@ def resized(cell: Cell, schools: int, students: int) -> Cell:
 def slopes(timed: Sequence[Timed]) -> dict[tuple[str, str, int], float]:
     """Return d log(seconds) / d log(schools) by (method, engine, students) where there are several sizes.
 
-    Left out where its standard error is above `SURE`, the error of a log time being half of what lies between its
-    fastest and slowest round: what a busy machine does isn't the method's.
+    Of the processor's seconds for batched engines, which start no process of their own. Left out where its standard
+    error is above `SURE`, the error of a log time being half of what lies between its fastest and slowest round: what a
+    busy machine does isn't the method's.
     """
+    return _slopes(timed, lambda one: one.schools, lambda one: one.students)
+
+
+def student_slopes(timed: Sequence[Timed]) -> dict[tuple[str, str, int], float]:
+    """Return d log(seconds) / d log(students) by (method, engine, schools), as `slopes` does over schools."""
+    return _slopes(timed, lambda one: one.students, lambda one: one.schools)
+
+
+def _slopes(
+    timed: Sequence[Timed], along: Callable[[Timed], int], at: Callable[[Timed], int]
+) -> dict[tuple[str, str, int], float]:
     curves: dict[tuple[str, str, int], list[Timed]] = {}
     for one in timed:
-        curves.setdefault((one.estimator, one.engine, one.students), []).append(one)
-    fitted = {key: _slope(curve) for key, curve in curves.items() if len({t.schools for t in curve}) > 1}
-    return {key: slope for key, (slope, error) in fitted.items() if error <= SURE}
+        curves.setdefault((one.estimator, one.engine, at(one)), []).append(one)
+    found = {key: _slope(curve, along) for key, curve in curves.items() if len({along(t) for t in curve}) > 1}
+    return {key: slope for key, (slope, error) in found.items() if error <= SURE}
 
 
-def _slope(curve: Sequence[Timed]) -> tuple[float, float]:
+def _slope(curve: Sequence[Timed], along: Callable[[Timed], int]) -> tuple[float, float]:
     """Return the least-squares slope of a method's times and its standard error."""
-    across = np.log([one.schools for one in curve])
+    across = np.log([along(one) for one in curve])
     weights = across - across.mean()
     weights /= weights @ weights
-    errors = 0.5 * np.log([one.high / one.low for one in curve])
-    slope = float(weights @ np.log([one.seconds for one in curve]))
+    by_processor = all(one.engine == "batched" and one.cpu_low > 0.0 for one in curve)
+    times = [
+        (one.cpu_seconds, one.cpu_low, one.cpu_high) if by_processor else (one.seconds, one.low, one.high)
+        for one in curve
+    ]
+    errors = 0.5 * np.log([high / low for _, low, high in times])
+    slope = float(weights @ np.log([middle for middle, _, _ in times]))
     return slope, float(np.sqrt((weights * errors) @ (weights * errors)))
 
 
@@ -145,6 +179,10 @@ def save(timed: Sequence[Timed], experiment: Experiment, path: Path) -> None:
         "slopes": [
             {"estimator": e, "engine": engine, "students": m, "slope": slope}
             for (e, engine, m), slope in slopes(timed).items()
+        ],
+        "student_slopes": [
+            {"estimator": e, "engine": engine, "schools": g, "slope": slope}
+            for (e, engine, g), slope in student_slopes(timed).items()
         ],
     }
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -173,42 +211,65 @@ Job = tuple[Callable[[int, Any], None], Callable[[int], Any]]
 """Work on some number of replications, and what prepares its data."""
 
 
-def _at(cell: Cell, experiment: Experiment, rounds: int) -> list[Timed]:
+def _at(cell: Cell, experiment: Experiment, rounds: int, peers: Sequence[Peer]) -> list[Timed]:
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):
-        jobs: dict[tuple[str, str], Job] = {(DRAWING, "batched"): (_drawing(cell, experiment.seed), _no_data)}
-        for estimator in with_truth(experiment.estimators, cell):
-            for engine in ("batched", "reference"):
-                if getattr(estimator, engine) is not None:
-                    jobs[estimator.label, engine] = _fitting(estimator, engine, cell, experiment.seed)
+        jobs = _jobs(cell, experiment, peers)
         fits = {key: _enough(*job) for key, job in jobs.items()}
         floor = _floor(cell)
-        seconds: dict[tuple[str, str], list[float]] = {key: [] for key in jobs}
-        cpu_seconds: dict[tuple[str, str], list[float]] = {key: [] for key in jobs}
+        floor_fits = _enough(floor, _no_data)
+        clocked: dict[tuple[str, str], list[tuple[float, float]]] = {key: [] for key in jobs}
         floors = []
         for _ in range(rounds):
-            floors.append(_clock(floor, _no_data, MOST)[0])
+            floors.append(_clock(floor, _no_data, floor_fits)[0])
             for key, job in jobs.items():
-                wall, cpu = _clock(*job, fits[key])
-                seconds[key].append(wall)
-                cpu_seconds[key].append(cpu)
+                clocked[key].append(_clock(*job, fits[key]))
     schools, students = cell.layout.schools, cell.layout.students
-    return [
-        Timed(
-            estimator,
-            engine,
-            schools,
-            int(students if isinstance(students, int) else np.mean(students)),
-            median(times),
-            min(times),
-            max(times),
-            median(t / f for t, f in zip(times, floors, strict=True)),
-            fits[estimator, engine],
-            median(cpu_seconds[estimator, engine]),
-        )
-        for (estimator, engine), times in seconds.items()
-    ]
+    size = schools, int(students if isinstance(students, int) else np.mean(students))
+    return [_timed(*key, *size, clocked[key], floors, fits[key]) for key in jobs]
+
+
+def _jobs(cell: Cell, experiment: Experiment, peers: Sequence[Peer]) -> dict[tuple[str, str], Job]:
+    """Return what is timed on a condition, by method and engine."""
+    jobs: dict[tuple[str, str], Job] = {(DRAWING, "batched"): (_drawing(cell, experiment.seed), _no_data)}
+    rows = int(cell.layout.sizes().sum())
+    for estimator in with_truth(experiment.estimators, cell):
+        for engine in ("batched", "reference"):
+            if getattr(estimator, engine) is not None and (engine == "batched" or rows <= ROWS):
+                jobs[estimator.label, engine] = _fitting(estimator, engine, cell, experiment.seed)
+    if peers:
+        jobs[TOGETHER, "batched"] = _together(cell, experiment.seed), _no_data
+    for peer in peers if rows <= PEER_ROWS else ():
+        jobs[peer.label, "peer"] = peer.job(cell.layout.schools, rows // cell.layout.schools), _no_data
+    return jobs
+
+
+def _timed(
+    estimator: str,
+    engine: str,
+    schools: int,
+    students: int,
+    clocked: Sequence[tuple[float, float]],
+    floors: Sequence[float],
+    fits: int,
+) -> Timed:
+    """Return the medians of a method's rounds, given as seconds of the clock and of the processor."""
+    times, spent = zip(*clocked, strict=True)
+    return Timed(
+        estimator=estimator,
+        engine=engine,
+        schools=schools,
+        students=students,
+        seconds=median(times),
+        low=min(times),
+        high=max(times),
+        floors=median(t / f for t, f in zip(times, floors, strict=True)),
+        fits=fits,
+        cpu_seconds=median(spent),
+        cpu_low=min(spent),
+        cpu_high=max(spent),
+    )
 
 
 def _no_data(fits: int) -> None:
@@ -224,6 +285,14 @@ def _floor(cell: Cell) -> Callable[[int, Any], None]:
             generator.standard_normal(out=out)
 
     return work
+
+
+def _together(cell: Cell, seed: int) -> Callable[[int, Any], None]:
+    """Data and one mixed model of them: what peers are timed at."""
+    from nestbench.estimators.methods.registry import get
+
+    mixed = get("reml-z")
+    return lambda fits, _: (mixed.fit(cell.draw(seed, range(fits)), cell.model), None)[1]
 
 
 def _drawing(cell: Cell, seed: int) -> Callable[[int, Any], None]:
@@ -248,6 +317,11 @@ def _clock(work: Callable[[int, Any], None], prepare: Callable[[int], Any], fits
     return (perf_counter() - started) / fits, spent / fits
 
 
+def _lasts(wall: float, cpu: float, fits: int) -> bool:
+    """Whether a timing of so many fits, given per fit, was long enough."""
+    return fits * cpu >= SLICE or fits * wall >= PATIENCE * SLICE
+
+
 def _enough(work: Callable[[int, Any], None], prepare: Callable[[int], Any]) -> int:
     """Warm up; return how many fits make a timing last.
 
@@ -257,8 +331,8 @@ def _enough(work: Callable[[int, Any], None], prepare: Callable[[int], Any]) -> 
     _clock(work, prepare, 1)
     fits = 1
     while fits < MOST:
-        wall, cpu = _clock(work, prepare, fits)
-        if fits * cpu >= SLICE or fits * wall >= PATIENCE * SLICE:
+        # Twice: what is compiled or looked up on a second call would otherwise pass for a slow method.
+        if _lasts(*_clock(work, prepare, fits), fits) and _lasts(*_clock(work, prepare, fits), fits):
             break
         fits *= 2
     return fits

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from nestbench.cli import app
 from nestbench.estimators.methods.registry import get
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.running import fit_times
+from nestbench.experiments.running.peers import Peer, mcpower
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.cells.layout import Layout
 from nestbench.sim.errors import InvalidInput
@@ -106,6 +108,55 @@ def test_no_slope_is_told_of_a_busy_machine() -> None:
     assert fit_times.slopes(curve(1.1)) == {("ols", "batched", 20): pytest.approx(1.5)}
 
 
+def test_slopes_over_students_are_apart_and_by_the_processor() -> None:
+    one = fit_times.Timed("ols", "batched", 10, 20, 1e-3, 1e-4, 1e-1, 1.0, 5)
+    curve = [
+        dataclasses.replace(
+            one, students=m, cpu_seconds=1e-4 * m**0.5, cpu_low=1e-4 * m**0.5, cpu_high=1e-4 * m**0.5
+        )
+        for m in (20, 1000, 100_000)
+    ]
+    assert fit_times.student_slopes(curve) == {("ols", "batched", 10): pytest.approx(0.5)}
+    assert fit_times.slopes(curve) == {}
+    elsewhere = [dataclasses.replace(one, engine="reference") for one in curve]
+    assert fit_times.student_slopes(elsewhere) == {}
+
+
+def test_reference_engines_are_left_out_of_large_data(
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fit_times, "ROWS", 20)
+    timed = [one for size in fit_times.time_methods(experiment, [4], [5, 6], rounds=1) for one in size]
+    assert [(t.estimator, t.students) for t in timed if t.engine == "reference"] == [
+        ("ols", 5),
+        ("ols-hc2", 5),
+    ]
+
+
+def test_a_peer_that_is_installed_is_timed_beside_ours(experiment: Experiment) -> None:
+    """pytest stands for a package that somebody has."""
+    made: list[int] = []
+    there = Peer(
+        "Peer", "pytest", lambda schools, students: lambda fits: made.append(fits * schools * students)
+    )
+    (size,) = fit_times.time_methods(experiment, [4], [3], rounds=1, peers=[there])
+    assert there.installed
+    assert [(t.estimator, t.engine) for t in size[-2:]] == [
+        (fit_times.TOGETHER, "batched"),
+        (there.label, "peer"),
+    ]
+    assert made[0] == 12
+    assert not Peer("None", "no_such_package", mcpower).installed
+
+
+def test_a_peer_that_fails_is_named(experiment: Experiment) -> None:
+    def fails(schools: int, students: int) -> Callable[[int], object]:
+        raise ValueError("too few schools")
+
+    with pytest.raises(InvalidInput, match=r"4 schools of 3, got ValueError: too few schools; --no-peers"):
+        list(fit_times.time_methods(experiment, [4], [3], rounds=1, peers=[Peer("P", "pytest", fails)]))
+
+
 @pytest.mark.parametrize("wait", [0.0, 0.2])
 def test_as_many_fits_are_timed_on_a_busy_machine(clocks: Clocks, wait: float) -> None:
     """A batch costs .7 ms and a fit 4 or 16 us; what a busy machine waits while it is warmed up changes nothing."""
@@ -152,17 +203,63 @@ def test_files_without_processor_time_are_still_read(experiment: Experiment, tmp
     assert all(math.isnan(one.cpu_seconds) for one in fit_times.load(tmp_path / "t.json")[0])
 
 
+SMALL = """
+[experiment]
+name = "small"
+estimators = ["ols"]
+[population]
+law = "random-intercept"
+[layout]
+schools = 4
+students = 3
+[model]
+formula = "grade ~ age"
+"""
+
+
 def test_the_command_prints_and_saves(tmp_path: Path) -> None:
-    toml = tmp_path / "small.toml"
-    toml.write_text(
-        '[experiment]\nname = "small"\nestimators = ["ols"]\n[population]\nlaw = "random-intercept"\n'
-        '[layout]\nschools = 4\nstudents = 3\n[model]\nformula = "grade ~ age"\n'
-    )
-    out = tmp_path / "timing.json"
-    arguments = ["time", str(toml), "--schools", "4,6", "--students", "3", "--rounds", "1", "--out", str(out)]
+    toml, out = tmp_path / "small.toml", tmp_path / "timing.json"
+    toml.write_text(SMALL)
+    arguments = [
+        "time",
+        str(toml),
+        "--schools",
+        "4,6",
+        "--students",
+        "3,5",
+        "--rounds",
+        "1",
+        "--out",
+        str(out),
+    ]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
-    assert "ols" in result.output
-    assert {row["schools"] for row in json.loads(out.read_text())["timings"]} == {4, 6}
+    assert "slope of log time over log students, 3 to 5" in result.output
+    assert "timed 6 schools of 5 (4 of 4)" in result.stderr
+    assert max(len(line) for line in result.stdout.splitlines() if not line.startswith("saved")) <= 79
+    content = json.loads(out.read_text())
+    assert {(row["schools"], row["students"]) for row in content["timings"]} == {
+        (4, 3),
+        (6, 3),
+        (4, 5),
+        (6, 5),
+    }
+    assert {row["schools"] for row in content["student_slopes"]} <= {4, 6}
     wrong = CliRunner().invoke(app, ["time", str(toml), "--schools", "4,x"])
     assert isinstance(wrong.exception, InvalidInput)
+
+
+def test_what_was_timed_before_a_stop_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = fit_times.Timed("ols", "batched", 4, 3, 1e-3, 1e-3, 1e-3, 1.0, 5)
+
+    def stopped(*_: object) -> Iterator[list[fit_times.Timed]]:
+        yield [one]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fit_times, "time_methods", stopped)
+    toml, out = tmp_path / "small.toml", tmp_path / "timing.json"
+    toml.write_text(SMALL)
+    result = CliRunner().invoke(app, ["time", str(toml), "--no-peers", "--out", str(out)])
+    assert result.exit_code == 130
+    assert "stopped: what was timed is kept" in result.stderr
+    assert [row["estimator"] for row in json.loads(out.read_text())["timings"]] == ["ols"]
