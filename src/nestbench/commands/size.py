@@ -101,7 +101,8 @@ def size(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for experiment.toml, its run and size.json; the same command goes on where it was stopped.",
+            help="Folder for size.html (curves, what if, a paragraph for a grant), size.json, experiment.toml and its "
+            "run; the same command goes on where it was stopped.",
             show_default=False,
         ),
     ] = None,
@@ -117,6 +118,7 @@ def size(
     from nestbench.sim.errors import Interrupted
     from nestbench.sizing.asking import Settings, sizing_of
     from nestbench.sizing.files import RUN, write_sizing
+    from nestbench.sizing.page import PAGE, write_page
     from nestbench.sizing.plain import json_of
     from nestbench.sizing.posing import question_of
 
@@ -142,6 +144,8 @@ def size(
     try:
         with shown(0) as step:
             sizing = sizing_of(question, Settings(seed, workers, out=out), step)
+            if out is not None:
+                write_page(sizing, out, workers, step)
     except KeyboardInterrupt:
         kept = "nothing is kept without --out" if out is None else f"the same command goes on from {out}"
         raise Interrupted(f"stopped; {kept}") from None
@@ -152,4 +156,5 @@ def size(
         return
     say(sizing.shown)
     if out is not None:
+        say(f"Report: {out / PAGE}")
         say(f"Run: {out / RUN}")

@@ -1,8 +1,7 @@
 """What a closed form says of the same question, where there is one for the population, layout and model of a design.
 
-Given the covariates, errors are school effects and residuals (and class effects) of the population's variances, which
-are all that the formulas of `nestbench.sim.theory.planning` need; a covariate of schools takes a degree of freedom.
-Effects are in SDs of the outcome given the covariates.
+The population's variances, and the covariates that its model holds, are all that the formulas of
+`nestbench.sim.theory.planning` need (`nestbench.sim.random_intercept.planned` says which trial they are of).
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from nestbench.reports.words.ground import normal_errors
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.random_intercept.law import RandomIntercept
+from nestbench.sim.random_intercept.planned import planned_of
 from nestbench.sim.theory.planning import answers, required
 from nestbench.sim.theory.planning.blocks import SchoolsInBlocks
 from nestbench.sim.theory.planning.classes import SchoolsWithClasses
@@ -32,60 +32,20 @@ NAMES: dict[type, tuple[str, str]] = {
 }
 FAR = 3.3
 """Monte Carlo errors beyond which closed form and simulation disagree: one of a thousand such by chance."""
-SCHOOL_TERMS = frozenset({"resources", "size", "treated:size"})
 
 
 def planned(cell: Cell, term: str) -> tuple[SchoolTrial, float] | None:
     """Return a design as a planned trial, and the SD that effects are in units of; None where there is no formula."""
     law, layout = cell.population, cell.layout
-    if not isinstance(law, RandomIntercept) or term != "treated" or not 0.0 < layout.treated_part < 1.0:
+    if not isinstance(law, RandomIntercept) or term != "treated":
         return None
-    if not layout.size_cv and not layout.balanced:
+    if layout.assignment != "students" and not normal_errors(cell) and not law.class_icc:
         return None
-    terms = [t for t in cell.found.terms if t not in ("Intercept", "treated") and not t.startswith("pair")]
-    common = {
-        "schools": layout.schools,
-        "students": layout.mean_size,
-        "treated_share": layout.treated_part,
-        "icc": law.icc,
-        "size_cv": layout.size_cv,
-        "student_attrition": law.missing,
-        "school_attrition": law.missing_schools / layout.schools,
-    }
-    of_schools = len(SCHOOL_TERMS & set(terms))
     try:
-        return _trial(cell, law, common, of_schools, len(terms) - of_schools)
+        plan = planned_of(law, layout, cell.found.terms)
     except InvalidInput:
         return None
-
-
-def _trial(
-    cell: Cell, law: RandomIntercept, common: dict[str, float], of_schools: int, others: int
-) -> tuple[SchoolTrial, float] | None:
-    layout, sd = cell.layout, law.total_sd
-    if layout.assignment == "students":
-        varies = law.treatment_sd > 0.0
-        return StudentsInSchools(
-            **common,  # type: ignore[arg-type]
-            effects="random" if varies else "constant",
-            effect_sd=law.treatment_sd / sd,
-            student_covariates=others,
-        ), sd
-    if not normal_errors(cell) and not law.class_icc:
-        return None
-    if layout.assignment == "pairs":
-        matched = law.effect("resources") ** 2 * law.resources_sd**2
-        total = sd**2 + matched
-        shares = {"icc": law.icc * sd**2 / total, "block_icc": matched / total}
-        return SchoolsInBlocks(**(common | shares), block_size=2, effects="constant"), math.sqrt(total)  # type: ignore[arg-type]
-    if layout.classes:
-        return SchoolsWithClasses(
-            **common,  # type: ignore[arg-type]
-            school_covariates=of_schools,
-            classes=layout.classes,
-            class_icc=law.class_icc,
-        ), sd
-    return SchoolsRandomised(**common, school_covariates=of_schools), sd  # type: ignore[arg-type]
+    return None if plan is None else (plan.trial, plan.sd)
 
 
 def closed_form(question: Question, cell_at: Callable[[int], Cell], steps: range) -> ClosedForm | None:

@@ -1,0 +1,153 @@
+"""What if: the answer's design in other circumstances, simulated, and what each of these would need in closed form."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from nestbench.estimators.estimator import Estimator
+from nestbench.experiments.running.execute import cores
+from nestbench.own_data.bar import Step, silent
+from nestbench.sim.errors import InvalidInput
+from nestbench.sim.random_intercept.law import RandomIntercept
+from nestbench.sizing import response
+from nestbench.sizing.answer import Sizing
+from nestbench.sizing.formula import needed, step_of
+from nestbench.sizing.measuring import measured
+from nestbench.sizing.question import EFFECT, ICC, POWER, Planned, Question, Source
+from nestbench.sizing.search import ONE, Simulated, answers, oriented
+
+ICCS = (0.05, 0.1, 0.2)
+LOST = 2
+SPREAD = 0.5
+DATA_SETS = 4_000
+KEPT = ("power", "power_mcse", "size", "size_mcse", "half_width", "half_width_mcse")
+
+Tables = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Designs of a source, with something changed."""
+
+    source: Source
+    change: Callable[[Tables], None]
+
+    @property
+    def base(self) -> Path:
+        """The source's."""
+        return self.source.base
+
+    def tables(self, unknown: str, value: float | None) -> Tables:
+        """Return the source's tables, changed."""
+        tables = self.source.tables(unknown, value)
+        self.change(tables)
+        return tables
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """What becomes of the answer.
+
+    Attributes
+    ----------
+    name : str
+        What is different.
+    power, power_mcse, size, size_mcse : float
+        Of the method named, at the answer's design; with an effect unknown, of the answer's effect.
+    half_width, half_width_mcse : float
+        Mean half-width of its intervals there.
+    needed : float
+        The unknown that would reach the target then, by the closed form; NaN where there is none, infinite where
+        nothing does.
+    """
+
+    name: str
+    power: float
+    power_mcse: float
+    size: float
+    size_mcse: float
+    half_width: float
+    half_width_mcse: float
+    needed: float
+
+
+def alternatives(sizing: Sizing, workers: int | None = None, step: Step = silent) -> tuple[Alternative, ...]:
+    """Return the alternatives to a question's assumptions, the assumptions themselves first; none without an answer."""
+    answer = sizing.answer
+    if answer is None or not isinstance(sizing.question.cell(None).population, RandomIntercept):
+        return ()
+    method = next(m for m in sizing.question.experiment(None).estimators if m.label == answer.method)
+    made = []
+    own = needed(sizing.question, sizing.question.cell(_step(sizing)))
+    kept = {key: float(getattr(answer, key)) for key in KEPT}
+    made.append(Alternative("as planned", **kept, needed=own))
+    for name, source in _changed(sizing).items():
+        question = replace(sizing.question, source=source)
+        try:
+            made.append(_alternative(name, question, sizing, method, workers or cores(), step))
+        except InvalidInput:
+            continue
+    return tuple(made)
+
+
+def _changed(sizing: Sizing) -> Mapping[str, Source]:
+    """Return what may be different, by name."""
+    question, cell = sizing.question, sizing.question.cell(_step(sizing))
+    source, layout = question.source, cell.layout
+    found: dict[str, Source] = {}
+    now = (
+        source.trial.icc if isinstance(source, Planned) else float(getattr(cell.population, "icc", math.nan))
+    )
+    if question.unknown != ICC and now > 0.0:
+        found |= {f"ICC {icc:g}": _with_icc(source, icc) for icc in ICCS if abs(icc - now) > 1e-9}
+    if layout.assignment not in ("pairs", "students") and layout.schools > LOST + 3:
+        found[f"{LOST} schools drop out"] = Changed(source, _lose_schools)
+    if layout.balanced and not layout.classes:
+        found[f"sizes differ (cv {SPREAD:g})"] = Changed(source, _spread_sizes)
+    return found
+
+
+def _with_icc(source: Source, icc: float) -> Source:
+    if isinstance(source, Planned):
+        return replace(source, trial=source.trial.at(icc=icc))
+    return Changed(source, lambda tables: tables["population"].update(icc=icc))
+
+
+def _lose_schools(tables: Tables) -> None:
+    population = tables["population"]
+    population["missing_schools"] = population.get("missing_schools", 0) + LOST
+    # who drops out is drawn; so must be who is treated
+    if tables["layout"].get("assignment", "first") == "first":
+        tables["layout"]["assignment"] = "random"
+
+
+def _spread_sizes(tables: Tables) -> None:
+    tables["layout"]["size_cv"] = SPREAD
+
+
+def _step(sizing: Sizing) -> int | None:
+    """Return the step of the answer."""
+    if sizing.question.unknown == EFFECT:
+        return None
+    return step_of(sizing.question, sizing.value)
+
+
+def _alternative(
+    name: str, question: Question, sizing: Sizing, method: Estimator, workers: int, step: Step
+) -> Alternative:
+    at = _step(sizing)
+    found = Simulated(question, (method,), sizing.seed, workers, DATA_SETS, step)
+    found.add(at or 0, DATA_SETS)
+    effect = sizing.value if question.unknown == EFFECT else question.effect
+    seen = measured(found, at or 0, method.label, effect)
+    sample = oriented(found.draws[at or 0], method.label, question.effect)
+    if not answers(sample):
+        raise InvalidInput(f"expected answers of {method.label}, got none")
+    would = needed(question, question.cell(at))
+    if question.unknown == EFFECT and question.target == POWER and math.isnan(would):
+        would = response.factor_for(sample, question.goal, ONE, ONE)[0]
+    return Alternative(name, **{key: float(seen[key]) for key in KEPT}, needed=would)

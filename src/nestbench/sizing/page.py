@@ -1,0 +1,169 @@
+"""The page: one HTML file that loads nothing, with the verdict first."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import jinja2
+import markupsafe
+import numpy as np
+import pandas as pd
+
+from nestbench.experiments.files import write_atomically
+from nestbench.own_data.bar import Step, silent
+from nestbench.reports.comparing.grades import RULE
+from nestbench.reports.page.report import environment
+from nestbench.sizing import pictures
+from nestbench.sizing.alternatives import Alternative, alternatives
+from nestbench.sizing.answer import MethodAnswer, Sizing
+from nestbench.sizing.formula import along
+from nestbench.sizing.paragraph import paragraph, promise, sources_of
+from nestbench.sizing.question import EFFECT, HALF_WIDTH, N_SCHOOLS, N_STUDENTS, N_TREATED
+from nestbench.sizing.sentences import assumed, closed_line, number, verdict
+from nestbench.sizing.sweep import sweep
+from nestbench.sizing.terminal import percent
+
+TITLES = {
+    N_SCHOOLS: "How many schools?",
+    N_STUDENTS: "How many students a school?",
+    N_TREATED: "How many treated schools?",
+    EFFECT: "Which effect can be found?",
+}
+HEADS = {
+    N_SCHOOLS: "Schools",
+    N_STUDENTS: "Students a school",
+    N_TREATED: "Treated schools",
+    EFFECT: "Effect",
+}
+CLOSED_POINTS = 40
+PAGE = "size.html"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detail:
+    """What the page shows beyond the answer.
+
+    Attributes
+    ----------
+    curve : DataFrame
+        Along the unknown; see `sweep`.
+    closed : tuple of (value, power or half-width)
+        The closed form along the unknown; empty where there is none.
+    alternatives : tuple of Alternative
+    """
+
+    curve: pd.DataFrame
+    closed: tuple[tuple[float, float], ...]
+    alternatives: tuple[Alternative, ...]
+
+
+def detail_of(sizing: Sizing, workers: int | None = None, step: Step = silent) -> Detail:
+    """Simulate what the page shows beyond the answer; the numbers don't depend on workers."""
+    curve = sweep(sizing, workers, step)
+    values = sorted(set(curve["value"]))
+    closed: list[tuple[float, float]] = []
+    if values:
+        spread = np.linspace(values[0], values[-1], CLOSED_POINTS)
+        whole = sizing.question.unknown in (N_SCHOOLS, N_STUDENTS, N_TREATED)
+        closed = along(
+            sizing.question, sorted({float(round(v)) for v in spread} if whole else spread.tolist())
+        )
+    return Detail(curve, tuple(closed), alternatives(sizing, workers, step))
+
+
+def write_page(sizing: Sizing, folder: Path, workers: int | None = None, step: Step = silent) -> Path:
+    """Simulate what the page shows beyond the answer, and write it; return its path."""
+    path = folder / PAGE
+    write_atomically(path, render(sizing, detail_of(sizing, workers, step)).encode())
+    return path
+
+
+def render(sizing: Sizing, detail: Detail) -> str:
+    """Return the page as text."""
+    question = sizing.question
+    template = (
+        environment()
+        .overlay(loader=jinja2.PackageLoader("nestbench.sizing", "."))
+        .get_template("size.html.jinja")
+    )
+    return template.render(
+        title=TITLES.get(question.unknown, "Which intraclass correlation is tolerable?"),
+        formula=question.cell(None).model.formula,
+        design=assumed(question).removeprefix("Of: "),
+        verdict=verdict(sizing),
+        kind="use" if sizing.named else "avoid",
+        limits=sizing.limits,
+        closed=closed_line(sizing),
+        warnings=warnings(sizing),
+        target="half-width" if question.target == HALF_WIDTH else "power",
+        goal=f"{question.goal:g}" if question.target == HALF_WIDTH else f"{100 * question.goal:g} %",
+        has_closed=bool(detail.closed),
+        has_answer=sizing.named is not None,
+        curves=pictures.curves(sizing, detail.curve, detail.closed),
+        sizes=pictures.sizes(sizing, detail.curve),
+        alpha=f"{100 * (1.0 - question.level):.3g}",
+        unknown=HEADS.get(question.unknown, "ICC"),
+        rows=[method_row(sizing, answer) for answer in sizing.answers],
+        alternatives=[alternative_row(sizing, one) for one in detail.alternatives],
+        would=would_words(sizing),
+        named=sizing.named,
+        grade_rule=RULE,
+        paragraph=paragraph(sizing),
+        sources=sources_of(sizing),
+        data_sets=f"{sizing.data_sets:,}".replace(",", " "),
+        seed=sizing.seed,
+        toml=sizing.toml,
+        style=markupsafe.Markup(
+            files("nestbench.reports.page").joinpath("page.css").read_text(encoding="utf-8")
+        ),
+    )
+
+
+def warnings(sizing: Sizing) -> list[str]:
+    """Return what methods that don't hold would have promised."""
+    nominal = f"{100 * (1.0 - sizing.question.level):.3g} %"
+    return [
+        f"{answer.method} says {promise(sizing.question, answer)}; its type I error there is "
+        f"{100 * answer.size:.1f} %, not {nominal}."
+        for answer in sizing.answers
+        if not answer.valid and answer.reached and math.isfinite(answer.value)
+    ]
+
+
+def method_row(sizing: Sizing, answer: MethodAnswer) -> dict[str, str]:
+    """Return a row of the table of methods."""
+    unknown = sizing.question.unknown
+    reached = answer.reached and math.isfinite(answer.value)
+    return {
+        "method": answer.method,
+        "value": number(answer.value, unknown) if reached else "out of reach",
+        "interval": f"{number(answer.low, unknown)} to {number(answer.high, unknown)}" if reached else "-",
+        "power": percent(answer.power, answer.power_mcse),
+        "size": percent(answer.size, answer.size_mcse),
+        "width": "-" if math.isnan(answer.half_width) else f"{answer.half_width:.3g}",
+        "grade": "holds" if answer.valid else ("none" if math.isnan(answer.size) else "fails"),
+        "note": ("named" if answer.method == sizing.named else "")
+        if answer.valid
+        else f"not valid: {answer.grade}",
+    }
+
+
+def alternative_row(sizing: Sizing, one: Alternative) -> list[str]:
+    """Return a row of the table of alternatives."""
+    wide = sizing.question.target == HALF_WIDTH
+    reached = f"{one.half_width:.3g}" if wide else percent(one.power, one.power_mcse)
+    would = "out of reach" if math.isinf(one.needed) else number(one.needed, sizing.question.unknown)
+    return [one.name, reached, percent(one.size, one.size_mcse), would]
+
+
+def would_words(sizing: Sizing) -> str:
+    """Return the head of the column of what would be needed."""
+    return {
+        N_SCHOOLS: "Schools it would take (closed form)",
+        N_STUDENTS: "Students a school it would take (closed form)",
+        N_TREATED: "Treated schools it would take (closed form)",
+        EFFECT: "Smallest effect found",
+    }.get(sizing.question.unknown, "")
