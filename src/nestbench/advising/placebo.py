@@ -41,7 +41,7 @@ COLUMN = "placebo"
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some of the draws, as a worker needs them: the pickled subject and methods, and the process they come from."""
+    """Some of the draws, as a worker needs them: the pickled data and methods, and the process they come from."""
 
     blob: bytes
     term: str
