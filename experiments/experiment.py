@@ -126,6 +126,7 @@ class Experiment:
             "estimators": [[estimator.label, estimator.version] for estimator in self.estimators],
             "seed": self.seed,
             "engine": self.engine,
+            # In whatever order files are named, they make the same numbers.
             "plugins": sorted(plugin.sha256 for plugin in self.plugins),
         }
         # Named only where set: runs made before there were limits keep their keys.
@@ -148,6 +149,7 @@ class Experiment:
         """
         if not 0 <= cell < len(self.cells):
             raise InvalidInput(f"expected a condition from 0 to {len(self.cells) - 1}, got {cell}")
+        # Rows store the number of their replication in 32 bits.
         if not 0 <= replication < 2**31:
             raise InvalidInput(f"expected a replication from 0, got {replication}")
         return self.cells[cell].draw(self.seed, range(replication, replication + 1)).replication(0)

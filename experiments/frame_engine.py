@@ -129,6 +129,7 @@ def _fit(function: Method, sample: Sample, model: Model) -> Fitted:
             status, message = FitStatus.OK, ""
         except Exception as error:
             terms, status = {}, FitStatus.FAILED
+            # Libraries put whole tables into their messages, and each fit keeps its own.
             message = visible(f"{type(error).__name__}: {error}"[:300])
     seconds = time.perf_counter() - started
     if status is FitStatus.OK and not any(np.isfinite(row[0]) for row in terms.values()):
@@ -158,7 +159,9 @@ def _row(row: Any, level: float, null: float) -> tuple[float, ...]:
     if unknown or ESTIMATE not in row:
         raise TypeError(f"expected the columns {', '.join(STORED_COLUMNS)}, got {', '.join(map(str, row))}")
     estimate, error = float(row[ESTIMATE]), float(row.get(STD_ERROR, np.nan))
+    # A standard error without df is that of a normal test: so the contract of methods says.
     df = float(row.get(DF, np.inf if np.isfinite(error) else np.nan))
+    # Limits are those of the estimate, the p-value that of its distance from the null value.
     tests = wald(np.array([estimate, estimate - null]), np.array([error]), np.array([df]), level)
     lower, upper, p_value = float(tests[0][0]), float(tests[1][0]), float(tests[2][1])
     own = (float(row.get(k, v)) for k, v in ((LOWER, lower), (UPPER, upper), (P_VALUE, p_value)))

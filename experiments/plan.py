@@ -119,6 +119,7 @@ def refuse_too_many(experiment: Experiment, block: int | None = None) -> None:
     InvalidInput
         More than `MOST_TASKS`.
     """
+    # No task has less than a replication: costs needn't be guessed.
     if len(experiment.cells) * experiment.replications <= MOST_TASKS:
         return
     tasks = 0.0
@@ -201,12 +202,14 @@ def _audits(experiment: Experiment, cell: int, before: Round, reach: Round) -> I
     both = with_both_engines(experiment)
     if both and experiment.engine != "reference":
         methods = [experiment.estimators[i] for i in both]
+        # Both engines fit, and the slow one decides how long that takes.
         size = block_size(experiment.cells[cell], methods, "reference")
         yield from (Task(cell, *ends, both, audit=True) for ends in _blocks(first, last, size))
 
 
 def _blocks(first: int, last: int, size: int, early: Sequence[int] = ()) -> Iterable[tuple[int, int]]:
     """Cut at multiples of `size`, and at the `early` replications before the first of them."""
+    # At multiples, not from `first` on: a run that was extended is cut as one that was as long at once.
     cuts = {first, *range((first // size + 1) * size, last, size), last}
     cuts |= {cut for cut in early if first < cut < min(size, last)}
     return pairwise(sorted(cuts)) if last > first else ()

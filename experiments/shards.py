@@ -35,4 +35,5 @@ class Shard:
         """Return this part's tasks."""
         if whole_cells:
             return tuple(task for task in tasks if task.cell % self.count == self.index - 1)
+        # Not stretches of the plan: conditions stand one after another, and some cost far more than others.
         return tuple(tasks[self.index - 1 :: self.count])

@@ -224,8 +224,10 @@ def _pairs_of_cell(
             continue
         then = baseline.methods[label]
         coded = max((len(codes) for codes in before.codes.values()), default=0)
+        # By their numbers: a run that was merged of parts may lack some in between.
         keep = int(np.searchsorted(estimates.replications, _last(before, coded), side="right"))
         after = record_of(estimates, here, then.rtol, before.scales, keep, _sampled(before), like=before)
+        # Only textbook engines ask statsmodels for numbers.
         reference = "reference" in (then.engine, now[label].engine)
         same_code = then == now[label] and not (
             reference and baseline.versions.get("statsmodels") != packages.get("statsmodels")

@@ -223,6 +223,7 @@ def least_replications(alpha: float) -> int:
 
 def _chosen(rng: np.random.Generator, count: int, rows: int, wanted: int) -> Floats:
     """Return random subsets of `wanted` rows, 1.0 or 0.0 [count, rows]: those with the smallest of random keys."""
+    # Of none wanted, the smallest keys would be those up to place -1, which is the last.
     if wanted in (0, rows):
         return np.full((count, rows), float(wanted > 0))
     keys = rng.random((count, rows))

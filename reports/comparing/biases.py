@@ -50,6 +50,7 @@ def all_biases(table: pd.DataFrame) -> pd.DataFrame:
         bound = np.abs(value) + holm.t_quantile(n) * mcse
     p = holm.t_p_values(tested["raw"], tested["error"], n)
     limit = holm.limit(p[tested["term"].isin(fixed_terms(table)).to_numpy()])
+    # A value that is NaN or infinite, of estimates that never vary, isn't slight.
     shown = np.where(np.abs(value) <= SHARE, str(Bias.SLIGHT), str(Bias.BIASED))
     tested["p"], tested["bound"] = p, np.where(np.isnan(bound), np.inf, bound)
     tested["state"] = np.where(p <= limit, shown, str(Bias.OPEN))

@@ -138,6 +138,7 @@ def grades_of(
 
 def fixed_terms(table: pd.DataFrame) -> list[str]:
     """Return the fixed effects of a performance table in order; without the intercept unless it stands alone."""
+    # What is in parentheses are quantities of the fit: an ICC has no interval.
     names = [str(term) for term in table["term"].unique() if not str(term).startswith("(")]
     return [name for name in names if name != "Intercept"] or names
 
@@ -219,6 +220,7 @@ def tally(graded: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:
 
     Columns: the grades, ``none`` (no answer), ``estimands``, ``missed`` (the largest). `places` are those of `asked`.
     """
+    # Grades that nobody has, and methods without any answer, are counted too: as 0.
     counts = pd.crosstab(graded["estimator"], graded["grade"]).reindex(columns=[*Grade], fill_value=0)
     by_method = places.groupby("estimator")["answered"]
     counts = counts.reindex(by_method.size().index, fill_value=0)

@@ -39,6 +39,7 @@ def t_p_values(value: npt.ArrayLike, mcse: npt.ArrayLike, n: npt.ArrayLike) -> F
     """
     v, e, size = np.broadcast_arrays(*(np.asarray(x, dtype=np.float64) for x in (value, mcse, n)))
     with np.errstate(divide="ignore", invalid="ignore"):
+        # Of one replication there is no error either, and the p-value is 1 below.
         p = 2.0 * special.stdtr(np.maximum(size - 1.0, 1.0), -np.abs(v / e))
     p = np.where(e == 0, np.where(v == 0, 1.0, 0.0), p)
     return np.asarray(np.where(np.isnan(p), 1.0, p), dtype=np.float64)

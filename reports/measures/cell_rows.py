@@ -48,6 +48,7 @@ class Block:
         of before is given again, with all that was computed of it.
         """
         if columns not in self._draws:
+            # Columns can only drop replications: the same terms and as many replications are the same ones.
             known = {(d.terms, d.n): d for d in self._draws.get(NONE, [])}
             fresh = draws_of(self.estimates, self.truth, self.level, columns, self.null)
             self._draws[columns] = [known.get((d.terms, d.n), d) for d in fresh]

@@ -158,6 +158,7 @@ def _defined(measure: Measure, draws: Draws, fits_exist: bool) -> Any:
     if measure.needs & {TRUTH, NONZERO, NOT_NULL}:
         keep &= np.isfinite(draws.truth).all(axis=1)
     if NOT_NULL in measure.needs:
+        # A truth that is the null value but for rounding is the null value: of .1 + .2 and .3, say.
         keep &= (np.abs(draws.truth - draws.null) > SAME * np.abs(draws.null)).all(axis=1)
     if NONZERO in measure.needs:
         keep &= (draws.truth != 0).all(axis=1)
@@ -185,6 +186,7 @@ def runtime_rows(timings: pd.DataFrame) -> Iterator[Rows]:
     by_label = timings.groupby("estimator", sort=False, observed=True)["seconds"] if len(timings) else ()
     for label, column in by_label:
         seconds = column.to_numpy(dtype=np.float64)
+        # Fits made in child processes have no time that could be compared.
         seconds = seconds[np.isfinite(seconds)]
         if n := len(seconds):
             mean = float(seconds.mean())

@@ -96,6 +96,7 @@ def covers(d: Draws) -> Bools:
 
 def covers_mean(d: Draws) -> Bools:
     """l_i <= mean t <= u_i: bias taken out (with a truth that varies, th_i + bias in place of mean t)."""
+    # The mean alone where the truth is one: bias-eliminated coverage is known too where the truth is not.
     target = d.truth + d.once(bias)[:, None] if d.truth.shape[1] > 1 else d.once(mean_estimate)[:, None]
     return (d.lower <= target) & (target <= d.upper)
 

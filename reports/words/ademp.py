@@ -83,6 +83,7 @@ def parameters(experiment: Experiment) -> Table | None:
         values = [getattr(cell, owner) for cell in experiment.cells]
         names = dict.fromkeys(item.name for value in values for item in fields(value))
         for name in names:
+            # Conditions of one experiment may have different populations, with other parameters.
             numbers = [getattr(value, name) for value in values if hasattr(value, name)]
             rows.append((f"{owner}.{name}", parameter_words(numbers)))
     return ("parameter", "value"), rows

@@ -40,6 +40,7 @@ def shortfalls(evidence: Evidence, counts: pd.DataFrame) -> Iterator[Verdict]:
     failing = graded[graded["grade"] == Grade.FAILS]
     if failing.empty:
         return
+    # By name where two fall short alike: the same study has the same sentence.
     failing = failing.sort_values(["missed", "estimator"], ascending=[False, True], kind="stable")
     row = failing.iloc[0]
     name = row["estimator"]
@@ -147,6 +148,7 @@ def _errors(row: pd.Series[Any]) -> str:
     value, mcse = abs(float(row["value"])), float(row["mcse"])
     if not np.isfinite(value):
         return "more than its estimates ever vary"
+    # A second decimal only where Monte Carlo error leaves it some meaning.
     size = f"{value:.1f}" if not np.isfinite(mcse) or mcse >= 0.05 else f"{value:.2f}"
     return f"{size} standard errors" + (f" (MCSE {mcse:.2g})" if np.isfinite(mcse) else "")
 

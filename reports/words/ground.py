@@ -23,8 +23,10 @@ def normal_errors(cell: Cell) -> bool:
     Normal school effects and residuals, each of one variance, independent of the covariates; and a random slope only
     if the model has it.
     """
+    # A population that doesn't say what its errors are may have any.
     if not getattr(cell.population, "normal_errors", False):
         return False
+    # Random slopes of populations are those of age: a model's of another column doesn't take them up.
     leaving = {PLAIN, SLOPES} if re.search(r"\bage\b", cell.model.random) else {PLAIN}
     declared = declared_of(type(cell.population))
     return all(declared[name].errors in leaving for name in primitives(cell.population) if name in declared)

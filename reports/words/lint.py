@@ -181,6 +181,7 @@ def duplicated_replications(label: str, rows: CellRows, where: str) -> Iterator[
 
 def _repeated(rows: CellRows, label: str) -> int:
     """Fits, all of their terms usable, that repeat another one: by 64 bits mixed of all their numbers."""
+    # By a mark and not the numbers: rows of long conditions are at hand a term at a time.
     usable = np.ones(rows.attempted(label), dtype=np.bool_)
     mark = np.zeros(len(usable), dtype=np.uint64)
     for block in rows.blocks(label):
@@ -190,6 +191,7 @@ def _repeated(rows: CellRows, label: str) -> int:
             mark = (mark ^ np.ascontiguousarray(values).view(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
             mark ^= mark >> np.uint64(32)
     different = len(np.unique(mark[usable]))
+    # Where all are equal `constant_estimates` says it better.
     return int(usable.sum()) - different if different > 1 else 0
 
 

@@ -105,6 +105,7 @@ def recommendation(evidence: Evidence, choice: Choice, counts: pd.DataFrame) -> 
 def _too_few(evidence: Evidence, choice: Choice) -> str:
     """Return how many data sets a recommendation would need."""
     level = choice.level
+    # Rounding error (0.09 / 0.01^2 gives 900.0000000000001) shouldn't ask for one data set more.
     needed = [int(np.ceil(level * (1.0 - level) / points**2 - 1e-9)) for points in (POINTS, 0.01)]
     return (
         f"Too few replications to recommend a method: with {plural(choice.n, 'data set')} in common a coverage of "
@@ -192,10 +193,12 @@ def _alike(choice: Choice, labels: Sequence[str]) -> list[str]:
 def _more(row: pd.Series[Any]) -> str:
     """Return by how much a score is higher, with its interval."""
     ratio, low, high = (100.0 * (float(row[name]) - 1.0) for name in ("ratio", "low", "high"))
+    # "-0.3 % higher" is no sentence.
     if ratio < 0:
         ratio, low, high, than = -ratio, -high, -low, "lower"
     else:
         than = "higher"
+    # An interval that is a point when printed says nothing.
     if high - low < 0.005:
         return f"score {ratio:.2f} % {than}"
     suspect = int(row["suspect"])
@@ -236,6 +239,7 @@ def _closest(evidence: Evidence, choice: Choice, counts: pd.DataFrame) -> str:
         key=lambda label: (
             int(at_fault.get(label, 0)) / grades.count(counts, label, "estimands"),
             grades.count(counts, label, Grade.DOUBTFUL),
+            # Last, a method that answers nowhere.
             float(np.nan_to_num(counts.loc[label, "missed"], nan=np.inf)),
             label,
         ),

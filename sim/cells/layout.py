@@ -123,6 +123,7 @@ class Layout:
 
 def _check_students(layout: Layout) -> None:
     if isinstance(layout.students, (list, tuple)):
+        # TOML gives lists, which have no hash.
         object.__setattr__(layout, "students", tuple(layout.students))
         for size in layout.students:
             checks.count("each size in layout.students", size, **declared_of(Layout)["students"].allowed)

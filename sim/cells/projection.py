@@ -37,6 +37,7 @@ class Span:
     def holds(self, column: Floats) -> bool:
         """Whether a column [N] is a linear combination of X in every data set (of which one may be different)."""
         return all(
+            # A column of zeros is in every span.
             _outside(column[rows], basis) <= NEAR * max(float(np.linalg.norm(column[rows])), 1e-300)
             for rows, basis in zip(self.rows, self.bases, strict=True)
         )
@@ -86,6 +87,7 @@ def constant_coefficients(x: Floats, column: Floats, rows: Sequence[slice]) -> t
     spread = np.where(determined, (high - low) / scale, np.nan)
     # Disagreement beyond rounding: a coefficient that changes with the data is no parameter.
     values = np.where(determined & (spread <= 1e-6), 0.5 * (low + high), np.nan)
+    # What solving leaves of a 0 would make of a true null hypothesis a false one.
     values[np.abs(values) <= 1e-9 * scale] = 0.0
     return np.array([rounded(value, size) for value, size in zip(values, scale, strict=True)]), spread
 

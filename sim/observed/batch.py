@@ -219,6 +219,7 @@ class Sample:
             if isinstance(column, Category):
                 data[name] = pd.Categorical.from_codes(column.codes[rows], categories=pd.Index(column.levels))
             else:
+                # Methods may write into their frame; the batch is everybody's.
                 data[name] = column[rows].copy()
         data[self.batch.group] = np.repeat(np.asarray(self.labels, dtype=object), self.school_sizes)
         return pd.DataFrame(data)
@@ -250,6 +251,7 @@ def batch_of_frame(frame: pd.DataFrame, group: str, seed: int = 0) -> Batch:
     if frame.isna().to_numpy().any():
         raise InvalidInput("expected data without missing values here; drop incomplete rows first")
     labels = frame[group].astype(str).to_numpy(dtype=object)
+    # By code points, not as a locale sorts: a table is the same batch on every machine.
     order = np.argsort(labels.astype(str), kind="stable")
     names, sizes = np.unique(labels.astype(str), return_counts=True)
     ordered = frame.iloc[order]
@@ -280,6 +282,7 @@ def column_of(values: pd.Series[Any]) -> Column:
 
 def labels_of(schools: int) -> list[str]:
     """Return the labels of schools that have no others: "S01", "S02", ..."""
+    # Of one width, so that they sort as they are numbered.
     width = max(2, len(str(schools)))
     return [f"S{g + 1:0{width}d}" for g in range(schools)]
 

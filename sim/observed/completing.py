@@ -101,6 +101,7 @@ def complete_schools(
 def shuffle(items: Any, u: Any) -> None:
     """Put items in random order, in place, by uniforms of the same number."""
     for i in range(len(items) - 1, 0, -1):
+        # The largest double below 1 gives i at most; a u of 1 would write beyond the array, which compiled code does.
         j = min(int(u[i] * (i + 1)), i)
         items[i], items[j] = items[j], items[i]
 

@@ -53,6 +53,7 @@ def assurance(
     df = answers.degrees_of_freedom(trial)
     variances, weights = _variances(trial, iccs)
     spread = np.sqrt(effect_sd**2 + variances)
+    # Nothing is uncertain: the test finds what is there, and 0 / 0 below would not say so.
     if not spread.all():
         return 1.0 if effect > 0.0 or (effect and sides == 2) else 0.0
     c = t_test.critical_value(df, alpha=alpha, sides=sides) * np.sqrt(variances) / spread
@@ -66,6 +67,7 @@ def _variances(trial: Trial, iccs: Points | None) -> tuple[Floats, Floats]:
     if not isinstance(trial, SchoolTrial):
         raise InvalidInput("expected a trial in schools for a distribution of ICCs; leave it out")
     others = getattr(trial, "class_icc", 0.0) + getattr(trial, "block_icc", 0.0)
+    # A beta distribution reaches to 1, a trial must leave some variance to students.
     largest = LARGEST_ICC * (1.0 - others)
     return np.array(
         [replace(trial, icc=min(icc, largest)).variance for icc in iccs.values.tolist()]

@@ -57,6 +57,7 @@ class SchoolsInBlocks(BlockedTrial):
                 f"{self.schools}; take {max(low, self.block_size)} or {low + self.block_size}"
             )
         treated = self.treated_share * self.block_size
+        # A share such as 1 / 3 of 3 schools is not 1 to the last bit.
         if not 1.0 - 1e-9 <= treated <= self.block_size - 1.0 + 1e-9:
             raise InvalidInput(
                 f"expected both arms in each block, got trial.treated_share = {self.treated_share:g} of blocks of "
@@ -104,6 +105,7 @@ class SchoolsInBlocks(BlockedTrial):
             stats.binom.pmf(numbers, n, 1.0 - self.school_attrition)
             for n in (treated, self.block_size - treated)
         ]
+        # A block that has lost an arm says nothing of the effect.
         chance = np.outer(*arms)[1:, 1:]
         t, c = numbers[1:, None], numbers[None, 1:]
         return (

@@ -78,6 +78,7 @@ def frontier(trial: SchoolTrial, target: Target, cost: Cost) -> tuple[Priced, ..
         fewer = required.with_schools(trial, schools - step)
         try:
             students = required.required_students(fewer, target)
+        # No number of students makes up for so few schools: the frontier ends here.
         except InvalidInput:
             break
     return tuple(found)

@@ -62,6 +62,7 @@ def exact_power(
     estimate = variance_estimate(trial, method)
     (w1, w2), (a, b) = estimate.weights, estimate.counts
     variance = trial.variance
+    # No beta distribution has a parameter of 0: that of an arm of one school, or of an estimate of one sum.
     if not (a and b):
         shares, weights = np.array([1.0 if a else 0.0]), np.ones(1)
     else:

@@ -50,6 +50,7 @@ def required_schools(trial: SchoolTrial, target: Target) -> int:
         No number of schools reaches it.
     """
     step = trial.block_size if isinstance(trial, SchoolsInBlocks) else 1
+    # Two schools at least, one for each arm.
     first = math.ceil(2 / step)
     found = least(lambda k: reaches(with_schools(trial, step * k), target), first, MOST // step)
     if found is None:
@@ -129,6 +130,7 @@ def tolerable_icc(trial: SchoolTrial, target: Target) -> float:
         Not even an ICC of 0 reaches it.
     """
     others = getattr(trial, "class_icc", 0.0) + getattr(trial, "block_icc", 0.0)
+    # Not all of it: a trial whose shares leave nothing to students is refused.
     highest = (1.0 - others) * (1.0 - 1e-9)
 
     def short(icc: float) -> bool:

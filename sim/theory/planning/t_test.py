@@ -44,6 +44,7 @@ def power_at(
     """
     effect, se, df = np.broadcast_arrays(*(np.asarray(v, dtype=np.float64) for v in (effect, se, df)))
     with np.errstate(divide="ignore", invalid="ignore"):
+        # 0 / 0 where nothing is uncertain and there is nothing to find: no shift.
         shift = np.where(effect == 0.0, 0.0, effect / se)
     return exceeds(critical_value(df, alpha=alpha, sides=sides), df, shift, sides=sides)
 
@@ -52,6 +53,7 @@ def exceeds(c: npt.ArrayLike, df: npt.ArrayLike, shift: npt.ArrayLike, *, sides:
     """Return P(|T| > c), or P(T > c) with `sides` 1, of T ~ t_df(shift), noncentral t; infinite shifts are certain."""
     c, df, shift = np.broadcast_arrays(*(np.asarray(v, dtype=np.float64) for v in (c, df, shift)))
     above = _above(c, df, shift)
+    # By rounding alone two parts of a certainty may sum to more.
     return np.minimum(above + _above(c, df, -shift), 1.0) if sides == 2 else above
 
 
@@ -83,6 +85,7 @@ def multiplier(df: npt.ArrayLike, *, power: float = 0.8, alpha: float = 0.05, si
     """
     df = np.asarray(df, dtype=np.float64)
     c = critical_value(df, alpha=alpha, sides=sides)
+    # Where the noncentral t asks for more, which is with few degrees of freedom, the upper end is doubled below.
     low, high = np.zeros_like(c), np.maximum(bloom_multiplier(df, power=power, alpha=alpha, sides=sides), 1.0)
     for _ in range(BISECTIONS):
         short = exceeds(c, df, high, sides=sides) < power
@@ -144,6 +147,7 @@ def _above(c: Floats, df: Floats, shift: Floats) -> Floats:
     points = int(np.ceil(np.max((high - low) / step, initial=1.0)))
     u = low + (high - low) * np.linspace(0.0, 1.0, points + 1).reshape(-1, *[1] * low.ndim)
     density = np.exp(finite * (u - 0.5 * np.expm1(2.0 * u)))
+    # Divided by its own sum: the constant of the density, and the step, cancel.
     exact = (density * special.ndtr(moved - c * np.exp(u))).sum(axis=0) / density.sum(axis=0)
     return np.asarray(np.where(np.isinf(df), special.ndtr(shift - c), exact))
 

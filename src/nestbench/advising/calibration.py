@@ -92,6 +92,7 @@ def calibrate(subject: Subject, term: str) -> Calibration:
     constant, between_within = bool(subject.constant[k]), contrast(subject, term)
     return Calibration(
         icc=rounded(min(icc, MOST_ICC)),
+        # The interval and the REML estimate are made apart: an estimate may lie outside, its scenario not.
         icc_low=rounded(min(low / (1.0 + low), icc)),
         icc_high=rounded(min(max(high / (1.0 + high) if math.isfinite(high) else 1.0, icc), MOST_ICC)),
         icc_p=rounded(p, 3),
@@ -203,6 +204,7 @@ def contrast(subject: Subject, term: str) -> tuple[Spread, float]:
         return NOTHING, float("nan")
     j = found.terms.index(name)
     value, error = float(found.estimate[0, j]), float(found.std_error[0, j])
+    # Not the limits of the fit, which have the level of the analyst's model.
     half = error * float(stats.t.ppf(0.5 + 0.5 * LEVEL, found.df[0, j]))
     return Spread(value, float(found.p_value[0, j])), value + math.copysign(half, value)
 

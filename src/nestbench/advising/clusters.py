@@ -76,6 +76,7 @@ def shifts(x: Floats, k: int, residuals: Floats, offsets: Ints) -> Floats:
     total, found = z.T @ z, np.full(len(offsets) - 1, np.nan)
     for g, (a, b) in enumerate(pairwise(offsets)):
         rest = total - z[a:b].T @ z[a:b]
+        # A school that holds a term alone can't be left out: the term would be gone.
         if np.linalg.cond(rest) < 1e12:
             found[g] = -np.linalg.solve(rest, z[a:b].T @ residuals[a:b])[k] / scale[k]
     return found

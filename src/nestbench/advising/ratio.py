@@ -68,6 +68,7 @@ class Pivot:
     def limit(self, below: float) -> float:
         """Return the gamma that an exact one-sided interval with probability `below` says gamma is under."""
         wanted = float(stats.f.ppf(1.0 - below, self.r, self.v))
+        # F falls in gamma: where it starts below, no gamma reaches it.
         if self.f(0.0) <= wanted:
             return 0.0
         high = 1.0

@@ -45,6 +45,7 @@ def _log_variances(within: Floats, offsets: Ints) -> tuple[Floats, Floats, Ints]
     log s^2 of chi2_d / d has mean digamma(d/2) - log(d/2) and variance trigamma(d/2).
     """
     s2, df = school_variances(within, offsets)
+    # The log of a variance with 1 df varies without much saying: trigamma(1/2) is 4.9.
     good = np.flatnonzero((df >= 2) & (s2 > 0))
     half = df[good] / 2.0
     tails = max(1.0, (kurtosis(within, offsets) + 2.0) / 2.0)
@@ -117,6 +118,7 @@ def school_spread(z: Floats, means: Floats, sampling: Floats) -> Spread:
     if not min(total) > 0:
         return NOTHING
     f = total[1] / total[0]
+    # Of all that makes means vary, students' errors included: the test needs nothing estimated.
     tail = min(stats.f.sf(f, counts[1] - 1, counts[0] - 1), stats.f.cdf(f, counts[1] - 1, counts[0] - 1))
     # Less what students' errors add to a mean; never 0 or below, for a log is taken.
     own = [max(v - float(sampling[arm].mean()), 0.05 * v) for v, arm in zip(total, arms, strict=True)]

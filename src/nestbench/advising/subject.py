@@ -90,6 +90,7 @@ class Subject:
     @property
     def simulated(self) -> Model:
         """The model as it is fitted to simulated data: its outcome is a column."""
+        # Without null values: the effect planted in what is simulated is 0, and so is what is tested.
         return replace(self.model, formula=f"{self.outcome} ~ {self.right}", null={})
 
     @property
@@ -140,6 +141,7 @@ def residuals_of(x: Floats, y: Floats) -> Floats:
 def orthonormal(x: Floats) -> Floats:
     """Return an orthonormal basis [n, r] of the columns given as rows of x [p, n]."""
     size = np.sqrt((x**2).sum(axis=1))
+    # Of one length: which directions are rounding mustn't depend on the columns' units.
     used = x[size > 0] / size[size > 0][:, None]
     if not len(used):
         return np.zeros((x.shape[1], 0))

@@ -79,6 +79,7 @@ def measures(draws: Draws, level: float, cap: float) -> dict[str, float]:
         "usable": n / len(good),
         "coverage": coverage,
         "coverage_mcse": float(np.sqrt(coverage * (1 - coverage) / n)),
+        # Some methods have intervals and no tests.
         "size": float(rejected(p, level).mean()) if np.isfinite(p).any() else float("nan"),
         "width": float(np.mean(upper - lower)),
         "score": float(scores(lower, upper, level, cap).mean()),
@@ -136,6 +137,7 @@ def choose(
     """Return the choice among methods, in the order in which equals are preferred."""
     labels = [label for label in order if label in set(table["method"])]
     grid = table.pivot(index="method", columns="scenario", values="grade").loc[labels]
+    # "no answer" is none of the grades, and worse than any.
     rank = np.array([[ORDER.get(g, 9) for g in row] for row in grid.to_numpy()])
     lots = Lots.of(answers, labels, level)
     score = lots.score(np.ones((1, LOTS)))[0]
@@ -147,6 +149,7 @@ def choose(
     return Choice(
         None if named is None else labels[named],
         tuple(labels[m] for m in valid),
+        # To a tenth of a percentage point: of methods that fall short alike the sharper one.
         labels[named if named is not None else int(np.lexsort((score, np.round(short, 3)))[0])],
         _shares(lots, labels, rank, level, seed),
         {label: float(s) for label, s in zip(labels, score, strict=True)},

@@ -171,6 +171,7 @@ def _experiment(
     origin = source if source is not None else experiment_of(before, folder, trust)
     experiment = resolve(origin, asked, trust)
     if source is not None and replications is None:
+        # A file may bound slow methods otherwise than the baseline did: fewer of their fits would show less.
         experiment = replace(experiment, reference_replications=before.experiment["reference_replications"])
     if out is not None and is_run(out):
         raise InvalidInput(

@@ -77,6 +77,7 @@ def estimate(
         raise InvalidInput("expected one of --json and --csv, got both; leave one out")
     if every and estimators is not None:
         raise InvalidInput("expected one of --all and --methods, got both; leave one out")
+    # Before names are read, which may be those of its methods.
     for file in plugin or ():
         load_file(file)
     model = Model(formula, group, random, level, subgroup, null_values(null or ()))

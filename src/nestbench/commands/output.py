@@ -53,6 +53,7 @@ def write_text(text: str, file: Path | None) -> None:
         # Not `say`, which would show control characters in the data as other ones.
         sys.stdout.write(text)
         return
+    # `write_atomically` makes the folders of a run; one that a user mistyped shouldn't be made.
     if not file.parent.is_dir():
         raise unwritable(file, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
     write_atomically(file, text.encode())

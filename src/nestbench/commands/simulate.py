@@ -67,6 +67,7 @@ def simulate(
     else:
         from nestbench.experiments.toml.reading import experiment_from
 
+        # A method that is never fitted: an experiment has one.
         settings = {"name": "simulate", "estimators": ["ols"], **_given({"seed": seed})}
         resolved = experiment_from({"experiment": settings, **given}, where="simulate")
     write_text(csv_of_sample(resolved.data_set(cell, replication)), csv)

@@ -139,6 +139,7 @@ def size(
         "lost_schools": lost_schools,
         "lost_students": lost_students,
     }
+    # An option that wasn't given leaves the trial its default, and contradicts no TOML file.
     given = {name: value for name, value in described.items() if value is not None}
     question = question_of(toml, solve, power, half_width, alpha, term, effect, methods, given)
     try:

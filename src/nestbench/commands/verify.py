@@ -37,6 +37,7 @@ def verify(
     from nestbench.experiments.running.trusting import open_with_code
     from nestbench.experiments.storing.store import Store
 
+    # Files are checked without the code of the run: whoever doubts it needn't trust it first.
     if check_store(Store.open(run)) if store else check_engines(open_with_code(run, trust), replications):
         raise typer.Exit(1)
 

@@ -113,6 +113,7 @@ def sizing_of(question: Question, settings: Settings, step: Step = silent) -> Si
     if len(experiment.cells) != 1:
         raise InvalidInput(f"expected one condition to size, got {len(experiment.cells)}")
     cell = experiment.cells[0]
+    # For its refusals: before anything is drawn.
     truth_of(cell, question.term)
     if question.unknown != N_SCHOOLS:
         refuse_too_few(cell)
@@ -199,6 +200,7 @@ def beside(found: Simulated, named: MethodAnswer | None, steps: range) -> Closed
     closed = closed_form(question, found.cell, steps)
     if closed is None or named is None or not math.isfinite(named.power):
         return closed
+    # An effect changes no design: there is one, at step 0.
     at = 0 if question.unknown == EFFECT else question.step_of(named.value)
     effect = named.value if question.unknown == EFFECT else float(question.effect or 0.0)
     power = power_at(question, found.cell(at), effect)

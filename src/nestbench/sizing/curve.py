@@ -48,6 +48,7 @@ class Curve:
         away = self.where - where
         weight = 1.0 / (self.variance + (BEND * away * away) ** 2)
         total, first, second = weight.sum(), (weight * away).sum(), (weight * away * away).sum()
+        # Also what keeps the two equations apart where there is one design.
         second += 1.0 / SLOPE**2
         determinant = total * second - first * first
         level = (
@@ -61,7 +62,9 @@ def curve_of(where: Floats, response: Floats, error: Floats) -> Curve | None:
     good = np.isfinite(response) & (response > 0.0) & np.isfinite(error)
     if not good.any():
         return None
+    # Where all data sets agree the error is 0, and the design would have infinite weight.
     relative = np.maximum(error[good] / response[good], 1e-9)
+    # The delta method: the log of a square has twice the relative error, so four times its variance.
     return Curve(where[good], 2.0 * np.log(response[good]) - where[good], 4.0 * relative**2)
 
 
@@ -114,6 +117,7 @@ def root_of(curve: Curve, where: Callable[[int], float], goal: float, steps: ran
     while high < last and not good(high, NORMAL):
         high, reach = min(middle + reach, last), 2 * reach
     high = _first(lambda i: good(i, NORMAL), middle, high)
+    # Steps run to more precise designs: most unknowns rise on the way, an ICC falls.
     ends = sorted((steps[low], steps[high]))
     return Root(steps[middle], ends[0], ends[1], good(middle, 0.0))
 

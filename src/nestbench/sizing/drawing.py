@@ -151,6 +151,7 @@ def oracle_of(cell: Cell, term: str) -> Estimator | None:
     """Return the method that knows the ratio of the variances, where the population is the model that it assumes: its
     noise is a standard normal then.
     """
+    # `gls` is told one ratio of variances; classes and random slopes have more.
     plain = cell.model.subgroup is None and cell.model.random == "1"
     known = plain and {term, "(school_sd)", "(residual_sd)"} <= set(cell.truth) and mixed_models_own(cell)
     return registry.get(ORACLE) if known and term in cell.found.terms else None

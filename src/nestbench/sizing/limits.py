@@ -33,6 +33,7 @@ def limits_of(
         The design as asked, and the most precise one searched.
     """
     holding = [a for a in answered if a.valid]
+    # A method that doesn't hold may reach the target: that is no help, and hides no limit.
     if any(a.reached for a in holding) or not answered:
         return ()
     if question.unknown == EFFECT:

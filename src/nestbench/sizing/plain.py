@@ -24,6 +24,7 @@ def plain_of(sizing: Sizing) -> dict[str, Any]:
         "solve": question.unknown,
         "target": {question.target: question.goal},
         "effect": question.effect,
+        # As it was asked: 1 - .95 is 0.050000000000000044.
         "alpha": round(1.0 - question.level, 12),
         "term": question.term,
         "method": sizing.named,
@@ -51,6 +52,7 @@ def clean(value: Any) -> Any:
         return {str(k): clean(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [clean(v) for v in value]
+    # NumPy's numbers, which JSON doesn't know.
     if hasattr(value, "item"):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):

@@ -102,6 +102,7 @@ def _trial_of(unknown: str, effect: float | None, given: Mapping[str, Any]) -> T
         )
     if unknown == "treated" and ("treated_share" in given or "treated_schools" in given):
         raise InvalidInput("expected the treated schools to be unknown (solve = treated), got them; drop one")
+    # Any value will do for what is solved for, so long as each class has a student: the trial is checked whole.
     start = {"students": {"students": max(20, 4 * int(given.get("classes", 0) or 1))}}.get(unknown, {})
     return Trial(**{**start, **given}, effect=effect or 0.0)
 

@@ -201,6 +201,7 @@ class Question:
             **tables.get("experiment", {}),
             "estimators": list(self.methods),
         }
+        # 1 - .059 is 0.9410000000000001 in floating point, which would be another model with another key.
         tables["model"] = {**tables.get("model", {}), "level": round(self.level, 12)}
         return tables
 

@@ -31,6 +31,7 @@ def tables_of(question: Question, answered: Sequence[MethodAnswer], found: Simul
     tables["experiment"] |= {
         "title": f"Size of a trial: {question.unknown} for a {question.target.replace('_', '-')} of {question.goal:g}",
         "aims": "Power and type I error at the answers of nestbench size.",
+        # As many as the largest design had: the run then has the data sets of the search, and no design fewer.
         "replications": max(found.size(at) for at in steps),
         "seed": found.seed,
     }
@@ -51,6 +52,7 @@ def null_values(question: Question, answered: Sequence[MethodAnswer], truth: flo
     effects = (
         [question.effect] if question.unknown != EFFECT else sorted({a.value for a in answered if a.reached})
     )
+    # In four digits, as they are shown: an effect that was searched for has sixteen.
     shifts = [0.0, *(float(f"{e:.4g}") for e in effects if e)]
     return [truth - shift for shift in dict.fromkeys(shifts)]
 

@@ -63,13 +63,16 @@ def sample_of(lower: Floats, upper: Floats, z: Floats | None) -> Sample:
     """Return the sample of some limits [n], NaN where there is no answer; z [n] or None where it isn't known."""
     good = ~(np.isnan(lower) | np.isnan(upper))
     n = int(good.sum())
+    # One data set without z has no stratum to be in: then there are none.
     known = None if z is None or not np.isfinite(z).all() else ndtr(z[good])
     k = 1 if known is None else int(np.clip(n // EACH, 1, STRATA))
     while True:
         stratum = (
             np.zeros(n, dtype=np.int64) if known is None else np.minimum((known * k).astype(np.int64), k - 1)
         )
+        # The last stratum, not one more: `ndtr` is 1 to the last bit from z = 8.3 on.
         counts = np.bincount(stratum, minlength=k)
+        # One data set has no variance: a stratum needs two.
         if k == 1 or counts.min() > 1:
             return Sample(lower[good], upper[good], stratum, counts, len(lower))
         k = max(k // 2, 1)
@@ -80,6 +83,7 @@ def mean(values: Floats, sample: Sample) -> tuple[float, float]:
     k, counts = len(sample.counts), np.maximum(sample.counts, 1)
     means = np.bincount(sample.stratum, values, k) / counts
     squares = np.bincount(sample.stratum, values * values, k) / counts
+    # Of equal values rounding may leave less than 0.
     within = np.maximum(squares - means * means, 0.0) / np.maximum(counts - 1, 1)
     return float(means.mean()), float(np.sqrt(within.sum())) / k
 
@@ -124,8 +128,10 @@ def factor_for(sample: Sample, target: float, effects: Floats, weights: Floats) 
         low, high = (middle, high) if below else (low, middle)
         if high - low <= 1e-7 * high:
             break
+    # Over a tenth of an interval: simulated power is a step function, whose derivative is 0 nearly everywhere.
     at, step = 0.5 * (low + high), 0.1 * unit / largest
     error = expected_power(sample, at * effects, weights)[1]
+    # Not below 0, where power rises again.
     ends = [expected_power(sample, max(at + d, 0.0) * effects, weights)[0] for d in (-step, step)]
     slope = (ends[1] - ends[0]) / (at + step - max(at - step, 0.0))
     return at, error / slope if slope > 0 else np.inf

@@ -22,6 +22,7 @@ def variance(cell: Cell, level: float, power: float | None) -> float:
     """Return v of a design; `power` None for a half-width."""
     layout, law = cell.layout, cell.population
     if not isinstance(law, RandomIntercept):
+        # Of a user's own population no more is known than that data help: enough for a place to start.
         return 1.0 / (layout.schools * layout.mean_size)
     n = max(layout.mean_size * (1.0 - law.missing), 1.0)
     schools = max(layout.schools - law.missing_schools, 2)
@@ -37,6 +38,7 @@ def variance(cell: Cell, level: float, power: float | None) -> float:
     treated = layout.treated_count * schools / layout.schools
     arms = 1.0 / treated + 1.0 / (schools - treated) if 0 < treated < schools else 1.0 / schools
     shared = law.school_sd**2 + law.class_sd**2 / max(layout.classes, 1) + residual / n
+    # A dummy a pair but the first, each of which takes a degree of freedom.
     lost = schools // 2 - 1 if layout.assignment == "pairs" else 0
     return shared * arms * multiplier(schools - 2 - lost, level, power) ** 2
 
@@ -50,4 +52,5 @@ def multiplier(df: float, level: float, power: float | None) -> float:
 
 def log_variance(cell: Cell, level: float, power: float | None) -> float:
     """Return log v."""
+    # Without any noise the variance is 0, and has no logarithm.
     return math.log(max(variance(cell, level, power), 1e-300))

@@ -130,6 +130,7 @@ def check_students(case: Case) -> None:
     """The order of students within schools doesn't matter."""
     rng = np.random.default_rng(1)
     edges = case.batch.school_offsets
+    # Within schools alone: in a batch the students of a school stand together.
     rows = np.concatenate([rng.permutation(np.arange(a, b)) for a, b in itertools.pairwise(edges)])
     other = _with_rows(case.batch, rows)
     require_same(case, case.answers(), case.fit(other), "the order of students within schools changes")
@@ -222,6 +223,7 @@ def _with_rows(batch: Batch, rows: Ints) -> Batch:
         name: Category(c.codes[rows], c.levels) if isinstance(c, Category) else c[rows]
         for name, c in batch.columns.items()
     }
+    # Nothing that was computed of the rows as they stood.
     return replace(batch, columns=columns, _memo={})
 
 

@@ -53,6 +53,7 @@ def _check_wald(fits: Estimates, level: float, rtol: float) -> None:
     follows = {P_VALUE: p_value, LOWER: lower, UPPER: upper}
     for name, gap in gaps.items():
         given = stated & ~np.isnan(getattr(fits, name))
+        # Not `gap > rtol`, which a gap of NaN would pass.
         bad = given & ~(gap <= rtol)
         if bad.any():
             r, k = _first(bad)
@@ -99,6 +100,7 @@ def check_reference(case: Case) -> None:
     rtol = max(case.rtol, tolerance_of(case.reference))
     _check_same_usable(own, other, shared, names)
     both = [n for n in determined(case.reference) if n in case.columns and _compared(own, other, shared, n)]
+    # The relative error of a small p-value is about t^2 times that of t: by their ratio, methods that agree differ.
     worst = differences(own, other, shared, [n for n in both if n != P_VALUE], rtol)
     require(
         worst.size <= rtol,
@@ -158,6 +160,7 @@ def check_coverage(case: Case) -> None:
     covers = claims.share("coverage", "coverage", low, 1.0, low - 0.10, gate)
     covers = replace(covers, wanted=f"at least {low:g}")
     _hold(tested, covers, case)
+    # On the data sets that were drawn for coverage: none is drawn for this alone.
     _hold(tested, claims.unbiased(Gate(1e-6, 0.9, 0.5, 0.2, len(tested.terms))), case, covers.replications)
 
 

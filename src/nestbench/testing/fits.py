@@ -33,6 +33,7 @@ class Fits:
         old = self.kept.get(key)
         have = old[1].size if old else 0
         if count > have:
+            # Only what is missing: a data set is the same however many are asked for.
             fresh = fit_all(cell, seed, range(have, count), (estimator,), "auto")[estimator.label]
             self.kept[key] = (estimator, Estimates.concat([old[1], fresh]) if old else fresh)
         return self.kept[key][1].take(slice(count))

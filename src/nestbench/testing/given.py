@@ -46,9 +46,11 @@ def as_estimator(method: Method) -> Estimator:
         raise InvalidInput(
             f"expected the name of a method, an `Estimator` or a function (frame, model), got {type(method).__name__}"
         )
+    # A function that was registered is the method of that name, with its version and options.
     for known in registry.known().values():
         if isinstance(known.reference, FrameEngine) and known.reference.function is method:
             return known
+    # An object that can be called has no name of its own.
     name = getattr(method, "__name__", type(method).__name__)
     return own_method(name, 1, Info(name, name, "not stated", "as returned", "user"), method)
 
@@ -84,6 +86,7 @@ def differences(
     differing = np.zeros(first.size, dtype=bool)
     for term in terms:
         i, j = first.terms.index(term), second.terms.index(term)
+        # `fmin`: where one method has no standard error, that of the other will do.
         errors = np.fmin(first.std_error[:, i], second.std_error[:, j])
         for name in columns:
             a, b = getattr(first, name)[:, i], getattr(second, name)[:, j]

@@ -111,6 +111,7 @@ def _table(rows: list[dict[str, Any]]) -> Iterator[str]:
         )
         for claim in rows
     ]
+    # The last column is long, and nothing stands behind it to be aligned.
     widths = [max(len(row[i]) for row in cells) for i in range(5)]
     for row in cells:
         texts = [

@@ -26,6 +26,7 @@ def kept_run(results: InMemory, folder: Path, test: str, outcome: Check) -> Repl
         return "RUN"
     if all(_known_elsewhere(experiment, i) for i in range(len(experiment.estimators))):
         run = folder / f"{name_of(test)}-{experiment.key[:6]}"
+        # A run of the last failure would be resumed, and show the numbers of the code as it was then.
         shutil.rmtree(run, ignore_errors=True)
         run_experiment(replace(experiment, audit=0), run, workers=1)
         return str(run)
