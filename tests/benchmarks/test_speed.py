@@ -108,7 +108,7 @@ def test_drawing_and_fitting_cost_a_few_floors(
 def test_statistics_cost_schools_alone(benchmark: BenchmarkFixture, students: int) -> None:
     """Drawing statistics and three methods, against the floor of 20 students: as much for 100 000.
 
-    1.7 to 1.85 floors, also where others use the machine's caches, which the floor doesn't need.
+    1.7 to 1.85 floors, up to 2.2 where many others use the machine's caches, which the floor doesn't need.
     """
     methods = ("ols", "ols-cr1s-t", "reml-satt")
     work = job(Layout(50, students), methods, 200, version=2)

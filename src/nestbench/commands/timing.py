@@ -19,7 +19,7 @@ NAME = 21
 """Columns of a method's name."""
 EXAMPLES = (
     "nestbench time few-schools --schools 10,50 --rounds 3",
-    "nestbench time few-schools --schools 50 --students 20,1000,100000",
+    "nestbench time few-schools --students 20,1000,100000",
 )
 
 
