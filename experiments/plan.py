@@ -51,6 +51,7 @@ class Task:
     def key(self) -> str:
         """Name of the task within its run."""
         kind = "audit" if self.audit else "fits"
+        # Of one width: files sort by replication.
         return f"{kind}/c{self.cell:05d}/{self.start:09d}-{self.stop:09d}"
 
     @property

@@ -55,6 +55,7 @@ def in_words(error: BaseException) -> str:
         return str(error)
     try:
         with user_code():
+            # Its text is made by a user's code, too.
             return f"{type(error).__name__}: {error}"
     except Exception:
         return type(error).__name__

@@ -77,7 +77,16 @@ def dense_df(data: DataSet, back: Floats, power: float, *, centred: bool = False
 
 
 def influence(data: DataSet, back: Floats, power: float) -> Floats:
-    """Return rows L_g of all terms with psi_g = L_g y [G, K, n]."""
+    """Return rows L_g of all terms with psi_g = L_g y [G, K, n].
+
+    Parameters
+    ----------
+    data : DataSet
+    back : float64 [K, p]
+        From the inner coefficients to those of the terms.
+    power : float
+        Of I - H_gg, as in `dense_df`.
+    """
     q, r = np.linalg.qr(data.x)
     annihilator = np.eye(len(q)) - q @ q.T
     weights = back @ np.linalg.solve(r, np.eye(len(r))) @ q.T

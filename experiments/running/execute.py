@@ -71,11 +71,13 @@ def execute(
     experiment, missing = store.experiment, store.missing()
     if not missing:
         return
+    # One without a task would only cost its start.
     workers = min(workers or cores(), len(missing))
     if workers > 1 and backend == LOCAL and not processes_start():
         progress.note("no shared memory here (/dev/shm): one worker does it all")
         workers = 1
     local = backend.name == LOCAL.name
+    # How many workers a cluster has isn't known here: they come and go.
     costs = Costs(experiment, workers if local else None)
     with stoppable(store) as stop, progress:
         left = {task.key for task in missing}

@@ -214,6 +214,7 @@ Job = tuple[Callable[[int, Any], None], Callable[[int], Any]]
 def _at(cell: Cell, experiment: Experiment, rounds: int, peers: Sequence[Peer]) -> list[Timed]:
     from threadpoolctl import threadpool_limits
 
+    # A worker of a run has one thread; with more BLAS would make textbook engines look faster than they are there.
     with threadpool_limits(1):
         jobs = _jobs(cell, experiment, peers)
         fits = {key: _enough(*job) for key, job in jobs.items()}
@@ -223,6 +224,7 @@ def _at(cell: Cell, experiment: Experiment, rounds: int, peers: Sequence[Peer]) 
         floors = []
         for _ in range(rounds):
             floors.append(_clock(floor, _no_data, floor_fits)[0])
+            # In turn, not one method after another: what else the machine does meets all alike.
             for key, job in jobs.items():
                 clocked[key].append(_clock(*job, fits[key]))
     schools, students = cell.layout.schools, cell.layout.students

@@ -195,6 +195,7 @@ def _fit(estimator: Estimator, batch: Batch, cell: Cell, engine: str, limits: Li
                 fits = fit_timed(estimator, batch, cell.model, engine)
             else:
                 fits = untimed(fit_guarded(estimator, batch, cell.model, engine, limits))
+    # In words that a user can act on already.
     except NestbenchError:
         raise
     except Exception as error:

@@ -122,6 +122,7 @@ class Store:
             _make(folder)
         lock = Lock(folder)
         try:
+            # As the run it is made like was extended: tasks are then cut at the same places.
             rounds = like.rounds if like else []
             blank = blank_manifest(experiment, like.block if like else block, shard, rounds)
             return cls._locked(lock, folder, experiment, provenance, blank)

@@ -232,6 +232,7 @@ def _pairs_of_cell(
         same_code = then == now[label] and not (
             reference and baseline.versions.get("statsmodels") != packages.get("statsmodels")
         )
+        # Not the condition's place: the same one may be drawn in another version of its population.
         same_data = baseline.seed == experiment.seed and cell.key == here.key
         pairs.append(
             diff.Pair(

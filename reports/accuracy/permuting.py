@@ -208,7 +208,15 @@ def permutations(alpha: float) -> int:
 
 
 def can_show(before: int, after: int, alpha: float) -> bool:
-    """Whether two samples have arrangements enough to show any difference: ``2 / C(n0 + n1, n1) <= alpha``."""
+    """Whether two samples have arrangements enough to show any difference: ``2 / C(n0 + n1, n1) <= alpha``.
+
+    Parameters
+    ----------
+    before, after : int
+        Replications of each.
+    alpha : float
+        Two-sided.
+    """
     arrangements = math.lgamma(before + after + 1) - math.lgamma(before + 1) - math.lgamma(after + 1)
     return math.log(2.0) - arrangements <= math.log(alpha)
 

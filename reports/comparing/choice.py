@@ -216,6 +216,7 @@ def _shares(able: Sequence[str], drawn: Floats) -> tuple[dict[str, float], float
     lowest = drawn.min(axis=1)
     there = np.isfinite(lowest)
     with np.errstate(invalid="ignore"):
+        # Methods that are one on these data differ by rounding: all of them are first.
         first = (drawn - lowest[:, None] <= TIE) & there[:, None]
     shares = {label: float(share) for label, share in zip(able, first.mean(axis=0), strict=True) if share > 0}
     ordered = sorted(shares, key=lambda label: (-shares[label], label))

@@ -125,6 +125,7 @@ def _changes(measure: Measure, pair: Paired, same_data: bool) -> Iterator[dict[s
     """Yield the changes of one measure, each with its Monte Carlo error."""
     left, right = pair.first, pair.second
     (va, ea, na), (vb, eb, nb) = evaluate(measure, left), evaluate(measure, right)
+    # Without influence values, as a median is, there is nothing to be subtracted replication by replication.
     together = same_data and measure.influence is not None
     with np.errstate(all="ignore"):
         errors = root(pair.once(mean_square(_gap(measure))), pair.n) if together else None
@@ -136,6 +137,7 @@ def _changes(measure: Measure, pair: Paired, same_data: bool) -> Iterator[dict[s
         if errors is not None:
             mcse = float(errors[p])
         else:
+            # As of independent runs: on the same data sets too large, if anything.
             mcse = float(np.hypot(_error(va[p], ea[p], na[p], measure), _error(vb[q], eb[q], nb[q], measure)))
         if np.isfinite(change):
             yield {

@@ -13,6 +13,13 @@ def wilson(share: npt.ArrayLike, n: npt.ArrayLike, level: float = 0.95) -> tuple
     """Return Wilson's score interval (Wilson 1927), for display.
 
     ``(p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n)``. Shapes broadcast.
+
+    Parameters
+    ----------
+    share : array of float
+    n : array of int
+        Trials behind each share.
+    level : float
     """
     p, size = np.asarray(share, dtype=np.float64), np.asarray(n, dtype=np.float64)
     z2 = special.ndtri(0.5 * (1.0 + level)) ** 2
@@ -25,7 +32,13 @@ def wilson(share: npt.ArrayLike, n: npt.ArrayLike, level: float = 0.95) -> tuple
 
 
 def clopper_pearson(successes: npt.ArrayLike, n: npt.ArrayLike, level: float = 0.95) -> tuple[Floats, Floats]:
-    """Return the exact interval (Clopper & Pearson 1934), for gates: its level is never below the nominal."""
+    """Return the exact interval (Clopper & Pearson 1934), for gates: its level is never below the nominal.
+
+    Parameters
+    ----------
+    successes, n : array of int
+    level : float
+    """
     x, size = np.asarray(successes, dtype=np.float64), np.asarray(n, dtype=np.float64)
     tail = 0.5 * (1.0 - level)
     # SciPy gives NaN for a parameter of 0; what is asked there is answered by the last line.
@@ -39,6 +52,12 @@ def shown_error(share: npt.ArrayLike, mcse: npt.ArrayLike, n: npt.ArrayLike) -> 
 
     Where every replication says the same, ``sqrt(p (1 - p) / n)`` is 0 and says nothing: then half of Wilson's 95 %
     interval over 1.96. Shapes broadcast; NaN without replications.
+
+    Parameters
+    ----------
+    share, mcse : array of float
+    n : array of int
+        Replications behind each share.
     """
     low, high = wilson(share, n)
     half = (high - low) / (2.0 * special.ndtri(0.975))

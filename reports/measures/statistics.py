@@ -190,6 +190,15 @@ def quantile_mcse(low: Floats, high: Floats, n: int, q: float = 0.5) -> Floats:
     With m = hi - lo and values uniform nearby, x_hi - x_lo is beta distributed with mean square proportional to
     m (m + 1) / ((n + 1) (n + 2)), and the quantile has variance q (1 - q) / (n + 2): the mean square of the MCSE is the
     variance. NaN for fewer than `FEWEST`.
+
+    Parameters
+    ----------
+    low, high : array of float
+        Values at the ranks, of the same shape.
+    n : int
+        Replications.
+    q : float
+        Which quantile.
     """
     if n < FEWEST:
         return np.full(np.shape(low), np.nan)

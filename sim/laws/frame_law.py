@@ -56,6 +56,7 @@ def _frame(law: Any, layout: Layout, rng: np.random.Generator, group: str) -> pd
     try:
         with user_code():
             frame = law.frame(layout, rng)
+    # In words already.
     except InvalidInput:
         raise
     except Exception as error:

@@ -101,6 +101,7 @@ class KnownColumns(StrataColumns):
     def each_value(self, name: str) -> tuple[Floats, Ints] | None:
         """Return the values of a column of the file, again for each replication."""
         column = self.known.file.columns.get(name)
+        # The outcome may bear the name of a column of the file, whose values it hasn't.
         if column is None or isinstance(column, Category) or name == self.strata.names[0]:
             return StrataColumns.each_value(self, name)
         times = len(self.replications)
@@ -129,6 +130,7 @@ class KnownColumns(StrataColumns):
         left = known.sizes - 1 - known.rank > 0
         found = np.empty((len(self.replications), known.q.shape[1]))
         for row, number in zip(found, self.replications, strict=True):
+            # From a stream of their own: whether anybody reads students changes no other number.
             row[:] = self.streams.at(int(number), "students").standard_normal(len(row))
             # Twice: one pass leaves rounding errors of what it took off.
             for _ in range(2):
@@ -152,6 +154,7 @@ def known_design(file: Batch, terms: tuple[str, ...], x: Floats) -> KnownDesign:
         rows = x[:, start : start + sizes[g]]
         mean[g] = rows.mean(axis=1)
         deviations = rows - mean[g][:, None]
+        # What is constant in a school leaves rounding errors, which would be taken for a direction.
         deviations[np.ptp(rows, axis=1) <= CONSTANT * np.abs(rows).max(axis=1, initial=0.0)] = 0.0
         # In SDs, so that units don't decide what is dependent.
         u, s, vt = np.linalg.svd((deviations / spread[:, None]).T, full_matrices=False)

@@ -43,6 +43,13 @@ def has_df(trial: Trial) -> bool:
 def power(trial: Trial, effect: float, *, alpha: float = 0.05, sides: int = 2) -> float:
     """Return the probability that the trial finds an effect of so many total SDs.
 
+    Parameters
+    ----------
+    trial : Trial
+    effect : float
+        In total SDs.
+    alpha, sides : float, {1, 2}
+
     Raises
     ------
     InvalidInput
@@ -55,6 +62,13 @@ def power(trial: Trial, effect: float, *, alpha: float = 0.05, sides: int = 2) -
 
 def smallest_effect(trial: Trial, *, power: float = 0.8, alpha: float = 0.05, sides: int = 2) -> float:
     """Return the minimum detectable effect size (MDES), in total SDs.
+
+    Parameters
+    ----------
+    trial : Trial
+    power : float
+        Between alpha and 1, exclusive.
+    alpha, sides : float, {1, 2}
 
     Raises
     ------
@@ -85,7 +99,15 @@ def with_any_students(trial: Trial) -> Trial:
 
 
 def ceiling(trial: Trial, effect: float, *, alpha: float = 0.05, sides: int = 2) -> float:
-    """Return the power that the trial's schools allow, however many students each has."""
+    """Return the power that the trial's schools allow, however many students each has.
+
+    Parameters
+    ----------
+    trial : Trial
+    effect : float
+        In total SDs.
+    alpha, sides : float, {1, 2}
+    """
     return power(with_any_students(trial), effect, alpha=alpha, sides=sides)
 
 

@@ -50,6 +50,14 @@ def optimal_students(cost: Cost, icc: float, r2_school: float = 0.0, r2_student:
 
     n = sqrt(C_school / C_student x (1 - icc) (1 - r2_student) / (icc (1 - r2_school))) (Raudenbush 1997, Psychological
     Methods 2:173): cost times variance is least there. Infinite where students cost nothing or schools don't differ.
+
+    Parameters
+    ----------
+    cost : Cost
+    icc : float
+        Intraclass correlation.
+    r2_school, r2_student : float
+        Shares of the variance of schools and of students that covariates explain.
     """
     within, between = (1.0 - icc) * (1.0 - r2_student), icc * (1.0 - r2_school)
     if not cost.student * between:
@@ -97,6 +105,15 @@ def cheapest(trial: SchoolTrial, target: Target, cost: Cost) -> Priced:
 
 def best_within(trial: SchoolTrial, target: Target, cost: Cost, budget: float) -> Priced:
     """Return the design within a budget that comes nearest to the target, or exceeds it most.
+
+    Parameters
+    ----------
+    trial : SchoolTrial
+        Its numbers of schools and students don't matter.
+    target : Target
+    cost : Cost
+    budget : float
+        In the currency of the cost.
 
     Raises
     ------

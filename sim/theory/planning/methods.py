@@ -125,6 +125,7 @@ def _df_of(method: str, one: int, zero: int) -> float:
 
 def _arms(trial: SchoolsRandomised) -> tuple[int, int]:
     """Return the treated and untreated schools."""
+    # Not `isinstance`: trials made from this one have variances of their own.
     plain = type(trial) is SchoolsRandomised and not (
         trial.size_cv
         or trial.school_attrition

@@ -30,7 +30,15 @@ def certain(value: float) -> Points:
 
 
 def beta_points(a: float, b: float, count: int = POINTS) -> Points:
-    """Return Beta(a, b) on [0, 1] by Gauss-Jacobi points."""
+    """Return Beta(a, b) on [0, 1] by Gauss-Jacobi points.
+
+    Parameters
+    ----------
+    a, b : float
+        Both above 0; the mean is a / (a + b).
+    count : int
+        Points: the average of any polynomial of degree 2 count - 1 is exact.
+    """
     # recurrence of Jacobi polynomials on [-1, 1] with weight (1 - x)^p (1 + x)^q
     p, q, k = b - 1.0, a - 1.0, np.arange(count, dtype=np.float64)
     total = 2.0 * k + p + q
@@ -49,6 +57,12 @@ def beta_points(a: float, b: float, count: int = POINTS) -> Points:
 
 def icc_points(mean: float, sd: float, count: int = POINTS) -> Points:
     """Return the beta distribution with this mean and SD, as it is used for intraclass correlations.
+
+    Parameters
+    ----------
+    mean, sd : float
+        Of the ICC; with an SD of 0 it is known.
+    count : int
 
     Raises
     ------

@@ -94,6 +94,7 @@ def required_treated(trial: SchoolsRandomised, target: Target) -> int:
     InvalidInput
         Half of the schools don't: says how many schools would do.
     """
+    # Beyond a half the other arm is the smaller one, and more treated schools make it worse.
     half = trial.schools // 2
     found = least(lambda t: reaches(replace(trial, treated_share=t / trial.schools), target), 1, half)
     if found is None:
@@ -147,6 +148,12 @@ def least(wanted: Callable[[int], bool], first: int, most: int) -> int | None:
     """Return the least whole number from `first` to `most` that is wanted, None if none is.
 
     Where one is wanted all larger ones must be, too. Doubles until one is, then bisects.
+
+    Parameters
+    ----------
+    wanted : callable
+    first, most : int
+        Both ends belong to the search.
     """
     low, high = first - 1, first
     while not wanted(high):

@@ -60,5 +60,14 @@ def size_cv(sizes: npt.ArrayLike) -> float:
 
 
 def design_effect(icc: float, students: float, cv: float = 0.0) -> float:
-    """Return 1 + ((1 + cv^2) n - 1) icc: the factor on the variance of independent students, of OLS (Eldridge 2006)."""
+    """Return 1 + ((1 + cv^2) n - 1) icc: the factor on the variance of independent students, of OLS (Eldridge 2006).
+
+    Parameters
+    ----------
+    icc : float
+    students : float
+        Mean size n.
+    cv : float
+        Coefficient of variation of sizes.
+    """
     return 1.0 + ((1.0 + cv**2) * students - 1.0) * icc

@@ -20,7 +20,14 @@ NEGLIGIBLE = 40.0
 
 
 def critical_value(df: npt.ArrayLike, *, alpha: float = 0.05, sides: int = 2) -> Floats:
-    """Return the t quantile above which an estimate is significant: t_df(1 - alpha / sides)."""
+    """Return the t quantile above which an estimate is significant: t_df(1 - alpha / sides).
+
+    Parameters
+    ----------
+    df : float or array
+        Degrees of freedom, infinite for the normal.
+    alpha, sides : float, {1, 2}
+    """
     return _quantile(1.0 - alpha / sides, np.asarray(df, dtype=np.float64))
 
 
@@ -50,7 +57,18 @@ def power_at(
 
 
 def exceeds(c: npt.ArrayLike, df: npt.ArrayLike, shift: npt.ArrayLike, *, sides: int = 2) -> Floats:
-    """Return P(|T| > c), or P(T > c) with `sides` 1, of T ~ t_df(shift), noncentral t; infinite shifts are certain."""
+    """Return P(|T| > c), or P(T > c) with `sides` 1, of T ~ t_df(shift), noncentral t; infinite shifts are certain.
+
+    Parameters
+    ----------
+    c : float or array
+        Critical value, at least 0.
+    df : float or array
+        Degrees of freedom, infinite for the normal.
+    shift : float or array
+        Noncentrality: the effect in standard errors.
+    sides : {1, 2}
+    """
     c, df, shift = np.broadcast_arrays(*(np.asarray(v, dtype=np.float64) for v in (c, df, shift)))
     above = _above(c, df, shift)
     # By rounding alone two parts of a certainty may sum to more.
@@ -82,6 +100,14 @@ def multiplier(df: npt.ArrayLike, *, power: float = 0.8, alpha: float = 0.05, si
     """Return the smallest effect in standard errors: the noncentrality at which a test has `power`.
 
     Found by bisection to a relative 1e-13; the power grows with the noncentrality.
+
+    Parameters
+    ----------
+    df : float or array
+        Degrees of freedom.
+    power : float
+        Between alpha and 1, exclusive.
+    alpha, sides : float, {1, 2}
     """
     df = np.asarray(df, dtype=np.float64)
     c = critical_value(df, alpha=alpha, sides=sides)
@@ -117,6 +143,12 @@ def half_width(se: npt.ArrayLike, df: npt.ArrayLike, *, level: float = 0.95) -> 
 
     The last factor, sqrt(2 / df) Gamma((df + 1) / 2) / Gamma(df / 2), is what the estimated standard error falls
     short of the true one on average.
+
+    Parameters
+    ----------
+    se, df : float or array
+        True standard error, and the degrees of freedom of its estimate.
+    level : float
     """
     se, df = np.asarray(se, dtype=np.float64), np.asarray(df, dtype=np.float64)
     return np.asarray(_quantile(0.5 * (1.0 + level), df) * se * mean_root(df))

@@ -37,6 +37,15 @@ def effective_clusters(partial: Floats, offsets: Ints, rho: float) -> float:
     A school contributes x~_g' [(1 - rho) I + rho 1 1'] x~_g to the variance of the coefficient.
 
     Source: Carter, Schnepel & Steigerwald (2017), Review of Economics and Statistics 99:698.
+
+    Parameters
+    ----------
+    partial : float64 [n]
+        The term's column less what the others explain of it.
+    offsets : int64 [G + 1]
+        First row of each school.
+    rho : float
+        Intraclass correlation of the errors.
     """
     squares = np.add.reduceat(partial**2, offsets[:-1])
     sums = np.add.reduceat(partial, offsets[:-1])
@@ -68,6 +77,16 @@ def shifts(x: Floats, k: int, residuals: Floats, offsets: Ints) -> Floats:
     """Return what the coefficient of column k changes by when a school is left out [G], NaN where it can't be had.
 
     ``b_(g) - b = -(X'X - X_g'X_g)^-1 X_g'e_g``: a function of X and the residuals, not of the coefficient.
+
+    Parameters
+    ----------
+    x : float64 [p, n]
+    k : int
+        Row of x that the coefficient is of.
+    residuals : float64 [n]
+        Of least squares on all schools.
+    offsets : int64 [G + 1]
+        First row of each school.
     """
     # So that the condition number doesn't depend on units.
     scale = np.sqrt((x**2).mean(axis=1))

@@ -58,6 +58,17 @@ def residual_spread(z: Floats, within: Floats, offsets: Ints, constant: bool) ->
 
     For z constant in schools: the schools' log variances on z, weighted, t on their number less 2. Else one
     Newton-like estimate from e^2 on z, with errors by school.
+
+    Parameters
+    ----------
+    z : float64 [n]
+        The term, standardised.
+    within : float64 [n]
+        Residuals of the regression with school dummies.
+    offsets : int64 [G + 1]
+        First row of each school.
+    constant : bool
+        Whether z is constant in schools.
     """
     if constant:
         values, errors, good = _log_variances(within, offsets)
@@ -86,6 +97,7 @@ def _within_slope(z: Floats, within: Floats, offsets: Ints) -> Spread:
     for _ in range(50):
         weight = np.exp(h * z)
         ratio = within**2 / weight
+        # Whatever the level of the variance is: only how it goes with z is asked.
         ratio /= ratio.mean()
         centred = z - z.mean()
         step = float((centred * ratio).sum() / (centred**2 * ratio).sum())
@@ -147,6 +159,7 @@ def kurtosis(within: Floats, offsets: Ints) -> float:
     # Divided by the SD of n students none is beyond (n - 1) / sqrt(n): few can't show tails.
     good = (df >= 9) & (s2 > 0)
     rows = np.repeat(good, np.diff(offsets))
+    # All residuals, where schools are small: tails mixed with differences between schools, but something.
     if rows.sum() < 40:
         return float(((within / within.std()) ** 4).mean() - 3.0)
     scaled = within[rows] / np.sqrt(np.repeat(s2[good], np.diff(offsets)[good]))

@@ -90,7 +90,17 @@ def measures(draws: Draws, level: float, cap: float) -> dict[str, float]:
 
 
 def scores(lower: Floats, upper: Floats, level: float, cap: float) -> Floats:
-    """Return capped interval scores against 0: width plus 2 / alpha times the miss (Gneiting & Raftery 2007)."""
+    """Return capped interval scores against 0: width plus 2 / alpha times the miss (Gneiting & Raftery 2007).
+
+    Parameters
+    ----------
+    lower, upper : float64 [n]
+        Limits less the true value.
+    level : float
+        Of the intervals.
+    cap : float
+        See `cap_of`.
+    """
     miss = np.maximum(lower, 0.0) + np.maximum(-upper, 0.0)
     return np.asarray(np.minimum(upper - lower + 2.0 / alpha_of(level) * miss, cap))
 
@@ -215,6 +225,7 @@ class Lots:
             means = np.einsum("bl,sml->bsm", weights, self.score_sums) / np.einsum(
                 "bl,sml->bsm", weights, self.counts
             )
+            # Not over the scenarios that a method answers: those may be the easy ones.
             whole = np.exp(np.log(means).mean(axis=1))
         return np.asarray(np.where(np.isfinite(means).all(axis=1), whole, np.inf))
 

@@ -81,10 +81,12 @@ def run(
     }
     progress = Quiet() if quiet else automatic()
     where = Backend(backend, scheduler)
+    # Handed down: what runs an experiment may not know of reports, where the measures are whose errors it is to reach.
     judge = MeasuredErrors()
     store = run_experiment(
         experiment, out, workers, progress, changes, shard=shard, judge=judge, backend=where, trust=trust
     )
+    # The report of a part would look like one of the run.
     if store.shard is None:
         finish(store, quiet, workers)
     else:

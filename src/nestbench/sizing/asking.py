@@ -195,7 +195,16 @@ def of_the_formula(answered: Sequence[MethodAnswer], named: str | None) -> Metho
 
 
 def beside(found: Simulated, named: MethodAnswer | None, steps: range) -> ClosedForm | None:
-    """Return the closed form, and what it says of the power at a method's answer."""
+    """Return the closed form, and what it says of the power at a method's answer.
+
+    Parameters
+    ----------
+    found : Simulated
+    named : MethodAnswer or None
+        Where the two are held against one another; None for the closed form alone.
+    steps : range
+        From the least precise design to the most precise.
+    """
     question = found.question
     closed = closed_form(question, found.cell, steps)
     if closed is None or named is None or not math.isfinite(named.power):

@@ -93,7 +93,16 @@ def target_of(question: Question, sd: float) -> Power | HalfWidth:
 
 
 def power_at(question: Question, cell: Cell, effect: float) -> float:
-    """Return the power of an effect at a design, NaN where there is no formula."""
+    """Return the power of an effect at a design, NaN where there is no formula.
+
+    Parameters
+    ----------
+    question : Question
+    cell : Cell
+        The design.
+    effect : float
+        In units of the outcome; its sign doesn't matter.
+    """
     found = planned(cell, question.term)
     if found is None or not answers.has_df(found[0]):
         return math.nan

@@ -58,7 +58,17 @@ class Curve:
 
 
 def curve_of(where: Floats, response: Floats, error: Floats) -> Curve | None:
-    """Return the curve of responses [k] with their errors at designs of log v [k]; None where none is finite."""
+    """Return the curve of responses [k] with their errors at designs of log v [k]; None where none is finite.
+
+    Parameters
+    ----------
+    where : float64 [k]
+        log v of the designs.
+    response : float64 [k]
+        Effects found with the power wanted, or half-widths; NaN where a method has no answer.
+    error : float64 [k]
+        Their Monte Carlo errors.
+    """
     good = np.isfinite(response) & (response > 0.0) & np.isfinite(error)
     if not good.any():
         return None

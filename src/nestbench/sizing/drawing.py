@@ -66,7 +66,23 @@ def draw(
     heard: Heard,
     kept: Kept | None = None,
 ) -> Draws:
-    """Return what some methods say of a term in the data sets of a condition; what is kept isn't drawn again."""
+    """Return what some methods say of a term in the data sets of a condition; what is kept isn't drawn again.
+
+    Parameters
+    ----------
+    cell : Cell
+    term : str
+    seed : int
+    replications : range
+        Their numbers: the data sets are those that `nestbench run` draws.
+    methods : sequence of Estimator
+    workers : int
+        Threads; the numbers don't depend on them.
+    heard : callable
+        Hears how many data sets more are done.
+    kept : Kept or None
+        Where chunks that are done are found, and put.
+    """
     known = oracle_of(cell, term)
     wanted = {m.label: m for m in (*methods, *([known] if known else []))}
     fitted = with_truth(wanted.values(), cell)
@@ -123,7 +139,15 @@ def _both(first: Mapping[str, Floats], more: Mapping[str, Floats]) -> dict[str, 
 
 
 def limits_of(fits: Estimates, term: str, truth: float) -> tuple[Floats, Floats]:
-    """Return the limits of a term less its true value [n], NaN where a fit isn't usable."""
+    """Return the limits of a term less its true value [n], NaN where a fit isn't usable.
+
+    Parameters
+    ----------
+    fits : Estimates
+    term : str
+    truth : float
+        The term's true value.
+    """
     if term not in fits.terms:
         return np.full(fits.size, np.nan), np.full(fits.size, np.nan)
     k = fits.terms.index(term)
@@ -134,7 +158,16 @@ def limits_of(fits: Estimates, term: str, truth: float) -> tuple[Floats, Floats]
 
 
 def noise(fits: Estimates, term: str, truth: float, residual_sd: float) -> Floats:
-    """Return (estimate - truth) / SE of the oracle [n], the SE with the true residual SD in place of its estimate."""
+    """Return (estimate - truth) / SE of the oracle [n], the SE with the true residual SD in place of its estimate.
+
+    Parameters
+    ----------
+    fits : Estimates
+        Of the oracle.
+    term : str
+    truth, residual_sd : float
+        True values of the term and of the residual SD.
+    """
     k = fits.terms.index(term)
     error = fits.std_error[:, k] / fits.quantities["(residual_sd)"] * residual_sd
     return np.asarray((fits.estimate[:, k] - truth) / error)

@@ -18,7 +18,15 @@ from nestbench.sizing.search import Simulated, answers, oriented
 
 
 def detected(found: Simulated, method: Estimator, effect: float, error: float) -> MethodAnswer:
-    """Return the smallest effect that a method finds with the power wanted."""
+    """Return the smallest effect that a method finds with the power wanted.
+
+    Parameters
+    ----------
+    found : Simulated
+    method : Estimator
+    effect, error : float
+        The effect, infinite or NaN where there is none, and its Monte Carlo error.
+    """
     good = math.isfinite(effect)
     half = 1.96 * error
     at = measured(found, 0, method.label, effect if good else None)
@@ -26,7 +34,15 @@ def detected(found: Simulated, method: Estimator, effect: float, error: float) -
 
 
 def solved(found: Simulated, method: Estimator, root: Root | None) -> MethodAnswer:
-    """Return a method's answer with what it does there."""
+    """Return a method's answer with what it does there.
+
+    Parameters
+    ----------
+    found : Simulated
+    method : Estimator
+    root : Root or None
+        Its answer in steps; None for a method without one.
+    """
     question = found.question
     if root is None:
         none = measured(found, max(found.draws), method.label, question.effect)
@@ -45,7 +61,18 @@ NUMBERS = ("power", "power_mcse", "size", "size_mcse", "half_width", "half_width
 
 
 def measured(found: Simulated, at: int, label: str, effect: float | None) -> dict[str, Any]:
-    """Return power, type I error and half-width of a method at a simulated design, and the grade of its tests."""
+    """Return power, type I error and half-width of a method at a simulated design, and the grade of its tests.
+
+    Parameters
+    ----------
+    found : Simulated
+    at : int
+        Step of the design.
+    label : str
+        Of the method.
+    effect : float or None
+        Whose power is wanted; None where there is none, as with a half-width.
+    """
     sample = oriented(found.draws[at], label, found.question.effect)
     if not answers(sample):
         return {**dict.fromkeys(NUMBERS, math.nan), "grade": NO_ANSWER, "n": sample.attempted}

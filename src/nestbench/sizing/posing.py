@@ -87,6 +87,7 @@ def _trial_of(unknown: str, effect: float | None, given: Mapping[str, Any]) -> T
     for name in given:
         if name not in NAMES:
             raise unknown_name("part of a trial", name, NAMES)
+    # In Python, None is what isn't given.
     given = {name: value for name, value in given.items() if value is not None}
     needed = {N_SCHOOLS: "schools", "students": "students", "icc": "icc"}
     free = needed.get(unknown)
@@ -119,7 +120,16 @@ def chosen_methods(methods: str | Sequence[str | Mapping[str, Any]] | None) -> l
 
 
 def effect_in(source: Source, term: str, methods: tuple[str | Mapping[str, Any], ...]) -> float:
-    """Return a term's true value in a file's design less the value that is tested."""
+    """Return a term's true value in a file's design less the value that is tested.
+
+    Parameters
+    ----------
+    source : Source
+        The file.
+    term : str
+    methods : tuple
+        As a TOML file names them.
+    """
     cell = Question(EFFECT, POWER, 0.8, None, 0.95, term, source, methods).cell(None)
     return truth_of(cell, term) - cell.null_of(term)
 

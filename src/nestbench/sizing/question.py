@@ -230,7 +230,10 @@ class Question:
                 )
             return range(1, layout.schools // 2 + 1)
         return range(
-            ICC_STEPS - 1 - math.ceil(ICC_STEPS * float(getattr(cell.population, "class_icc", 0.0))), -1, -1
+            # Not from the top: the classes keep their share of the variance, and students some.
+            ICC_STEPS - 1 - math.ceil(ICC_STEPS * float(getattr(cell.population, "class_icc", 0.0))),
+            -1,
+            -1,
         )
 
     def _school_steps(self, cell: Cell) -> range:

@@ -48,7 +48,15 @@ def tables_of(question: Question, answered: Sequence[MethodAnswer], found: Simul
 
 
 def null_values(question: Question, answered: Sequence[MethodAnswer], truth: float) -> list[float]:
-    """Return the values tested: the true one, and those that lie the effects looked for below it."""
+    """Return the values tested: the true one, and those that lie the effects looked for below it.
+
+    Parameters
+    ----------
+    question : Question
+    answered : sequence of MethodAnswer
+    truth : float
+        The term's true value in the designs.
+    """
     effects = (
         [question.effect] if question.unknown != EFFECT else sorted({a.value for a in answered if a.reached})
     )

@@ -60,7 +60,15 @@ class Sample:
 
 
 def sample_of(lower: Floats, upper: Floats, z: Floats | None) -> Sample:
-    """Return the sample of some limits [n], NaN where there is no answer; z [n] or None where it isn't known."""
+    """Return the sample of some limits [n], NaN where there is no answer; z [n] or None where it isn't known.
+
+    Parameters
+    ----------
+    lower, upper : float64 [n]
+        Limits less the true value, a data set each.
+    z : float64 [n] or None
+        Standard normal noise of the data sets, by which they are stratified.
+    """
     good = ~(np.isnan(lower) | np.isnan(upper))
     n = int(good.sum())
     # One data set without z has no stratum to be in: then there are none.
@@ -95,7 +103,14 @@ def power(sample: Sample, effect: float) -> tuple[float, float]:
 
 
 def expected_power(sample: Sample, effects: Floats, weights: Floats) -> tuple[float, float]:
-    """Return the power averaged over a distribution of effects [J] with weights [J] (assurance), and its error."""
+    """Return the power averaged over a distribution of effects [J] with weights [J] (assurance), and its error.
+
+    Parameters
+    ----------
+    sample : Sample
+    effects, weights : float64 [J]
+        Effects in units of the outcome; weights sum to 1.
+    """
     found = np.zeros(sample.size)
     for effect, weight in zip(effects, weights, strict=True):
         found += weight * ((sample.lower + effect > 0.0) | (sample.upper + effect < 0.0))
@@ -112,6 +127,14 @@ def factor_for(sample: Sample, target: float, effects: Floats, weights: Floats) 
 
     With one effect of 1 it is the effect found with that power, the minimum detectable effect. NaN without an answer,
     infinite where no factor up to 1e6 interval widths will do.
+
+    Parameters
+    ----------
+    sample : Sample
+    target : float
+        The power wanted, averaged over the effects.
+    effects, weights : float64 [J]
+        In proportion to which effects grow; weights sum to 1.
     """
     unit = float(np.median(sample.upper - sample.lower)) if sample.size else np.nan
     largest = float(np.abs(effects).max())

@@ -133,7 +133,15 @@ def answers(sample: Sample) -> bool:
 
 
 def oriented(draws: Draws, label: str, effect: float | None) -> Sample:
-    """Return a method's sample, turned over for a negative effect: it is then that of a positive one."""
+    """Return a method's sample, turned over for a negative effect: it is then that of a positive one.
+
+    Parameters
+    ----------
+    draws : Draws
+    label : str
+    effect : float or None
+        In whose direction tests look.
+    """
     lower, upper, z = draws.lower[label], draws.upper[label], draws.z
     if effect is not None and effect < 0:
         return sample_of(-upper, -lower, None if z is None else -z)
@@ -141,7 +149,17 @@ def oriented(draws: Draws, label: str, effect: float | None) -> Sample:
 
 
 def solve(found: Simulated, start: int, steps: range) -> dict[str, Root | None]:
-    """Simulate until the answers are known; return them by method, None where a method has none."""
+    """Simulate until the answers are known; return them by method, None where a method has none.
+
+    Parameters
+    ----------
+    found : Simulated
+        Gets the data sets that are drawn.
+    start : int
+        Step of the first design.
+    steps : range
+        From the least precise design to the most precise.
+    """
     found.add(start, FIRST)
     roots = roots_of(found, steps)
     for _ in range(ROUNDS):

@@ -185,6 +185,7 @@ def _share(name: str, value: Any) -> None:
 def _whole(name: str, value: Any) -> None:
     if isinstance(value, float) and not value.is_integer():
         raise InvalidInput(f"expected a whole number of {name}, got {value!r}; use {math.ceil(value)}")
+    # To Python, True is a number.
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 1:
         raise InvalidInput(f"expected {name} >= 1, got {value!r}")
 

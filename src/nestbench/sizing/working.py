@@ -19,7 +19,15 @@ from nestbench.sim.random_intercept.law import RandomIntercept
 
 
 def variance(cell: Cell, level: float, power: float | None) -> float:
-    """Return v of a design; `power` None for a half-width."""
+    """Return v of a design; `power` None for a half-width.
+
+    Parameters
+    ----------
+    cell : Cell
+    level : float
+        Of the intervals.
+    power : float or None
+    """
     layout, law = cell.layout, cell.population
     if not isinstance(law, RandomIntercept):
         # Of a user's own population no more is known than that data help: enough for a place to start.

@@ -341,6 +341,7 @@ class Accuracy:
             )
         own = on is None
         experiment = (
+            # Trusted as the test itself is, whose code runs already.
             experiment_of(read_baseline(file), file.parent, trust=True)
             if own
             else resolve(local(on, self.folder))
