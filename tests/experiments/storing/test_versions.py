@@ -59,8 +59,8 @@ def test_a_run_without_versions_is_read_and_extended_as_it_was_drawn(
     store = Store.open(tmp_path / "old")
     assert store.experiment.key == by_students.key
     assert store.experiment.cells == by_students.cells
-    run_experiment(tmp_path / "old", workers=1, changes={"replications": 12}, block=3)
-    whole = run_experiment(by_students, tmp_path / "whole", workers=1, block=3)
+    run_experiment(tmp_path / "old", workers=1, changes={"replications": 12}, block=6)
+    whole = run_experiment(by_students, tmp_path / "whole", workers=1, block=6)
     old = Store.open(tmp_path / "old")
     for label, estimates in whole.estimates(0).items():
         np.testing.assert_array_equal(old.estimates(0)[label].estimate, estimates.estimate)
