@@ -18,6 +18,9 @@ T = TypeVar("T")
 LONG = 200_000
 """Fits from which on processes are worth their start."""
 
+A_CONDITION = 2_000
+"""Fits that take as long as what a condition takes however few it has: its theory, its part of the page."""
+
 
 def over_cells(
     results: Results, work: Callable[[Results, int], T], workers: int | None = None
@@ -25,8 +28,8 @@ def over_cells(
     """Return ``work(results, cell)`` condition by condition, in order, as they come; `work` can be pickled, its answers
     too.
 
-    `workers` are processes (default: one per core); they are used for stored runs of `LONG` fits and more, and start
-    at once. The answers don't depend on them.
+    `workers` are processes (default: one per core); they are used for stored runs as long as `LONG` fits or longer,
+    and start at once. The answers don't depend on them.
 
     Parameters
     ----------
@@ -39,7 +42,7 @@ def over_cells(
     # Runs without an opener are in memory: to send their rows costs more than the work.
     jobs = min(workers or cores(), len(cells))
     opener = results.opener()
-    if jobs < 2 or opener is None or _fits(results) < LONG:
+    if jobs < 2 or opener is None or _length(results) < LONG:
         return (work(results, cell) for cell in cells)
     # Several chunks a worker, for conditions differ in size.
     step = max(1, len(cells) // (8 * jobs))
@@ -59,6 +62,7 @@ def _in_process(
     return [work(results, cell) for cell in cells]
 
 
-def _fits(results: Results) -> int:
-    """Return how many fits a run has: what decides whether processes are worth their start."""
-    return sum(sum(fitted.values()) for fitted in results.extent().fitted)
+def _length(results: Results) -> int:
+    """Return how long a run is in fits: what decides whether processes are worth their start."""
+    fitted = results.extent().fitted
+    return A_CONDITION * len(fitted) + sum(sum(by_method.values()) for by_method in fitted)

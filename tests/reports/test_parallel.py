@@ -64,6 +64,16 @@ def test_short_runs_start_no_process(store: Store, monkeypatch: pytest.MonkeyPat
     ]
 
 
+def test_many_conditions_are_long_however_few_their_fits(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Theory and page take their time a condition."""
+    monkeypatch.setattr(cellwise, "A_CONDITION", cellwise.LONG)
+    monkeypatch.setattr(cellwise, "pool", lambda jobs: pytest.fail("processes", pytrace=False))
+    with pytest.raises(pytest.fail.Exception, match="processes"):
+        cellwise.over_cells(store, lambda results, cell: cell, 2)
+
+
 def test_a_cached_script_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from nestbench.reports.figures import vega
 
