@@ -22,9 +22,9 @@ import math
 
 import numpy as np
 
+from nestbench.estimators.kernels.designs import most_schools, same_design
 from nestbench.estimators.kernels.linalg import eigen, eigen_graded, multiply
 from nestbench.estimators.kernels.mixed import MixedFits
-from nestbench.estimators.kernels.sandwich import most_schools, same_design
 from nestbench.estimators.kernels.slopes_likelihood import fill, gather, shrinkage
 from nestbench.sim.compiled import kernel
 from nestbench.sim.observed.batch import Floats, Ints
@@ -180,8 +180,7 @@ def cr2(
         multiply(contrasts[r], fits.unscaled[r], lc)
         spread[:] = 0.0
         moment[:] = 0.0
-        for k in range(terms):
-            variance[r, k] = 0.0
+        variance[r, :] = 0.0
         for g in range(offsets[r + 1] - offsets[r]):
             school = cross[offsets[r] + g]
             for i in range(p):

@@ -31,6 +31,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from nestbench.estimators.kernels.designs import most_schools, same_design
 from nestbench.estimators.kernels.linalg import cholesky, eigen, forward, invert_lower, multiply, solve
 from nestbench.sim.compiled import kernel
 from nestbench.sim.observed.batch import Floats, Ints
@@ -141,32 +142,6 @@ def leave_one_out(
                 # Moves are deviations from beta already, so that little is lost by subtracting the mean's
                 # square.
                 variance[r, j] = (variance[r, j] - schools * mean[j] * mean[j]) * (schools - 1) / schools
-
-
-@kernel
-def most_schools(offsets: Ints) -> int:
-    """Return the schools of the replication with most of them."""
-    most = 0
-    for r in range(len(offsets) - 1):
-        most = max(most, offsets[r + 1] - offsets[r])
-    return most
-
-
-@kernel
-def same_design(cross: Floats, offsets: Ints, columns: Ints, r: int) -> bool:
-    """Whether replication r > 0 has the same X'X in every school as the one before, to the last bit.
-
-    On a fixed design all that depends on X alone is then done once for many outcomes, with the same result.
-    """
-    first, before = offsets[r], offsets[r - 1]
-    if r < 1 or first - before != offsets[r + 1] - first:
-        return False
-    for g in range(first - before):
-        for i in columns:
-            for j in columns:
-                if cross[first + g, i, j] != cross[before + g, i, j]:
-                    return False
-    return True
 
 
 @kernel
