@@ -14,6 +14,7 @@ from hypothesis import strategies as some
 
 from nestbench.estimators.estimates import FitStatus
 from nestbench.reports.accuracy.baseline import measures_of
+from nestbench.reports.accuracy.baseline_file import numbers_of
 from nestbench.reports.accuracy.kept import Grid, Kept, from_text, kept_of, to_text
 from tests.reports.accuracy.gate_studies import TERMS, gate_study, means_of
 
@@ -104,3 +105,10 @@ def test_hopeless_numbers_are_bounded() -> None:
     found = kept[TERMS[1]].values()
     assert np.all(np.isfinite(found["interval_width"]))
     assert np.all(found["interval_width"] > 10)
+
+
+@pytest.mark.parametrize("text", ["0-9 5", "3 3", "7 0-2", "0-9999 0-9999"])
+def test_replications_are_each_there_once(text: str) -> None:
+    """Else a line of ranges would be as many numbers as it has room for."""
+    with pytest.raises(ValueError, match="twice, or out of order"):
+        numbers_of(text)
