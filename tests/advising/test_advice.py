@@ -214,6 +214,7 @@ def test_terms_are_by_default_those_constant_in_schools() -> None:
     [
         ({}, FORMULA, "tretaed", "Did you mean 'treated'"),
         ({"twin": 2.0}, "grade ~ age + twin", "twin", "depends linearly"),
+        ({"twin": 2.0}, "grade ~ age + twin", "age", "Intercept, twin, which depend linearly"),
         ({"grade": 4.0}, FORMULA, "treated", "fits exactly"),
         ({"school": 1}, FORMULA, "treated", "at least two"),
     ],

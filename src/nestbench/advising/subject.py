@@ -174,4 +174,10 @@ def asked_terms(subject: Subject, wanted: Sequence[str]) -> list[str]:
                 f"expected a term that the data identify, got '{term}', which depends linearly on the others; "
                 "leave one of them out"
             )
+    # Of such a model each simulated data set would take the slow, careful way of every method: hours, not seconds.
+    if lost := [term for term in subject.terms if not subject.estimable[subject.position(term)]]:
+        raise InvalidInput(
+            f"expected a model whose terms the data identify, got {', '.join(lost)}, which depend linearly on one "
+            "another; leave one of them out"
+        )
     return chosen
