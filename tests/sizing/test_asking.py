@@ -272,3 +272,17 @@ def test_a_stopped_search_goes_on(tmp_path: Any, monkeypatch: pytest.MonkeyPatch
     drawn.clear()
     assert plain_of(nestbench.size(**options, out=tmp_path)) == plain_of(whole)
     assert drawn == []
+
+
+@pytest.mark.slow
+def test_assurance_is_the_power_averaged_over_the_effect() -> None:
+    options: dict[str, Any] = {"solve": "schools", "students": 20, "icc": 0.1, "effect": 0.6, **FAST}
+    found = nestbench.size(**options, effect_spread=0.3)
+    schools = int(found.value)
+    effects = stats.norm.ppf((np.arange(400) + 0.5) / 400, 0.6, 0.3)
+    variance = 0.145 * (1.0 / (schools // 2) + 1.0 / (schools - schools // 2))
+    reach = stats.t.ppf(0.975, schools - 2)
+    exact = float(np.mean(stats.nct.sf(reach, schools - 2, effects / math.sqrt(variance))))
+    assert abs(exact - 0.8) < 0.02
+    with pytest.raises(InvalidInput, match="no trial finds more"):
+        nestbench.size(**options, effect_spread=0.9)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,12 +17,13 @@ from nestbench.sizing.answer import Sizing
 from nestbench.sizing.asking import size
 from nestbench.sizing.page import Detail, detail_of, render, write_page
 from nestbench.sizing.paragraph import paragraph
-from nestbench.sizing.posing import question_of
+from nestbench.sizing.posing import Options, question_of
 from nestbench.sizing.question import Question
 
 
 def asked(solve: str, half_width: float | None = None, **trial: object) -> Question:
-    return question_of(None, solve, None, half_width, 0.05, None, trial.pop("effect", None), None, trial)  # type: ignore[arg-type]
+    effect: Any = trial.pop("effect", None)
+    return question_of(Options(None, solve, None, half_width, 0.05, None, effect, 0.0, None, trial))
 
 
 @pytest.fixture(scope="module")

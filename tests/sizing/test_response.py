@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from nestbench.sizing.response import Sample, expected_power, factor_for, half_width, power, sample_of
+from nestbench.sizing.response import (
+    Sample,
+    assurance,
+    equally_likely,
+    factor_for,
+    half_width,
+    power,
+    sample_of,
+)
 
 ONE = np.ones(1)
 
@@ -52,11 +60,12 @@ def test_its_error_is_that_of_repeated_simulations() -> None:
 
 def test_the_effect_found_is_the_inverse_of_power() -> None:
     sample = limits(20_000, 3)
-    effect, error = factor_for(sample, 0.8, ONE, ONE)
+    effect, error = factor_for(sample, 0.8, ONE)
     assert power(sample, effect)[0] == pytest.approx(0.8, abs=1e-4)
     assert abs(effect - (1.959964 + 0.841621)) < 5.3 * error
 
 
+@settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.tuples(st.floats(-5, 5), st.floats(0.01, 5)), min_size=1, max_size=40),
     st.floats(0.1, 0.95),
@@ -66,14 +75,19 @@ def test_more_power_needs_a_larger_effect(pairs: list[tuple[float, float]], goal
     """Without the far tail, power rises with the effect; so does the effect found with the power wanted."""
     middle, half = np.array(pairs).T
     sample = sample_of(middle - half, np.full(len(half), 1e9), None)
-    assert factor_for(sample, goal, ONE, ONE)[0] <= factor_for(sample, goal + more, ONE, ONE)[0] * (1 + 1e-6)
+    assert factor_for(sample, goal, ONE)[0] <= factor_for(sample, goal + more, ONE)[0] * (1 + 1e-6)
 
 
 def test_assurance_is_power_averaged() -> None:
     sample = limits(5_000, 4)
-    effects, weights = np.array([1.0, 3.0]), np.array([0.25, 0.75])
-    both = [power(sample, e)[0] for e in effects]
-    assert expected_power(sample, effects, weights)[0] == pytest.approx(0.25 * both[0] + 0.75 * both[1])
+    effects = np.array([-1.0, 1.0, 3.0])
+    assert assurance(sample, effects)[0] == pytest.approx(
+        np.mean([(sample.lower + e > 0).mean() for e in effects]), abs=0.03
+    )
+    assert assurance(sample, equally_likely(2.0, 1e-9))[0] == pytest.approx(power(sample, 2.0)[0], abs=1e-3)
+    drawn = np.random.default_rng(5).normal(2.0, 1.0, 4_000)
+    exact = np.mean(stats.norm.sf(1.959964 - drawn))
+    assert assurance(sample, equally_likely(2.0, 1.0))[0] == pytest.approx(exact, abs=0.03)
 
 
 def test_fits_without_an_answer_are_left_out() -> None:

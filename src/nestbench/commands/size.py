@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nestbench.commands import completing
 from nestbench.commands.output import say
+
+if TYPE_CHECKING:
+    from nestbench.sizing.answer import Sizing
+    from nestbench.sizing.frontier import Frontier
+    from nestbench.sizing.pilot import Pilot
 
 EXAMPLES = (
     "nestbench size --students 20 --icc .1 --effect .25",
@@ -17,7 +22,7 @@ EXAMPLES = (
     "nestbench size trial.toml --solve students --json",
 )
 
-TRIAL = "The trial"
+TRIAL, PILOT, COST = "The trial", "From a pilot", "Costs"
 
 
 def _whole(help_: str) -> Any:
@@ -55,6 +60,10 @@ def size(
             help="To be found, in SDs of the outcome (of a TOML file: in its units).", show_default=False
         ),
     ] = None,
+    effect_spread: Annotated[
+        float,
+        typer.Option(help="SD of what is believed of the effect: the power is averaged over it (assurance)."),
+    ] = 0.0,
     term: Annotated[
         str | None, typer.Option(help="Term asked about; default: treated.", show_default=False)
     ] = None,
@@ -98,6 +107,32 @@ def size(
             help="Threads; default: one a core. The answer doesn't depend on it.", show_default=False
         ),
     ] = None,
+    like: Annotated[
+        Path | None,
+        typer.Option(
+            help="A pilot, a row a student: what isn't given of ICC, R^2, sizes and SD is taken from it.",
+            show_default=False,
+            rich_help_panel=PILOT,
+        ),
+    ] = None,
+    formula: Annotated[
+        str | None,
+        typer.Option(help="Outcome and covariates of the pilot.", show_default=False, rich_help_panel=PILOT),
+    ] = None,
+    group: Annotated[
+        str, typer.Option(help="Column of the pilot's schools.", rich_help_panel=PILOT)
+    ] = "school",
+    cost_school: Annotated[
+        float | None,
+        typer.Option(
+            help="Of a school: with the cost of a student, the cheapest design is looked for.",
+            show_default=False,
+            rich_help_panel=COST,
+        ),
+    ] = None,
+    cost_student: Annotated[
+        float | None, typer.Option(help="Of a student.", show_default=False, rich_help_panel=COST)
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -113,14 +148,12 @@ def size(
     Each method's answer stands beside its type I error at that very design: a test that rejects too often promises
     too much.
     """
-    from nestbench.experiments.running.progress import automatic
     from nestbench.own_data.bar import shown
-    from nestbench.sim.errors import Interrupted
-    from nestbench.sizing.asking import Settings, sizing_of
-    from nestbench.sizing.files import RUN, write_sizing
-    from nestbench.sizing.page import PAGE, write_page
-    from nestbench.sizing.plain import json_of
-    from nestbench.sizing.posing import question_of
+    from nestbench.sim.errors import Interrupted, InvalidInput
+    from nestbench.sizing.answer import Sizing
+    from nestbench.sizing.asking import Settings, answered
+    from nestbench.sizing.page import write_page
+    from nestbench.sizing.posing import Options
 
     described = {
         "kind": trial,
@@ -141,21 +174,47 @@ def size(
     }
     # An option that wasn't given leaves the trial its default, and contradicts no TOML file.
     given = {name: value for name, value in described.items() if value is not None}
-    question = question_of(toml, solve, power, half_width, alpha, term, effect, methods, given)
+    if (cost_school is None) != (cost_student is None):
+        raise InvalidInput("expected --cost-school and --cost-student together, got one of them; give both")
+    costs = None if cost_school is None or cost_student is None else (cost_school, cost_student)
+    asked = Options(toml, solve, power, half_width, alpha, term, effect, effect_spread, methods, given)
+    pilot = None if like is None else pilot_in(like, formula, group, term)
     try:
         with shown(0) as step:
-            sizing = sizing_of(question, Settings(seed, workers, out=out), step)
-            if out is not None:
-                write_page(sizing, out, workers, step)
+            found = answered(asked, Settings(seed, workers, out=out), pilot, costs, step)
+            best = found if isinstance(found, Sizing) else found.best
+            if out is not None and best is not None:
+                write_page(best, out, workers, step)
     except KeyboardInterrupt:
         kept = "nothing is kept without --out" if out is None else f"the same command goes on from {out}"
         raise Interrupted(f"stopped; {kept}") from None
-    if out is not None:
-        write_sizing(sizing, out, workers, automatic())
+    show(found, best, out, workers, as_json)
+
+
+def pilot_in(file: Path, formula: str | None, group: str, term: str | None) -> Pilot:
+    """Return what a file's data say of a trial."""
+    from nestbench.sim.tables.reading import read_table
+    from nestbench.sizing.pilot import formula_of, pilot_of
+
+    table = read_table(file, (group,))
+    return pilot_of(table.frame, formula_of(formula), group, term or "treated")
+
+
+def show(
+    found: Sizing | Frontier, best: Sizing | None, out: Path | None, workers: int | None, as_json: bool
+) -> None:
+    """Write what is to be kept, and print the answer."""
+    from nestbench.experiments.running.progress import automatic
+    from nestbench.sizing.files import RUN, write_sizing
+    from nestbench.sizing.page import PAGE
+    from nestbench.sizing.plain import json_of
+
+    if out is not None and best is not None:
+        write_sizing(best, out, workers, automatic())
     if as_json:
-        typer.echo(json_of(sizing))
+        typer.echo(json_of(found))
         return
-    say(sizing.shown)
-    if out is not None:
+    say(found.shown)
+    if out is not None and best is not None:
         say(f"Report: {out / PAGE}")
         say(f"Run: {out / RUN}")

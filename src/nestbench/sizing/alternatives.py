@@ -18,7 +18,7 @@ from nestbench.sizing.answer import Sizing
 from nestbench.sizing.formula import needed, step_of
 from nestbench.sizing.measuring import measured
 from nestbench.sizing.question import EFFECT, ICC, POWER, Planned, Question, Source
-from nestbench.sizing.search import ONE, Simulated, answers, oriented
+from nestbench.sizing.search import Simulated, answers, oriented
 
 ICCS = (0.05, 0.1, 0.2)
 LOST = 2
@@ -149,5 +149,5 @@ def _alternative(
         raise InvalidInput(f"expected answers of {method.label}, got none")
     would = needed(question, question.cell(at))
     if question.unknown == EFFECT and question.target == POWER and math.isnan(would):
-        would = response.factor_for(sample, question.goal, ONE, ONE)[0]
+        would = response.factor_for(sample, question.goal, question.effects)[0]
     return Alternative(name, **{key: float(seen[key]) for key in KEPT}, needed=would)

@@ -111,6 +111,10 @@ class Sizing:
     seed : int
     toml : str
         The experiment at the answers, to run, store and replay.
+    notes : tuple of str
+        What a pilot says, and what its uncertainty makes of the answer.
+    other_iccs : DataFrame or None
+        The answer of the method named at other ICCs: ``icc, value, low, high``.
     shown, html : str
         The answer for a terminal and for a notebook.
     """
@@ -124,6 +128,8 @@ class Sizing:
     data_sets: int
     seed: int
     toml: str
+    notes: tuple[str, ...] = ()
+    other_iccs: pd.DataFrame | None = None
     shown: str = ""
     html: str = ""
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from nestbench.experiments.running import warming
 from nestbench.experiments.running.execute import cores
 from nestbench.experiments.running.progress import Quiet
 from nestbench.own_data.bar import Step, silent
@@ -16,19 +19,25 @@ from nestbench.sim.errors import InvalidInput
 from nestbench.sizing.answer import ClosedForm, MethodAnswer, Sizing
 from nestbench.sizing.closed import FAR, closed_form, power_at
 from nestbench.sizing.files import DRAWS, write_sizing
+from nestbench.sizing.frontier import Cost, Frontier, frontier_of
 from nestbench.sizing.limits import limits_of
 from nestbench.sizing.measuring import choose, curve_table, detected, solved
 from nestbench.sizing.notebook import html_of
-from nestbench.sizing.posing import question_of, truth_of
+from nestbench.sizing.pilot import Pilot, beside_pilot, formula_of, pilot_of
+from nestbench.sizing.posing import Options, question_of, short_name, truth_of
 from nestbench.sizing.question import EFFECT, HALF_WIDTH, N_SCHOOLS, Question
 from nestbench.sizing.rerun import rerun_of
-from nestbench.sizing.search import MOST, Simulated, detect
+from nestbench.sizing.search import LEAST, MOST, Simulated, detect
 from nestbench.sizing.search import solve as search
+from nestbench.sizing.sentences import pilot_words
 from nestbench.sizing.terminal import text_of
+from nestbench.sizing.varied import changed, table_of
 
 SEED = 20261126
 
 
+FRONTIER = 8_000
+"""Data sets of a design at most, where many designs are compared."""
 FEWEST = 3
 """Schools without which a treatment of schools leaves no degrees of freedom."""
 
@@ -52,13 +61,18 @@ def size(
     alpha: float = 0.05,
     term: str | None = None,
     effect: float | None = None,
+    effect_spread: float = 0.0,
     methods: str | Sequence[str | Mapping[str, Any]] | None = None,
     seed: int = SEED,
     workers: int | None = None,
     most: int = MOST,
     out: str | Path | None = None,
+    like: pd.DataFrame | None = None,
+    formula: str | None = None,
+    group: str = "school",
+    cost: tuple[float, float] | None = None,
     **trial: Any,
-) -> Sizing:
+) -> Sizing | Frontier:
     """Say how large a trial must be, or which effect it can find, for methods whose tests hold there.
 
     Parameters
@@ -77,6 +91,8 @@ def size(
         Term of the model asked about (default: treated).
     effect : float
         To be found, in units of the outcome; of a TOML file that of its population unless given.
+    effect_spread : float
+        SD of a normal distribution of the effect: `power` is then the assurance, averaged over it.
     methods : str or sequence
     seed : int
     workers : int
@@ -85,24 +101,59 @@ def size(
         Data sets of a design at most.
     out : path
         Folder for ``experiment.toml``, its run, and ``size.json``; the same call goes on where one was stopped.
+    like : DataFrame
+        A pilot, a row a student: what isn't given of ICC, R^2, sizes and SD is taken from it.
+    formula, group : str
+        Of the pilot: outcome and covariates, and the column of schools.
+    cost : (float, float)
+        Of a school and of a student: the cheapest design that reaches the target is looked for, over students a school.
     **trial
         Fields of `nestbench.sizing.trial.Trial`: kind, schools, students, treated_share, icc, r2_school, ...
 
     Returns
     -------
     Sizing
+        With `cost` a `nestbench.sizing.frontier.Frontier`.
 
     Raises
     ------
     InvalidInput
         A value that can't be, or is missing; the message says what to do.
     """
-    question = question_of(toml, solve, power, half_width, alpha, term, effect, methods, trial)
+    asked = Options(toml, solve, power, half_width, alpha, term, effect, effect_spread, methods, trial)
+    pilot = None if like is None else pilot_of(like, formula_of(formula), group, term or "treated")
     folder = None if out is None else Path(out)
-    sizing = sizing_of(question, Settings(seed, workers, most, folder))
-    if folder is not None:
-        write_sizing(sizing, folder, workers, Quiet())
-    return sizing
+    found = answered(asked, Settings(seed, workers, most, folder), pilot, cost)
+    best = found if isinstance(found, Sizing) else found.best
+    if folder is not None and best is not None:
+        # Only here: the page draws and shows, an answer needs neither.
+        from nestbench.sizing.page import write_page
+
+        write_page(best, folder, workers)
+        write_sizing(best, folder, workers, Quiet())
+    return found
+
+
+def answered(
+    asked: Options,
+    settings: Settings,
+    pilot: Pilot | None = None,
+    cost: tuple[float, float] | None = None,
+    step: Step = silent,
+) -> Sizing | Frontier:
+    """Return the answer to what is asked: with a pilot what that says, with costs the cheapest design."""
+    stated = any(asked.trial.get(name) is not None for name in ("icc", "sd", "r2_school", "r2_student"))
+    if pilot is not None:
+        asked = replace(asked, trial=beside_pilot(pilot, short_name(asked.solve), asked.trial))
+    if cost is not None:
+        if "students" not in asked.trial:
+            asked = replace(asked, trial={**asked.trial, "students": 20})
+        prices, small = Cost(*cost), replace(settings, most=min(settings.most, FRONTIER))
+        return frontier_of(question_of(asked), prices, lambda question: sizing_of(question, small, step))
+    sizing = sizing_of(question_of(asked), settings, step)
+    if pilot is None:
+        return sizing
+    return with_pilot(sizing, pilot, settings, stated, step)
 
 
 def sizing_of(question: Question, settings: Settings, step: Step = silent) -> Sizing:
@@ -126,6 +177,9 @@ def sizing_of(question: Question, settings: Settings, step: Step = silent) -> Si
         step,
         None if settings.out is None else settings.out / DRAWS,
     )
+    if warming.needed(experiment):
+        step(0, 1, "compiling, once for this version")
+        warming.compile_kernels(experiment)
     if question.unknown == EFFECT:
         steps = range(1)
         effects = detect(found, 0)
@@ -135,6 +189,18 @@ def sizing_of(question: Question, settings: Settings, step: Step = silent) -> Si
         roots = search(found, first_step(found, steps), steps)
         answered = [solved(found, m, roots[m.label]) for m in found.methods]
     return _finished(question, tuple(answered), found, cell, steps)
+
+
+def holding_everywhere(sizing: Sizing, others: Sequence[Sizing]) -> str | None:
+    """Return the method to name where it must hold at other ICCs, too: whether a test holds may hang on the ICC."""
+    fails = {a.method for other in others for a in other.answers if not a.valid}
+    return choose(sizing.question, [a for a in sizing.answers if a.method not in fails]) or sizing.named
+
+
+def _value(found: Sizing, method: str | None) -> tuple[float, float, float]:
+    """Return a method's answer with its interval, NaN where the target is out of its reach."""
+    answer = next((a for a in found.answers if a.method == method and a.reached), None)
+    return (math.nan,) * 3 if answer is None else (answer.value, answer.low, answer.high)
 
 
 def refuse_too_few(cell: Cell) -> None:
@@ -179,8 +245,32 @@ def _finished(
         seed=found.seed,
         toml=rerun_of(question, answered, found),
     )
-    sizing = replace(sizing, shown=text_of(sizing))
-    return replace(sizing, html=html_of(sizing))
+    return with_words(sizing)
+
+
+def with_words(sizing: Sizing) -> Sizing:
+    """Return the answer as terminal and notebook show it."""
+    return replace(sizing, shown=text_of(sizing), html=html_of(sizing))
+
+
+def with_pilot(sizing: Sizing, pilot: Pilot, settings: Settings, stated: bool, step: Step = silent) -> Sizing:
+    """Return the answer with what the pilot says, and, unless the ICC is stated, the answers at the ends of its
+    interval.
+    """
+    others: dict[float, Sizing] = {}
+    for icc in dict.fromkeys((pilot.icc_low, pilot.icc_high)):
+        own = {
+            name: value for name, value in pilot.parameters(icc).items() if name in ("icc", "r2_school", "sd")
+        }
+        question = changed(sizing.question, own)
+        if question is not None and not stated:
+            others[float(f"{icc:.3g}")] = sizing_of(question, replace(settings, out=None, most=LEAST), step)
+    named = holding_everywhere(sizing, list(others.values()))
+    sizing = replace(sizing, named=named)
+    table = table_of((icc, *_value(found, named)) for icc, found in others.items())
+    words = pilot_words(sizing.question.unknown, table)
+    notes = (pilot.words(), words) if words else (pilot.words(),)
+    return with_words(replace(sizing, notes=notes, other_iccs=table))
 
 
 EXACT = ("reml", "nested", "means", "dummies")

@@ -59,7 +59,7 @@ def closed_form(question: Question, cell_at: Callable[[int], Cell], steps: range
     steps : range
         From the least precise design to the most precise; of an unknown effect the design itself alone.
     """
-    first = planned(cell_at(steps[-1]), question.term)
+    first = None if question.effect_spread else planned(cell_at(steps[-1]), question.term)
     if first is None:
         return None
     name, source = NAMES[type(first[0])]

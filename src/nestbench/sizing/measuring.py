@@ -76,7 +76,9 @@ def measured(found: Simulated, at: int, label: str, effect: float | None) -> dic
     sample = oriented(found.draws[at], label, found.question.effect)
     if not answers(sample):
         return {**dict.fromkeys(NUMBERS, math.nan), "grade": NO_ANSWER, "n": sample.attempted}
-    power = (math.nan, math.nan) if effect is None else response.power(sample, abs(effect))
+    power = (math.nan, math.nan)
+    if effect is not None:
+        power = response.assurance(sample, found.question.effects * abs(effect))
     size, half = response.power(sample, 0.0), response.half_width(sample)
     # Not the poststratified size: the grade is an exact test of a count.
     plain = float(((sample.lower > 0.0) | (sample.upper < 0.0)).mean())

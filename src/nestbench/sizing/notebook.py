@@ -14,6 +14,6 @@ def html_of(sizing: Sizing) -> str:
     return notebook.block(
         notebook.titled(verdict(sizing), ""),
         notebook.line(assumed(sizing.question)),
-        *(notebook.line(text) for text in (*sizing.limits, closed_line(sizing)) if text),
+        *(notebook.line(text) for text in (*sizing.limits, *sizing.notes, closed_line(sizing)) if text),
         notebook.table(head, [cells_of(sizing, answer) for answer in sizing.answers]),
     )

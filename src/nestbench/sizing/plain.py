@@ -8,12 +8,27 @@ import math
 from typing import Any
 
 from nestbench.sizing.answer import Sizing
+from nestbench.sizing.frontier import Frontier
 from nestbench.sizing.sentences import assumed, closed_line, verdict
 
 
-def json_of(sizing: Sizing) -> str:
+def json_of(found: Sizing | Frontier) -> str:
     """Return the answer as JSON: NaN is null, infinite the text ``"inf"``."""
-    return json.dumps(plain_of(sizing), indent=2, ensure_ascii=False)
+    plain = plain_of(found) if isinstance(found, Sizing) else plain_frontier(found)
+    return json.dumps(plain, indent=2, ensure_ascii=False)
+
+
+def plain_frontier(frontier: Frontier) -> dict[str, Any]:
+    """Return designs and their costs as primitives, then the cheapest design's answer."""
+    best = frontier.best
+    found: dict[str, Any] = clean(
+        {
+            "cost": dataclasses.asdict(frontier.cost),
+            "frontier": frontier.table.to_dict("records"),
+            "best": None if best is None else plain_of(best),
+        }
+    )
+    return found
 
 
 def plain_of(sizing: Sizing) -> dict[str, Any]:
@@ -32,12 +47,19 @@ def plain_of(sizing: Sizing) -> dict[str, Any]:
         "interval": [low, high],
         "words": [
             text
-            for text in (verdict(sizing), assumed(sizing.question), *sizing.limits, closed_line(sizing))
+            for text in (
+                verdict(sizing),
+                assumed(sizing.question),
+                *sizing.limits,
+                *sizing.notes,
+                closed_line(sizing),
+            )
             if text
         ],
         "answers": [{**dataclasses.asdict(a), "valid": a.valid} for a in sizing.answers],
         "closed_form": None if sizing.closed is None else dataclasses.asdict(sizing.closed),
         "curve": sizing.curve.to_dict("records"),
+        "other_iccs": [] if sizing.other_iccs is None else sizing.other_iccs.to_dict("records"),
         "data_sets": sizing.data_sets,
         "seed": sizing.seed,
         "experiment": sizing.toml,

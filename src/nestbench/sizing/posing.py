@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,17 +31,24 @@ FOR_STUDENTS = ("reml-kr", "dummies", "dummies-cr2-satt", "ols-cr1s-t", "ols")
 """Methods asked unless others are named; where answers are equal, the first is named."""
 
 
-def question_of(
-    toml: str | Path | None,
-    unknown: str,
-    power: float | None,
-    half_width: float | None,
-    alpha: float,
-    term: str | None,
-    effect: float | None,
-    methods: str | Sequence[str | Mapping[str, Any]] | None,
-    trial: Mapping[str, Any],
-) -> Question:
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a caller says: a TOML file or the parts of a trial, what is unknown, and what must be reached; see
+    `nestbench.size`."""
+
+    toml: str | Path | None
+    solve: str
+    power: float | None
+    half_width: float | None
+    alpha: float
+    term: str | None
+    effect: float | None
+    effect_spread: float
+    methods: str | Sequence[str | Mapping[str, Any]] | None
+    trial: Mapping[str, Any]
+
+
+def question_of(asked: Options) -> Question:
     """Return the question that some options ask.
 
     Raises
@@ -48,9 +56,11 @@ def question_of(
     InvalidInput
         Options that contradict each other, or aren't known.
     """
+    toml, power, half_width, term = asked.toml, asked.power, asked.half_width, asked.term
+    effect, methods, trial, effect_spread = asked.effect, asked.methods, asked.trial, asked.effect_spread
     if power is not None and half_width is not None:
         raise InvalidInput("expected a power or a half-width to reach, got both; keep one")
-    unknown = short_name(unknown)
+    unknown = short_name(asked.solve)
     source: Source
     if toml is None:
         plan = _trial_of(unknown, effect, trial)
@@ -69,7 +79,13 @@ def question_of(
     named = "treated" if term is None else term
     if toml is not None and wanted is None and unknown != EFFECT and target == POWER:
         wanted = effect_in(source, named, tuple(chosen))
-    return Question(unknown, target, goal, wanted, 1.0 - alpha, named, source, tuple(chosen))
+    if effect_spread and (unknown == EFFECT or target == HALF_WIDTH):
+        raise InvalidInput(
+            "expected schools, students, treated or icc to solve for, and a power, with an SD of the effect"
+        )
+    return Question(
+        unknown, target, goal, wanted, 1.0 - asked.alpha, named, source, tuple(chosen), effect_spread
+    )
 
 
 def short_name(unknown: str) -> str:

@@ -13,10 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from scipy.special import ndtr
+
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.toml.reading import experiment_from, find
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.errors import InvalidInput, unknown_name
+from nestbench.sim.observed.batch import Floats
+from nestbench.sizing.response import equally_likely
 from nestbench.sizing.trial import Trial
 
 N_SCHOOLS, N_STUDENTS, N_TREATED, EFFECT, ICC = "schools", "students", "treated", "effect", "icc"
@@ -126,6 +130,9 @@ class Question:
     source : Source
     methods : tuple
         As a TOML file names them.
+    effect_spread : float
+        SD of a normal distribution of the effect about `effect`: power is then averaged over it (assurance), and counts
+        what is found in the effect's direction.
 
     Raises
     ------
@@ -141,6 +148,7 @@ class Question:
     term: str
     source: Source
     methods: tuple[str | Mapping[str, Any], ...]
+    effect_spread: float = 0.0
 
     def __post_init__(self) -> None:
         if self.unknown not in UNKNOWNS:
@@ -173,11 +181,30 @@ class Question:
                 f"expected the effect to be found, got none; give --effect, or solve for it: --solve effect "
                 f"(now: {self.unknown})"
             )
+        if self.effect_spread:
+            self._check_spread(self.effect)
         if not math.isfinite(self.effect) or self.effect == 0.0:
             raise InvalidInput(
                 f"expected an effect other than 0, got {self.effect!r}: an effect of 0 is found in alpha = "
                 f"{1 - self.level:g} of all trials, however large; give the smallest effect that matters"
             )
+
+    def _check_spread(self, effect: float) -> None:
+        most = float(ndtr(abs(effect) / self.effect_spread)) if self.effect_spread > 0.0 else 0.0
+        if not 0.0 < self.effect_spread < math.inf:
+            raise InvalidInput(f"expected an SD of the effect above 0, got {self.effect_spread!r}")
+        if self.goal >= most:
+            raise InvalidInput(
+                f"expected an assurance below {most:.3f}, got {self.goal:g}: with an SD of {self.effect_spread:g} the "
+                f"effect has the sign of {effect:g} with that probability, and no trial finds more; lower the "
+                "assurance or the SD"
+            )
+
+    @property
+    def effects(self) -> Floats:
+        """The effects to be found, as multiples of `effect`: 1, or equally likely ones."""
+        size = abs(self.effect or 1.0)
+        return equally_likely(size, self.effect_spread) / size
 
     def value_of(self, step: int) -> float | int:
         """Return the unknown's value at a step of the search."""

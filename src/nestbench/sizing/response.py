@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 from nestbench.sim.observed.batch import Floats, Ints
 
@@ -27,6 +27,8 @@ STRATA = 50
 """Most intervals of z."""
 EACH = 30
 """Data sets in an interval, at least on average."""
+EFFECTS = 200
+"""Effects that stand for a distribution."""
 STEPS = 60
 """Bisections."""
 
@@ -102,19 +104,21 @@ def power(sample: Sample, effect: float) -> tuple[float, float]:
     return mean(found.astype(np.float64), sample)
 
 
-def expected_power(sample: Sample, effects: Floats, weights: Floats) -> tuple[float, float]:
-    """Return the power averaged over a distribution of effects [J] with weights [J] (assurance), and its error.
-
-    Parameters
-    ----------
-    sample : Sample
-    effects, weights : float64 [J]
-        Effects in units of the outcome; weights sum to 1.
+def assurance(sample: Sample, effects: Floats) -> tuple[float, float]:
+    """Return the chance of finding a positive effect as such, over equally likely effects [J], and its Monte Carlo
+    error; of one effect its power.
     """
-    found = np.zeros(sample.size)
-    for effect, weight in zip(effects, weights, strict=True):
-        found += weight * ((sample.lower + effect > 0.0) | (sample.upper + effect < 0.0))
-    return mean(found, sample)
+    if len(effects) == 1:
+        return power(sample, float(effects[0]))
+    below = np.searchsorted(np.sort(effects), -sample.lower, side="right")
+    return mean(np.asarray(1.0 - below / len(effects), dtype=np.float64), sample)
+
+
+def equally_likely(mean_effect: float, spread: float) -> Floats:
+    """Return effects that stand for a normal distribution: its quantiles at the middles of `EFFECTS` equal parts."""
+    if not spread:
+        return np.array([mean_effect])
+    return np.asarray(mean_effect + spread * ndtri((np.arange(EFFECTS) + 0.5) / EFFECTS))
 
 
 def half_width(sample: Sample) -> tuple[float, float]:
@@ -122,7 +126,7 @@ def half_width(sample: Sample) -> tuple[float, float]:
     return mean(0.5 * (sample.upper - sample.lower), sample)
 
 
-def factor_for(sample: Sample, target: float, effects: Floats, weights: Floats) -> tuple[float, float]:
+def factor_for(sample: Sample, target: float, effects: Floats) -> tuple[float, float]:
     """Return the factor on the effects at which they are found with the target's power, and its Monte Carlo error.
 
     With one effect of 1 it is the effect found with that power, the minimum detectable effect. NaN without an answer,
@@ -133,28 +137,27 @@ def factor_for(sample: Sample, target: float, effects: Floats, weights: Floats) 
     sample : Sample
     target : float
         The power wanted, averaged over the effects.
-    effects, weights : float64 [J]
-        In proportion to which effects grow; weights sum to 1.
+    effects : float64 [J]
+        Equally likely ones, in proportion to which effects grow.
     """
     unit = float(np.median(sample.upper - sample.lower)) if sample.size else np.nan
     largest = float(np.abs(effects).max())
     if not np.isfinite(unit) or not unit > 0.0 or not largest > 0.0:
         return np.nan, np.nan
     low, high = 0.0, unit / largest
-    while expected_power(sample, high * effects, weights)[0] < target:
+    while assurance(sample, high * effects)[0] < target:
         low, high = high, 2.0 * high
         if high * largest > 1e6 * unit:
             return np.inf, np.inf
     for _ in range(STEPS):
         middle = 0.5 * (low + high)
-        below = expected_power(sample, middle * effects, weights)[0] < target
+        below = assurance(sample, middle * effects)[0] < target
         low, high = (middle, high) if below else (low, middle)
         if high - low <= 1e-7 * high:
             break
     # Over a tenth of an interval: simulated power is a step function, whose derivative is 0 nearly everywhere.
     at, step = 0.5 * (low + high), 0.1 * unit / largest
-    error = expected_power(sample, at * effects, weights)[1]
-    # Not below 0, where power rises again.
-    ends = [expected_power(sample, max(at + d, 0.0) * effects, weights)[0] for d in (-step, step)]
+    error = assurance(sample, at * effects)[1]
+    ends = [assurance(sample, max(at + d, 0.0) * effects)[0] for d in (-step, step)]
     slope = (ends[1] - ends[0]) / (at + step - max(at - step, 0.0))
     return at, error / slope if slope > 0 else np.inf

@@ -20,7 +20,6 @@ from nestbench.estimators.estimator import Estimator
 from nestbench.experiments.experiment import Experiment
 from nestbench.own_data.bar import Step
 from nestbench.sim.cells.cell import Cell
-from nestbench.sim.observed.batch import Floats
 from nestbench.sizing import response
 from nestbench.sizing.curve import Root, curve_of, root_of
 from nestbench.sizing.drawing import Draws, draw, joined
@@ -118,11 +117,10 @@ class Simulated:
         if not answers(sample):
             return np.nan, np.nan
         if self.question.target == POWER:
-            return response.factor_for(sample, self.question.goal, ONE, ONE)
+            return response.factor_for(sample, self.question.goal, self.question.effects)
         return response.half_width(sample)
 
 
-ONE: Floats = np.ones(1)
 USABLE = 0.95
 """Share of data sets with an answer below which a method has none."""
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import pandas as pd
+
 from nestbench.sim.cells.layout import Layout
 from nestbench.sim.counted import plural
 from nestbench.sizing.answer import MethodAnswer, Sizing
@@ -72,7 +74,10 @@ def target_words(question: Question) -> str:
     if question.target == HALF_WIDTH:
         return f"{100 * question.level:g} % intervals of half-width {question.goal:g}"
     effect = "" if question.effect is None or question.unknown == EFFECT else f" for {question.effect:g}"
-    return f"power {short(question.goal)}{effect} at alpha {short(round(1 - question.level, 10))}"
+    if question.effect_spread:
+        effect = f"{effect} (SD {question.effect_spread:g})"
+    name = "assurance" if question.effect_spread else "power"
+    return f"{name} {short(question.goal)}{effect} at alpha {short(round(1 - question.level, 10))}"
 
 
 def verdict(sizing: Sizing) -> str:
@@ -114,6 +119,15 @@ def no_answer(sizing: Sizing) -> str:
     if any(a.valid for a in sizing.answers):
         return "Out of reach for every method that holds."
     return "None of these methods holds at the design where it would reach the target."
+
+
+def pilot_words(unknown: str, alternatives: pd.DataFrame) -> str:
+    """Return what the ends of a pilot's interval of the ICC make of the answer."""
+    said = [
+        f"{number(row['value'], unknown) if not math.isnan(row['value']) else 'out of reach'} at {short(row['icc'])}"
+        for row in alternatives.to_dict("records")
+    ]
+    return f"At the ends of the ICC's interval the answer is {' and '.join(said)}." if said else ""
 
 
 def closed_line(sizing: Sizing) -> str:

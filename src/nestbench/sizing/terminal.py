@@ -14,7 +14,12 @@ WIDTH = 80
 
 def text_of(sizing: Sizing) -> str:
     """Return the answer as lines of at most 80 columns."""
-    texts = (verdict(sizing), *sizing.limits, f"{assumed(sizing.question)} {closed_line(sizing)}".strip())
+    texts = (
+        verdict(sizing),
+        *sizing.limits,
+        *sizing.notes,
+        f"{assumed(sizing.question)} {closed_line(sizing)}".strip(),
+    )
     return "\n".join([*map(filled, texts), *table_lines(sizing)])
 
 
