@@ -44,6 +44,19 @@ def test_variances_given_the_covariates_are_kept() -> None:
     assert other["total_sd"] ** 2 * 0.6 == pytest.approx(pilot.student, rel=4e-3)
 
 
+def test_a_treatment_counts_where_there_is_one() -> None:
+    """A column of zeros changes nothing; an effect of the treatment is no variance of schools."""
+    frame = data(30, 10, 5)
+    plain = pilot_of(frame, "grade ~ poor + age", "school", "treated")
+    assert pilot_of(frame.assign(treated=0.0), "grade ~ poor + age", "school", "treated") == plain
+    treated = (frame["school"] % 2).astype(float)
+    moved = frame.assign(treated=treated, grade=frame["grade"] + 5.0 * treated)
+    same = pilot_of(frame.assign(treated=treated), "grade ~ poor + age", "school", "treated")
+    other = pilot_of(moved, "grade ~ poor + age", "school", "treated")
+    assert other.school == pytest.approx(same.school, rel=1e-6)
+    assert other.student == pytest.approx(same.student, rel=1e-6)
+
+
 def test_what_is_given_comes_before_the_pilot() -> None:
     pilot = pilot_of(data(20, 10, 2), "grade ~ poor + age", "school", "treated")
     parts = beside_pilot(pilot, "students", {"icc": 0.2, "schools": 40})

@@ -98,14 +98,16 @@ def pilot_of(frame: pd.DataFrame, formula: str, group: str, term: str) -> Pilot:
         The data or the formula can't be used, or there are fewer than three schools.
     """
     outcome, _, right = formula.partition("~")
-    treated = f"{term}" if term in frame.columns else "1"
+    # Before a trial nobody is treated: a column of zeros is no treatment to leave in.
+    varies = term in frame.columns and frame[term].nunique() > 1
+    treated = term if varies else "1"
     plain = subject_of(frame, Model(f"{outcome} ~ {treated}", group))
     if len(plain.offsets) < 4:
         raise InvalidInput(
             f"expected a pilot of at least 3 schools, got {len(plain.offsets) - 1}: nothing says how much schools "
             "differ; give --icc yourself"
         )
-    wide = right if term in right or treated == "1" else f"{right} + {term}"
+    wide = f"{right} + {term}" if varies else right
     full = subject_of(frame, Model(f"{outcome} ~ {wide}", group))
     (school, student), (less, rest) = parts_of(plain), parts_of(full)
     found, sizes = icc_pivot(full), np.diff(plain.offsets)
