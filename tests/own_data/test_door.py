@@ -30,6 +30,7 @@ def test_it_says_which_methods_use_slopes_and_classes() -> None:
     found = asked("classes.csv", *options, "--random", "1 + ses", *methods)
     assert found["messages"] == [
         "'classid' has labels that occur in several 'schoolid', such as '1': taken as different ones in each",
+        "ses: varies within 12 schools",
         "the random part (1 + ses) is used by: reml-satt",
         "the subgroup (classid) is used by: none of these methods",
     ]

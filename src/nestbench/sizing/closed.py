@@ -12,6 +12,7 @@ from collections.abc import Callable
 from nestbench.reports.words.ground import normal_errors
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.errors import InvalidInput
+from nestbench.sim.observed.model import alpha_of
 from nestbench.sim.random_intercept.law import RandomIntercept
 from nestbench.sim.random_intercept.planned import planned_of
 from nestbench.sim.theory.planning import answers, required
@@ -67,7 +68,7 @@ def closed_form(question: Question, cell_at: Callable[[int], Cell], steps: range
         found = planned(cell_at(steps[0]), question.term)
         if found is None or not answers.has_df(found[0]):
             return ClosedForm(math.inf, 0.0, name, source)
-        alpha = 1.0 - question.level
+        alpha = alpha_of(question.level)
         value = answers.smallest_effect(found[0], power=question.goal, alpha=alpha) * found[1]
         return ClosedForm(value, 1.0, name, source)
     low, high = 0, len(steps) - 1
@@ -89,7 +90,7 @@ def target_of(question: Question, sd: float) -> Power | HalfWidth:
     """Return the target in units of an SD."""
     if question.target == HALF_WIDTH:
         return HalfWidth(question.goal / sd, question.level)
-    return Power(abs(question.effect or 0.0) / sd, question.goal, 1.0 - question.level)
+    return Power(abs(question.effect or 0.0) / sd, question.goal, alpha_of(question.level))
 
 
 def power_at(question: Question, cell: Cell, effect: float) -> float:
@@ -106,7 +107,7 @@ def power_at(question: Question, cell: Cell, effect: float) -> float:
     found = planned(cell, question.term)
     if found is None or not answers.has_df(found[0]):
         return math.nan
-    return answers.power(found[0], abs(effect) / found[1], alpha=1.0 - question.level)
+    return answers.power(found[0], abs(effect) / found[1], alpha=alpha_of(question.level))
 
 
 def ceiling(question: Question, cell: Cell) -> float:
@@ -114,7 +115,7 @@ def ceiling(question: Question, cell: Cell) -> float:
     found = planned(cell, question.term)
     if found is None or question.effect is None or not answers.has_df(found[0]):
         return math.nan
-    return answers.ceiling(found[0], abs(question.effect) / found[1], alpha=1.0 - question.level)
+    return answers.ceiling(found[0], abs(question.effect) / found[1], alpha=alpha_of(question.level))
 
 
 def what_would_do(question: Question, cell: Cell) -> tuple[int, int] | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.errors import InvalidInput
+from nestbench.sim.observed.model import alpha_of
 from nestbench.sim.theory.planning import answers, required
 from nestbench.sim.theory.planning.schools import SchoolsRandomised
 from nestbench.sizing.closed import planned, power_at, target_of
@@ -23,7 +24,7 @@ def needed(question: Question, cell: Cell) -> float:
         return math.nan
     trial, sd = plan
     if question.unknown == EFFECT:
-        return answers.smallest_effect(trial, power=question.goal, alpha=1.0 - question.level) * sd
+        return answers.smallest_effect(trial, power=question.goal, alpha=alpha_of(question.level)) * sd
     target = target_of(question, sd)
     try:
         if question.unknown == N_SCHOOLS:

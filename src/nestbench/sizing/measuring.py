@@ -10,6 +10,7 @@ import pandas as pd
 
 from nestbench.estimators.estimator import Estimator
 from nestbench.reports.comparing.grades import grade
+from nestbench.sim.observed.model import alpha_of
 from nestbench.sizing import response
 from nestbench.sizing.answer import NO_ANSWER, MethodAnswer
 from nestbench.sizing.curve import Root
@@ -102,7 +103,7 @@ def choose(question: Question, answered: Sequence[MethodAnswer]) -> str | None:
     good = [a for a in answered if a.valid and a.reached]
     if not good:
         return None
-    alpha = 1.0 - question.level
+    alpha = alpha_of(question.level)
     tiers = [[a for a in good if a.size - 2.0 * a.size_mcse <= factor * alpha] for factor in STRICT]
     good = next((tier for tier in tiers if tier), good)
     sign = -1.0 if question.unknown == ICC else 1.0

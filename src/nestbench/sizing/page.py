@@ -16,6 +16,7 @@ from nestbench.experiments.files import write_atomically
 from nestbench.own_data.bar import Step, silent
 from nestbench.reports.comparing.grades import RULE
 from nestbench.reports.page.report import environment
+from nestbench.sim.observed.model import alpha_of
 from nestbench.sizing import pictures
 from nestbench.sizing.alternatives import Alternative, alternatives
 from nestbench.sizing.answer import MethodAnswer, Sizing
@@ -104,7 +105,7 @@ def render(sizing: Sizing, detail: Detail) -> str:
         has_answer=sizing.named is not None,
         curves=pictures.curves(sizing, detail.curve, detail.closed),
         sizes=pictures.sizes(sizing, detail.curve),
-        alpha=f"{100 * (1.0 - question.level):.3g}",
+        alpha=f"{100 * alpha_of(question.level):.3g}",
         unknown=HEADS.get(question.unknown, "ICC"),
         rows=[method_row(sizing, answer) for answer in sizing.answers],
         alternatives=[alternative_row(sizing, one) for one in detail.alternatives],
@@ -124,7 +125,7 @@ def render(sizing: Sizing, detail: Detail) -> str:
 
 def warnings(sizing: Sizing) -> list[str]:
     """Return what methods that don't hold would have promised."""
-    nominal = f"{100 * (1.0 - sizing.question.level):.3g} %"
+    nominal = f"{100 * alpha_of(sizing.question.level):.3g} %"
     return [
         f"{answer.method} says {promise(sizing.question, answer)}; its type I error there is "
         f"{100 * answer.size:.1f} %, not {nominal}."

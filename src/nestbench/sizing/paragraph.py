@@ -6,6 +6,7 @@ import math
 
 import nestbench
 from nestbench.estimators.estimator import Estimator
+from nestbench.sim.observed.model import alpha_of
 from nestbench.sim.random_intercept.law import RandomIntercept
 from nestbench.sizing.answer import MethodAnswer, Sizing
 from nestbench.sizing.question import (
@@ -96,7 +97,7 @@ def variances(question: Question) -> list[str]:
 
 def aim(question: Question) -> str:
     """Return what the trial is to reach."""
-    alpha = f"{1.0 - question.level:.3g}"
+    alpha = f"{alpha_of(question.level):.3g}"
     if question.target == HALF_WIDTH:
         level, width = f"{100 * question.level:g} %", f"{question.goal:g}{unit(question)}"
         return f"The {level} interval of the effect is to have a half-width of {width} on average."

@@ -7,6 +7,7 @@ import json
 import math
 from typing import Any
 
+from nestbench.sim.observed.model import alpha_of
 from nestbench.sizing.answer import Sizing
 from nestbench.sizing.frontier import Frontier
 from nestbench.sizing.sentences import assumed, closed_line, verdict
@@ -40,7 +41,7 @@ def plain_of(sizing: Sizing) -> dict[str, Any]:
         "target": {question.target: question.goal},
         "effect": question.effect,
         # As it was asked: 1 - .95 is 0.050000000000000044.
-        "alpha": round(1.0 - question.level, 12),
+        "alpha": alpha_of(question.level),
         "term": question.term,
         "method": sizing.named,
         "value": sizing.value,

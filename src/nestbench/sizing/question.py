@@ -20,6 +20,7 @@ from nestbench.experiments.toml.reading import experiment_from, find
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.errors import InvalidInput, unknown_name
 from nestbench.sim.observed.batch import Floats
+from nestbench.sim.observed.model import alpha_of
 from nestbench.sizing.response import equally_likely
 from nestbench.sizing.trial import Trial
 
@@ -153,7 +154,7 @@ class Question:
     def __post_init__(self) -> None:
         if self.unknown not in UNKNOWNS:
             raise unknown_name("number to solve for", self.unknown, UNKNOWNS)
-        alpha = 1.0 - self.level
+        alpha = alpha_of(self.level)
         if not 0.0 < alpha <= 0.5:
             raise InvalidInput(f"expected alpha above 0 and at most 0.5, got {alpha:g}; usual is 0.05")
         if self.target == POWER and not alpha < self.goal < 1.0:
@@ -186,7 +187,7 @@ class Question:
         if not math.isfinite(self.effect) or self.effect == 0.0:
             raise InvalidInput(
                 f"expected an effect other than 0, got {self.effect!r}: an effect of 0 is found in alpha = "
-                f"{1 - self.level:g} of all trials, however large; give the smallest effect that matters"
+                f"{alpha_of(self.level):g} of all trials, however large; give the smallest effect that matters"
             )
 
     def _check_spread(self, effect: float) -> None:

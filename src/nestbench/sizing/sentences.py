@@ -10,6 +10,7 @@ import pandas as pd
 
 from nestbench.sim.cells.layout import Layout
 from nestbench.sim.counted import plural
+from nestbench.sim.observed.model import alpha_of
 from nestbench.sizing.answer import MethodAnswer, Sizing
 from nestbench.sizing.question import EFFECT, HALF_WIDTH, ICC, N_SCHOOLS, N_STUDENTS, N_TREATED, Question
 
@@ -77,7 +78,7 @@ def target_words(question: Question) -> str:
     if question.effect_spread:
         effect = f"{effect} (SD {question.effect_spread:g})"
     name = "assurance" if question.effect_spread else "power"
-    return f"{name} {short(question.goal)}{effect} at alpha {short(round(1 - question.level, 10))}"
+    return f"{name} {short(question.goal)}{effect} at alpha {short(alpha_of(question.level))}"
 
 
 def verdict(sizing: Sizing) -> str:
