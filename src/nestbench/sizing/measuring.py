@@ -91,7 +91,7 @@ def measured(found: Simulated, at: int, label: str, effect: float | None) -> dic
 
 
 STRICT = (1.02, 1.1)
-"""Type I errors over alpha that are preferred, in turn: none to speak of above it, then Bradley's stringent criterion."""
+"""Type I errors over alpha that are preferred, in turn: hardly any above it, then Bradley's stringent criterion."""
 
 
 def choose(question: Question, answered: Sequence[MethodAnswer]) -> str | None:
