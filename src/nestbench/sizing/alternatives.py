@@ -17,7 +17,7 @@ from nestbench.sizing import response
 from nestbench.sizing.answer import Sizing
 from nestbench.sizing.formula import needed, step_of
 from nestbench.sizing.measuring import measured
-from nestbench.sizing.question import EFFECT, ICC, POWER, Planned, Question, Source
+from nestbench.sizing.question import EFFECT, ICC, Planned, Question, Source
 from nestbench.sizing.search import Simulated, answers, oriented
 
 ICCS = (0.05, 0.1, 0.2)
@@ -62,7 +62,7 @@ class Alternative:
         Mean half-width of its intervals there.
     needed : float
         The unknown that would reach the target then, by the closed form; NaN where there is none, infinite where
-        nothing does.
+        nothing does. Of an effect, the smallest that the method finds, simulated.
     """
 
     name: str
@@ -82,7 +82,8 @@ def alternatives(sizing: Sizing, workers: int | None = None, step: Step = silent
         return ()
     method = next(m for m in sizing.question.experiment(None).estimators if m.label == answer.method)
     made = []
-    own = needed(sizing.question, sizing.question.cell(_step(sizing)))
+    cell = sizing.question.cell(_step(sizing))
+    own = answer.value if sizing.question.unknown == EFFECT else needed(sizing.question, cell)
     kept = {key: float(getattr(answer, key)) for key in KEPT}
     made.append(Alternative("as planned", **kept, needed=own))
     for name, source in _changed(sizing).items():
@@ -147,7 +148,8 @@ def _alternative(
     sample = oriented(found.draws[at or 0], method.label, question.effect)
     if not answers(sample):
         raise InvalidInput(f"expected answers of {method.label}, got none")
-    would = needed(question, question.cell(at))
-    if question.unknown == EFFECT and question.target == POWER and math.isnan(would):
+    if question.unknown == EFFECT:
         would = response.factor_for(sample, question.goal, question.effects)[0]
+    else:
+        would = needed(question, question.cell(at))
     return Alternative(name, **{key: float(seen[key]) for key in KEPT}, needed=would)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 from nestbench.reports.words.ground import normal_errors
 from nestbench.sim.cells.cell import Cell
@@ -31,6 +32,7 @@ NAMES: dict[type, tuple[str, str]] = {
     SchoolsWithClasses: ("t with G - 2 df", "Konstantopoulos 2008; Dong & Maynard 2013, CRA3"),
     StudentsInSchools: ("t within schools", "Raudenbush & Liu 2000; Dong & Maynard 2013, models 2.1 to 2.3"),
 }
+FEW_SCHOOLS = 8
 FAR = 3.3
 """Monte Carlo errors beyond which closed form and simulation disagree: one of a thousand such by chance."""
 
@@ -43,10 +45,22 @@ def planned(cell: Cell, term: str) -> tuple[SchoolTrial, float] | None:
     if layout.assignment != "students" and not normal_errors(cell) and not law.class_icc:
         return None
     try:
-        plan = planned_of(law, layout, cell.found.terms)
+        plan = planned_of(law, layout, terms_of(cell))
     except InvalidInput:
         return None
     return None if plan is None else (plan.trial, plan.sd)
+
+
+def terms_of(cell: Cell) -> tuple[str, ...]:
+    """Return a model's terms; of pairs those of few schools, as dummies for each of a thousand pairs say no more."""
+    layout, law = cell.layout, cell.population
+    few = FEW_SCHOOLS + getattr(law, "missing_schools", 0) // 2 * 2
+    if layout.assignment != "pairs" or layout.schools <= few or not isinstance(layout.students, int):
+        return cell.found.terms
+    small = replace(
+        layout, schools=few, treated_share=0.5, treated_schools=0, giant_school=0, one_student_schools=0
+    )
+    return replace(cell, layout=small).found.terms
 
 
 def closed_form(question: Question, cell_at: Callable[[int], Cell], steps: range) -> ClosedForm | None:
