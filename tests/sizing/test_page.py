@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from nestbench.sim.random_intercept.planned import planned_of
 from nestbench.sim.theory.planning import required
 from nestbench.sim.theory.planning.schools import SchoolsRandomised
 from nestbench.sim.theory.planning.targets import HalfWidth, Power
 from nestbench.sizing import formula
 from nestbench.sizing.answer import Sizing
 from nestbench.sizing.asking import size
+from nestbench.sizing.closed import planned
 from nestbench.sizing.page import Detail, detail_of, render, write_page
 from nestbench.sizing.paragraph import paragraph
 from nestbench.sizing.posing import Options, question_of
@@ -87,6 +89,16 @@ def test_needed_is_the_closed_form_in_units_of_the_outcome() -> None:
     assert formula.needed(students, students.cell(20)) == float("inf")
 
 
+def test_pairs_by_the_thousand_have_a_closed_form() -> None:
+    """Whose dummies are not made: the trial is that of the model's own terms, where these are few."""
+    pairs = asked("schools", students=10, icc=0.2, effect=0.4, kind="pairs", r2_school=0.5)
+    cell = pairs.cell(40)
+    own = planned_of(cell.population, cell.layout, cell.found.terms)  # type: ignore[arg-type]
+    assert own is not None
+    assert planned(cell, "treated") == (own.trial, own.sd)
+    assert formula.needed(pairs, pairs.cell(2000)) == pytest.approx(formula.needed(pairs, cell), abs=4)
+
+
 @pytest.mark.slow
 def test_pages_of_every_unknown(tmp_path: Path) -> None:
     """A page for each unknown and target, and a trial that nothing reaches."""
@@ -97,6 +109,14 @@ def test_pages_of_every_unknown(tmp_path: Path) -> None:
         "treated": {"solve": "treated", "schools": 40, "students": 10, "icc": 0.05, "effect": 0.5},
         "icc": {"solve": "icc", "schools": 30, "students": 10, "effect": 0.5},
         "width": {"solve": "schools", "students": 10, "icc": 0.1, "half_width": 0.5},
+        "pairs": {
+            "solve": "schools",
+            "students": 10,
+            "icc": 0.1,
+            "effect": 0.6,
+            "kind": "pairs",
+            "r2_school": 0.4,
+        },
         "unreachable": {"solve": "students", "schools": 10, "icc": 0.3, "effect": 0.1},
     }
     for name, case in cases.items():

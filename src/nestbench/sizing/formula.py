@@ -42,7 +42,10 @@ def along(question: Question, values: Iterable[float]) -> list[tuple[float, floa
     """Return (value, power or half-width) by the closed form at values of the unknown; empty where there is none."""
     points: list[tuple[float, float]] = []
     for value in values:
-        cell = question.cell(None) if question.unknown == EFFECT else question.cell(step_of(question, value))
+        try:
+            cell = question.cell(None if question.unknown == EFFECT else step_of(question, value))
+        except InvalidInput:  # an odd number of schools in pairs
+            continue
         if question.target == POWER:
             effect = value if question.unknown == EFFECT else question.effect
             points.append((value, power_at(question, cell, effect or 0.0)))
