@@ -75,7 +75,9 @@ class Alternative:
     needed: float
 
 
-def alternatives(sizing: Sizing, workers: int | None = None, step: Step = silent) -> tuple[Alternative, ...]:
+def alternatives(
+    sizing: Sizing, workers: int | None = None, step: Step = silent, folder: Path | None = None
+) -> tuple[Alternative, ...]:
     """Return the alternatives to a question's assumptions, the assumptions themselves first; none without an answer."""
     answer = sizing.answer
     if answer is None or not isinstance(sizing.question.cell(None).population, RandomIntercept):
@@ -89,7 +91,7 @@ def alternatives(sizing: Sizing, workers: int | None = None, step: Step = silent
     for name, source in _changed(sizing).items():
         question = replace(sizing.question, source=source)
         try:
-            made.append(_alternative(name, question, sizing, method, workers or cores(), step))
+            made.append(_alternative(name, question, sizing, method, workers or cores(), step, folder))
         except InvalidInput:
             continue
     return tuple(made)
@@ -138,10 +140,16 @@ def _step(sizing: Sizing) -> int | None:
 
 
 def _alternative(
-    name: str, question: Question, sizing: Sizing, method: Estimator, workers: int, step: Step
+    name: str,
+    question: Question,
+    sizing: Sizing,
+    method: Estimator,
+    workers: int,
+    step: Step,
+    folder: Path | None,
 ) -> Alternative:
     at = _step(sizing)
-    found = Simulated(question, (method,), sizing.seed, workers, DATA_SETS, step)
+    found = Simulated(question, (method,), sizing.seed, workers, DATA_SETS, step, folder)
     found.add(at or 0, DATA_SETS)
     effect = sizing.value if question.unknown == EFFECT else question.effect
     seen = measured(found, at or 0, method.label, effect)

@@ -20,6 +20,7 @@ from nestbench.sim.observed.model import alpha_of
 from nestbench.sizing import pictures
 from nestbench.sizing.alternatives import Alternative, alternatives
 from nestbench.sizing.answer import MethodAnswer, Sizing
+from nestbench.sizing.files import DRAWS
 from nestbench.sizing.formula import along
 from nestbench.sizing.paragraph import paragraph, promise, sources_of
 from nestbench.sizing.question import EFFECT, HALF_WIDTH, N_SCHOOLS, N_STUDENTS, N_TREATED
@@ -61,9 +62,13 @@ class Detail:
     alternatives: tuple[Alternative, ...]
 
 
-def detail_of(sizing: Sizing, workers: int | None = None, step: Step = silent) -> Detail:
-    """Simulate what the page shows beyond the answer; the numbers don't depend on workers."""
-    curve = sweep(sizing, workers, step)
+def detail_of(
+    sizing: Sizing, workers: int | None = None, step: Step = silent, folder: Path | None = None
+) -> Detail:
+    """Simulate what the page shows beyond the answer, from the chunks kept in a folder on; the numbers don't depend on
+    workers.
+    """
+    curve = sweep(sizing, workers, step, folder)
     values = sorted(set(curve["value"]))
     closed: list[tuple[float, float]] = []
     if values:
@@ -72,13 +77,13 @@ def detail_of(sizing: Sizing, workers: int | None = None, step: Step = silent) -
         closed = along(
             sizing.question, sorted({float(round(v)) for v in spread} if whole else spread.tolist())
         )
-    return Detail(curve, tuple(closed), alternatives(sizing, workers, step))
+    return Detail(curve, tuple(closed), alternatives(sizing, workers, step, folder))
 
 
 def write_page(sizing: Sizing, folder: Path, workers: int | None = None, step: Step = silent) -> Path:
     """Simulate what the page shows beyond the answer, and write it; return its path."""
     path = folder / PAGE
-    write_atomically(path, render(sizing, detail_of(sizing, workers, step)).encode())
+    write_atomically(path, render(sizing, detail_of(sizing, workers, step, folder / DRAWS)).encode())
     return path
 
 

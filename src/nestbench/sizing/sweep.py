@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -27,11 +28,15 @@ FEWEST, MOST = 0.5, 1.5
 """The curves go from half of the smallest answer to half more than the largest."""
 
 
-def sweep(sizing: Sizing, workers: int | None = None, step: Step = silent) -> pd.DataFrame:
+def sweep(
+    sizing: Sizing, workers: int | None = None, step: Step = silent, folder: Path | None = None
+) -> pd.DataFrame:
     """Return power, type I error and half-width along the unknown, as rows of `Sizing.curve`."""
     question = sizing.question
     experiment = question.experiment(None)
-    found = Simulated(question, experiment.estimators, sizing.seed, workers or cores(), DATA_SETS, step)
+    found = Simulated(
+        question, experiment.estimators, sizing.seed, workers or cores(), DATA_SETS, step, folder
+    )
     if question.unknown == EFFECT:
         return _along_effects(sizing, found)
     for at in designs(sizing, question.steps(experiment.cells[0])):
