@@ -56,6 +56,7 @@ class Cell:
     layout: Layout
     model: Model
     stated: Mapping[str, float] = field(default_factory=dict)
+    _digests: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         # Not part of the protocol: a population that fits every layout has none.
@@ -81,7 +82,7 @@ class Cell:
     @property
     def key(self) -> str:
         """Hash of population, layout and model, and of what is stated as true."""
-        return _hash(self._parts() | ({"truth": _primitive(self.stated)} if self.stated else {}))
+        return _hash(self._parts() | {"truth": _primitive(self.stated)}) if self.stated else self._digest()
 
     @property
     def keys_drawn_otherwise(self) -> tuple[str, ...]:
@@ -90,6 +91,12 @@ class Cell:
         versions = getattr(self.population, "versions", ())
         others = (replace(self, population=replace(self.population, version=v)).key for v in versions)  # type: ignore[type-var]
         return tuple(key for key in others if key != self.key)
+
+    def _digest(self) -> str:
+        """Hash of population, layout and model, made once: a report asks for each truth some eighty times."""
+        if not self._digests:
+            self._digests.append(_hash(self._parts()))
+        return self._digests[0]
 
     def _parts(self) -> dict[str, Any]:
         return {
@@ -132,7 +139,7 @@ class Cell:
         if isinstance(self.population, KeptLaw):
             return self.population.found
         # With the class: an edited plugin's population has the name and the parameters of the one before.
-        key = (type(self.population), _hash(self._parts()))
+        key = (type(self.population), self._digest())
         if key not in _KNOWN:
             if len(_KNOWN) > 2000:
                 _KNOWN.clear()
