@@ -176,6 +176,8 @@ def _work_off(
         compile_all(experiment, workers, backend, progress)
     elif workers == 1 and backend == LOCAL:  # forks then have them at hand
         warming.compile_kernels(experiment)
+    if workers == 1 and backend == LOCAL and any(_by_textbook(experiment, t) for t in missing):
+        warming.load_textbooks()
     costs.work_begins()
     for outcome in outcomes(experiment, missing, workers, progress, backend):
         store.add(outcome)
@@ -185,6 +187,12 @@ def _work_off(
         # The event, since the exception may have been swallowed on its way (see `stoppable`).
         if stop.is_set():
             raise KeyboardInterrupt
+
+
+def _by_textbook(experiment: Experiment, task: Task) -> bool:
+    """Whether a task fits with the engines that statsmodels and scipy are loaded for."""
+    methods = (experiment.estimators[i] for i in task.estimators)
+    return task.audit or any(e.engine_name(experiment.engine) == "reference" for e in methods)
 
 
 def compile_all(experiment: Experiment, workers: int, backend: Backend, progress: Progress) -> None:

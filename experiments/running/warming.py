@@ -110,6 +110,13 @@ def compile_kernels(experiment: Experiment) -> None:
         _stamp().write_text(json.dumps({"sources": _sources(), "parts": done}), encoding="utf-8")
 
 
+def load_textbooks() -> None:
+    """Load what textbook engines import when they first fit: each task of a single worker is a fork, which would
+    take a second to do so for itself."""
+    import statsmodels.genmod.generalized_estimating_equations
+    import statsmodels.regression.mixed_linear_model  # noqa: F401
+
+
 @contextlib.contextmanager
 def _without_collections() -> Iterator[None]:
     """Keep Python from looking for garbage: compilation makes millions of small objects and no garbage to speak of."""

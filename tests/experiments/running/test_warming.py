@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from nestbench.experiments.running import execute, warming
 from nestbench.experiments.running.backends import Backend
 from nestbench.experiments.running.resolving import resolve
 from nestbench.experiments.running.work import Work
+from nestbench.experiments.storing.store import Store
 from nestbench.sim.observed.batch import Batch
 
 
@@ -90,3 +92,20 @@ def test_nothing_is_left_to_the_main_process(tmp_path: Path) -> None:
     found = subprocess.run([sys.executable, script], env=env, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr
     assert found.stdout.splitlines()[-1] == "left: []"
+
+
+def test_a_single_worker_loads_the_textbooks_once(
+    tiny: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tasks are forks: what none of them has at hand, each loads for itself."""
+    loaded: list[str] = []
+    monkeypatch.setattr(warming, "load_textbooks", lambda: loaded.append("once"))
+    monkeypatch.setattr(execute, "outcomes", lambda *_: iter(()))
+    for audit, times in ((0, 0), (2, 1)):
+        study = replace(tiny, audit=audit, estimators=tiny.estimators[:1])
+        store = Store.create(tmp_path / str(audit), study, {})
+        try:
+            execute.execute(store, workers=1)
+        finally:
+            store.release()
+        assert len(loaded) == times
