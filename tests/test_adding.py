@@ -249,6 +249,12 @@ DUMMIES = {
                     '    columns["age"] = (a := _floats(columns["age"])) + law.dummy_shift * (a > 15.0)',
                 ),
             ),
+            "sim/random_intercept/statistics.py": (
+                (
+                    "    if law.residual_age or",
+                    '        return "the residual variance depends on age"\n    if law.dummy_shift:',
+                ),
+            ),
         },
     ),
     "measure": Dummy(
