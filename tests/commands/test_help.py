@@ -94,6 +94,25 @@ def mean(frame, model):
     y, n = frame[model.formula.split("~")[0].strip()], len(frame)
     return {"Intercept": {"estimate": y.mean(), "std_error": y.std(ddof=1) / np.sqrt(n), "df": n - 1}}
 """
+TRIAL = """
+[experiment]
+name = "trial"
+replications = 1000
+estimators = ["ols-cr1s-t"]
+
+[population]
+law = "random-intercept"
+icc = 0.1
+effects = { treated = 0.5 }
+
+[layout]
+schools = 20
+students = 10
+treated_schools = 10
+
+[model]
+formula = "grade ~ treated"
+"""
 SHORT = {
     "run": ["--replications", "4", "--estimators", "ols,ols-cr1s-t"],
     "check": ["--replications", "4"],
@@ -112,6 +131,7 @@ def test_every_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """One after another in one folder, with few replications."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_methods.py").write_text(METHODS)
+    (tmp_path / "trial.toml").write_text(TRIAL)
     for extra in (
         ["-o", "runs/before"],
         ["-o", "runs/after"],

@@ -14,7 +14,7 @@ from nestbench.commands.output import say
 EXAMPLES = (
     "nestbench estimate data.csv",
     'nestbench estimate data.csv --formula "grade ~ age" --all',
-    'nestbench estimate data.csv --formula "y ~ x + (1 | g)"',
+    'nestbench estimate data.csv --formula "grade~(1|school)"',
     "nestbench estimate data.csv --methods ols,reml-kr",
     "nestbench estimate data.csv --null age=2 --json",
 )
