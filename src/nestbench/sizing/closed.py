@@ -40,14 +40,6 @@ FAR = 3.3
 PAIR = "pair"
 
 
-def terms_of(cell: Cell) -> tuple[str, ...]:
-    """Return a model's terms; of pairs those that are written: a thousand dummies would be found in minutes."""
-    written = [term.strip() for term in cell.model.formula.split("~", 1)[1].split("+")]
-    if PAIR not in written:
-        return cell.found.terms
-    return ("Intercept", *(term for term in written if term != PAIR), "pair[T.P2]")
-
-
 def planned(cell: Cell, term: str) -> tuple[SchoolTrial, float] | None:
     """Return a design as a planned trial, and the SD that effects are in units of; None where there is no formula."""
     law, layout = cell.population, cell.layout
