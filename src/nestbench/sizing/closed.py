@@ -37,9 +37,6 @@ FAR = 3.3
 """Monte Carlo errors beyond which closed form and simulation disagree: one of a thousand such by chance."""
 
 
-PAIR = "pair"
-
-
 def planned(cell: Cell, term: str) -> tuple[SchoolTrial, float] | None:
     """Return a design as a planned trial, and the SD that effects are in units of; None where there is no formula."""
     law, layout = cell.population, cell.layout
