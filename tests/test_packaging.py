@@ -7,7 +7,9 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -63,9 +65,28 @@ def test_folders_of_the_root_are_linked_into_the_package() -> None:
         assert (here / name / "__init__.py").is_file()
 
 
+def test_every_data_file_is_declared_where_it_lies() -> None:
+    """Without a build: an editable install finds a file that nothing declares, a wheel lacks it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    declared = [
+        f"{package.replace('.', '/')}/{pattern}"
+        for package, patterns in project["tool"]["setuptools"]["package-data"].items()
+        for pattern in patterns
+    ]
+    data = {name for name in tree() if not name.endswith(".py")}
+    of = {pattern: {name for name in data if _lies_at(name, pattern)} for pattern in declared}
+    assert set().union(*of.values()) == data, "add it to [tool.setuptools.package-data]"
+    assert all(of.values()), f"nothing matches {[pattern for pattern, files in of.items() if not files]}"
+
+
+def _lies_at(name: str, pattern: str) -> bool:
+    """Whether a file matches a pattern of its very folder, as setuptools understands it."""
+    (folder, _, file), (package, _, shape) = name.rpartition("/"), pattern.rpartition("/")
+    return folder == package and fnmatch(file, shape)
+
+
 @pytest.mark.slow
 def test_sdist_and_wheel_are_whole(tmp_path: Path) -> None:
-    pytest.importorskip("setuptools", minversion="77")
     source = tmp_path / "source"
     ignored = shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "*.egg-info", "runs")
     shutil.copytree(ROOT, source, symlinks=True, ignore=ignored)
