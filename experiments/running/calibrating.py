@@ -14,10 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nestbench.estimators.equivalence.agreement import audited
 from nestbench.estimators.estimates import STORED_COLUMNS, Estimates
 from nestbench.estimators.estimator import Estimator
 from nestbench.experiments.experiment import Experiment
-from nestbench.experiments.plan import Task, plan, refuse_too_many, rows_of
+from nestbench.experiments.plan import Round, Task, audited_replications, plan, refuse_too_many, rows_of
 from nestbench.experiments.running import checking
 from nestbench.experiments.running.oracle import with_truth
 from nestbench.experiments.storing import encoding
@@ -45,7 +46,7 @@ class Cost:
     seconds : float
         Of a fit, on one core.
     other : float
-        Of a fit with the other engine, for audits; 0 if it has none.
+        Of a fit with the other engine, for audits; 0 where none is made.
     size : float
         Bytes stored a fit.
     """
@@ -167,9 +168,14 @@ def _cost(experiment: Experiment, cell: int, estimator: Estimator) -> Cost:
     condition = experiment.cells[cell]
     engine = estimator.engine_name(experiment.engine)
     seconds, fits = _timed(experiment, condition, estimator, engine)
-    audited = estimator.agreement is not None and estimator.batched and estimator.reference
+    # Not where no audit is made: of very large data sets the other engine could be too slow, or too large, to be timed.
+    twice = (
+        audited(estimator)
+        and estimator.batched is not None
+        and audited_replications(condition, Round.of(experiment), cell) > 0
+    )
     other = "reference" if engine == "batched" else "batched"
-    again = _timed(experiment, condition, estimator, other)[0] if audited else 0.0
+    again = _timed(experiment, condition, estimator, other)[0] if twice else 0.0
     return Cost(seconds, again, _bytes_of_a_fit(fits))
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from nestbench.estimators.estimates import Estimates
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task, plan
 from nestbench.experiments.running.calibrating import Forecast, forecast, slurm_script
@@ -18,6 +21,23 @@ def test_a_forecast_is_of_the_plan(tiny: Experiment, tmp_path_factory: pytest.Te
     store = run_experiment(tiny, tmp_path_factory.mktemp("run") / "run", workers=1)
     stored = sum(size for entry in store.entries.values() for _, _, size in entry.files)
     assert 0.1 < found.size / stored < 10
+
+
+def test_no_other_engine_is_timed_where_nothing_is_audited(
+    tiny: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object) -> Estimates:
+        raise AssertionError("fitted by the engine that no task of this run uses")
+
+    def fitted(audit: int) -> Forecast:
+        return forecast(replace(tiny, audit=audit, estimators=methods))
+
+    methods = tuple(replace(method, reference=never) for method in tiny.estimators[:1])
+    fitted(0)
+    with pytest.raises(AssertionError, match="no task"):
+        fitted(2)
+    monkeypatch.setattr("nestbench.experiments.plan.MOST_AUDITED", 10)  # students: all conditions have more
+    assert not any(task.audit for task in fitted(2).tasks)
 
 
 def test_workers_take_the_next_task_when_free() -> None:
