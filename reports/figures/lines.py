@@ -10,7 +10,7 @@ import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
 from nestbench.reports.conditions import level_texts, panel_titles, varying
-from nestbench.reports.figures import axes, brackets
+from nestbench.reports.figures import axes, brackets, tooltips
 from nestbench.reports.figures.drawing import FromTable, Shown
 from nestbench.reports.figures.explained import INTERVAL
 from nestbench.reports.figures.faceting import arranged, faceted, missing_words, sizes_of
@@ -99,7 +99,7 @@ def lines(records: list[Record], experiment: Experiment, factor: str, title: str
         """Return the axis of values for a field."""
         return alt.Y(f"{field}:Q", title=title, axis=axis, scale=alt.Scale(zero=False))
 
-    base = alt.Chart().encode(x=x, color=colour(labels), tooltip=_tooltip(share))
+    base = alt.Chart().encode(x=x, color=colour(labels), tooltip=tooltips.of_value(share))
     # `_holes` have an x and no value: by default Vega-Lite leaves them out and joins their neighbours.
     path = base.mark_line(strokeWidth=1.6, invalid="break-paths-show-domains")
     layers = [
@@ -131,18 +131,6 @@ def _ideals(records: list[Record], x: alt.X, y: Any) -> list[Chart]:
         tick = alt.Chart().mark_tick(color=LIGHT["soft"], thickness=1, size=12, orient="horizontal")
         layers.append(tick.encode(x=x, y=y("min(ideal)")))
     return layers
-
-
-def _tooltip(share: bool) -> list[alt.Tooltip]:
-    """Return what hovering a mark shows."""
-    exact, error = (".1%", ".2%") if share else (".4~r", ".2~r")
-    return [
-        alt.Tooltip("estimator:N", title="method"),
-        alt.Tooltip("condition:N"),
-        alt.Tooltip("value:Q", format=exact),
-        alt.Tooltip("mcse:Q", title="MCSE", format=error),
-        alt.Tooltip("usable:N", title="usable fits"),
-    ]
 
 
 def _placed(

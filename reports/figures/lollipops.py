@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
-from nestbench.reports.figures import axes, brackets
+from nestbench.reports.figures import axes, brackets, tooltips
 from nestbench.reports.figures.drawing import FromTable, Shown
 from nestbench.reports.figures.faceting import PANEL, by_condition, faceted, missing_words
 from nestbench.reports.figures.records import IDEAL, labels_of, of_term, promised, with_holes
@@ -14,17 +14,6 @@ from nestbench.reports.figures.theme import LIGHT, Chart
 from nestbench.reports.measures.declared import measure_named
 from nestbench.reports.measures.printed import SHARES
 from nestbench.reports.words.usable import BOUNDED
-
-
-def _tooltip() -> list[alt.Tooltip]:
-    """Return what hovering a mark shows."""
-    return [
-        alt.Tooltip("estimator:N", title="method"),
-        alt.Tooltip("condition:N"),
-        alt.Tooltip("value:Q", format=".4~r"),
-        alt.Tooltip("mcse:Q", title="MCSE", format=".2~r"),
-        alt.Tooltip("usable:N", title="usable fits"),
-    ]
 
 
 def lollipop(
@@ -51,7 +40,7 @@ def lollipop(
         title, scale = measure_named(measure).label, alt.Scale(zero=False)
         return alt.X(f"{field}:Q", title=title, scale=scale, axis=axes.numbers(share))
 
-    base = alt.Chart().encode(y=y, tooltip=_tooltip())
+    base = alt.Chart().encode(y=y, tooltip=tooltips.of_value())
     layers = [
         base.mark_rule(color=LIGHT["line"], strokeWidth=3).encode(x=x("value"), x2="ideal:Q"),
         base.mark_text(text="(", color=LIGHT["good"], fontSize=13).encode(x=x("low")),
@@ -61,7 +50,7 @@ def lollipop(
         missing_words(),
     ]
     if brackets.marked(records):
-        layers += brackets.lying(x, y, measure in BOUNDED, _tooltip())
+        layers += brackets.lying(x, y, measure in BOUNDED, tooltips.of_value())
     chart = alt.layer(*layers).properties(width=PANEL, height=alt.Step(axes.step(labels)))
     return faceted(chart, with_holes(records, experiment), by_condition(experiment, labels))
 

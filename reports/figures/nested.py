@@ -9,7 +9,7 @@ import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
 from nestbench.reports.conditions import level_texts, texts_of_cells, varying
-from nestbench.reports.figures import axes, brackets
+from nestbench.reports.figures import axes, brackets, tooltips
 from nestbench.reports.figures.drawing import FromTable, Shown
 from nestbench.reports.figures.faceting import broken
 from nestbench.reports.figures.records import Record, labels_of, of_term, promised
@@ -73,7 +73,7 @@ def _lines(records: list[Record], experiment: Experiment, measure: str) -> Chart
         path.encode(
             x=x, y=y("value"), color=colour(labels), strokeDash=dash(labels), detail="run:N", order="step:Q"
         ),
-        hover.encode(x=x, x2=until, y=y("value"), tooltip=_tooltip()),
+        hover.encode(x=x, x2=until, y=y("value"), tooltip=tooltips.of_value()),
     ]
     if partial:
         places = [_x(experiment, field) for field in ("middle", "x", "until")]
@@ -87,17 +87,6 @@ def _lines(records: list[Record], experiment: Experiment, measure: str) -> Chart
         layers.insert(0, mark.encode(x=x, x2=until, y=y("value")))
     done: Chart = alt.layer(*layers).properties(height=HEIGHT)
     return done
-
-
-def _tooltip() -> list[alt.Tooltip]:
-    """Return what hovering a mark shows."""
-    return [
-        alt.Tooltip("estimator:N", title="method"),
-        alt.Tooltip("condition:N"),
-        alt.Tooltip("value:Q", format=".4~r"),
-        alt.Tooltip("mcse:Q", title="MCSE", format=".2~r"),
-        alt.Tooltip("usable:N", title="usable fits"),
-    ]
 
 
 def runs(records: Sequence[Record]) -> list[Record]:
