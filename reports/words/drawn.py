@@ -7,6 +7,7 @@ from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import MOST_AUDITED, Round, audited_replications
 from nestbench.reports.conditions import conditions
 from nestbench.reports.wording import several
+from nestbench.sim.cells.data_size import data_size
 
 
 def drawn_words(experiment: Experiment) -> str:
@@ -18,15 +19,16 @@ def drawn_words(experiment: Experiment) -> str:
     for number, cell in enumerate(experiment.cells):
         alike.setdefault(how_drawn(cell, experiment.estimators, experiment.engine), []).append(number)
     if len(alike) == 1:
-        return f"Data sets: {next(iter(alike))}.{_audited(experiment, list(alike))}"
+        return f"Data sets: {next(iter(alike))}.{_audited(experiment)}"
     names = conditions(experiment)
     parts = (f"{how} ({several([names[i] for i in where], 4)})" for how, where in alike.items())
-    return f"Data sets: {'; '.join(parts)}.{_audited(experiment, list(alike))}"
+    return f"Data sets: {'; '.join(parts)}.{_audited(experiment)}"
 
 
-def _audited(experiment: Experiment, drawn: list[str]) -> str:
+def _audited(experiment: Experiment) -> str:
     """Return what else has students completed."""
-    if not experiment.audit or not any(how.startswith("statistics") for how in drawn):
+    by_statistics = any(data_size(cell.population, cell.layout).statistics for cell in experiment.cells)
+    if not experiment.audit or not by_statistics:
         return ""
     said = " Audits, replays and simulated tables complete the students who belong to these statistics."
     reach = Round.of(experiment)
