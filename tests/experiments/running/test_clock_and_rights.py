@@ -63,7 +63,8 @@ def bound_by_rights() -> list[str]:
     return words
 
 
-@pytest.mark.parametrize("begun", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.slow
+@pytest.mark.parametrize("begun", [False, True])
 def test_a_folder_that_may_not_be_written(
     slow_file: Callable[[int], Path], tmp_path: Path, bound_by_rights: list[str], begun: bool
 ) -> None:

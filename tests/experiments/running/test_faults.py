@@ -117,7 +117,8 @@ def test_kill_9_of_a_worker_loses_nothing(undisturbed: tuple[Path, dict[str, str
     assert len(journal) == len(expected)
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_run_keeps_what_is_finished_and_says_how_to_go_on(
     undisturbed: tuple[Path, dict[str, str]], tmp_path: Path, sent: signal.Signals
 ) -> None:
