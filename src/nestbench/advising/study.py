@@ -31,7 +31,8 @@ CANDIDATES = (
     "ols-wild",
 )
 FOR_SCHOOLS = ("means",)
-FOR_STUDENTS = ("dummies-cr2-satt", "dummies", "mundlak-kr", "mundlak-satt", "mundlak-cr2-satt")
+WITH_MEANS = ("mundlak-kr", "mundlak-satt", "mundlak-cr2-satt")
+FOR_STUDENTS = ("dummies-cr2-satt", "dummies", *WITH_MEANS)
 FOR_CLASSES = ("nested-satt", "nested-z")
 SLOW = {"ols-wild": 1000, "ols-hc1": 1000}
 """Most data sets of a scenario for methods that take hundreds of times as long as the others."""
