@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from nestbench.estimators.engines.mixed_fit import BatchFit, columns_of, model_based_errors, school_level
-from nestbench.estimators.kernels import cr2_gls, kenward_roger_slopes
+from nestbench.estimators.kernels import cr2_gls, cr2_intercept, kenward_roger_slopes
 from nestbench.estimators.kernels import kenward_roger as kenward_roger_kernel
 from nestbench.estimators.kernels.satterthwaite import satterthwaite as satterthwaite_kernel
 from nestbench.sim.observed.batch import Floats
@@ -101,6 +101,20 @@ def cr2(fit: BatchFit) -> tuple[Floats, Floats]:
     """Return CR2 standard errors of the GLS fit and their Satterthwaite df."""
     moments, fits = fit.moments, fit.fits
     variance, df = np.full_like(fit.estimate, np.nan), np.full_like(fit.estimate, np.nan)
+    if fit.intercept_only:
+        cr2_intercept.cr2_intercept(
+            moments.cross,
+            moments.replication_offsets,
+            moments.x,
+            moments.contrasts,
+            fits.theta,
+            fits.beta,
+            fits.unscaled,
+            fits.sigma2,
+            variance,
+            df,
+        )
+        return np.sqrt(variance), df
     cr2_gls.cr2(
         moments.cross,
         moments.replication_offsets,
