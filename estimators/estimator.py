@@ -20,6 +20,9 @@ Options = Mapping[str, Any]
 Engine = Callable[[Batch, Model, Options], Estimates]
 """``engine(batch, model, options)`` fits every replication of a batch. It never raises for a statistical reason."""
 
+ONE_TERM = "(one term)"
+"""Among an engine's options, but no option of the user's: the term that `Estimator.for_term` was told."""
+
 
 class Agreement(StrEnum):
     """How a reference and a batched engine must agree (ARCHITECTURE.md, "Provably equal")."""
@@ -99,6 +102,8 @@ class Estimator:
         Its engine sees the data as they are and tests `Model.null` itself; that of others never sees a null value.
     reads_rows : bool
         Its batched engine reads students, not school cross-products alone; a reference engine always does.
+    by_term : bool
+        What it costs is by the term, and its batched engine heeds `for_term`.
     regressed : callable or None
         Batch, model -> which terms are in its regression, bool [R, K], where that aren't all: null values of the others
         can't be tested.
@@ -126,6 +131,7 @@ class Estimator:
     subgroup: bool = False
     reads_null: bool = False
     reads_rows: bool = False
+    by_term: bool = False
     regressed: Regressed | None = None
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     described: Callable[[Options], Info] | None = None
@@ -154,6 +160,12 @@ class Estimator:
         changed = tuple(sorted({*self.changed, *(k for k in options if options[k] != self.options[k])}))
         info = self.described(merged) if self.described and changed else self.info
         return dataclasses.replace(self, options=merged, changed=changed, info=info)
+
+    def for_term(self, term: str) -> Estimator:
+        """Return the method for who reads one term alone: of that it says the same, of others perhaps less."""
+        if not self.by_term:
+            return self
+        return dataclasses.replace(self, options={**self.options, ONE_TERM: term})
 
     def _check_choice(self, key: str, value: Any) -> None:
         """Refuse a value of an option that has a few words to choose from."""

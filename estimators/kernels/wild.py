@@ -52,6 +52,7 @@ def draw_statistics(
     scores: Floats,
     codes: Any,
     table: Floats,
+    asked: Ints,
     numbers: Floats,
     sizes: Floats,
 ) -> None:
@@ -71,6 +72,8 @@ def draw_statistics(
         double each would be eight.
     table : float64 [w]
         The values of the auxiliary distribution (Rademacher: -1 and 1).
+    asked : int64 [k]
+        The terms that are asked for; nothing is written of the others.
     numbers : float64 [p, 5, B]
         Written.
     sizes : float64 [p, 2]
@@ -88,7 +91,7 @@ def draw_statistics(
         for i in range(p):
             for j in range(p):
                 r[0, i, k] += m[i, j] * scores[k, j]
-    for term in range(p):
+    for term in asked:
         _prepare(cross, x, contrasts[term], m, mc, r, h, a, outer, sizes[term])
         for start in range(0, draws, BLOCK):
             width = min(BLOCK, draws - start)
@@ -309,11 +312,12 @@ def infer(
     restricted: bool,
     exact: bool,
     alpha: float,
+    asked: Ints,
     lower: Floats,
     upper: Floats,
     p_values: Floats,
 ) -> None:
-    """Write intervals and p-values of zero of every term [p].
+    """Write intervals and p-values of zero of the terms asked for.
 
     Parameters
     ----------
@@ -323,10 +327,11 @@ def infer(
     estimate : float64 [p]
     restricted, exact : bool
     alpha : float
+    asked : int64 [k]
     lower, upper, p_values : float64 [p]
         Written; infinite limits where no null on that side is rejected.
     """
-    for j in range(len(estimate)):
+    for j in asked:
         m, v = sizes[j, 0], sizes[j, 1]
         p_values[j] = p_value(numbers[j], estimate[j] / m, restricted, exact, m, v)
         lower[j] = estimate[j] - bound(numbers[j], 1.0, restricted, exact, m, v, alpha)

@@ -11,7 +11,7 @@ Sources: Cameron, Gelbach & Miller 2008; Webb 2023 (six-point weights); MacKinno
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -26,10 +26,11 @@ from nestbench.estimators.engines.ols_batched import VANISHES, BatchOls, pooled
 from nestbench.estimators.engines.reference import Answer, CannotFit, DataSet, reference_engine
 from nestbench.estimators.engines.splice import leave_to
 from nestbench.estimators.estimates import Estimates
-from nestbench.estimators.estimator import Agreement, Engine, Estimator, Info, Options
+from nestbench.estimators.estimator import ONE_TERM, Agreement, Engine, Estimator, Info, Options
 from nestbench.estimators.kernels import sandwich, wild
 from nestbench.sim.errors import InvalidInput, did_you_mean
-from nestbench.sim.observed.batch import Batch, Floats
+from nestbench.sim.observed.batch import Batch, Floats, Ints
+from nestbench.sim.observed.design import design_of
 from nestbench.sim.observed.model import Model
 from nestbench.sim.streams import StreamSource
 
@@ -58,6 +59,12 @@ def checked_options(options: Options) -> tuple[int, str]:
             f"expected weights to be one of {', '.join(WEIGHTS)}, got '{weights}'.{did_you_mean(str(weights), WEIGHTS)}"
         )
     return draws, str(weights)
+
+
+def asked_terms(terms: Sequence[str], options: Options) -> Ints:
+    """Return the positions of the terms that are asked for (`Estimator.for_term`): all, unless told otherwise."""
+    only = options.get(ONE_TERM)
+    return np.array([k for k, term in enumerate(terms) if only in (None, term)], dtype=np.int64)
 
 
 def codes_of(
@@ -96,7 +103,7 @@ def distinct_of(schools: int, weights: str) -> float:
     return float(len(WEIGHTS[weights])) ** min(schools, 50)
 
 
-def _statistics(fit: BatchOls, r: int, codes: Codes, values: Floats) -> tuple[Floats, Floats]:
+def _statistics(fit: BatchOls, r: int, codes: Codes, values: Floats, asked: Ints) -> tuple[Floats, Floats]:
     """Return what `wild.infer` takes of one replication: each term's statistics over the draws, and their sizes."""
     m = fit.moments
     schools = slice(*m.replication_offsets[r : r + 2])
@@ -109,6 +116,7 @@ def _statistics(fit: BatchOls, r: int, codes: Codes, values: Floats) -> tuple[Fl
         fit.scores[schools],
         codes,
         values,
+        asked,
         numbers,
         sizes,
     )
@@ -122,6 +130,7 @@ def batched_engine(restricted: bool, reference: Engine) -> Engine:
         """Draw and judge each regular replication from its schools' scores."""
         started = perf_counter()
         draws, weights = checked_options(options)
+        asked = asked_terms(batch.once(design_of, model).terms, options)
         fit = batch.once(pooled, model)
         m = fit.moments
         variance = np.empty_like(fit.estimate)
@@ -132,9 +141,9 @@ def batched_engine(restricted: bool, reference: Engine) -> Engine:
         for r in np.flatnonzero(regular):
             schools = int(fit.schools[r])
             codes, exact = codes_of(batch.streams, int(batch.replications[r]), schools, draws, weights)
-            numbers, sizes = _statistics(fit, int(r), codes, WEIGHTS[weights])
+            numbers, sizes = _statistics(fit, int(r), codes, WEIGHTS[weights], asked)
             answer = lower[r], upper[r], p_value[r]
-            wild.infer(numbers, sizes, fit.estimate[r], restricted, exact, model.alpha, *answer)
+            wild.infer(numbers, sizes, fit.estimate[r], restricted, exact, model.alpha, asked, *answer)
             p_value[r], (lower[r], upper[r]), text = limited(
                 p_value[r], (lower[r], upper[r]), distinct_of(schools, weights), model.alpha
             )
@@ -289,6 +298,7 @@ def _estimator(name: str, label: str, summary: str, restricted: bool) -> Estimat
         reference=reference,
         batched=batched_engine(restricted, reference),
         agreement=Agreement.RANDOM,
+        by_term=True,
         options={"draws": 999, "weights": "rademacher"},
     )
 

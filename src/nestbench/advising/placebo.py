@@ -102,13 +102,13 @@ def p_values(subject: Subject, piece: Piece, methods: Sequence[Estimator]) -> di
         if varies and method.name in WITH_MEANS:
             continue
         if piece.start < SLOW.get(method.name, piece.start + 1) and _answers(method, batch.take([0]), model):
-            found[method.label] = draws_of(method.fit(batch, model), COLUMN).p_value
+            found[method.label] = draws_of(method.for_term(COLUMN).fit(batch, model), COLUMN).p_value
     return found
 
 
 def _answers(method: Estimator, batch: Batch, model: Model) -> bool:
     """Whether a method gives a p-value for the placebo of one data set."""
-    return bool(np.isfinite(draws_of(method.fit(batch, model), COLUMN).p_value[0]))
+    return bool(np.isfinite(draws_of(method.for_term(COLUMN).fit(batch, model), COLUMN).p_value[0]))
 
 
 def _row(label: str, p_values: Floats, level: float) -> dict[str, object]:

@@ -138,6 +138,7 @@ def _perform(part: Part) -> tuple[Task, dict[str, Draws]]:
     work = part.work
     ignore_interrupts(work.home)
     cell, estimators = work.open()
+    estimators = tuple(e.for_term(part.term) for e in estimators)
     numbers = range(work.task.start, work.task.stop)
     with threadpool_limits(1):
         fits = fit_all(cell, work.seed, numbers, estimators, work.engine)

@@ -42,6 +42,7 @@ def counts(fit: ols_batched.BatchOls, batch: Batch, j: int, restricted: bool) ->
         fit.scores,
         codes,
         weights,
+        np.arange(p),
         numbers,
         sizes,
     )
@@ -141,3 +142,20 @@ def test_more_schools_than_a_float_has_powers_of_two() -> None:
     codes, exact = wild.codes_of(StreamSource(1, "many"), 0, 1100, 9, "rademacher")
     assert codes.shape == (1100, 9)
     assert not exact
+
+
+@pytest.mark.parametrize("name", ["ols-wild", "ols-wild-u"])
+def test_one_term_alone_is_the_same(name: str) -> None:
+    batch, method = drawn(9), get({"name": name, "draws": 99})
+    every, one = method.fit(batch, Model()), method.for_term("age").fit(batch, Model())
+    k = every.terms.index("age")
+    for column in ("estimate", "std_error", "lower", "upper", "p_value"):
+        np.testing.assert_array_equal(getattr(one, column)[:, k], getattr(every, column)[:, k])
+    assert np.isnan(np.delete(one.lower, k, axis=1)).all()
+    assert one.terms == every.terms
+    assert method.for_term("age").label == method.label
+
+
+def test_methods_that_cost_by_fit_are_the_same_for_one_term() -> None:
+    method = get("ols")
+    assert method.for_term("age") is method
