@@ -16,7 +16,7 @@ from nestbench.sim.cells.layout import Layout
 from nestbench.sim.cells.mean import Effect, Mean, Variable, effects_named
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.laws import fixed_errors
-from nestbench.sim.laws.known_design import Drawn, KnownDesign, draw_on, known_design, repeated
+from nestbench.sim.laws.known_design import Drawn, KnownDesign, draw_on, known_design, repeated, rows_on
 from nestbench.sim.observed.batch import Batch, Floats, offsets_of
 from nestbench.sim.observed.design import design_of, require_finite
 from nestbench.sim.observed.model import Model
@@ -271,27 +271,37 @@ class FixedDesign:
         self.check(layout)
         if self.strata(layout):
             return self._draw_statistics(streams, replications)
+        outcome = self._drawn_rows(streams, replications)
+        if not fixed_errors.plain(self) or not shock("", self.residual_shape).normal:
+            # Not of version 1 of what statistics are drawn of, which is drawn and read by rows alone.
+            return rows_on(_known(self), self.outcome, outcome, streams, replications)
+        fixed, r = _design(self)[0].batch, len(replications)
+        others = {n: c for n, c in fixed.columns.items() if n != self.outcome}
+        schools = len(fixed.school_offsets) - 1
+        return Batch(
+            columns={self.outcome: outcome.ravel()} | {n: repeated(c, r) for n, c in others.items()},
+            group=self.school,
+            school_offsets=offsets_of(np.tile(np.diff(fixed.school_offsets), r)),
+            replication_offsets=np.arange(r + 1, dtype=np.int64) * schools,
+            replications=np.asarray(replications, dtype=np.int64),
+            streams=streams,
+            school_labels=None if fixed.school_labels is None else fixed.school_labels * r,
+        )
+
+    def _drawn_rows(self, streams: StreamSource, replications: range) -> Floats:
+        """Return the outcome of some replications, drawn row by row [R, N]."""
         file, terms, x = _design(self)
         fixed = file.batch
-        sizes, r = np.diff(fixed.school_offsets), len(replications)
+        sizes = np.diff(fixed.school_offsets)
         mean = np.array([self.effects.get(term, 0.0) for term in terms]) @ x
-        others = {n: c for n, c in fixed.columns.items() if n != self.outcome}
         errors = fixed_errors.errors_of(self, fixed, terms, x)
-        outcome = np.empty((r, fixed.rows))
+        outcome = np.empty((len(replications), fixed.rows))
         for i, number in enumerate(replications):
             z = streams.at(number, "data").standard_normal(fixed.rows + len(sizes))
             e = shock("", self.residual_shape).of(z[: fixed.rows], streams.at(number, "residual_shape"))
             u = shock("", self.school_errors).of(z[fixed.rows :], streams.at(number, "school_errors"))
             outcome[i] = errors.added(mean, u, e, sizes, streams, number)
-        return Batch(
-            columns={self.outcome: outcome.ravel()} | {n: repeated(c, r) for n, c in others.items()},
-            group=self.school,
-            school_offsets=offsets_of(np.tile(sizes, r)),
-            replication_offsets=np.arange(r + 1, dtype=np.int64) * len(sizes),
-            replications=np.asarray(replications, dtype=np.int64),
-            streams=streams,
-            school_labels=None if fixed.school_labels is None else fixed.school_labels * r,
-        )
+        return outcome
 
 
 _DESIGNS: dict[tuple[str, ...], tuple[DesignFile, tuple[str, ...], Floats]] = {}

@@ -14,14 +14,19 @@ as it is.
 
 The "data" stream gives, in this order: standard normals, one a school for its effect, one for the mean, p for Q'e,
 those that chi-squares are made of; uniforms for the chi-squares. Directions come from the stream "students".
+
+An outcome that has to be drawn row by row (`KnownRows`) has such statistics too. They are taken once, and all that
+would read rows for cross-products goes by them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 
+from nestbench.sim.laws.known_rows import make_directions, statistics_of, write_rows
 from nestbench.sim.observed.batch import Batch, Category, Column, Floats, Ints, freeze, offsets_of
 from nestbench.sim.observed.strata import Strata, StrataColumns
 from nestbench.sim.random_intercept.chi_squares import chi_squares, tries_for
@@ -93,6 +98,11 @@ class KnownColumns(StrataColumns):
 
     known: KnownDesign
 
+    @property
+    def alike(self) -> int:
+        """The columns of the design: of the varying ones they come first."""
+        return len(self.known.terms)
+
     def levels(self, name: str) -> tuple[str, ...] | None:
         """Return the levels of a category, None for numbers; makes nothing."""
         column = self.known.file.columns.get(name)
@@ -109,37 +119,79 @@ class KnownColumns(StrataColumns):
 
     def _completed(self) -> dict[str, Column]:
         known, strata, times = self.known, self.strata, len(self.replications)
-        q = np.concatenate([np.tile(known.q, times), self._directions()])
         school = np.repeat(np.arange(len(strata.count)), strata.count)
         columns: dict[str, Column] = {}
+        directions: Floats | None = None
         for name in strata.names:
             if name in strata.constants:
                 columns[name] = np.asarray(strata.constants[name])[school]
             # The outcome is the first; a column of its name in the file is what it replaces.
             elif name in known.file.columns and name != strata.names[0]:
                 columns[name] = repeated(known.file.columns[name], times)
+            elif (drawn := self._drawn(name)) is not None:
+                columns[name] = drawn
             else:
-                at = strata.varying.index(name)
-                columns[name] = strata.mean[school, at] + (strata.factor[school, at].T * q).sum(axis=0)
+                directions = self._directions() if directions is None else directions
+                columns[name] = self._rows(name, directions)
         freeze(columns)
         return columns
 
+    def _drawn(self, name: str) -> Floats | None:
+        """Return a column as it was drawn; None where it is to be completed."""
+        return None
+
+    def _rows(self, name: str, directions: Floats) -> Floats:
+        """Return a varying column, completed along directions [R, N]."""
+        at, known, shape = self.strata.varying.index(name), self.known, (len(self.replications), -1)
+        mean = self.strata.mean[:, at].reshape(shape)
+        factor = np.ascontiguousarray(self.strata.factor[:, at]).reshape(*mean.shape, -1)
+        out = np.empty_like(directions)
+        write_rows(mean, factor, known.q, known.file.school_offsets, known.rank, directions, out)
+        return out.ravel()
+
     def _directions(self) -> Floats:
-        """Return a direction of each school [1, R N]: uniform beside the constant and Q, 0 where nothing is left."""
-        known, starts = self.known, self.known.file.school_offsets[:-1]
-        left = known.sizes - 1 - known.rank > 0
+        """Return a direction of each school [R, N]: uniform beside the constant and Q, 0 where nothing is left."""
+        known = self.known
         found = np.empty((len(self.replications), known.q.shape[1]))
         for row, number in zip(found, self.replications, strict=True):
             # From a stream of their own: whether anybody reads students changes no other number.
-            row[:] = self.streams.at(int(number), "students").standard_normal(len(row))
-            # Twice: one pass leaves rounding errors of what it took off.
-            for _ in range(2):
-                row -= np.repeat(np.add.reduceat(row, starts) / known.sizes, known.sizes)
-                for each in known.q:
-                    row -= np.repeat(np.add.reduceat(row * each, starts), known.sizes) * each
-                length = np.sqrt(np.add.reduceat(row * row, starts))
-                row *= np.repeat(np.where(left, 1.0 / np.where(left, length, 1.0), 0.0), known.sizes)
-        return found.reshape(1, -1)
+            self.streams.at(int(number), "students").standard_normal(out=row)
+        make_directions(found, known.q, known.file.school_offsets, known.rank)
+        return found
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class KnownRows(KnownColumns):
+    """The columns of data sets on a known design whose outcome was drawn row by row.
+
+    Attributes
+    ----------
+    outcome : float64 [R, N]
+    own : float64 [R, G, p + 2]
+        Mean and row of the factor that the outcome has in the strata.
+    """
+
+    outcome: Floats
+    own: Floats
+
+    def take(self, replications: Ints) -> KnownRows:
+        """Return the columns of some replications, by position; makes nothing of the others."""
+        chosen = cast(KnownRows, KnownColumns.take(self, replications))
+        return replace(chosen, outcome=self.outcome[replications], own=self.own[replications])
+
+    def _drawn(self, name: str) -> Floats | None:
+        same = name == self.strata.names[0] and np.array_equal(self._statistics(name), self.own)
+        return self.outcome.ravel() if same else None
+
+    def _statistics(self, name: str) -> Floats:
+        at = self.strata.varying.index(name)
+        found = np.concatenate([self.strata.mean[:, at, None], self.strata.factor[:, at]], axis=1)
+        return found.reshape(self.own.shape)
+
+    def _directions(self) -> Floats:
+        known, found = self.known, self.outcome.copy()
+        make_directions(found, known.q, known.file.school_offsets, known.rank)
+        return found
 
 
 def known_design(file: Batch, terms: tuple[str, ...], x: Floats) -> KnownDesign:
@@ -196,6 +248,31 @@ def draw_on(
     factor[..., p, :p] = np.einsum("k,gkj->gj", b, known.factor) + drawn.residual_sd * there * noise
     factor[..., p, p] = drawn.residual_sd * np.sqrt(chi2)
     return _batch(known, drawn.outcome, mean, factor, streams, replications)
+
+
+def rows_on(
+    known: KnownDesign, name: str, outcome: Floats, streams: StreamSource, replications: range
+) -> Batch:
+    """Return data sets whose outcome [R, N] was drawn row by row, with its statistics for who needs no rows."""
+    times, schools, p = len(replications), len(known.rank), len(known.terms)
+    mean, factor = np.empty((times, schools, p + 1)), np.zeros((times, schools, p + 1, p + 1))
+    mean[..., :p], factor[..., :p, :p] = known.mean, known.factor
+    own = np.empty((times, schools)), np.empty((times, schools, p + 1))
+    statistics_of(outcome, known.q, known.file.school_offsets, known.rank, *own)
+    mean[..., p], factor[..., p, :] = own
+    batch = _batch(known, name, mean, factor, streams, replications)
+    given = cast(KnownColumns, batch.columns)
+    kept = np.concatenate([own[0][..., None], own[1]], axis=2)
+    columns = KnownRows(
+        given.strata,
+        given.replication_offsets,
+        given.replications,
+        streams,
+        known=known,
+        outcome=outcome,
+        own=kept,
+    )
+    return replace(batch, columns=columns)
 
 
 def school_effects(shape: str, z: Floats, streams: StreamSource, replications: range) -> Floats:

@@ -24,6 +24,8 @@ Mask = npt.NDArray[np.bool_]
 def constant_within_schools(batch: Batch, design: Design) -> Mask:
     """Return which columns of X are constant within every school of a replication [R, p]."""
     fixed = fixed_columns(batch, design)
+    if fixed is not None and batch.size > 1 and _alike(batch, design, fixed[1]):
+        return np.repeat(constant_within_schools(batch.take([0]), design), batch.size, axis=0)
     if fixed is not None:
         return _constant_on_strata(*fixed, batch)
     x = design.fixed(batch)
@@ -61,6 +63,13 @@ def with_outcome_less(batch: Batch, design: Design, values: Floats, name: str) -
     of_rows = np.repeat(values[:, named], np.diff(batch.row_offsets), axis=0)
     shifted = design.outcome(batch) - (of_rows.T * design.fixed(batch)[named]).sum(axis=0)
     return {**batch.columns, name: shifted}
+
+
+def _alike(batch: Batch, design: Design, columns: list[Affine]) -> bool:
+    """Whether all data sets of a batch have the same X, as those on one design have."""
+    count = cast(StrataColumns, batch.columns).alike
+    named = zip(design.terms, columns, strict=True)
+    return all(term == "Intercept" or 0 <= column.varying < count for term, column in named)
 
 
 def _constant_on_strata(strata: Strata, columns: list[Affine], batch: Batch) -> Mask:

@@ -129,6 +129,11 @@ class StrataColumns(MadeColumns):
     def __len__(self) -> int:
         return len(self.strata.names)
 
+    @property
+    def alike(self) -> int:
+        """How many of the varying columns, from the first, are the same in every data set."""
+        return 0
+
     def levels(self, name: str) -> tuple[str, ...] | None:
         """Return the levels of a category, None for numbers; makes nothing."""
         column = self.strata.constants.get(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,11 +13,15 @@ from scipy import stats
 
 from nestbench.estimators.methods.registry import get
 from nestbench.estimators.moments.school_moments import moments_of
+from nestbench.estimators.null import under_null
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.cells.layout import Layout
 from nestbench.sim.laws.fixed_design import FixedDesign
+from nestbench.sim.laws.known_design import KnownRows
 from nestbench.sim.observed.affine import strata_of
 from nestbench.sim.observed.batch import Batch, Floats
+from nestbench.sim.observed.derived import constant_within_schools
+from nestbench.sim.observed.design import design_of
 from nestbench.sim.observed.model import Model
 from nestbench.sim.observed.strata import StrataColumns
 from nestbench.sim.streams import StreamSource
@@ -80,8 +85,9 @@ def test_the_design_stays_as_it_is(law: FixedDesign) -> None:
 
 
 @pytest.mark.parametrize("method", ["ols-cr2-satt", "dummies", "reml-kr", "mundlak-satt", "ols-hc3", "gee-z"])
-def test_methods_find_what_they_find_on_the_rows(law: FixedDesign, method: str) -> None:
-    model = replace(MODEL, null={"hours": 0.4})
+@pytest.mark.parametrize("cv", [0.0, 0.5])
+def test_methods_find_what_they_find_on_the_rows(law: FixedDesign, method: str, cv: float) -> None:
+    model, law = replace(MODEL, null={"hours": 0.4}), replace(law, residual_cv=cv)
     found, expected = (get(method).fit(b, model) for b in (draw(law, 5), students(draw(law, 5))))
     for name in ("estimate", "std_error", "df", "p_value", "lower"):
         np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-8, atol=1e-8)
@@ -176,15 +182,43 @@ def test_tests_have_their_exact_size(law: FixedDesign) -> None:
     assert not batch.columns._made
 
 
-def test_rows_are_drawn_where_residuals_are_not_normal(law: FixedDesign) -> None:
-    """Nor where slopes, classes or spreads are drawn, too."""
-    for more in (
-        {"residual_shape": "t(5)"},
-        {"slope": "hours", "slope_sd": 0.3},
-        {"residual_cv": 0.5},
-        {"spread": "hours", "residual_spread": 0.3},
-    ):
-        other = replace(law, **more)  # type: ignore[arg-type]
-        assert strata_of(draw(other, 2)) is None
-        assert other.strata(Layout()) == 0
-    assert law.strata(Layout()) == 12
+BY_ROWS: list[dict[str, Any]] = [
+    {"residual_shape": "t(5)"},
+    {"slope": "hours", "slope_sd": 0.3},
+    {"residual_cv": 0.5},
+    {"spread": "hours", "residual_spread": 0.3},
+]
+
+
+@pytest.mark.parametrize("more", BY_ROWS, ids=lambda more: next(iter(more)))
+def test_rows_are_drawn_where_residuals_are_not_alike(law: FixedDesign, more: dict[str, Any]) -> None:
+    """Their students are those that were drawn, and have the statistics that methods go by."""
+    other = replace(law, **more)
+    assert (law.strata(Layout()), other.strata(Layout())) == (12, 0)
+    batch = draw(other, 5)
+    drawn = other._drawn_rows(StreamSource(1, "known"), range(5))
+    found = moments_of(batch, MODEL)
+    assert isinstance(batch.columns, KnownRows)
+    assert not batch.columns._made
+    expected = moments_of(students(draw(other, 5)), MODEL)
+    np.testing.assert_allclose(found.cross, expected.cross, rtol=1e-10, atol=1e-9)
+    assert np.asarray(batch.columns["grade"]).tobytes() == drawn.tobytes()
+    chosen = batch.take([3, 1])
+    assert np.asarray(chosen.columns["grade"]).tobytes() == drawn[[3, 1]].tobytes()
+
+
+def test_another_outcome_on_rows_that_were_drawn_has_their_directions(law: FixedDesign) -> None:
+    """A null value changes the outcome: its rows are those of the drawn one, less X b."""
+    other, model = replace(law, residual_shape="t(5)"), replace(MODEL, null={"hours": 0.4})
+    batch = draw(other, 4).take([2, 3])
+    moved, _ = under_null(batch, model)
+    hours = np.asarray(batch.columns["hours"])
+    expected = np.asarray(batch.columns["grade"]) - 0.4 * hours
+    np.testing.assert_allclose(np.asarray(moved.columns["grade"]), expected, rtol=0, atol=1e-12)
+
+
+def test_which_columns_are_constant_in_schools_is_one_answer_for_all_data_sets(law: FixedDesign) -> None:
+    for batch in (draw(law, 3), draw(replace(law, residual_cv=0.5), 3)):
+        design = batch.once(design_of, MODEL)
+        found = constant_within_schools(batch, design)
+        assert found.tolist() == [[term in ("Intercept", "resources") for term in design.terms]] * 3
