@@ -12,7 +12,7 @@ from nestbench.sim.counted import plural
 
 def held(cell: Cell, estimators: Iterable[Estimator], engine: str) -> int:
     """Return about how many numbers a data set takes while methods fit it: those of its rows and of the design, or
-    where it is drawn by statistics and nobody asks for rows, its statistics; with cross-products of every school.
+    where it has statistics and nobody asks for rows, these; with cross-products of every school.
 
     Parameters
     ----------
@@ -23,13 +23,17 @@ def held(cell: Cell, estimators: Iterable[Estimator], engine: str) -> int:
     size = data_size(cell.population, cell.layout)
     terms = len(cell.model.formula.split("+"))
     of_rows = size.rows * (size.columns + terms)
-    needed = asking(cell, estimators, engine) or not size.statistics
-    return (of_rows if needed else 0) + size.statistics + size.schools * (terms + 3) ** 2
+    instead = size.statistics or size.outcome
+    needed = not instead or asking(cell, estimators, engine)
+    return (of_rows if needed else 0) + instead + size.schools * (terms + 3) ** 2
 
 
 def asking(cell: Cell, estimators: Iterable[Estimator], engine: str) -> list[str]:
-    """Return who has students completed where statistics are drawn: methods that read rows, or the model."""
-    if not strata_of_cell(cell):
+    """Return who reads the rows of data sets that have statistics: methods, or the model."""
+    key = cell.key
+    if key not in _AFFINE:
+        _AFFINE[key] = cell.affine()
+    if not _AFFINE[key]:
         return ["the model"]
     return [e.label for e in estimators if e.reads_rows or e.engine_name(engine) == "reference"]
 
@@ -63,3 +67,4 @@ def strata_of_cell(cell: Cell) -> int:
 
 
 _STRATA: dict[str, int] = {}
+_AFFINE: dict[str, bool] = {}

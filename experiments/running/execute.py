@@ -266,7 +266,7 @@ def outcomes(
 def _works(
     experiment: Experiment, tasks: Sequence[Task], deaths: Counter[str], started: set[str]
 ) -> Iterator[Work]:
-    known: dict[tuple[int, tuple[int, ...]], bytes] = {}
+    known: dict[object, bytes] = {}
     for task in tasks:
         started.add(task.key)
         yield Work.of(experiment, task, deaths[task.key] >= DEATHS, known)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import cloudpickle
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus
 from nestbench.estimators.estimator import Estimator
@@ -23,7 +22,7 @@ from nestbench.experiments.running.guarding import NO_LIMITS, Limits, fit_guarde
 from nestbench.experiments.running.oracle import with_truth
 from nestbench.experiments.running.repeating import differing, to_repeat
 from nestbench.experiments.running.timekeeping import fit_timed, untimed
-from nestbench.experiments.running.workers import ignore_interrupts
+from nestbench.experiments.running.workers import ignore_interrupts, one_thread
 from nestbench.experiments.storing import encoding
 from nestbench.experiments.storing.outcome import File, Outcome
 from nestbench.sim.cells.cell import Cell
@@ -56,7 +55,7 @@ class Work:
         experiment: Experiment,
         task: Task,
         guarded: bool = False,
-        known: dict[tuple[int, tuple[int, ...]], bytes] | None = None,
+        known: dict[object, bytes] | None = None,
     ) -> Work:
         """Return the work of a task of an experiment; `guarded` fits are made in child processes.
 
@@ -64,20 +63,20 @@ class Work:
         all modules that are loaded, 0.1 s for a score of methods.
         """
         known = {} if known is None else known
-        what = task.cell, task.estimators
-        if what not in known:
-            cell = experiment.cells[task.cell]
-            methods = with_truth((experiment.estimators[i] for i in task.estimators), cell)
-            # Not pickle: methods made in a notebook or a test live in no module that a worker could import.
-            # Apart from the rest, since what a plugin defines can't be unpickled before the plugin is loaded.
-            known[what] = cloudpickle.dumps((cell, methods))
+        cell, own = experiment.cells[task.cell], tuple(experiment.estimators[i] for i in task.estimators)
+        methods = with_truth(own, cell)
+        # The same in every condition, but for those that are told its truth.
+        everywhere = all(told is asked for told, asked in zip(methods, own, strict=True))
+        parts = {task.cell: cell, (None if everywhere else task.cell, task.estimators): methods}
+        # Apart from the rest, since what a plugin defines can't be unpickled before the plugin is loaded.
+        blob = pickle.dumps([_pickled(key, part, known) for key, part in parts.items()])
         limits = Limits(experiment.fit_timeout, experiment.fit_memory)
         return cls(
             task,
             experiment.seed,
             experiment.engine,
             experiment.plugins,
-            known[what],
+            blob,
             home=os.getpid(),
             limits=limits,
             guarded=guarded or bool(limits),
@@ -88,8 +87,16 @@ class Work:
         known_laws()
         for plugin in self.plugins:
             plugins.load_plugin(plugin)
-        cell, estimators = pickle.loads(self.blob)
+        cell, estimators = map(pickle.loads, pickle.loads(self.blob))
         return cell, estimators
+
+
+def _pickled(key: object, part: object, known: dict[object, bytes]) -> bytes:
+    """Return something pickled, once a key."""
+    if key not in known:
+        # Not pickle: methods made in a notebook or a test live in no module that a worker could import.
+        known[key] = cloudpickle.dumps(part)
+    return known[key]
 
 
 class TaskError(NestbenchError):
@@ -103,7 +110,7 @@ def perform(work: Work) -> Outcome:
     ignore_interrupts(work.home)
     started = time.perf_counter()
     cell, estimators = work.open()
-    with threadpool_limits(1):
+    with one_thread():
         if work.task.audit:
             rows = auditing.audit(cell, work.seed, work.task, estimators)
             report = File.of(f"{work.task.key}.parquet", encoding.encode_audit(rows))

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache
 from typing import Any
 
 from joblib._parallel_backends import LokyBackend
+from threadpoolctl import ThreadpoolController
 
 
 class OwnWorkers(LokyBackend):  # type: ignore[misc]
@@ -79,3 +82,15 @@ def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(1.0)
     os._exit(1)
+
+
+def one_thread() -> AbstractContextManager[object]:
+    """Hold inner thread pools to one thread: a worker is one core's worth."""
+    held: AbstractContextManager[object] = _pools(len(sys.modules)).limit(limits=1)
+    return held
+
+
+@lru_cache(maxsize=1)
+def _pools(_: int) -> ThreadpoolController:
+    # To find them takes milliseconds a task: looked for again only where something was imported since.
+    return ThreadpoolController()

@@ -169,10 +169,13 @@ class Cell:
         count = int(by(self.layout)) if callable(by) else 0
         if not count:
             return 0
+        return count if self.affine() else 0
+
+    def affine(self) -> bool:
+        """Whether every column of the model is known by the statistics that come with a data set."""
         batch = self.draw(0, range(1))
         given = strata_of(batch)
-        affine = given is not None and affine_columns(parts_of(batch, self.model), given) is not None
-        return count if affine else 0
+        return given is not None and affine_columns(parts_of(batch, self.model), given) is not None
 
     def draw(self, seed: int, replications: range) -> Batch:
         """Draw the observed data sets of some replications."""

@@ -17,12 +17,16 @@ class DataSize:
     schools, rows, columns : int
     statistics : int
         Numbers that stand for it until somebody asks for rows; 0 where it is drawn row by row.
+    outcome : int
+        Of one whose outcome alone is drawn row by row: the numbers of outcome and statistics, which stand for it until
+        somebody asks for its other columns; else 0.
     """
 
     schools: int
     rows: int
     columns: int = 5
     statistics: int = 0
+    outcome: int = 0
 
 
 def data_size(population: Any, layout: Layout) -> DataSize:

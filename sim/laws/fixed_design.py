@@ -122,7 +122,8 @@ class FixedDesign:
 
     def check(self, layout: Layout) -> None:
         """Refuse a layout other than the default: the schools are those of the file."""
-        changed = [n for n in Layout.__slots__ if getattr(layout, n) != getattr(Layout(), n)]
+        plain = Layout()
+        changed = [n for n in Layout.__slots__ if getattr(layout, n) != getattr(plain, n)]
         if changed:
             why = "the schools and their students come from the file"
             todo = "leave [layout] out"
@@ -253,8 +254,10 @@ class FixedDesign:
         schools, wide = len(file.batch.school_offsets) - 1, len(terms)
         # Means and factor of p + 1 columns; p + 2 random numbers, and those a chi-square is tried with.
         each = (wide + 1) * (wide + 2) + wide + 10
-        statistics = schools * each if self.strata(layout) else 0
-        return DataSize(schools, file.batch.rows, len(file.batch.columns), statistics)
+        rows, columns = file.batch.rows, len(file.batch.columns)
+        if self.strata(layout):
+            return DataSize(schools, rows, columns, statistics=schools * each)
+        return DataSize(schools, rows, columns, outcome=0 if self._by_choice else rows + schools * each)
 
     def _draw_statistics(self, streams: StreamSource, replications: range) -> Batch:
         file, terms, x = _design(self)
@@ -272,8 +275,7 @@ class FixedDesign:
         if self.strata(layout):
             return self._draw_statistics(streams, replications)
         outcome = self._drawn_rows(streams, replications)
-        if not fixed_errors.plain(self) or not shock("", self.residual_shape).normal:
-            # Not of version 1 of what statistics are drawn of, which is drawn and read by rows alone.
+        if not self._by_choice:
             return rows_on(_known(self), self.outcome, outcome, streams, replications)
         fixed, r = _design(self)[0].batch, len(replications)
         others = {n: c for n, c in fixed.columns.items() if n != self.outcome}
@@ -287,6 +289,11 @@ class FixedDesign:
             streams=streams,
             school_labels=None if fixed.school_labels is None else fixed.school_labels * r,
         )
+
+    @property
+    def _by_choice(self) -> bool:
+        """Whether rows would not have to be drawn: by version 1 they are, and read by rows alone."""
+        return fixed_errors.plain(self) and shock("", self.residual_shape).normal
 
     def _drawn_rows(self, streams: StreamSource, replications: range) -> Floats:
         """Return the outcome of some replications, drawn row by row [R, N]."""

@@ -18,13 +18,12 @@ from dataclasses import dataclass, replace
 import cloudpickle
 import numpy as np
 import pandas as pd
-from threadpoolctl import threadpool_limits
 
 from nestbench.advising.simulating import draws_of, spread_out
 from nestbench.advising.study import SLOW, WITH_MEANS
 from nestbench.advising.subject import Subject, orthonormal
 from nestbench.estimators.estimator import Estimator
-from nestbench.experiments.running.workers import ignore_interrupts
+from nestbench.experiments.running.workers import ignore_interrupts, one_thread
 from nestbench.own_data.bar import Step, silent
 from nestbench.sim.laws.registry import known_laws
 from nestbench.sim.observed.batch import Batch, Category, Column, Floats, offsets_of
@@ -80,7 +79,7 @@ def _draw(piece: Piece) -> tuple[int, dict[str, Floats]]:
     ignore_interrupts(piece.home)
     known_laws()
     subject, methods = pickle.loads(piece.blob)
-    with threadpool_limits(1):
+    with one_thread():
         return piece.start, p_values(subject, piece, methods)
 
 

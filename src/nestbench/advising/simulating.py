@@ -9,16 +9,16 @@ from typing import TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
 
 from nestbench.estimators.estimates import ESTIMATE, LOWER, P_VALUE, UPPER, Estimates
+from nestbench.experiments.drawing import held
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task
 from nestbench.experiments.running import warming
 from nestbench.experiments.running.backends import LOCAL, processes_start
 from nestbench.experiments.running.execute import cores, mapped
 from nestbench.experiments.running.work import Work, fit_all
-from nestbench.experiments.running.workers import ignore_interrupts
+from nestbench.experiments.running.workers import ignore_interrupts, one_thread
 from nestbench.own_data.bar import Step
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.laws.fixed_design import FixedDesign
@@ -27,7 +27,9 @@ from nestbench.sim.observed.batch import Floats
 T = TypeVar("T")
 W = TypeVar("W")
 NUMBERS = 2_000_000
-"""Numbers of the outcome and the columns that a worker holds at once."""
+"""Numbers of all data sets of a task."""
+LONGEST = 500
+"""Data sets of a task at most."""
 TASKS = 8
 """Tasks a worker and scenario at least, so that progress is seen and the last ones end together."""
 
@@ -93,7 +95,7 @@ def simulate(
     found: dict[int, dict[str, list[Draws]]] = {cell: {} for cell in cells}
     parts: list[tuple[Task, dict[str, Draws]]] = []
     step(0, len(tasks), "simulating")
-    known: dict[tuple[int, tuple[int, ...]], bytes] = {}
+    known: dict[object, bytes] = {}
     works = (Part(Work.of(experiment, task, known=known), term, planted) for task in tasks)
     said = time.monotonic()
     for done, part in enumerate(spread_out(_perform, works, len(tasks), workers), 1):
@@ -117,8 +119,6 @@ def spread_out(do: Callable[[W], T], works: Iterator[W], count: int, workers: in
 def tasks_of(experiment: Experiment, cells: Sequence[int], limits: Mapping[str, int]) -> list[Task]:
     """Return the tasks, those with slow methods first."""
     tasks = []
-    rows = experiment.cells[cells[0]].draw(experiment.seed, range(1)).rows
-    step = int(np.clip(NUMBERS // (rows * (3 + len(experiment.cells[0].found.terms))), 1, 500))
     most = experiment.replications
     bounds = sorted({min(most, limits.get(e.name, most), experiment.limit(e)) for e in experiment.estimators})
     for low, high in zip([0, *bounds], bounds, strict=False):
@@ -127,8 +127,10 @@ def tasks_of(experiment: Experiment, cells: Sequence[int], limits: Mapping[str, 
             for i, e in enumerate(experiment.estimators)
             if min(limits.get(e.name, most), experiment.limit(e)) >= high
         )
-        size = step if low else max(1, min(step, -(-(high - low) // TASKS)))
+        fitted = [experiment.estimators[i] for i in chosen]
         for cell in cells:
+            numbers = held(experiment.cells[cell], fitted, experiment.engine)
+            size = int(np.clip(NUMBERS // numbers, 1, min(LONGEST, -(-(high - low) // TASKS))))
             tasks += [Task(cell, start, min(start + size, high), chosen) for start in range(low, high, size)]
     return tasks
 
@@ -140,7 +142,7 @@ def _perform(part: Part) -> tuple[Task, dict[str, Draws]]:
     cell, estimators = work.open()
     estimators = tuple(e.for_term(part.term) for e in estimators)
     numbers = range(work.task.start, work.task.stop)
-    with threadpool_limits(1):
+    with one_thread():
         fits = fit_all(cell, work.seed, numbers, estimators, work.engine)
         own = tuple(e for e in estimators if e.reads_null)
         moved = fit_all(_planted(cell, part), work.seed, numbers, own, work.engine) if own else {}
