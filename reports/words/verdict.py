@@ -30,6 +30,7 @@ from nestbench.reports.wording import percent, several
 from nestbench.reports.words import cautions
 from nestbench.reports.words.cautions import of_level
 from nestbench.reports.words.ground import ground
+from nestbench.reports.words.lint import replications_needed
 from nestbench.reports.words.sentence import Verdict
 from nestbench.reports.words.untold import RULE as UNTOLD
 from nestbench.reports.words.untold import untold
@@ -105,8 +106,7 @@ def recommendation(evidence: Evidence, choice: Choice, counts: pd.DataFrame) -> 
 def _too_few(evidence: Evidence, choice: Choice) -> str:
     """Return how many data sets a recommendation would need."""
     level = choice.level
-    # Rounding error (0.09 / 0.01^2 gives 900.0000000000001) shouldn't ask for one data set more.
-    needed = [int(np.ceil(level * (1.0 - level) / points**2 - 1e-9)) for points in (POINTS, 0.01)]
+    needed = [replications_needed(level, points) for points in (POINTS, 0.01)]
     return (
         f"Too few replications to recommend a method: with {plural(choice.n, 'data set')} in common a coverage of "
         f"{percent(level)} has a Monte Carlo error of {100 * choice.error:.1f} percentage points; {needed[0]:,} data "

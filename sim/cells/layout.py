@@ -11,7 +11,7 @@ from nestbench.sim.errors import InvalidInput
 from nestbench.sim.observed.batch import Ints
 from nestbench.sim.parameter import check_declared, declared_of, documented, parameter
 
-ASSIGNMENTS = ("first", "random", "pairs", "students")
+ASSIGNMENTS = ("first", "random", "pairs", "blocks", "students")
 
 
 @documented
@@ -41,8 +41,12 @@ class Layout:
     assignment: str = parameter(
         "first",
         "Treated are the first schools, random ones, one at random of each pair of neighbours in resources (the column "
-        "``pair`` names it), or ``treated_share`` of the students within every school.",
+        "``pair`` names it), ``treated_share`` of each block of ``block_size`` neighbours (column ``block``), or "
+        "``treated_share`` of the students within every school.",
         choices=ASSIGNMENTS,
+    )
+    block_size: int = parameter(
+        0, 'Schools a block, with ``assignment = "blocks"``; pairs are blocks of 2.', low=0
     )
     size_spread: float = parameter(
         0.0,
@@ -103,6 +107,11 @@ class Layout:
     def mean_size(self) -> float:
         """Expected students per school (of the lognormal before rounding)."""
         return float(np.mean(self.size_range if self.size_range else self.sizes()))
+
+    @property
+    def blocked_by(self) -> int:
+        """Schools a block: 2 of pairs, 0 where schools aren't randomised within blocks."""
+        return {"pairs": 2, "blocks": self.block_size}.get(self.assignment, 0)
 
     @property
     def treated_count(self) -> int:
@@ -187,9 +196,33 @@ def _check_treatment(layout: Layout) -> None:
         why = "treatment is given to students within every school"
         todo = "set layout.treated_share instead"
         raise checks.clash('layout.assignment = "students"', "layout.treated_schools", why, todo)
+    _check_blocks(layout)
     if layout.assignment == "pairs" and (layout.schools % 2 or 2 * layout.treated_count != layout.schools):
         raise InvalidInput(
             'expected half of an even number of schools to be treated with layout.assignment = "pairs", got '
             f"{layout.treated_count} treated of {layout.schools}; set layout.treated_share = 0.5 and an even "
             "layout.schools"
+        )
+
+
+def _check_blocks(layout: Layout) -> None:
+    if layout.assignment != "blocks":
+        if layout.block_size:
+            raise InvalidInput(
+                f'expected layout.assignment = "blocks" with layout.block_size = {layout.block_size}, got '
+                f'"{layout.assignment}"; set it, or leave layout.block_size out'
+            )
+        return
+    size = layout.block_size
+    if size < 2 or layout.schools % size:
+        fit = "a block_size of 2 or more" if size < 2 else f"a multiple of layout.block_size = {size} schools"
+        raise InvalidInput(
+            f'expected {fit} with layout.assignment = "blocks", got layout.schools = {layout.schools} in blocks of '
+            f"{size}; every block must be full"
+        )
+    treated, left = divmod(layout.treated_count * size, layout.schools)
+    if left or not 0 < treated < size:
+        raise InvalidInput(
+            f"expected the same whole number of schools treated in each block of {size}, and some untreated, got "
+            f"{layout.treated_count} treated of {layout.schools}; set layout.treated_share to a multiple of 1 / {size}"
         )

@@ -211,7 +211,7 @@ def _left_out(law: Parameters, layout: Layout, on: Rows, mean: InModel) -> Float
     """
     if not mean.left_out:
         return np.zeros((0, len(on.unit)))
-    independent = law.resources_shape == "normal" and layout.assignment != "pairs"
+    independent = law.resources_shape == "normal" and not layout.blocked_by
     apart = not (law.missing_resources or law.school_sd_resources or law.slope_sd_resources)
     if mean.terms_left_out != {"resources"} or not independent or not apart:
         return None

@@ -47,7 +47,7 @@ from nestbench.sim.random_intercept.schools import (
 from nestbench.sim.random_intercept.shocks import shock
 from nestbench.sim.random_intercept.sizes import draw_sizes
 from nestbench.sim.random_intercept.thinning import Mask, keep_schools, seen_of
-from nestbench.sim.random_intercept.treatment import pairs
+from nestbench.sim.random_intercept.treatment import block_column
 from nestbench.sim.streams import StreamSource
 
 
@@ -237,11 +237,9 @@ def constants_of(
         columns["teacher"] = np.repeat(teacher, 2 * arms)
     if law.effect("size") or law.effect("treated:size"):
         columns["size"] = np.repeat(relative_sizes(layout, sizes.ravel()), strata)
-    if layout.assignment == "pairs":
-        numbers = pairs(schools.resources, layout.schools)
-        width = len(str(layout.schools // 2))
-        labels = tuple(f"P{i + 1:0{width}d}" for i in range(layout.schools // 2))
-        columns["pair"] = Category(np.repeat(numbers, strata).astype(np.int32), labels)
+    if layout.blocked_by:
+        name, column = block_column(layout, schools.resources, strata)
+        columns[name] = column
     return columns
 
 

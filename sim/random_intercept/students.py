@@ -12,7 +12,7 @@ from nestbench.sim.random_intercept.draw import Piece, Schools
 from nestbench.sim.random_intercept.parameters import Parameters
 from nestbench.sim.random_intercept.schools import arm_variances, relative_sizes, treatment_effects
 from nestbench.sim.random_intercept.shocks import shock
-from nestbench.sim.random_intercept.treatment import pairs
+from nestbench.sim.random_intercept.treatment import block_column
 from nestbench.sim.streams import StreamSource
 
 
@@ -92,11 +92,10 @@ def finish_columns(
     counts = sizes.ravel()
     if law.effect("size") or law.effect("treated:size"):
         columns["size"] = np.repeat(relative_sizes(layout, counts), counts)
-    if layout.assignment == "pairs":
+    if layout.blocked_by:
         first = offsets_of(counts)[:-1]
-        numbers = pairs(_floats(columns["resources"])[first], layout.schools)
-        names = tuple(f"P{i + 1:0{len(str(layout.schools // 2))}d}" for i in range(layout.schools // 2))
-        columns["pair"] = Category(np.repeat(numbers, counts).astype(np.int32), names)
+        name, column = block_column(layout, _floats(columns["resources"])[first], counts)
+        columns[name] = column
 
 
 def treat_students(

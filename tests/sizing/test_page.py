@@ -25,7 +25,7 @@ from nestbench.sizing.question import Question
 
 def asked(solve: str, half_width: float | None = None, **trial: object) -> Question:
     effect: Any = trial.pop("effect", None)
-    return question_of(Options(None, solve, None, half_width, 0.05, None, effect, 0.0, None, trial))
+    return question_of(Options(None, solve, None, half_width, 0.05, None, effect, 0.0, 0.0, None, trial))
 
 
 @pytest.fixture(scope="module")

@@ -80,18 +80,3 @@ def test_a_trial_like_its_pilot() -> None:
     low, high = found.other_iccs["value"]
     assert low <= found.value <= high
     assert "Pilot of 12 schools" in found.shown
-
-
-@pytest.mark.slow
-def test_the_cheapest_design_is_that_of_the_closed_form() -> None:
-    """sqrt((1 - icc) / icc * 300 / 10) students; the cost there is flat, so the costs are compared."""
-    found = nestbench.size(
-        solve="schools", icc=0.1, effect=0.5, cost=(300.0, 10.0), methods="means", workers=1
-    )
-    assert found.best is not None
-    table = found.table.dropna()
-    best = table["cost"].min()
-    optimum = round(np.sqrt(0.9 / 0.1 * 300 / 10))
-    near = table.loc[(table["students"] - optimum).abs().idxmin(), "cost"]
-    assert near <= 1.05 * best
-    assert table["cost"].iloc[0] > best

@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
+
 from nestbench.sim import checks
 from nestbench.sim.errors import InvalidInput
+from nestbench.sim.observed.batch import Floats
 from nestbench.sim.theory.planning import t_test
 from nestbench.sim.theory.planning.trial import SchoolTrial, Trial
 
 
 def standard_error(trial: Trial) -> float:
-    """Return the standard error of the estimated effect, in total SDs."""
+    """Return the standard error of the estimated effect, in total SDs; where covariates are drawn (`Trial.efficiency`)
+    that with covariates balanced between arms."""
     return math.sqrt(trial.variance)
 
 
@@ -56,8 +60,9 @@ def power(trial: Trial, effect: float, *, alpha: float = 0.05, sides: int = 2) -
         No degrees of freedom, or a level outside (0, 1).
     """
     check_test(alpha, sides)
-    df = degrees_of_freedom(trial)
-    return float(t_test.power_at(effect, standard_error(trial), df, alpha=alpha, sides=sides))
+    df, spread = degrees_of_freedom(trial), trial.efficiency
+    errors = standard_error(trial) / np.sqrt(spread.values)
+    return float(t_test.power_at(effect, errors, df, alpha=alpha, sides=sides) @ spread.weights)
 
 
 def smallest_effect(trial: Trial, *, power: float = 0.8, alpha: float = 0.05, sides: int = 2) -> float:
@@ -77,8 +82,14 @@ def smallest_effect(trial: Trial, *, power: float = 0.8, alpha: float = 0.05, si
     """
     check_test(alpha, sides)
     checks.number("the power", power, low=alpha, high=1.0, open_low=True, open_high=True)
-    df = degrees_of_freedom(trial)
-    return float(t_test.smallest_effect(standard_error(trial), df, power=power, alpha=alpha, sides=sides))
+    df, spread = degrees_of_freedom(trial), trial.efficiency
+    c, roots = t_test.critical_value(df, alpha=alpha, sides=sides), np.sqrt(spread.values)
+
+    def found(shift: Floats) -> Floats:
+        return np.asarray(t_test.exceeds(c, df, shift * roots, sides=sides) @ spread.weights)
+
+    first = t_test.bloom_multiplier(df, power=power, alpha=alpha, sides=sides)
+    return float(standard_error(trial) * t_test.least_reaching(found, power, first))
 
 
 def half_width(trial: Trial, *, level: float = 0.95) -> float:
@@ -90,7 +101,9 @@ def half_width(trial: Trial, *, level: float = 0.95) -> float:
         No degrees of freedom, or a level outside (0, 1).
     """
     checks.number("the level of the interval", level, low=0.0, high=1.0, open_low=True, open_high=True)
-    return float(t_test.half_width(standard_error(trial), degrees_of_freedom(trial), level=level))
+    df, spread = degrees_of_freedom(trial), trial.efficiency
+    errors = standard_error(trial) / np.sqrt(spread.values)
+    return float(t_test.half_width(errors, df, level=level) @ spread.weights)
 
 
 def with_any_students(trial: Trial) -> Trial:

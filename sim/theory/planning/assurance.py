@@ -61,7 +61,13 @@ def assurance(
 
 
 def _variances(trial: Trial, iccs: Points | None) -> tuple[Floats, Floats]:
-    """Return the variance of the estimated effect at each ICC, and the ICCs' weights."""
+    """Return the variance of the estimated effect at each ICC and efficiency, and their weights."""
+    spread = trial.efficiency
+    found, weights = _over_iccs(trial, iccs)
+    return np.outer(found, 1.0 / spread.values).ravel(), np.outer(weights, spread.weights).ravel()
+
+
+def _over_iccs(trial: Trial, iccs: Points | None) -> tuple[Floats, Floats]:
     if iccs is None:
         return np.array([trial.variance]), np.ones(1)
     if not isinstance(trial, SchoolTrial):

@@ -103,6 +103,15 @@ def cheapest(trial: SchoolTrial, target: Target, cost: Cost) -> Priced:
     return min(frontier(trial, target, cost), key=lambda priced: (priced.cost, priced.schools))
 
 
+def affordable_students(cost: Cost, schools: int, budget: float) -> int:
+    """Return the students a school that a budget buys with so many schools, `MOST_STUDENTS` at most."""
+    left = budget - schools * cost.school
+    if not cost.student:
+        return MOST_STUDENTS if left >= 0.0 else 0
+    # By rounding alone 10 / .1 may buy one student fewer.
+    return min(max(int(left / schools / cost.student * (1.0 + 1e-12)), 0), MOST_STUDENTS)
+
+
 def best_within(trial: SchoolTrial, target: Target, cost: Cost, budget: float) -> Priced:
     """Return the design within a budget that comes nearest to the target, or exceeds it most.
 
@@ -123,10 +132,10 @@ def best_within(trial: SchoolTrial, target: Target, cost: Cost, budget: float) -
     checks.number("the budget", budget, low=0.0, open_low=True)
     step, best, most = getattr(trial, "block_size", 1), None, -math.inf
     for schools in range(step * math.ceil(2 / step), int(budget / (cost.school + cost.student)) + 1, step):
-        students = (budget / schools - cost.school) / cost.student if cost.student else MOST_STUDENTS
-        design = replace(
-            required.with_schools(trial, schools), students=float(min(int(students), MOST_STUDENTS))
-        )
+        students = affordable_students(cost, schools, budget)
+        if not students:
+            break
+        design = replace(required.with_schools(trial, schools), students=float(students))
         if answers.has_df(design) and (reached := target.excess(design)) > most:
             most, best = reached, Priced(schools, int(design.students), cost.of(schools, design.students))
     if best is None:

@@ -69,14 +69,45 @@ def icc_points(mean: float, sd: float, count: int = POINTS) -> Points:
     InvalidInput
         A mean outside (0, 1), or an SD that no distribution on [0, 1] has.
     """
-    if not sd:
-        return certain(mean)
+    return beta_points(*beta_of(mean, sd), count) if sd else certain(mean)
+
+
+def equally_likely(mean: float, sd: float, count: int) -> Floats:
+    """Return ICCs [count] that stand for the same distribution: its means in equally likely parts of [0, 1].
+
+    Of Beta(a, b) the mean below x is a / (a + b) times the probability of Beta(a + 1, b) below x.
+
+    Parameters
+    ----------
+    mean, sd : float
+    count : int
+    """
+    from scipy import special
+
+    a, b = beta_of(mean, sd)
+    ends = special.betaincinv(a, b, np.linspace(0.0, 1.0, count + 1))
+    return np.asarray(count * mean * np.diff(special.betainc(a + 1.0, b, ends)))
+
+
+def beta_of(mean: float, sd: float) -> tuple[float, float]:
+    """Return (a, b) of the beta distribution with this mean and SD.
+
+    Raises
+    ------
+    InvalidInput
+        No distribution on [0, 1] has them.
+    """
+    check_spread(mean, sd)
+    size = mean * (1.0 - mean) / sd**2 - 1.0
+    return mean * size, (1.0 - mean) * size
+
+
+def check_spread(mean: float, sd: float) -> None:
+    """Refuse an SD that no distribution of ICCs with this mean has."""
     most = mean * (1.0 - mean)
-    if not 0.0 < sd**2 < most:
-        limit = f"below {np.sqrt(most):.3g}" if most > 0.0 else "0"
+    if not 0.0 < sd < np.sqrt(most):
+        limit = f"above 0 and below {np.sqrt(most):.3g}" if most > 0.0 else "0"
         raise InvalidInput(f"expected an SD of ICCs about {mean:g} {limit}, got {sd:g}; the ICC is in [0, 1]")
-    size = most / sd**2 - 1.0
-    return beta_points(mean * size, (1.0 - mean) * size, count)
 
 
 def _golub_welsch(diagonal: Floats, squared: Floats) -> tuple[Floats, Floats]:

@@ -9,6 +9,8 @@ Sources: Johnson, Kotz & Balakrishnan 1995, Continuous Univariate Distributions 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -111,10 +113,26 @@ def multiplier(df: npt.ArrayLike, *, power: float = 0.8, alpha: float = 0.05, si
     """
     df = np.asarray(df, dtype=np.float64)
     c = critical_value(df, alpha=alpha, sides=sides)
-    # Where the noncentral t asks for more, which is with few degrees of freedom, the upper end is doubled below.
-    low, high = np.zeros_like(c), np.maximum(bloom_multiplier(df, power=power, alpha=alpha, sides=sides), 1.0)
+    first = bloom_multiplier(df, power=power, alpha=alpha, sides=sides)
+    return least_reaching(lambda shift: exceeds(c, df, shift, sides=sides), power, first)
+
+
+def least_reaching(found: Callable[[Floats], Floats], power: float, first: npt.ArrayLike) -> Floats:
+    """Return where a power that grows from below a target reaches it, by bisection to a relative 1e-13.
+
+    Parameters
+    ----------
+    found : callable
+        Shifts of the shape of `first` -> power.
+    power : float
+    first : float or array
+        A guess, of any quality.
+    """
+    high = np.maximum(np.asarray(first, dtype=np.float64), 1.0)
+    low = np.zeros_like(high)
+    # Where more is needed than guessed, as with few degrees of freedom, the upper end is doubled.
     for _ in range(BISECTIONS):
-        short = exceeds(c, df, high, sides=sides) < power
+        short = found(high) < power
         if not short.any():
             break
         high = np.where(short, 2.0 * high, high)
@@ -122,7 +140,7 @@ def multiplier(df: npt.ArrayLike, *, power: float = 0.8, alpha: float = 0.05, si
         middle = 0.5 * (low + high)
         if (high - low <= 1e-13 * high).all():
             break
-        short = exceeds(c, df, middle, sides=sides) < power
+        short = found(middle) < power
         low, high = np.where(short, middle, low), np.where(short, high, middle)
     return 0.5 * (low + high)
 

@@ -15,6 +15,7 @@ from typing import Any
 from nestbench.sim import checks
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.parameter import check_declared, parameter
+from nestbench.sim.theory.planning.points import Points, certain
 
 SHARE: dict[str, Any] = {"low": 0.0, "high": 1.0, "open_high": True}
 EFFECTS = ("constant", "fixed", "random")
@@ -60,6 +61,12 @@ class Trial(ABC):
     @abstractmethod
     def df(self) -> float:
         """Degrees of freedom of its t-test; not above 0 where nothing estimates the variance."""
+
+    @property
+    def efficiency(self) -> Points:
+        """Of the treatment's variance, the share that covariates leave: `variance` is divided by it. 1, unless the
+        covariates are a sample too."""
+        return certain(1.0)
 
     @property
     def students_left(self) -> float:

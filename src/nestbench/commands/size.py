@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -41,9 +42,13 @@ def size(
         ),
     ] = None,
     solve: Annotated[
-        str,
-        typer.Option(help="What is unknown: schools, students (a school), treated (schools), effect or icc."),
-    ] = "schools",
+        str | None,
+        typer.Option(
+            help="What is unknown: schools, students (a school), treated (schools), effect or icc; default: schools, "
+            "with a budget effect.",
+            show_default=False,
+        ),
+    ] = None,
     power: Annotated[
         float | None, typer.Option(help="To be reached; default: 0.8.", show_default=False)
     ] = None,
@@ -64,14 +69,20 @@ def size(
         float,
         typer.Option(help="SD of what is believed of the effect: the power is averaged over it (assurance)."),
     ] = 0.0,
+    icc_spread: Annotated[
+        float,
+        typer.Option(
+            help="SD of what is believed of the ICC, about --icc: the power is averaged over it, too."
+        ),
+    ] = 0.0,
     term: Annotated[
         str | None, typer.Option(help="Term asked about; default: treated.", show_default=False)
     ] = None,
     trial: Annotated[
         str | None,
         typer.Option(
-            help="Who is randomised: schools, pairs (of schools), students (in every school), or classes (schools with "
-            "students in classes). Default: schools.",
+            help="Who is randomised: schools, pairs (of schools), blocks (schools within blocks), students (in every "
+            "school), or classes (schools with students in classes). Default: schools.",
             show_default=False,
             rich_help_panel=TRIAL,
         ),
@@ -84,6 +95,7 @@ def size(
     treated_schools: Annotated[int | None, _whole("Treated schools, as a number.")] = None,
     icc: Annotated[float | None, _share("Schools' share of the outcome's variance.")] = None,
     classes: Annotated[int | None, _whole("Classes a school.")] = None,
+    block_size: Annotated[int | None, _whole("Schools a block.")] = None,
     class_icc: Annotated[float | None, _share("Classes' share of the outcome's variance.")] = None,
     r2_school: Annotated[
         float | None, _share("Share of the schools' variance that covariates explain.")
@@ -133,6 +145,14 @@ def size(
     cost_student: Annotated[
         float | None, typer.Option(help="Of a student.", show_default=False, rich_help_panel=COST)
     ] = None,
+    budget: Annotated[
+        float | None,
+        typer.Option(
+            help="With both costs: of the designs that it buys the one that finds the smallest effect.",
+            show_default=False,
+            rich_help_panel=COST,
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -163,6 +183,7 @@ def size(
         "treated_schools": treated_schools,
         "icc": icc,
         "classes": classes,
+        "block_size": block_size,
         "class_icc": class_icc,
         "r2_school": r2_school,
         "r2_class": r2_class,
@@ -177,11 +198,14 @@ def size(
     if (cost_school is None) != (cost_student is None):
         raise InvalidInput("expected --cost-school and --cost-student together, got one of them; give both")
     costs = None if cost_school is None or cost_student is None else (cost_school, cost_student)
-    asked = Options(toml, solve, power, half_width, alpha, term, effect, effect_spread, methods, given)
+    solve = solve or ("schools" if budget is None else "effect")
+    asked = Options(
+        toml, solve, power, half_width, alpha, term, effect, effect_spread, icc_spread, methods, given
+    )
     pilot = None if like is None else pilot_in(like, formula, group, term)
     try:
         with shown(0) as step:
-            found = answered(asked, Settings(seed, workers, out=out), pilot, costs, step)
+            found = answered(asked, Settings(seed, workers, out=out), pilot, costs, budget, step)
             best = found if isinstance(found, Sizing) else found.best
             if out is not None and best is not None:
                 write_page(best, out, workers, step)
@@ -200,6 +224,14 @@ def pilot_in(file: Path, formula: str | None, group: str, term: str | None) -> P
     return pilot_of(table.frame, formula_of(formula), group, term or "treated")
 
 
+def text_at(found: Sizing | Frontier, width: int) -> str:
+    """Return the answer in a terminal's width."""
+    from nestbench.sizing import bought, terminal
+    from nestbench.sizing.answer import Sizing
+
+    return terminal.text_of(found, width) if isinstance(found, Sizing) else bought.text_of(found, width)
+
+
 def show(
     found: Sizing | Frontier, best: Sizing | None, out: Path | None, workers: int | None, as_json: bool
 ) -> None:
@@ -214,7 +246,7 @@ def show(
     if as_json:
         typer.echo(json_of(found))
         return
-    say(found.shown)
+    say(text_at(found, min(shutil.get_terminal_size().columns, 80)))
     if out is not None and best is not None:
         say(f"Report: {out / PAGE}")
         say(f"Run: {out / RUN}")

@@ -17,7 +17,7 @@ from nestbench.sizing import response
 from nestbench.sizing.answer import Sizing
 from nestbench.sizing.formula import needed, step_of
 from nestbench.sizing.measuring import measured
-from nestbench.sizing.question import EFFECT, ICC, Planned, Question, Source
+from nestbench.sizing.question import EFFECT, ICC, Question, Source
 from nestbench.sizing.search import Simulated, answers, oriented
 
 ICCS = (0.05, 0.1, 0.2)
@@ -40,6 +40,15 @@ class Changed:
     def base(self) -> Path:
         """The source's."""
         return self.source.base
+
+    @property
+    def icc(self) -> float | None:
+        """The source's."""
+        return self.source.icc
+
+    def with_icc(self, icc: float) -> Changed:
+        """Return the designs with another ICC, changed alike."""
+        return replace(self, source=self.source.with_icc(icc))
 
     def tables(self, unknown: str, value: float | None) -> Tables:
         """Return the source's tables, changed."""
@@ -89,8 +98,8 @@ def alternatives(
     kept = {key: float(getattr(answer, key)) for key in KEPT}
     made.append(Alternative("as planned", **kept, needed=own))
     for name, source in _changed(sizing).items():
-        question = replace(sizing.question, source=source)
         try:
+            question = replace(sizing.question, source=source)
             made.append(_alternative(name, question, sizing, method, workers or cores(), step, folder))
         except InvalidInput:
             continue
@@ -102,22 +111,14 @@ def _changed(sizing: Sizing) -> Mapping[str, Source]:
     question, cell = sizing.question, sizing.question.cell(_step(sizing))
     source, layout = question.source, cell.layout
     found: dict[str, Source] = {}
-    now = (
-        source.trial.icc if isinstance(source, Planned) else float(getattr(cell.population, "icc", math.nan))
-    )
+    now = float(getattr(cell.population, "icc", math.nan)) if source.icc is None else source.icc
     if question.unknown != ICC and now > 0.0:
-        found |= {f"ICC {icc:g}": _with_icc(source, icc) for icc in ICCS if abs(icc - now) > 1e-9}
-    if layout.assignment not in ("pairs", "students") and layout.schools > LOST + 3:
+        found |= {f"ICC {icc:g}": source.with_icc(icc) for icc in ICCS if abs(icc - now) > 1e-9}
+    if not layout.blocked_by and layout.assignment != "students" and layout.schools > LOST + 3:
         found[f"{LOST} schools drop out"] = Changed(source, _lose_schools)
     if layout.balanced and not layout.classes:
         found[f"sizes differ (cv {SPREAD:g})"] = Changed(source, _spread_sizes)
     return found
-
-
-def _with_icc(source: Source, icc: float) -> Source:
-    if isinstance(source, Planned):
-        return replace(source, trial=source.trial.at(icc=icc))
-    return Changed(source, lambda tables: tables["population"].update(icc=icc))
 
 
 def _lose_schools(tables: Tables) -> None:

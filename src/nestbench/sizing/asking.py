@@ -16,15 +16,17 @@ from nestbench.experiments.running.progress import Quiet
 from nestbench.own_data.bar import Step, silent
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.errors import InvalidInput
+from nestbench.sim.theory.planning.budget import Cost
 from nestbench.sizing.answer import ClosedForm, MethodAnswer, Sizing
+from nestbench.sizing.bought import with_words as in_words
 from nestbench.sizing.closed import FAR, closed_form, power_at
 from nestbench.sizing.files import DRAWS, write_sizing
-from nestbench.sizing.frontier import Cost, Frontier, frontier_of
+from nestbench.sizing.frontier import Frontier, frontier_of
 from nestbench.sizing.limits import limits_of
 from nestbench.sizing.measuring import choose, curve_table, detected, solved
 from nestbench.sizing.notebook import html_of
 from nestbench.sizing.pilot import Pilot, beside_pilot, formula_of, pilot_of
-from nestbench.sizing.posing import Options, question_of, short_name, truth_of
+from nestbench.sizing.posing import Options, question_of, short_name, truth_of, whole_blocks
 from nestbench.sizing.question import EFFECT, HALF_WIDTH, N_SCHOOLS, Question
 from nestbench.sizing.rerun import rerun_of
 from nestbench.sizing.search import LEAST, MOST, Simulated, detect
@@ -62,6 +64,7 @@ def size(
     term: str | None = None,
     effect: float | None = None,
     effect_spread: float = 0.0,
+    icc_spread: float = 0.0,
     methods: str | Sequence[str | Mapping[str, Any]] | None = None,
     seed: int = SEED,
     workers: int | None = None,
@@ -71,6 +74,7 @@ def size(
     formula: str | None = None,
     group: str = "school",
     cost: tuple[float, float] | None = None,
+    budget: float | None = None,
     **trial: Any,
 ) -> Sizing | Frontier:
     """Say how large a trial must be, or which effect it can find, for methods whose tests hold there.
@@ -93,6 +97,8 @@ def size(
         To be found, in units of the outcome; of a TOML file that of its population unless given.
     effect_spread : float
         SD of a normal distribution of the effect: `power` is then the assurance, averaged over it.
+    icc_spread : float
+        SD of a beta distribution of the ICC about `icc`: `power` is averaged over it, too.
     methods : str or sequence
     seed : int
     workers : int
@@ -107,6 +113,9 @@ def size(
         Of the pilot: outcome and covariates, and the column of schools.
     cost : (float, float)
         Of a school and of a student: the cheapest design that reaches the target is looked for, over students a school.
+    budget : float
+        With `cost`, and the effect to solve for: of the designs that it buys the one that finds the smallest effect;
+        the power for `effect`, where that is given, stands beside.
     **trial
         Fields of `nestbench.sizing.trial.Trial`: kind, schools, students, treated_share, icc, r2_school, ...
 
@@ -120,10 +129,12 @@ def size(
     InvalidInput
         A value that can't be, or is missing; the message says what to do.
     """
-    asked = Options(toml, solve, power, half_width, alpha, term, effect, effect_spread, methods, trial)
+    asked = Options(
+        toml, solve, power, half_width, alpha, term, effect, effect_spread, icc_spread, methods, trial
+    )
     pilot = None if like is None else pilot_of(like, formula_of(formula), group, term or "treated")
     folder = None if out is None else Path(out)
-    found = answered(asked, Settings(seed, workers, most, folder), pilot, cost)
+    found = answered(asked, Settings(seed, workers, most, folder), pilot, cost, budget)
     best = found if isinstance(found, Sizing) else found.best
     if folder is not None and best is not None:
         # Only here: the page draws and shows, an answer needs neither.
@@ -139,21 +150,52 @@ def answered(
     settings: Settings,
     pilot: Pilot | None = None,
     cost: tuple[float, float] | None = None,
+    budget: float | None = None,
     step: Step = silent,
 ) -> Sizing | Frontier:
     """Return the answer to what is asked: with a pilot what that says, with costs the cheapest design."""
+    refuse_bought(asked, cost, budget)
     stated = any(asked.trial.get(name) is not None for name in ("icc", "sd", "r2_school", "r2_student"))
     if pilot is not None:
         asked = replace(asked, trial=beside_pilot(pilot, short_name(asked.solve), asked.trial))
     if cost is not None:
-        if "students" not in asked.trial:
-            asked = replace(asked, trial={**asked.trial, "students": 20})
+        # Any will do: they are what is looked for.
+        free = {"students": 20} if budget is None else {"students": 20, "schools": whole_blocks(asked.trial)}
+        asked = replace(asked, trial={**free, **asked.trial})
         prices, small = Cost(*cost), replace(settings, most=min(settings.most, FRONTIER))
-        return frontier_of(question_of(asked), prices, lambda question: sizing_of(question, small, step))
+
+        def solve(question: Question) -> Sizing:
+            return sizing_of(question, small, step)
+
+        return in_words(frontier_of(question_of(asked), prices, budget, solve))
     sizing = sizing_of(question_of(asked), settings, step)
     if pilot is None:
         return sizing
     return with_pilot(sizing, pilot, settings, stated, step)
+
+
+def refuse_bought(asked: Options, cost: tuple[float, float] | None, budget: float | None) -> None:
+    """Refuse what contradicts costs and a budget.
+
+    Raises
+    ------
+    InvalidInput
+        A budget without costs or with another unknown than the effect, or numbers given that are looked for.
+    """
+    if budget is not None and cost is None:
+        raise InvalidInput("expected what a school and a student cost with a budget, got neither; give both")
+    if budget is not None and short_name(asked.solve) != EFFECT:
+        raise InvalidInput(
+            f"expected effect to solve for with a budget, got {asked.solve}: a budget buys designs, of which the one "
+            "that finds the smallest effect is looked for; without it the cheapest is"
+        )
+    looked_for = () if cost is None else ("students",) if budget is None else ("schools", "students")
+    given = [name for name in looked_for if asked.trial.get(name) is not None]
+    if given:
+        raise InvalidInput(
+            f"expected {' and '.join(given)} to be looked for with costs, got {given[0]} = {asked.trial[given[0]]}; "
+            "leave it out, or leave the costs out"
+        )
 
 
 def sizing_of(question: Question, settings: Settings, step: Step = silent) -> Sizing:

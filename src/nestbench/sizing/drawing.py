@@ -20,7 +20,7 @@ from nestbench.experiments.running.oracle import with_truth
 from nestbench.experiments.running.work import fit_all
 from nestbench.reports.words.ground import mixed_models_own
 from nestbench.sim.cells.cell import Cell
-from nestbench.sim.observed.batch import Floats
+from nestbench.sim.observed.batch import Floats, Ints
 from nestbench.sizing.keeping import Kept, stacked
 
 CHUNK = 500
@@ -40,11 +40,14 @@ class Draws:
         By method: the term's limits less its true value; NaN where there is no answer.
     z : float64 [n] or None
         Noise of the generalised least squares estimate in its own, known standard errors.
+    part : int64 [n]
+        Which of several equally likely populations a data set is of.
     """
 
     lower: Mapping[str, Floats]
     upper: Mapping[str, Floats]
     z: Floats | None
+    part: Ints
 
     @property
     def size(self) -> int:
@@ -114,7 +117,8 @@ def draw(
             raise
     whole = np.concatenate(parts, axis=1)
     lower, upper = (dict(zip(labels, whole[side : 2 * len(labels) : 2], strict=True)) for side in (0, 1))
-    return Draws(lower, upper, None if known is None else whole[-1])
+    one = np.zeros(whole.shape[1], dtype=np.int64)
+    return Draws(lower, upper, None if known is None else whole[-1], one)
 
 
 def rows_of(
@@ -131,7 +135,8 @@ def rows_of(
 def joined(first: Draws, more: Draws) -> Draws:
     """Return the data sets of both."""
     known = None if first.z is None or more.z is None else np.concatenate([first.z, more.z])
-    return Draws(_both(first.lower, more.lower), _both(first.upper, more.upper), known)
+    part = np.concatenate([first.part, more.part])
+    return Draws(_both(first.lower, more.lower), _both(first.upper, more.upper), known, part)
 
 
 def _both(first: Mapping[str, Floats], more: Mapping[str, Floats]) -> dict[str, Floats]:

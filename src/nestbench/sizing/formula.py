@@ -7,10 +7,9 @@ from collections.abc import Iterable
 
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.errors import InvalidInput
-from nestbench.sim.observed.model import alpha_of
 from nestbench.sim.theory.planning import answers, required
 from nestbench.sim.theory.planning.schools import SchoolsRandomised
-from nestbench.sizing.closed import planned, power_at, target_of
+from nestbench.sizing.closed import known, power_at, smallest_effect, target_of
 from nestbench.sizing.question import EFFECT, N_SCHOOLS, N_STUDENTS, N_TREATED, POWER, Question
 
 
@@ -19,12 +18,12 @@ def needed(question: Question, cell: Cell) -> float:
 
     NaN where there is no closed form (or none for the unknown), infinite where nothing reaches it.
     """
-    plan = planned(cell, question.term)
+    plan = known(question, cell)
     if plan is None or not answers.has_df(plan[0]):
         return math.nan
     trial, sd = plan
     if question.unknown == EFFECT:
-        return answers.smallest_effect(trial, power=question.goal, alpha=alpha_of(question.level)) * sd
+        return smallest_effect(question, trial, sd)
     target = target_of(question, sd)
     try:
         if question.unknown == N_SCHOOLS:
@@ -44,12 +43,12 @@ def along(question: Question, values: Iterable[float]) -> list[tuple[float, floa
     for value in values:
         try:
             cell = question.cell(None if question.unknown == EFFECT else step_of(question, value))
-        except InvalidInput:  # an odd number of schools in pairs
+        except InvalidInput:  # schools that fill no blocks
             continue
         if question.target == POWER:
             effect = value if question.unknown == EFFECT else question.effect
             points.append((value, power_at(question, cell, effect or 0.0)))
-        elif (plan := planned(cell, question.term)) is not None and answers.has_df(plan[0]):
+        elif (plan := known(question, cell)) is not None and answers.has_df(plan[0]):
             points.append((value, answers.half_width(plan[0], level=question.level) * plan[1]))
     return [point for point in points if math.isfinite(point[1])]
 

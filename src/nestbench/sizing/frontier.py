@@ -1,8 +1,7 @@
-"""Schools against students: designs that reach the same target, what each costs, and the cheapest.
+"""Schools against students, where both cost: the cheapest design that reaches a target, or the best that a budget buys.
 
-The closed form says where the cheapest lies: for a treatment of schools students a school cost least near
-``sqrt((1 - icc) / icc  c_school / c_student)`` (Raudenbush 1997). Numbers of students about it are each solved for
-schools, by simulation.
+The closed form says about where either lies: cost times variance is least near ``sqrt((1 - icc) / icc  c_school /
+c_student)`` students a school, of a treatment of schools (Raudenbush 1997). Designs about it are each simulated.
 """
 
 from __future__ import annotations
@@ -10,146 +9,164 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from nestbench.sim.counted import plural
 from nestbench.sim.errors import InvalidInput
+from nestbench.sim.random_intercept.planned import nearest, plain_terms
+from nestbench.sim.theory.planning import budget as buying
+from nestbench.sim.theory.planning.budget import Cost
+from nestbench.sim.theory.planning.targets import HalfWidth
+from nestbench.sim.theory.planning.trial import SchoolTrial
 from nestbench.sizing.answer import Sizing
-from nestbench.sizing.question import HALF_WIDTH, N_SCHOOLS, Planned, Question
-from nestbench.sizing.terminal import columns, filled
+from nestbench.sizing.closed import terms_of
+from nestbench.sizing.question import EFFECT, N_SCHOOLS, Planned, Question
+from nestbench.sizing.trial import PAIRS
 
 ABOUT = (0.4, 0.6, 0.8, 1.0, 1.3, 1.8)
 """Students a school that are tried, as multiples of what the closed form says."""
 LEAST, MOST = 2, 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What a trial costs: so much a school, and so much a student."""
-
-    school: float
-    student: float
-
-    def __post_init__(self) -> None:
-        for name in ("school", "student"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0.0):
-                raise InvalidInput(f"expected a cost of a {name} above 0, got {value!r}")
-
-    def of(self, schools: float, students: float) -> float:
-        """Return the cost of a trial."""
-        return schools * (self.school + self.student * students)
-
-
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Frontier:
-    """Designs that reach a target, and the cheapest.
+    """Designs that reach a target, or that a budget buys, and the best of them.
 
     Attributes
     ----------
     question : Question
     cost : Cost
     table : DataFrame
-        A row a number of students: ``students, schools, low, high, method, power, size, cost``; NaN where out of reach.
+        A row a design: ``students, schools, effect, low, high, method, power, size, half_width, cost``; NaN where the
+        target is out of reach. ``low, high`` are the interval of the schools, with a budget of the smallest effect
+        found (``effect``); ``power`` is of the effect asked about, if any.
     sizings : tuple of Sizing
         The answers behind the rows.
+    budget : float or None
+        What may be spent; None where the cheapest design is looked for.
+    shown, html : str
+        The answer for a terminal and for a notebook.
     """
 
     question: Question
     cost: Cost
     table: pd.DataFrame
     sizings: tuple[Sizing, ...]
+    budget: float | None = None
+    shown: str = ""
+    html: str = ""
+
+    @property
+    def best_row(self) -> dict[str, Any] | None:
+        """The cheapest design, or of those that a budget buys the one that finds the smallest effect."""
+        key = "cost" if self.budget is None else "effect"
+        rows = [row for row in self.table.to_dict("records") if math.isfinite(row[key])]
+        return min(rows, key=lambda row: row[key], default=None)  # type: ignore[return-value]
 
     @property
     def best(self) -> Sizing | None:
-        """The cheapest design's answer; None where the target is out of reach."""
-        costs = [float(cost) for cost in self.table["cost"]]
-        good = [i for i, cost in enumerate(costs) if math.isfinite(cost)]
-        return self.sizings[min(good, key=costs.__getitem__)] if good else None
-
-    @property
-    def shown(self) -> str:
-        """The answer for a terminal."""
-        return text_of(self)
+        """The best design's answer; None where the target is out of reach."""
+        row = self.best_row
+        return None if row is None else self.sizings[list(self.table["students"]).index(row["students"])]
 
     def __repr__(self) -> str:
         return self.shown
 
+    def _repr_html_(self) -> str:
+        return self.html
 
-def frontier_of(question: Question, cost: Cost, solve: Callable[[Question], Sizing]) -> Frontier:
-    """Return the designs that reach a target, each number of students solved for schools.
+
+def frontier_of(
+    question: Question, cost: Cost, budget: float | None, solve: Callable[[Question], Sizing]
+) -> Frontier:
+    """Return the designs that reach a target, each number of students solved for schools; with a budget those that it
+    buys, each solved for the smallest effect.
 
     Raises
     ------
     InvalidInput
-        The question isn't of schools of a trial in a planner's words.
+        The question isn't of schools (with a budget: of the effect) of a trial in a planner's words, or the budget buys
+        no trial.
     """
-    if question.unknown != N_SCHOOLS or not isinstance(question.source, Planned):
+    unknown = N_SCHOOLS if budget is None else EFFECT
+    if question.unknown != unknown or not isinstance(question.source, Planned):
         raise InvalidInput(
-            "expected schools to solve for, of a trial in options, with a cost of schools and students"
+            f"expected {unknown} to solve for, of a trial in options, with a cost of schools and students"
+            f"{'' if budget is None else ' and a budget'}, got {question.unknown}"
         )
-    trial = question.source.trial
-    between = trial.icc * (1.0 - trial.r2_school)
-    within = (1.0 - trial.icc - trial.class_icc) * (1.0 - trial.r2_student)
-    middle = math.sqrt(within / max(between, 1e-3) * cost.school / cost.student)
-    least = max(LEAST, 2 * trial.classes)
+    designs = _about(question, cost) if budget is None else _bought(question, cost, budget)
+    sizings = [solve(_with(question, design)) for design in designs]
+    rows = [_row(*each, cost, budget) for each in zip(sizings, designs, strict=True)]
+    return Frontier(question, cost, pd.DataFrame(rows), tuple(sizings), budget)
+
+
+Design = dict[str, int]
+"""Parts of a trial: students, with a budget schools."""
+
+
+def _with(question: Question, design: Design) -> Question:
+    assert isinstance(question.source, Planned)
+    return replace(question, source=replace(question.source, trial=question.source.trial.at(**design)))
+
+
+def _trial(question: Question) -> SchoolTrial:
+    """Return the planned trial that a question's is or comes near to."""
+    cell = question.cell(None)
+    return nearest(cell.population, cell.layout, plain_terms(terms_of(cell))).trial  # type: ignore[arg-type]
+
+
+def _about(question: Question, cost: Cost) -> list[Design]:
+    """Return numbers of students about the one whose cost times variance is least."""
+    trial = _trial(question)
+    least = max(LEAST, 2 * int(getattr(trial, "classes", 0)))
+    numbers = np.unique(np.geomspace(least, MOST, 400).round())
+    products = [cost.of(1, n) * replace(trial, students=n).variance for n in numbers.tolist()]
+    middle = float(numbers[int(np.argmin(products))])
     tried = sorted({min(max(round(middle * factor), least), MOST) for factor in ABOUT})
-    sizings = []
-    for students in tried:
-        source = replace(question.source, trial=trial.at(students=students))
-        sizings.append(solve(replace(question, source=source)))
-    rows = [_row(sizing, students, cost) for sizing, students in zip(sizings, tried, strict=True)]
-    return Frontier(question, cost, pd.DataFrame(rows), tuple(sizings))
+    return [{"students": students} for students in tried]
 
 
-def _row(sizing: Sizing, students: int, cost: Cost) -> dict[str, object]:
-    found = sizing.answer
-    if found is None:
-        nothing = dict.fromkeys(("schools", "low", "high", "power", "size", "cost"), math.nan)
-        return {"students": students, "method": "", **nothing}
-    return {
-        "students": students,
-        "schools": found.value,
-        "low": found.low,
-        "high": found.high,
-        "method": found.method,
-        "power": found.power,
-        "size": found.size,
-        "cost": cost.of(found.value, students),
-    }
-
-
-def text_of(frontier: Frontier) -> str:
-    """Return the answer as lines of at most 80 columns."""
-    best, cost = frontier.best, frontier.cost
-    if best is None or best.answer is None:
-        return filled("Out of reach with any of these numbers of students.")
-    students = best.question.cell(None).layout.mean_size
-    schools = int(best.answer.value)
-    first = (
-        f"Cheapest: {plural(schools, 'school')} of {students:g} students, {cost.of(schools, students):,.0f} in all "
-        f"({cost.school:g} a school, {cost.student:g} a student), by {best.named}."
-    )
-    width = frontier.question.target == HALF_WIDTH
-    rows = [
-        ["students", "schools", "95 % interval", "cost", "half-width" if width else "power", "type I error"]
-    ]
-    for sizing, row in zip(frontier.sizings, frontier.table.to_dict("records"), strict=True):
-        found = sizing.answer
-        if found is None:
-            rows.append([f"{row['students']}", "-", "-", "-", "-", "out of reach"])
+def _bought(question: Question, cost: Cost, budget: float) -> list[Design]:
+    """Return designs that a budget buys, about the one whose interval is narrowest by the closed form."""
+    trial = _trial(question)
+    best = buying.best_within(trial, HalfWidth(1.0, question.level), cost, budget).students
+    assert isinstance(question.source, Planned)
+    plan = question.source.trial
+    step = max(plan.block_size, 2 if plan.kind == PAIRS else 1)
+    least = max(2, int(getattr(trial, "classes", 0)))
+    found: dict[int, Design] = {}
+    for factor in ABOUT:
+        wanted = min(max(round(best * factor), least), MOST)
+        schools = int(budget / cost.of(1, wanted) / step) * step
+        if schools < max(4, 2 * step):
             continue
-        reached = f"{found.half_width:.3g}" if width else f"{100 * found.power:.1f}"
-        ends = f"{found.low:g} to {found.high:g}"
-        rows.append(
-            [
-                f"{row['students']}",
-                f"{found.value:g}",
-                ends,
-                f"{row['cost']:,.0f}",
-                reached,
-                f"{100 * found.size:.1f}",
-            ]
+        students = min(buying.affordable_students(cost, schools, budget), MOST)
+        if students >= least:
+            found[students] = {"students": students, "schools": schools}
+    if not found:
+        raise InvalidInput(
+            f"expected a budget for 4 schools of {least} students, got {budget:g} with {cost.school:g} a school and "
+            f"{cost.student:g} a student; raise it"
         )
-    return "\n".join([filled(first), *columns(rows)])
+    return [found[students] for students in sorted(found)]
+
+
+def _row(sizing: Sizing, design: Design, cost: Cost, budget: float | None) -> dict[str, Any]:
+    found, students = sizing.answer, design["students"]
+    row = dict.fromkeys(
+        ("students", "schools", "effect", "low", "high", "method", "power", "size", "half_width", "cost"),
+        math.nan,
+    )
+    if found is None:
+        return {**row, **design, "method": ""}
+    keys = ("low", "high", "method", "power", "size", "half_width")
+    row |= {"students": students, **{key: getattr(found, key) for key in keys}}
+    if budget is None:
+        return row | {"schools": found.value, "cost": cost.of(round(found.value), students)}
+    curve = sizing.curve[sizing.curve["method"] == found.method]
+    # Of the effect asked about, if any: that of the answer is what was wanted.
+    power = float(curve["power"].iloc[0])
+    bought = {"schools": design["schools"], "effect": found.value, "power": power}
+    return row | bought | {"cost": cost.of(design["schools"], students)}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from nestbench.reports import notebook
 from nestbench.sizing.answer import Sizing
 from nestbench.sizing.sentences import assumed, closed_line, verdict
-from nestbench.sizing.terminal import cells_of
+from nestbench.sizing.terminal import cells_of, heads
 
 
 def html_of(sizing: Sizing) -> str:
     """Return the answer: sentences, then the methods."""
-    head = ["method", sizing.question.unknown, "95 % interval", "power, %", "type I error, %", ""]
+    head = ["method", *heads(sizing.question.unknown, sizing.question.target)[1:]]
     return notebook.block(
         notebook.titled(verdict(sizing), ""),
         notebook.line(assumed(sizing.question)),

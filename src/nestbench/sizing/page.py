@@ -98,7 +98,7 @@ def render(sizing: Sizing, detail: Detail) -> str:
     return template.render(
         title=TITLES.get(question.unknown, "Which intraclass correlation is tolerable?"),
         formula=question.cell(None).model.formula,
-        design=assumed(question).removeprefix("Of: "),
+        design=assumed(question).removeprefix("Of "),
         verdict=verdict(sizing).replace(" %", "\N{NO-BREAK SPACE}%"),
         kind="use" if sizing.named else "avoid",
         limits=sizing.limits,

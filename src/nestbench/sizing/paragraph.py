@@ -55,6 +55,7 @@ def assumptions(question: Question) -> str:
     who = {
         "students": f"{share} of the students of every school are treated",
         "pairs": "one school of each pair, matched on a covariate, is treated at random",
+        "blocks": f"{share} of each block of {layout.block_size} schools, alike in a covariate, are treated at random",
     }.get(layout.assignment, f"{share} of the schools are treated as a whole")
     if question.unknown == N_TREATED:
         who = "some of the schools are treated as a whole"
@@ -77,7 +78,8 @@ def variances(question: Question) -> list[str]:
     icc = law.icc if trial is None else trial.icc
     given = " given the covariates" if trial is None and len(cell.found.terms) > 2 else ""
     if question.unknown != ICC:
-        found.append(f"an intraclass correlation of {icc:.3g}{given}")
+        spread = f" that is known to an SD of {question.icc_spread:.3g} (beta)" if question.icc_spread else ""
+        found.append(f"an intraclass correlation of {icc:.3g}{given}{spread}")
     if law.class_icc:
         share = law.class_icc if trial is None else trial.class_icc
         found.append(f"classes with {100 * share:.3g} % of the variance")
@@ -104,9 +106,15 @@ def aim(question: Question) -> str:
     if question.unknown == EFFECT:
         power = f"{100 * question.goal:g} % power"
         return f"We ask which effect the trial finds with {power} in two-sided tests at alpha = {alpha}."
+    believed = ""
+    if question.effect_spread:
+        believed = f", known to an SD of {question.effect_spread:g} (normal),"
+    power = f"{100 * question.goal:g} % power"
+    if question.effect_spread or question.icc_spread:
+        power += " on average over what is believed (assurance)"
     return (
-        f"The trial is to find an effect of {question.effect:g}{unit(question)} with {100 * question.goal:g} % power "
-        f"in two-sided tests at alpha = {alpha}."
+        f"The trial is to find an effect of {question.effect:g}{unit(question)}{believed} with {power} in two-sided "
+        f"tests at alpha = {alpha}."
     )
 
 

@@ -25,6 +25,7 @@ def plain_frontier(frontier: Frontier) -> dict[str, Any]:
     found: dict[str, Any] = clean(
         {
             "cost": dataclasses.asdict(frontier.cost),
+            "budget": frontier.budget,
             "frontier": frontier.table.to_dict("records"),
             "best": None if best is None else plain_of(best),
         }

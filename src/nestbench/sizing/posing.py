@@ -22,10 +22,11 @@ from nestbench.sizing.question import (
     Source,
     given_of,
 )
-from nestbench.sizing.trial import CLASSES, NAMES, PAIRS, STUDENTS, Trial
+from nestbench.sizing.trial import BLOCKS, CLASSES, NAMES, PAIRS, STUDENTS, Trial
 
 FOR_SCHOOLS = ("reml-kr", "means", "ols-cr2-satt", "ols-cr1s-t", "ols")
 FOR_PAIRS = ("reml-satt", "means", "ols-cr1s-t", "ols")
+FOR_BLOCKS = ("reml-satt", "means", "ols-cr2-satt", "ols-cr1s-t", "ols")
 FOR_CLASSES = ("nested-satt", "reml-kr", "ols-cr2-satt", "ols-cr1s-t", "ols")
 FOR_STUDENTS = ("reml-kr", "dummies", "dummies-cr2-satt", "ols-cr1s-t", "ols")
 """Methods asked unless others are named; where answers are equal, the first is named."""
@@ -44,6 +45,7 @@ class Options:
     term: str | None
     effect: float | None
     effect_spread: float
+    icc_spread: float
     methods: str | Sequence[str | Mapping[str, Any]] | None
     trial: Mapping[str, Any]
 
@@ -84,7 +86,16 @@ def question_of(asked: Options) -> Question:
             "expected schools, students, treated or icc to solve for, and a power, with an SD of the effect"
         )
     return Question(
-        unknown, target, goal, wanted, 1.0 - asked.alpha, named, source, tuple(chosen), effect_spread
+        unknown,
+        target,
+        goal,
+        wanted,
+        1.0 - asked.alpha,
+        named,
+        source,
+        tuple(chosen),
+        effect_spread,
+        asked.icc_spread,
     )
 
 
@@ -121,11 +132,20 @@ def _trial_of(unknown: str, effect: float | None, given: Mapping[str, Any]) -> T
         raise InvalidInput("expected the treated schools to be unknown (solve = treated), got them; drop one")
     # Any value will do for what is solved for, so long as each class has a student: the trial is checked whole.
     start = {"students": {"students": max(20, 4 * int(given.get("classes", 0) or 1))}}.get(unknown, {})
+    if unknown == N_SCHOOLS:
+        start = {"schools": whole_blocks(given)}
     return Trial(**{**start, **given}, effect=effect or 0.0)
 
 
+def whole_blocks(given: Mapping[str, Any]) -> int:
+    """Return a number of schools to start from: 20, or whole blocks of a trial in blocks."""
+    size = given.get("block_size")
+    return 4 * size if isinstance(size, int) and size > 0 else 20
+
+
 def _usual(kind: str) -> tuple[str, ...]:
-    return {STUDENTS: FOR_STUDENTS, CLASSES: FOR_CLASSES, PAIRS: FOR_PAIRS}.get(kind, FOR_SCHOOLS)
+    usual = {STUDENTS: FOR_STUDENTS, CLASSES: FOR_CLASSES, PAIRS: FOR_PAIRS, BLOCKS: FOR_BLOCKS}
+    return usual.get(kind, FOR_SCHOOLS)
 
 
 def chosen_methods(methods: str | Sequence[str | Mapping[str, Any]] | None) -> list[str | Mapping[str, Any]]:

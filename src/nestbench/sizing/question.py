@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ from nestbench.sim.cells.cell import Cell
 from nestbench.sim.errors import InvalidInput, unknown_name
 from nestbench.sim.observed.batch import Floats
 from nestbench.sim.observed.model import alpha_of
+from nestbench.sim.theory.planning import points
 from nestbench.sizing.response import equally_likely
 from nestbench.sizing.trial import Trial
 
@@ -35,6 +36,8 @@ KEYS = {
 UNKNOWNS = (*KEYS, EFFECT)
 POWER, HALF_WIDTH = "power", "half_width"
 MOST_SCHOOLS, MOST_STUDENTS, MOST_ROWS = 2_000, 10_000, 10_000_000
+LIKELY, LARGEST = 10, 0.999
+"""ICCs that stand for a distribution, and the largest."""
 ICC_STEPS = 1_000
 """Steps of an unknown ICC: thousandths."""
 
@@ -46,6 +49,13 @@ class Source(Protocol):
     def base(self) -> Path:
         """Folder that paths are relative to."""
 
+    @property
+    def icc(self) -> float | None:
+        """The ICC before covariates, as planners state it; None where it isn't stated."""
+
+    def with_icc(self, icc: float) -> Source:
+        """Return the designs with another ICC."""
+
     def tables(self, unknown: str, value: float | None) -> dict[str, Any]:
         """Return the tables of a TOML file with the unknown set; None leaves it as it is."""
 
@@ -56,6 +66,16 @@ class Planned:
 
     trial: Trial
     base: Path = Path()
+
+    @property
+    def icc(self) -> float:
+        """The trial's."""
+        return self.trial.icc
+
+    def with_icc(self, icc: float) -> Planned:
+        """Return the designs with another ICC, which leaves something to classes and students."""
+        most = LARGEST * (1.0 - self.trial.class_icc)
+        return replace(self, trial=self.trial.at(icc=min(icc, most)))
 
     def tables(self, unknown: str, value: float | None) -> dict[str, Any]:
         """Return the tables with the unknown set."""
@@ -78,6 +98,17 @@ class Given:
 
     given: Mapping[str, Any]
     base: Path
+
+    @property
+    def icc(self) -> None:
+        """A file states what is left of it given the population's effects."""
+        return None
+
+    def with_icc(self, icc: float) -> Given:
+        """Return the designs with another ICC given the population's effects."""
+        given = {name: dict(content) for name, content in self.given.items()}
+        given.setdefault("population", {})["icc"] = icc
+        return replace(self, given=given)
 
     def tables(self, unknown: str, value: float | None) -> dict[str, Any]:
         """Return the tables with the unknown set; a share treated gives way to a number of treated schools."""
@@ -134,6 +165,8 @@ class Question:
     effect_spread : float
         SD of a normal distribution of the effect about `effect`: power is then averaged over it (assurance), and counts
         what is found in the effect's direction.
+    icc_spread : float
+        SD of a beta distribution of the ICC about the trial's: power is then averaged over it, too.
 
     Raises
     ------
@@ -150,6 +183,7 @@ class Question:
     source: Source
     methods: tuple[str | Mapping[str, Any], ...]
     effect_spread: float = 0.0
+    icc_spread: float = 0.0
 
     def __post_init__(self) -> None:
         if self.unknown not in UNKNOWNS:
@@ -162,6 +196,8 @@ class Question:
                 f"expected a power above alpha = {alpha:g} and below 1, got {self.goal!r}: alpha is reached "
                 "without any effect, 1 by no design; usual is 0.8"
             )
+        if self.icc_spread:
+            self._check_iccs()
         if self.target == HALF_WIDTH:
             self._check_width()
         elif self.unknown != EFFECT:
@@ -200,6 +236,22 @@ class Question:
                 f"effect has the sign of {effect:g} with that probability, and no trial finds more; lower the "
                 "assurance or the SD"
             )
+
+    def _check_iccs(self) -> None:
+        if self.unknown == ICC or self.target == HALF_WIDTH or self.source.icc is None:
+            raise InvalidInput(
+                "expected schools, students, treated or effect to solve for, a power, and a trial in options, with an "
+                "SD of the ICC"
+            )
+        points.check_spread(self.source.icc, self.icc_spread)
+
+    @property
+    def parts(self) -> tuple[Question, ...]:
+        """The questions whose data sets are drawn: this one, or one for each of equally likely ICCs."""
+        if not self.icc_spread or self.source.icc is None:
+            return (self,)
+        iccs = points.equally_likely(self.source.icc, self.icc_spread, LIKELY).tolist()
+        return tuple(replace(self, source=self.source.with_icc(icc), icc_spread=0.0) for icc in iccs)
 
     @property
     def effects(self) -> Floats:
@@ -252,7 +304,7 @@ class Question:
             least = max(2, layout.classes)
             return range(least, max(least + 1, min(MOST_STUDENTS, MOST_ROWS // layout.schools) + 1))
         if self.unknown == N_TREATED:
-            if layout.assignment in ("pairs", "students"):
+            if layout.blocked_by or layout.assignment == "students":
                 raise InvalidInput(
                     "expected schools to be randomised one by one to solve for treated schools"
                 )
@@ -272,7 +324,10 @@ class Question:
                 "size_cv for how much sizes differ"
             )
         most = min(MOST_SCHOOLS, MOST_ROWS // max(layout.students, 1))
-        if layout.assignment == "pairs":
-            return range(6, most + 1, 2)
+        if layout.blocked_by:
+            # Arms, a dummy a block and two degrees of freedom at least.
+            size = layout.blocked_by
+            blocks = 3 if size == 2 else 2
+            return range(blocks * size, most + 1, size)
         least = max(4, layout.treated_schools + 1, getattr(cell.population, "missing_schools", 0) + 4)
         return range(least, max(least + 1, most + 1))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from nestbench.experiments.toml.writing import to_toml
 from nestbench.sizing.answer import MethodAnswer
-from nestbench.sizing.question import EFFECT, KEYS, Question
+from nestbench.sizing.question import EFFECT, Question
 from nestbench.sizing.search import Simulated
 
+DRAWN = ("population", "layout")
 ORDER = ("experiment", "population", "layout", "model", "truth", "factors")
 
 
@@ -32,19 +33,40 @@ def tables_of(question: Question, answered: Sequence[MethodAnswer], found: Simul
         "title": f"Size of a trial: {question.unknown} for a {question.target.replace('_', '-')} of {question.goal:g}",
         "aims": "Power and type I error at the answers of nestbench size.",
         # As many as the largest design had: the run then has the data sets of the search, and no design fewer.
-        "replications": max(found.size(at) for at in steps),
+        "replications": max(found.size(at) for at in steps) // len(question.parts),
         "seed": found.seed,
     }
+    factors = {} if first is None else varied([question.tables(at) for at in steps])
+    factors |= varied([part.tables(first) for part in question.parts])
     nulls = null_values(question, answered, truth)
-    factors: dict[str, Any] = {}
-    if len(steps) > 1:
-        factors[".".join(KEYS[question.unknown])] = [question.value_of(at) for at in steps]
     if len(nulls) > 1:
         factors[f"model.null.{question.term}"] = nulls
     elif nulls:
         tables["model"]["null"] = {question.term: nulls[0]}
     tables |= {"factors": factors} if factors else {}
     return {name: tables[name] for name in ORDER if name in tables}
+
+
+def varied(designs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what differs between the tables of designs as a factor whose keys vary together; none of one design.
+
+    With the number of schools goes that of schools that drop out, with the ICC, where covariates explain some of the
+    variance, what is left of it.
+    """
+    rows = [dict(flat({name: tables.get(name, {}) for name in DRAWN})) for tables in designs]
+    keys = sorted({key for row in rows for key, value in row.items() if value != rows[0].get(key)})
+    # What a design leaves out, such as schools that drop out where none do, is 0.
+    levels: list[Any] = [[row.get(key, 0) for key in keys] for row in rows]
+    return {", ".join(keys): levels if len(keys) > 1 else [v for (v,) in levels]} if keys else {}
+
+
+def flat(table: Mapping[str, Any], under: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of tables in tables by their dotted keys."""
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{under}{key}.")
+        else:
+            yield f"{under}{key}", value
 
 
 def null_values(question: Question, answered: Sequence[MethodAnswer], truth: float) -> list[float]:

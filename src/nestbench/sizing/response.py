@@ -61,7 +61,7 @@ class Sample:
         return len(self.lower)
 
 
-def sample_of(lower: Floats, upper: Floats, z: Floats | None) -> Sample:
+def sample_of(lower: Floats, upper: Floats, z: Floats | None, part: Ints | None = None) -> Sample:
     """Return the sample of some limits [n], NaN where there is no answer; z [n] or None where it isn't known.
 
     Parameters
@@ -70,18 +70,22 @@ def sample_of(lower: Floats, upper: Floats, z: Floats | None) -> Sample:
         Limits less the true value, a data set each.
     z : float64 [n] or None
         Standard normal noise of the data sets, by which they are stratified.
+    part : int64 [n] or None
+        Which of equally likely populations a data set is of: each is stratified by itself. None for one.
     """
     good = ~(np.isnan(lower) | np.isnan(upper))
-    n = int(good.sum())
+    group = np.zeros(len(lower), dtype=np.int64) if part is None else part
+    parts, group, n = int(group.max(initial=0)) + 1, group[good], int(good.sum())
     # One data set without z has no stratum to be in: then there are none.
     known = None if z is None or not np.isfinite(z).all() else ndtr(z[good])
-    k = 1 if known is None else int(np.clip(n // EACH, 1, STRATA))
+    k = 1 if known is None else int(np.clip(n // parts // EACH, 1, STRATA))
     while True:
         stratum = (
             np.zeros(n, dtype=np.int64) if known is None else np.minimum((known * k).astype(np.int64), k - 1)
         )
         # The last stratum, not one more: `ndtr` is 1 to the last bit from z = 8.3 on.
-        counts = np.bincount(stratum, minlength=k)
+        stratum = stratum + k * group
+        counts = np.bincount(stratum, minlength=k * parts)
         # One data set has no variance: a stratum needs two.
         if k == 1 or counts.min() > 1:
             return Sample(lower[good], upper[good], stratum, counts, len(lower))

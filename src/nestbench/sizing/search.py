@@ -20,7 +20,9 @@ from nestbench.estimators.estimator import Estimator
 from nestbench.experiments.experiment import Experiment
 from nestbench.own_data.bar import Step
 from nestbench.sim.cells.cell import Cell
+from nestbench.sim.random_intercept.planned import plain_terms
 from nestbench.sizing import response
+from nestbench.sizing.closed import terms_of
 from nestbench.sizing.curve import Root, curve_of, root_of
 from nestbench.sizing.drawing import Draws, draw, joined
 from nestbench.sizing.keeping import kept_in
@@ -70,25 +72,34 @@ class Simulated:
     step: Step
     folder: Path | None = None
     draws: dict[int, Draws] = field(default_factory=dict)
-    designs: dict[int, Experiment] = field(default_factory=dict)
+    designs: dict[tuple[int, int], Experiment] = field(default_factory=dict)
     samples: dict[tuple[int, str], Sample] = field(default_factory=dict)
     total: int = 0
+    held: set[str] = field(default_factory=set)
+    parts: tuple[Question, ...] = ()
+    known: dict[int, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.parts = self.question.parts
+        self.held = plain_terms(terms_of(self.question.cell(None)))
 
     def cell(self, at: int) -> Cell:
-        """Return the condition at a step."""
-        return self.design(at).cells[0]
+        """Return the condition at a step, of an uncertain ICC at its mean."""
+        return self.design(at, self.question, -1).cells[0]
 
-    def design(self, at: int) -> Experiment:
-        """Return the experiment at a step."""
-        if at not in self.designs:
-            found = self.question.experiment(None if self.question.unknown == EFFECT else at)
-            self.designs[at] = replace(found, seed=self.seed)
-        return self.designs[at]
+    def design(self, at: int, question: Question, part: int) -> Experiment:
+        """Return the experiment at a step of one of the question's parts; -1 is the question itself."""
+        if (at, part) not in self.designs:
+            found = question.experiment(None if question.unknown == EFFECT else at)
+            self.designs[at, part] = replace(found, seed=self.seed)
+        return self.designs[at, part]
 
     def where(self, at: int) -> float:
         """Return log v of the design at a step."""
-        goal = self.question.goal if self.question.target == POWER else None
-        return log_variance(self.cell(at), self.question.level, goal)
+        if at not in self.known:
+            goal = self.question.goal if self.question.target == POWER else None
+            self.known[at] = log_variance(self.cell(at), self.held, self.question.level, goal)
+        return self.known[at]
 
     def size(self, at: int) -> int:
         """Return how many data sets a design has."""
@@ -100,14 +111,21 @@ class Simulated:
         stop = min(start + LOT * math.ceil(more / LOT), self.most)
         span = range(start, stop)
         heard = Heard(self.step, self.total, len(span), self.question.label_of(at))
-        cell, term = self.cell(at), self.question.term
-        kept = kept_in(self.folder, self.design(at).key, term)
-        new = draw(cell, term, self.seed, span, self.methods, self.workers, heard, kept)
-        self.draws[at] = joined(self.draws[at], new) if start else new
+        for part, question in enumerate(self.parts):
+            new = self._drawn(self.design(at, question, part), span, part, heard)
+            self.draws[at] = joined(self.draws[at], new) if at in self.draws else new
         self.total += stop - start
         for method in self.methods:
             # All anew, not what was added: how finely z is stratified depends on how many data sets there are.
             self.samples[at, method.label] = oriented(self.draws[at], method.label, self.question.effect)
+
+    def _drawn(self, design: Experiment, span: range, part: int, heard: Heard) -> Draws:
+        """Return the data sets of one of the question's parts: an equal share of those of a span."""
+        term, many = self.question.term, len(self.parts)
+        share = range(span.start // many, span.stop // many)
+        kept = kept_in(self.folder, design.key, term)
+        new = draw(design.cells[0], term, self.seed, share, self.methods, self.workers, heard, kept)
+        return replace(new, part=np.full(len(share), part, dtype=np.int64))
 
     def response(self, at: int, label: str) -> tuple[float, float]:
         """Return a method's response at a simulated design: the effect found with the power wanted, or the half-width;
@@ -142,8 +160,8 @@ def oriented(draws: Draws, label: str, effect: float | None) -> Sample:
     """
     lower, upper, z = draws.lower[label], draws.upper[label], draws.z
     if effect is not None and effect < 0:
-        return sample_of(-upper, -lower, None if z is None else -z)
-    return sample_of(lower, upper, z)
+        return sample_of(-upper, -lower, None if z is None else -z, draws.part)
+    return sample_of(lower, upper, z, draws.part)
 
 
 def solve(found: Simulated, start: int, steps: range) -> dict[str, Root | None]:
@@ -161,7 +179,7 @@ def solve(found: Simulated, start: int, steps: range) -> dict[str, Root | None]:
     found.add(start, FIRST)
     roots = roots_of(found, steps)
     for _ in range(ROUNDS):
-        wish = next_design(found, roots)
+        wish = next_design(found, roots, abs(steps.step))
         if wish is None:
             break
         found.add(*wish)
@@ -182,21 +200,34 @@ def roots_of(found: Simulated, steps: range) -> dict[str, Root | None]:
     return roots
 
 
-def tolerance(question: Question, value: int) -> float:
-    """Return the half-width, in steps, of an answer's interval at which the search ends: 1, or .5 % of it."""
+def tolerance(question: Question, value: int, stride: int = 1) -> float:
+    """Return the half-width of an answer's interval at which the search ends: a school, a block, or .5 % of it."""
     if question.unknown == ICC:
         return max(2.0, 0.02 * value)
-    return max(1.0, 0.005 * value)
+    return max(float(stride), 0.005 * value)
 
 
-def next_design(found: Simulated, roots: dict[str, Root | None]) -> tuple[int, int] | None:
-    """Return the design that is most needed, and how many data sets more; None where all is known."""
+def next_design(found: Simulated, roots: dict[str, Root | None], stride: int = 1) -> tuple[int, int] | None:
+    """Return the design that is most needed, and how many data sets more; None where all is known.
+
+    Parameters
+    ----------
+    found : Simulated
+    roots : dict
+        Method -> its answer so far.
+    stride : int
+        From a design to the next: the schools of a block.
+    """
     wishes: list[tuple[float, int, int]] = []
     for root in roots.values():
         if root is None:
             continue
         at, here = root.value, found.size(root.value)
-        short = 0.5 * (root.high - root.low) / tolerance(found.question, root.value) if root.reached else 0.0
+        short = 0.5 * (root.high - root.low) / tolerance(found.question, at, stride) if root.reached else 0.0
+        before = at - stride
+        if stride > 1 and root.low < at and here >= LEAST and found.size(before) < here:
+            # A block apart, one design says little of the other: which of the two it is, both must tell.
+            at, here = before, found.size(before)
         if short > 1.0 and here < found.most:
             near = sum(found.size(s) for s in found.draws if abs(found.where(s) - found.where(at)) < NEAR)
             # Errors fall with the root of the data sets near by. A tenth more, or as often as not it would fall just

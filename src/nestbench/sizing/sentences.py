@@ -11,8 +11,17 @@ import pandas as pd
 from nestbench.sim.cells.layout import Layout
 from nestbench.sim.counted import plural
 from nestbench.sim.observed.model import alpha_of
-from nestbench.sizing.answer import MethodAnswer, Sizing
-from nestbench.sizing.question import EFFECT, HALF_WIDTH, ICC, N_SCHOOLS, N_STUDENTS, N_TREATED, Question
+from nestbench.sizing.answer import ClosedForm, MethodAnswer, Sizing
+from nestbench.sizing.question import (
+    EFFECT,
+    HALF_WIDTH,
+    ICC,
+    N_SCHOOLS,
+    N_STUDENTS,
+    N_TREATED,
+    Planned,
+    Question,
+)
 
 
 def number(value: float, unknown: str) -> str:
@@ -33,9 +42,9 @@ def assumed(question: Question) -> str:
         "" if unknown == N_STUDENTS else students_words(layout),
         f"in {plural(layout.classes, 'class', 'classes')}" if layout.classes else "",
         "" if unknown == N_TREATED else treated_words(layout, unknown),
-        "" if unknown == ICC else icc_words(law, cell.found.terms),
+        "" if unknown == ICC else icc_words(question, law, cell.found.terms),
     ]
-    return f"Of: {', '.join(p for p in parts if p)}; {target_words(question)}."
+    return f"Of {', '.join(p for p in parts if p)}: {target_words(question)}."
 
 
 def students_words(layout: Layout) -> str:
@@ -48,6 +57,8 @@ def treated_words(layout: Layout, unknown: str) -> str:
     """Return who is treated."""
     if layout.assignment == "pairs":
         return "a school of each pair treated"
+    if layout.assignment == "blocks":
+        return f"{round(layout.treated_part * layout.block_size)} of each {layout.block_size} alike schools treated"
     share = f"{100 * layout.treated_part:g} %" if layout.treated_part != 0.5 else "half"
     if layout.assignment == "students":
         return f"{share} of each school treated"
@@ -56,8 +67,14 @@ def treated_words(layout: Layout, unknown: str) -> str:
     return f"{f'{100 * layout.treated_share:g} %' if layout.treated_share != 0.5 else 'half'} treated"
 
 
-def icc_words(law: Any, terms: Sequence[str]) -> str:
-    """Return the ICC, and of what."""
+def icc_words(question: Question, law: Any, terms: Sequence[str]) -> str:
+    """Return the ICC, and of what: of a trial in a planner's words as it was given, with the shares explained."""
+    if isinstance(question.source, Planned):
+        trial = question.source.trial
+        shares = {"schools": trial.r2_school, "classes": trial.r2_class, "students": trial.r2_student}
+        known = [f"R^2 {short(r2)} of {level}" for level, r2 in shares.items() if r2]
+        spread = f" (SD {short(question.icc_spread)})" if question.icc_spread else ""
+        return ", ".join([f"ICC {short(trial.icc)}{spread}", *known])
     if not hasattr(law, "icc"):
         return ""
     more = any(term in terms for term in ("resources", "age", "teacher"))
@@ -66,31 +83,39 @@ def icc_words(law: Any, terms: Sequence[str]) -> str:
 
 
 def short(value: float) -> str:
-    """Return a share without its leading 0."""
-    return f"{value:.3g}".removeprefix("0") or "0"
+    """Return a number in three digits, without its leading 0."""
+    text = f"{value:.3g}"
+    return text.replace("0.", ".", 1) if abs(value) < 1.0 and value else text
 
 
 def target_words(question: Question) -> str:
     """Return what is to be reached."""
     if question.target == HALF_WIDTH:
-        return f"{100 * question.level:g} % intervals of half-width {question.goal:g}"
-    effect = "" if question.effect is None or question.unknown == EFFECT else f" for {question.effect:g}"
+        return f"{100 * question.level:g} % intervals of half-width {short(question.goal)}"
+    effect = "" if question.effect is None or question.unknown == EFFECT else f" for {short(question.effect)}"
     if question.effect_spread:
-        effect = f"{effect} (SD {question.effect_spread:g})"
-    name = "assurance" if question.effect_spread else "power"
+        effect = f"{effect} (SD {short(question.effect_spread)})"
+    name = "assurance" if question.effect_spread or question.icc_spread else "power"
     return f"{name} {short(question.goal)}{effect} at alpha {short(alpha_of(question.level))}"
 
 
 def verdict(sizing: Sizing) -> str:
+    """Return the answer in a sentence, with what the method named does there."""
+    found = sizing.answer
+    if found is None:
+        return no_answer(sizing)
+    reached = f"power {100 * found.power:.1f} %"
+    if sizing.question.target == HALF_WIDTH:
+        reached = f"half-width {found.half_width:.3g}"
+    return f"{answered(sizing).removesuffix('.')}: {reached}, type I error {100 * found.size:.1f} %."
+
+
+def answered(sizing: Sizing) -> str:
     """Return the answer in a sentence."""
     found, question = sizing.answer, sizing.question
     if found is None:
         return no_answer(sizing)
-    words = f"{value_words(question, found)} ({interval_words(sizing, found)}), by {found.method}"
-    size = f"type I error {100 * found.size:.1f} %"
-    if question.target == HALF_WIDTH:
-        return f"{words}: half-width {found.half_width:.3g}, {size}."
-    return f"{words}: power {100 * found.power:.1f} %, {size}."
+    return f"{value_words(question, found)} ({interval_words(sizing, found)}), by {found.method}."
 
 
 def value_words(question: Question, found: MethodAnswer) -> str:
@@ -131,13 +156,25 @@ def pilot_words(unknown: str, alternatives: pd.DataFrame) -> str:
     return f"At the ends of the ICC's interval the answer is {' and '.join(said)}." if said else ""
 
 
+def beside(sizing: Sizing) -> str:
+    """Return what the formula says, without its name where nothing is to be said of it."""
+    closed = sizing.closed
+    if closed is None or not closed.agrees:
+        return closed_line(sizing)
+    return f"Closed form: {closed_value(closed, sizing.question.unknown)}."
+
+
+def closed_value(closed: ClosedForm, unknown: str) -> str:
+    """Return the formula's answer."""
+    return "out of reach" if math.isinf(closed.value) else number(closed.value, unknown)
+
+
 def closed_line(sizing: Sizing) -> str:
     """Return what the formula says, and whether the simulation agrees."""
     closed = sizing.closed
     if closed is None:
         return ""
-    value = "out of reach" if math.isinf(closed.value) else number(closed.value, sizing.question.unknown)
-    says = f"Closed form ({closed.name}): {value}"
+    says = f"Closed form ({closed.name}): {closed_value(closed, sizing.question.unknown)}"
     if closed.agrees:
         return f"{says}."
     power = f"{100 * closed.power:.1f} %"

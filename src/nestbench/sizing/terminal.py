@@ -7,55 +7,71 @@ import textwrap
 from collections.abc import Sequence
 
 from nestbench.sizing.answer import MethodAnswer, Sizing
-from nestbench.sizing.sentences import assumed, closed_line, number, verdict
+from nestbench.sizing.question import HALF_WIDTH
+from nestbench.sizing.sentences import answered, assumed, beside, number
 
 WIDTH = 80
+NARROW = 74
+"""Columns below which the table goes without Monte Carlo errors."""
 
 
-def text_of(sizing: Sizing) -> str:
-    """Return the answer as lines of at most 80 columns."""
+def text_of(sizing: Sizing, width: int = WIDTH) -> str:
+    """Return the answer as lines of at most `width` columns."""
     texts = (
-        verdict(sizing),
+        f"{answered(sizing)} {beside(sizing)}".strip(),
         *sizing.limits,
         *sizing.notes,
-        f"{assumed(sizing.question)} {closed_line(sizing)}".strip(),
+        assumed(sizing.question),
     )
-    return "\n".join([*map(filled, texts), *table_lines(sizing)])
+    return "\n".join([*(filled(text, width) for text in texts), *table_lines(sizing, width < NARROW)])
 
 
-def filled(text: str) -> str:
-    """Return a text in lines of 80 columns."""
-    return "\n".join(textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False))
+def filled(text: str, width: int = WIDTH) -> str:
+    """Return a text in lines of at most `width` columns."""
+    return "\n".join(textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False))
 
 
-def table_lines(sizing: Sizing) -> list[str]:
+def table_lines(sizing: Sizing, narrow: bool = False) -> list[str]:
     """Return the methods, a line each: answer, power and type I error there."""
-    head = ["", sizing.question.unknown, "95 % interval", "power", "type I error", ""]
-    return columns([head, *(cells_of(sizing, answer) for answer in sizing.answers)])
+    head = heads(sizing.question.unknown, sizing.question.target, narrow)
+    return columns([head, *(cells_of(sizing, answer, narrow) for answer in sizing.answers)])
 
 
-def cells_of(sizing: Sizing, answer: MethodAnswer) -> list[str]:
+def heads(unknown: str, target: str, narrow: bool = False) -> list[str]:
+    """Return the heads of the columns: the target reached stands before the type I error."""
+    reached = "half-width" if target == HALF_WIDTH else "power"
+    return [
+        "",
+        unknown,
+        "95 %" if narrow else "95 % interval",
+        reached,
+        "type I" if narrow else "type I error",
+        "",
+    ]
+
+
+def cells_of(sizing: Sizing, answer: MethodAnswer, narrow: bool = False) -> list[str]:
     """Return what a line says of a method."""
-    unknown = sizing.question.unknown
+    question = sizing.question
+    unknown = question.unknown
     if math.isnan(answer.value):
         return [answer.method, "-", "-", "-", "-", answer.grade]
     value = number(answer.value, unknown)
     ends = f"{number(answer.low, unknown)} to {number(answer.high, unknown)}"
     if not answer.reached:
         value, ends = "-", "out of reach"
-    return [
-        answer.method,
-        value,
-        ends,
-        percent(answer.power, answer.power_mcse),
-        percent(answer.size, answer.size_mcse),
-        "" if answer.valid else f"not valid ({answer.grade})",
-    ]
+    reached = f"{answer.half_width:.3f}"
+    if question.target != HALF_WIDTH:
+        reached = percent(answer.power, answer.power_mcse, narrow)
+    size = percent(answer.size, answer.size_mcse, narrow)
+    return [answer.method, value, ends, reached, size, "" if answer.valid else "not valid"]
 
 
-def percent(share: float, error: float) -> str:
-    """Return a share in percent with its Monte Carlo error."""
-    return "-" if math.isnan(share) else f"{100 * share:.1f} ({100 * error:.1f})"
+def percent(share: float, error: float, bare: bool = False) -> str:
+    """Return a share in percent, with its Monte Carlo error unless it is to stand bare."""
+    if math.isnan(share):
+        return "-"
+    return f"{100 * share:.1f}" if bare else f"{100 * share:.1f} ({100 * error:.1f})"
 
 
 def columns(cells: Sequence[Sequence[str]]) -> list[str]:

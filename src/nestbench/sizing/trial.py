@@ -18,10 +18,11 @@ from typing import Any
 
 from nestbench.sim.errors import InvalidInput, unknown_name
 
-SCHOOLS, PAIRS, STUDENTS, CLASSES = "schools", "pairs", "students", "classes"
+SCHOOLS, PAIRS, BLOCKS, STUDENTS, CLASSES = "schools", "pairs", "blocks", "students", "classes"
 KINDS = {
     SCHOOLS: "schools are randomised",
     PAIRS: "one school of each pair is randomised, pairs matched on a covariate of schools",
+    BLOCKS: "schools are randomised within blocks of schools that are alike in a covariate",
     STUDENTS: "students are randomised in every school (multisite)",
     CLASSES: "schools are randomised, students are in classes in schools",
 }
@@ -45,6 +46,8 @@ class Trial:
         Shares of the outcome's variance.
     classes : int
         A school.
+    block_size : int
+        Schools a block (kind "blocks").
     r2_school, r2_class, r2_student : float
         Shares of a level's variance that its covariate explains.
     effect : float
@@ -71,6 +74,7 @@ class Trial:
     icc: float = 0.1
     class_icc: float = 0.0
     classes: int = 0
+    block_size: int = 0
     r2_school: float = 0.0
     r2_class: float = 0.0
     r2_student: float = 0.0
@@ -141,18 +145,23 @@ class Trial:
         table: dict[str, Any] = {"schools": self.schools, "students": self.students}
         if self.treated_schools is None:
             table["treated_share"] = self.treated_share
+            if self.kind == BLOCKS:  # .33 of 3 is one school
+                table["treated_share"] = round(self.treated_share * self.block_size) / self.block_size
         else:
             table["treated_schools"] = self.treated_schools
-        assignment = {PAIRS: "pairs", STUDENTS: "students"}.get(self.kind)
+        assignment = {PAIRS: "pairs", BLOCKS: "blocks", STUDENTS: "students"}.get(self.kind)
         if assignment is None and (self.lost_schools or self.lost_students):
             assignment = "random"  # who drops out is drawn; so is who is treated
         table |= {"assignment": assignment} if assignment else {}
         table |= {"size_cv": self.size_cv} if self.size_cv else {}
+        table |= {"block_size": self.block_size} if self.kind == BLOCKS else {}
         return table | ({"classes": self.classes} if self.classes else {})
 
     def _model(self) -> dict[str, Any]:
         terms = ["treated"]
-        terms += ["pair"] if self.kind == PAIRS else ["resources"] * bool(self.r2_school)
+        # What blocks are alike in is the covariate; their dummies stand for it.
+        stands = {PAIRS: ["pair"], BLOCKS: ["block"]}
+        terms += stands.get(self.kind, ["resources"] * bool(self.r2_school))
         terms += ["teacher"] * bool(self.r2_class) + ["age"] * bool(self.r2_student)
         model = {"formula": "grade ~ " + " + ".join(terms)}
         if self.kind == CLASSES:
@@ -162,6 +171,14 @@ class Trial:
         return model
 
 
+ROUNDED = 0.03
+"""How far a share written with two decimals may be from a whole number of schools a block."""
+FIXED = {
+    PAIRS: "half of the schools in pairs are treated",
+    BLOCKS: "the same number is treated in every block",
+    STUDENTS: "students are treated",
+}
+"""Why a number of treated schools can't be given, by kind of trial."""
 SHARES = (
     "icc",
     "class_icc",
@@ -218,12 +235,39 @@ def _check_kind(trial: Trial) -> None:
         )
     if trial.kind == PAIRS and trial.schools % 2:
         raise InvalidInput(f"expected an even number of schools in pairs, got {trial.schools}")
-    if trial.kind == PAIRS and trial.lost_schools:
+    if trial.kind in (PAIRS, BLOCKS) and trial.lost_schools:
         raise InvalidInput(
-            "expected lost_schools = 0 in pairs: a pair that loses a school is lost; count its schools out"
+            f"expected lost_schools = 0 in {trial.kind}: what is left of a block may lack an arm; count its schools out"
         )
+    _check_blocks(trial)
     if not trial.sd > 0.0:
         raise InvalidInput(f"expected sd > 0, got {trial.sd!r}")
+
+
+def _check_blocks(trial: Trial) -> None:
+    """Blocks are full, and each has both arms."""
+    size = trial.block_size
+    if trial.kind != BLOCKS:
+        if size:
+            raise InvalidInput(f'expected trial = "blocks" with block_size = {size}, got "{trial.kind}"')
+        return
+    if not size:
+        raise InvalidInput(
+            'expected the number of schools a block with trial = "blocks", got none; e.g. block_size = 4'
+        )
+    _whole("block_size", size)
+    treated = trial.treated_share * size
+    if size < 2 or trial.schools % size:
+        full = max(trial.schools // size, 1) * size if size > 1 else 0
+        todo = f"take {full} or {full + size} schools" if size > 1 else "e.g. block_size = 4"
+        raise InvalidInput(
+            f"expected full blocks of 2 schools or more, got {trial.schools} schools in blocks of {size}; {todo}"
+        )
+    if abs(treated - round(treated)) > ROUNDED or not 0 < round(treated) < size:
+        raise InvalidInput(
+            f"expected a whole number of treated schools in each block, got a treated_share of {trial.treated_share:g} "
+            f"of {size}; take a multiple of 1 / {size} below 1, or another block_size"
+        )
 
 
 def _check_treated(trial: Trial) -> None:
@@ -233,10 +277,9 @@ def _check_treated(trial: Trial) -> None:
             f"expected treated_share in (0, 1), got {trial.treated_share!r}: there must be both arms"
         )
     fixed = trial.treated_schools
-    if fixed is not None and trial.kind in (PAIRS, STUDENTS):
+    if fixed is not None and trial.kind in FIXED:
         raise InvalidInput(
-            f'expected treated_share with trial = "{trial.kind}", got treated_schools = {fixed}: '
-            + ("half of the schools in pairs are treated" if trial.kind == PAIRS else "students are treated")
+            f'expected treated_share with trial = "{trial.kind}", got treated_schools = {fixed}: {FIXED[trial.kind]}'
         )
     if fixed is not None:
         _whole("treated_schools", fixed)

@@ -57,6 +57,10 @@ CASES: dict[str, tuple[RandomIntercept, Layout]] = {
     ),
     "treatment varies": (law(treatment_sd=0.5), Layout(**TREATED, assignment="random")),
     "pairs": (law(), Layout(schools=10, students=5, treated_share=0.5, assignment="pairs")),
+    "blocks": (
+        law(),
+        Layout(schools=12, students=5, treated_share=1 / 3, assignment="blocks", block_size=6),
+    ),
     "students treated": (
         law(treatment_sd=0.5, effects={**EFFECTS, "age:treated": 0.3, "gender:treated": -0.4}),
         Layout(schools=8, students=11, treated_share=0.3, assignment="students"),

@@ -118,6 +118,17 @@ def test_pairs_are_neighbours_with_one_treated_each() -> None:
     assert schools.groupby("pair", observed=True)["treated"].sum().tolist() == [1.0] * 5
 
 
+def test_blocks_are_neighbours_with_their_share_treated() -> None:
+    """Every school of a block is treated as often as its share: 600 data sets, at 5 standard errors."""
+    batch = draw(CASES["blocks"], range(600))
+    frame = batch.replication(0).frame()
+    schools = frame.groupby("school", observed=True).first().sort_values("resources")
+    assert schools["block"].tolist() == ["B1"] * 6 + ["B2"] * 6
+    assert schools.groupby("block", observed=True)["treated"].sum().tolist() == [2.0, 2.0]
+    treated = column(batch, "treated")[batch.school_offsets[:-1]].reshape(-1, 12)
+    close(treated[:, 0], 1 / 3)
+
+
 def test_random_assignment_treats_the_number_asked_for() -> None:
     batch = draw(CASES["treatment varies"], range(600))
     treated = column(batch, "treated")[batch.school_offsets[:-1]].reshape(-1, 12)

@@ -18,7 +18,7 @@ from nestbench.sim.cells.cell import Cell
 from nestbench.sim.cells.layout import Layout
 from nestbench.sim.observed.model import Model
 from nestbench.sim.random_intercept import RandomIntercept
-from nestbench.sim.random_intercept.planned import Planned, pair_variance, planned_of
+from nestbench.sim.random_intercept.planned import Planned, block_variance, planned_of
 from nestbench.sim.streams import StreamSource
 from nestbench.sim.theory.planning import answers
 from nestbench.sim.theory.planning.blocks import SchoolsInBlocks
@@ -35,8 +35,14 @@ CASES: dict[str, tuple[RandomIntercept, Layout, str, str, float]] = {
         LAYOUT,
         "grade ~ treated + resources",
         "means",
-        # a covariate and treatment are not orthogonal in every sample
-        0.015,
+        0.0,
+    ),
+    "resources, few schools": (
+        replace(PLAIN, effects={"treated": 0.9, "resources": 0.6}),
+        replace(LAYOUT, schools=8),
+        "grade ~ treated + resources",
+        "means",
+        0.0,
     ),
     "left out": (
         replace(PLAIN, effects={**PLAIN.effects, "resources": 0.3}),
@@ -63,6 +69,13 @@ CASES: dict[str, tuple[RandomIntercept, Layout, str, str, float]] = {
         replace(PLAIN, effects={"treated": 0.5, "resources": 0.5}),
         replace(LAYOUT, assignment="pairs"),
         "grade ~ treated + pair",
+        "means",
+        0.015,
+    ),
+    "blocks": (
+        replace(PLAIN, effects={"treated": 0.5, "resources": 0.5}),
+        replace(LAYOUT, schools=18, treated_share=1 / 3, assignment="blocks", block_size=6),
+        "grade ~ treated + block",
         "means",
         0.015,
     ),
@@ -94,7 +107,7 @@ def _rate(law: RandomIntercept, layout: Layout, formula: str, method: str, data_
     return float(np.mean((fits.lower[usable, j] > 0.0) | (fits.upper[usable, j] < 0.0)))
 
 
-DEAR = ("left out", "students", "pairs", "classes", "sizes")
+DEAR = ("left out", "students", "pairs", "blocks", "classes", "sizes")
 
 
 @pytest.mark.parametrize("case", [pytest.param(c, marks=pytest.mark.slow) if c in DEAR else c for c in CASES])
@@ -110,7 +123,7 @@ def test_power_is_that_of_the_population(case: str) -> None:
 def test_kinds_and_units() -> None:
     kinds = {name: type(_planned(*CASES[name][:3]).trial) for name in CASES}
     assert kinds["students"] is kinds["one effect"] is StudentsInSchools
-    assert kinds["pairs"] is SchoolsInBlocks
+    assert kinds["pairs"] is kinds["blocks"] is SchoolsInBlocks
     assert kinds["classes"] is SchoolsWithClasses
     law = RandomIntercept(
         icc=0.2, total_sd=10.0, effects={"treated": 2.5, "resources": 5.0, "age": 5.0}, age_icc=0.2
@@ -146,10 +159,11 @@ def test_nothing_is_said_where_nothing_is_known(
     assert planned_of(population, schools, terms) is None
 
 
-@pytest.mark.parametrize("schools", [2, 6, 20])
-def test_pairs_of_neighbours(schools: int) -> None:
-    """Half the mean squared difference of neighbours, of 40 000 sets of sorted normals: within 6 standard errors."""
+@pytest.mark.parametrize(("schools", "size"), [(2, 2), (20, 2), (8, 4), (12, 3), (60, 6)])
+def test_blocks_of_neighbours(schools: int, size: int) -> None:
+    """The variance within blocks of 40 000 sets of sorted normals: within 6 standard errors, and 1 % beyond pairs."""
     rows = np.sort(np.random.default_rng(1).standard_normal((40_000, schools)), axis=1)
-    halves = ((rows[:, 1::2] - rows[:, ::2]) ** 2 / 2).mean(axis=1)
-    allowed = 6.0 * halves.std() / np.sqrt(len(halves))
-    assert pair_variance(schools) == pytest.approx(halves.mean(), abs=allowed)
+    seen = rows.reshape(len(rows), -1, size).var(axis=2, ddof=1).mean(axis=1)
+    off = 0.0 if size == 2 else 0.01 * seen.mean()
+    allowed = 6.0 * seen.std() / np.sqrt(len(seen)) + off
+    assert block_variance(schools, size) == pytest.approx(seen.mean(), abs=allowed)

@@ -78,6 +78,15 @@ from nestbench.sim.random_intercept import RandomIntercept
         ),
         ({}, {"treated_schools": 3, "assignment": "students"}, ["layout.treated_schools", "students"]),
         ({}, {"treated_schools": 3, "assignment": "pairs"}, ["pairs", "3 treated of 10"]),
+        ({}, {"treated_share": 0.5, "block_size": 4}, ["layout.block_size", "blocks"]),
+        ({}, {"treated_share": 0.5, "assignment": "blocks"}, ["block_size of 2 or more"]),
+        (
+            {},
+            {"treated_share": 0.5, "assignment": "blocks", "block_size": 4},
+            ["multiple of layout.block_size"],
+        ),
+        ({}, {"treated_share": 0.3, "assignment": "blocks", "block_size": 5}, ["multiple of 1 / 5"]),
+        ({}, {"treated_share": 1.0, "assignment": "blocks", "block_size": 5}, ["some untreated"]),
         ({}, {"assignment": "randomly"}, ["layout.assignment", "Did you mean 'random'?"]),
     ],
 )

@@ -1,0 +1,69 @@
+"""Designs and what they cost, for terminal, notebook and page."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+from nestbench.reports import notebook
+from nestbench.sim.counted import plural
+from nestbench.sizing.frontier import Frontier
+from nestbench.sizing.question import HALF_WIDTH
+from nestbench.sizing.sentences import number, short
+from nestbench.sizing.terminal import WIDTH, columns, filled
+
+
+def with_words(frontier: Frontier) -> Frontier:
+    """Return the designs as terminal and notebook show them."""
+    rows, said = rows_of(frontier), verdict(frontier)
+    html = notebook.block(notebook.titled(said, ""), notebook.table(rows[0], rows[1:]))
+    return replace(frontier, shown=text_of(frontier), html=html)
+
+
+def text_of(frontier: Frontier, width: int = WIDTH) -> str:
+    """Return the designs as lines, the sentence in at most `width` columns."""
+    return "\n".join([filled(verdict(frontier), width), *columns(rows_of(frontier))])
+
+
+def verdict(frontier: Frontier) -> str:
+    """Return the best design in a sentence."""
+    row, cost, question = frontier.best_row, frontier.cost, frontier.question
+    if row is None:
+        return "Out of reach with any of these designs."
+    design = f"{plural(round(row['schools']), 'school')} of {row['students']:g} students"
+    prices = f"{cost.school:g} a school, {cost.student:g} a student"
+    if frontier.budget is None:
+        return f"Cheapest: {design}, {row['cost']:,.0f} in all ({prices}), by {row['method']}."
+    found = f"effects of {row['effect']:.3f} are found with power {short(question.goal)}, by {row['method']}"
+    return f"Best for {frontier.budget:,.0f} ({prices}): {design}, {row['cost']:,.0f} in all; {found}."
+
+
+def rows_of(frontier: Frontier) -> list[list[str]]:
+    """Return the table, its head first: of designs that reach a target, or that a budget buys."""
+    question = frontier.question
+    wide = question.target == HALF_WIDTH
+    head = ["students", "schools", "95 % interval", "cost", "half-width" if wide else "power", "type I error"]
+    if frontier.budget is not None:
+        # Without the intervals, which the search makes alike: eight columns are more than a terminal holds.
+        head = ["students", "schools", "cost", "effect", "half-width", "type I error"]
+        head += [] if question.effect is None else [f"power for {question.effect:g}"]
+    return [head, *(_cells(frontier, row, wide) for row in frontier.table.to_dict("records"))]
+
+
+def _cells(frontier: Frontier, row: dict[Any, Any], wide: bool) -> list[str]:
+    unknown = frontier.question.unknown
+    students, size = f"{row['students']:g}", _percent(row["size"])
+    if not row["method"]:
+        many = 4 + (frontier.budget is not None and frontier.question.effect is not None)
+        return [students, *["-"] * many, "out of reach"]
+    ends = f"{number(row['low'], unknown)} to {number(row['high'], unknown)}"
+    schools, cost, width = f"{row['schools']:g}", f"{row['cost']:,.0f}", f"{row['half_width']:.3g}"
+    if frontier.budget is None:
+        return [students, schools, ends, cost, width if wide else _percent(row["power"]), size]
+    power = [] if frontier.question.effect is None else [_percent(row["power"])]
+    return [students, schools, cost, number(row["effect"], unknown), width, size, *power]
+
+
+def _percent(share: float) -> str:
+    return "-" if math.isnan(share) else f"{100 * share:.1f}"

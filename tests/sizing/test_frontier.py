@@ -1,0 +1,82 @@
+"""Schools against students: the cheapest design, and the best that a budget buys, against the closed form."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nestbench
+from nestbench.sim.errors import InvalidInput
+from nestbench.sim.theory.planning import answers
+from nestbench.sim.theory.planning.schools import SchoolsRandomised
+from nestbench.sizing.frontier import Frontier
+from nestbench.sizing.plain import json_of
+
+COST = (300.0, 10.0)
+
+
+def bought(budget: float, **more: Any) -> Frontier:
+    found = nestbench.size(
+        solve="effect", icc=0.1, cost=COST, budget=budget, methods="means", workers=1, **more
+    )
+    assert isinstance(found, Frontier)
+    return found
+
+
+def test_what_a_budget_buys_is_as_precise_as_the_formula_says() -> None:
+    """School means of equal schools are exactly noncentral t: each row's effect, and its power for another."""
+    found = bought(9_000.0, effect=0.4, most=500)
+    for row in found.table.to_dict("records"):
+        trial = SchoolsRandomised(
+            schools=row["schools"],
+            students=row["students"],
+            icc=0.1,
+            treated_share=round(row["schools"] / 2) / row["schools"],
+        )
+        assert 8_000 < row["cost"] <= 9_000.0
+        # the interval is 2 errors either way; 5.3 are a chance of 1e-7
+        error = (row["high"] - row["low"]) / 3.92
+        assert abs(row["effect"] - answers.smallest_effect(trial)) < 5.3 * error
+        assert row["power"] == pytest.approx(answers.power(trial, 0.4), abs=0.1)
+    best = found.best_row
+    assert best is not None
+    assert best["effect"] == min(found.table["effect"])
+    assert found.best is not None
+    assert found.best.question.cell(None).layout.schools == best["schools"]
+    plain = json.loads(json_of(found))
+    assert (plain["budget"], len(plain["frontier"])) == (9_000.0, len(found.table))
+    assert max(map(len, found.shown.splitlines())) <= 80
+    assert "power for 0.4" in found._repr_html_()
+
+
+def test_a_budget_for_no_trial_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="raise it"):
+        bought(1_000.0)
+
+
+@pytest.mark.slow
+def test_the_cheapest_design_is_that_of_the_closed_form() -> None:
+    """sqrt((1 - icc) / icc * 300 / 10) students; the cost there is flat, so the costs are compared."""
+    found = nestbench.size(solve="schools", icc=0.1, effect=0.5, cost=COST, methods="means", workers=1)
+    assert isinstance(found, Frontier)
+    assert found.best is not None
+    table = found.table[np.isfinite(found.table["cost"])]
+    best = table["cost"].min()
+    optimum = round(np.sqrt(0.9 / 0.1 * 300 / 10))
+    near = table.loc[(table["students"] - optimum).abs().idxmin(), "cost"]
+    assert near <= 1.05 * best
+    assert table["cost"].iloc[0] > best
+
+
+@pytest.mark.slow
+def test_a_budget_and_its_target_are_inverse() -> None:
+    """The cheapest design for an effect costs about what finds that effect."""
+    effect = float(bought(20_000.0).table["effect"].min())
+    found = nestbench.size(solve="schools", icc=0.1, effect=effect, cost=COST, methods="means", workers=1)
+    assert isinstance(found, Frontier)
+    # A school of 20 students is 500, 2.5 % of it.
+    assert math.isclose(found.table["cost"].min(), 20_000.0, rel_tol=0.05)

@@ -1,0 +1,48 @@
+"""The answer on a terminal: eight lines with five methods, in the width there is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nestbench.sizing.answer import Sizing
+from nestbench.sizing.asking import size
+from nestbench.sizing.terminal import text_of
+
+METHODS = "means,ols,ols-cr2-satt,ols-cr1s-t,ols-cr3-t"
+
+
+def asked(**trial: Any) -> Sizing:
+    found = size(
+        **{"solve": "schools", "students": 8, "icc": 0.15, **trial}, methods=METHODS, most=500, workers=1
+    )
+    assert isinstance(found, Sizing)
+    return found
+
+
+@pytest.fixture(scope="module")
+def sizing() -> Sizing:
+    return asked(effect=0.9)
+
+
+def test_eight_lines_with_five_methods(sizing: Sizing) -> None:
+    lines = sizing.shown.splitlines()
+    assert len(lines) == 8
+    assert max(map(len, lines)) <= 80
+    assert lines[0].startswith(f"{sizing.value:g} schools")
+    assert lines[1] == "Of 8 students a school, half treated, ICC .15: power .8 for .9 at alpha .05."
+    assert [line.split()[0] for line in lines[3:]] == METHODS.split(",")
+
+
+def test_a_narrow_terminal_holds_it(sizing: Sizing) -> None:
+    lines = text_of(sizing, 60).splitlines()
+    assert max(map(len, lines)) <= 60
+    assert [line.split()[0] for line in lines[-5:]] == METHODS.split(",")
+
+
+def test_what_was_given_is_what_is_said() -> None:
+    """The ICC before covariates, not the one that they leave; half-widths where these are the target."""
+    found = asked(half_width=0.9, r2_school=0.5)
+    assert "ICC .15, R^2 .5 of schools: 95 % intervals of half-width .9" in found.shown.replace("\n", " ")
+    assert "half-width  type I error" in found.shown
