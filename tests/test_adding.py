@@ -317,10 +317,7 @@ DUMMIES = {
         5,
         {"src/nestbench/commands/dummy.py": COMMAND},
         {
-            "src/nestbench/cli.py": (
-                ("from nestbench.commands import (", "    dummy,"),
-                ('_command("run"', '_command("dummy-command", dummy.dummy)'),
-            )
+            "src/nestbench/cli.py": (("COMMANDS = {", '    "dummy-command": "dummy.dummy",'),),
         },
     ),
 }

@@ -1,12 +1,13 @@
-"""The ``nestbench`` command: one line a command; each command's file imports what it needs when it runs."""
+"""The ``nestbench`` command: one line a command, whose file is loaded, and imports what it needs, when it runs."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import Annotated
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from typing import Annotated, Any
 
 # Workers run one fit per core; a BLAS that starts its own threads inside each would fight over the same cores and make
 # times and last bits depend on the machine. These must be set before NumPy loads.
@@ -15,29 +16,31 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", 
 
 import typer  # noqa: E402
 
-from nestbench.commands import (  # noqa: E402
-    advise,
-    baseline,
-    check,
-    compare,
-    conformance,
-    estimate,
-    listing,
-    merge,
-    narrow,
-    new,
-    plan,
-    plot,
-    query,
-    replay,
-    report,
-    run,
-    schema,
-    simulate,
-    size,
-    timing,
-    verify,
-)
+from nestbench.commands import narrow  # noqa: E402
+
+COMMANDS = {
+    "run": "run.run",
+    "advise": "advise.advise",
+    "size": "size.size",
+    "estimate": "estimate.estimate",
+    "list": "listing.listing",
+    "simulate": "simulate.simulate",
+    "report": "report.report",
+    "plot": "plot.plot",
+    "compare": "compare.compare",
+    "query": "query.query",
+    "replay": "replay.replay",
+    "new": "new.new",
+    "schema": "schema.schema",
+    "verify": "verify.verify",
+    "time": "timing.time",
+    "merge": "merge.merge",
+    "plan": "plan.plan",
+    "baseline": "baseline.baseline",
+    "check": "check.check",
+    "test": "conformance.conform",
+}
+"""Command -> its file in `nestbench.commands` and its function there, in the order of the help."""
 
 FIRST_STEPS = (
     "nestbench list",
@@ -53,18 +56,6 @@ def _epilog(examples: Sequence[str]) -> str:
     return "\n\n".join(["Examples:", *examples]).replace("[", "\\[")
 
 
-app = typer.Typer(
-    name="nestbench",
-    cls=narrow.Group,
-    help="Which method to trust on nested data: simulate, fit, compare, with known effects and Monte Carlo error.",
-    epilog=_epilog(FIRST_STEPS),
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",  # texts are escaped for it; older typers have another default
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
 def _version(asked: bool) -> None:
     """Print the version and end."""
     if asked:
@@ -74,7 +65,6 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show version.")
@@ -83,31 +73,37 @@ def _options(
     """Which method to trust on nested data."""
 
 
-def _command(name: str, function: Callable[..., None]) -> None:
+def application(names: Iterable[str] = COMMANDS) -> typer.Typer:
+    """Return the command line with some of the commands: reading the options of all takes longer than most of them."""
+    made = typer.Typer(
+        name="nestbench",
+        cls=narrow.Group,
+        help="Which method to trust on nested data: simulate, fit, compare, with known effects and Monte Carlo error.",
+        epilog=_epilog(FIRST_STEPS),
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",  # texts are escaped for it; older typers have another default
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    made.callback()(_options)
+    for name in names:
+        _add(made, name)
+    return made
+
+
+def _add(made: typer.Typer, name: str) -> None:
     """Add a command, whose help ends with the examples of its file."""
-    app.command(name, cls=narrow.Command, epilog=_epilog(sys.modules[function.__module__].EXAMPLES))(function)
+    module, function = COMMANDS[name].split(".")
+    file = import_module(f"nestbench.commands.{module}")
+    made.command(name, cls=narrow.Command, epilog=_epilog(file.EXAMPLES))(getattr(file, function))
 
 
-_command("run", run.run)
-_command("advise", advise.advise)
-_command("size", size.size)
-_command("estimate", estimate.estimate)
-_command("list", listing.listing)
-_command("simulate", simulate.simulate)
-_command("report", report.report)
-_command("plot", plot.plot)
-_command("compare", compare.compare)
-_command("query", query.query)
-_command("replay", replay.replay)
-_command("new", new.new)
-_command("schema", schema.schema)
-_command("verify", verify.verify)
-_command("time", timing.time)
-_command("merge", merge.merge)
-_command("plan", plan.plan)
-_command("baseline", baseline.baseline)
-_command("check", check.check)
-_command("test", conformance.conform)
+def __getattr__(name: str) -> Any:
+    """Return the whole command line as `app`, made when it is first asked for."""
+    if name != "app":
+        raise AttributeError(f"module 'nestbench.cli' has no attribute '{name}'")
+    globals()["app"] = application()
+    return globals()["app"]
 
 
 def main() -> None:
@@ -117,7 +113,9 @@ def main() -> None:
 
     _with_streams()
     try:
-        app()
+        named = [word for word in sys.argv[1:2] if word in COMMANDS]
+        # Where none is named all are needed: help lists them, and a mistyped word is like one of them.
+        application(named or COMMANDS)()
         # A full disk is met here, not when Python ends: it would say "Exception ignored" and exit with 120.
         sys.stdout.flush()
     except NestbenchError as error:

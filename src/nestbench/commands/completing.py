@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator
-from importlib import metadata, util
+from importlib import util
 from pathlib import Path
 
 from nestbench.sim.files import cache_folder
@@ -126,6 +126,8 @@ def _cache() -> Path:
 
 def _mark() -> list[object]:
     """What the names depend on: the version, the code of methods and populations, and what other packages offer."""
+    from importlib import metadata  # which loads more than most commands
+
     specs = (util.find_spec(f"nestbench.{room}") for room in ("estimators", "sim"))
     folders = [Path(place) for spec in specs if spec for place in spec.submodule_search_locations or ()]
     # A checkout changes without its version.
