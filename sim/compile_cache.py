@@ -4,6 +4,9 @@ numba loads what it finds: a truncated file ends in a traceback or, inside LLVM,
 without a writable place refuses to import, and a kernel whose callee changed elsewhere stays what it was. Here every
 file carries a digest that is checked before a byte of it is read further, and is of the sources that it was made from;
 whatever can't be read is compiled anew, and what can't be saved is not saved.
+
+What is found is run as it is. numba would first load all that it can compile, SciPy's linear algebra with it, which
+takes longer than the rest of a short command; it does so itself before it compiles anything.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from typing import Any, ClassVar
 from nestbench.sim.files import own_folder
 
 caching: Any = importlib.import_module("numba.core.caching")
+rtsys: Any = importlib.import_module("numba.core.runtime").rtsys
 """Typed in some versions of numba, and not in others."""
 
 DIGEST = hashlib.sha256
@@ -170,7 +174,9 @@ class _KernelCache(caching.FunctionCache):  # type: ignore[misc]
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
-            return super().load_overload(sig, target_context)
+            # The memory manager, whose functions are linked to; numba's own loads everything it can compile as well.
+            rtsys.initialize(target_context)
+            return self._load_overload(sig, target_context)
         except Exception:  # a damaged pickle raises anything
             return None
 

@@ -175,7 +175,10 @@ def maximise(
     code : int
         What became of it (`kernels.mixed`): OK, BOUNDARY, or why there is no answer.
     """
-    smallest, largest = sums.sizes[:distinct].min(), sums.sizes[:distinct].max()
+    # Not `.min()`: with it comes numba's linear algebra, and SciPy's, whenever the kernel is loaded.
+    smallest, largest = math.inf, 0.0
+    for k in range(distinct):
+        smallest, largest = min(smallest, sums.sizes[k]), max(largest, sums.sizes[k])
     best_at, best, here, slope, curvature, steps = math.nan, math.inf, math.nan, math.nan, math.nan, 0
     low, at_low, before, ahead, at = 0.0, 0.0, 0.0, LOWEST / largest, POINTS
     for _ in range(STEPS):
