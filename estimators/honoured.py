@@ -8,6 +8,7 @@ from functools import lru_cache
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.observed.model import Model
 from nestbench.sim.observed.parsing import formula_of, parse
+from nestbench.sim.observed.sums import sum_of
 
 
 class RandomPart(StrEnum):
@@ -48,4 +49,7 @@ def require_honoured(name: str, known: RandomPart, model: Model) -> None:
 @lru_cache(maxsize=256)
 def intercept_alone(random: str) -> bool:
     """Whether a random part, such as ``"1 + age"``, is an intercept and nothing else."""
+    plain = sum_of(f"~ {random}")
+    if plain is not None:
+        return not plain.terms
     return [str(term) for term in formula_of(parse(f"~ {random}"))] == ["1"]

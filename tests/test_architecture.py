@@ -64,6 +64,36 @@ def test_lists_and_data_sets_load_what_they_need(tmp_path: Path) -> None:
     assert (tmp_path / "data.csv").is_file()
 
 
+def test_kernels_from_the_cache_load_no_compiler(tmp_path: Path) -> None:
+    """A table fitted by the usual methods: tables, and kernels that were compiled before, and no more of numba.
+
+    What compiles needs SciPy's linear algebra, a sum of columns no formulaic: a second of a command that takes one.
+    """
+    table = "school,age,grade\n" + "".join(f"{i % 4},{i * 7 % 11},{i * 5 % 13}\n" for i in range(24))
+    (tmp_path / "data.csv").write_text(table)
+    words = ["estimate", "data.csv", "--formula", "grade ~ age"]
+    command = f"from nestbench.cli import application\ntry: application(['estimate'])({words})\nexcept SystemExit: pass"
+    never = {
+        "numba.np.linalg",
+        "scipy.linalg",
+        "scipy.special",
+        "formulaic",
+        "statsmodels",
+        "altair",
+        "joblib",
+    }
+    loaded = loaded_after(command, tmp_path)
+    if "numba.np.linalg" in loaded:  # kernels were compiled, and kept
+        loaded = loaded_after(command, tmp_path)
+    assert "numba" in loaded
+    assert not loaded & never
+    other = {f"nestbench.commands.{path.stem}" for path in (ROOT / "src/nestbench/commands").glob("*.py")}
+    shared = {
+        f"nestbench.commands.{name}" for name in ("completing", "estimate", "narrow", "options", "output")
+    }
+    assert loaded & other == shared
+
+
 def test_import_is_lazy_and_names_are_public(tmp_path: Path) -> None:
     loaded = loaded_after("import nestbench", tmp_path)
     assert not loaded & {"statsmodels", "pandas", "numpy"}

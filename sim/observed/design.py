@@ -23,6 +23,8 @@ from nestbench.sim.observed.batch import Batch, Category, Column, Floats, MadeCo
 from nestbench.sim.observed.expressions import GROUP_CENTRED, GROUP_MEAN
 from nestbench.sim.observed.formula import matrix_of, spread_means
 from nestbench.sim.observed.model import Model
+from nestbench.sim.observed.parsing import unaliased
+from nestbench.sim.observed.sums import sum_of
 from nestbench.sim.streams import StreamSource
 
 
@@ -230,6 +232,8 @@ def _compile(
     formula: str, side: str, group: str, signature: Signature
 ) -> tuple[tuple[str, ...], tuple[Product, ...]] | None:
     """Return names and products, or None if some column is no product of the known factors."""
+    if (plain := _sum(formula, side, signature)) is not None:
+        return plain
     synthetic = _synthetic(group, signature)
     try:
         names, matrix = matrix_of(formula, side, synthetic, 0)
@@ -245,6 +249,28 @@ def _compile(
         np.allclose(row, column, rtol=1e-13, atol=1e-15) for row, column in zip(rows, matrix, strict=True)
     )
     return (names, tuple(compiled)) if equal else None
+
+
+def _sum(formula: str, side: str, signature: Signature) -> tuple[tuple[str, ...], tuple[Product, ...]] | None:
+    """Return names and products of a sum of columns by formulaic's rule: the constant first, then the columns in order,
+    a category as indicators of all levels but the first. None where it isn't one, or not over these columns."""
+    read, levels_of = sum_of(formula), {name: levels for name, levels, _ in signature}
+    if read is None or not levels_of.keys() >= set(read.terms if side == "rhs" else (read.outcome,)):
+        return None
+    if side == "lhs":
+        name = str(read.outcome)
+        return ((name,), ((Factor(FactorKind.NUMBER, name),),)) if levels_of[name] is None else None
+    named: list[tuple[str, Product]] = [("Intercept", ())]
+    for name in read.terms:
+        if (levels := levels_of[name]) is None:
+            named.append((name, (Factor(FactorKind.NUMBER, name),)))
+            continue
+        indicators = [(Factor(FactorKind.INDICATOR, name, k),) for k in range(1, len(levels))]
+        named += [(f"{name}[T.{level}]", one) for level, one in zip(levels[1:], indicators, strict=True)]
+    names = tuple(name for name, _ in named)
+    if any(unaliased(name) != name for name in names):
+        return None  # a level named like an alias
+    return names, tuple(product for _, product in named)
 
 
 def _known_factors(signature: Signature) -> dict[str, Factor]:

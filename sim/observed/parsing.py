@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.observed.expressions import allowed, shortened
+from nestbench.sim.observed.sums import sum_of
 
 if TYPE_CHECKING:
     from formulaic.parser.types import Token
@@ -77,6 +78,10 @@ def parse(formula: str, columns: tuple[str, ...] | None = None, own: tuple[str, 
         raise InvalidInput(
             f"expected a formula of at most {LONGEST} characters, got {len(formula)}; shorten it"
         )
+    plain = sum_of(formula)
+    if plain is not None:
+        left = () if plain.outcome is None else (plain.outcome,)
+        return Parsed(formula, tuple(dict.fromkeys(left + plain.terms)), plain.outcome, plain.terms)
     tokens = _tokens(formula)
     if tokens and tokens[-1].token == "~":
         raise Unreadable(formula, "nothing stands after '~'; write 1 for an intercept alone")

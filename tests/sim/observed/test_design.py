@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from nestbench.estimators.moments.school_moments import moments_of
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.observed import design as design_module
+from nestbench.sim.observed import parsing as parsing_module
 from nestbench.sim.observed.batch import Batch, Category, batch_of_frame, offsets_of
 from nestbench.sim.observed.design import Design, design_of
 from nestbench.sim.observed.formula import matrix_of
@@ -128,6 +129,46 @@ def test_unusable_formulas_say_what_to_do(batch: Batch, formula: str, words: str
     with pytest.raises(InvalidInput, match=words.replace("(", r"\(").replace("|", r"\|")) as caught:
         design_of(batch, Model(formula))
     assert "\x1b" not in str(caught.value)
+
+
+WORDS = ("grade", "age", "gender", "track", "one", "my score", "nowhere", "1", "0")
+FORMULAS = st.builds(
+    lambda outcome, terms, space: f"{outcome}{space}~{space}" + f"{space}+{space}".join(terms),
+    st.sampled_from((*WORDS, "")),
+    st.lists(st.sampled_from(WORDS), min_size=1, max_size=6),
+    st.sampled_from(("", " ", "  ")),
+)
+
+
+LEVELS = st.lists(
+    st.sampled_from(("a", "b:c", "x[1]", "a b", "_column_class_", "")), min_size=1, max_size=4, unique=True
+)
+
+
+@settings(max_examples=20, deadline=None)
+@given(FORMULAS, LEVELS, st.booleans())
+def test_a_sum_of_columns_is_read_as_formulaic_reads_it(formula: str, levels: list[str], left: bool) -> None:
+    """Names, products and refusals with the sums read here, and with formulaic alone: the same."""
+    signature = (
+        ("grade", None, ()),
+        ("age", None, ()),
+        ("gender", ("female", "male"), ()),
+        ("track", tuple(levels), ()),
+        ("one", ("only",), ()),
+        ("my score", None, ()),
+    )
+    answers = []
+    for reader in (design_module.sum_of, lambda _: None):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(design_module, "sum_of", reader)
+            patch.setattr(parsing_module, "sum_of", reader)
+            try:
+                parsed: object = parsing_module.parse.__wrapped__(formula, ("grade", "age"), ("school",))
+            except InvalidInput as error:
+                parsed = str(error)
+            side = "lhs" if left else "rhs"
+            answers.append((parsed, design_module._compile.__wrapped__(formula, side, "school", signature)))
+    assert answers[0] == answers[1]
 
 
 def test_undefined_values_stay_as_nan(batch: Batch) -> None:
