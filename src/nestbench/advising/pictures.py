@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import altair as alt
@@ -97,16 +98,19 @@ def ordered(advice: Advice) -> list[str]:
 
 @debug_mode(False)
 def leverage(advice: Advice, sizes: Sequence[int], values: Sequence[str]) -> markupsafe.Markup:
-    """Return each school's share of the term's information against its size."""
+    """Return each school's share of the term's information against its size; where all are of one size, in order."""
+    shares = advice.design.leverage
+    alike = len(set(sizes)) == 1
+    rank = {label: place for place, label in enumerate(sorted(shares, key=lambda name: -shares[name]), 1)}
     records: list[dict[str, Any]] = [
-        {"school": label, "share": share, "size": int(size), "value": value}
-        for (label, share), size, value in zip(advice.design.leverage.items(), sizes, values, strict=True)
+        {"school": label, "share": share, "x": rank[label] if alike else int(size), "value": value}
+        for (label, share), size, value in zip(shares.items(), sizes, values, strict=True)
     ]
-    mean = 1.0 / advice.design.schools
+    title = f"Schools by their share (all of {sizes[0]})" if alike else "Students of the school"
     base = alt.Chart(theme.inline(records)).properties(width=560, height=230)
     shown = sorted(set(values))
     dots = base.mark_point(filled=True, size=60, opacity=0.75).encode(
-        x=alt.X("size:Q", title="Students of the school", scale=alt.Scale(zero=False, nice=True)),
+        x=alt.X("x:Q", title=title, scale=alt.Scale(zero=False, nice=True)),
         y=alt.Y(
             "share:Q", title="Share of the information", axis=alt.Axis(format="%", grid=True, tickCount=5)
         ),
@@ -116,14 +120,22 @@ def leverage(advice: Advice, sizes: Sequence[int], values: Sequence[str]) -> mar
             else {}
         ),
     )
-    rule = base.mark_rule(color=LIGHT["soft"], strokeDash=[4, 3]).encode(y=alt.YDatum(mean))
-    top = sorted(records, key=lambda r: -float(r["share"]))[:3]
+    rule = base.mark_rule(color=LIGHT["soft"], strokeDash=[4, 3]).encode(
+        y=alt.YDatum(1.0 / advice.design.schools)
+    )
     names = (
-        alt.Chart(theme.inline(top))
+        alt.Chart(theme.inline(_outstanding(records)))
         .mark_text(align="left", dx=7, fontSize=11, color=LIGHT["ink"])
-        .encode(x="size:Q", y="share:Q", text="school:N")
+        .encode(x="x:Q", y="share:Q", text="school:N")
     )
     return both(alt.layer(rule, dots, names), "Partial leverage of the schools against their size")
+
+
+def _outstanding(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return up to three schools that stand out, whose names can be written apart; none where many share the top."""
+    top = sorted(records, key=lambda r: -float(r["share"]))[:4]
+    apart = [a for a, b in pairwise(top) if float(b["share"]) < 0.93 * float(a["share"])]
+    return [record for record in top[:3] if record in apart]
 
 
 def _two(shown: Sequence[str], term: str) -> alt.Color:
