@@ -22,6 +22,7 @@ from nestbench.advising.design import design_of_term
 from nestbench.advising.files import write_advice
 from nestbench.advising.plain import known_blindly, plain_of
 from nestbench.advising.scenarios import scenarios_of
+from nestbench.advising.sentences import precaution
 from nestbench.advising.subject import asked_terms, subject_of
 from nestbench.advising.terminal import text_of
 from nestbench.estimators.estimator import Info
@@ -164,7 +165,7 @@ def test_the_page_says_the_verdict_first_and_the_estimate_last(advice: Advice, t
 def test_the_terminal_has_80_columns_and_the_notebook_the_same_words(advice: Advice) -> None:
     lines = text_of(advice).splitlines()
     assert max(map(len, lines)) <= 80
-    assert len(lines) <= 10
+    assert len(lines) <= 10 + (2 if precaution(advice) else 0)
     assert "treated: use " in repr(advice)
     assert advice.choice.least_bad in advice._repr_html_()
     assert advice.scenarios["scenario"].iloc[0] == "as estimated"
@@ -176,6 +177,17 @@ def test_one_treated_school_is_told_to_need_an_assumption() -> None:
     assert found.method is None
     assert "without an assumption" in text_of(found)
     assert len(found.fits) == 6
+
+
+@pytest.mark.slow
+def test_one_student_in_every_school_is_told_and_needs_no_schools() -> None:
+    """The ICC isn't identified, and no scenario has one: errors are independent whatever it is."""
+    frame = data(schools=40, treated=15).drop_duplicates("school")
+    found = advised(frame, methods=None)
+    assert "one student in every school" in " ".join(text_of(found).split())
+    assert {law.parameters["icc"] for law in found.laws} == {0.0}
+    assert found.method is not None
+    assert found.planted == pytest.approx(2.8 * found.calibration.ideal_se, rel=1e-2)
 
 
 @pytest.mark.slow
@@ -233,6 +245,7 @@ def test_terms_are_by_default_those_constant_in_schools() -> None:
         ({"twin": 2.0}, "grade ~ age + twin", "twin", "depends linearly"),
         ({"twin": 2.0}, "grade ~ age + twin", "age", "Intercept, twin, which depend linearly"),
         ({"grade": 4.0}, FORMULA, "treated", "fits exactly"),
+        ({"grade": np.linspace(1, 9e299, len(data()))}, FORMULA, "treated", "other units"),
         ({"school": 1}, FORMULA, "treated", "at least two"),
     ],
 )

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from nestbench.advising.simulating import Answers, Draws
-from nestbench.advising.validity import LOTS, Choice, Lots, choose, measures, table_of
+from nestbench.advising.validity import LOTS, Choice, Lots, choose, measures, scores_over, table_of
 
 REPS = 4000
 T = 1.96
@@ -87,9 +87,25 @@ def test_no_answer_in_any_scenario_is_an_infinite_score(silent: tuple[int, ...])
     lots = Lots.of(laws, ["ols", "b"], 0.95)
     weights = np.ones((2, LOTS))
     weights[1, ::2] = 0.0
-    score = lots.score(weights)
-    assert np.isfinite(score[:, 0]).all()
-    assert np.isposinf(score[:, 1]).all()
+    for means in lots.means(weights):
+        score = scores_over(means, np.ones(2, dtype=bool))
+        assert np.isfinite(score[0])
+        assert np.isposinf(score[1])
+
+
+@pytest.mark.parametrize(("width", "named", "judged"), [(2.02, "safe", 2), (2.6, "sharp", 1)])
+def test_precautions_count_where_they_cost_little(width: float, named: str, judged: int) -> None:
+    """Under the precaution only "safe" covers: it is taken if hardly wider than the sharp one where that holds."""
+    laws = [
+        {"sharp": draws(T, 1), "safe": draws(width, 1)},
+        {"sharp": draws(1.2, 2), "safe": draws(T, 2)},
+    ]
+    table = table_of(["one", "two"], laws, 0.95)
+    order = ["sharp", "safe"]
+    assert choose(laws, table, order, 0.95, 1).named == "safe"
+    choice = choose(laws, table, order, 0.95, 1, ["two"])
+    assert choice.named == named
+    assert len(choice.judged) == judged
 
 
 def test_biased_intervals_are_not_valid() -> None:

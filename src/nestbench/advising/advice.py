@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -10,6 +11,7 @@ from nestbench.advising.calibration import Calibration
 from nestbench.advising.design import Design
 from nestbench.advising.scenarios import Scenario
 from nestbench.advising.validity import Choice
+from nestbench.estimators.estimator import Info
 from nestbench.own_data.fit import Fit
 from nestbench.sim.observed.model import Model
 
@@ -36,6 +38,8 @@ class Advice:
     calibration : Calibration
     placebo : DataFrame
         Rejection rates of placebo terms on the real outcome.
+    infos : dict of str to Info
+        What each method is, by its label.
     planted : float
         The effect that power is of.
     replications, seed : int
@@ -59,6 +63,7 @@ class Advice:
     design: Design
     calibration: Calibration
     placebo: pd.DataFrame
+    infos: Mapping[str, Info]
     planted: float
     replications: int
     seed: int

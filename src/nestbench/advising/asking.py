@@ -121,7 +121,9 @@ def advice_of(subject: Subject, term: str, settings: Settings, step: Step = sile
         toml, csv = experiment.source, (folder / study.DESIGN).read_text(encoding="utf-8")
     level = subject.model.level
     table = table_of([law.name for law in laws], answers, level)
-    choice = _honest(choose(answers, table, [m.label for m in methods], level, settings.seed), design)
+    precautions = [law.name for law in laws if law.precaution]
+    labels = [method.label for method in methods]
+    choice = _honest(choose(answers, table, labels, level, settings.seed, precautions), design)
     placebo = placebo_rates(subject, term, methods, settings.seed, settings.workers, settings.placebos, step)
     advice = Advice(
         term,
@@ -132,6 +134,7 @@ def advice_of(subject: Subject, term: str, settings: Settings, step: Step = sile
         design,
         found,
         placebo,
+        {method.label: method.info for method in methods},
         planted,
         replications,
         settings.seed,
@@ -149,7 +152,7 @@ def _honest(choice: Choice, design: Design) -> Choice:
     """With one school on one side no method holds without assuming that its variance is that of the others."""
     if design.fewest > 1:
         return choice
-    return replace(choice, named=None, valid=())
+    return replace(choice, named=None, valid=(), assuming=choice.named)
 
 
 def chosen_methods(

@@ -16,7 +16,7 @@ from scipy import stats
 from nestbench.advising import spreads
 from nestbench.advising.clusters import partial_column
 from nestbench.advising.ratio import Pivot, pivot
-from nestbench.advising.spreads import NOTHING, Spread
+from nestbench.advising.spreads import NOTHING, Arms, Spread
 from nestbench.advising.subject import Subject, orthonormal
 from nestbench.estimators.engines.mixed_fit import fit_of
 from nestbench.estimators.methods import registry
@@ -45,9 +45,16 @@ class Calibration:
     ideal_se : float
         Standard error of the term by generalised least squares at the estimated variances.
     slope_sd, slope_low, slope_high, slope_p : float
-        Of the term's effect over schools, the median-unbiased estimate; NaN for a term that is constant in schools.
+        SD of the term's effect over schools: the median-unbiased estimate, the ends of the exact 90 % interval, and the
+        test of none. NaN for a term that is constant in schools; where the data leave no degrees of freedom for it,
+        `slope_high` alone is known, as the SD with which slopes make up `MOST_ICC` of the variance within schools.
+    slope_rest : float
+        SD of the residuals less what slopes make of them: what is left to students where slopes differ.
     residual_spread, school_spread, between : Spread
         Log variance ratios per SD of the term; coefficient of variation of residual variances over schools.
+    school_far, school_most : float
+        The end of the 90 % interval of the schools' log variance ratio at which those of the rarer value vary more,
+        and how many times as much that is.
     contrast : Spread
         Between-school less within-school coefficient of the term, and its test by CR2; NaN for school-constant terms.
     contrast_far : float
@@ -67,8 +74,11 @@ class Calibration:
     slope_low: float
     slope_high: float
     slope_p: float
+    slope_rest: float
     residual_spread: Spread
     school_spread: Spread
+    school_far: float
+    school_most: float
     between: Spread
     contrast: Spread
     contrast_far: float
@@ -85,11 +95,12 @@ def calibrate(subject: Subject, term: str) -> Calibration:
     """Return what the residuals say, for one term."""
     k = subject.position(term)
     icc, class_icc, total, ideal = variances(subject, k)
-    found = icc_pivot(subject)
-    low, high, p = _limits(found)
+    low, high, p = _limits(subject)
     slope = _slope(subject, k)
     z, within = standardised_column(subject.x[k]), within_residuals(subject)
-    constant, between_within = bool(subject.constant[k]), contrast(subject, term)
+    constant, between_within = bool(subject.constant[k]) and not subject.single, contrast(subject, term)
+    arms = _arms(subject, z, within) if constant else None
+    far = spreads.school_far(arms, LEVEL)
     return Calibration(
         icc=rounded(min(icc, MOST_ICC)),
         # The interval and the REML estimate are made apart: an estimate may lie outside, its scenario not.
@@ -101,7 +112,9 @@ def calibrate(subject: Subject, term: str) -> Calibration:
         ideal_se=rounded(ideal, 3),
         **slope,
         residual_spread=_kept(spreads.residual_spread(z, within, subject.offsets, constant)),
-        school_spread=_kept(_by_arm(subject, z, within, icc)) if constant else NOTHING,
+        school_spread=_kept(spreads.school_spread(arms)),
+        school_far=rounded(far),
+        school_most=rounded(math.exp(abs(far) * arms.gap), 2) if arms else float("nan"),
         between=_kept(spreads.between_schools(within, subject.offsets)),
         contrast=_kept(between_within[0]),
         contrast_far=rounded(between_within[1]),
@@ -121,7 +134,7 @@ def variances(subject: Subject, k: int) -> tuple[float, float, float, float]:
     fit = subject.blind.once(fit_of, model, True)
     school, residual = (float(fit.quantities[name][0]) for name in ("(school_sd)", "(residual_sd)"))
     if not math.isfinite(residual):
-        return 0.0, 0.0, float(subject.residuals.std()), float("nan")
+        return 0.0, 0.0, float(subject.residuals.std()), _ols_error(subject, k)
     ideal = math.sqrt(max(float(fit.unscaled[0, k] * fit.fits.sigma2[0]), 0.0))
     total, classes = school**2 + residual**2, 0.0
     if subject.model.subgroup is not None:
@@ -134,12 +147,22 @@ def variances(subject: Subject, k: int) -> tuple[float, float, float, float]:
     return school**2 / total, classes, math.sqrt(total), ideal
 
 
+def _ols_error(subject: Subject, k: int) -> float:
+    """Return the standard error of a term by least squares, of independent errors."""
+    e, size = subject.residuals, float((partial_column(subject.x, k) ** 2).sum())
+    return math.sqrt(float(e @ e) / max(len(e) - len(subject.terms), 1) / size) if size > 0 else float("nan")
+
+
 def icc_pivot(subject: Subject) -> Pivot | None:
     """Return the pivot of the schools' variance over the residual's."""
     return pivot(np.ones(len(subject.residuals)), orthonormal(subject.x), subject.residuals, subject.offsets)
 
 
-def _limits(found: Pivot | None) -> tuple[float, float, float]:
+def _limits(subject: Subject) -> tuple[float, float, float]:
+    # One student a school: its error and the student's are one, and any ratio gives the same data.
+    if subject.single:
+        return 0.0, 0.0, float("nan")
+    found = icc_pivot(subject)
     if found is None:
         return 0.0, float("inf"), float("nan")
     tail = 0.5 * (1.0 - LEVEL)
@@ -147,7 +170,10 @@ def _limits(found: Pivot | None) -> tuple[float, float, float]:
 
 
 def within_residuals(subject: Subject) -> Floats:
-    """Return residuals [n] of the regression with school dummies."""
+    """Return residuals [n] of the regression with school dummies; of one student in every school, which these fit
+    exactly, those of the model."""
+    if subject.single:
+        return subject.residuals
     q = orthonormal(centred(subject, subject.x))
     e = centred(subject, subject.residuals[None])[0]
     e = e - q @ (q.T @ e)
@@ -166,28 +192,36 @@ def centred(subject: Subject, rows: Floats) -> Floats:
 
 def _slope(subject: Subject, k: int) -> dict[str, float]:
     """Return the spread of the term's effect over schools: exact limits from the regression with school dummies."""
-    nothing = dict.fromkeys(("slope_sd", "slope_low", "slope_high", "slope_p"), float("nan"))
-    if subject.constant[k]:
+    names = ("slope_sd", "slope_low", "slope_high", "slope_p", "slope_rest")
+    nothing = dict.fromkeys(names, float("nan"))
+    if subject.constant[k] or subject.single:
         return nothing
     rows = centred(subject, subject.x)
     q = orthonormal(rows)
     e = centred(subject, subject.residuals[None])[0]
-    found = pivot(rows[k], q, e - q @ (q.T @ e), subject.offsets, used=subject.schools)
+    e = e - q @ (q.T @ e)
+    # Slopes of variance s^2 make s^2 times this of a student's variance about the school's mean.
+    made = float((rows[k] ** 2).sum()) / max(len(e) - subject.schools, 1)
+    most = MOST_ICC / (1.0 - MOST_ICC) / made
+    found = pivot(rows[k], q, e, subject.offsets, used=subject.schools)
     if found is None:
-        return nothing
-    sd = math.sqrt(found.mean_square)
-    tail = 0.5 * (1.0 - LEVEL)
+        df = max(len(e) - subject.schools - q.shape[1], 1)
+        rest = math.sqrt((1.0 - MOST_ICC) * float(e @ e) / df)
+        return nothing | {"slope_high": rounded(rest * math.sqrt(most)), "slope_rest": rounded(rest)}
+    rest, tail = math.sqrt(found.mean_square), 0.5 * (1.0 - LEVEL)
     limits = {"slope_sd": 0.5, "slope_low": tail, "slope_high": 1.0 - tail}
-    values = {name: rounded(sd * math.sqrt(found.limit(below))) for name, below in limits.items()}
-    return values | {"slope_p": rounded(found.p_value, 3)}
+    values = {
+        name: rounded(rest * math.sqrt(min(found.limit(below), most))) for name, below in limits.items()
+    }
+    return values | {"slope_p": rounded(found.p_value, 3), "slope_rest": rounded(rest)}
 
 
-def _by_arm(subject: Subject, z: Floats, within: Floats, icc: float) -> Spread:
-    """Return how the variance of school effects goes with a term of two values."""
+def _arms(subject: Subject, z: Floats, within: Floats) -> Arms | None:
+    """Return the schools' mean residuals by the value of a term of two values."""
     first = subject.offsets[:-1]
     means = np.add.reduceat(subject.residuals, first) / subject.sizes
     variance = float((within**2).sum() / max(len(within) - subject.schools, 1))
-    return spreads.school_spread(z[first], means, variance / subject.sizes)
+    return spreads.arms_of(z[first], means, variance / subject.sizes)
 
 
 def contrast(subject: Subject, term: str) -> tuple[Spread, float]:

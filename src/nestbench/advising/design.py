@@ -121,9 +121,12 @@ def _of_schools(design: Design, term: str) -> list[Finding]:
     found = [
         Finding(
             "size",
-            f"{plural(design.rows, 'student')} in {plural(design.schools, 'school')} of {low:.0f} to "
-            f"{high:.0f} (median "
-            f"{middle:g}, cv {cv:.2f}).",
+            f"{plural(design.rows, 'student')} in {plural(design.schools, 'school')} of "
+            + (
+                f"{low:.0f} each."
+                if low == high
+                else f"{low:.0f} to {high:.0f} (median {middle:g}, cv {cv:.2f})."
+            ),
             "Unequal schools make the usual cluster-robust tests reject too often."
             if cv > 0.5
             else "Schools are of about equal size.",
@@ -185,7 +188,7 @@ def _of_term(design: Design, term: str) -> Finding:
             else "Few schools on one side: cluster-robust tests reject far too often, by how much see the simulation."
             if few < 6
             else "It is a comparison of schools: the schools are the sample size.",
-            "MacKinnon & Webb 2017, 2018" if few < 6 else "",
+            "MacKinnon & Webb 2017; MacKinnon & Webb 2018" if few < 6 else "",
         )
     return Finding(
         "term",
@@ -195,9 +198,15 @@ def _of_term(design: Design, term: str) -> Finding:
 
 
 def _of_errors(found: Calibration, design: Design, term: str) -> list[Finding]:
-    zero = found.icc_low == 0.0
+    zero, alone = found.icc_low == 0.0, design.rows == design.schools
     said = [
         Finding(
+            "ICC",
+            "One student in every school: its variance and the students' can't be told apart.",
+            "Nor need they be: errors are independent, as without schools. Mixed models can't be fitted.",
+        )
+        if alone
+        else Finding(
             "ICC",
             f"Schools hold {number(found.icc)} of the residual variance ({100 * LEVEL:.0f} % interval "
             f"{number(found.icc_low)} to "
@@ -216,6 +225,8 @@ def _of_errors(found: Calibration, design: Design, term: str) -> list[Finding]:
             _spread_words(found, term),
             "A scenario with this spread is among those simulated."
             if found.residual_spread.shown or found.school_spread.shown
+            else f"School variances up to {found.school_most:g} times as large are a precaution."
+            if abs(found.school_far) > 0
             else "No scenario with unequal spread is simulated for it.",
         ),
         Finding(
@@ -246,19 +257,28 @@ def _of_student_terms(found: Calibration, term: str) -> list[Finding]:
             "In one of the scenarios it does: the effect within schools is then the truth, and methods "
             "that mix both are biased."
             if law
-            else "Methods that use both comparisons may be used.",
+            else "That it does is a precaution: methods that mix both would be biased.",
             "Mundlak 1978",
         ),
         Finding(
             "slopes",
-            f"SD of its effect over schools: {number(found.slope_sd)} (90 % interval {number(found.slope_low)} to "
-            f"{number(found.slope_high)}; {p_words(found.slope_p)} against none).",
-            "A scenario with that spread of slopes is simulated; a random intercept alone would be too sure."
-            if found.slope_sd > 0
+            _slope_words(found),
+            f"A scenario with slopes of SD {number(found.slope_high)} is simulated: where they differ a random "
+            "intercept alone is too sure."
+            if found.slope_high > 0
             else "No scenario with random slopes is simulated.",
             "exact for normal errors: Wald 1947",
         ),
     ]
+
+
+def _slope_words(found: Calibration) -> str:
+    if np.isnan(found.slope_sd):
+        return "Too few students in schools to tell how far its effect varies over them."
+    return (
+        f"SD of its effect over schools: {number(found.slope_sd)} ({100 * LEVEL:.0f} % interval "
+        f"{number(found.slope_low)} to {number(found.slope_high)}; {p_words(found.slope_p)} against none)."
+    )
 
 
 def _spread_words(found: Calibration, term: str) -> str:

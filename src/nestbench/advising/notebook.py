@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nestbench.advising.advice import Advice
-from nestbench.advising.sentences import assumption, sure_words, verdict
+from nestbench.advising.sentences import assumption, precaution, sure_words, verdict
 from nestbench.advising.terminal import decimals_of, design_line, own, percent, summary
 from nestbench.reports import notebook
 
@@ -27,7 +27,7 @@ def html_of(advice: Advice) -> str:
     level = f"{100 * advice.model.level:g} % interval"
     return notebook.block(
         notebook.titled(verdict(advice), sure_words(advice)),
-        notebook.line(assumption(advice)),
+        notebook.line(assumption(advice) or precaution(advice)),
         notebook.line(design_line(advice)),
         notebook.table(["method", "lowest coverage, %", "grade", "width", "estimate", level, "p"], cells),
     )

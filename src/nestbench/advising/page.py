@@ -15,7 +15,15 @@ from nestbench.advising import pictures
 from nestbench.advising.advice import Advice
 from nestbench.advising.placebo import DRAWS
 from nestbench.advising.scenarios import shown_rule
-from nestbench.advising.sentences import NO_PEEKING, assumption, paragraph, sources_of, sure_words, verdict
+from nestbench.advising.sentences import (
+    NO_PEEKING,
+    assumption,
+    paragraph,
+    precaution,
+    sources_of,
+    sure_words,
+    verdict,
+)
 from nestbench.advising.terminal import decimals_of, own, percent, summary
 from nestbench.reports.comparing.grades import RULE
 from nestbench.reports.page.report import environment
@@ -61,9 +69,11 @@ def part_of(advice: Advice) -> Mapping[str, Any]:
         "term": advice.term,
         "id": "".join(c if c.isalnum() else "-" for c in advice.term),
         "verdict": verdict(advice),
+        "method": advice.choice.least_bad,
+        "info": advice.infos[advice.choice.least_bad],
         "kind": "use" if advice.method else "avoid",
         "sure": sure_words(advice),
-        "assumption": assumption(advice),
+        "assumption": assumption(advice) or precaution(advice),
         "findings": advice.design.findings,
         "coverage_figure": pictures.coverage(advice),
         "leverage_figure": pictures.leverage(advice, *schools_of(advice)),

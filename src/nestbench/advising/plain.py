@@ -10,7 +10,7 @@ from typing import Any
 
 from nestbench.advising.advice import Advice
 from nestbench.advising.design import plain as plain_design
-from nestbench.advising.sentences import NO_PEEKING, assumption, sure_words, verdict
+from nestbench.advising.sentences import NO_PEEKING, assumption, precaution, sure_words, verdict
 from nestbench.own_data.fit import COLUMNS, Fit
 
 
@@ -40,9 +40,18 @@ def known_blindly(advice: Advice) -> dict[str, Any]:
         "method": choice.named,
         "valid": list(choice.valid),
         "least_bad": choice.least_bad,
+        "rests_on": list(choice.judged),
         "certainty": dict(choice.shares),
         "words": [
-            text for text in (verdict(advice), sure_words(advice), assumption(advice), NO_PEEKING) if text
+            text
+            for text in (
+                verdict(advice),
+                sure_words(advice),
+                assumption(advice),
+                precaution(advice),
+                NO_PEEKING,
+            )
+            if text
         ],
         "planted_effect": advice.planted,
         "replications": advice.replications,

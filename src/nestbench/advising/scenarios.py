@@ -25,6 +25,8 @@ SPREADS = (
 )
 CONFOUNDED = 0.25
 """p-value of Mundlak's contrast below which a scenario has it: methods that are right all the same lose little."""
+PREMIUM = 1.05
+"""How many times as wide as the narrowest valid method one may be that holds under the precautions too."""
 OWN = (
     *SPREADS,
     "icc",
@@ -41,11 +43,16 @@ OWN = (
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A scenario: its name, why it is there, and what of `fixed-design` it sets."""
+    """A scenario: its name, why it is there, and what of `fixed-design` it sets.
+
+    What has a `precaution` is neither shown by the data nor ruled out, which this says in words: the choice rests on it
+    where that costs little (`validity`).
+    """
 
     name: str
     why: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    precaution: str = ""
 
 
 def scenarios_of(found: Calibration, term: str, subgroup: str | None) -> list[Scenario]:
@@ -53,13 +60,11 @@ def scenarios_of(found: Calibration, term: str, subgroup: str | None) -> list[Sc
     base: dict[str, Any] = {"icc": found.icc, "total_sd": found.total_sd}
     if found.class_icc and subgroup is not None:
         base |= {"class_icc": found.class_icc, "subgroup": subgroup}
-    # ICC and the classes' share must leave something to the students.
-    most = rounded(0.99 - found.class_icc)
     ends = f"end of the {100 * LEVEL:.0f} % interval of the ICC"
     laws = [
         Scenario("as estimated", "variances of the mixed model by REML", base),
         Scenario("low ICC", f"lower {ends}", base | {"icc": found.icc_low}),
-        Scenario("high ICC", f"upper {ends}", base | {"icc": min(found.icc_high, most)}),
+        Scenario("high ICC", f"upper {ends}", base | {"icc": min(found.icc_high, most_icc(found))}),
         Scenario(
             "heavy tails",
             "shape of the residuals; school effects t(5), which few schools can't rule out",
@@ -77,10 +82,8 @@ def scenarios_of(found: Calibration, term: str, subgroup: str | None) -> list[Sc
 def _shown(found: Calibration, base: Mapping[str, Any], term: str) -> list[Scenario]:
     """Return the scenarios with what the data show, or can't tell from nothing."""
     laws = []
-    if found.slope_sd > 0:
-        p = f"p = {found.slope_p:.2g} against none"
-        why = f"the effect of {term} varies over schools (median-unbiased estimate, {p})"
-        laws.append(Scenario("random slope", why, {**base, "slope": term, "slope_sd": found.slope_sd}))
+    if found.slope_high > 0:
+        laws.append(Scenario("random slope", slope_words(found, term), with_slope(found, base, term)))
     arms = {"residual_spread": found.residual_spread, "school_spread": found.school_spread}
     shown = {name: one.value for name, one in arms.items() if math.isfinite(one.value)}
     # Where one variance goes with the term, the other may well do so.
@@ -93,14 +96,67 @@ def _shown(found: Calibration, base: Mapping[str, Any], term: str) -> list[Scena
                 {**base, "spread": term, **shown},
             )
         )
+    if abs(found.school_far) > 0 and found.icc_high > 0:
+        laws.append(_far(found, base, term, shown))
     if found.between.shown and found.between.value > 0:
         why = f"residual variances differ between schools (p = {found.between.p_value:.2g})"
         laws.append(Scenario("spread by school", why, {**base, "residual_cv": found.between.value}))
-    if found.contrast.p_value < CONFOUNDED:
-        p, far = f"p = {found.contrast.p_value:.2g}", "further end of the 90 % interval"
-        why = f"{term} may act otherwise between schools than within ({p}; {far}): the effect within counts"
-        laws.append(Scenario("confounded", why, {**base, "effects": {MEANS: found.contrast_far}}))
+    if abs(found.contrast_far) > 0:
+        laws.append(_confounded(found, base, term))
     return laws
+
+
+def _confounded(found: Calibration, base: Mapping[str, Any], term: str) -> Scenario:
+    """Return the scenario in which a term acts otherwise between schools than within, as far as the data allow."""
+    far = f"p = {found.contrast.p_value:.2g}; further end of the {100 * LEVEL:.0f} % interval"
+    may = f"{term} may act otherwise between schools than within"
+    shown = found.contrast.p_value < CONFOUNDED
+    return Scenario(
+        "confounded" if shown else "confounding not ruled out",
+        f"{may} ({far}): the effect within counts",
+        {**base, "effects": {MEANS: found.contrast_far}},
+        "" if shown else may,
+    )
+
+
+def _far(found: Calibration, base: Mapping[str, Any], term: str, shown: Mapping[str, float]) -> Scenario:
+    """Return the scenario in which schools of the rarer value vary as much more than the others as data allow."""
+    end = f"end of the {100 * LEVEL:.0f} % interval"
+    may = f"schools with the rarer value of {term} may vary more than the others (up to {found.school_most:g} times)"
+    # Of schools that don't vary at all none varies more.
+    spread = {
+        **shown,
+        "school_spread": found.school_far,
+        "icc": found.icc or min(found.icc_high, most_icc(found)),
+    }
+    return Scenario("spread not ruled out", f"{may}: {end}", {**base, "spread": term, **spread}, may)
+
+
+def most_icc(found: Calibration) -> float:
+    """Return the largest ICC that leaves something to the students beside the classes."""
+    return rounded(0.99 - found.class_icc)
+
+
+def slope_words(found: Calibration, term: str) -> str:
+    """Return why there is a scenario with a random slope."""
+    if math.isnan(found.slope_sd):
+        return f"the effect of {term} may vary over schools: the data leave no degrees of freedom to tell"
+    return f"the effect of {term} may vary over schools (upper end of the {100 * LEVEL:.0f} % interval of its SD)"
+
+
+def with_slope(found: Calibration, base: Mapping[str, Any], term: str) -> dict[str, Any]:
+    """Return the parameters of slopes at the upper end of their interval, with school effects as estimated and to
+    students what the slopes leave them: the estimated residual variance has that of the slopes in it."""
+    schools, classes = found.icc * found.total_sd**2, found.class_icc * found.total_sd**2
+    total = schools + classes + found.slope_rest**2
+    shares = {"icc": schools / total} | ({"class_icc": classes / total} if "class_icc" in base else {})
+    return {
+        **base,
+        **{name: rounded(share) for name, share in shares.items()},
+        "total_sd": rounded(math.sqrt(total)),
+        "slope": term,
+        "slope_sd": found.slope_high,
+    }
 
 
 def shape_of(found: Calibration) -> str:
@@ -154,8 +210,12 @@ def _own(table: Any, number: int, base: Mapping[str, Any], path: Path) -> Scenar
 
 def shown_rule() -> str:
     """Return in words when a scenario is added."""
+    interval = f"{100 * LEVEL:.0f} % interval"
     return (
-        f"Scenarios with unequal spread are added where the data show it (p < {SHOWN:g}), one with a random slope "
-        "where its median-unbiased estimate is above 0, one with confounding where Mundlak's contrast has "
-        f"p < {CONFOUNDED:g}."
+        f"Scenarios with unequal spread are added where the data show it (p < {SHOWN:g}), one with a random slope at "
+        f"the upper end of the {interval} of its SD unless that is 0, one with confounding at the further end of the "
+        f"{interval} of Mundlak's contrast. Precautions are confounding where that contrast has p >= {CONFOUNDED:g}, "
+        "and that schools of the rarer value vary more than the others, as much as the interval of the ratio allows: "
+        f"the choice rests on them where a method that holds there too is at most {PREMIUM:g} times as wide as the "
+        "narrowest valid one."
     )

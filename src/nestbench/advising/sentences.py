@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import pandas as pd
+
 from nestbench.advising.advice import Advice
 from nestbench.estimators.estimates import LOWER, UPPER
 from nestbench.own_data.row_cells import number as decimals
@@ -20,24 +22,52 @@ NO_PEEKING = (
 
 def verdict(advice: Advice) -> str:
     """Return the method named, and how it does; or that there is none."""
-    choice, laws = advice.choice, plural(len(advice.laws), "scenario")
-    rows = advice.table[advice.table["method"] == choice.least_bad]
+    if advice.design.fewest == 1:
+        return (
+            f"{advice.term}: use none without an assumption. One school alone has its value of the term: its own "
+            "effect can't be told from the term's."
+        )
+    if advice.choice.named is not None:
+        return f"{advice.term}: use {spelled(advice.choice.named, advice)}. {covering(advice)}"
+    return f"{advice.term}: use none, for no method holds in all of {scenarios(advice)}. {least_bad(advice)}"
+
+
+def scenarios(advice: Advice) -> str:
+    """Return how many scenarios count."""
+    return plural(len(advice.choice.judged), "scenario")
+
+
+def covering(advice: Advice) -> str:
+    """Return how often the intervals of the method named cover, over the scenarios."""
+    rows = _rows(advice)
     low, high = rows["coverage"].min(), rows["coverage"].max()
     covered = f"{100 * low:.1f}" if math.isclose(low, high) else f"{100 * low:.1f} to {100 * high:.1f}"
-    promised = f"{100 * advice.model.level:g}"
-    if choice.named is not None:
-        return f"{advice.term}: use {choice.named}. Its {promised} % intervals cover {covered} % in {laws}."
-    worst: Any = rows.sort_values("coverage").iloc[0]
+    return f"Its {100 * advice.model.level:g} % intervals cover {covered} % in {scenarios(advice)}."
+
+
+def least_bad(advice: Advice) -> str:
+    """Return the method that falls least short, and where."""
+    worst: Any = _rows(advice).sort_values("coverage").iloc[0]
     return (
-        f"{advice.term}: use none, for no method holds in all of {laws}. Least bad is {choice.least_bad}, whose "
-        f"{promised} % intervals cover "
-        f"{100 * worst['coverage']:.1f} % under '{worst['scenario']}'."
+        f"Least bad is {spelled(advice.choice.least_bad, advice)}, whose {100 * advice.model.level:g} % intervals "
+        f"cover {100 * worst['coverage']:.1f} % under '{worst['scenario']}'."
     )
+
+
+def _rows(advice: Advice) -> pd.DataFrame:
+    """Return the rows of the method named, or the least bad, under the scenarios that count."""
+    table = advice.table[advice.table["method"] == advice.choice.least_bad]
+    return table[table["scenario"].isin(advice.choice.judged)]
+
+
+def spelled(label: str, advice: Advice) -> str:
+    """Return a method with what its name stands for: nobody knows it who hasn't read the docs."""
+    return f"{label} ({advice.infos[label].label})"
 
 
 def power_words(advice: Advice) -> str:
     """Return which effect power is of."""
-    return f"Power is for an effect of {advice.planted:g}."
+    return f"Power: at {advice.planted:g}."
 
 
 def sure_words(advice: Advice, others: bool = True) -> str:
@@ -55,12 +85,22 @@ def assumption(advice: Advice) -> str:
     """Return what has to be assumed where one school stands alone; empty where none does."""
     if advice.design.fewest > 1:
         return ""
+    drawn = "drawn from the same normal distribution as the other schools'"
+    if advice.choice.assuming is None:
+        return f"No method holds even if that effect is {drawn}. {least_bad(advice)}"
+    return f"If that effect is {drawn}, {spelled(advice.choice.assuming, advice)} holds. {covering(advice)}"
+
+
+def precaution(advice: Advice, reason: bool = True) -> str:
+    """Return what the choice doesn't guard against, for what does would be wider; empty where there is nothing."""
+    left = [law for law in advice.laws if law.name not in advice.choice.judged]
+    if not left or advice.design.fewest == 1 or advice.choice.named is None:
+        return ""
+    table = advice.table[advice.table["scenario"] == left[0].name].set_index("method")
+    covered: Any = table.loc[advice.choice.named, "coverage"]
+    why = ", and no method that holds there is nearly as sharp" if reason else ""
     return (
-        "One school alone has its value of the term: its own effect can't be told from the term's. "
-        "No method is valid "
-        f"without an assumption; {advice.choice.least_bad} holds if that school's effect is drawn "
-        "from the same normal distribution "
-        "as the others'."
+        f"Not ruled out: {left[0].precaution}. Then {advice.choice.named} covers {100 * covered:.1f} %{why}."
     )
 
 
@@ -79,20 +119,19 @@ def paragraph(advice: Advice) -> str:
         if choice.named
         else f"No method held for {advice.term} in all scenarios"
     )
-    laws = ", ".join(law.name for law in advice.laws)
+    laws = ", ".join(choice.judged)
     return (
         f"The method for {advice.term} in the model {advice.model.formula} was chosen before its "
         "estimate was looked at, by "
         f"simulation on the study's own design ({plural(design.rows, 'student')} in "
         f"{plural(design.schools, 'school')}; "
         f"{design.effective:.1f} effective clusters, Carter, Schnepel & Steigerwald 2017). Errors were drawn from "
-        f"{plural(len(advice.laws), 'scenario')} calibrated from the model's residuals ({laws}), "
+        f"{plural(len(advice.choice.judged), 'scenario')} calibrated from the model's residuals ({laws}), "
         f"{advice.replications} data sets each (seed {advice.seed}). A method had to keep coverage of its "
         f"{100 * advice.model.level:g} % intervals and size of its tests within Bradley's (1978) "
         "liberal band in every one; of "
         "those that did, the one with the lowest interval score (Gneiting & Raftery 2007) was taken. "
-        f"{named}. Simulated "
-        "with nestbench."
+        f"{' '.join(text for text in (f'{named}.', precaution(advice)) if text)} Simulated with nestbench."
     )
 
 
@@ -110,6 +149,8 @@ REFERENCES = {
     "Carter, Schnepel & Steigerwald 2017": "Carter, A. V., Schnepel, K. T. & Steigerwald, D. G. "
     "(2017). Asymptotic behavior "
     "of a t-test robust to cluster heterogeneity. Review of Economics and Statistics 99, 698-709.",
+    "Cochran 1954": "Cochran, W. G. (1954). The combination of estimates from different experiments. "
+    "Biometrics 10, 101-129.",
     "DerSimonian & Laird 1986": "DerSimonian, R. & Laird, N. (1986). Meta-analysis in clinical "
     "trials. Controlled Clinical "
     "Trials 7, 177-188.",
@@ -121,6 +162,8 @@ REFERENCES = {
     "MacKinnon & Webb 2017": "MacKinnon, J. G. & Webb, M. D. (2017). Wild bootstrap inference for "
     "wildly different cluster "
     "sizes. Journal of Applied Econometrics 32, 233-254.",
+    "MacKinnon & Webb 2018": "MacKinnon, J. G. & Webb, M. D. (2018). The wild bootstrap for few (treated) clusters. "
+    "Econometrics Journal 21, 114-135.",
     "MacKinnon, Nielsen & Webb 2023": "MacKinnon, J. G., Nielsen, M. Ø. & Webb, M. D. (2023). "
     "Leverage, influence, and the "
     "jackknife in clustered regression models: Reliable inference using summclust. Stata Journal 23, 942-982.",

@@ -111,8 +111,44 @@ def _within_slope(z: Floats, within: Floats, offsets: Ints) -> Spread:
     return Spread(h, float(2.0 * stats.t.sf(abs(statistic), schools - 1)))
 
 
-def school_spread(z: Floats, means: Floats, sampling: Floats) -> Spread:
-    """Return the log ratio per unit of z of the variances of school effects, for z of two values.
+@dataclass(frozen=True, slots=True)
+class Arms:
+    """The schools' mean residuals in the two arms of a term.
+
+    Attributes
+    ----------
+    counts : (int, int)
+    totals, sampling : (float, float)
+        Variances of the means, and what students' errors add to them.
+    gap : float
+        Distance of the arms in z.
+    """
+
+    counts: tuple[int, int]
+    totals: tuple[float, float]
+    sampling: tuple[float, float]
+    gap: float
+
+    @property
+    def ratio(self) -> float:
+        """F, the second arm's variance over the first's."""
+        return self.totals[1] / self.totals[0]
+
+    @property
+    def df(self) -> tuple[int, int]:
+        """Of F."""
+        return self.counts[1] - 1, self.counts[0] - 1
+
+    def log_ratio(self, ratio: float) -> float:
+        """Return the log ratio per unit of z of the schools' own variances, where that of the means is `ratio`."""
+        totals = (self.totals[0], ratio * self.totals[0])
+        # Less what students' errors add to a mean; never 0 or below, for a log is taken.
+        own = [max(v - s, 0.05 * v) for v, s in zip(totals, self.sampling, strict=True)]
+        return float(np.clip(np.log(own[1] / own[0]), -LARGEST, LARGEST) / self.gap)
+
+
+def arms_of(z: Floats, means: Floats, sampling: Floats) -> Arms | None:
+    """Return the arms of a term of two values, or None where there are no two of two schools and more.
 
     Parameters
     ----------
@@ -121,21 +157,38 @@ def school_spread(z: Floats, means: Floats, sampling: Floats) -> Spread:
     """
     levels = np.unique(np.round(z, 9))
     if len(levels) != 2:
+        return None
+    low, high = (np.abs(z - level) < 1e-6 for level in levels)
+    counts = (int(low.sum()), int(high.sum()))
+    if min(counts) < 2:
+        return None
+    totals = (float(means[low].var(ddof=1)), float(means[high].var(ddof=1)))
+    own = (float(sampling[low].mean()), float(sampling[high].mean()))
+    return Arms(counts, totals, own, float(levels[1] - levels[0])) if min(totals) > 0 else None
+
+
+def school_spread(arms: Arms | None) -> Spread:
+    """Return the log ratio per unit of z of the variances of school effects, and the F test of equal ones."""
+    if arms is None or min(arms.counts) < 3:
         return NOTHING
-    arms = [np.abs(z - level) < 1e-6 for level in levels]
-    counts = [int(arm.sum()) for arm in arms]
-    if min(counts) < 3:
-        return NOTHING
-    total = [float(means[arm].var(ddof=1)) for arm in arms]
-    if not min(total) > 0:
-        return NOTHING
-    f = total[1] / total[0]
     # Of all that makes means vary, students' errors included: the test needs nothing estimated.
-    tail = min(stats.f.sf(f, counts[1] - 1, counts[0] - 1), stats.f.cdf(f, counts[1] - 1, counts[0] - 1))
-    # Less what students' errors add to a mean; never 0 or below, for a log is taken.
-    own = [max(v - float(sampling[arm].mean()), 0.05 * v) for v, arm in zip(total, arms, strict=True)]
-    h = np.log(own[1] / own[0]) / (levels[1] - levels[0])
-    return Spread(float(np.clip(h, -LARGEST, LARGEST)), float(min(1.0, 2.0 * tail)))
+    tail = min(stats.f.sf(arms.ratio, *arms.df), stats.f.cdf(arms.ratio, *arms.df))
+    return Spread(arms.log_ratio(arms.ratio), float(min(1.0, 2.0 * tail)))
+
+
+def school_far(arms: Arms | None, level: float) -> float:
+    """Return the log ratio at that end of its interval at which the schools of the rarer value vary more than the
+    others: there a common variance is too small. 0 where they don't even at that end, NaN where nothing is known.
+
+    The interval is that of F for normal means, ``[F / q(1 - a), F / q(a)]``.
+    """
+    if arms is None:
+        return float("nan")
+    tail = 0.5 * (1.0 - level)
+    low, high = (arms.log_ratio(arms.ratio / float(stats.f.ppf(p, *arms.df))) for p in (1.0 - tail, tail))
+    if arms.counts[0] == arms.counts[1]:
+        return max(low, high, key=abs)
+    return max(high, 0.0) if arms.counts[1] < arms.counts[0] else min(low, 0.0)
 
 
 def between_schools(within: Floats, offsets: Ints) -> Spread:

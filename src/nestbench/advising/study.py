@@ -44,6 +44,9 @@ DESIGN, STUDY = "design.csv", "experiment.toml"
 
 def methods_for(subject: Subject, term: str) -> tuple[str, ...]:
     """Return the names of the methods that are tried for a term, in the order in which equals are preferred."""
+    if subject.single:
+        # Means of schools are the students, and deviations from them nothing.
+        return (*CANDIDATES, *USUAL)
     constant = bool(subject.constant[subject.position(term)])
     found = [*(FOR_CLASSES[:1] if subject.model.subgroup else ()), *CANDIDATES]
     found += FOR_SCHOOLS if constant else FOR_STUDENTS

@@ -26,6 +26,9 @@ from nestbench.sim.observed.parsing import parse
 EXACT = 1e-9
 """Residual SD, relative to the outcome's, below which the model fits exactly."""
 
+LARGEST = 1e140
+"""Of an outcome: sums of squares of larger ones overflow."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Subject:
@@ -67,6 +70,11 @@ class Subject:
     def sizes(self) -> Ints:
         """Students per school [G]."""
         return np.diff(self.offsets)
+
+    @property
+    def single(self) -> bool:
+        """Whether every school has one student: nothing tells the schools' variance from the students'."""
+        return len(self.residuals) == self.schools
 
     @property
     def labels(self) -> list[str]:
@@ -119,6 +127,7 @@ def subject_of(frame: pd.DataFrame, model: Model, messages: Mapping[str, str] | 
     batch = data.batch
     design: Design = batch.once(design_of, model)
     x, y = design.fixed(batch), design.outcome(batch)
+    require_squares(design.response, y)
     residuals = residuals_of(x, y)
     if not residuals.std() > EXACT * max(float(y.std()), float(np.abs(y).max()) * 1e-6):
         raise InvalidInput(
@@ -129,6 +138,22 @@ def subject_of(frame: pd.DataFrame, model: Model, messages: Mapping[str, str] | 
     offsets = batch.school_offsets
     constant = np.array([constant_in_schools(column, offsets) for column in x])
     return Subject(data, model, design.terms, x, residuals, offsets, constant, estimable_terms(batch, design))
+
+
+def require_squares(name: str, y: Floats) -> None:
+    """Refuse an outcome whose squares are no numbers.
+
+    Raises
+    ------
+    InvalidInput
+        Names the outcome and its largest value.
+    """
+    largest = float(np.abs(y).max(initial=0.0))
+    if largest and not 1.0 / LARGEST < largest < LARGEST:
+        raise InvalidInput(
+            f"expected an outcome between 1e-140 and 1e140, got '{name}' with values up to {largest:.3g}; "
+            "give it in other units"
+        )
 
 
 def residuals_of(x: Floats, y: Floats) -> Floats:

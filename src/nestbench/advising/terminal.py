@@ -11,7 +11,7 @@ import pandas as pd
 
 from nestbench.advising.advice import Advice
 from nestbench.advising.design import number
-from nestbench.advising.sentences import assumption, limits, power_words, sure_words, verdict
+from nestbench.advising.sentences import assumption, limits, power_words, precaution, sure_words, verdict
 from nestbench.estimators.estimates import ESTIMATE, P_VALUE, STD_ERROR
 from nestbench.own_data.fit import Fit
 from nestbench.own_data.row_cells import digits_of, p_text
@@ -22,11 +22,16 @@ WIDTH = 80
 
 
 def text_of(advice: Advice) -> str:
-    """Return the answer as lines of at most 80 columns: ten where nothing out of the way is to be said."""
-    lines = [
-        _filled(verdict(advice)),
-        _filled(f"{design_line(advice)} {power_words(advice)} {sure_words(advice, others=False)}"),
-    ]
+    """Return the answer as lines of at most 80 columns: ten where nothing out of the way is to be said, and two
+    more of what a precaution would cost."""
+    said = (
+        verdict(advice),
+        sure_words(advice, others=False),
+        design_line(advice),
+        power_words(advice),
+        precaution(advice, reason=False),
+    )
+    lines = [_filled(" ".join(text for text in said if text))]
     if only := assumption(advice):
         lines.append(_filled(only))
     lines += table_lines(advice)
@@ -44,7 +49,11 @@ def design_line(advice: Advice) -> str:
     return (
         f"{plural(design.rows, 'student')}, {plural(design.schools, 'school')}{carried} "
         f"({design.effective:.1f} effective), "
-        f"ICC {number(found.icc)} ({number(found.icc_low)} to {number(found.icc_high)})."
+        + (
+            "ICC unknown (one student in every school)."
+            if design.rows == design.schools
+            else f"ICC {number(found.icc)} ({number(found.icc_low)} to {number(found.icc_high)})."
+        )
     )
 
 
@@ -70,9 +79,9 @@ def table_lines(advice: Advice) -> list[str]:
 
 
 def summary(advice: Advice) -> pd.DataFrame:
-    """Return by method: lowest coverage, worst grade, width relative to the method named (geometric mean over the
-    scenarios), and lowest power."""
-    table = advice.table
+    """Return by method, over the scenarios that count: lowest coverage, its grade, width relative to the method named
+    (geometric mean), and lowest power."""
+    table = advice.table[advice.table["scenario"].isin(advice.choice.judged)]
     worst = table.loc[table.groupby("method")["coverage"].apply(lambda c: c.fillna(-1.0).idxmin())].set_index(
         "method"
     )

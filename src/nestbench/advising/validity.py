@@ -7,6 +7,10 @@ that stay inside the band on both sides, then the lowest interval score: the geo
 mean score, each score capped. Methods within 1 % of the lowest score are equals: of them the one named first in the
 order of `study.methods_for` is taken.
 
+Precautions. Some scenarios are shown by nothing and ruled out by nothing (`Scenario.precaution`). A method that the
+rule names when they count like the others is taken if, over the other scenarios, it is at most `PREMIUM` times as wide
+as the narrowest method that is valid there; else they don't count, and the answer says so.
+
 How sure. Data sets are drawn again with replacement, the same for all methods, and the rule is applied to each of
 `RESAMPLES` such simulations: what another seed would name.
 """
@@ -20,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from nestbench.advising.scenarios import PREMIUM
 from nestbench.advising.simulating import Answers, Draws
 from nestbench.reports.comparing import grades, holm
 from nestbench.reports.comparing.grades import Grade
@@ -126,7 +131,12 @@ class Choice:
     shares : dict
         Share of resampled simulations that name a method ("none" for no method), most often first.
     scores : dict
-        Method -> geometric mean of its scores over the scenarios.
+        Method -> geometric mean of its scores over the scenarios that count.
+    judged : tuple of str
+        Names of the scenarios that count: all but precautions that cost too much.
+    assuming : str or None
+        Where one school alone has its value of the term, the method that would be named if its effect were drawn as
+        the others' are.
     """
 
     named: str | None
@@ -134,6 +144,8 @@ class Choice:
     least_bad: str
     shares: Mapping[str, float]
     scores: Mapping[str, float]
+    judged: tuple[str, ...]
+    assuming: str | None = None
 
     @property
     def sure(self) -> float:
@@ -142,38 +154,84 @@ class Choice:
 
 
 def choose(
-    answers: Sequence[Answers], table: pd.DataFrame, order: Sequence[str], level: float, seed: int
+    answers: Sequence[Answers],
+    table: pd.DataFrame,
+    order: Sequence[str],
+    level: float,
+    seed: int,
+    precautions: Sequence[str] = (),
 ) -> Choice:
     """Return the choice among methods, in the order in which equals are preferred."""
     labels = [label for label in order if label in set(table["method"])]
-    grid = table.pivot(index="method", columns="scenario", values="grade").loc[labels]
+    laws = list(dict.fromkeys(table["scenario"]))
+    grid = table.pivot(index="method", columns="scenario", values="grade").loc[labels, laws]
     # "no answer" is none of the grades, and worse than any.
     rank = np.array([[ORDER.get(g, 9) for g in row] for row in grid.to_numpy()])
+    width = table.pivot(index="method", columns="scenario", values="width").loc[labels, laws].to_numpy()
+    must = np.array([law not in precautions for law in laws])
     lots = Lots.of(answers, labels, level)
-    score = lots.score(np.ones((1, LOTS)))[0]
-    named = _pick(rank, score)
-    valid = [m for m in np.argsort(score, kind="stable") if rank[m].max() <= ORDER[Grade.WIDE]]
+    means = lots.means(np.ones((1, LOTS)))[0]
+    named, counts = _pick(rank, means, width, must)
+    score = scores_over(means, counts)
+    valid = [m for m in np.argsort(score, kind="stable") if rank[m, counts].max() <= ORDER[Grade.WIDE]]
     if named is not None:
         valid = [named, *(m for m in valid if m != named)]
-    short = np.array([_shortfall(table[table["method"] == label], level) for label in labels])
+    judged = tuple(law for law, used in zip(laws, counts, strict=True) if used)
+    rows = table[table["scenario"].isin(judged)]
+    short = np.array([_shortfall(rows[rows["method"] == label], level) for label in labels])
     return Choice(
         None if named is None else labels[named],
         tuple(labels[m] for m in valid),
         # To a tenth of a percentage point: of methods that fall short alike the sharper one.
         labels[named if named is not None else int(np.lexsort((score, np.round(short, 3)))[0])],
-        _shares(lots, labels, rank, level, seed),
+        _shares(lots, labels, rank, width, must, level, seed),
         {label: float(s) for label, s in zip(labels, score, strict=True)},
+        judged,
     )
 
 
-def _pick(rank: npt.NDArray[np.int64], score: Floats) -> int | None:
-    """Return the position of the method that the rule names; ranks [M, S] of the grades, scores [M]."""
+def _pick(rank: npt.NDArray[np.int64], means: Floats, width: Floats, must: Bools) -> tuple[int | None, Bools]:
+    """Return the position of the method that the rule names, and which scenarios count.
+
+    Parameters
+    ----------
+    rank : int64 [M, S]
+        Of the grades.
+    means : float64 [S, M]
+        Mean scores.
+    width : float64 [M, S]
+        Mean widths.
+    must : bool [S]
+        Which scenarios are no precautions.
+    """
+    plain, every = _best(rank[:, must], scores_over(means, must)), np.ones_like(must)
+    if must.all() or plain is None:
+        return plain, must
+    safe = _best(rank, scores_over(means, every))
+    if safe is None:
+        return plain, must
+    held = rank[:, must].max(axis=1) <= ORDER[Grade.WIDE]
+    mean = np.exp(np.log(width[:, must]).mean(axis=1))
+    cheap = mean[safe] <= PREMIUM * mean[held].min()
+    return (safe, every) if cheap else (plain, must)
+
+
+def _best(rank: npt.NDArray[np.int64], score: Floats) -> int | None:
+    """Return the position of the best of the valid methods; ranks [M, S] of the grades, scores [M]."""
     worst = rank.max(axis=1)
     for best in (ORDER[Grade.LIKELY], ORDER[Grade.LOOSE], ORDER[Grade.WIDE]):
         among = np.flatnonzero((worst <= best) & np.isfinite(score))
         if len(among):
             return int(among[np.flatnonzero(score[among] <= EQUAL * score[among].min())[0]])
     return None
+
+
+def scores_over(means: Floats, counts: Bools) -> Floats:
+    """Return geometric means [M] of mean scores [S, M] over the scenarios that count; infinite for a method that
+    answers nothing in any one of them, or the easy ones alone would be averaged."""
+    chosen = means[counts]
+    whole = np.exp(np.log(np.where(np.isfinite(chosen), chosen, 1.0)).mean(axis=0))
+    return np.asarray(np.where(np.isfinite(chosen).all(axis=0), whole, np.inf))
 
 
 def _shortfall(rows: pd.DataFrame, level: float) -> float:
@@ -218,16 +276,13 @@ class Lots:
                     to[s, m] = np.bincount(good % LOTS, values, LOTS)
         return Lots(counts, hits, sums)
 
-    def score(self, weights: Floats) -> Floats:
-        """Return geometric means over scenarios of mean scores [B, M] under weights of the lots [B, L]; infinite for a
-        method that answers nothing in any one of them."""
+    def means(self, weights: Floats) -> Floats:
+        """Return mean scores [B, S, M] under weights of the lots [B, L]; NaN where a method answers nothing."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            means = np.einsum("bl,sml->bsm", weights, self.score_sums) / np.einsum(
-                "bl,sml->bsm", weights, self.counts
+            return np.asarray(
+                np.einsum("bl,sml->bsm", weights, self.score_sums)
+                / np.einsum("bl,sml->bsm", weights, self.counts)
             )
-            # Not over the scenarios that a method answers: those may be the easy ones.
-            whole = np.exp(np.log(means).mean(axis=1))
-        return np.asarray(np.where(np.isfinite(means).all(axis=1), whole, np.inf))
 
     def coverage(self, weights: Floats) -> tuple[Floats, Floats]:
         """Return coverages and data sets [B, S, M]."""
@@ -248,13 +303,19 @@ def _lengthening(found: Answers, draws: Draws, level: float, cap: float) -> floa
 
 
 def _shares(
-    lots: Lots, labels: Sequence[str], rank: npt.NDArray[np.int64], level: float, seed: int
+    lots: Lots,
+    labels: Sequence[str],
+    rank: npt.NDArray[np.int64],
+    width: Floats,
+    must: Bools,
+    level: float,
+    seed: int,
 ) -> dict[str, float]:
     rng = np.random.Generator(np.random.PCG64DXSM(seed))
     # Counts of lots drawn with replacement; of single data sets they would be thousands of numbers a resample.
     weights = rng.multinomial(LOTS, np.full(LOTS, 1.0 / LOTS), size=RESAMPLES).astype(float)
     coverage, n = lots.coverage(weights)
-    score = lots.score(weights)
+    means = lots.means(weights)
     low, high = grades.band(level)
     silent = rank == 9
     limit = holm.ALPHA / max(rank.size, 1)
@@ -267,7 +328,8 @@ def _shares(
         again[(c < low) | ~np.isfinite(c)] = ORDER[Grade.DOUBTFUL]
         # Whether a method answers is no question of luck: it isn't drawn again.
         again[silent] = 9
-        picked = _pick(again, score[b])
+        # Widths hardly vary from seed to seed: those of the whole simulation serve.
+        picked, _ = _pick(again, means[b], width, must)
         name = "none" if picked is None else labels[picked]
         counts[name] = counts.get(name, 0) + 1
     return {name: count / RESAMPLES for name, count in sorted(counts.items(), key=lambda item: -item[1])}

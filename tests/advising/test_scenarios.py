@@ -1,0 +1,86 @@
+"""Scenarios of what data can't rule out: random slopes, arms that vary unequally, confounding."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nestbench.advising.calibration import MOST_ICC, Calibration, calibrate
+from nestbench.advising.scenarios import Scenario, scenarios_of
+from nestbench.advising.subject import subject_of
+from nestbench.sim.observed.model import Model
+
+
+def calibrated(
+    slope_sd: float, seed: int, students: int = 15, schools: int = 16, term: str = "age"
+) -> Calibration:
+    rng = np.random.default_rng(seed)
+    school = np.repeat(np.arange(schools), students)
+    age = rng.normal(size=len(school))
+    errors = 0.6 * rng.normal(size=schools)[school] + rng.normal(size=len(school))
+    slopes = (1.0 + slope_sd * rng.normal(size=schools))[school]
+    frame = pd.DataFrame({"school": school, "age": age, "treated": (school < 5) * 1.0})
+    frame["grade"] = slopes * age + errors
+    return calibrate(subject_of(frame, Model("grade ~ treated + age")), term)
+
+
+def named(found: Calibration, name: str, term: str = "age") -> Scenario | None:
+    return {law.name: law for law in scenarios_of(found, term, None)}.get(name)
+
+
+def test_slopes_are_simulated_at_the_upper_end_of_their_interval() -> None:
+    found = calibrated(0.5, 1)
+    law = named(found, "random slope")
+    assert law is not None
+    assert law.parameters["slope_sd"] == found.slope_high > found.slope_sd > found.slope_low
+
+
+def test_slopes_that_are_not_shown_are_simulated_where_they_are_not_ruled_out() -> None:
+    """A point estimate of 0 says little: nearly all such data have an upper end above it."""
+    found = next(c for c in (calibrated(0.0, seed) for seed in range(20)) if c.slope_sd == 0)
+    assert (named(found, "random slope") is not None) == (found.slope_high > 0)
+    assert sum(named(calibrated(0.0, seed), "random slope") is not None for seed in range(20)) >= 10
+
+
+def test_what_slopes_make_is_not_counted_twice() -> None:
+    """Residual variance and school variance of the scenario are those of the population (1 and .36), though the
+    random-intercept model finds slopes' .81 in its residuals; 200 schools, false alarm 1e-6."""
+    found = calibrated(0.9, 3, schools=200)
+    law = named(found, "random slope")
+    assert law is not None
+    total = law.parameters["total_sd"] ** 2
+    assert total * (1 - law.parameters["icc"]) == pytest.approx(1.0, abs=0.14)
+    assert found.total_sd**2 * (1 - found.icc) == pytest.approx(1.81, abs=0.6)
+    assert total * law.parameters["icc"] == pytest.approx(0.36, abs=0.25)
+
+
+def test_pairs_leave_no_degrees_of_freedom_to_tell_slopes() -> None:
+    """Of two students a school the difference is slope or residual: the scenario takes nearly all of it for slopes."""
+    found = calibrated(0.0, 4, students=2)
+    law = named(found, "random slope")
+    assert np.isnan(found.slope_sd)
+    assert law is not None
+    made = law.parameters["slope_sd"] ** 2 / (law.parameters["slope_sd"] ** 2 + found.slope_rest**2)
+    assert 0.5 < made < 1.0
+    assert MOST_ICC == 0.95
+
+
+def test_arms_may_vary_unequally_as_far_as_f_allows() -> None:
+    """5 of 16 schools: the treated are the rarer, so the scenario has them vary more, and no data rule that out."""
+    found = calibrated(0.0, 5, term="treated")
+    law = named(found, "spread not ruled out", "treated")
+    assert law is not None
+    assert law.precaution
+    assert law.parameters["school_spread"] == found.school_far > 0
+    assert found.school_most > 1
+
+
+def test_confounding_that_is_not_shown_is_a_precaution() -> None:
+    for seed in range(6):
+        found = calibrated(0.0, seed)
+        shown = found.contrast.p_value < 0.25
+        law = named(found, "confounded" if shown else "confounding not ruled out")
+        assert law is not None
+        assert bool(law.precaution) == (not shown)
+        assert law.parameters["effects"] == {"school_means": found.contrast_far}
