@@ -34,6 +34,7 @@ COMMANDS = {
     "schema": "schema.schema",
     "verify": "verify.verify",
     "time": "timing.time",
+    "league": "league.league",
     "merge": "merge.merge",
     "plan": "plan.plan",
     "baseline": "baseline.baseline",

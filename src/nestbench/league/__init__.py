@@ -1,0 +1,1 @@
+"""The league: what other packages report, beside the exact values of the same data sets."""

@@ -1,0 +1,108 @@
+"""The exact values of a data set under a stated convention: by our engines, which the tests hold to oracles."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from nestbench.estimators.estimates import STD_ERROR
+from nestbench.estimators.methods import registry
+from nestbench.league.asked import BY_TERM, Asked
+from nestbench.league.package import Setting, Way
+from nestbench.own_data.fit import Fit, fit_one
+from nestbench.own_data.user_data import UserData, prepare
+from nestbench.sim.errors import InvalidInput
+
+
+@dataclass(frozen=True, slots=True)
+class Exact:
+    """The exact values of one data set in one way, and the scales that errors are measured in.
+
+    Attributes
+    ----------
+    values : dict
+        As an `asked.Answer`, its terms in our names; NaN where there is no exact value.
+    scales : dict
+        Component of variance -> what 1 % of it would be 1 % of: the exact value and the total variance (of slopes in
+        the units of their variable).
+    boundary : bool
+        Whether a variance is estimated at 0 or a correlation at 1.
+    """
+
+    values: dict[str, Any]
+    scales: dict[str, float]
+    boundary: bool
+
+
+class Truths:
+    """The exact values of one data set, each method fitted once."""
+
+    def __init__(self, data: pd.DataFrame, asked: Asked) -> None:
+        self._asked, self._model = asked, asked.model
+        self._data: UserData = prepare(data, self._model)
+        slope = data[asked.slope].std() if asked.slope else 1.0
+        self._spread = float(slope)
+        self._fits: dict[str, Fit] = {}
+
+    def of(self, way: Way) -> Exact:
+        """Return the exact values for a way."""
+        fit = self._fit(way.exact[self._asked.random])
+        values = values_of(fit, self._asked)
+        if way.adjust is not None:
+            known = {term for term, error in values[STD_ERROR].items() if math.isfinite(error)}
+            values = way.adjust({**values, **_only(values, known)}, self._setting(len(known)))
+        return Exact(values, self._scales(values), fit.status.name == "BOUNDARY")
+
+    def _fit(self, name: str) -> Fit:
+        """Fit a method of ours, by the engine that is held to the oracles."""
+        if name not in self._fits:
+            self._fits[name] = fit_one(self._data, registry.get(name), self._model)
+        return self._fits[name]
+
+    def _setting(self, terms: int) -> Setting:
+        return Setting(self._data.n, self._data.groups, terms, self._data.batch, self._model)
+
+    def _scales(self, values: dict[str, Any]) -> dict[str, float]:
+        """Return the scale of each component of variance."""
+        variance = values["variance"]
+        total = sum(variance.get(name, 0.0) for name in ("residual", "class"))
+        total += variance.get("school", 0.0) if not self._asked.slope else 0.0
+        units = {"slope": self._spread**-2, "covariance": 1.0 / self._spread}
+        return {name: abs(value) + total * units.get(name, 1.0) for name, value in variance.items()}
+
+
+def truths_of(data: pd.DataFrame, asked: Asked) -> Truths | None:
+    """Return what has the exact values of a data set; None where our methods refuse it."""
+    try:
+        return Truths(data, asked)
+    except InvalidInput:
+        return None
+
+
+def values_of(fit: Fit, asked: Asked) -> dict[str, Any]:
+    """Return a fit of ours as an answer, with the level it has; NaN of fits that aren't usable."""
+    # Of data in which some terms aren't estimable, the others have their numbers.
+    table = fit.terms if fit.usable or fit.status.name == "SINGULAR" else fit.terms * math.nan
+    found = dict(fit.variance) if fit.usable else {}
+    names = {
+        "school": "school_sd",
+        "class": "class_sd",
+        "residual": "residual_sd",
+        "slope": f"slope_sd[{asked.slope}]",
+    }
+    variance = {name: found[sd] ** 2 for name, sd in names.items() if sd in found}
+    if asked.slope and {"school", "slope"} <= variance.keys():
+        # A variance of 0 leaves no correlation, and a covariance of 0.
+        correlation = found.get(f"corr[Intercept,{asked.slope}]", 0.0)
+        variance["covariance"] = correlation * math.sqrt(variance["school"] * variance["slope"])
+    by_term = {name: {str(term): float(value) for term, value in table[name].items()} for name in BY_TERM}
+    loglik = fit.loglik if fit.usable and fit.loglik is not None else math.nan
+    return {**by_term, "variance": variance, "loglik": loglik, "level": asked.level}
+
+
+def _only(values: dict[str, Any], terms: set[str]) -> dict[str, dict[str, float]]:
+    """Return what values have by term, of some terms only."""
+    return {name: {t: v for t, v in values[name].items() if t in terms} for name in BY_TERM}

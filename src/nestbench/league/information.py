@@ -1,0 +1,58 @@
+"""Standard errors of mixed models by the observed information of coefficients and variances together.
+
+statsmodels inverts the Hessian of the REML criterion in (beta, theta). At its maximum, by blocks,
+
+    Var(beta) = sigma^2 C + sum_ab b_a b_b' 2 (H^-1)_ab,   b_a = d beta(theta) / d theta_a = -C X'V^-1 V_a V^-1 r,
+
+C = (X'V^-1X)^-1, r = y - X beta, V_a = dV/d theta_a, H the Hessian of -2 l in theta. The second part vanishes as
+schools become many. Inside of the parameter space it is the same in any parameters; on its boundary it isn't, and there
+are none.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from nestbench.estimators.engines.mixed_reference import singular, textbook_fit
+from nestbench.estimators.engines.mixed_textbook import TextbookFit, transposed
+from nestbench.estimators.engines.reference import CannotFit
+from nestbench.estimators.estimates import DF, STD_ERROR
+from nestbench.league.package import Setting, with_tests
+from nestbench.sim.observed.batch import Floats
+
+
+def observed_information(values: dict[str, Any], setting: Setting) -> dict[str, Any]:
+    """Return the exact values of REML with these standard errors, and the tests of the df there are; NaN where there
+    are none: on the boundary, and of classes in schools."""
+    terms = list(values[STD_ERROR])
+    errors = dict.fromkeys(terms, math.nan)
+    if setting.model.subgroup is None and terms:
+        errors |= dict(zip(terms, _errors(setting), strict=True))
+    return with_tests({**values, STD_ERROR: errors}, values[DF], setting.model.level)
+
+
+def _errors(setting: Setting) -> list[float]:
+    """Return the standard errors of the estimable terms."""
+    try:
+        fit = textbook_fit(setting.batch, 0, setting.model, True, False)
+    except CannotFit:
+        return [math.nan] * setting.terms
+    if singular(fit) or len(fit.beta) != setting.terms:
+        return [math.nan] * setting.terms
+    slopes = -movements(fit) @ fit.c
+    covariance = fit.sigma2 * fit.c + slopes.T @ (2.0 * np.linalg.inv(fit.hessian)) @ slopes
+    return [float(value) for value in np.sqrt(fit.variances(covariance))]
+
+
+def movements(fit: TextbookFit) -> Floats:
+    """Return X'V^-1 V_a V^-1 r for each theta_a [m, p], in the columns of Q."""
+    total = np.zeros((len(fit.theta), len(fit.beta)))
+    for s in fit.model.stacks:
+        w = np.linalg.inv(np.eye(s.z.shape[1]) + s.z @ fit.psi @ transposed(s.z))
+        u = np.einsum("knm,km->kn", w, s.y - s.x @ fit.beta)
+        zwx, zu = transposed(s.z) @ w @ s.x, np.einsum("knq,kn->kq", s.z, u)
+        total += np.einsum("kip,aij,kj->ap", zwx, fit.model.first(fit.theta), zu, optimize=True)
+    return total

@@ -1,0 +1,170 @@
+"""From what a package reports and what is exact to one word: right, near, wrong, and why.
+
+The error of an estimate is measured in exact standard errors, that of an interval's end in its exact half-width; that
+of a standard error, or of df, relative to the exact one; that of a p-value as it is; that of a variance relative to
+itself plus the total variance; that of a log-likelihood as it is. Up to `RIGHT` a number is right, up to `NEAR` (df:
+`NEAR_DF`, which rest on second derivatives) it is within what an iteration that stops early leaves, beyond it is wrong.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from nestbench.estimators.estimates import DF, ENDS, ESTIMATE, LOWER, P_VALUE, STD_ERROR, UPPER
+from nestbench.league.asked import BY_TERM, LOGLIK
+from nestbench.league.exact import Exact
+from nestbench.league.package import Way
+
+RIGHT, NEAR, NEAR_DF = 1e-6, 1e-3, 1e-2
+FALSE_ALARM = 5.5
+"""Monte Carlo standard errors that a p-value by draws may be off: 4e-8 in the normal's two tails."""
+
+
+class Outcome(StrEnum):
+    """What became of a fit, from best to worst."""
+
+    RIGHT = "right"
+    NEAR = "within 1e-3"
+    UNJUDGED = "not judged"
+    NOT_RUN = "not run"
+    MISSING = "missing"
+    REFUSED = "refused"
+    WRONG = "wrong"
+    HUNG = "hung"
+    CRASHED = "crashed"
+
+    @property
+    def severity(self) -> int:
+        """Place in the order from best to worst."""
+        return list(Outcome).index(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """One reported number beside the exact one.
+
+    Attributes
+    ----------
+    quantity, term : str
+        Of what; a component's name for variances, empty for the log-likelihood.
+    reported, exact, error : float
+        The error in the units that the module states; NaN: not judged.
+    allowed : float
+        Up to what error it is not wrong.
+    """
+
+    quantity: str
+    term: str
+    reported: float
+    exact: float
+    error: float
+    allowed: float = NEAR
+
+    @property
+    def wrong(self) -> bool:
+        """Whether it is off by more than is allowed."""
+        return self.error > self.allowed
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One fit of a package, judged.
+
+    Attributes
+    ----------
+    outcome : Outcome
+    note : str
+        Why, where it isn't a matter of numbers.
+    numbers : tuple of Number
+    """
+
+    outcome: Outcome
+    note: str
+    numbers: tuple[Number, ...]
+
+
+def judge(answer: Mapping[str, Any], exact: Exact | None, way: Way) -> Judgement:
+    """Return what an answer is worth beside the exact values; None: the data have none."""
+    if exact is None:
+        return Judgement(Outcome.UNJUDGED, "no exact values: our methods refuse these data", ())
+    numbers = tuple(compared(answer, exact, way))
+    judged = [number for number in numbers if not math.isnan(number.error)]
+    if not judged:
+        return Judgement(Outcome.UNJUDGED, "nothing in these data is estimable", numbers)
+    missing = [number for number in judged if math.isnan(number.reported)]
+    said_no = answer.get("converged") is False
+    if any(number.wrong for number in judged if not math.isnan(number.reported)):
+        note = "says that it did not converge" if said_no else ""
+        return Judgement(Outcome.REFUSED if said_no else Outcome.WRONG, note, numbers)
+    if missing:
+        names = ", ".join(dict.fromkeys(f"{n.quantity} {n.term}".strip() for n in missing))
+        return Judgement(Outcome.REFUSED, f"gives no {names}", numbers)
+    note = "says that it did not converge" if said_no else ""
+    # A p-value by draws has an allowance of its own.
+    near = any(number.error > RIGHT for number in judged if number.allowed in (NEAR, NEAR_DF))
+    return Judgement(Outcome.NEAR if near else Outcome.RIGHT, note, numbers)
+
+
+def compared(answer: Mapping[str, Any], exact: Exact, way: Way) -> Iterator[Number]:
+    """Yield every number that a way claims beside the exact one."""
+    values = exact.values
+    for quantity in BY_TERM:
+        if quantity in way.claims:
+            reported = {plain(str(name)): value for name, value in answer.get(quantity, {}).items()}
+            for term, true in values[quantity].items():
+                got = _number(reported.get(plain(term)))
+                scale = _scale(quantity, true, values, term)
+                settled = not (exact.boundary and quantity in UNSETTLED and math.isfinite(values[DF][term]))
+                yield _compare(quantity, term, got, true, scale if settled else math.nan, way.draws)
+    if "variance" in way.claims:
+        reported = answer.get("variance", {})
+        for name, true in values["variance"].items():
+            yield _compare("variance", name, _number(reported.get(name)), true, exact.scales[name])
+    if LOGLIK in way.claims:
+        yield _compare(LOGLIK, "", _number(answer.get(LOGLIK)), values[LOGLIK], 1.0)
+
+
+UNSETTLED = (DF, P_VALUE, LOWER, UPPER)
+"""What rests on estimated df, which at a boundary depend on how the variances are parametrised: not judged there."""
+
+
+def plain(term: str) -> str:
+    """Return a term's name without what packages write differently: ``arm[T.True]``, ``armTRUE``, ``(Intercept)``."""
+    if term in ("1", "const", "(Intercept)", "_cons"):
+        return "intercept"
+    # A column of true and false is a number to some, a category to others.
+    return re.sub(r"\[T\.|[\[\]() ]", "", re.sub(r"\[(T\.)?True\]$|TRUE$|True$", "", term)).lower()
+
+
+def _scale(quantity: str, true: float, values: Mapping[str, Any], term: str) -> float:
+    """Return what the error of a quantity is measured in."""
+    if quantity == ESTIMATE:
+        return float(values[STD_ERROR].get(term, math.nan))
+    if quantity in ENDS:
+        return abs(true - float(values[ESTIMATE][term]))
+    return 1.0 if quantity == P_VALUE else abs(true)
+
+
+def _compare(quantity: str, term: str, reported: float, true: float, scale: float, draws: int = 0) -> Number:
+    """Return a number with its error; none where there is no exact value."""
+    if not (math.isfinite(true) and scale > 0.0):
+        return Number(quantity, term, reported, true, math.nan)
+    # A number that isn't there is off by more than anything; NaN would say that it isn't judged.
+    error = math.inf if math.isnan(reported) else abs(reported - true) / scale
+    allowed = NEAR_DF if quantity == DF else NEAR
+    if quantity == P_VALUE and draws:
+        allowed = FALSE_ALARM * math.sqrt(true * (1.0 - true) / draws) + 2.0 / draws
+    return Number(quantity, term, reported, true, error, allowed)
+
+
+def _number(value: Any) -> float:
+    """Return a reported value as a number; NaN where there is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan

@@ -1,0 +1,77 @@
+"""The league's results as a small file, which grows by what later runs and others' files have: standings by version."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from nestbench.experiments.files import write_atomically
+from nestbench.league.standing import Standing, standing_of_plain
+from nestbench.sim.errors import InvalidInput
+
+FORMAT = "nestbench league 1"
+FILE = "league.json"
+
+
+def save(standings: Sequence[Standing], path: Path) -> None:
+    """Write standings as JSON, a line each."""
+    lines = ",\n".join(json.dumps(standing.plain, ensure_ascii=False) for standing in standings)
+    text = f'{{"format": "{FORMAT}", "standings": [\n{lines}\n]}}\n'
+    write_atomically(path, text.encode())
+
+
+def load(path: Path) -> list[Standing]:
+    """Return the standings of a file.
+
+    Raises
+    ------
+    InvalidInput
+        The file can't be read, or isn't a league's.
+    """
+    try:
+        read: Any = json.loads(path.read_text(encoding="utf-8"))
+        if read["format"] != FORMAT:
+            raise ValueError(f"its format is {read['format']!r}")
+        return [standing_of_plain(plain) for plain in read["standings"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InvalidInput(
+            f"expected {path} to be results of the league (format '{FORMAT}'), got {type(error).__name__}: {error}; "
+            "they are what nestbench league -o FOLDER writes as league.json"
+        ) from error
+
+
+def merged(standings: Iterable[Standing]) -> list[Standing]:
+    """Return one standing a package, way, version and condition: the latest, in the order in which they came first."""
+    kept: dict[tuple[str, str, str, str], Standing] = {}
+    for standing in standings:
+        if standing.key not in kept or standing.date >= kept[standing.key].date:
+            kept[standing.key] = standing
+    return list(kept.values())
+
+
+def latest(standings: Iterable[Standing]) -> list[Standing]:
+    """Return the standings that the page shows: of each way and condition those of the last run; missing ones only
+    where there never was another."""
+    newest: dict[tuple[str, str, str], Standing] = {}
+    for standing in standings:
+        key = (standing.package, standing.way, standing.condition)
+        if key not in newest or (bool(standing.version), standing.date) >= (
+            bool(newest[key].version),
+            newest[key].date,
+        ):
+            newest[key] = standing
+    return list(newest.values())
+
+
+def earlier(standing: Standing, standings: Iterable[Standing]) -> list[Standing]:
+    """Return what other versions did on the same data sets, the last first."""
+    same = [
+        one
+        for one in standings
+        if (one.package, one.way, one.condition, one.data)
+        == (standing.package, standing.way, standing.condition, standing.data)
+        and one.version not in ("", standing.version)
+    ]
+    return sorted(same, key=lambda one: one.date, reverse=True)

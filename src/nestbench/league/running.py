@@ -1,0 +1,171 @@
+"""Running the league: data sets and exact values here, fits in children, one standing a way and condition."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import statistics
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import pandas as pd
+
+from nestbench.league.child import package_at
+from nestbench.league.children import Line, fit_all
+from nestbench.league.condition import Condition
+from nestbench.league.exact import Truths, truths_of
+from nestbench.league.judging import Judgement, Outcome, judge
+from nestbench.league.package import Package, Way
+from nestbench.league.standing import Standing, largest_first, worst_of
+from nestbench.sim.errors import InvalidInput, did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """One data set of a condition, with what has its exact values (None: our methods refuse it)."""
+
+    condition: Condition
+    number: int
+    data: pd.DataFrame
+    truths: Truths | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A way of a package that takes part, and where the package's file is."""
+
+    place: str
+    package: Package
+    way: Way
+
+    @property
+    def label(self) -> str:
+        """Package and way."""
+        return f"{self.package.name} {self.way.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a league is run: seed, numbers of the data sets, wall seconds a fit may take, children at a time."""
+
+    seed: int
+    numbers: tuple[int, ...]
+    seconds: float = 20.0
+    workers: int = 2
+
+
+def entries(places: Sequence[str], only: Sequence[str] = ()) -> list[Entry]:
+    """Return the ways of some packages; `only`: names of packages, or of packages with a way.
+
+    Raises
+    ------
+    InvalidInput
+        A name of none.
+    """
+    found = [
+        Entry(place, package, way)
+        for place in places
+        for package in [package_at(place)]
+        for way in package.ways
+    ]
+    for name in only:
+        if not any(name in (entry.package.name, entry.label) for entry in found):
+            names = [*dict.fromkeys(entry.package.name for entry in found), *(entry.label for entry in found)]
+            raise InvalidInput(
+                f"expected a package of the league, or one with its way, got '{name}'."
+                f"{did_you_mean(name, names)} Packages: {', '.join(dict.fromkeys(e.package.name for e in found))}"
+            )
+    return [entry for entry in found if not only or {entry.package.name, entry.label} & set(only)]
+
+
+def draw(conditions: Iterable[Condition], settings: Settings) -> list[Drawn]:
+    """Return all data sets, condition by condition."""
+    drawn = []
+    for condition in conditions:
+        for number in settings.numbers:
+            data = condition.data_set(number, settings.seed)
+            drawn.append(Drawn(condition, number, data, truths_of(data, condition.asked)))
+    return drawn
+
+
+def run_league(
+    taking_part: Sequence[Entry],
+    drawn: Sequence[Drawn],
+    settings: Settings,
+    said: Callable[[str], None] = lambda text: None,
+) -> list[Standing]:
+    """Return a standing for each way and condition; `said` is told of each way that is through."""
+    with ThreadPoolExecutor(settings.workers) as pool:
+        futures = {pool.submit(standings_of, entry, drawn, settings): entry for entry in taking_part}
+        for future in as_completed(futures):
+            said(futures[future].label)
+    # In the order of the page, not in that of ending.
+    return [standing for future in futures for standing in future.result()]
+
+
+def standings_of(entry: Entry, drawn: Sequence[Drawn], settings: Settings) -> list[Standing]:
+    """Return the standings of one way."""
+    mine = {k: one for k, one in enumerate(drawn) if one.condition.asked.random in entry.way.exact}
+    lines = lines_of(entry, mine, settings)
+    by_condition: dict[str, list[int]] = {}
+    for k, one in mine.items():
+        by_condition.setdefault(one.condition.name, []).append(k)
+    return [
+        _standing(entry, [mine[k] for k in numbers], [lines[k] for k in numbers], settings)
+        for numbers in by_condition.values()
+    ]
+
+
+def lines_of(entry: Entry, mine: Mapping[int, Drawn], settings: Settings) -> dict[int, Line]:
+    """Return what became of each data set; a package that isn't installed needs no child."""
+    if entry.package.version is None:
+        why = f"not installed; pip install {entry.package.distribution}"
+        return {k: {"lost": "missing", "why": why} for k in mine}
+    jobs = [(k, one.data, one.condition.asked) for k, one in mine.items()]
+    return fit_all(entry.place, entry.way.name, jobs, settings.seconds)
+
+
+def judged(line: Line, one: Drawn, way: Way) -> Judgement:
+    """Return the judgement of one fit."""
+    if "lost" in line:
+        return Judgement(Outcome(line["lost"]), line["why"], ())
+    if "error" in line:
+        return Judgement(Outcome.REFUSED, line["error"], ())
+    found = judge(line["answer"], one.truths.of(way) if one.truths else None, way)
+    notes = [found.note, *line["warnings"]] if found.outcome != Outcome.RIGHT else [found.note]
+    return Judgement(found.outcome, "; ".join(filter(None, notes)), found.numbers)
+
+
+def _standing(entry: Entry, drawn: Sequence[Drawn], lines: Sequence[Line], settings: Settings) -> Standing:
+    """Return the standing of one way in one condition."""
+    found = [judged(line, one, entry.way) for line, one in zip(lines, drawn, strict=True)]
+    k = worst_of(found)
+    times = [line["seconds"] for line in lines if "seconds" in line]
+    condition = drawn[0].condition
+    return Standing(
+        entry.package.name,
+        entry.way.name,
+        entry.package.version or "",
+        condition.name,
+        mark(condition, settings.seed),
+        settings.seed,
+        len(drawn),
+        date.today().isoformat(),
+        dict(Counter(str(one.outcome) for one in found)),
+        statistics.median(times) if times else float("nan"),
+        drawn[k].number,
+        found[k].note,
+        largest_first(found[k].numbers) if found[k].outcome != Outcome.RIGHT else (),
+        sum(int(line.get("printed", 0)) for line in lines),
+    )
+
+
+def mark(condition: Condition, seed: int) -> str:
+    """Return what tells a condition's data sets from others: outcomes on other data are no history of these."""
+    asked = condition.asked
+    said: list[Any] = [condition.tables, condition.made, asked.lme4, asked.level, seed]
+    return hashlib.blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=4).hexdigest()

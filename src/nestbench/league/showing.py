@@ -1,0 +1,86 @@
+"""What a person reads of the league: words for standings, the table on a terminal, the numbers of one fit."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+from nestbench.league.judging import NEAR, NEAR_DF, RIGHT, Number, Outcome
+from nestbench.league.standing import Standing
+
+COUNTED = (
+    Outcome.RIGHT,
+    Outcome.NEAR,
+    Outcome.UNJUDGED,
+    Outcome.REFUSED,
+    Outcome.WRONG,
+    Outcome.HUNG,
+    Outcome.CRASHED,
+)
+RULE = (
+    f"A number is right up to an error of {RIGHT:g}; within an optimiser's tolerance up to {NEAR:g} (df: {NEAR_DF:g}); "
+    "wrong beyond. The error of an estimate is in exact standard errors, of an interval's end in its exact half-width, "
+    "of a standard error and of df relative to the exact value, of a p-value and of a log-likelihood as it is, of a "
+    "variance relative to itself plus the total variance. What rests on estimated df is not judged where a variance is "
+    "estimated at 0. What stands in the table is the worst of a condition's data sets. Refused: an exception, a value "
+    "that isn't given, or a wrong number of a fit that says it did not converge. Not judged: there is no exact value."
+)
+"""How standings are made."""
+
+
+def standing_words(standing: Standing) -> str:
+    """Return a standing in a word or two; a count where not all its data sets ended alike."""
+    total = sum(standing.outcomes.values())
+    word = {Outcome.RIGHT: "right", Outcome.NEAR: "≤ 1e-3", Outcome.UNJUDGED: "-"}.get(
+        standing.outcome, str(standing.outcome)
+    )
+    return word if standing.count == total or standing.answered else f"{word} {standing.count}/{total}"
+
+
+def summary(standings: Sequence[Standing]) -> str:
+    """Return a row a way: version, in how many conditions its worst data set ended how, seconds a fit."""
+    heads = ["", "version", *(str(outcome) for outcome in COUNTED), "red", "s a fit"]
+    rows = [heads]
+    for label in dict.fromkeys(standing.label for standing in standings):
+        mine = [standing for standing in standings if standing.label == label]
+        found = Counter(standing.outcome for standing in mine)
+        red = str(sum(standing.red for standing in mine))
+        counts = [str(found[outcome] or ".") for outcome in COUNTED]
+        rows.append([label, mine[0].version or "missing", *counts, red, seconds_words(mine)])
+    widths = [max(len(row[k]) for row in rows) for k in range(len(heads))]
+    return "\n".join(
+        "  ".join(
+            [row[0].ljust(widths[0]), *(text.rjust(w) for text, w in zip(row[1:], widths[1:], strict=True))]
+        )
+        for row in rows
+    )
+
+
+def seconds_words(standings: Sequence[Standing]) -> str:
+    """Return the median over conditions of a fit's processor seconds."""
+    times = sorted(standing.seconds for standing in standings if not math.isnan(standing.seconds))
+    return f"{times[len(times) // 2]:.2g}" if times else "-"
+
+
+def number_row(number: Number) -> list[str]:
+    """Return a number as a row: quantity, term, reported, exact, error, allowed."""
+    error = "not judged" if math.isnan(number.error) else f"{number.error:.2g}"
+    reported = "not given" if math.isnan(number.reported) else f"{number.reported:.10g}"
+    exact = "none" if math.isnan(number.exact) else f"{number.exact:.10g}"
+    return [number.quantity, number.term, reported, exact, error, f"{number.allowed:.2g}"]
+
+
+HEADS = ("quantity", "of", "reported", "exact", "error", "allowed")
+
+
+def numbers_text(numbers: Sequence[Number]) -> str:
+    """Return numbers as a table for a terminal; those beyond what is allowed are marked."""
+    rows = [list(HEADS), *(number_row(number) for number in numbers)]
+    marks = ["", *("!" if number.wrong else "" for number in numbers)]
+    widths = [max(len(row[k]) for row in rows) for k in range(len(HEADS))]
+    lines = [
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) + f"  {mark}"
+        for row, mark in zip(rows, marks, strict=True)
+    ]
+    return "\n".join(line.rstrip() for line in lines)

@@ -1,0 +1,67 @@
+"""A package that crashes, hangs, prints, changes or isn't there is a standing; the rest goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nestbench.league.children import fit_all
+from nestbench.league.condition import chosen
+from nestbench.league.judging import Outcome
+from nestbench.league.running import Settings, draw, entries, standings_of
+from tests.league.running import FAKE, in_children
+
+pytestmark = pytest.mark.posix
+
+
+def test_a_crash_is_a_cell_and_what_comes_after_is_fitted() -> None:
+    # The fake package ends its process where the number of students is even.
+    balanced, gaps = in_children("crash", ["balanced", "some-one-student"])
+    assert (balanced.outcome, gaps.outcome) == (Outcome.CRASHED, Outcome.CRASHED)
+    assert balanced.note == "SIGABRT"
+    assert balanced.red
+
+
+@pytest.mark.slow
+def test_what_hangs_is_ended_and_told() -> None:
+    (standing,) = in_children("hang", ["balanced"], seconds=0.5)
+    assert (standing.outcome, standing.note) == (Outcome.HUNG, "took longer than 0.5 s")
+    assert standing.red
+
+
+@pytest.mark.slow
+def test_what_prints_is_right_and_counted() -> None:
+    (standing,) = in_children("print", ["balanced"])
+    assert standing.outcome in (Outcome.RIGHT, Outcome.NEAR)
+    assert standing.printed >= 600
+
+
+@pytest.mark.slow
+def test_another_interface_is_a_refusal_with_its_words() -> None:
+    (standing,) = in_children("changed", ["balanced"])
+    assert (standing.outcome, standing.red) == (Outcome.REFUSED, False)
+    assert standing.note == "AttributeError: 'Result' object has no attribute 'params'"
+
+
+def test_a_package_that_is_not_installed_needs_no_child(tmp_path: Path) -> None:
+    place = tmp_path / "absent.py"
+    text = Path(FAKE).read_text(encoding="utf-8")
+    place.write_text(text.replace('"fake", "numpy", "numpy"', '"fake", "no-such-package", "no_such"'))
+    settings = Settings(1, (0,))
+    (standing,) = standings_of(
+        entries([str(place)], ["fake right"])[0], draw(chosen(["balanced"]), settings), settings
+    )
+    assert (standing.outcome, standing.version) == (Outcome.MISSING, "")
+    assert standing.note == "not installed; pip install no-such-package"
+
+
+@pytest.mark.slow
+def test_a_package_that_can_not_be_imported_is_told(tmp_path: Path) -> None:
+    place = tmp_path / "broken.py"
+    text = Path(FAKE).read_text(encoding="utf-8")
+    place.write_text(text.replace('"fake", "numpy", "numpy"', '"fake", "numpy", "no_such_module"'))
+    condition = chosen(["balanced"])[0]
+    line = fit_all(str(place), "right", [(7, condition.data_set(0), condition.asked)], 5.0)[7]
+    assert line["lost"] == "crashed"
+    assert line["why"].startswith("can't be imported: exit code 1: ModuleNotFoundError")

@@ -1,0 +1,116 @@
+"""What is right, near or wrong, of one fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nestbench.league.exact import Exact
+from nestbench.league.judging import NEAR, NEAR_DF, Outcome, judge, plain
+from nestbench.league.package import Way, same, with_tests
+from tests.league.running import here
+
+BASE = {"estimate": {"x": 0.5}, "std_error": {"x": 0.25}, "variance": {"school": 0.2}, "loglik": -10.0}
+VALUES = with_tests({**BASE, "level": 0.95}, {"x": 12.0}, 0.95)
+CLAIMS = ("estimate", "std_error", "df", "p_value", "lower", "upper", "variance", "loglik")
+WAY = Way("w", lambda data, asked: {}, same("reml-satt"), "c", CLAIMS)
+
+
+def judged(boundary: bool = False, **changes: Any) -> Outcome:
+    exact = Exact(VALUES, {"school": 1.2}, boundary)
+    return judge({**VALUES, **changes}, exact, WAY).outcome
+
+
+def test_exact_numbers_are_right() -> None:
+    assert judged() == Outcome.RIGHT
+
+
+@pytest.mark.parametrize(
+    ("quantity", "near", "wrong"),
+    [
+        ("estimate", 0.5 + 0.9 * NEAR * 0.25, 0.5 + 1.1 * NEAR * 0.25),
+        ("std_error", 0.25 * (1 + 0.9 * NEAR), 0.25 * (1 - 1.1 * NEAR)),
+        ("df", 12.0 * (1 + 0.9 * NEAR_DF), 12.0 * (1 - 1.1 * NEAR_DF)),
+        ("p_value", VALUES["p_value"]["x"] + 0.9 * NEAR, VALUES["p_value"]["x"] - 1.1 * NEAR),
+    ],
+)
+def test_the_tolerance_of_each_quantity(quantity: str, near: float, wrong: float) -> None:
+    assert judged(**{quantity: {"x": near}}) == Outcome.NEAR
+    assert judged(**{quantity: {"x": wrong}}) == Outcome.WRONG
+
+
+def test_ends_are_judged_by_the_half_width() -> None:
+    half = VALUES["upper"]["x"] - 0.5
+    assert judged(upper={"x": 0.5 + half * (1 + 0.9 * NEAR)}) == Outcome.NEAR
+    assert judged(lower={"x": 0.5 - half * (1 + 1.1 * NEAR)}) == Outcome.WRONG
+
+
+def test_variances_and_log_likelihoods() -> None:
+    assert judged(variance={"school": 0.2 + 0.9 * NEAR * 1.2}) == Outcome.NEAR
+    assert judged(variance={"school": 0.2 + 1.1 * NEAR * 1.2}) == Outcome.WRONG
+    assert judged(loglik=-10.0 - 1.1 * NEAR) == Outcome.WRONG
+
+
+def test_what_is_not_given_is_refused_and_what_did_not_converge_too() -> None:
+    assert judged(df={}) == Outcome.REFUSED
+    assert judged(loglik=None) == Outcome.REFUSED
+    assert judged(loglik=-11.0, converged=False) == Outcome.REFUSED
+    # Right numbers are right whatever the flag says.
+    assert judged(converged=False) == Outcome.RIGHT
+
+
+def test_df_are_not_judged_on_the_boundary() -> None:
+    assert judged(boundary=True, df={"x": 100.0}) == Outcome.RIGHT
+    assert judged(boundary=True, std_error={"x": 0.3}) == Outcome.WRONG
+
+
+def test_a_p_value_by_draws_has_its_monte_carlo_error() -> None:
+    way = Way("w", WAY.fit, WAY.exact, "c", ("p_value",), draws=9999)
+    p = VALUES["p_value"]["x"]
+    mcse = (p * (1 - p) / 9999) ** 0.5
+    exact = Exact(VALUES, {}, False)
+    assert judge({"p_value": {"x": p + 5 * mcse}}, exact, way).outcome == Outcome.RIGHT
+    assert judge({"p_value": {"x": p + 6 * mcse}}, exact, way).outcome == Outcome.WRONG
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("(Intercept)", "Intercept"),
+        ("armTRUE", "arm"),
+        ("arm[T.True]", "arm"),
+        ("armtreated", "arm[T.treated]"),
+        ("age", "age"),
+    ],
+)
+def test_terms_are_found_by_whatever_name(theirs: str, ours: str) -> None:
+    assert plain(theirs) == plain(ours)
+
+
+@pytest.mark.parametrize("defect", ["se", "se 20 %", "df", "sign", "silent"])
+def test_a_planted_defect_is_seen_in_a_single_fit(defect: str) -> None:
+    ((_, found),) = here(defect, ["balanced"], 1)
+    assert found.outcome == (Outcome.REFUSED if defect == "silent" else Outcome.WRONG)
+
+
+ALL_BUT = ("collinear",)
+"""Where the fake package refuses, as it may."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("defect", ["zero", "failures"])
+def test_defects_of_some_fits_are_seen_in_the_whole_league(defect: str) -> None:
+    found = here(defect, [], 5)
+    odd = [judgement for name, judgement in found if judgement.outcome > Outcome.NEAR and name not in ALL_BUT]
+    bad = [j for j in odd if j.outcome in (Outcome.WRONG, Outcome.REFUSED)]
+    assert len(bad) >= (1 if defect == "failures" else 50)
+
+
+@pytest.mark.slow
+def test_a_right_package_is_green_under_100_other_seeds() -> None:
+    # Nothing is random given a seed, and no p-value is by draws: no false alarm is expected in 3 900 fits.
+    for seed in range(100):
+        for name, judgement in here("right", [], 1, seed=1000 + seed):
+            wanted = {Outcome.REFUSED} if name in ALL_BUT else {Outcome.RIGHT, Outcome.NEAR}
+            assert judgement.outcome in wanted, (seed, name, judgement)

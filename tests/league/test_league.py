@@ -1,0 +1,134 @@
+"""From fits to the file, the page and the scripts."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nestbench.league.child import fitted
+from nestbench.league.condition import chosen
+from nestbench.league.judging import Number
+from nestbench.league.keeping import FILE, earlier, latest, load, merged, save
+from nestbench.league.running import Settings, draw, judged
+from nestbench.league.showing import summary
+from nestbench.league.standing import Standing
+from nestbench.league.writing import PAGE, script_of, write_league
+from nestbench.sim.errors import InvalidInput
+from tests.league.running import entry
+
+WRONG = Number("std_error", "age", 1.05, 1.0, 0.05, 1e-3)
+
+
+def standing(way: str = "se", condition: str = "balanced", **changes: object) -> Standing:
+    base = Standing(
+        "fake",
+        way,
+        "1.0",
+        condition,
+        "abcd",
+        1,
+        2,
+        "2026-11-26",
+        {"right": 1, "wrong": 1},
+        0.1,
+        1,
+        "",
+        (WRONG,),
+    )
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def test_a_refusal_of_some_is_red_one_of_all_is_not() -> None:
+    assert standing(outcomes={"right": 4, "refused": 1}).red
+    assert not standing(outcomes={"refused": 5}).red
+    assert not standing(outcomes={"right": 4, "within 1e-3": 1}).red
+    assert all(standing(outcomes={"right": 4, bad: 1}).red for bad in ("wrong", "hung", "crashed"))
+
+
+def test_results_come_back_from_their_file(tmp_path: Path) -> None:
+    odd = standing(seconds=float("nan"), numbers=(replace(WRONG, reported=float("nan"), error=float("inf")),))
+    save([standing(condition="icc-0"), odd], tmp_path / FILE)
+    first, second = load(tmp_path / FILE)
+    assert first == standing(condition="icc-0")
+    assert repr(second) == repr(odd)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"format": "other"}', '{"format": "nestbench league 1", "standings": [{}]}']
+)
+def test_other_files_are_refused_in_words(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.json").write_text(text, encoding="utf-8")
+    with pytest.raises(InvalidInput, match=r"expected .*x\.json to be results of the league"):
+        load(tmp_path / "x.json")
+
+
+def test_versions_stand_beside_each_other_and_the_page_has_the_last() -> None:
+    old = standing(version="0.9", date="2026-10-01", outcomes={"right": 2})
+    again = standing(date="2026-11-27")
+    missing = standing(version="", date="2026-12-01", outcomes={"missing": 2})
+    every = merged([old, standing(), again, missing])
+    assert every == [old, again, missing]
+    assert latest(every) == [again]
+    assert earlier(again, every) == [old]
+    # Outcomes on other data sets are no history of these.
+    assert earlier(replace(again, data="other"), every) == []
+
+
+def test_the_folder_has_page_file_and_a_script_for_what_is_red(tmp_path: Path) -> None:
+    taking_part = [entry("se"), entry("right")]
+    right = standing("right", outcomes={"right": 2}, numbers=())
+    old = standing(version="0.9", date="2026-10-01", outcomes={"right": 2})
+    write_league([old], taking_part, tmp_path, [])
+    write_league([standing(), right], taking_part, tmp_path, [])
+    page = (tmp_path / PAGE).read_text(encoding="utf-8")
+    assert '<details class="opened" id="fake-se-balanced">' in page
+    assert "fake-right-balanced" not in page
+    assert "0.9 (2026-10-01): right" in page
+    assert "nestbench league --only &#34;fake se&#34; --condition balanced --data-set 1 --seed 1" in page
+    assert 'href="scripts/fake-se-balanced.py"' in page
+    assert not re.search(r"""(src|href)=["'](?!#|scripts/)""", page)
+    assert [path.name for path in (tmp_path / "scripts").iterdir()] == ["fake-se-balanced.py"]
+    assert len(load(tmp_path / FILE)) == 3
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "labels-categories",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("balanced", "missing-schools")),
+    ],
+)
+def test_a_script_needs_nothing_of_ours_and_shows_the_same_numbers(tmp_path: Path, condition: str) -> None:
+    red = standing(condition=condition, worst=0)
+    path = tmp_path / "bug.py"
+    path.write_text(script_of(red, [entry("se")]), encoding="utf-8")
+    forbidding = f"import sys, runpy; sys.modules['nestbench'] = None; runpy.run_path({str(path)!r})"
+    done = subprocess.run([sys.executable, "-c", forbidding], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (one,) = draw(chosen([condition]), Settings(1, (0,)))
+    way = entry("se").way
+    found = judged(fitted(way, one.data, one.condition.asked), one, way)
+    shown = dict(
+        line.rsplit(None, 2)[::2] for line in done.stdout.splitlines()[1:] if line.startswith("std_error age")
+    )
+    numbers = {(n.quantity, n.term): n for n in found.numbers}
+    lines = {
+        line.rsplit(None, 2)[0].strip(): line.rsplit(None, 2)[1:] for line in done.stdout.splitlines()[1:]
+    }
+    reported, exact = map(float, lines["std_error age"])
+    assert shown
+    assert reported == pytest.approx(numbers["std_error", "age"].reported, rel=1e-12)
+    assert exact == pytest.approx(numbers["std_error", "age"].exact, rel=1e-12)
+    assert reported / exact == pytest.approx(1.05)
+
+
+def test_the_summary_counts_conditions() -> None:
+    text = summary([standing(), standing(condition="icc-0", outcomes={"right": 2})])
+    heads, row = text.splitlines()
+    assert heads.split()[:3] == ["version", "right", "within"]
+    assert row.split() == ["fake", "se", "1.0", "1", ".", ".", ".", "1", ".", ".", "1", "0.1"]
