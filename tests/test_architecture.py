@@ -154,7 +154,9 @@ def test_names_of_result_columns_are_typed_in_the_schema_alone() -> None:
     folders = ("sim", "estimators", "experiments", "reports", "src/nestbench")
     # What calls other packages is copied as it stands into scripts that need nothing of ours.
     alone = ROOT / "src/nestbench/league/packages"
-    for file in (file for folder in folders for file in (ROOT / folder).rglob("*.py") if file.parent != alone):
+    for file in (
+        file for folder in folders for file in (ROOT / folder).rglob("*.py") if file.parent != alone
+    ):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             words = {n.value for n in ast.iter_child_nodes(node) if isinstance(n, ast.Constant)}
             if words & {"std_error", "p_value"} or words >= {"lower", "upper"}:
