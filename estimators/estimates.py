@@ -43,6 +43,10 @@ ESTIMATE, STD_ERROR, DF, LOWER, UPPER, P_VALUE = STORED_COLUMNS
 ENDS = (LOWER, UPPER)
 """Of the interval."""
 
+ALONE = -1.0
+"""Degrees of freedom of an estimate that is all a method gives, for results that users bring: usable without standard
+error, interval or p-value. No method of ours has such."""
+
 SUMMARY = (ESTIMATE, STD_ERROR, DF, P_VALUE)
 """What tells one fit from another; an interval follows from it."""
 
@@ -67,7 +71,8 @@ class Estimates:
     replications : int64 [R]
         The replications' numbers.
     estimate, std_error, df, lower, upper, p_value : float64 [R, K]
-        NaN where there is no answer. `df` is inf for a normal reference distribution, NaN where the method has none.
+        NaN where there is no answer. `df` is inf for a normal reference distribution, NaN where the method has none,
+        `ALONE` where it has nothing but the estimate.
     status : int8 [R]
         `FitStatus` of each fit.
     quantities : mapping of str to float64 [R]
@@ -103,11 +108,12 @@ class Estimates:
     @property
     def usable(self) -> npt.NDArray[np.bool_]:
         """Whether each fit and term gave a usable answer [R, K]: status OK or BOUNDARY, estimate finite, and with it a
-        finite SE or, of methods that have none, an interval or a p-value."""
+        finite SE or, of methods that have none, an interval, a p-value, or the word that there is no more (`ALONE`)."""
         good = (self.status <= FitStatus.BOUNDARY)[:, None]
         interval = ~np.isnan(self.lower) & ~np.isnan(self.upper)
-        instead = np.isnan(self.std_error) & (interval | ~np.isnan(self.p_value))
-        return good & np.isfinite(self.estimate) & (np.isfinite(self.std_error) | instead)
+        instead = np.isnan(self.std_error) & (interval | ~np.isnan(self.p_value) | (self.df == ALONE))
+        found: npt.NDArray[np.bool_] = np.isfinite(self.std_error) | instead
+        return good & np.isfinite(self.estimate) & found
 
     def texts(self) -> list[str]:
         """Return the message of each fit [R]."""

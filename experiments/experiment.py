@@ -10,6 +10,7 @@ from typing import Any
 
 from nestbench.estimators.estimator import Estimator
 from nestbench.sim.cells.cell import Cell, canonical_json
+from nestbench.sim.cells.kept_law import UNDRAWN, KeptLaw
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.files import read_file
 from nestbench.sim.observed.batch import Sample
@@ -138,6 +139,22 @@ class Experiment:
     def data_messages(self) -> tuple[str, ...]:
         """What was done to data that populations read from files, in words, each once."""
         return tuple(dict.fromkeys(words for cell in self.cells for words in cell.data_messages))
+
+    @property
+    def brought(self) -> str:
+        """The table that the results were read from (`nestbench read`), in words; "" where they were drawn here."""
+        laws = (cell.population for cell in self.cells)
+        return next((law.source for law in laws if isinstance(law, KeptLaw) and law.brought), "")
+
+    def require_drawn(self) -> None:
+        """Refuse to go on with results that were read from a table.
+
+        Raises
+        ------
+        InvalidInput
+        """
+        if self.brought:
+            raise InvalidInput(UNDRAWN.format(self.brought))
 
     def data_set(self, cell: int, replication: int) -> Sample:
         """Return one data set of a condition, as an analyst would hold it.

@@ -12,6 +12,7 @@ from nestbench.experiments.drawing import strata_of_cell
 from nestbench.experiments.experiment import Experiment
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.cells.data_size import data_size
+from nestbench.sim.cells.kept_law import KeptLaw
 from nestbench.sim.errors import InvalidInput
 
 TASK_SECONDS = 2.0
@@ -135,7 +136,8 @@ def refuse_too_many(experiment: Experiment, block: int | None = None) -> None:
 
 
 def limit(experiment: Experiment, estimator: Estimator, cell: int, reach: Round) -> int:
-    """Return how many replications of a condition a method fits by the end of a round (`Experiment.limit`).
+    """Return how many replications of a condition a method fits by the end of a round (`Experiment.limit`); of results
+    read from a table, how many it has there.
 
     Parameters
     ----------
@@ -144,6 +146,9 @@ def limit(experiment: Experiment, estimator: Estimator, cell: int, reach: Round)
     cell : int
     reach : Round
     """
+    law = experiment.cells[cell].population
+    if isinstance(law, KeptLaw) and law.brought:
+        return min(law.count_of(estimator.label), reach.replications[cell])
     return experiment.limit(estimator, reach.replications[cell], reach.reference)
 
 

@@ -35,7 +35,7 @@ def resolve(source: Source, changes: Mapping[str, Any] | None = None, trust: boo
     ------
     InvalidInput
         No such experiment, a change that it can't take, no method or the same method twice, an engine that a method
-        lacks.
+        lacks; results read from a table, of which nothing can be drawn.
     """
     asked = {key: value for key, value in (changes or {}).items() if value is not None}
     source = run_of_copy(source)
@@ -47,6 +47,7 @@ def resolve(source: Source, changes: Mapping[str, Any] | None = None, trust: boo
         source = _of_run(open_with_code(str(source), trust))
     if not isinstance(source, Experiment):
         return read_experiment(source, asked)
+    source.require_drawn()
     if "estimators" in asked:
         asked["estimators"] = tuple(registry.get(choice) for choice in asked["estimators"])
         labels = [estimator.label for estimator in asked["estimators"]]

@@ -16,9 +16,11 @@ def open_with_code(folder: str | Path, trust: bool = False) -> Store:
     Raises
     ------
     InvalidInput
-        It brings code that this user never named, and `trust` is not given.
+        It brings code that this user never named, and `trust` is not given; or its results were read from a table.
     """
-    require_trust(Store.open(folder).experiment.plugins, f"'{folder}'", trust)
+    experiment = Store.open(folder).experiment
+    experiment.require_drawn()
+    require_trust(experiment.plugins, f"'{folder}'", trust)
     return Store.open(folder, code=True)
 
 

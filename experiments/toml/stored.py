@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,7 +19,7 @@ from nestbench.experiments.toml.fields import Problems, build, json_value
 from nestbench.experiments.toml.kept_method import kept_method
 from nestbench.experiments.toml.settings import NAME
 from nestbench.sim.cells.cell import Cell, identity_of
-from nestbench.sim.cells.kept_law import KeptLaw
+from nestbench.sim.cells.kept_law import BROUGHT, KeptLaw
 from nestbench.sim.cells.layout import Layout
 from nestbench.sim.cells.truth import Truth
 from nestbench.sim.errors import StoreError
@@ -34,7 +35,7 @@ Count = Annotated[int, Field(ge=1, le=MOST_REPLICATIONS)]
 class KeptMethod:
     """A method as kept; `info` where it isn't built in."""
 
-    name: Annotated[str, Field(pattern=f"^{plugins.NAME}$")]
+    name: Annotated[str, Field(min_length=1, max_length=200)]
     version: int
     options: dict[str, Any]
     info: dict[str, str] | None = None
@@ -96,7 +97,7 @@ def to_stored(experiment: Experiment) -> dict[str, Any]:
         **{name: getattr(experiment, name) for name in SCALARS},
         "cells": [_stored_cell(cell) for cell in experiment.cells],
         "levels": [json_value(levels) for levels in experiment.levels],
-        "estimators": [_stored_method(estimator) for estimator in experiment.estimators],
+        "estimators": [_stored_method(e, bool(experiment.brought)) for e in experiment.estimators],
         "precision": dataclasses.asdict(experiment.precision) if experiment.precision else None,
         "plugins": [{"name": Path(p.path).name, "sha256": p.sha256} for p in experiment.plugins],
     }
@@ -129,31 +130,40 @@ def from_stored(table: Mapping[str, Any], plugin_folder: Path, code: bool = Fals
     loaded = tuple(Plugin(str(plugin_folder / p.name), p.sha256) for p in kept.plugins)
     for plugin in loaded if code else ():
         plugins.load_plugin(plugin)
+    brought = any(cell.population.get("law") == BROUGHT for cell in kept.cells)
     return Experiment(
         **{name: getattr(kept, name) for name in SCALARS},
         cells=tuple(_cell(cell) for cell in kept.cells),
         levels=tuple(kept.levels),
-        estimators=tuple(_method(method) for method in kept.estimators),
+        estimators=tuple(_method(method, brought) for method in kept.estimators),
         plugins=loaded,
         precision=kept.precision,
     )
 
 
-def _stored_method(estimator: Estimator) -> dict[str, Any]:
+def _stored_method(estimator: Estimator, brought: bool) -> dict[str, Any]:
     """Return a method as JSON values; with its words where it isn't built in, since reading a run loads no code."""
     stored: dict[str, Any] = {
         "name": estimator.name,
         "version": estimator.version,
         "options": {key: json_value(estimator.options[key]) for key in estimator.changed},
     }
-    own = not registry.built_in(estimator.name)
+    # In results that users bring, "ols" is what they call so.
+    own = brought or not registry.built_in(estimator.name)
     words = {key: text for key, text in dataclasses.asdict(estimator.info).items() if isinstance(text, str)}
     return stored | ({"info": words} if own else {})
 
 
-def _method(kept: KeptMethod) -> Estimator:
-    """Return the method of stored values, or what stands in for one whose code isn't here."""
-    if kept.info is not None and kept.name not in registry.known():
+def _method(kept: KeptMethod, brought: bool) -> Estimator:
+    """Return the method of stored values, or what stands in for one whose code isn't here.
+
+    Names may be any text where results were read from a table; elsewhere they are those that a plugin may give.
+    """
+    if not brought and re.fullmatch(plugins.NAME, kept.name) is None:
+        raise StoreError(
+            f"a stored experiment can't be read with this version: no method can be called '{kept.name}'"
+        )
+    if kept.info is not None and (brought or kept.name not in registry.known()):
         return kept_method(kept.name, kept.version, kept.info, kept.options)
     return registry.get({**kept.options, "name": kept.name})
 
@@ -180,7 +190,8 @@ def _cell(kept: KeptCell) -> Cell:
     layout = build(Layout, kept.layout, "layout", problems)
     model = build(Model, kept.model, "model", problems)
     law: Any = None
-    if (kind := known_laws().get(name)) is not None:
+    # Whoever has a population of that name: results read from a table have none.
+    if name != BROUGHT and (kind := known_laws().get(name)) is not None:
         law = build(kind, unwritten_of(kind) | parameters, "population", problems)
     elif kept.identity is not None and kept.found is not None:
         law = KeptLaw(name, parameters, kept.identity, kept.found)

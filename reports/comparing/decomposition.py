@@ -24,6 +24,7 @@ from scipy import special
 
 from nestbench.estimators.estimates import ENDS, STD_ERROR, Estimates
 from nestbench.estimators.kernels.student_t import quantile, two_sided
+from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.results import Results
 from nestbench.reports.measures import statistics as st
 from nestbench.reports.measures.cell_rows import CellRows, rows_of
@@ -49,13 +50,18 @@ def decomposition_table(results: Results) -> pd.DataFrame:
     `gain` is the paired change against ``coverage``, `gain_mcse` its Monte Carlo error.
     """
     experiment, frames = results.experiment, []
-    for index, cell in enumerate(experiment.cells):
-        frame = decomposition_of_rows(rows_of(results, index), cell.layout.schools)
+    for index in range(len(experiment.cells)):
+        frame = decomposition_of_rows(rows_of(results, index), schools_of(experiment, index))
         for position, (factor, level) in enumerate(experiment.levels[index].items()):
             frame.insert(position, factor, [level] * len(frame))
         frame.insert(0, "cell", index)
         frames.append(frame)
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def schools_of(experiment: Experiment, cell: int) -> int:
+    """Return the number of schools of a condition; 0 where results were read from a table, which doesn't say."""
+    return 0 if experiment.brought else experiment.cells[cell].layout.schools
 
 
 def decomposition_of_cell(
@@ -71,7 +77,7 @@ def decomposition_of_cell(
     level : float
         Nominal level of the intervals.
     schools : int
-        The steps to a t distribution have G - 1 degrees of freedom.
+        The steps to a t distribution have G - 1 degrees of freedom; 0: G isn't known, and the step changes nothing.
     """
     return decomposition_of_rows(CellRows(estimates, truth, level), schools)
 
@@ -131,6 +137,8 @@ def mended(step: str, schools: int) -> Callable[[Draws], Bools]:
             return np.abs(error) <= d.once(_critical) * true_se
         if step == "without_bias_true_se":
             return np.abs(error - bias) <= d.once(_critical) * true_se
+        if step == "with_t" and not schools:
+            return d.once(st.covers)
         tail = 0.5 * (1.0 + d.level)
         value = special.ndtri(tail) if step == "with_normal" else special.stdtrit(max(schools - 1, 1), tail)
         return np.abs(error) <= float(value) * d.std_error

@@ -27,16 +27,27 @@ def methods_paragraph(results: Results, table: pd.DataFrame) -> str:
     parts = [
         missing_sentence(results),
         experiment.aims.strip(),
-        conditions_sentence(results),
-        samples_sentence(experiment.cells),
-        law_sentence(experiment.cells),
+        *_data_sentences(results),
         estimands_sentence(experiment, table),
         methods_sentence(experiment, results.extent()),
         measures_sentence(experiment),
         failures_sentence(table),
-        f"The simulations were run with {_software(results.provenance)}.",
+        f"{'The results were summarised' if experiment.brought else 'The simulations were run'} with "
+        f"{_software(results.provenance)}.",
     ]
     return " ".join(part for part in parts if part)
+
+
+def _data_sentences(results: Results) -> list[str]:
+    """Return where data came from: the conditions, what a data set had and the spreads; of a table, its conditions."""
+    experiment = results.experiment
+    if not experiment.brought:
+        cells = experiment.cells
+        return [conditions_sentence(results), samples_sentence(cells), law_sentence(cells)]
+    return [
+        f"Results were read from {experiment.brought}: {plural(len(experiment.cells), 'condition')}"
+        f"{crossing(experiment)}, with {data_sets(results)}."
+    ]
 
 
 def conditions_sentence(results: Results) -> str:
@@ -115,6 +126,8 @@ def estimands_sentence(experiment: Experiment, table: pd.DataFrame) -> str:
         values = [cell.truth[term] for cell in experiment.cells if term in cell.truth]
         known = f"true value {_list(f'{value:.4g}' for value in values)}" if values else "no true value"
         parts.append(f"{term} ({known})")
+    if experiment.brought:
+        return f"The estimands were {several(parts, 12)}." if parts else ""
     fitted = f"the fitted {'formula' if len(formulas) == 1 else 'formulas'} {several(formulas)}"
     return (
         f"The estimands were coefficients of {fitted}: {several(parts, 12)}."

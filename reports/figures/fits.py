@@ -81,6 +81,11 @@ def failures(table: pd.DataFrame, experiment: Experiment) -> Chart:
     return faceted(chart, filled, by_condition(experiment, labels))
 
 
+NO_TIMES = (
+    "expected stored times, got none; an experiment that is run has some, results read from a table have none"
+)
+
+
 def runtime_records(table: pd.DataFrame, experiment: Experiment) -> list[Record]:
     """Return median and 90th percentile of the milliseconds per fit, by method and condition."""
     rows = table[(table["term"] == FIT) & table["measure"].str.startswith("seconds_")]

@@ -17,7 +17,7 @@ from scipy import special
 from nestbench.experiments.experiment import Experiment
 from nestbench.reports.figures import axes, brackets
 from nestbench.reports.figures.drawing import FromTable, Shown
-from nestbench.reports.figures.fits import RUN_TIMES, runtime_records
+from nestbench.reports.figures.fits import NO_TIMES, RUN_TIMES, runtime_records
 from nestbench.reports.figures.letters import text_width, wrapped
 from nestbench.reports.figures.records import Record, labels_of, of_term
 from nestbench.reports.figures.theme import LIGHT, Chart, decades, inline
@@ -94,7 +94,7 @@ def frontier_records(table: pd.DataFrame, experiment: Experiment, term: str | No
     times = pd.DataFrame(runtime_records(table, experiment))
     covered = of_term(table, experiment, "coverage", term)
     if times.empty:
-        raise InvalidInput("expected stored times, got none; run the experiment first")
+        raise InvalidInput(NO_TIMES)
     speed = times.groupby("estimator")["value"].median()
     by_cell = {str(label): own.set_index("cell")["value"] for label, own in times.groupby("estimator")}
     records: list[Record] = []

@@ -8,7 +8,7 @@ import pandas as pd
 
 from nestbench.experiments.experiment import Experiment
 from nestbench.reports.figures.drawing import FromTable, Shown
-from nestbench.reports.figures.fits import RUN_TIMES, runtime_records
+from nestbench.reports.figures.fits import NO_TIMES, RUN_TIMES, runtime_records
 from nestbench.reports.figures.records import Record, labels_of
 from nestbench.reports.figures.theme import Chart, colour, dash, inline
 from nestbench.sim.errors import InvalidInput
@@ -18,7 +18,7 @@ def runtime_curves(table: pd.DataFrame, experiment: Experiment) -> Chart:
     """Milliseconds per fit against the number of students, log-log; the legend gives slopes that are known."""
     records = runtime_records(table, experiment)
     if not records:
-        raise InvalidInput("expected stored times, got none; run the experiment first")
+        raise InvalidInput(NO_TIMES)
     for record in records:
         sizes = experiment.cells[record["cell"]].layout.sizes()
         record["x"] = int(sizes.sum())

@@ -13,7 +13,7 @@ from nestbench.experiments.experiment import Experiment
 from nestbench.reports.comparing import holm
 from nestbench.reports.comparing.biases import Bias
 from nestbench.reports.comparing.contrasts import CONTRASTS, contrasts_of_rows
-from nestbench.reports.comparing.decomposition import cause_of, decomposition_of_rows
+from nestbench.reports.comparing.decomposition import cause_of, decomposition_of_rows, schools_of
 from nestbench.reports.comparing.grades import IN_ORDER, USABLE_ENOUGH, Grade, fixed_terms
 from nestbench.reports.comparing.judged import STATE, judged
 from nestbench.reports.comparing.ranking import multiples, ranking
@@ -148,7 +148,7 @@ def entries_of_cell(
     if first in rows.labels:
         entries |= _paired(contrasts_of_rows(rows, first, PAIRED), rows, first)
     cell = experiment.cells[index]
-    return entries | _why(decomposition_of_rows(rows, cell.layout.schools), rows, cell.model.level)
+    return entries | _why(decomposition_of_rows(rows, schools_of(experiment, index)), rows, cell.model.level)
 
 
 def matrices(

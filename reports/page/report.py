@@ -124,7 +124,7 @@ def render(results: Results, seen: Survey, run: str) -> str:
         figures=[{**one, "spec": script_json(one["spec"])} for one in figures(table, experiment)],
         matrices=[{**one, "terms": sheet(one["terms"])} for one in seen.matrices],
         remarks=seen.remarks,
-        failures=page_parts.grouped(seen.failures, run),
+        failures=page_parts.grouped(seen.failures, run, not experiment.brought),
         published=published_section(table, experiment),
         sections=ademp.ademp(experiment, table),
         audit=page_parts.audit_line(results.audits()),

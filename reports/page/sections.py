@@ -129,11 +129,11 @@ CAUSE = 110
 """Letters of a cause that stand in the table; the whole message is folded below."""
 
 
-def grouped(failures: list[dict[str, Any]], run: str) -> list[dict[str, Any]]:
+def grouped(failures: list[dict[str, Any]], run: str, drawn: bool = True) -> list[dict[str, Any]]:
     """Return failures by condition, method, status and cause, the most frequent first.
 
     A cause is what a message begins with; `messages` are the whole ones, each with its number of fits and the commands
-    that replay some of them.
+    that replay some of them. Data sets that weren't drawn here have none: then their numbers are said.
     """
     groups: dict[tuple[Any, ...], dict[str, Any]] = {}
     for one in failures:
@@ -141,7 +141,9 @@ def grouped(failures: list[dict[str, Any]], run: str) -> list[dict[str, Any]]:
         key = (one["cell"], one["estimator"], one["status"], cause)
         group = groups.setdefault(key, {**one, "cause": cause, "count": 0, "messages": []})
         group["count"] += one["count"]
-        commands = [replay(run, one["cell"], r, one["estimator"]) for r in one["examples"]]
+        commands = [replay(run, one["cell"], r, one["estimator"]) for r in one["examples"] if drawn]
+        if not drawn:
+            commands = [f"replication {', '.join(map(str, one['examples']))} of condition {one['cell']}"]
         group["messages"].append({"text": one["message"], "count": one["count"], "commands": commands})
     largest_first = sorted(groups.values(), key=lambda group: -group["count"])
     return [
@@ -251,6 +253,8 @@ def citation(results: Results) -> str:
     """Return how to cite the run."""
     experiment, provenance = results.experiment, results.provenance
     version = dict(flat(provenance)).get("packages.nestbench") or provenance.get("nestbench") or ""
+    if experiment.brought:
+        return f"Results of {experiment.brought}, read with nestbench {version}, {data_sets(results)}."
     unfinished = "unfinished, " if missing_of(results.extent()) else ""
     title = experiment.title or experiment.name
     stop = "" if title.endswith((".", "?", "!")) else "."

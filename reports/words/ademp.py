@@ -37,7 +37,11 @@ def ademp(experiment: Experiment, table: pd.DataFrame) -> list[Section]:
     """Return aims, data-generating mechanisms, estimands, methods and performance measures."""
     return [
         Section("Aims", [experiment.aims or "Not stated in the experiment."]),
-        Section("Data-generating mechanisms", mechanisms(experiment), parameters(experiment)),
+        Section(
+            "Data-generating mechanisms",
+            of_table(experiment) if experiment.brought else mechanisms(experiment),
+            None if experiment.brought else parameters(experiment),
+        ),
         Section("Estimands", [estimand_words(experiment)], estimands(experiment, table)),
         Section("Methods", [], methods(experiment)),
         Section("Performance measures", [measure_words()], measures_used(table)),
@@ -58,6 +62,17 @@ def mechanisms(experiment: Experiment) -> list[str]:
     words += [drawn_words(experiment)] if experiment.cells else []
     read = "; ".join(experiment.data_messages)
     return words + ([f"As read from the file: {read}."] if read else [])
+
+
+def of_table(experiment: Experiment) -> list[str]:
+    """Return what is known of results that were read from a table: its conditions, and what was made of it."""
+    first = (
+        f"Read from {experiment.brought}; how its data sets were drawn isn't known here. "
+        f"{plural(len(experiment.cells), 'condition')}{crossing(experiment)}. "
+        f"Up to {plural(experiment.replications, 'replication')} a condition; methods are compared replication by "
+        "replication."
+    )
+    return [first, *(f"{sentence}." for sentence in experiment.data_messages)]
 
 
 def crossing(experiment: Experiment) -> str:
@@ -105,6 +120,8 @@ def estimand_words(experiment: Experiment) -> str:
     """Return what is estimated, in words."""
     formulas = list(dict.fromkeys(cell.model.formula for cell in experiment.cells))
     levels = sorted({f"{100 * cell.model.level:g} %" for cell in experiment.cells})
+    if experiment.brought:
+        return f"What the table estimates, with {several(levels)} intervals and two-sided tests of 0."
     return (
         f"The coefficients of {several(formulas)}, with {several(levels)} intervals and two-sided tests of "
         f"{null_words([cell.model for cell in experiment.cells])}; "

@@ -181,7 +181,8 @@ def failed(evidence: Evidence) -> Iterator[Verdict]:
     """Say which methods gave no usable answer, how often at worst, and in how many conditions."""
     usable, experiment = evidence.usable, evidence.experiment
     failing = (1.0 - usable)[usable < 1.0].sort_values(ascending=False, kind="stable")
-    rule = "Usable: status OK or BOUNDARY. Failed fits are kept, counted and can be replayed."
+    replayed = "kept and counted" if experiment.brought else "kept, counted and can be replayed"
+    rule = f"Usable: status OK or BOUNDARY. Failed fits are {replayed}."
     if failing.empty:
         yield Verdict("note", "Every fit gave a usable answer.", rule)
         return

@@ -90,6 +90,9 @@ def ground(experiment: Experiment, answered: Iterable[int]) -> str:
     cells = [experiment.cells[i] for i in sorted(set(answered))]
     laws = list(dict.fromkeys(f"`{cell.population.name}`" for cell in cells))
     total = len(cells)
+    if experiment.brought:
+        where = f"{plural(total, 'condition')} of {experiment.brought}"
+        return f"This holds for the {where}; how their data sets were drawn isn't known here."
     name, was = ("population", "was") if len(laws) == 1 else ("populations", "were")
     said = [
         f"This holds for the {name} that {was} simulated: {several(laws)} in {plural(total, 'condition')}."

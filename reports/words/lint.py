@@ -138,7 +138,7 @@ def truth_out_of_range(label: str, block: Block, where: str) -> Iterator[Remark]
                     "truth outside the sampled range",
                     f"no estimate of {term} by {label} with {where} lies on the other side of the truth {truth}",
                     "either something left out biases it, or the method estimates something else than the term of the "
-                    "formula; another true value can be stated in [truth]",
+                    "formula; another true value can be stated in [truth], or by --truth where results are read",
                 )
 
 
@@ -175,7 +175,7 @@ def duplicated_replications(label: str, rows: CellRows, where: str) -> Iterator[
         yield Remark(
             "duplicated replications",
             f"{plural(repeated, 'replication')} of {label} with {where} repeat another one exactly",
-            "check the random numbers of the population",
+            "check the random numbers that the data sets were drawn with",
         )
 
 

@@ -11,7 +11,7 @@ from nestbench.reports.wording import several
 RULE = (
     "The true value of a term is its coefficient in the population's mean, as the fitted formula has it, the same in "
     "every data set. Where there is none, coverage, bias, RMSE and interval scores don't exist for the term; state "
-    "one in [truth] if you know which value it should be judged by."
+    "one (in [truth], or by --truth where results are read) if you know which value it should be judged by."
 )
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nestbench.runs import Run as Run
     from nestbench.runs import figure as figure
     from nestbench.runs import load as load
+    from nestbench.runs import read_results as read_results
     from nestbench.runs import run as run
     from nestbench.runs import simulate as simulate
     from nestbench.sim.cells.cell import Cell as Cell
@@ -60,6 +61,7 @@ _PUBLIC = {
     "figure": "nestbench.runs",
     "load": "nestbench.runs",
     "population": "nestbench.experiments.plugins",
+    "read_results": "nestbench.runs",
     "run": "nestbench.runs",
     "simulate": "nestbench.runs",
     "size": "nestbench.sizing.asking",

@@ -23,6 +23,7 @@ COMMANDS = {
     "advise": "advise.advise",
     "size": "size.size",
     "estimate": "estimate.estimate",
+    "read": "read.read",
     "list": "listing.listing",
     "simulate": "simulate.simulate",
     "report": "report.report",

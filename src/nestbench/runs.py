@@ -1,4 +1,4 @@
-"""Runs from Python: `run`, `load`, `simulate`, and the `Run` they return.
+"""Runs from Python: `run`, `load`, `read_results`, `simulate`, and the `Run` they return.
 
 (The module isn't called ``run``: importing it would then hide the function of that name in the package.)
 """
@@ -151,6 +151,68 @@ def load(directory: str | Path) -> Run:
     from nestbench.experiments.storing.store import Store
 
     return Run(Store.open(directory))
+
+
+def read_results(
+    data: pd.DataFrame | str | Path,
+    out: str | Path | None = None,
+    *,
+    factors: Sequence[str] | str | None = None,
+    ignore: Sequence[str] | str = (),
+    methods: Sequence[str] | str = (),
+    terms: Sequence[str] | str = (),
+    usable: Sequence[str] | str = (),
+    level: float = 0.95,
+    seed: int | None = None,
+    name: str = "",
+    **columns: Any,
+) -> Run:
+    """Return the results of any simulation study as a run, which every report can read.
+
+    Parameters
+    ----------
+    data : DataFrame, str or Path
+        One row a replication and method (and term), or methods side by side; a file as ``nestbench read`` takes it.
+    out : str or Path
+        Directory of the run (default: ``runs/NAME``).
+    factors, ignore : sequence of str
+        The factors (default: found among the columns without a role), and columns that are nothing.
+    methods, terms : sequence of str
+        What ``{method}`` and ``{term}`` stand for in patterns such as ``estimate="est_{method}"``.
+    usable : sequence of str
+        Values of the status that mean a usable fit.
+    level : float
+        Confidence level of the intervals.
+    seed : int
+        Of the data sets: results of one seed are compared replication by replication.
+    name : str
+        Of the run (default: the file's).
+    **columns
+        Role -> column: ``estimate, se, variance, lower, upper, df, p, truth, method, term, replication, status,
+        message``; those that aren't named are known by usual names. ``truth`` may be a number, or term -> number.
+
+    Raises
+    ------
+    InvalidInput
+        The table can't be read, a column isn't there or holds what it can't, rows contradict one another.
+    StoreError
+        The directory holds another run, or can't be written.
+    """
+    from nestbench.own_results.asked import Asked, asked_text, listed
+    from nestbench.own_results.keeping import kept
+    from nestbench.own_results.reading import results_of
+
+    asked = Asked(
+        {role: asked_text(given) for role, given in columns.items() if given is not None},
+        None if factors is None else listed(factors),
+        listed(ignore),
+        listed(methods),
+        listed(terms),
+        listed(usable),
+        level,
+        seed,
+    )
+    return Run(kept(results_of(data, asked, name), out))
 
 
 def simulate(

@@ -1,0 +1,1 @@
+"""Results of any simulation study, read from a table into a run."""
