@@ -55,7 +55,9 @@ def _with_slips(known: pd.Series[Any], text: pd.Series[Any], name: str) -> tuple
         )
     if wrong.empty:
         return _placed(values, text), ""
-    counts = ", ".join(f"'{visible(str(word))}' ({count})" for word, count in wrong.value_counts()[:5].items())
+    counts = ", ".join(
+        f"'{visible(str(word))}' ({count})" for word, count in wrong.value_counts()[:5].items()
+    )
     return _placed(values, text), f"'{name}' holds {counts} among numbers, taken as missing"
 
 
