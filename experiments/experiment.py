@@ -146,6 +146,10 @@ class Experiment:
         laws = (cell.population for cell in self.cells)
         return next((law.source for law in laws if isinstance(law, KeptLaw) and law.brought), "")
 
+    def completed_by(self, folder: str | Path) -> str:
+        """Return the command that makes what a run of it lacks."""
+        return f"nestbench read TABLE -o {folder}" if self.brought else f"nestbench run {folder}"
+
     def require_drawn(self) -> None:
         """Refuse to go on with results that were read from a table.
 

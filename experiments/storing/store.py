@@ -353,7 +353,7 @@ class Store:
     def _unreadable(self, path: str, why: str) -> StoreError:
         return StoreError(
             f"expected the stored file {path} as it was written, but it {why}; nestbench verify {self.folder} "
-            "--store says what is damaged, nestbench run makes it again"
+            f"--store says what is damaged, {self._experiment.completed_by(self.folder)} makes it again"
         )
 
     def _read(

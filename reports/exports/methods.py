@@ -147,7 +147,8 @@ def methods_sentence(experiment: Experiment, extent: Extent) -> str:
         labels = several(next(iter(groups.values())), 40)
         if len(experiment.estimators) == 1:
             return f"One method was fitted: {labels}."
-        return f"The {methods} were compared on the same data sets: {labels}."
+        data = "replication by replication" if experiment.brought else "on the same data sets"
+        return f"The {methods} were compared {data}: {labels}."
     ordered = sorted(groups.items(), key=lambda item: -sum(item[0]))
     parts = [f"{several(labels, 40)} to {_counts(counts)}" for counts, labels in ordered]
     return (

@@ -44,6 +44,7 @@ def baseline(
     )
     if missing := len(store.missing()):
         say(
-            f"note: the run isn't finished ({plural(missing, 'task')} missing); nestbench run {run} goes on with it",
+            f"note: the run isn't finished ({plural(missing, 'task')} missing); "
+            f"{store.experiment.completed_by(run)} goes on with it",
             err=True,
         )

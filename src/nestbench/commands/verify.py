@@ -58,7 +58,7 @@ def check_store(store: Store) -> bool:
         f"{plural(len(harmed), 'task')} damaged, {missing} missing"
     )
     if harmed or missing:
-        say(f"Make them again with: nestbench run {store.folder}")
+        say(f"Make them again with: {store.experiment.completed_by(store.folder)}")
     return bool(harmed)
 
 
