@@ -105,7 +105,7 @@ def test_public_names_are_pinned() -> None:
     assert set(nestbench.__all__) == {
         "Advice", "Cell", "Estimates", "Experiment", "Fit", "FitStatus", "FixedDesign", "InvalidInput", "Layout",
         "Model", "NestbenchError", "RandomIntercept", "Run", "Sizing", "Store", "StoreError", "__version__", "advise",
-        "estimate", "estimator", "figure", "load", "population", "run", "simulate", "size",
+        "estimate", "estimator", "figure", "load", "population", "read_results", "run", "simulate", "size",
     }  # fmt: skip
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from nestbench.estimators.estimates import STORED_COLUMNS
 from nestbench.own_results.asked import Asked, found_in
-from nestbench.own_results.names import INDICES, METHOD, REPLICATION, TERM, TRUTH, folded
+from nestbench.own_results.names import INDICES, METHOD, NAMES, REPLICATION, TERM, TRUTH, folded
 from nestbench.own_results.roles import Roles
 from nestbench.own_results.values import MISSING, levels
 from nestbench.sim.counted import plural
@@ -101,7 +101,12 @@ def _chosen(frame: pd.DataFrame, roles: Roles, asked: Asked) -> tuple[list[str],
     used = {name for role, names in roles.items() if role != TRUTH for name in names}
     chosen = [str(name) for name in frame.columns if name not in used and name not in asked.ignored]
     if asked.factors is None:
-        return chosen, []
+        # Of two truths the one that was given counts; the other is no factor for that.
+        other = [
+            n for n in chosen if TRUTH in asked.columns and TRUTH not in roles and folded(n) in NAMES[TRUTH]
+        ]
+        said = [f"left out, for the truth was given: {_named(other)}"] if other else []
+        return [name for name in chosen if name not in other], said
     left = [name for name in chosen if name not in asked.factors and name not in roles.get(TRUTH, ())]
     return list(asked.factors), [f"left out, as not among the factors: {_named(left)}"] if left else []
 
@@ -112,10 +117,10 @@ def _drop(columns: dict[str, pd.Series[Any]], roles: Roles, fits: Mapping[str, p
     for name in list(columns):
         values = columns[name]
         count = values.nunique()
-        if len(values) < FEWEST * count and name not in roles.get(TRUTH, ()):
-            said.append(
-                f"'{name}' isn't a factor: {count:,} values in {plural(len(values), 'row')}, left out"
-            )
+        if len(values) < FEWEST * count:
+            if name not in roles.get(TRUTH, ()):
+                rows = plural(len(values), "row")
+                said.append(f"'{name}' isn't a factor: {count:,} values in {rows}, left out")
             del columns[name]
         elif owner := next((role for role in (METHOD, TERM) if _follows(values, fits[role])), ""):
             if name not in roles.get(TRUTH, ()):
@@ -139,7 +144,8 @@ def _diagnostics(columns: dict[str, pd.Series[Any]], fits: Mapping[str, pd.Serie
     said: list[str] = []
     if REPLICATION not in fits or fits[METHOD].nunique() * fits[TERM].nunique() == 1:
         return said
-    for name in list(columns):
+    # Those with most levels first: beside one of them a factor, too, may seem to tell no rows apart.
+    for name in sorted(columns, key=lambda name: -columns[name].nunique()):
         others = [values.to_numpy() for other, values in columns.items() if other != name]
         data_set = _group([*others, fits[REPLICATION].to_numpy()])
         row = _group([data_set, fits[METHOD].to_numpy(), fits[TERM].to_numpy()])

@@ -56,7 +56,8 @@ def rows_of(places: Places, numbers: Numbers, statuses: Statuses, messages: Sequ
         "; ".join(filter(None, pair)) if code > FitStatus.BOUNDARY else ""
         for *pair, code in zip(statuses.texts, messages, status, strict=True)
     ]
-    for bad, why in ((np.isnan(numbers.estimate), WITHOUT), (np.isinf(numbers.estimate), INFINITE)):
+    unknown = (np.isnan(numbers.estimate), WITHOUT), (np.isinf(numbers.estimate), INFINITE)
+    for bad, why in unknown if not statuses.own else ():
         for row in np.flatnonzero(bad & (status <= FitStatus.BOUNDARY)).tolist():
             texts[row] = "; ".join(filter(None, (why, messages[row])))
         status[bad & (status <= FitStatus.BOUNDARY)] = FitStatus.FAILED

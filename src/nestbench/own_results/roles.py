@@ -16,12 +16,14 @@ from nestbench.own_results.names import (
     REPLICATION,
     ROLES,
     SE,
+    STATUS,
     TERM,
     TRUTH,
     VARIANCE,
     P,
     folded,
 )
+from nestbench.own_results.statuses import like_statuses
 from nestbench.sim.errors import InvalidInput
 
 Roles = Mapping[str, tuple[str, ...]]
@@ -50,7 +52,11 @@ def roles_of(frame: pd.DataFrame, asked: Asked) -> Roles:
     """
     taken = _as_asked(frame, asked)
     for role in ROLES:
-        if role not in taken and (name := _known(role, frame, taken, asked)):
+        if (
+            role not in taken
+            and not (role == TRUTH and TRUTH in asked.columns)
+            and (name := _known(role, frame, taken, asked))
+        ):
             taken[role] = (name,)
     if SE in taken and VARIANCE in taken:
         # The one that was named; of two that weren't, the standard error.
@@ -111,6 +117,8 @@ def _fits(role: str, column: pd.Series[Any]) -> bool:
     if role == P:
         inside = numeric and bool(known.between(0, 1).all())
         return inside and known.nunique() > MOST_LEVELS * len(known)
+    if role == STATUS:
+        return like_statuses(column)
     if role == ESTIMATE:
         # A column of names that is called after them: ``coef`` with "age", "sex".
         return numeric or bool(pd.to_numeric(known.astype(str), errors="coerce").notna().mean() > 0.5)

@@ -26,11 +26,30 @@ NOTHING = "(missing)"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Statuses:
-    """Status of the fit of each row, with what its column says where it isn't usable, and words on the reading."""
+    """Status of the fit of each row, with what its column says where it isn't usable, and words on the reading; `own`
+    where the column has this package's statuses, which are taken at their word."""
 
     codes: npt.NDArray[np.int8]
     texts: list[str]
     said: str = ""
+    own: bool = False
+
+
+def like_statuses(column: pd.Series[Any]) -> bool:
+    """Whether a column that is called like a status holds any: ``errors`` may be a factor, "normal" and "skewed".
+
+    Words of statuses, whole numbers with a 0 or a 1 among a few, or messages that most rows don't have, or "ok".
+    """
+    known = column.dropna().astype(str).str.strip().str.casefold()
+    known = known[known != ""]
+    own = {status.name.casefold() for status in FitStatus}
+    if set(known) <= YES | NO | own:
+        return True
+    whole = pd.to_numeric(known, errors="coerce")
+    if whole.notna().all():
+        return bool((whole % 1 == 0).all() and whole.nunique() <= 10 and whole.isin((0, 1)).any())
+    sound = known.isin((YES | {FitStatus.OK.name.casefold()}) - {"1"})
+    return len(known) - int(sound.sum()) < 0.5 * len(column)
 
 
 def without_status(rows: int) -> Statuses:
@@ -58,7 +77,7 @@ def statuses_of(frame: pd.DataFrame, name: str, usable: Sequence[str]) -> Status
     own = {status.name for status in FitStatus}
     if not usable and set(texts.unique()) <= own:
         named = texts.map({status.name: int(status) for status in FitStatus})
-        return Statuses(np.asarray(named, dtype=np.int8), [""] * len(texts))
+        return Statuses(np.asarray(named, dtype=np.int8), [""] * len(texts), own=True)
     good = _good(texts, name, usable)
     codes = np.where(good, FitStatus.OK, FitStatus.NOT_CONVERGED).astype(np.int8)
     words = [("" if fine else f"{name}: {text}") for fine, text in zip(good, texts, strict=True)]
