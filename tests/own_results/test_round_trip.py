@@ -55,7 +55,7 @@ def assert_same_when_read(results: Results, factors: list[str]) -> None:
 
 
 def damaged_study(reps: int, seed: int, share: float) -> FakeResults:
-    """A study with statuses of all kinds, answers that are missing or infinite, methods that have fewer fits or none."""
+    """A study with statuses of all kinds, answers missing or infinite, methods that have fewer fits or none."""
     study = school_study(reps, seed, schools=(6, 30))
     rng = np.random.default_rng(seed)
     cells = [
