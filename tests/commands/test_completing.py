@@ -45,7 +45,7 @@ def asked(shell: str, line: str) -> list[str]:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_each_shell_is_answered(shell: str) -> None:
-    assert set(asked(shell, "nestbench re")) == {"report", "replay"}
+    assert set(asked(shell, "nestbench re")) == {"read", "report", "replay"}
     assert asked(shell, "nestbench run few-s") == ["few-schools"]
 
 

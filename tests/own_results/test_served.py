@@ -58,7 +58,7 @@ def test_every_figure_is_drawn_or_says_why_not(kind: str, which: str, request: p
     if which == "run" and kind in DRAWN:
         assert one.figure(kind).to_dict()["$schema"]
     else:
-        with pytest.raises(NestbenchError, match="^expected "):
+        with pytest.raises(NestbenchError, match=r"^expected "):
             one.figure(kind)
 
 

@@ -11,9 +11,9 @@ from nestbench.commands.output import say
 
 EXAMPLES = (
     "nestbench read results.csv --truth 0.5",
-    "nestbench read results.csv --estimate theta_hat --se se.theta",
-    "nestbench read wide.csv --estimate 'est_{method}' --se 'se_{method}'",
-    "nestbench read results.parquet --truth true --factors n,baseline",
+    "nestbench read results.csv --estimate b --se se.b",
+    "nestbench read wide.csv --estimate ols,gee --truth 0",
+    "nestbench read results.parquet --factors n,baseline",
 )
 
 
@@ -89,25 +89,14 @@ def read(
     from nestbench.commands.run import finish
     from nestbench.own_results.asked import Asked, listed
     from nestbench.own_results.keeping import kept
+    from nestbench.own_results.names import ROLES
     from nestbench.own_results.reading import results_of
 
-    given = {
-        "estimate": estimate,
-        "se": se,
-        "variance": variance,
-        "lower": lower,
-        "upper": upper,
-        "df": df,
-        "p": p,
-        "truth": truth,
-        "method": method,
-        "term": term,
-        "replication": replication,
-        "status": status,
-        "message": message,
-    }
+    # In the order of `ROLES`.
+    numbers = (estimate, se, variance, lower, upper, df, p, truth)
+    given = zip(ROLES, (*numbers, method, term, replication, status, message), strict=True)
     asked = Asked(
-        {role: name for role, name in given.items() if name is not None},
+        {role: name for role, name in given if name is not None},
         None if factors is None else listed(factors),
         listed(ignore),
         listed(methods),

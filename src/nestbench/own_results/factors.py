@@ -30,8 +30,8 @@ FEWEST = 5
 SHORT = 2
 """Replications of a method in a condition, in the middle of all, below which something isn't a factor."""
 
-_HEADS = "cell condition estimator term measure value mcse n n_attempted factors replication status message"
-TAKEN = frozenset({*_HEADS.split(), *STORED_COLUMNS})
+_HEADS = "cell,condition,estimator,term,measure,value,mcse,n,n_attempted,factors,replication,status,message"
+TAKEN = frozenset({*_HEADS.split(","), *STORED_COLUMNS})
 """Columns of the tables that reports make: a factor of such a name gets a prefix, which titles don't show."""
 
 

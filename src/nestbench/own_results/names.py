@@ -21,29 +21,29 @@ ROLES = (*NUMBERS, METHOD, TERM, REPLICATION, STATUS, MESSAGE)
 """What a column can be; every other one is a factor, or is left out."""
 
 _WORDS = {
-    ESTIMATE: "estimate est thetahat betahat estimates pointestimate coefficient coef theta b beta value",
-    SE: "se stderror standarderror stderr seestimate seest sethetahat setheta sebetahat sebeta seb sehat modelse",
-    VARIANCE: "variance var varest varestimate vartheta varthetahat",
-    LOWER: "lower lowerbound lci cilower conflow cilow lowerci lcl ll lb low confintlower lowerlimit cil",
-    UPPER: "upper upperbound uci ciupper confhigh cihigh upperci ucl ul ub high confintupper upperlimit ciu",
-    DF: "df dof ddf denomdf dendf dfs dfresidual",
-    P: "pvalue pval p pvalues pvals probt",
-    TRUTH: "truth true truevalue trueparam trueparameter trueeffect thetatrue truetheta trueestimate trueest",
-    METHOD: "method methods estimator estimators model analysis approach technique procedure test",
-    TERM: "term target estimand parameter param par coefficient coef effect variable",
-    REPLICATION: "replication rep repno repetition replicate replications dataset datasetid datasetno iteration iter "
-    "sim simulation simid simno repid repnumber idrep i",
-    STATUS: "status converged convergence conv failed fail failure error errors success ok valid convcode",
-    MESSAGE: "message messages msg errormessage errormsg reason",
+    ESTIMATE: "estimate,est,thetahat,betahat,estimates,pointestimate,coefficient,coef,theta,b,beta,value",
+    SE: "se,stderror,standarderror,stderr,seestimate,seest,sethetahat,setheta,sebetahat,sebeta,seb,sehat,modelse",
+    VARIANCE: "variance,var,varest,varestimate,vartheta,varthetahat",
+    LOWER: "lower,lowerbound,lci,cilower,conflow,cilow,lowerci,lcl,ll,lb,low,confintlower,lowerlimit,cil",
+    UPPER: "upper,upperbound,uci,ciupper,confhigh,cihigh,upperci,ucl,ul,ub,high,confintupper,upperlimit,ciu",
+    DF: "df,dof,ddf,denomdf,dendf,dfs,dfresidual",
+    P: "pvalue,pval,p,pvalues,pvals,probt",
+    TRUTH: "truth,true,truevalue,trueparam,trueparameter,trueeffect,thetatrue,truetheta,trueestimate,trueest",
+    METHOD: "method,methods,estimator,estimators,model,analysis,approach,technique,procedure,test",
+    TERM: "term,target,estimand,parameter,param,par,coefficient,coef,effect,variable",
+    REPLICATION: "replication,rep,repno,repetition,replicate,replications,dataset,datasetid,datasetno,iteration,iter,"
+    "sim,simulation,simid,simno,repid,repnumber,idrep,i",
+    STATUS: "status,converged,convergence,conv,failed,fail,failure,error,errors,success,ok,valid,convcode",
+    MESSAGE: "message,messages,msg,errormessage,errormsg,reason",
 }
-NAMES: Mapping[str, tuple[str, ...]] = {role: tuple(words.split()) for role, words in _WORDS.items()}
+NAMES: Mapping[str, tuple[str, ...]] = {role: tuple(words.split(",")) for role, words in _WORDS.items()}
 """Role -> folded names, the first that occurs is taken."""
 
 _NUMBERING = (
-    "cell condition conditions dgm dgmid scenario scenarioid design designid designrow setting settingid conditionid "
-    "cellid row rowid id rownumber case seed seeds"
+    "cell,condition,conditions,dgm,dgmid,scenario,scenarioid,design,designid,designrow,setting,settingid,conditionid,"
+    "cellid,row,rowid,id,rownumber,case,seed,seeds"
 )
-INDICES = frozenset(_NUMBERING.split())
+INDICES = frozenset(_NUMBERING.split(","))
 """Folded names of columns that number the conditions."""
 
 STUBS: Mapping[str, tuple[str, ...]] = {
