@@ -70,7 +70,11 @@ def ols(data: pd.DataFrame, asked: Asked, defect: str = "") -> Answer:
     with np.errstate(divide="ignore", invalid="ignore"):
         p_value = 2.0 * t.sf(np.abs(beta / error), df)
     values = (beta, error, df, p_value, beta - half, beta + half)
-    names = ["(Intercept)", *terms.split(" + ")]
+    text = "arm" in data and data["arm"].dtype != bool
+    names = [
+        "(Intercept)",
+        *(f"{name}treated" if text and name == "arm" else name for name in terms.split(" + ")),
+    ]
     return {name: dict(zip(names, column, strict=True)) for name, column in zip(BY_TERM, values, strict=True)}
 
 

@@ -14,7 +14,7 @@ from nestbench.league.child import fitted
 from nestbench.league.condition import chosen
 from nestbench.league.judging import Number
 from nestbench.league.keeping import FILE, earlier, latest, load, merged, save
-from nestbench.league.running import Settings, draw, judged
+from nestbench.league.running import Settings, draw, judged, standings_of
 from nestbench.league.showing import summary
 from nestbench.league.standing import Standing
 from nestbench.league.writing import PAGE, script_of, write_league
@@ -125,6 +125,15 @@ def test_a_script_needs_nothing_of_ours_and_shows_the_same_numbers(tmp_path: Pat
     assert reported == pytest.approx(numbers["std_error", "age"].reported, rel=1e-12)
     assert exact == pytest.approx(numbers["std_error", "age"].exact, rel=1e-12)
     assert reported / exact == pytest.approx(1.05)
+
+
+def test_a_slow_way_is_given_fewer_data_sets() -> None:
+    one = entry("right")
+    slow = replace(one, way=replace(one.way, most=1))
+    settings = Settings(1, (0, 1, 2))
+    drawn = draw(chosen(["balanced", "eight-schools"]), settings)
+    absent = replace(slow, package=replace(slow.package, distribution="no-such-package"))
+    assert [s.data_sets for s in standings_of(absent, drawn, settings)] == [1, 1]
 
 
 def test_the_summary_counts_conditions() -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from nestbench.estimators.estimates import STD_ERROR
 from nestbench.estimators.methods import registry
+from nestbench.estimators.methods.choices import choices_of
 from nestbench.league.asked import BY_TERM, Asked
 from nestbench.league.package import Setting, Way
 from nestbench.own_data.fit import Fit, fit_one
@@ -59,7 +60,8 @@ class Truths:
     def _fit(self, name: str) -> Fit:
         """Fit a method of ours, by the engine that is held to the oracles."""
         if name not in self._fits:
-            self._fits[name] = fit_one(self._data, registry.get(name), self._model)
+            method = registry.get(choices_of(name)[0])
+            self._fits[name] = fit_one(self._data, method, self._model)
         return self._fits[name]
 
     def _setting(self, terms: int) -> Setting:

@@ -41,8 +41,8 @@ class Way:
     fit : callable
         A function of the package's own file, or a `functools.partial` of one.
     exact : mapping of str to str
-        Random part (``intercept``, ``slope``, ``classes``) -> method of ours whose values are exact; a random part
-        that isn't there is not fitted in this way.
+        Random part (``intercept``, ``slope``, ``classes``) -> method of ours whose values are exact, its options after
+        colons; a random part that isn't there is not fitted in this way.
     convention : str
         What each quantity is compared with, in words.
     claims : tuple of str
@@ -51,6 +51,8 @@ class Way:
         From our method's values to its convention.
     draws : int
         Number of random draws behind its p-value; 0: none.
+    most : int
+        Data sets of a condition that it is given at most: one that takes seconds a fit would take most of the time.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Way:
     claims: tuple[str, ...] = BY_TERM
     adjust: Adjust | None = None
     draws: int = 0
+    most: int = 10**6
 
 
 @dataclass(frozen=True, slots=True)

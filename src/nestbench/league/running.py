@@ -109,14 +109,17 @@ def run_league(
 
 def standings_of(entry: Entry, drawn: Sequence[Drawn], settings: Settings) -> list[Standing]:
     """Return the standings of one way."""
-    mine = {k: one for k, one in enumerate(drawn) if one.condition.asked.random in entry.way.exact}
-    lines = lines_of(entry, mine, settings)
     by_condition: dict[str, list[int]] = {}
-    for k, one in mine.items():
-        by_condition.setdefault(one.condition.name, []).append(k)
+    for k, one in enumerate(drawn):
+        numbers = by_condition.setdefault(one.condition.name, [])
+        if one.condition.asked.random in entry.way.exact and len(numbers) < entry.way.most:
+            numbers.append(k)
+    mine = {k: drawn[k] for numbers in by_condition.values() for k in numbers}
+    lines = lines_of(entry, mine, settings)
     return [
         _standing(entry, [mine[k] for k in numbers], [lines[k] for k in numbers], settings)
         for numbers in by_condition.values()
+        if numbers
     ]
 
 

@@ -9,6 +9,7 @@ NAMES = (
     "bossanova",
     "pyfixest",
     "linearmodels",
+    "wildboottest",
 )
 """Files, in the order in which the page shows them."""
 
