@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from nestbench.estimators.estimates import FitStatus
+from nestbench.reports.measures.performance import performance_of_cell
 from nestbench.sim.errors import InvalidInput
 from tests.own_results.studies import read, said, study
 
@@ -247,3 +248,50 @@ def test_names_that_move_a_cursor_are_shown() -> None:
     frame = study()
     frame["method"] = frame["method"].replace("plain", "pl\x1b[2Jain")
     assert list(read(frame).fits[0]) == ["pl\\x1b[2Jain", "robust"]
+
+
+def test_rows_without_a_replication_or_a_method_are_said() -> None:
+    frame = study()
+    with pytest.raises(InvalidInput, match="expected a replication in every row, got none in 46 rows of rep"):
+        read(frame.assign(rep=frame["rep"].where(frame.index % 7 > 0)))
+    assert said(read(frame.assign(method=None)[::2]), "No method is named") == (
+        "No method is named in 160 rows: called (missing)"
+    )
+
+
+ODD: list[tuple[dict[str, Any], str]] = [
+    ({"method": "a" * 201}, "at most 200 letters"),
+    ({"estimate": "1,234"}, "which may be 1.234 or 1234"),
+    ({"estimate": 1 + 1j}, "expected numbers in 'estimate'"),
+]
+
+
+@pytest.mark.parametrize(("column", "words"), ODD)
+def test_odd_columns_are_refused_in_words(column: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidInput) as told:
+        read(study().assign(**column), estimate="estimate")
+    assert words in str(told.value)
+
+
+def test_odd_columns_that_mean_something_are_read(tmp_path: Any) -> None:
+    frame = study()
+    frame["parts"] = [[1, 2]] * len(frame)
+    comma = frame.assign(estimate=frame["estimate"].map(lambda v: f"{v:.6f}".replace(".", ",")))
+    np.testing.assert_allclose(
+        read(comma).fits[0]["plain"].estimate, read(frame).fits[0]["plain"].estimate, atol=1e-6
+    )
+    for kinds in ({"method": "category", "errors": "category"}, {"method": "string"}):
+        assert len(read(study().astype(kinds)).fits) == 4
+    assert read(study().convert_dtypes()).fits[0]["robust"].size == 40
+
+
+@pytest.mark.parametrize("truth", [None, 0.5])
+@pytest.mark.parametrize(
+    "column",
+    [{"estimate": np.nan}, {"estimate": 1e300}, {"se": 0.0}, {"df": 0}, {"term": "(fit)"}, {"term": "*"}],
+    ids=str,
+)
+def test_no_table_is_too_odd_for_its_performance_table(column: dict[str, Any], truth: float | None) -> None:
+    results = read(study(8).assign(**column), **({} if truth is None else {"truth": truth}))
+    cells = zip(results.fits, results.experiment.cells, strict=True)
+    assert all(len(performance_of_cell(dict(fits), cell.truth, cell.model)) for fits, cell in cells)

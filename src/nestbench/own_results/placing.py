@@ -12,6 +12,7 @@ import pandas as pd
 
 from nestbench.own_results.factors import Conditions
 from nestbench.own_results.names import METHOD, REPLICATION, TERM
+from nestbench.own_results.values import MISSING
 from nestbench.sim.counted import plural
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.observed.batch import Ints
@@ -90,6 +91,11 @@ def places_of(
 
 def _numbered(condition: Ints, ids: pd.Series[Any], names: tuple[str, ...]) -> tuple[Ints, str]:
     """Return the replications' numbers within each condition, in ascending order of their ids."""
+    if absent := int((ids == MISSING).sum()):
+        raise InvalidInput(
+            f"expected a replication in every row, got none in {plural(absent, 'row')} of {' and '.join(names)}; fill "
+            "them in, or leave the column out with --ignore: rows are then numbered as they stand"
+        )
     as_numbers = pd.to_numeric(ids, errors="coerce")
     order = as_numbers if as_numbers.notna().all() else pd.Series(pd.factorize(ids)[0])
     numbers = np.empty(len(ids), dtype=np.int64)

@@ -23,12 +23,15 @@ from nestbench.own_results.roles import Roles, roles_of, words_of
 from nestbench.own_results.statuses import Statuses, statuses_of, without_status
 from nestbench.own_results.study import experiment_of
 from nestbench.own_results.truths import UNKNOWN, truths_of
-from nestbench.own_results.values import labels, numbers
+from nestbench.own_results.values import MISSING, labels, numbers
 from nestbench.own_results.wide import to_long
 from nestbench.sim.counted import plural
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.observed.batch import Floats
 from nestbench.sim.tables.reading import read_table
+
+LONGEST = 200
+"""Letters of a method's name."""
 
 ONE_METHOD = "results"
 """The method of a table that names none."""
@@ -67,14 +70,13 @@ def results_of(table: str | Path | pd.DataFrame, asked: Asked, name: str = "") -
     said += [wide] if wide else []
     columns = _numbers(frame, roles, said)
     fits = _fits(frame, roles)
+    said += _unnamed(fits)
     conditions = conditions_of(frame, roles, asked, fits)
     said += [f"taken as: {words_of(roles)}", _factor_words(conditions), *conditions.said]
     statuses = _statuses(frame, roles, asked, said)
     inferred = numbers_of({role: columns[role] for role in columns if role != TRUTH}, asked.level)
     places = places_of(conditions, fits, roles, [*columns.values(), statuses.codes])
-    messages = (
-        labels(frame, roles[MESSAGE]).replace("(missing)", "") if MESSAGE in roles else [""] * len(frame)
-    )
+    messages = labels(frame, roles[MESSAGE]).replace(MISSING, "") if MESSAGE in roles else [""] * len(frame)
     rows = fitting.rows_of(places, inferred, statuses, list(messages))
     count = len(conditions.levels)
     truths = truths_of(places, columns.get(TRUTH), asked, roles, count)
@@ -135,8 +137,25 @@ def _fits(frame: pd.DataFrame, roles: Roles) -> dict[str, pd.Series[Any]]:
     return fits | ({REPLICATION: labels(frame, roles[REPLICATION])} if REPLICATION in roles else {})
 
 
+def _unnamed(fits: Mapping[str, pd.Series[Any]]) -> list[str]:
+    """Say how many rows name no method or no term; refuse names that no table has room for."""
+    longest = max(fits[METHOD].unique(), key=len)
+    if len(longest) > LONGEST:
+        raise InvalidInput(
+            f"expected names of methods of at most {LONGEST} letters, got '{longest[:40]}...' of {len(longest)}; "
+            "shorten them"
+        )
+    counts = {role: int((fits[role] == MISSING).sum()) for role in (METHOD, TERM)}
+    return [f"no {role} is named in {plural(n, 'row')}: called {MISSING}" for role, n in counts.items() if n]
+
+
 def _statuses(frame: pd.DataFrame, roles: Roles, asked: Asked, said: list[str]) -> Statuses:
     if STATUS not in roles:
+        if asked.usable:
+            raise InvalidInput(
+                "expected a column that says what became of fits, got the values that mean a usable one alone; name it "
+                "with --status COLUMN"
+            )
         return without_status(len(frame))
     statuses = statuses_of(frame, roles[STATUS][0], asked.usable)
     said += [statuses.said] if statuses.said else []

@@ -26,6 +26,9 @@ from nestbench.own_results.names import (
 from nestbench.own_results.statuses import like_statuses
 from nestbench.sim.errors import InvalidInput
 
+LIKE_NUMBERS = r"[+-]?[\d.,' ]*\d[\d.,' ]*([eE][+-]?\d+)?"
+"""What a number looks like as text, however its decimals are written."""
+
 Roles = Mapping[str, tuple[str, ...]]
 """Role -> its columns: one, but for methods, terms and replications that several columns name together."""
 
@@ -120,8 +123,8 @@ def _fits(role: str, column: pd.Series[Any]) -> bool:
     if role == STATUS:
         return like_statuses(column)
     if role == ESTIMATE:
-        # A column of names that is called after them: ``coef`` with "age", "sex".
-        return numeric or bool(pd.to_numeric(known.astype(str), errors="coerce").notna().mean() > 0.5)
+        # Not a column of names that is called after them: ``coef`` with "age", "sex".
+        return numeric or bool(known.astype(str).str.strip().str.fullmatch(LIKE_NUMBERS).mean() > 0.5)
     return numeric or role not in NUMBERS or known.empty or folded(column.name) != "value"
 
 

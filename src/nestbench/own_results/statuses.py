@@ -12,7 +12,7 @@ import pandas as pd
 
 from nestbench.estimators.estimates import FitStatus
 from nestbench.own_results.names import folded
-from nestbench.own_results.values import labels
+from nestbench.own_results.values import MISSING, labels
 from nestbench.sim.errors import InvalidInput
 
 FAILING = frozenset(["failed", "fail", "failure", "error", "errors", "nonconvergence", "notconverged"])
@@ -21,7 +21,7 @@ SOUND = frozenset(["converged", "conv", "success", "ok", "valid", "usable"])
 """Names of columns that say yes of a fit that didn't."""
 YES = SOUND - {"conv", "usable"} | {"1", "true", "t", "yes", "y", "successful", "completed", "done"}
 NO = frozenset(["0", "false", "f", "no", "n", "none"])
-NOTHING = "(missing)"
+NOTHING = MISSING
 
 
 @dataclass(frozen=True, slots=True, eq=False)

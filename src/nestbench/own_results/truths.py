@@ -11,6 +11,7 @@ from nestbench.own_results.asked import Asked
 from nestbench.own_results.names import TRUTH
 from nestbench.own_results.placing import Places
 from nestbench.own_results.roles import Roles, is_value
+from nestbench.own_results.values import LARGEST
 from nestbench.sim.errors import InvalidInput, unknown_name
 from nestbench.sim.observed.batch import Floats
 
@@ -68,7 +69,7 @@ def _number(text: str, whole: str) -> float:
         value = float(text)
     except ValueError:
         value = np.nan
-    if not np.isfinite(value):
+    if not abs(value) <= LARGEST:
         raise InvalidInput(
             f"expected a truth such as 0.5, age=0.5,sex=0, or a column's name, got '{whole}'; give a finite number"
         )

@@ -21,17 +21,28 @@ SLIPS = 0.5
 """Share of values that must be numbers; the others are then taken as missing, and said."""
 
 
+LARGEST = 1e100
+"""Numbers above are infinite here: their squares are."""
+
+
 def numbers(column: pd.Series[Any], name: str) -> tuple[Floats, str]:
-    """Return a column as numbers [rows], NaN where missing, and what is to be said of it; infinite ones stay.
+    """Return a column as numbers [rows], NaN where missing, and what is to be said of it; infinite ones stay, and so
+    are those above `LARGEST`.
 
     Raises
     ------
     InvalidInput
         Its values aren't numbers, or may be two: ``7,288``.
     """
+    values, said = _read(column, name)
+    return np.where(np.abs(values) > LARGEST, np.copysign(np.inf, values), values), said
+
+
+def _read(column: pd.Series[Any], name: str) -> tuple[Floats, str]:
+    """Return a column as numbers however they are written, and what is to be said of it."""
     if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_complex_dtype(column.dtype):
         return column.to_numpy(dtype=np.float64, na_value=np.nan), ""
-    text = column.astype("object").map(lambda value: "" if pd.isna(value) else str(value).strip())
+    text = column.astype("object").map(lambda value: str(value).strip()).where(column.notna(), "")
     known = text[~is_missing(text)]
     reading = numbers_of(known) if len(known) else None
     if reading is not None:
@@ -83,7 +94,9 @@ def levels(column: pd.Series[Any], name: str) -> pd.Series[Any]:
     if pd.api.types.is_numeric_dtype(kind):
         return column.map(_level).astype(object)
     text = column.astype("object")
-    return text.map(lambda value: MISSING if pd.isna(value) else visible(str(value)).strip() or MISSING)
+    # Not of each value: of a list that says whether each of its parts is missing.
+    missing = text.isna()
+    return text.map(lambda value: visible(str(value)).strip() or MISSING).where(~missing, MISSING)
 
 
 def _level(value: Any) -> Any:
