@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nestbench
@@ -86,6 +86,7 @@ def test_a_damaged_run_read_again_has_its_performance_table(seed: int, share: fl
 
 
 @pytest.mark.slow
+@settings(max_examples=25)
 @given(st.integers(8, 16), st.integers(0, 9999), st.sampled_from([0.0, 0.2, 0.6]))
 def test_any_run_read_again_has_its_performance_table(reps: int, seed: int, share: float) -> None:
     assert_same_when_read(damaged_study(reps, seed, share), ["layout.schools", "population.icc"])
