@@ -8,91 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy import stats
 
 import nestbench
 from nestbench.sim.errors import InvalidInput
 from nestbench.sizing import drawing
 from nestbench.sizing.plain import plain_of
-
-FAST: dict[str, Any] = {"methods": "means", "workers": 1}
-
-
-def exact_power(schools: int, treated: int, students: int, icc: float, effect: float) -> float:
-    """Of the t test of school means with equal schools."""
-    variance = (icc + (1.0 - icc) / students) * (1.0 / treated + 1.0 / (schools - treated))
-    df, shift = schools - 2, effect / math.sqrt(variance)
-    reach = stats.t.ppf(0.975, df)
-    return float(stats.nct.sf(reach, df, shift) + stats.nct.cdf(-reach, df, shift))
-
-
-def exact_schools(share: float, students: int, icc: float, effect: float, goal: float) -> int:
-    schools = 4
-    while exact_power(schools, round(share * schools), students, icc, effect) < goal:
-        schools += 1
-    return schools
-
-
-def exact_effect(schools: int, treated: int, students: int, icc: float, goal: float) -> float:
-    low, high = 0.0, 10.0
-    for _ in range(60):
-        middle = 0.5 * (low + high)
-        below = exact_power(schools, treated, students, icc, middle) < goal
-        low, high = (middle, high) if below else (low, middle)
-    return low
-
-
-DESIGNS = [
-    (share, students, icc, effect, goal)
-    for share, students, icc in [
-        (0.5, 20, 0.1),
-        (0.5, 5, 0.2),
-        (0.3, 100, 0.05),
-        (0.5, 1000, 0.005),
-        (0.25, 30, 0.3),
-    ]
-    for effect, goal in [(0.8, 0.8), (0.5, 0.9), (0.35, 0.8)]
-]
-
-
-@pytest.mark.parametrize("design", DESIGNS[1:2])
-def test_required_schools_are_the_exact_ones(design: tuple[float, int, float, float, float]) -> None:
-    require_exact(design)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("design", [d for i, d in enumerate(DESIGNS) if i != 1])
-def test_required_schools_over_designs(design: tuple[float, int, float, float, float]) -> None:
-    require_exact(design)
-
-
-def require_exact(design: tuple[float, int, float, float, float]) -> None:
-    share, students, icc, effect, goal = design
-    found = nestbench.size(
-        solve="schools", treated_share=share, students=students, icc=icc, effect=effect, power=goal, **FAST
-    )
-    exact = exact_schools(share, students, icc, effect, goal)
-    assert abs(found.value - exact) <= 1
-    assert found.interval[0] - 1 <= exact <= found.interval[1] + 1
-    answer = found.answer
-    assert answer is not None
-    treated = round(share * int(found.value))
-    assert (
-        abs(answer.power - exact_power(int(found.value), treated, students, icc, effect))
-        < 4.9 * answer.power_mcse
-    )
-    assert abs(answer.size - 0.05) < 4.9 * answer.size_mcse
-
-
-@pytest.mark.parametrize(
-    ("schools", "students", "icc"), [(40, 20, 0.1), pytest.param(8, 500, 0.005, marks=pytest.mark.slow)]
-)
-def test_the_effect_found_is_the_exact_one(schools: int, students: int, icc: float) -> None:
-    found = nestbench.size(solve="effect", schools=schools, students=students, icc=icc, **FAST)
-    exact = exact_effect(schools, schools // 2, students, icc, 0.8)
-    half = 0.5 * (found.interval[1] - found.interval[0])
-    assert half < 0.005 * exact * 1.01
-    assert abs(found.value - exact) < 4.9 / 1.96 * half
+from tests.sizing.test_exact import FAST, exact_power, exact_schools
 
 
 def test_workers_change_nothing() -> None:

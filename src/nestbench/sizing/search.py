@@ -38,7 +38,7 @@ SILENCE = 2.0
 ROUNDS = 40
 NEAR = 0.2
 """Designs whose log variance differs by less count as near."""
-EFFECT_WITHIN = 0.005
+EFFECT_WITHIN = 0.0025
 """Half-width of an effect's interval, as a share of it, at which the search ends; twice that where z isn't known."""
 
 
