@@ -46,8 +46,8 @@ PACKAGE = Package(
             wild,
             same(f"ols-wild:draws={DRAWS}"),
             "the first term's p-value, null imposed, ties counted; 9 999 Rademacher draws of its own beside as many of "
-            "ours, or all 2^G where these are fewer; the allowance is the Monte Carlo error of both; incomplete rows left "
-            "out before; one data set a condition",
+            "ours, or all 2^G where they are fewer; the allowance is the Monte Carlo error of both; incomplete rows "
+            "left out; one data set a condition",
             ("p_value",),
             first_alone,
             draws=DRAWS // 2,
