@@ -97,17 +97,22 @@ def compile_part(work: Work) -> None:
 
 def compile_kernels(experiment: Experiment) -> None:
     """Fit two data sets of each kind of condition with every fast method, and say on disk that it was done."""
+    load_kernels(experiment)
+    done = sorted(_wanted(experiment) | _stamped())
+    with contextlib.suppress(OSError):
+        _stamp().parent.mkdir(parents=True, exist_ok=True)
+        # Not atomically: half a stamp doesn't parse and counts as none.
+        _stamp().write_text(json.dumps({"sources": _sources(), "parts": done}), encoding="utf-8")
+
+
+def load_kernels(experiment: Experiment) -> None:
+    """Fit two data sets of each kind of condition with every fast method."""
     with _without_collections():
         for number in _kinds(experiment):
             cell = experiment.cells[number]
             batch = cell.draw(experiment.seed, range(2))
             for estimator in with_truth(_fast(experiment), cell):
                 estimator.fit(batch, cell.model, "batched")
-    done = sorted(_wanted(experiment) | _stamped())
-    with contextlib.suppress(OSError):
-        _stamp().parent.mkdir(parents=True, exist_ok=True)
-        # Not atomically: half a stamp doesn't parse and counts as none.
-        _stamp().write_text(json.dumps({"sources": _sources(), "parts": done}), encoding="utf-8")
 
 
 def load_textbooks() -> None:

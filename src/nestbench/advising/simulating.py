@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -17,6 +18,7 @@ from nestbench.experiments.plan import Task
 from nestbench.experiments.running import warming
 from nestbench.experiments.running.backends import LOCAL, processes_start
 from nestbench.experiments.running.execute import cores, mapped
+from nestbench.experiments.running.forks import forked
 from nestbench.experiments.running.work import Work, fit_all
 from nestbench.experiments.running.workers import ignore_interrupts, one_thread
 from nestbench.own_data.bar import Step
@@ -92,6 +94,9 @@ def simulate(
     if warming.needed(experiment):
         step(0, len(tasks), "compiling, once for this version")
         warming.compile_kernels(experiment)
+    else:
+        # Before the forks, which would each do so for itself.
+        warming.load_kernels(experiment)
     found: dict[int, dict[str, list[Draws]]] = {cell: {} for cell in cells}
     parts: list[tuple[Task, dict[str, Draws]]] = []
     step(0, len(tasks), "simulating")
@@ -112,8 +117,12 @@ def simulate(
 
 def spread_out(do: Callable[[W], T], works: Iterator[W], count: int, workers: int | None) -> Iterator[T]:
     """Yield what some works come to, in any order, from so many processes (default: one a core)."""
-    workers = min(workers or cores(), count) if processes_start() else 1
-    yield from mapped(do, works, workers, LOCAL)
+    if sys.platform != "linux":
+        # A fork isn't safe there: macOS's own libraries may abort in the child of a process that has threads.
+        workers = min(workers or cores(), count) if processes_start() else 1
+        yield from mapped(do, works, workers, LOCAL)
+        return
+    yield from forked(do, list(works), workers or cores())
 
 
 def tasks_of(experiment: Experiment, cells: Sequence[int], limits: Mapping[str, int]) -> list[Task]:
