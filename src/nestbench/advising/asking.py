@@ -117,7 +117,7 @@ def advice_of(subject: Subject, term: str, settings: Settings, step: Step = sile
             subject, term, laws, choices, planted, replications, settings.seed, folder
         )
         cells = study.null_cells(experiment, term)
-        answers = simulate(experiment, cells, term, planted, study.SLOW, settings.workers, step)
+        answers = simulate(experiment, cells, term, planted, study.limits_of(subject), settings.workers, step)
         toml, csv = experiment.source, (folder / study.DESIGN).read_text(encoding="utf-8")
     level = subject.model.level
     table = table_of([law.name for law in laws], answers, level)

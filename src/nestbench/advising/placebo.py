@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from nestbench.advising.simulating import draws_of, spread_out
-from nestbench.advising.study import SLOW, WITH_MEANS
+from nestbench.advising.study import WITH_MEANS, limits_of
 from nestbench.advising.subject import Subject, orthonormal
 from nestbench.estimators.estimator import Estimator
 from nestbench.experiments.running.workers import ignore_interrupts, one_thread
@@ -94,13 +94,16 @@ def p_values(subject: Subject, piece: Piece, methods: Sequence[Estimator]) -> di
         return found
     batch = with_placebos(subject.blind, np.stack(columns), piece.start)
     model = replace(subject.simulated, formula=f"{subject.simulated.formula} + {COLUMN}")
+    limits = limits_of(subject)
     varies = not subject.constant[subject.position(piece.term)]
     for method in methods:
         # A placebo permuted within schools has the term's school means: methods that add them can't tell the two
         # apart. Known beforehand, since their textbook engines take minutes to say so of large schools.
         if varies and method.name in WITH_MEANS:
             continue
-        if piece.start < SLOW.get(method.name, piece.start + 1) and _answers(method, batch.take([0]), model):
+        if piece.start < limits.get(method.name, piece.start + 1) and _answers(
+            method, batch.take([0]), model
+        ):
             found[method.label] = draws_of(method.for_term(COLUMN).fit(batch, model), COLUMN).p_value
     return found
 

@@ -36,8 +36,12 @@ FOR_STUDENTS = ("dummies-cr2-satt", "dummies", *WITH_MEANS)
 FOR_CLASSES = ("nested-satt", "nested-z")
 SLOW = {"ols-wild": 1000, "ols-hc1": 1000}
 """Most data sets of a scenario for methods that take hundreds of times as long as the others."""
-ROWS = 60_000_000
-"""Students drawn for a scenario unless told otherwise."""
+SLOWER = 200
+"""What these limits fall to where one such fit takes milliseconds."""
+WILD_SCHOOLS, READ_ROWS = 200_000, 20_000_000
+"""Schools in all bootstraps of a scenario, students in all data sets whose rows are read."""
+ROWS, A_SCHOOL = 400_000_000, 150
+"""Students drawn for a scenario unless told otherwise; as many as a school costs all methods together."""
 MOST, LEAST = 10_000, 400
 DESIGN, STUDY = "design.csv", "experiment.toml"
 
@@ -56,7 +60,14 @@ def methods_for(subject: Subject, term: str) -> tuple[str, ...]:
 
 def replications_for(subject: Subject) -> int:
     """Return how many data sets of a scenario are drawn unless told otherwise."""
-    return int(np.clip(ROWS // len(subject.residuals), LEAST, MOST))
+    size = len(subject.residuals) + A_SCHOOL * subject.schools
+    return int(np.clip(ROWS // size, LEAST, MOST))
+
+
+def limits_of(subject: Subject) -> dict[str, int]:
+    """Return the most data sets of a scenario for methods that take long, fewer where data are large."""
+    asked = {"ols-wild": WILD_SCHOOLS // subject.schools, "ols-hc1": READ_ROWS // len(subject.residuals)}
+    return {name: int(np.clip(asked[name], SLOWER, most)) for name, most in SLOW.items()}
 
 
 def study_of(
