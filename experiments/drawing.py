@@ -59,8 +59,9 @@ def how_drawn(cell: Cell, estimators: Sequence[Estimator], engine: str) -> str:
 
 
 def strata_of_cell(cell: Cell) -> int:
-    """Return `Cell.strata`, found once a condition and process."""
-    key = cell.key
+    """Return `Cell.strata`, found once a process for all conditions with the same columns."""
+    shared, size = cell.columns_key, data_size(cell.population, cell.layout)
+    key = repr((shared, size.statistics)) if shared else cell.key
     if key not in _STRATA:
         _STRATA[key] = cell.strata()
     return _STRATA[key]

@@ -27,6 +27,10 @@ def csv_of(frame: pd.DataFrame) -> str:
     """
     safe = frame.copy()
     for name in safe.columns:
-        if not pd.api.types.is_numeric_dtype(safe[name].dtype):
+        if isinstance(safe[name].dtype, pd.StringDtype):
+            # Few texts in many rows: each is looked at once.
+            codes, texts = pd.factorize(safe[name], use_na_sentinel=False)
+            safe[name] = pd.Series(list(texts), dtype=object).map(harmless).to_numpy()[codes]
+        elif not pd.api.types.is_numeric_dtype(safe[name].dtype):
             safe[name] = safe[name].astype(object).map(harmless)
     return safe.rename(columns=harmless).to_csv(index=False, lineterminator="\n")

@@ -3,9 +3,10 @@ conditions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import TypeVar
+from uuid import uuid4
 
 import joblib
 
@@ -29,7 +30,8 @@ def over_cells(
     too.
 
     `workers` are processes (default: one per core); they are used for stored runs as long as `LONG` fits or longer,
-    and start at once. The answers don't depend on them.
+    and start at once. The answers don't depend on them. Conditions with the same columns are done one after another
+    (`Cell.columns_key`).
 
     Parameters
     ----------
@@ -38,28 +40,53 @@ def over_cells(
     workers : int, optional
         Processes, by default one a core; a short run is read in this one.
     """
-    cells = range(len(results.experiment.cells))
+    cells = _by_columns(results)
     # Runs without an opener are in memory: to send their rows costs more than the work.
     jobs = min(workers or cores(), len(cells))
     opener = results.opener()
     if jobs < 2 or opener is None or _length(results) < LONG:
-        return (work(results, cell) for cell in cells)
+        return _in_order(cells, (work(results, cell) for cell in cells))
     # Several chunks a worker, for conditions differ in size.
-    step = max(1, len(cells) // (8 * jobs))
+    step, call = max(1, len(cells) // (8 * jobs)), uuid4().hex
     chunks = [cells[i : i + step] for i in range(0, len(cells), step)]
     # The call starts the processes, inside the context; `answers` is read after it, as the caller asks for them.
     with pool(jobs):
         parallel = joblib.Parallel(n_jobs=jobs, return_as="generator", batch_size=1)
-        answers = parallel(joblib.delayed(_in_process)(opener, work, chunk) for chunk in chunks)
-    return chain.from_iterable(answers)
+        answers = parallel(joblib.delayed(_in_process)(call, opener, work, chunk) for chunk in chunks)
+    return _in_order(cells, chain.from_iterable(answers))
+
+
+def _by_columns(results: Results) -> list[int]:
+    """Return the conditions with those of the same columns beside one another, in the order of the first of them."""
+    groups: dict[str, list[int]] = {}
+    for number, cell in enumerate(results.experiment.cells):
+        groups.setdefault(cell.columns_key or str(number), []).append(number)
+    return list(chain.from_iterable(groups.values()))
+
+
+def _in_order(cells: Sequence[int], answers: Iterable[T]) -> Iterator[T]:
+    """Yield the answers of conditions in the order of their numbers, each as soon as those before it are there."""
+    waiting: dict[int, T] = {}
+    due = 0
+    for cell, answer in zip(cells, answers, strict=True):
+        waiting[cell] = answer
+        while due in waiting:
+            yield waiting.pop(due)
+            due += 1
+
+
+_opened: list[tuple[str, Results]] = []
+"""In a process of a pool: the run that the last call was about."""
 
 
 def _in_process(
-    opener: Callable[[], Results], work: Callable[[Results, int], T], cells: Sequence[int]
+    call: str, opener: Callable[[], Results], work: Callable[[Results, int], T], cells: Sequence[int]
 ) -> list[T]:
-    """Do some conditions in a process of their own, which opens the run for itself."""
-    results = opener()
-    return [work(results, cell) for cell in cells]
+    """Do some conditions in a process of their own, which opens the run for itself: once a call, for a run may have
+    grown until the next one."""
+    if not _opened or _opened[0][0] != call:
+        _opened[:] = [(call, opener())]
+    return [work(_opened[0][1], cell) for cell in cells]
 
 
 def _length(results: Results) -> int:

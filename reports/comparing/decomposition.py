@@ -14,7 +14,7 @@ Coverage is recomputed with one fault mended at a time, on the same replications
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -84,13 +84,16 @@ def decomposition_of_cell(
 
 def decomposition_of_rows(rows: CellRows, schools: int) -> pd.DataFrame:
     """Return `decomposition_of_cell` from the rows of the condition."""
-    steps: list[dict[str, Any]] = []
+    names = ["estimator", "term", "step", "value", "mcse", "n", "gain", "gain_mcse"]
+    return pd.DataFrame(list(steps_of_rows(rows, schools)), columns=names)
+
+
+def steps_of_rows(rows: CellRows, schools: int) -> Iterator[dict[str, Any]]:
+    """Yield the rows of `decomposition_of_rows`, those of a method's term one after another."""
     for label in rows.labels:
         for draws in rows.draws(label, frozenset({STD_ERROR, *ENDS})):
             if draws.n > 1 and np.isfinite(draws.truth).any():
-                steps += [{"estimator": label, **row} for row in _steps(draws, schools)]
-    names = ["estimator", "term", "step", "value", "mcse", "n", "gain", "gain_mcse"]
-    return pd.DataFrame(steps, columns=names)
+                yield from ({"estimator": label, **row} for row in _steps(draws, schools))
 
 
 def _steps(draws: Draws, schools: int) -> list[dict[str, Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple, dataclass, fields
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -10,19 +12,25 @@ from nestbench.reports.comparing import holm
 from nestbench.reports.comparing.shared import Shared
 from nestbench.sim.observed.batch import Floats
 
-COLUMNS = (
-    "rank",
-    "estimator",
-    "value",
-    "mean",
-    "ratio",
-    "ratio_high",
-    "behind",
-    "behind_mcse",
-    "p",
-    "n",
-    "best",
-)
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A method's place in a `ranking`: a row of it."""
+
+    rank: int
+    estimator: str
+    value: float
+    mean: float
+    ratio: float
+    ratio_high: float
+    behind: float
+    behind_mcse: float
+    p: float
+    n: int
+    best: bool
+
+
+COLUMNS = tuple(each.name for each in fields(Place))
 TINY = np.finfo(np.float64).tiny
 
 
@@ -43,8 +51,14 @@ def ranking(shared: Shared, limit: float | None = None) -> pd.DataFrame:
     told from the first, p above `limit` (default: Holm's at 5 % among these methods). No rows where fewer than `LEAST`
     data sets are in common.
     """
+    rows = [astuple(place) for place in places(shared, limit)]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def places(shared: Shared, limit: float | None = None) -> list[Place]:
+    """Return the rows of `ranking`, without the cost of a table: a report has one for each condition and term."""
     if not shared.enough or not shared.labels:
-        return pd.DataFrame(columns=list(COLUMNS))
+        return []
     value = shared.scores.sum(axis=0) / shared.n
     order = sorted(range(len(value)), key=lambda m: (value[m], shared.labels[m]))
     first = order[0]
@@ -56,23 +70,11 @@ def ranking(shared: Shared, limit: float | None = None) -> pd.DataFrame:
     high = ratio * np.exp(holm.t_quantile(lots) * lot_error(relative - relative[:, [first]], shared.counts))
     p = holm.t_p_values(behind, behind_mcse, lots)
     cut = holm.limit(np.delete(p, first)) if limit is None else limit
-    table = pd.DataFrame(
-        {
-            "estimator": list(shared.labels),
-            "value": value,
-            "mean": shared.mean_score,
-            "ratio": ratio,
-            "ratio_high": high,
-            "behind": behind,
-            "behind_mcse": behind_mcse,
-            "p": p,
-            "n": shared.n,
-            "best": p > cut,
-        }
-    ).iloc[order]
-    table.loc[table.index[0], "best"] = True
-    table.insert(0, "rank", np.arange(1, len(order) + 1))
-    return table.reset_index(drop=True)
+    numbers = np.stack([value, shared.mean_score, ratio, high, behind, behind_mcse, p], axis=1)
+    return [
+        Place(rank, shared.labels[m], *numbers[m].tolist(), shared.n, bool(m == first or p[m] > cut))
+        for rank, m in enumerate(order, 1)
+    ]
 
 
 def lot_error(sums: Floats, counts: Floats) -> Floats:

@@ -65,10 +65,13 @@ def faceted(chart: Chart, marks: list[Record], grid: Grid, width: int = PANEL) -
         header=alt.Header(labelAnchor="start", labelFontSize=TITLE, labelPadding=4),
     )
     spacing = {"row": GAP // 2, "column": GAP}
-    done: Chart = chart.facet(facet=facet, columns=grid.columns, data=inline(records), spacing=spacing)
+    done: Chart = chart.facet(facet=facet, columns=grid.columns, data=inline([]), spacing=spacing)
     if math.ceil(len(titles) / grid.columns) > ROWS:
         done = done.resolve_axis(x="independent")
-    return done.properties(usermeta={"titles": titles})
+    done = done.properties(usermeta={"titles": titles})
+    # Last: Altair copies a chart with each of its records at every change but that of its properties.
+    done.data = inline(records)
+    return done
 
 
 def missing_words() -> Chart:

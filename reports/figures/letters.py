@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
+from functools import lru_cache
 
 from nestbench.reports.tokens import parts
 
@@ -36,6 +37,7 @@ _OTHER, _WHOLE = 0.85, 1.1
 """Width of letters of other scripts and of signs, and of those as wide as they are high."""
 
 
+@lru_cache(maxsize=1 << 16)
 def text_width(text: str, size: float, bold: bool = False) -> float:
     """Return how wide a line of text is at most in common fonts, px.
 

@@ -10,6 +10,7 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 import altair as alt
+import numpy as np
 import vl_convert
 
 from nestbench.experiments.files import write_atomically
@@ -91,10 +92,27 @@ def config(colours: Mapping[str, str] = LIGHT) -> dict[str, Any]:
 
 def dressed(chart: Chart) -> dict[str, Any]:
     """Return a chart's Vega-Lite specification with the light config, not held against the schema: tests do that."""
+    data = chart.data
+    records = getattr(data, "values", None) if isinstance(data, alt.Data) else None
+    if isinstance(records, list):
+        # Altair looks at every value for what it could be: half a minute for a thousand conditions.
+        chart = chart.copy(deep=False)
+        chart.data = inline([])
     # Else Altair hands data to VegaFusion where a notebook has turned that on.
     spec: dict[str, Any] = chart.to_dict(validate=False, context={"pre_transform": False})
+    if isinstance(records, list):
+        spec["data"]["values"] = _plain(records)
     spec["config"] = config()
     return spec
+
+
+def _plain(value: Any) -> Any:
+    """Return records with NumPy's numbers and arrays as Python's, as Altair writes them."""
+    if isinstance(value, np.number):
+        return float(value)
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [_plain(one) for one in value]
+    return {key: _plain(one) for key, one in value.items()} if isinstance(value, dict) else value
 
 
 def inline(records: list[dict[str, Any]]) -> Any:

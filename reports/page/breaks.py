@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import markupsafe
 
 from nestbench.reports.tokens import tokens
@@ -10,6 +12,8 @@ LONG = 16
 """Letters of a word that need no break in it."""
 
 
+# A page with a thousand conditions has few names, each a hundred times. By type, for `Markup` is escaped already.
+@lru_cache(maxsize=4096, typed=True)
 def breakable(text: str) -> markupsafe.Markup:
     """Return a text whose long words may be broken between their tokens, everything escaped."""
     words = (tokens(word) if len(word) > LONG else [word] for word in text.split(" "))

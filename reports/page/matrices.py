@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,10 @@ from nestbench.experiments.experiment import Experiment
 from nestbench.reports.comparing import holm
 from nestbench.reports.comparing.biases import Bias
 from nestbench.reports.comparing.contrasts import CONTRASTS, contrasts_of_rows
-from nestbench.reports.comparing.decomposition import cause_of, decomposition_of_rows, schools_of
+from nestbench.reports.comparing.decomposition import cause_of, schools_of, steps_of_rows
 from nestbench.reports.comparing.grades import IN_ORDER, USABLE_ENOUGH, Grade, fixed_terms
 from nestbench.reports.comparing.judged import STATE, judged
-from nestbench.reports.comparing.ranking import multiples, ranking
+from nestbench.reports.comparing.ranking import multiples, places
 from nestbench.reports.comparing.shared import LEAST, Shared
 from nestbench.reports.measures.cell_rows import CellRows
 from nestbench.reports.page.sections import MARKS
@@ -148,7 +149,7 @@ def entries_of_cell(
     if first in rows.labels:
         entries |= _paired(contrasts_of_rows(rows, first, PAIRED), rows, first)
     cell = experiment.cells[index]
-    return entries | _why(decomposition_of_rows(rows, schools_of(experiment, index)), rows, cell.model.level)
+    return entries | _why(steps_of_rows(rows, schools_of(experiment, index)), rows, cell.model.level)
 
 
 def matrices(
@@ -193,9 +194,9 @@ def _rows(
 def _rank(shared: Shared) -> Entries:
     """Return the entries that rank methods by interval score."""
     entries: Entries = {}
-    for row in ranking(shared).itertuples(index=False):
-        ratio, high, p = float(row.ratio), float(row.ratio_high), float(row.p)  # type: ignore[arg-type]
-        mean = float(multiples(row.mean, float(shared.mean_score.min())))  # type: ignore[arg-type]
+    for row in places(shared):
+        ratio, high, p = row.ratio, row.ratio_high, row.p
+        mean = float(multiples(row.mean, float(shared.mean_score.min())))
         note = "" if mean == ratio or abs(mean - ratio) <= 0.05 * ratio else f" [{_multiple(mean)}]"
         title = (
             f"rank {row.rank}; behind the best by {row.behind:.3g}, MCSE {row.behind_mcse:.2g}, n {row.n}"
@@ -203,14 +204,14 @@ def _rank(shared: Shared) -> Entries:
         )
         text = _multiple(ratio) + note
         untold = f"{text} (to {_multiple(high)})" if row.rank != 1 else text
-        entries["ranking", shared.term, str(row.estimator)] = Unsettled(
+        entries["ranking", shared.term, row.estimator] = Unsettled(
             {"text": text, "grade": "none", "said": "", "title": title},
             np.nan if row.rank == 1 else p,
             if_kept={"text": untold, "grade": "holds", "said": "not told from the best"},
         )
         if row.rank == 1:
             first = {"text": text, "grade": "holds", "said": "the best", "title": title}
-            entries["ranking", shared.term, str(row.estimator)] = Unsettled(first)
+            entries["ranking", shared.term, row.estimator] = Unsettled(first)
     for label, (answered, of) in shared.left_out.items():
         entries["ranking", shared.term, label] = Unsettled(_uncompared(answered, of))
     if not shared.enough:
@@ -263,23 +264,24 @@ def _error(row: Any) -> str:
     return f"{100 * mcse:.2f}" if mcse > 0 else f"below {100 / row.n:.2g}"
 
 
-def _why(table: pd.DataFrame, rows: CellRows, level: float) -> Entries:
+def _why(steps: Iterable[Mapping[str, Any]], rows: CellRows, level: float) -> Entries:
     """Return the entries that say what costs coverage."""
     entries: Entries = {}
-    for (label, term), part in table.groupby(["estimator", "term"], sort=False):
-        n, attempted = int(part["n"].iloc[0]), rows.attempted(str(label))
-        values = dict(zip(part["step"], part["value"], strict=True))
+    for (label, term), part in groupby(steps, key=lambda step: (step["estimator"], step["term"])):
+        own = list(part)
+        n, attempted = int(own[0]["n"]), rows.attempted(label)
+        values = {step["step"]: step["value"] for step in own}
         few = bracket("cause", np.nan, n, attempted)
         steady, biased = (
             {"text": _CAUSES[cause_of(values, level, biased=shown)] + few} for shown in (False, True)
         )
-        steps = "; ".join(f"{step.replace('_', ' ')} {100 * value:.1f} %" for step, value in values.items())
-        entries["why", str(term), str(label)] = Unsettled(
+        told = "; ".join(f"{step.replace('_', ' ')} {100 * value:.1f} %" for step, value in values.items())
+        entries["why", term, label] = Unsettled(
             {
                 "text": "in order" + few,
                 "grade": "none",
                 "said": "",
-                "title": f"{steps}; n {n} of {attempted}",
+                "title": f"{told}; n {n} of {attempted}",
             },
             if_off=steady,
             if_biased=biased,

@@ -19,6 +19,7 @@ from nestbench.reports.page.matrices import Entries, entries_of_cell, matrices
 from nestbench.reports.page.sections import failures_of_cell
 from nestbench.reports.parallel import over_cells
 from nestbench.reports.words.lint import Remark, first_of_each, remarks_of_cell, table_remarks
+from nestbench.sim.cells.truth import Truth
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Survey:
 
 @dataclass(frozen=True, slots=True)
 class CellSeen:
-    """What one condition adds to a `Survey`, and what its population knows without simulation."""
+    """What one condition adds to a `Survey`, and what its population knows without simulation: its truth, theory."""
 
     table: pd.DataFrame
     shared: list[Shared]
@@ -43,6 +44,7 @@ class CellSeen:
     remarks: list[Remark]
     failures: list[dict[str, Any]]
     theory: Mapping[str, Any]
+    found: Truth
 
 
 def survey(results: Results, workers: int | None = None) -> Survey:
@@ -57,6 +59,7 @@ def survey(results: Results, workers: int | None = None) -> Survey:
     seen = list(cells)
     for cell, one in zip(experiment.cells, seen, strict=True):
         remember_theory(cell, one.theory)
+        cell.remember(one.found)
     table = joined(one.table for one in seen)
     failures = [failure for one in seen for failure in one.failures]
     return Survey(
@@ -83,4 +86,5 @@ def see_cell(results: Results, index: int, first: str) -> CellSeen:
         remarks=first_of_each(remarks_of_cell(experiment, index, rows)),
         failures=failures_of_cell(experiment, index, rows),
         theory=theory_of(experiment.cells[index]),
+        found=experiment.cells[index].found,
     )

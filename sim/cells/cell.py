@@ -106,6 +106,16 @@ class Cell:
         }
 
     @property
+    def columns_key(self) -> str:
+        """What theory's draws of this condition's columns depend on, where the population says so (its `columns_key`);
+        else empty.
+
+        Conditions that have it in common are looked at one after another: their columns are then drawn once.
+        """
+        key = getattr(self.population, "columns_key", None)
+        return "" if key is None else repr((key(self.layout), self.model))
+
+    @property
     def truth(self) -> Mapping[str, float]:
         """Term -> true value: the coefficients of the population's mean in the model, by `nestbench.sim.cells.truth`.
 
@@ -145,6 +155,10 @@ class Cell:
                 _KNOWN.clear()
             _KNOWN[key] = truth_of(self.population, self.layout, self.model)
         return _KNOWN[key]
+
+    def remember(self, found: Truth) -> None:
+        """Take over what another process found of this condition."""
+        _KNOWN[type(self.population), self._digest()] = found
 
     @property
     def data_messages(self) -> tuple[str, ...]:

@@ -24,7 +24,14 @@ def mean_of(
     streams: StreamSource,
     replications: range,
 ) -> Mean:
-    """Draw some data sets and return their mean.
+    """Draw some data sets and return their mean."""
+    return mean_on(law, *columns_drawn(law, layout, streams, replications))
+
+
+def columns_drawn(
+    law: Parameters, layout: Layout, streams: StreamSource, replications: range
+) -> tuple[Batch, dict[str, Variable]]:
+    """Draw some data sets; return them and every column an effect may act on, by the effect's name.
 
     A school's mean age is that of all its students, seen or not. Students are needed, and drawn at once (`version` 1).
     """
@@ -33,8 +40,11 @@ def mean_of(
     )
     hidden = replace_columns(everyone, {SCHOOL_AGE: school_mean("age", everyone)})
     batch = observed(law, hidden)
-    variables = _variables(law, layout, batch)
-    seen = replace_columns(batch, {SCHOOL_AGE: None})
+    return replace_columns(batch, {SCHOOL_AGE: None}), _variables(law, layout, batch)
+
+
+def mean_on(law: Parameters, seen: Batch, variables: dict[str, Variable]) -> Mean:
+    """Return the mean of a population on data sets drawn, whose `variables` its effects act on."""
     effects = [
         Effect(term, law.effect(name), _parts(name, variables))
         for name, term in TERMS.items()

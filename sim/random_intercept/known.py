@@ -7,23 +7,24 @@ X is random, so exact values given X are averaged over a fixed set of draws of X
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from nestbench.sim.cells.layout import Layout
+from nestbench.sim.cells.mean import Variable
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.observed.affine import affine_columns, strata_of
-from nestbench.sim.observed.batch import Floats
+from nestbench.sim.observed.batch import Batch, Floats
 from nestbench.sim.observed.design import Design, design_of
 from nestbench.sim.observed.model import Model
 from nestbench.sim.random_intercept.bias import bias_of
 from nestbench.sim.random_intercept.covariance import covariance_of, covariance_on_strata, gaussian
 from nestbench.sim.random_intercept.data_sets import draw_data
-from nestbench.sim.random_intercept.effects import mean_of
-from nestbench.sim.random_intercept.parameters import Parameters
+from nestbench.sim.random_intercept.effects import columns_drawn, mean_on
+from nestbench.sim.random_intercept.parameters import Parameters, check_combination
 from nestbench.sim.random_intercept.second_moments import of_errors
 from nestbench.sim.random_intercept.size_moments import size_ratio
 from nestbench.sim.random_intercept.smaller import with_fewer_students
@@ -32,6 +33,7 @@ from nestbench.sim.streams import StreamSource
 from nestbench.sim.theory.left_out import InModel, in_model, reshapes
 from nestbench.sim.theory.ols_tests import Averages, averages, design_effect, explains, tables
 from nestbench.sim.theory.rows import Rows, on_strata, rows_of_batch, rows_of_strata
+from nestbench.sim.theory.scores import Columns, columns_of
 from nestbench.sim.theory.standardised import Standardised, standardised, standardised_on
 
 X_SEED = 19220101
@@ -84,41 +86,85 @@ def default_model(layout: Layout) -> Model:
     return Model(formula="grade ~ age + gender + resources" + (" + treated" if varies else ""))
 
 
+OF_OUTCOMES = ("icc", "total_sd", "effects")
+"""Parameters that no column but the outcome depends on: populations that differ in these alone have the same draws of
+X."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Drawn:
-    """A model on draws of X.
+    """A model on draws of X: the same for all populations that differ in `OF_OUTCOMES` alone.
 
     Attributes
     ----------
     design : Design
     on : Rows
     x : Standardised
-    mean : InModel
-        What the model makes of the population's mean.
+    effects_on : Standardised, Batch and variables
+        The model, the data sets and their columns that effects act on (where X is on strata: fewer students).
     covariance : callable
-        Returns B' and D of the errors on these rows, or None; asked for only where nothing is biased.
+        Returns B' and D of a population's errors on these rows, or None; asked for only where nothing is biased.
     """
 
     design: Design
     on: Rows
     x: Standardised
-    mean: InModel
-    covariance: Callable[[], tuple[Floats, Floats] | None]
+    effects_on: tuple[Standardised, Batch, dict[str, Variable]]
+    covariance: Callable[[Parameters], tuple[Floats, Floats] | None]
+    _held: dict[str, Floats | None] = field(default_factory=dict, repr=False)
+    _columns: list[Columns] = field(default_factory=list, repr=False)
+
+    def mean(self, law: Parameters) -> InModel:
+        """Return what the model makes of a population's mean."""
+        x, batch, variables = self.effects_on
+        return in_model(mean_on(law, batch, variables).effects, x, self.design, self._held)
+
+    def columns(self) -> Columns:
+        """Return what the draws have without their errors; made once."""
+        if not self._columns:
+            self._columns.append(columns_of(self.on, self.x))
+        return self._columns[0]
 
 
 def _theory_of(law: Parameters, layout: Layout, model: Model) -> dict[str, Any]:
     """Return what theory has on a model, from draws of X; nothing where the formula can't be had in every data set."""
-    few, many = _draws(layout)
-    large = few * layout.schools * layout.mean_size > ROWS
     try:
-        drawn = (_by_statistics if large else _by_students)(law, layout, model, few, many)
+        check_combination(law, layout)
+        drawn = _drawn(law, layout, model)
     except InvalidInput:  # a formula that can't be had in every data set: nothing is known, the run says why
         return {}
-    if drawn is None or not explains(drawn.design, "grade") or reshapes(drawn.mean, drawn.design):
+    if drawn is None or not explains(drawn.design, "grade"):
         return {}
-    known = _design_effect(law, layout, drawn.mean)
-    bias = bias_of(law, layout, model, drawn.mean, drawn.design.terms) if drawn.x.full_rank else {}
-    return known | ({"bias": bias} if bias else _ols_tests(law, layout, model, drawn, few))
+    mean = drawn.mean(law)
+    if reshapes(mean, drawn.design):
+        return {}
+    known = _design_effect(law, layout, mean)
+    bias = bias_of(law, layout, model, mean, drawn.design.terms) if drawn.x.full_rank else {}
+    return known | ({"bias": bias} if bias else _ols_tests(law, layout, model, drawn, mean))
+
+
+def _drawn(law: Parameters, layout: Layout, model: Model) -> Drawn | None:
+    """Return a model on draws of X, those of before where nothing that X depends on has changed.
+
+    One is kept, for it holds up to `ROWS` rows: conditions with the same X should follow one another.
+    """
+    global _last
+    few, many = _draws(layout)
+    large = few * layout.schools * layout.mean_size > ROWS
+    key = repr((columns_key(law, layout), model))
+    if _last[0] != key:
+        _last = key, (_by_statistics if large else _by_students)(law, layout, model, few, many)
+    return _last[1]
+
+
+def columns_key(law: Parameters, layout: Layout) -> str:
+    """Return what draws of X depend on: all parameters but `OF_OUTCOMES`, and the layout."""
+    own = tuple(getattr(law, f.name) for f in fields(law) if f.name not in (*OF_OUTCOMES, "version"))
+    # Whether there are strata may depend on an effect (of the mean age of all students, some of them missing).
+    return repr((own, layout, allows(_by_strata(law))))
+
+
+_last: tuple[str, Drawn | None] = ("", None)
 
 
 def _draws(layout: Layout) -> tuple[int, int]:
@@ -132,11 +178,11 @@ def _by_students(law: Parameters, layout: Layout, model: Model, few: int, many: 
     """Return a model on students drawn; on as many as there are in the data sets."""
     streams = StreamSource(X_SEED, "theory")
     design = draw_data(law, layout, streams, range(1)).once(design_of, model)
-    drawn = mean_of(law, layout, streams, range(few if design.rhs_products is None else many))
-    batch = drawn.batch
+    replications = range(few if design.rhs_products is None else many)
+    batch, variables = columns_drawn(law, layout, streams, replications)
     x = standardised(design, batch)
-    covariance = partial(covariance_of, law, layout, batch, slice(0, batch.rows))
-    return Drawn(design, rows_of_batch(batch), x, in_model(drawn.effects, x, design), covariance)
+    covariance = partial(covariance_of, layout=layout, batch=batch, rows=slice(0, batch.rows))
+    return Drawn(design, rows_of_batch(batch), x, (x, batch, variables), covariance)
 
 
 def _by_statistics(law: Parameters, layout: Layout, model: Model, few: int, many: int) -> Drawn | None:
@@ -146,7 +192,7 @@ def _by_statistics(law: Parameters, layout: Layout, model: Model, few: int, many
     What the model makes of the mean doesn't depend on the number of students, and is found on few.
     """
     streams = StreamSource(X_SEED, "theory")
-    normal = replace(law, residual_shape="normal", version=2)  # X doesn't depend on the residuals' shape
+    normal = _by_strata(law)
     if not allows(normal):
         return None
     draws = max(few, min(MORE * few, ROWS // (3 * strata_of_layout(layout))))
@@ -158,10 +204,15 @@ def _by_statistics(law: Parameters, layout: Layout, model: Model, few: int, many
     if columns is None:
         return None
     on = rows_of_strata(strata, batch.replication_offsets)
-    small = mean_of(law, with_fewer_students(layout), streams, range(few))
-    mean = in_model(small.effects, standardised(design, small.batch), design)
+    small, variables = columns_drawn(law, with_fewer_students(layout), streams, range(few))
+    effects_on = standardised(design, small), small, variables
     x = standardised_on(on, on_strata(columns, strata), design)
-    return Drawn(design, on, x, mean, partial(covariance_on_strata, law, layout, strata))
+    return Drawn(design, on, x, effects_on, partial(covariance_on_strata, layout=layout, strata=strata))
+
+
+def _by_strata(law: Parameters) -> Parameters:
+    """Return a population with the same X, drawn by strata as far as it allows it; residuals' shape doesn't matter."""
+    return replace(law, residual_shape="normal", version=2)
 
 
 def _design_effect(law: Parameters, layout: Layout, mean: InModel) -> dict[str, Any]:
@@ -178,14 +229,13 @@ def _design_effect(law: Parameters, layout: Layout, mean: InModel) -> dict[str, 
     return {"design_effect": design_effect(size_ratio(layout), float(errors.shared / errors.total))}
 
 
-def _ols_tests(law: Parameters, layout: Layout, model: Model, drawn: Drawn, few: int) -> dict[str, Any]:
+def _ols_tests(law: Parameters, layout: Layout, model: Model, drawn: Drawn, mean: InModel) -> dict[str, Any]:
     """Return what is known of the OLS tests.
 
     Nothing where the errors' covariance isn't known, the model leaves out an effect that matters, the design is rank
     deficient in some draw, or fewer than three schools leave nothing to compare. ``coverage`` needs normal errors.
     """
-    mean = drawn.mean
-    extra, covariance = _left_out(law, layout, drawn.on, mean), drawn.covariance()
+    extra, covariance = _left_out(law, layout, drawn.on, mean), drawn.covariance(law)
     if extra is None or covariance is None:
         return {}
     # the columns and the errors don't depend on the effects that the model holds: neither do the tests
@@ -195,8 +245,8 @@ def _ols_tests(law: Parameters, layout: Layout, model: Model, drawn: Drawn, few:
         if len(_AVERAGED) > 500:
             _AVERAGED.clear()
         whole = np.concatenate([covariance[0], extra]), covariance[1]
-        terms, normal = drawn.design.terms, gaussian(law)
-        _AVERAGED[key] = averages(drawn.on, drawn.x, whole, terms, model.level, few * normal)
+        terms, few = drawn.design.terms, _draws(layout)[0] * gaussian(law)
+        _AVERAGED[key] = averages(drawn.on, drawn.x, whole, terms, model.level, few, drawn.columns)
     return tables(_AVERAGED[key], mean)
 
 

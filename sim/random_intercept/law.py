@@ -110,6 +110,10 @@ class RandomIntercept(Parameters):
         """Return what is known without simulation; see `nestbench.sim.random_intercept.known.theory_of`."""
         return known.theory_of(self, layout, model)
 
+    def columns_key(self, layout: Layout) -> str:
+        """Return what theory's draws of the columns depend on; see `nestbench.sim.random_intercept.known`."""
+        return known.columns_key(self, layout)
+
     def covariance(self, layout: Layout, batch: Batch, rows: slice) -> tuple[Floats, Floats] | None:
         """Return the errors' covariance given the columns; see `nestbench.sim.random_intercept.covariance`."""
         return covariance_of(self, layout, batch, rows)

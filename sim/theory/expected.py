@@ -50,16 +50,18 @@ def expected_of(on: Rows, moments: Moments, factors: Floats, variance: Floats) -
         The factors as columns on these rows; the variance of the students that a row stands for.
     """
     noise = np.add.reduceat(variance * on.unit**2 + (factors**2).sum(axis=0), on.offsets[:-1])
-    true = np.einsum("rkp,rpq,rkq->rk", moments.own, moments.total, moments.own)
-    p = len(moments.contrasts)
+    x = moments.columns
+    true = np.einsum("rkp,rpq,rkq->rk", x.own, moments.total, x.own)
     with np.errstate(divide="ignore", invalid="ignore"):
-        residual = (noise - np.einsum("rpq,rqp->r", moments.inverse, moments.total)) / (moments.students - p)
-    variances = {"iid": np.einsum("rkp,kp->rk", moments.own, moments.contrasts) * residual[:, None]}
+        residual = (noise - np.einsum("rpq,rqp->r", x.inverse, moments.total)) / (
+            x.students - len(x.contrasts)
+        )
+    variances = {"iid": np.einsum("rkp,kp->rk", x.own, x.contrasts) * residual[:, None]}
     for kind, power in POWERS.items():
-        if kind == "cr3" and not moments.has_cr3:
+        if kind == "cr3" and not x.has_cr3:
             continue
         if kind == "cr1s":
-            variances[kind] = moments.factor(kind)[:, None] * variances["cr0"]
+            variances[kind] = x.factor(kind)[:, None] * variances["cr0"]
         else:
             variances[kind] = _robust(scores_of(moments, power), moments)
     return Expected(true, variances)
@@ -68,9 +70,9 @@ def expected_of(on: Rows, moments: Moments, factors: Floats, variance: Floats) -
 def _robust(scores: Scores, moments: Moments) -> Floats:
     """Return the expected sum over schools of (l_g'u)^2 [R, k]."""
     c, tw = scores.shared, scores.spread
-    total = moments.by_school(moments.total)
+    total = moments.columns.by_school(moments.total)
     each = (c @ total * c).sum(axis=2) - 2.0 * (c * tw).sum(axis=2) + (scores.weights * tw).sum(axis=2)
-    return np.asarray(np.add.reduceat(each, moments.offsets[:-1], axis=0))
+    return np.asarray(np.add.reduceat(each, moments.columns.offsets[:-1], axis=0))
 
 
 def mean_ratio(estimates: Floats, variance: Floats) -> tuple[float, float]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nestbench.sim.cells.mean import Effect
+from nestbench.sim.observed.batch import Floats
 from nestbench.sim.observed.design import Design
 from nestbench.sim.theory.standardised import Standardised
 
@@ -41,7 +42,12 @@ class InModel:
         return frozenset(effect.term for effect in self.left_out)
 
 
-def in_model(effects: Sequence[Effect], x: Standardised, design: Design) -> InModel:
+def in_model(
+    effects: Sequence[Effect],
+    x: Standardised,
+    design: Design,
+    known: dict[str, Floats | None] | None = None,
+) -> InModel:
     """Return a mean, the sum of effects [N], in a model with the columns `x`.
 
     Parameters
@@ -50,17 +56,20 @@ def in_model(effects: Sequence[Effect], x: Standardised, design: Design) -> InMo
     x : Standardised
         The model's columns on some drawn data sets.
     design : Design
+    known : dict, optional
+        What was `held` of effects by their terms, for the next means on the same data sets.
 
     Returns
     -------
     InModel
         Coefficients by term, and the effects outside the model's span, which are part of the errors to whoever fits it.
     """
-    beta, left_out = np.zeros((len(x.gram), len(x.rows))), []
+    beta, left_out, known = np.zeros((len(x.gram), len(x.rows))), [], {} if known is None else known
     for effect in effects:
-        column = effect.column(x.rows.shape[1])
-        coefficients = x.regress(column)
-        if np.abs(column - x.fitted(coefficients)).max() > 1e-7 * (1e-300 + np.abs(column).max()):
+        if effect.term not in known:
+            known[effect.term] = held(effect.column(x.rows.shape[1]), x)
+        coefficients = known[effect.term]
+        if coefficients is None:
             left_out.append(effect)
         else:
             beta += effect.value * coefficients
@@ -70,6 +79,13 @@ def in_model(effects: Sequence[Effect], x: Standardised, design: Design) -> InMo
     same = np.ptp(named, axis=0) <= rounding
     means = named.mean(axis=0)
     return InModel({t: float(means[j]) for j, t in enumerate(design.terms) if same[j]}, tuple(left_out))
+
+
+def held(column: Floats, x: Standardised) -> Floats | None:
+    """Return the coefficients [R, p] of a column [N] in the span of the model's columns; None where it isn't in it."""
+    coefficients = x.regress(column)
+    apart = np.abs(column - x.fitted(coefficients)).max()
+    return None if apart > 1e-7 * (1e-300 + np.abs(column).max()) else coefficients
 
 
 def reshapes(mean: InModel, design: Design) -> bool:

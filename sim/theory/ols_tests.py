@@ -7,6 +7,7 @@ average stands beside its Monte Carlo error; one with an error above `PRECISION`
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from nestbench.sim.observed.design import Design
 from nestbench.sim.theory.expected import Expected, expected_of, mean_ratio
 from nestbench.sim.theory.left_out import InModel, columns_used
 from nestbench.sim.theory.rows import Rows
-from nestbench.sim.theory.scores import Moments, moments_of
+from nestbench.sim.theory.scores import Columns, Moments, moments_of
 from nestbench.sim.theory.sizes import naive_of, robust_sizes
 from nestbench.sim.theory.standardised import Standardised
 
@@ -66,6 +67,7 @@ def averages(
     terms: tuple[str, ...],
     level: float,
     few: int,
+    columns: Callable[[], Columns] | None = None,
 ) -> Averages:
     """Return averages for OLS over draws of X, given the errors' covariance B' [q, N], D [N]; coverages are over the
     first `few` draws (0: not known).
@@ -82,10 +84,12 @@ def averages(
         Of the intervals.
     few : int
         Draws that coverages are over; standard errors, which are cheap, are over all of them.
+    columns : callable, optional
+        Returns `columns_of` the same draws; asked for only where X is regular.
     """
     if np.diff(on.replication_offsets).min() < 3 or not x.full_rank:
         return {}
-    moments = moments_of(on, x, *covariance)
+    moments = moments_of(on, x, *covariance, None if columns is None else columns())
     values = {"se_ratio": _se_ratios(expected_of(on, moments, *covariance), terms)}
     if few:
         sizes = _sizes(on, x, moments.first(few), *covariance, level)
@@ -143,7 +147,7 @@ def _sizes(
     on: Rows, x: Standardised, moments: Moments, factors: Floats, variance: Floats, level: float
 ) -> dict[str, Floats]:
     """Return the sizes [R, k] of every test in `TESTS` that is known in each of the first data sets, given their X."""
-    robust = {n: t for n, t in TESTS.items() if t[0] != "iid" and (moments.has_cr3 or t[0] != "cr3")}
+    robust = {n: t for n, t in TESTS.items() if t[0] != "iid" and (moments.columns.has_cr3 or t[0] != "cr3")}
     sizes = robust_sizes(moments, robust, level)
     naive = naive_of(moments, on, x.rows, factors, variance, level)
     return sizes if naive is None else sizes | {NAIVE: naive}

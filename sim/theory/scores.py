@@ -7,7 +7,7 @@ c_g = M A_g w_g.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -19,17 +19,17 @@ POWERS = {"cr0": 0.0, "cr1s": 0.0, "cr2": -0.5, "cr3": -1.0}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Moments:
-    """Cross-products of R data sets of S schools in all, with p columns, q random effects and k contrasts.
+class Columns:
+    """What R data sets of S schools in all have by their columns alone, with p columns and k contrasts.
+
+    It is the same for all errors on the same columns, and made once for them.
 
     Attributes
     ----------
-    gram, spread : float64 [S, p, p]
-        A_g and T_g.
-    cross : float64 [S, p, q]
-        X_g'B_g.
-    total, inverse : float64 [R, p, p]
-        T and M of each data set.
+    gram : float64 [S, p, p]
+        A_g.
+    inverse : float64 [R, p, p]
+        M of each data set.
     contrasts : float64 [k, p]
     own : float64 [R, k, p]
         M k.
@@ -42,9 +42,6 @@ class Moments:
     """
 
     gram: Floats
-    spread: Floats
-    cross: Floats
-    total: Floats
     inverse: Floats
     contrasts: Floats
     own: Floats
@@ -52,6 +49,7 @@ class Moments:
     basis: Floats
     offsets: Ints
     students: Floats
+    _weighted: dict[float, Weighted] = field(default_factory=dict, repr=False)
 
     @property
     def schools(self) -> Ints:
@@ -67,14 +65,28 @@ class Moments:
         """Return values of data sets [R, ...] for each of their schools [S, ...]."""
         return np.asarray(np.repeat(values, self.schools, axis=0))
 
-    def first(self, few: int) -> Moments:
-        """Return the moments of the first data sets."""
+    def factor(self, kind: str) -> Floats:
+        """Return what a kind of variance is multiplied by [R]: G/(G-1) (N-1)/(N-p) for CR1S, else 1."""
+        g, n, p = self.schools, self.students, len(self.contrasts)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return g / (g - 1) * (n - 1) / (n - p) if kind == "cr1s" else np.ones(len(g))
+
+    def weighted(self, power: float) -> Weighted:
+        """Return the weights of schools adjusted by (1 - lam)^`power`; made once."""
+        if power not in self._weighted:
+            if power == 0.0:
+                weights = self.by_school(self.own)
+            else:
+                weights = _adjusted(self.values, self.basis, self.contrasts, power)
+            leverage = weights @ self.gram
+            self._weighted[power] = Weighted(weights, leverage, leverage @ self.by_school(self.inverse))
+        return self._weighted[power]
+
+    def first(self, few: int) -> Columns:
+        """Return those of the first data sets."""
         last = self.offsets[few]
-        return Moments(
+        return Columns(
             gram=self.gram[:last],
-            spread=self.spread[:last],
-            cross=self.cross[:last],
-            total=self.total[:few],
             inverse=self.inverse[:few],
             contrasts=self.contrasts,
             own=self.own[:few],
@@ -82,13 +94,52 @@ class Moments:
             basis=self.basis[:last],
             offsets=self.offsets[: few + 1],
             students=self.students[:few],
+            _weighted={power: one.first(last) for power, one in self._weighted.items()},
         )
 
-    def factor(self, kind: str) -> Floats:
-        """Return what a kind of variance is multiplied by [R]: G/(G-1) (N-1)/(N-p) for CR1S, else 1."""
-        g, n, p = self.schools, self.students, len(self.contrasts)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return g / (g - 1) * (n - 1) / (n - p) if kind == "cr1s" else np.ones(len(g))
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Weighted:
+    """w_g, A_g w_g and c_g = M A_g w_g of every school and contrast, float64 [S, k, p]."""
+
+    weights: Floats
+    leverage: Floats
+    shared: Floats
+
+    def first(self, last: int) -> Weighted:
+        """Return those of the first schools."""
+        return Weighted(self.weights[:last], self.leverage[:last], self.shared[:last])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moments:
+    """Cross-products of R data sets of S schools in all with their errors, of q random effects.
+
+    Attributes
+    ----------
+    columns : Columns
+    spread : float64 [S, p, p]
+        T_g.
+    cross : float64 [S, p, q]
+        X_g'B_g.
+    total : float64 [R, p, p]
+        T of each data set.
+    """
+
+    columns: Columns
+    spread: Floats
+    cross: Floats
+    total: Floats
+
+    def first(self, few: int) -> Moments:
+        """Return the moments of the first data sets."""
+        last = self.columns.offsets[few]
+        return Moments(
+            columns=self.columns.first(few),
+            spread=self.spread[:last],
+            cross=self.cross[:last],
+            total=self.total[:few],
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,7 +152,25 @@ class Scores:
     spread: Floats
 
 
-def moments_of(on: Rows, x: Standardised, factors: Floats, variance: Floats) -> Moments:
+def columns_of(on: Rows, x: Standardised) -> Columns:
+    """Return what draws of X have by themselves."""
+    gram = by_row_products(x.rows, x.rows, on.school_offsets)
+    values, basis = _leverages(np.repeat(x.inverse, np.diff(on.replication_offsets), axis=0), gram)
+    return Columns(
+        gram=gram,
+        inverse=x.inverse,
+        contrasts=x.contrasts,
+        own=x.contrasts @ x.inverse,
+        values=values,
+        basis=basis,
+        offsets=on.replication_offsets,
+        students=on.students,
+    )
+
+
+def moments_of(
+    on: Rows, x: Standardised, factors: Floats, variance: Floats, columns: Columns | None = None
+) -> Moments:
     """Return the cross-products of draws of X with Omega = diag(variance) + B B' by school.
 
     Parameters
@@ -111,37 +180,20 @@ def moments_of(on: Rows, x: Standardised, factors: Floats, variance: Floats) -> 
     factors, variance : float64 [q, N], [N]
         B', the random effects' columns times their SDs, on these rows; the variance of the students that a row stands
         for.
+    columns : Columns, optional
+        `columns_of` the same draws, where it is at hand.
     """
-    schools, offsets = on.school_offsets, on.replication_offsets
-    gram = by_row_products(x.rows, x.rows, schools)
+    schools = on.school_offsets
     cross = by_row_products(x.rows, factors, schools)
     spread = by_row_products(x.rows, x.rows * variance, schools) + cross @ cross.transpose(0, 2, 1)
-    of_school = np.repeat(x.inverse, np.diff(offsets), axis=0)
-    values, basis = _leverages(of_school, gram)
-    return Moments(
-        gram=gram,
-        spread=spread,
-        cross=cross,
-        total=np.add.reduceat(spread, offsets[:-1], axis=0),
-        inverse=x.inverse,
-        contrasts=x.contrasts,
-        own=x.contrasts @ x.inverse,
-        values=values,
-        basis=basis,
-        offsets=offsets,
-        students=on.students,
-    )
+    total = np.add.reduceat(spread, on.replication_offsets[:-1], axis=0)
+    return Moments(columns or columns_of(on, x), spread, cross, total)
 
 
 def scores_of(moments: Moments, power: float) -> Scores:
     """Return the scores of schools whose weights are adjusted by (1 - lam)^`power`."""
-    if power == 0.0:
-        weights = moments.by_school(moments.own)
-    else:
-        weights = _adjusted(moments.values, moments.basis, moments.contrasts, power)
-    leverage = weights @ moments.gram
-    shared = leverage @ moments.by_school(moments.inverse)
-    return Scores(weights, leverage, shared, weights @ moments.spread)
+    of = moments.columns.weighted(power)
+    return Scores(of.weights, of.leverage, of.shared, of.weights @ moments.spread)
 
 
 def _leverages(inverse: Floats, gram: Floats) -> tuple[Floats, Floats]:

@@ -27,7 +27,7 @@ from nestbench.sim.observed.batch import Floats, Ints
 from nestbench.sim.theory.crossing import positive_probability, tridiagonal
 from nestbench.sim.theory.exact import uneven_sizes
 from nestbench.sim.theory.rows import Rows
-from nestbench.sim.theory.scores import POWERS, Moments, Scores, scores_of
+from nestbench.sim.theory.scores import POWERS, Columns, Moments, Scores, scores_of
 from nestbench.sim.theory.standardised import by_row_products
 
 
@@ -43,17 +43,17 @@ def robust_sizes(moments: Moments, tests: Mapping[str, tuple[str, str]], level: 
     level : float
         Of the intervals.
     """
-    sizes: dict[str, Floats] = {}
+    columns, sizes = moments.columns, dict[str, Floats]()
     for power in dict.fromkeys(POWERS[kind] for kind, _ in tests.values()):
         scores = scores_of(moments, power)
         names = [name for name, (kind, _) in tests.items() if POWERS[kind] == power]
         bounds = [
-            moments.factor(kind)[:, None] * critical(df_of(moments, scores, reference), level) ** 2
+            columns.factor(kind)[:, None] * critical(df_of(columns, scores, reference), level) ** 2
             for kind, reference in (tests[name] for name in names)
         ]
-        found = np.empty((len(names), *moments.own.shape[:2]))
+        found = np.empty((len(names), *columns.own.shape[:2]))
         _robust(
-            scores.weights, scores.shared, scores.spread, moments.total, moments.own, moments.offsets,
+            scores.weights, scores.shared, scores.spread, moments.total, columns.own, columns.offsets,
             np.stack(bounds), found,
         )  # fmt: skip
         sizes |= dict(zip(names, found, strict=True))
@@ -74,24 +74,25 @@ def naive_of(
         X', B' and the variance of the independent parts.
     level : float
     """
-    offsets = on.school_offsets[: moments.offsets[-1] + 1]
+    columns = moments.columns
+    offsets = on.school_offsets[: columns.offsets[-1] + 1]
     rows = slice(0, int(offsets[-1]))
     x, factors, variance = x[:, rows], factors[:, rows], variance[rows]
     low = np.minimum.reduceat(variance, offsets[:-1])
     if not np.allclose(low, np.maximum.reduceat(variance, offsets[:-1]), rtol=1e-12):
         return None
-    parts = list(itertools.pairwise(moments.offsets))
+    parts = list(itertools.pairwise(columns.offsets))
     if all(np.ptp(low[a:b]) <= 1e-12 * low[a:b].max() for a, b in parts):
         return naive_sizes(
-            moments, by_row_products(factors, factors, offsets), low[moments.offsets[:-1]], level
+            moments, by_row_products(factors, factors, offsets), low[columns.offsets[:-1]], level
         )
     both = np.concatenate([x, factors])
     joint = by_row_products(both, both, offsets)
     students = np.rint(np.add.reduceat(on.unit[rows] ** 2, offsets[:-1])).astype(np.int64)
-    bounds = critical(moments.students - len(moments.contrasts), level)
+    bounds = critical(columns.students - len(columns.contrasts), level)
     return np.array(
         [
-            uneven_sizes(joint[a:b], low[a:b], students[a:b], moments.contrasts, float(bounds[r]))
+            uneven_sizes(joint[a:b], low[a:b], students[a:b], columns.contrasts, float(bounds[r]))
             for r, (a, b) in enumerate(parts)
         ]
     )
@@ -109,28 +110,29 @@ def naive_sizes(moments: Moments, within: Floats, residual: Floats, level: float
         Variances of the independent parts.
     level : float
     """
-    df = moments.students - len(moments.contrasts)
-    scale = np.einsum("rkp,kp->rk", moments.own, moments.contrasts)
+    columns = moments.columns
+    df = columns.students - len(columns.contrasts)
+    scale = np.einsum("rkp,kp->rk", columns.own, columns.contrasts)
     found: Floats = np.empty(scale.shape)
     bound = critical(df, level) ** 2 / df
     _naive(
-        moments.cross, within, moments.inverse, moments.own, moments.offsets, residual, df,
+        moments.cross, within, columns.inverse, columns.own, columns.offsets, residual, df,
         scale, bound, found,
     )  # fmt: skip
     return found
 
 
-def df_of(moments: Moments, scores: Scores, reference: str) -> Floats:
+def df_of(columns: Columns, scores: Scores, reference: str) -> Floats:
     """Return the degrees of freedom [R, k] of a reference distribution, inf for the normal."""
     if reference == "z":
-        return np.full(moments.own.shape[:2], np.inf)
+        return np.full(columns.own.shape[:2], np.inf)
     if reference == "t":
-        return np.repeat(moments.schools[:, None] - 1.0, moments.own.shape[1], axis=1)
-    first, q = moments.offsets[:-1], scores.leverage
+        return np.repeat(columns.schools[:, None] - 1.0, columns.own.shape[1], axis=1)
+    first, q = columns.offsets[:-1], scores.leverage
     # Phi = diag(w_g'q_g) - q M q' with q_g = A_g w_g: its trace, and the sum of its squares.
     alone, shared = (scores.weights * q).sum(axis=2), (scores.shared * q).sum(axis=2)
     products = np.add.reduceat(q[..., :, None] * q[..., None, :], first, axis=0)
-    joined = moments.inverse[:, None] @ products
+    joined = columns.inverse[:, None] @ products
     squares = np.add.reduceat(alone**2 - 2.0 * alone * shared, first, axis=0)
     squares = squares + np.einsum("rkpq,rkqp->rk", joined, joined)
     return np.asarray(np.add.reduceat(alone - shared, first, axis=0) ** 2 / squares)

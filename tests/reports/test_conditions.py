@@ -7,7 +7,14 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nestbench.reports.conditions import MOST, conditions, distinct_texts, numbered, panel_titles
+from nestbench.reports.conditions import (
+    MOST,
+    condition_of,
+    conditions,
+    distinct_texts,
+    numbered,
+    panel_titles,
+)
 from nestbench.reports.tokens import shortened
 from tests.reports.figures.studies import study
 
@@ -27,6 +34,14 @@ LEVEL = st.one_of(
 def test_levels_never_read_alike(values: list[Any]) -> None:
     texts = distinct_texts(values)
     assert len(set(texts)) == len(values)
+
+
+def test_names_are_those_of_the_experiment_asked_about() -> None:
+    """Those of the last one are kept: another's aren't taken for them, and who changes a list changes no name."""
+    one, other = (study({"layout.schools": levels}).experiment for levels in ([6, 10], [7, 11]))
+    conditions(one).clear()
+    for experiment, schools in ((one, 6), (other, 7), (one, 6)):
+        assert condition_of(experiment, 0) == conditions(experiment)[0] == f"{schools} schools"
 
 
 @given(st.lists(st.lists(LEVEL, min_size=1, max_size=4, unique_by=repr), min_size=1, max_size=3))

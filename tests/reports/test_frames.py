@@ -22,3 +22,10 @@ def test_texts_that_a_spreadsheet_would_run() -> None:
     assert list(read.columns) == ["a", "b", "'=c"]
     assert read["a"].tolist() == ["'=HYPERLINK(1)", "'@x", "'+cmd", "-2.5", "plain"]
     assert read["b"].tolist() == frame["b"].tolist()
+
+
+def test_texts_that_stand_in_many_rows() -> None:
+    """Of pandas' own kind of text, missing ones among them, as of any other."""
+    texts = ["=a", None, "b", "=a", "b", None]
+    frames = [pd.DataFrame({"t": pd.array(texts, dtype=kind)}) for kind in ("str", object)]
+    assert csv_of(frames[0]) == csv_of(frames[1]) == 't\n\'=a\n""\nb\n\'=a\nb\n""\n'

@@ -64,6 +64,26 @@ def test_short_runs_start_no_process(store: Store, monkeypatch: pytest.MonkeyPat
     ]
 
 
+COLUMNS = """
+"layout.students" = [5, 8]
+"population.effects.resources" = [0.0, 0.5]
+"""
+
+
+def test_conditions_with_the_same_columns_follow_one_another(tmp_path: Path) -> None:
+    """Answers come in the order of their numbers all the same, each as soon as those before it are there."""
+    file = tmp_path / "several.toml"
+    file.write_text(STUDY.replace("replications = 30", "replications = 2") + COLUMNS)
+    results = Store.open(nestbench.run(file, out=tmp_path / "run", workers=1).directory)
+    done: list[int] = []
+    answers = cellwise.over_cells(results, lambda _, cell: (done.append(cell), cell)[1], 1)
+    assert next(answers) == 0
+    assert done == [0]
+    assert list(answers) == list(range(1, 12))
+    students = [results.experiment.cells[cell].layout.students for cell in done]
+    assert students == [5] * 6 + [8] * 6
+
+
 def test_many_conditions_are_long_however_few_their_fits(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,7 +42,7 @@ def test_robust_against_dense(term: int, kind: str, reference: str) -> None:
     case = Case(x, factors, variance, sizes)
     df = {"z": np.inf, "t": 6.0, "satt": dense.satterthwaite_df(x, groups, term)}[reference]
     scores = scores_of(case.moments, -0.5 if kind == "cr2" else 0.0)
-    assert df_of(case.moments, scores, reference)[1, term] == pytest.approx(df, rel=1e-9)
+    assert df_of(case.moments.columns, scores, reference)[1, term] == pytest.approx(df, rel=1e-9)
     critical = stats.norm.ppf(0.975) if np.isinf(df) else stats.t.ppf(0.975, df)
     size, _, _ = dense.size(x, covariance(factors, variance, groups), groups, term, kind, critical)
     assert case.robust(term, kind, reference) == pytest.approx(size, abs=1e-9)
@@ -135,6 +135,6 @@ def test_few_treated_of_fifty(treated: int, cr1s: float, cr2: float, df: float) 
     """Coverage in the design of MacKinnon & Webb (2017): 50 clusters of 40, ICC .5."""
     case = treatment(50, 40, 0.5, treated)
     assert 1 - case.robust(1, "cr1s", "z") == pytest.approx(cr1s, abs=6e-5)
-    found = df_of(case.moments, scores_of(case.moments, -0.5), "satt")[1, 1]
+    found = df_of(case.moments.columns, scores_of(case.moments, -0.5), "satt")[1, 1]
     assert found == pytest.approx(df, abs=6e-4)
     assert 1 - case.robust(1, "cr2", "satt") == pytest.approx(cr2, abs=6e-5)

@@ -97,6 +97,7 @@ def test_a_wrong_number_is_seen(planted: str, monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(RandomIntercept, "theory", lambda _, *more: right(other, *more))
     monkeypatch.setattr("nestbench.sim.random_intercept.known._KNOWN", {})
     monkeypatch.setattr("nestbench.sim.random_intercept.known._AVERAGED", {})
+    monkeypatch.setattr("nestbench.sim.random_intercept.known._last", ("", None))
     assert wrong(case, 1500)
 
 
