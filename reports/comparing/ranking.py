@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -71,10 +72,11 @@ def places(shared: Shared, limit: float | None = None) -> list[Place]:
     p = holm.t_p_values(behind, behind_mcse, lots)
     cut = holm.limit(np.delete(p, first)) if limit is None else limit
     numbers = np.stack([value, shared.mean_score, ratio, high, behind, behind_mcse, p], axis=1)
-    return [
-        Place(rank, shared.labels[m], *numbers[m].tolist(), shared.n, bool(m == first or p[m] > cut))
+    rows: list[tuple[Any, ...]] = [
+        (rank, shared.labels[m], *numbers[m].tolist(), shared.n, bool(m == first or p[m] > cut))
         for rank, m in enumerate(order, 1)
     ]
+    return [Place(*row) for row in rows]
 
 
 def lot_error(sums: Floats, counts: Floats) -> Floats:
