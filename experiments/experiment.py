@@ -6,14 +6,19 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nestbench.estimators.estimator import Estimator
 from nestbench.sim.cells.cell import Cell, canonical_json
 from nestbench.sim.cells.kept_law import UNDRAWN, KeptLaw
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.files import read_file
 from nestbench.sim.observed.batch import Sample
+
+if TYPE_CHECKING:
+    from nestbench.estimators.estimator import Estimator
+
+MOST_REPLICATIONS = 100_000_000
+"""Bound on the replications of a condition: a coverage is then known to 2 in 100 000."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,9 +28,6 @@ TASK_NUMBERS = 3_000_000
 MOST_AUDITED = 200_000
 """Students of a data set up to which audits complete them: one of MixedLM's order takes some seconds and 200 MB."""
 
-MOST_REPLICATIONS = 100_000_000
-"""Bound on the replications of a condition: a coverage is then known to 2 in 100 000."""
-
 MOST_TASKS = 1_000_000
 """Bound on the tasks of a run: each is a file, and a line of the journal."""
 

@@ -55,12 +55,13 @@ def test_what_is_declared_loads_no_heavy_package(tmp_path: Path) -> None:
 
 
 def test_lists_and_data_sets_load_what_they_need(tmp_path: Path) -> None:
-    """A list needs nothing compiled; a data set the kernels that draw it, and neither tables nor formulas."""
+    """A list needs nothing compiled; a data set the kernels that draw it, and neither tables, formulas nor methods."""
     command = "from nestbench.cli import app\ntry: app({!r})\nexcept SystemExit: pass"
     assert not loaded_after(command.format(["list", "methods"]), tmp_path) & HEAVY
     drawn = loaded_after(command.format(["simulate", "--csv", "data.csv"]), tmp_path)
     assert "numba" in drawn
     assert not drawn & (HEAVY - {"numba", "scipy"})
+    assert "nestbench.estimators.methods.registry" not in drawn
     assert (tmp_path / "data.csv").is_file()
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nestbench.estimators.methods import registry
-from nestbench.experiments.experiment import Experiment
-from nestbench.experiments.plan import MOST_REPLICATIONS
+from nestbench.experiments.experiment import MOST_REPLICATIONS, Experiment
 from nestbench.experiments.storing.manifest import MANIFEST, read_manifest
 from nestbench.experiments.toml.reading import is_file, read_experiment
 from nestbench.sim.errors import InvalidInput

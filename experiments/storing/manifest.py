@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from nestbench.experiments.experiment import Experiment
+from nestbench.experiments.experiment import MOST_REPLICATIONS, Experiment
 from nestbench.experiments.files import write_atomically
-from nestbench.experiments.plan import MOST_REPLICATIONS, Round
+from nestbench.experiments.plan import Round
 from nestbench.sim.errors import StoreError
 from nestbench.sim.files import read_file
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from nestbench.experiments.plan import MOST_REPLICATIONS
+from nestbench.experiments.experiment import MOST_REPLICATIONS
 
 Choice = str | dict[str, Any]
 Count = Annotated[int, Field(ge=1, le=MOST_REPLICATIONS)]

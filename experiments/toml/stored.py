@@ -13,8 +13,7 @@ from pydantic import Field
 from nestbench.estimators.estimator import Estimator
 from nestbench.estimators.methods import registry
 from nestbench.experiments import plugins
-from nestbench.experiments.experiment import Experiment, Plugin, Precision
-from nestbench.experiments.plan import MOST_REPLICATIONS
+from nestbench.experiments.experiment import MOST_REPLICATIONS, Experiment, Plugin, Precision
 from nestbench.experiments.toml.fields import Problems, build, json_value
 from nestbench.experiments.toml.kept_method import kept_method
 from nestbench.experiments.toml.settings import NAME

@@ -17,9 +17,8 @@ from typing import Any
 import numpy as np
 
 from nestbench.estimators.estimates import FitStatus
-from nestbench.experiments.experiment import Experiment, Plugin
+from nestbench.experiments.experiment import MOST_REPLICATIONS, Experiment, Plugin
 from nestbench.experiments.files import write_atomically
-from nestbench.experiments.plan import MOST_REPLICATIONS
 from nestbench.experiments.running.trusting import require_trust
 from nestbench.experiments.toml.stored import from_stored
 from nestbench.reports.accuracy import fingerprint, kept

@@ -65,11 +65,9 @@ def simulate(
         resolved = resolve(experiment, {"seed": seed}, trust)
         say_data(resolved)
     else:
-        from nestbench.experiments.toml.reading import experiment_from
+        from nestbench.experiments.toml.conditions import without_methods
 
-        # A method that is never fitted: an experiment has one.
-        settings = {"name": "simulate", "estimators": ["ols"], **_given({"seed": seed})}
-        resolved = experiment_from({"experiment": settings, **given}, where="simulate")
+        resolved = without_methods(given, seed, "simulate")
     write_text(csv_of_sample(resolved.data_set(cell, replication)), csv)
 
 
