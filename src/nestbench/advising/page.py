@@ -77,6 +77,8 @@ def part_of(advice: Advice) -> Mapping[str, Any]:
         "findings": advice.design.findings,
         "coverage_figure": pictures.coverage(advice),
         "leverage_figure": pictures.leverage(advice, *schools_of(advice)),
+        "schools": advice.design.schools,
+        "drawn": pictures.DRAWN,
         "placebo_figure": pictures.placebos(advice),
         "placebo_draws": f"{int(advice.placebo['n'].max()):,}".replace(",", " "),
         "placebo_few": int(advice.placebo["n"].max()) < DRAWS,

@@ -21,6 +21,8 @@ from nestbench.reports.measures.proportions import wilson
 from nestbench.sim.observed.model import alpha_of
 
 PANELS = 3
+DRAWN = 2000
+"""Schools in the figure of leverage, those of the largest shares: each is a mark in the page, twice."""
 
 
 def both(chart: Any, words: str) -> markupsafe.Markup:
@@ -107,6 +109,7 @@ def leverage(advice: Advice, sizes: Sequence[int], values: Sequence[str]) -> mar
         for (label, share), size, value in zip(shares.items(), sizes, values, strict=True)
     ]
     title = f"Schools by their share (all of {sizes[0]})" if alike else "Students of the school"
+    records = sorted(records, key=lambda r: -float(r["share"]))[:DRAWN]
     base = alt.Chart(theme.inline(records)).properties(width=560, height=230)
     shown = sorted(set(values))
     dots = base.mark_point(filled=True, size=60, opacity=0.75).encode(
