@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy.stats import norm
 
+from nestbench.estimators.estimates import STD_ERROR
 from nestbench.league.condition import Condition, conditions
 from nestbench.league.exact import Truths
 from nestbench.league.information import observed_information
-from nestbench.league.package import Way, mixed, same
+from nestbench.league.package import Setting, Way, mixed, same
 from tests.oracles import mixed_dense
 
 INTERCEPTS = [
@@ -123,3 +125,24 @@ def test_terms_that_are_not_estimable_have_no_exact_value_and_the_others_have() 
     values = Truths(condition.data_set(0), condition.asked).of(Way("w", None, same("ols-cr1s-t"), "")).values  # type: ignore[arg-type]
     assert math.isnan(values["estimate"]["age"])
     assert math.isfinite(values["p_value"]["treated"])
+
+
+def test_corrections_count_the_rank_of_x_whatever_terms_have_a_standard_error() -> None:
+    """CR3 has none for the treatment of one school, which is fitted all the same."""
+    condition = next(c for c in conditions() if c.name == "one-treated")
+    seen = []
+
+    def adjust(values: dict[str, Any], setting: Setting) -> dict[str, Any]:
+        seen.append((len(values[STD_ERROR]), setting.terms))
+        return values
+
+    Truths(condition.data_set(0), condition.asked).of(Way("w", None, same("ols-cr3-t"), "", adjust=adjust))  # type: ignore[arg-type]
+    ((known, rank),) = seen
+    assert known < rank == 3
+
+
+def test_the_observed_information_says_nothing_where_terms_are_not_estimable() -> None:
+    condition = next(c for c in conditions() if c.name == "collinear")
+    way = Way("w", None, mixed("reml-z"), "", adjust=observed_information)  # type: ignore[arg-type]
+    values = Truths(condition.data_set(0), condition.asked).of(way).values
+    assert math.isnan(values[STD_ERROR]["treated"])

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from nestbench.estimators.engines.reference import full_rank, matrices_of
 from nestbench.estimators.estimates import STD_ERROR
 from nestbench.estimators.methods import registry
 from nestbench.estimators.methods.choices import choices_of
@@ -54,7 +55,7 @@ class Truths:
         values = values_of(fit, self._asked)
         if way.adjust is not None:
             known = {term for term, error in values[STD_ERROR].items() if math.isfinite(error)}
-            values = way.adjust({**values, **_only(values, known)}, self._setting(len(known)))
+            values = way.adjust({**values, **_only(values, known)}, self._setting())
         return Exact(values, self._scales(values), fit.status.name == "BOUNDARY")
 
     def _fit(self, name: str) -> Fit:
@@ -64,8 +65,12 @@ class Truths:
             self._fits[name] = fit_one(self._data, method, self._model)
         return self._fits[name]
 
-    def _setting(self, terms: int) -> Setting:
-        return Setting(self._data.n, self._data.groups, terms, self._data.batch, self._model)
+    def _setting(self) -> Setting:
+        batch = self._data.batch
+        # The rank of X: a coefficient without a standard error of one method is fitted all the same.
+        whole = batch.once(matrices_of, self._model).of(batch.replication(0), {})
+        rank = len(full_rank(whole).columns)
+        return Setting(self._data.n, self._data.groups, rank, batch, self._model)
 
     def _scales(self, values: dict[str, Any]) -> dict[str, float]:
         """Return the scale of each component of variance."""

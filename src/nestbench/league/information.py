@@ -26,10 +26,10 @@ from nestbench.sim.observed.batch import Floats
 
 def observed_information(values: dict[str, Any], setting: Setting) -> dict[str, Any]:
     """Return the exact values of REML with these standard errors, and the tests of the df there are; NaN where there
-    are none: on the boundary, and of classes in schools."""
+    are none: on the boundary, of classes in schools, and where some terms aren't estimable."""
     terms = list(values[STD_ERROR])
     errors = dict.fromkeys(terms, math.nan)
-    if setting.model.subgroup is None and terms:
+    if setting.model.subgroup is None and len(terms) == setting.terms:
         errors |= dict(zip(terms, _errors(setting), strict=True))
     return with_tests({**values, STD_ERROR: errors}, values[DF], setting.model.level)
 
@@ -40,7 +40,7 @@ def _errors(setting: Setting) -> list[float]:
         fit = textbook_fit(setting.batch, 0, setting.model, True, False)
     except CannotFit:
         return [math.nan] * setting.terms
-    if singular(fit) or len(fit.beta) != setting.terms:
+    if singular(fit):
         return [math.nan] * setting.terms
     slopes = -movements(fit) @ fit.c
     covariance = fit.sigma2 * fit.c + slopes.T @ (2.0 * np.linalg.inv(fit.hessian)) @ slopes

@@ -17,7 +17,7 @@ ALL_RANDOM = ("intercept", "slope", "classes")
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A data set as it is fitted: students N, schools G, estimable coefficients p, and itself with its model."""
+    """A data set as it is fitted: students N, schools G, p the rank of X, and itself with its model."""
 
     students: int
     schools: int
