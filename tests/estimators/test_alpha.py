@@ -98,6 +98,10 @@ QUANTILES = {
     ("estimators/methods/pairs_bootstrap.py", "answer_of"),
     ("reports/comparing/decomposition.py", "_critical"),
     ("reports/measures/proportions.py", "clopper_pearson"),
+    # What other packages are asked for: these functions go into scripts without nestbench.
+    ("src/nestbench/league/packages/statsmodels.py", "by_term"),
+    ("src/nestbench/league/packages/pyfixest.py", "feols"),
+    ("src/nestbench/league/packages/mixedlm_rs.py", "fit"),
 }
 """Where 1 - level is the tail of a quantile of a continuous distribution, and where alpha is made."""
 

@@ -166,6 +166,8 @@ def _layout(rng: np.random.Generator, law: RandomIntercept) -> Layout:
         chosen["classes"] = 2
     if rng.random() < 0.1:
         chosen["shuffle_sizes"] = True
+    if chosen.get("assignment") == "random" and schools % 4 == 0 and rng.random() < 0.5:
+        chosen |= {"assignment": "blocks", "block_size": 4}
     return Layout(**chosen)
 
 
