@@ -16,7 +16,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from nestbench.advising import study
 from nestbench.advising.calibration import calibrate
-from nestbench.advising.scenarios import scenarios_of
+from nestbench.advising.scenarios import MEANS, scenarios_of
 from nestbench.advising.subject import subject_of
 from nestbench.estimators.estimates import Estimates
 from nestbench.experiments.running.work import fit_all
@@ -43,7 +43,8 @@ def job(sizes: Ints, term: str, replications: int, folder: Path) -> tuple[Callab
     """Return the work, and how many data sets it draws."""
     subject = subject_of(frame_of(sizes), Model("grade ~ treated + age + gender"))
     # Where schools' means act, methods that don't add them are wrong.
-    laws = [law for law in scenarios_of(calibrate(subject, term), term, None) if law.name != "confounded"]
+    laws = scenarios_of(calibrate(subject, term), term, None)
+    laws = [law for law in laws if MEANS not in law.parameters.get("effects", {})]
     names = [name for name in study.methods_for(subject, term) if name not in study.SLOW]
     experiment = study.study_of(subject, term, laws, names, 0.1, replications, 1, folder)
     cells = [experiment.cells[i] for i in study.null_cells(experiment, term)]

@@ -64,8 +64,9 @@ def league(
     from nestbench.league.packages import PLACES
     from nestbench.league.running import Settings, draw, entries, run_league
     from nestbench.league.showing import summary
-    from nestbench.league.writing import write_league
+    from nestbench.league.writing import held, write_league
 
+    held(out, merge or ())  # what can't be read or joined is said now, not after minutes
     every = entries([*PLACES, *(str(path) for path in add or ())])
     taking_part = entries([*PLACES, *(str(path) for path in add or ())], _names(only))
     numbers = tuple(range(data_sets)) if data_set is None else (data_set,)

@@ -29,7 +29,7 @@ def verify(
         bool, typer.Option("--store", help="Check the stored files against their checksums.")
     ] = False,
     replications: Annotated[
-        int, typer.Option(help="Replications of each condition to fit with both engines.")
+        int, typer.Option(min=1, help="Replications of each condition to fit with both engines.")
     ] = 5,
     trust: Trust = False,
 ) -> None:

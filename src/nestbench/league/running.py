@@ -22,6 +22,7 @@ from nestbench.league.judging import Judgement, Outcome, judge
 from nestbench.league.package import Package, Way
 from nestbench.league.standing import Standing, largest_first, worst_of
 from nestbench.sim.errors import InvalidInput, did_you_mean
+from nestbench.sim.user_code import in_words, user_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +65,12 @@ def entries(places: Sequence[str], only: Sequence[str] = ()) -> list[Entry]:
     Raises
     ------
     InvalidInput
-        A name of none.
+        A name of none, or a file that isn't Python with a ``PACKAGE``.
     """
     found = [
         Entry(place, package, way)
         for place in places
-        for package in [package_at(place)]
+        for package in [_package(place)]
         for way in package.ways
     ]
     for name in only:
@@ -80,6 +81,18 @@ def entries(places: Sequence[str], only: Sequence[str] = ()) -> list[Entry]:
                 f"{did_you_mean(name, names)} Packages: {', '.join(dict.fromkeys(e.package.name for e in found))}"
             )
     return [entry for entry in found if not only or {entry.package.name, entry.label} & set(only)]
+
+
+def _package(place: str) -> Package:
+    """Return a package; what a user's file raises becomes a sentence."""
+    try:
+        with user_code():
+            return package_at(place)
+    except Exception as error:
+        raise InvalidInput(
+            f"expected {place} to be a Python file (.py) with a PACKAGE, got {in_words(error)}; those in "
+            "nestbench/league/packages are examples"
+        ) from error
 
 
 def draw(conditions: Iterable[Condition], settings: Settings) -> list[Drawn]:

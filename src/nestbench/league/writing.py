@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from nestbench.experiments.files import write_atomically
+from nestbench.experiments.files import unwritable, write_atomically
 from nestbench.league.condition import conditions
 from nestbench.league.exact import truths_of
 from nestbench.league.judging import compared
@@ -30,10 +30,8 @@ def write_league(
     StoreError
         The folder can't be written.
     """
-    kept = folder / FILE
-    before = [standing for path in [*([kept] if kept.exists() else []), *more] for standing in load(path)]
-    every = merged([*before, *standings])
-    save(every, kept)
+    every = merged([*held(folder, more), *standings])
+    save(every, folder / FILE)
     scripts: dict[tuple[str, ...], str] = {}
     for standing in latest(every):
         if standing.red and (text := script_of(standing, taking_part)):
@@ -42,6 +40,19 @@ def write_league(
             scripts[standing.key] = path.as_posix()
     write_atomically(folder / PAGE, render(every, taking_part, scripts).encode())
     return every
+
+
+def held(folder: Path | None, more: Sequence[Path]) -> list[Standing]:
+    """Return the standings that a folder, if one is given, and other files hold; raises as `write_league`."""
+    files = list(more)
+    if folder is not None:
+        kept = folder / FILE
+        try:
+            there = kept.exists()
+        except OSError as error:  # a name too long, a folder that may not be entered
+            raise unwritable(kept, error) from error
+        files = [*([kept] if there else []), *files]
+    return [standing for path in files for standing in load(path)]
 
 
 def script_of(standing: Standing, taking_part: Sequence[Entry]) -> str:
