@@ -9,6 +9,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -113,11 +115,27 @@ treated_schools = 10
 [model]
 formula = "grade ~ treated"
 """
+LEAGUE = '{"format": "nestbench league 1", "standings": []}'
+
+
+def tables() -> dict[str, pd.DataFrame]:
+    """Results of other studies, as the examples of `read` name them."""
+    rng = np.random.default_rng(1)
+    rows = [(method, r) for method in ("ols", "gee") for r in range(20)]
+    frame = pd.DataFrame(rows, columns=["method", "rep"])
+    frame = frame.assign(n=10, estimate=rng.normal(0.5, 0.1, 40), se=rng.uniform(0.08, 0.12, 40))
+    wide = pd.DataFrame({"rep": range(20), "ols": rng.normal(size=20), "gee": rng.normal(size=20)})
+    twice = pd.concat([frame.assign(baseline=1), frame.assign(baseline=2, n=20)], ignore_index=True)
+    others = frame.rename(columns={"estimate": "b", "se": "se.b"})
+    return {"results.csv": frame, "others.csv": others, "wide.csv": wide, "results.parquet": twice}
+
+
 SHORT = {
     "run": ["--replications", "4", "--estimators", "ols,ols-cr1s-t"],
     "check": ["--replications", "4"],
     "time": ["--rounds", "1"],
     "advise": ["--replications", "100", "--methods", "reml-kr"],
+    "league": ["--data-sets", "1", "-c", "balanced"],
     "test": ["--replications", "20", "--skip", "coverage", "--skip", "size"],
 }
 """Options that are added to an example's, so that a test has time for it."""
@@ -132,6 +150,9 @@ def test_every_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_methods.py").write_text(METHODS)
     (tmp_path / "trial.toml").write_text(TRIAL)
+    (tmp_path / "new.json").write_text(LEAGUE)
+    for file, table in tables().items():
+        table.to_parquet(file) if file.endswith("parquet") else table.to_csv(file, index=False)
     for extra in (
         ["-o", "runs/before"],
         ["-o", "runs/after"],

@@ -11,7 +11,7 @@ from nestbench.commands.output import say
 
 EXAMPLES = (
     "nestbench read results.csv --truth 0.5",
-    "nestbench read results.csv --estimate b --se se.b",
+    "nestbench read others.csv --estimate b --se se.b",
     "nestbench read wide.csv --estimate ols,gee --truth 0",
     "nestbench read results.parquet --factors n,baseline",
 )
