@@ -198,20 +198,11 @@ def read_results(
     StoreError
         The directory holds another run, or can't be written.
     """
-    from nestbench.own_results.asked import Asked, asked_text, listed
+    from nestbench.own_results.asked import Asked
     from nestbench.own_results.keeping import kept
     from nestbench.own_results.reading import results_of
 
-    asked = Asked(
-        {role: asked_text(given) for role, given in columns.items() if given is not None},
-        None if factors is None else listed(factors),
-        listed(ignore),
-        listed(methods),
-        listed(terms),
-        listed(usable),
-        level,
-        seed,
-    )
+    asked = Asked.of(columns, factors, ignore, methods, terms, usable, level=level, seed=seed)
     return Run(kept(results_of(data, asked, name), out))
 
 

@@ -8,21 +8,21 @@ from pathlib import Path
 from nestbench.league.child import fitted
 from nestbench.league.condition import chosen
 from nestbench.league.judging import Judgement
-from nestbench.league.running import Entry, Settings, draw, entries, judged, run_league
+from nestbench.league.running import Entry, Settings, draw, entries, judged, named, standings_of
 from nestbench.league.standing import Standing
 
 FAKE = str(Path(__file__).with_name("fake_package.py"))
 
 
 def entry(way: str) -> Entry:
-    return entries([FAKE], [f"fake {way}"])[0]
+    return named(entries([FAKE]), [f"fake {way}"])[0]
 
 
 def in_children(
     way: str, conditions: Sequence[str], data_sets: int = 1, seconds: float = 20.0
 ) -> list[Standing]:
     settings = Settings(1, tuple(range(data_sets)), seconds, 1)
-    return run_league([entry(way)], draw(chosen(conditions), settings), settings)
+    return standings_of(entry(way), draw(chosen(conditions), settings), settings)
 
 
 def here(way: str, conditions: Sequence[str], data_sets: int, seed: int = 1) -> list[tuple[str, Judgement]]:

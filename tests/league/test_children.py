@@ -9,8 +9,8 @@ import pytest
 from nestbench.league.children import fit_all
 from nestbench.league.condition import chosen
 from nestbench.league.judging import Outcome
-from nestbench.league.running import Settings, draw, entries, standings_of
-from tests.league.running import FAKE, in_children
+from nestbench.league.running import Settings, draw, each_way, entries, named, standings_of
+from tests.league.running import FAKE, entry, in_children
 
 pytestmark = pytest.mark.posix
 
@@ -28,6 +28,17 @@ def test_what_hangs_is_ended_and_told() -> None:
     (standing,) = in_children("hang", ["balanced"], seconds=0.5)
     assert (standing.outcome, standing.note) == (Outcome.HUNG, "took longer than 0.5 s")
     assert standing.red
+
+
+def test_an_interrupt_ends_what_is_under_way_and_what_waits() -> None:
+    """A way that hangs for ten minutes, and one behind it that hasn't begun: the test would take as long."""
+    settings = Settings(1, (0,), seconds=600.0, workers=2)
+    ways = each_way(
+        [entry("right"), entry("hang"), entry("hang")], draw(chosen(["balanced"]), settings), settings
+    )
+    through, (standing,) = next(ways)
+    assert (through.way.name, standing.outcome) == ("right", Outcome.RIGHT)
+    ways.close()
 
 
 @pytest.mark.slow
@@ -50,7 +61,7 @@ def test_a_package_that_is_not_installed_needs_no_child(tmp_path: Path) -> None:
     place.write_text(text.replace('"fake", "numpy", "numpy"', '"fake", "no-such-package", "no_such"'))
     settings = Settings(1, (0,))
     (standing,) = standings_of(
-        entries([str(place)], ["fake right"])[0], draw(chosen(["balanced"]), settings), settings
+        named(entries([str(place)]), ["fake right"])[0], draw(chosen(["balanced"]), settings), settings
     )
     assert (standing.outcome, standing.version) == (Outcome.MISSING, "")
     assert standing.note == "not installed; pip install no-such-package"

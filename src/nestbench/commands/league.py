@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ from nestbench.commands.output import say
 
 if TYPE_CHECKING:
     from nestbench.league.running import Drawn, Entry, Settings
+    from nestbench.league.standing import Standing
 
 EXAMPLES = (
     "nestbench league -o league",
@@ -62,27 +64,46 @@ def league(
     from nestbench.league.condition import chosen
     from nestbench.league.keeping import latest
     from nestbench.league.packages import PLACES
-    from nestbench.league.running import Settings, draw, entries, run_league
+    from nestbench.league.running import Settings, draw, entries, named
     from nestbench.league.showing import summary
     from nestbench.league.writing import held, write_league
 
     held(out, merge or ())  # what can't be read or joined is said now, not after minutes
-    every = entries([*PLACES, *(str(path) for path in add or ())])
-    taking_part = entries([*PLACES, *(str(path) for path in add or ())], _names(only))
+    every = entries([*PLACES, *map(str, add or ())])
+    taking_part = named(every, _names(only))
     numbers = tuple(range(data_sets)) if data_set is None else (data_set,)
     settings = Settings(seed, numbers, timeout, workers)
     drawn = draw(chosen(_names(condition)), settings) if run else []
     if data_set is not None:
         _show(taking_part, drawn, settings)
         return
-    standings = (
-        run_league(taking_part, drawn, settings, lambda label: say(f"done: {label}", err=True)) if run else []
-    )
-    if out is not None:
-        standings = latest(write_league(standings, every, out, merge or ()))
+    found: dict[str, list[Standing]] = {}
+    try:
+        if run:
+            _run(taking_part, drawn, settings, found)
+    finally:
+        # In the order of the page, not in that of ending; what was through before an interrupt is kept.
+        standings = [one for entry in taking_part for one in found.get(entry.label, ())]
+        if out is not None and (standings or not run):
+            standings = latest(write_league(standings, every, out, merge or ()))
+        if run and len(found) < len(taking_part):
+            kept = f"what they found is in {out}" if out and found else "nothing was kept"
+            say(f"{len(found)} of {len(taking_part)} ways were through; {kept}", err=True)
     say(summary(standings))
     if out is not None:
         say(f"Page: {out / 'league.html'}")
+
+
+def _run(
+    taking_part: list[Entry], drawn: list[Drawn], settings: Settings, found: dict[str, list[Standing]]
+) -> None:
+    """Put what each way has come to into `found`, as it ends."""
+    from nestbench.league.running import each_way
+
+    with contextlib.closing(each_way(taking_part, drawn, settings)) as ways:
+        for entry, standings in ways:
+            found[entry.label] = standings
+            say(f"done: {entry.label}", err=True)
 
 
 def _names(text: str | None) -> list[str]:

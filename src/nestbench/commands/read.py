@@ -87,24 +87,15 @@ def read(
     docs/own-results.md.
     """
     from nestbench.commands.run import finish
-    from nestbench.own_results.asked import Asked, listed
+    from nestbench.own_results.asked import Asked
     from nestbench.own_results.keeping import kept
     from nestbench.own_results.names import ROLES
     from nestbench.own_results.reading import results_of
 
     # In the order of `ROLES`.
     numbers = (estimate, se, variance, lower, upper, df, p, truth)
-    given = zip(ROLES, (*numbers, method, term, replication, status, message), strict=True)
-    asked = Asked(
-        {role: name for role, name in given if name is not None},
-        None if factors is None else listed(factors),
-        listed(ignore),
-        listed(methods),
-        listed(terms),
-        listed(usable),
-        level,
-        seed,
-    )
+    given = dict(zip(ROLES, (*numbers, method, term, replication, status, message), strict=True))
+    asked = Asked.of(given, factors, ignore, methods, terms, usable, level=level, seed=seed)
     results = results_of(data, asked)
     store = kept(results, out)
     for sentence in results.said:

@@ -26,11 +26,7 @@ EXAMPLES = (
 TRIAL, PILOT, COST = "The trial", "From a pilot", "Costs"
 
 
-def _whole(help_: str) -> Any:
-    return typer.Option(help=help_, show_default=False, rich_help_panel=TRIAL)
-
-
-def _share(help_: str) -> Any:
+def _planned(help_: str) -> Any:
     return typer.Option(help=help_, show_default=False, rich_help_panel=TRIAL)
 
 
@@ -87,25 +83,27 @@ def size(
             rich_help_panel=TRIAL,
         ),
     ] = None,
-    schools: Annotated[int | None, _whole("Number of schools.")] = None,
-    students: Annotated[int | None, _whole("Students a school; the mean, where sizes differ.")] = None,
+    schools: Annotated[int | None, _planned("Number of schools.")] = None,
+    students: Annotated[int | None, _planned("Students a school; the mean, where sizes differ.")] = None,
     treated_share: Annotated[
-        float | None, _share("Share treated, of schools or of each school's students; default: 0.5.")
+        float | None, _planned("Share treated, of schools or of each school's students; default: 0.5.")
     ] = None,
-    treated_schools: Annotated[int | None, _whole("Treated schools, as a number.")] = None,
-    icc: Annotated[float | None, _share("Schools' share of the outcome's variance.")] = None,
-    classes: Annotated[int | None, _whole("Classes a school.")] = None,
-    block_size: Annotated[int | None, _whole("Schools a block.")] = None,
-    class_icc: Annotated[float | None, _share("Classes' share of the outcome's variance.")] = None,
+    treated_schools: Annotated[int | None, _planned("Treated schools, as a number.")] = None,
+    icc: Annotated[float | None, _planned("Schools' share of the outcome's variance.")] = None,
+    classes: Annotated[int | None, _planned("Classes a school.")] = None,
+    block_size: Annotated[int | None, _planned("Schools a block.")] = None,
+    class_icc: Annotated[float | None, _planned("Classes' share of the outcome's variance.")] = None,
     r2_school: Annotated[
-        float | None, _share("Share of the schools' variance that covariates explain.")
+        float | None, _planned("Share of the schools' variance that covariates explain.")
     ] = None,
-    r2_class: Annotated[float | None, _share("The same of the classes' variance.")] = None,
-    r2_student: Annotated[float | None, _share("The same of the students' variance.")] = None,
-    effect_sd: Annotated[float | None, _share("SD of the effect over schools (students randomised).")] = None,
-    size_cv: Annotated[float | None, _share("Coefficient of variation of the schools' sizes.")] = None,
-    lost_schools: Annotated[float | None, _share("Share of schools that drop out.")] = None,
-    lost_students: Annotated[float | None, _share("Share of students that drop out.")] = None,
+    r2_class: Annotated[float | None, _planned("The same of the classes' variance.")] = None,
+    r2_student: Annotated[float | None, _planned("The same of the students' variance.")] = None,
+    effect_sd: Annotated[
+        float | None, _planned("SD of the effect over schools (students randomised).")
+    ] = None,
+    size_cv: Annotated[float | None, _planned("Coefficient of variation of the schools' sizes.")] = None,
+    lost_schools: Annotated[float | None, _planned("Share of schools that drop out.")] = None,
+    lost_students: Annotated[float | None, _planned("Share of students that drop out.")] = None,
     methods: Annotated[
         str | None,
         typer.Option(

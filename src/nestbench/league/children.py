@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -60,7 +61,13 @@ class Watched:
                 self.ready = True
 
 
-def fit_all(place: str, way: str, jobs: Sequence[Job], seconds: float) -> dict[int, Line]:
+class Stopped(Exception):
+    """Nobody waits for the fits any more."""
+
+
+def fit_all(
+    place: str, way: str, jobs: Sequence[Job], seconds: float, stop: threading.Event | None = None
+) -> dict[int, Line]:
     """Return what became of each data set: a line of `child.fitted`, or ``{"lost": "hung" | "crashed", "why": ...}``.
 
     Parameters
@@ -71,13 +78,21 @@ def fit_all(place: str, way: str, jobs: Sequence[Job], seconds: float) -> dict[i
     jobs : sequence of (int, DataFrame, Asked)
     seconds : float
         Wall time that a fit may take.
+    stop : Event
+        Ends the child under way once it is set: a thread hears of no signal, a child in its own session of no Ctrl-C.
+
+    Raises
+    ------
+    Stopped
+        `stop` was set.
     """
+    stop = stop or threading.Event()
     found: dict[int, Line] = {}
     for _ in range(LOSSES):
         left = [job for job in jobs if job[0] not in found]
         if not left:
             break
-        watched, how, why = _child(place, way, left, seconds)
+        watched, how, why = _child(place, way, left, seconds, stop)
         found |= watched.lines
         if not watched.ready:
             # It is installed and can't be imported: nothing that comes later could go better.
@@ -88,7 +103,9 @@ def fit_all(place: str, way: str, jobs: Sequence[Job], seconds: float) -> dict[i
     return found | {job[0]: rest for job in jobs if job[0] not in found}
 
 
-def _child(place: str, way: str, jobs: Sequence[Job], seconds: float) -> tuple[Watched, str, str]:
+def _child(
+    place: str, way: str, jobs: Sequence[Job], seconds: float, stop: threading.Event
+) -> tuple[Watched, str, str]:
     """Run one child as far as it comes; return what it said, and how and why it ended."""
     with tempfile.TemporaryDirectory(prefix="nestbench-league-") as folder, contextlib.ExitStack() as files:
         job, results, printed = (Path(folder) / name for name in ("job", "results", "printed"))
@@ -107,7 +124,7 @@ def _child(place: str, way: str, jobs: Sequence[Job], seconds: float) -> tuple[W
         )
         watched = Watched()
         try:
-            hung = _watch(child, results, watched, seconds)
+            hung = _watch(child, results, watched, seconds, stop)
         finally:
             _end(child)
         said = printed.read_text(encoding="utf-8", errors="replace").strip().splitlines()
@@ -122,10 +139,14 @@ def _child(place: str, way: str, jobs: Sequence[Job], seconds: float) -> tuple[W
     return watched, "crashed", f"{how}{': ' + said[-1][:300] if said else ''}"
 
 
-def _watch(child: subprocess.Popen[bytes], results: Path, watched: Watched, seconds: float) -> bool:
+def _watch(
+    child: subprocess.Popen[bytes], results: Path, watched: Watched, seconds: float, stop: threading.Event
+) -> bool:
     """Read what a child writes until it ends; return whether it took too long over one thing."""
     since, whole = time.monotonic(), ""
     for text in _grown(child, results):
+        if stop.is_set():
+            raise Stopped
         if text:
             since, whole = time.monotonic(), whole + text
             lines, _, whole = whole.rpartition("\n")

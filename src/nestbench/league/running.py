@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import statistics
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import date
@@ -59,28 +60,29 @@ class Settings:
     workers: int = 2
 
 
-def entries(places: Sequence[str], only: Sequence[str] = ()) -> list[Entry]:
-    """Return the ways of some packages; `only`: names of packages, or of packages with a way.
+def entries(places: Iterable[str]) -> list[Entry]:
+    """Return the ways of some packages; `InvalidInput` where a file isn't Python with a ``PACKAGE``."""
+    packages = [(place, _package(place)) for place in places]
+    return [Entry(place, package, way) for place, package in packages for way in package.ways]
+
+
+def named(every: Sequence[Entry], only: Sequence[str]) -> list[Entry]:
+    """Return the ways of some names, of packages or of packages with a way; all, where none is given.
 
     Raises
     ------
     InvalidInput
-        A name of none, or a file that isn't Python with a ``PACKAGE``.
+        A name of none.
     """
-    found = [
-        Entry(place, package, way)
-        for place in places
-        for package in [_package(place)]
-        for way in package.ways
-    ]
     for name in only:
-        if not any(name in (entry.package.name, entry.label) for entry in found):
-            names = [*dict.fromkeys(entry.package.name for entry in found), *(entry.label for entry in found)]
+        if not any(name in (entry.package.name, entry.label) for entry in every):
+            packages = [*dict.fromkeys(entry.package.name for entry in every)]
+            near = did_you_mean(name, [*packages, *(entry.label for entry in every)])
             raise InvalidInput(
-                f"expected a package of the league, or one with its way, got '{name}'."
-                f"{did_you_mean(name, names)} Packages: {', '.join(dict.fromkeys(e.package.name for e in found))}"
+                f"expected a package of the league, or one with its way, got '{name}'.{near} "
+                f"Packages: {', '.join(packages)}"
             )
-    return [entry for entry in found if not only or {entry.package.name, entry.label} & set(only)]
+    return [entry for entry in every if not only or {entry.package.name, entry.label} & set(only)]
 
 
 def _package(place: str) -> Package:
@@ -105,22 +107,24 @@ def draw(conditions: Iterable[Condition], settings: Settings) -> list[Drawn]:
     return drawn
 
 
-def run_league(
-    taking_part: Sequence[Entry],
-    drawn: Sequence[Drawn],
-    settings: Settings,
-    said: Callable[[str], None] = lambda text: None,
-) -> list[Standing]:
-    """Return a standing for each way and condition; `said` is told of each way that is through."""
-    with ThreadPoolExecutor(settings.workers) as pool:
-        futures = {pool.submit(standings_of, entry, drawn, settings): entry for entry in taking_part}
+def each_way(
+    taking_part: Sequence[Entry], drawn: Sequence[Drawn], settings: Settings
+) -> Generator[tuple[Entry, list[Standing]], None, None]:
+    """Yield the standings of each way when it is through; closed early, it ends the children and waits for none."""
+    stop = threading.Event()
+    pool = ThreadPoolExecutor(settings.workers)
+    try:
+        futures = {pool.submit(standings_of, one, drawn, settings, stop): one for one in taking_part}
         for future in as_completed(futures):
-            said(futures[future].label)
-    # In the order of the page, not in that of ending.
-    return [standing for future in futures for standing in future.result()]
+            yield futures[future], future.result()
+    finally:
+        stop.set()
+        pool.shutdown(cancel_futures=True)
 
 
-def standings_of(entry: Entry, drawn: Sequence[Drawn], settings: Settings) -> list[Standing]:
+def standings_of(
+    entry: Entry, drawn: Sequence[Drawn], settings: Settings, stop: threading.Event | None = None
+) -> list[Standing]:
     """Return the standings of one way."""
     by_condition: dict[str, list[int]] = {}
     for k, one in enumerate(drawn):
@@ -128,7 +132,7 @@ def standings_of(entry: Entry, drawn: Sequence[Drawn], settings: Settings) -> li
         if one.condition.asked.random in entry.way.exact and len(numbers) < entry.way.most:
             numbers.append(k)
     mine = {k: drawn[k] for numbers in by_condition.values() for k in numbers}
-    lines = lines_of(entry, mine, settings)
+    lines = lines_of(entry, mine, settings, stop)
     return [
         _standing(entry, [mine[k] for k in numbers], [lines[k] for k in numbers], settings)
         for numbers in by_condition.values()
@@ -136,13 +140,15 @@ def standings_of(entry: Entry, drawn: Sequence[Drawn], settings: Settings) -> li
     ]
 
 
-def lines_of(entry: Entry, mine: Mapping[int, Drawn], settings: Settings) -> dict[int, Line]:
+def lines_of(
+    entry: Entry, mine: Mapping[int, Drawn], settings: Settings, stop: threading.Event | None = None
+) -> dict[int, Line]:
     """Return what became of each data set; a package that isn't installed needs no child."""
     if entry.package.version is None:
         why = f"not installed; pip install {entry.package.distribution}"
         return {k: {"lost": "missing", "why": why} for k in mine}
     jobs = [(k, one.data, one.condition.asked) for k, one in mine.items()]
-    return fit_all(entry.place, entry.way.name, jobs, settings.seconds)
+    return fit_all(entry.place, entry.way.name, jobs, settings.seconds, stop)
 
 
 def judged(line: Line, one: Drawn, way: Way) -> Judgement:

@@ -42,6 +42,18 @@ class Asked:
     level: float = 0.95
     seed: int | None = None
 
+    @classmethod
+    def of(
+        cls, columns: Mapping[str, Any], factors: Any, *names: Any, level: float, seed: int | None
+    ) -> Asked:
+        """Return what users say, each list as a text with commas or as a list; roles that are None aren't said.
+
+        `names` are what is ignored, the methods, the terms and the usable values, in the order of the attributes.
+        """
+        said = {role: asked_text(given) for role, given in columns.items() if given is not None}
+        known = None if factors is None else listed(factors)
+        return cls(said, known, *map(listed, names), level=level, seed=seed)
+
     def __post_init__(self) -> None:
         for role in self.columns:
             if role not in ROLES:
