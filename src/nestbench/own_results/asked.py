@@ -51,8 +51,9 @@ class Asked:
         `names` are what is ignored, the methods, the terms and the usable values, in the order of the attributes.
         """
         said = {role: asked_text(given) for role, given in columns.items() if given is not None}
+        ignored, methods, terms, usable = map(listed, names)
         known = None if factors is None else listed(factors)
-        return cls(said, known, *map(listed, names), level=level, seed=seed)
+        return cls(said, known, ignored, methods, terms, usable, level, seed)
 
     def __post_init__(self) -> None:
         for role in self.columns:
