@@ -59,7 +59,9 @@ def advise(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for advise.html, the design and the experiment.", show_default=False),
+        typer.Option(
+            "-o", "--out", help="Folder for advise.html, the design and the experiment.", show_default=False
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

@@ -154,6 +154,8 @@ def size(
     out: Annotated[
         Path | None,
         typer.Option(
+            "-o",
+            "--out",
             help="Folder for size.html (curves, what if, a paragraph for a grant), size.json, experiment.toml and its "
             "run; the same command goes on where it was stopped.",
             show_default=False,
