@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 import nestbench
 from nestbench.advising import asking as module
 from nestbench.advising.advice import Advice
+from nestbench.advising.analysis import analysis_of, asked_terms
+from nestbench.advising.as_json import known_blindly, primitives_of
 from nestbench.advising.asking import Settings, advice_of
 from nestbench.advising.calibration import calibrate
 from nestbench.advising.design import design_of_term
 from nestbench.advising.files import write_advice
-from nestbench.advising.plain import known_blindly, plain_of
 from nestbench.advising.scenarios import scenarios_of
 from nestbench.advising.sentences import precaution
-from nestbench.advising.subject import asked_terms, subject_of
 from nestbench.advising.terminal import text_of
 from nestbench.estimators.estimator import Info
 from nestbench.estimators.methods import registry
@@ -50,8 +50,8 @@ def data(schools: int = 9, treated: int = 3, seed: int = 1, sd: float = 0.5) -> 
 
 
 def advised(frame: pd.DataFrame, term: str = "treated", formula: str = FORMULA, **changes: Any) -> Advice:
-    subject = subject_of(frame, Model(formula))
-    return advice_of(subject, term, Settings(**{**FAST, **changes}))
+    analysis = analysis_of(frame, Model(formula))
+    return advice_of(analysis, term, Settings(**{**FAST, **changes}))
 
 
 @pytest.fixture(scope="module")
@@ -85,13 +85,13 @@ def unseen(c: float, term: str, seed: int) -> None:
     column = (frame["gender"] == "m") * 1.0 if term.startswith("gender") else frame[term]
     found = []
     for outcome in (frame["grade"], frame["grade"] + c * column):
-        subject = subject_of(frame.assign(grade=outcome), Model(FORMULA))
-        calibrated = calibrate(subject, term)
+        analysis = analysis_of(frame.assign(grade=outcome), Model(FORMULA))
+        calibrated = calibrate(analysis, term)
         found.append(
             (
                 calibrated,
                 scenarios_of(calibrated, term, None),
-                design_of_term(subject, term, calibrated).findings,
+                design_of_term(analysis, term, calibrated).findings,
             )
         )
     assert repr(found[0]) == repr(found[1])
@@ -108,7 +108,7 @@ def test_no_word_or_number_of_the_advice_sees_the_effect(c: float, advice: Advic
 
 
 def test_what_is_known_blindly_is_all_but_the_fits(advice: Advice) -> None:
-    assert set(plain_of(advice)) - set(known_blindly(advice)) == {"fits", "remarks"}
+    assert set(primitives_of(advice)) - set(known_blindly(advice)) == {"fits", "remarks"}
 
 
 def test_the_experiment_that_is_written_gives_the_same_numbers(advice: Advice, tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_the_power_of_a_method_that_need_not_shift_is_of_fits_to_planted_effects
 
 @pytest.mark.slow
 def test_workers_change_nothing(advice: Advice) -> None:
-    assert json.dumps(plain_of(advised(data(), workers=2))) == json.dumps(plain_of(advice))
+    assert json.dumps(primitives_of(advised(data(), workers=2))) == json.dumps(primitives_of(advice))
 
 
 def test_the_page_says_the_verdict_first_and_the_estimate_last(advice: Advice, tmp_path: Path) -> None:
@@ -200,9 +200,9 @@ def test_two_schools_get_an_honest_answer() -> None:
 
 @pytest.mark.slow
 def test_classes_and_lme4s_notation() -> None:
-    subject = subject_of(data(), Model("grade ~ age + (1 | school/class)"))
-    found = advice_of(subject, "age", Settings(**{**FAST, "methods": "nested-satt"}))
-    assert subject.model.subgroup == "class"
+    analysis = analysis_of(data(), Model("grade ~ age + (1 | school/class)"))
+    found = advice_of(analysis, "age", Settings(**{**FAST, "methods": "nested-satt"}))
+    assert analysis.model.subgroup == "class"
     assert "nested-satt" in set(found.table["method"])
     assert list(found.table["usable"].unique()) == [1.0]
 
@@ -233,9 +233,9 @@ def test_scenarios_that_cannot_be_are_refused(text: str, words: str, tmp_path: P
 
 
 def test_terms_are_by_default_those_constant_in_schools() -> None:
-    subject = subject_of(data(), Model(FORMULA))
-    assert asked_terms(subject, []) == ["treated"]
-    assert asked_terms(subject_of(data(), Model("grade ~ age + gender")), []) == ["age"]
+    analysis = analysis_of(data(), Model(FORMULA))
+    assert asked_terms(analysis, []) == ["treated"]
+    assert asked_terms(analysis_of(data(), Model("grade ~ age + gender")), []) == ["age"]
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from nestbench.advising.analysis import orthonormal, residuals_of
 from nestbench.advising.ratio import Pivot, pivot
-from nestbench.advising.subject import orthonormal, residuals_of
 
 SIZES = np.array([2, 7, 1, 12, 4, 3])
 OFFSETS = np.concatenate([[0], np.cumsum(SIZES)])

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nestbench.advising.analysis import analysis_of
 from nestbench.advising.calibration import MOST_ICC, Calibration, calibrate
 from nestbench.advising.scenarios import Scenario, scenarios_of
-from nestbench.advising.subject import subject_of
 from nestbench.sim.observed.model import Model
 
 
@@ -22,7 +22,7 @@ def calibrated(
     slopes = (1.0 + slope_sd * rng.normal(size=schools))[school]
     frame = pd.DataFrame({"school": school, "age": age, "treated": (school < 5) * 1.0})
     frame["grade"] = slopes * age + errors
-    return calibrate(subject_of(frame, Model("grade ~ treated + age")), term)
+    return calibrate(analysis_of(frame, Model("grade ~ treated + age")), term)
 
 
 def named(found: Calibration, name: str, term: str = "age") -> Scenario | None:

@@ -1,7 +1,7 @@
 """Speed of the simulation behind `nestbench advise`, against the floor of `test_speed`: one data set, all methods.
 
-All methods that are tried but those with a limit of their own (`study.SLOW`), on the data sets of every scenario, in
-floors of 50 schools of 20 a data set: 6.8, 15 and 157.
+All methods that are tried but those with a limit of their own (`candidates.SLOW`), on the data sets of every scenario,
+in floors of 50 schools of 20 a data set: 6.8, 15 and 157.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import pandas as pd
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from nestbench.advising import study
+from nestbench.advising.analysis import analysis_of
+from nestbench.advising.as_experiment import experiment_of, null_cells
 from nestbench.advising.calibration import calibrate
+from nestbench.advising.candidates import SLOW, methods_for
 from nestbench.advising.scenarios import MEANS, scenarios_of
-from nestbench.advising.subject import subject_of
 from nestbench.estimators.estimates import Estimates
 from nestbench.experiments.running.work import fit_all
 from nestbench.sim.observed.batch import Ints
@@ -41,13 +42,13 @@ def frame_of(sizes: Ints) -> pd.DataFrame:
 
 def job(sizes: Ints, term: str, replications: int, folder: Path) -> tuple[Callable[[], Fits], int]:
     """Return the work, and how many data sets it draws."""
-    subject = subject_of(frame_of(sizes), Model("grade ~ treated + age + gender"))
+    analysis = analysis_of(frame_of(sizes), Model("grade ~ treated + age + gender"))
     # Where schools' means act, methods that don't add them are wrong.
-    laws = scenarios_of(calibrate(subject, term), term, None)
+    laws = scenarios_of(calibrate(analysis, term), term, None)
     laws = [law for law in laws if MEANS not in law.parameters.get("effects", {})]
-    names = [name for name in study.methods_for(subject, term) if name not in study.SLOW]
-    experiment = study.study_of(subject, term, laws, names, 0.1, replications, 1, folder)
-    cells = [experiment.cells[i] for i in study.null_cells(experiment, term)]
+    names = [name for name in methods_for(analysis, term) if name not in SLOW]
+    experiment = experiment_of(analysis, term, laws, names, 0.1, replications, 1, folder)
+    cells = [experiment.cells[i] for i in null_cells(experiment, term)]
 
     def work() -> Fits:
         return [fit_all(cell, 1, range(replications), experiment.estimators, "auto") for cell in cells]

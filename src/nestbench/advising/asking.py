@@ -11,17 +11,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nestbench.advising import study
 from nestbench.advising.advice import Advice
+from nestbench.advising.analysis import Analysis, analysis_of, asked_terms
+from nestbench.advising.as_experiment import DESIGN, choice_of, experiment_of, null_cells
 from nestbench.advising.calibration import calibrate
+from nestbench.advising.candidates import limits_of, methods_for, replications_for
 from nestbench.advising.design import Design, design_of_term
 from nestbench.advising.notebook import html_of
 from nestbench.advising.placebo import DRAWS, placebo_rates
-from nestbench.advising.scenarios import read_scenarios, scenarios_of
-from nestbench.advising.simulating import simulate
-from nestbench.advising.subject import Subject, asked_terms, subject_of
+from nestbench.advising.scenarios import Scenario, read_scenarios, scenarios_of
+from nestbench.advising.simulating import Answers, simulate
 from nestbench.advising.terminal import text_of
 from nestbench.advising.validity import Choice, choose, table_of
+from nestbench.advising.warming import warm_up
 from nestbench.estimators.estimator import Estimator
 from nestbench.estimators.methods import registry
 from nestbench.estimators.methods.choices import choices_of
@@ -94,40 +96,40 @@ def advise(
         The data, the formula, the term or a method can't be used; the message says why.
     """
     model = Model(formula, group, random, level, subgroup)
-    subject = subject_of(frame, model)
-    chosen = asked_terms(subject, [] if term is None else [term])[0]
+    analysis = analysis_of(frame, model)
+    chosen = asked_terms(analysis, [] if term is None else [term])[0]
     settings = Settings(replications, seed, methods, workers, None if scenario is None else Path(scenario))
-    return advice_of(subject, chosen, settings)
+    return advice_of(analysis, chosen, settings)
 
 
-def advice_of(subject: Subject, term: str, settings: Settings, step: Step = silent) -> Advice:
+def advice_of(analysis: Analysis, term: str, settings: Settings, step: Step = silent) -> Advice:
     """Return the advice on one term."""
-    found = calibrate(subject, term)
-    design = design_of_term(subject, term, found)
-    laws = scenarios_of(found, term, subject.model.subgroup)
+    if settings.scenario is not None:
+        # For its refusals: before anything is compiled.
+        read_scenarios(settings.scenario, {})
+    methods = _ready(analysis, term, settings, step)
+    found = calibrate(analysis, term)
+    design = design_of_term(analysis, term, found)
+    laws = scenarios_of(found, term, analysis.model.subgroup)
     if settings.scenario is not None:
         laws += read_scenarios(settings.scenario, laws[0].parameters)
-    methods = chosen_methods(subject, term, settings.methods)
-    replications = settings.replications or study.replications_for(subject)
+    replications = settings.replications or replications_for(analysis)
     planted = float(f"{POWER * found.ideal_se:.3g}") if np.isfinite(found.ideal_se) else found.total_sd
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        choices = [_choice_of(method) for method in methods]
-        experiment = study.study_of(
-            subject, term, laws, choices, planted, replications, settings.seed, folder
+        choices = [choice_of(method) for method in methods]
+        experiment = experiment_of(
+            analysis, term, laws, choices, planted, replications, settings.seed, folder
         )
-        cells = study.null_cells(experiment, term)
-        answers = simulate(experiment, cells, term, planted, study.limits_of(subject), settings.workers, step)
-        toml, csv = experiment.source, (folder / study.DESIGN).read_text(encoding="utf-8")
-    level = subject.model.level
-    table = table_of([law.name for law in laws], answers, level)
-    precautions = [law.name for law in laws if law.precaution]
-    labels = [method.label for method in methods]
-    choice = _honest(choose(answers, table, labels, level, settings.seed, precautions), design)
-    placebo = placebo_rates(subject, term, methods, settings.seed, settings.workers, settings.placebos, step)
+        cells = null_cells(experiment, term)
+        answers = simulate(experiment, cells, term, planted, limits_of(analysis), settings.workers, step)
+        toml, csv = experiment.source, (folder / DESIGN).read_text(encoding="utf-8")
+    table = table_of([law.name for law in laws], answers, analysis.model.level)
+    choice = _honest(_chosen(analysis, answers, table, laws, methods, settings), design)
+    placebo = placebo_rates(analysis, term, methods, settings.seed, settings.workers, settings.placebos, step)
     advice = Advice(
         term,
-        subject.model,
+        analysis.model,
         choice,
         table,
         tuple(laws),
@@ -140,12 +142,34 @@ def advice_of(subject: Subject, term: str, settings: Settings, step: Step = sile
         settings.seed,
         toml,
         csv,
-        subject.data.messages,
+        analysis.data.messages,
         # Last: the choice above was made without the estimate.
-        fits_of(subject, choice.least_bad, methods),
-        remarks_of(subject),
+        fits_of(analysis, choice.least_bad, methods),
+        remarks_of(analysis),
     )
     return replace(advice, shown=text_of(advice), html=html_of(advice))
+
+
+def _ready(analysis: Analysis, term: str, settings: Settings, step: Step) -> list[Estimator]:
+    """Return the methods to simulate, their kernels compiled and loaded."""
+    named = methods_asked(analysis, term, settings.methods)
+    warm_up(analysis, named, settings.workers, step)
+    if settings.methods is not None:
+        return named
+    return [method for method in named if answers(analysis, term, method)]
+
+
+def _chosen(
+    analysis: Analysis,
+    answers: Sequence[Answers],
+    table: pd.DataFrame,
+    laws: Sequence[Scenario],
+    methods: Sequence[Estimator],
+    settings: Settings,
+) -> Choice:
+    precautions = [law.name for law in laws if law.precaution]
+    labels = [method.label for method in methods]
+    return choose(answers, table, labels, analysis.model.level, settings.seed, precautions)
 
 
 def _honest(choice: Choice, design: Design) -> Choice:
@@ -155,55 +179,48 @@ def _honest(choice: Choice, design: Design) -> Choice:
     return replace(choice, named=None, valid=(), assuming=choice.named)
 
 
-def chosen_methods(
-    subject: Subject, term: str, asked: str | Sequence[str | Mapping[str, Any]] | None
+def methods_asked(
+    analysis: Analysis, term: str, asked: str | Sequence[str | Mapping[str, Any]] | None
 ) -> list[Estimator]:
-    """Return the methods tried, in the order in which equals are preferred, the usual ones last.
+    """Return the methods that may be tried, in the order in which equals are preferred, the usual ones last.
 
     Raises
     ------
     InvalidInput
-        A method that isn't known, or can't honour the model.
+        A method that isn't known.
     """
     names: list[str | Mapping[str, Any]]
     if asked is None:
-        names = list(study.methods_for(subject, term))
+        names = list(methods_for(analysis, term))
     else:
         own = choices_of(asked) if isinstance(asked, str) else list(asked)
         names = [*own, *USUAL]
-    found = {method.label: method for method in map(registry.get, names)}
-    return [method for method in found.values() if asked is not None or answers(subject, term, method)]
+    return list({method.label: method for method in map(registry.get, names)}.values())
 
 
-def answers(subject: Subject, term: str, method: Estimator) -> bool:
+def answers(analysis: Analysis, term: str, method: Estimator) -> bool:
     """Whether a method gives an interval for the term on the residuals of the data, or is one of the usual ones."""
     if method.label in USUAL:
         return True
     try:
-        fit = method.fit(subject.blind, subject.simulated)
+        fit = method.fit(analysis.blind, analysis.simulated)
     except InvalidInput:
         return False
     return term in fit.terms and bool(np.isfinite(fit.lower[0, fit.terms.index(term)]))
 
 
-def fits_of(subject: Subject, named: str, methods: Sequence[Estimator]) -> tuple[Fit, ...]:
+def fits_of(analysis: Analysis, named: str, methods: Sequence[Estimator]) -> tuple[Fit, ...]:
     """Return the fits to the data: the method named first, then the usual ones."""
     known = {method.label: method for method in methods}
     labels = dict.fromkeys([named, *USUAL])
-    return tuple(fit_one(subject.data, known[label], subject.model) for label in labels if label in known)
+    return tuple(fit_one(analysis.data, known[label], analysis.model) for label in labels if label in known)
 
 
-def remarks_of(subject: Subject) -> tuple[str, ...]:
+def remarks_of(analysis: Analysis) -> tuple[str, ...]:
     """Return what is said of the outcome itself, beside the fits."""
-    batch = subject.data.batch
-    if len(np.unique(batch.once(design_of, subject.model).outcome(batch))) > 2:
+    batch = analysis.data.batch
+    if len(np.unique(batch.once(design_of, analysis.model).outcome(batch))) > 2:
         return ()
     return (
         "The outcome has two values: this is a linear probability model, its coefficients differences of shares.",
     )
-
-
-def _choice_of(method: Estimator) -> str | dict[str, Any]:
-    if not method.changed:
-        return method.name
-    return {"name": method.name, **{key: method.options[key] for key in method.changed}}

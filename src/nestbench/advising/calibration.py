@@ -1,6 +1,6 @@
 """What the residuals say of the errors: variances with exact intervals, slopes, spreads, shapes, confounding.
 
-Everything here is a function of X, schools and residuals (`subject`), so nothing depends on the coefficient of the
+Everything here is a function of X, schools and residuals (`analysis`), so nothing depends on the coefficient of the
 term. Numbers that become parameters of scenarios are rounded to four figures: rounding errors of the outcome
 then change no scenario.
 """
@@ -14,10 +14,10 @@ import numpy as np
 from scipy import stats
 
 from nestbench.advising import spreads
+from nestbench.advising.analysis import Analysis, orthonormal
 from nestbench.advising.clusters import partial_column
 from nestbench.advising.ratio import Pivot, pivot
 from nestbench.advising.spreads import NOTHING, Arms, Spread
-from nestbench.advising.subject import Subject, orthonormal
 from nestbench.estimators.engines.mixed_fit import fit_of
 from nestbench.estimators.methods import registry
 from nestbench.estimators.methods.mundlak import with_means
@@ -91,15 +91,15 @@ def rounded(value: float, figures: int = FIGURES) -> float:
     return float(f"{value:.{figures - 1}e}") if math.isfinite(value) else value
 
 
-def calibrate(subject: Subject, term: str) -> Calibration:
+def calibrate(analysis: Analysis, term: str) -> Calibration:
     """Return what the residuals say, for one term."""
-    k = subject.position(term)
-    icc, class_icc, total, ideal = variances(subject, k)
-    low, high, p = _limits(subject)
-    slope = _slope(subject, k)
-    z, within = standardised_column(subject.x[k]), within_residuals(subject)
-    constant, between_within = bool(subject.constant[k]) and not subject.single, contrast(subject, term)
-    arms = _arms(subject, z, within) if constant else None
+    k = analysis.position(term)
+    icc, class_icc, total, ideal = variances(analysis, k)
+    low, high, p = _limits(analysis)
+    slope = _slope(analysis, k)
+    z, within = standardised_column(analysis.x[k]), within_residuals(analysis)
+    constant, between_within = bool(analysis.constant[k]) and not analysis.single, contrast(analysis, term)
+    arms = _arms(analysis, z, within) if constant else None
     far = spreads.school_far(arms, LEVEL)
     return Calibration(
         icc=rounded(min(icc, MOST_ICC)),
@@ -111,15 +111,15 @@ def calibrate(subject: Subject, term: str) -> Calibration:
         class_icc=rounded(class_icc),
         ideal_se=rounded(ideal, 3),
         **slope,
-        residual_spread=_kept(spreads.residual_spread(z, within, subject.offsets, constant)),
+        residual_spread=_kept(spreads.residual_spread(z, within, analysis.offsets, constant)),
         school_spread=_kept(spreads.school_spread(arms)),
         school_far=rounded(far),
         school_most=rounded(math.exp(abs(far) * arms.gap), 2) if arms else float("nan"),
-        between=_kept(spreads.between_schools(within, subject.offsets)),
+        between=_kept(spreads.between_schools(within, analysis.offsets)),
         contrast=_kept(between_within[0]),
         contrast_far=rounded(between_within[1]),
         skewness=rounded(spreads.skewness(within), 3),
-        kurtosis=rounded(spreads.kurtosis(within, subject.offsets), 3),
+        kurtosis=rounded(spreads.kurtosis(within, analysis.offsets), 3),
     )
 
 
@@ -127,18 +127,18 @@ def _kept(spread: Spread) -> Spread:
     return Spread(rounded(spread.value), rounded(spread.p_value, 3))
 
 
-def variances(subject: Subject, k: int) -> tuple[float, float, float, float]:
+def variances(analysis: Analysis, k: int) -> tuple[float, float, float, float]:
     """Return ICC, class share, SD of all errors, and the term's GLS standard error, at the REML optimum of a random
     intercept (of schools and classes, where there are some)."""
-    model = Model(subject.simulated.formula, subject.model.group)
-    fit = subject.blind.once(fit_of, model, True)
+    model = Model(analysis.simulated.formula, analysis.model.group)
+    fit = analysis.blind.once(fit_of, model, True)
     school, residual = (float(fit.quantities[name][0]) for name in ("(school_sd)", "(residual_sd)"))
     if not math.isfinite(residual):
-        return 0.0, 0.0, float(subject.residuals.std()), _ols_error(subject, k)
+        return 0.0, 0.0, float(analysis.residuals.std()), _ols_error(analysis, k)
     ideal = math.sqrt(max(float(fit.unscaled[0, k] * fit.fits.sigma2[0]), 0.0))
     total, classes = school**2 + residual**2, 0.0
-    if subject.model.subgroup is not None:
-        nested = registry.get("nested-z").fit(subject.blind, subject.simulated)
+    if analysis.model.subgroup is not None:
+        nested = registry.get("nested-z").fit(analysis.blind, analysis.simulated)
         found = [float(nested.quantities[f"({name}_sd)"][0]) ** 2 for name in ("school", "class", "residual")]
         if all(map(math.isfinite, found)):
             total = sum(found)
@@ -147,65 +147,67 @@ def variances(subject: Subject, k: int) -> tuple[float, float, float, float]:
     return school**2 / total, classes, math.sqrt(total), ideal
 
 
-def _ols_error(subject: Subject, k: int) -> float:
+def _ols_error(analysis: Analysis, k: int) -> float:
     """Return the standard error of a term by least squares, of independent errors."""
-    e, size = subject.residuals, float((partial_column(subject.x, k) ** 2).sum())
-    return math.sqrt(float(e @ e) / max(len(e) - len(subject.terms), 1) / size) if size > 0 else float("nan")
+    e, size = analysis.residuals, float((partial_column(analysis.x, k) ** 2).sum())
+    return math.sqrt(float(e @ e) / max(len(e) - len(analysis.terms), 1) / size) if size > 0 else float("nan")
 
 
-def icc_pivot(subject: Subject) -> Pivot | None:
+def icc_pivot(analysis: Analysis) -> Pivot | None:
     """Return the pivot of the schools' variance over the residual's."""
-    return pivot(np.ones(len(subject.residuals)), orthonormal(subject.x), subject.residuals, subject.offsets)
+    return pivot(
+        np.ones(len(analysis.residuals)), orthonormal(analysis.x), analysis.residuals, analysis.offsets
+    )
 
 
-def _limits(subject: Subject) -> tuple[float, float, float]:
+def _limits(analysis: Analysis) -> tuple[float, float, float]:
     # One student a school: its error and the student's are one, and any ratio gives the same data.
-    if subject.single:
+    if analysis.single:
         return 0.0, 0.0, float("nan")
-    found = icc_pivot(subject)
+    found = icc_pivot(analysis)
     if found is None:
         return 0.0, float("inf"), float("nan")
     tail = 0.5 * (1.0 - LEVEL)
     return found.limit(tail), found.limit(1.0 - tail), found.p_value
 
 
-def within_residuals(subject: Subject) -> Floats:
+def within_residuals(analysis: Analysis) -> Floats:
     """Return residuals [n] of the regression with school dummies; of one student in every school, which these fit
     exactly, those of the model."""
-    if subject.single:
-        return subject.residuals
-    q = orthonormal(centred(subject, subject.x))
-    e = centred(subject, subject.residuals[None])[0]
+    if analysis.single:
+        return analysis.residuals
+    q = orthonormal(centred(analysis, analysis.x))
+    e = centred(analysis, analysis.residuals[None])[0]
     e = e - q @ (q.T @ e)
     return np.asarray(e)
 
 
-def centred(subject: Subject, rows: Floats) -> Floats:
+def centred(analysis: Analysis, rows: Floats) -> Floats:
     """Return rows [p, n] less their school means."""
-    means = np.add.reduceat(rows, subject.offsets[:-1], axis=1) / subject.sizes
-    found = rows - np.repeat(means, subject.sizes, axis=1)
+    means = np.add.reduceat(rows, analysis.offsets[:-1], axis=1) / analysis.sizes
+    found = rows - np.repeat(means, analysis.sizes, axis=1)
     tiny = (np.abs(found) <= 1e-12 * np.abs(rows).max(axis=1, initial=0.0)[:, None]).all(axis=1)
     # What is constant in schools leaves rounding errors, which a basis would take for a column.
     found[tiny] = 0.0
     return np.asarray(found)
 
 
-def _slope(subject: Subject, k: int) -> dict[str, float]:
+def _slope(analysis: Analysis, k: int) -> dict[str, float]:
     """Return the spread of the term's effect over schools: exact limits from the regression with school dummies."""
     names = ("slope_sd", "slope_low", "slope_high", "slope_p", "slope_rest")
     nothing = dict.fromkeys(names, float("nan"))
-    if subject.constant[k] or subject.single:
+    if analysis.constant[k] or analysis.single:
         return nothing
-    rows = centred(subject, subject.x)
+    rows = centred(analysis, analysis.x)
     q = orthonormal(rows)
-    e = centred(subject, subject.residuals[None])[0]
+    e = centred(analysis, analysis.residuals[None])[0]
     e = e - q @ (q.T @ e)
     # Slopes of variance s^2 make s^2 times this of a student's variance about the school's mean.
-    made = float((rows[k] ** 2).sum()) / max(len(e) - subject.schools, 1)
+    made = float((rows[k] ** 2).sum()) / max(len(e) - analysis.schools, 1)
     most = MOST_ICC / (1.0 - MOST_ICC) / made
-    found = pivot(rows[k], q, e, subject.offsets, used=subject.schools)
+    found = pivot(rows[k], q, e, analysis.offsets, used=analysis.schools)
     if found is None:
-        df = max(len(e) - subject.schools - q.shape[1], 1)
+        df = max(len(e) - analysis.schools - q.shape[1], 1)
         rest = math.sqrt((1.0 - MOST_ICC) * float(e @ e) / df)
         return nothing | {"slope_high": rounded(rest * math.sqrt(most)), "slope_rest": rounded(rest)}
     rest, tail = math.sqrt(found.mean_square), 0.5 * (1.0 - LEVEL)
@@ -216,22 +218,22 @@ def _slope(subject: Subject, k: int) -> dict[str, float]:
     return values | {"slope_p": rounded(found.p_value, 3), "slope_rest": rounded(rest)}
 
 
-def _arms(subject: Subject, z: Floats, within: Floats) -> Arms | None:
+def _arms(analysis: Analysis, z: Floats, within: Floats) -> Arms | None:
     """Return the schools' mean residuals by the value of a term of two values."""
-    first = subject.offsets[:-1]
-    means = np.add.reduceat(subject.residuals, first) / subject.sizes
-    variance = float((within**2).sum() / max(len(within) - subject.schools, 1))
-    return spreads.arms_of(z[first], means, variance / subject.sizes)
+    first = analysis.offsets[:-1]
+    means = np.add.reduceat(analysis.residuals, first) / analysis.sizes
+    variance = float((within**2).sum() / max(len(within) - analysis.schools, 1))
+    return spreads.arms_of(z[first], means, variance / analysis.sizes)
 
 
-def contrast(subject: Subject, term: str) -> tuple[Spread, float]:
+def contrast(analysis: Analysis, term: str) -> tuple[Spread, float]:
     """Return the coefficient of the term's school means beside it, with its test, and the far end of its 90 % interval,
     by CR2 with Bell and McCaffrey's df: 0 where effects within and between schools are equal (Mundlak 1978)."""
-    k = subject.position(term)
-    if subject.constant[k]:
+    k = analysis.position(term)
+    if analysis.constant[k]:
         return NOTHING, float("nan")
-    varies = tuple(bool(v) for v in ~subject.constant)
-    wide, model = with_means(subject.blind, subject.simulated, varies)
+    varies = tuple(bool(v) for v in ~analysis.constant)
+    wide, model = with_means(analysis.blind, analysis.simulated, varies)
     found = registry.get("ols-cr2-satt").fit(wide, model)
     name = f"group_mean({term})"
     if name not in found.terms or not found.usable[0, found.terms.index(name)]:
@@ -243,12 +245,12 @@ def contrast(subject: Subject, term: str) -> tuple[Spread, float]:
     return Spread(value, float(found.p_value[0, j])), value + math.copysign(half, value)
 
 
-def school_means(subject: Subject, term: str) -> Floats:
+def school_means(analysis: Analysis, term: str) -> Floats:
     """Return a term's school means, row by row [n]."""
-    column = subject.x[subject.position(term)]
-    return np.repeat(np.add.reduceat(column, subject.offsets[:-1]) / subject.sizes, subject.sizes)
+    column = analysis.x[analysis.position(term)]
+    return np.repeat(np.add.reduceat(column, analysis.offsets[:-1]) / analysis.sizes, analysis.sizes)
 
 
-def partial_of(subject: Subject, term: str) -> Floats:
+def partial_of(analysis: Analysis, term: str) -> Floats:
     """Return the term's column less what the others explain of it [n]."""
-    return partial_column(subject.x, subject.position(term))
+    return partial_column(analysis.x, analysis.position(term))

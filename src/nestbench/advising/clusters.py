@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from nestbench.advising.subject import residuals_of
+from nestbench.advising.analysis import residuals_of
 from nestbench.sim.observed.batch import Floats, Ints
 
 MOST_VALUES = 6

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from nestbench.advising import clusters
+from nestbench.advising.analysis import Analysis
 from nestbench.advising.calibration import LEVEL, Calibration, partial_of
 from nestbench.advising.scenarios import CONFOUNDED
-from nestbench.advising.subject import Subject
 from nestbench.sim.counted import plural
 from nestbench.sim.observed.batch import Floats
 
@@ -82,26 +82,26 @@ class Design:
         return min(self.carriers.values()) if self.constant and len(self.carriers) == 2 else self.schools
 
 
-def design_of_term(subject: Subject, term: str, found: Calibration) -> Design:
+def design_of_term(analysis: Analysis, term: str, found: Calibration) -> Design:
     """Return the design of a term, with its sentences."""
-    k, offsets = subject.position(term), subject.offsets
-    partial, sizes = partial_of(subject, term), subject.sizes
+    k, offsets = analysis.position(term), analysis.offsets
+    partial, sizes = partial_of(analysis, term), analysis.sizes
     shares = clusters.partial_leverage(partial, offsets)
-    moved = _steady(clusters.shifts(subject.x, k, subject.residuals, offsets) / found.ideal_se)
+    moved = _steady(clusters.shifts(analysis.x, k, analysis.residuals, offsets) / found.ideal_se)
     bare = Design(
-        rows=len(subject.residuals),
-        schools=subject.schools,
+        rows=len(analysis.residuals),
+        schools=analysis.schools,
         sizes=(
             float(sizes.min()),
             float(np.median(sizes)),
             float(sizes.max()),
             float(sizes.std() / sizes.mean()),
         ),
-        constant=bool(subject.constant[k]),
-        between=clusters.between_share(subject.x[k], offsets),
-        carriers=clusters.carriers(subject.x[k], offsets),
+        constant=bool(analysis.constant[k]),
+        between=clusters.between_share(analysis.x[k], offsets),
+        carriers=clusters.carriers(analysis.x[k], offsets),
         effective=clusters.effective_clusters(partial, offsets, found.icc),
-        leverage={label: float(share) for label, share in zip(subject.labels, shares, strict=True)},
+        leverage={label: float(share) for label, share in zip(analysis.labels, shares, strict=True)},
         shift=(float(np.nanmin(moved, initial=0.0)), float(np.nanmax(moved, initial=0.0))),
         undetermined=int(np.isnan(moved).sum()),
     )
@@ -308,7 +308,7 @@ def p_words(value: float) -> str:
     return "p < .001" if value < 0.001 else f"p = {value:.3f}".replace("0.", ".", 1)
 
 
-def plain(design: Design) -> dict[str, Any]:
+def primitives(design: Design) -> dict[str, Any]:
     """Return a design as JSON has it."""
     label, share = design.heaviest
     return {

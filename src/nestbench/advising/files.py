@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nestbench.advising.advice import Advice
+from nestbench.advising.as_experiment import DESIGN, EXPERIMENT
 from nestbench.advising.page import render
-from nestbench.advising.study import DESIGN, STUDY
 from nestbench.experiments.files import write_atomically
 
 
@@ -19,7 +19,7 @@ def write_advice(found: Sequence[Advice], folder: Path) -> list[Path]:
     written = [page]
     for number, advice in enumerate(found, 1):
         own = folder if len(found) == 1 else folder / f"term-{number}"
-        for name, text in ((DESIGN, advice.design_csv), (STUDY, advice.toml)):
+        for name, text in ((DESIGN, advice.design_csv), (EXPERIMENT, advice.toml)):
             write_atomically(own / name, text.encode())
             written.append(own / name)
     return written

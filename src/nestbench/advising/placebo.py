@@ -19,9 +19,9 @@ import cloudpickle
 import numpy as np
 import pandas as pd
 
+from nestbench.advising.analysis import Analysis, orthonormal
+from nestbench.advising.candidates import WITH_MEANS, limits_of
 from nestbench.advising.simulating import draws_of, spread_out
-from nestbench.advising.study import WITH_MEANS, limits_of
-from nestbench.advising.subject import Subject, orthonormal
 from nestbench.estimators.estimator import Estimator
 from nestbench.experiments.running.workers import ignore_interrupts, one_thread
 from nestbench.own_data.bar import Step, silent
@@ -51,7 +51,7 @@ class Piece:
 
 
 def placebo_rates(
-    subject: Subject,
+    analysis: Analysis,
     term: str,
     methods: Sequence[Estimator],
     seed: int,
@@ -60,10 +60,10 @@ def placebo_rates(
     step: Step = silent,
 ) -> pd.DataFrame:
     """Return a row a method: ``method, rejected, mcse, n``, over draws in which the placebo isn't the term again."""
-    draws = min(most, max(100, ROWS // len(subject.residuals)))
+    draws = min(most, max(100, ROWS // len(analysis.residuals)))
     # Limits of slow methods are looked at where a piece begins, so no piece is longer than one.
-    size = max(1, min(PIECE // len(subject.residuals), LONGEST))
-    blob, home = cloudpickle.dumps((subject, tuple(methods))), os.getpid()
+    size = max(1, min(PIECE // len(analysis.residuals), LONGEST))
+    blob, home = cloudpickle.dumps((analysis, tuple(methods))), os.getpid()
     starts = range(0, draws, size)
     pieces = (Piece(blob, term, seed, start, min(size, draws - start), home) for start in starts)
     found: dict[int, dict[str, Floats]] = {}
@@ -71,31 +71,31 @@ def placebo_rates(
         found[start] = rates
         step(done - 1, len(starts), "placebo terms on the real outcome")
     values = {m.label: np.concatenate([found[start][m.label] for start in starts]) for m in methods}
-    return pd.DataFrame([_row(label, p, subject.model.level) for label, p in values.items()])
+    return pd.DataFrame([_row(label, p, analysis.model.level) for label, p in values.items()])
 
 
 def _draw(piece: Piece) -> tuple[int, dict[str, Floats]]:
     """Return the p-values of the placebo by method, of one piece of the draws."""
     ignore_interrupts(piece.home)
     known_laws()
-    subject, methods = pickle.loads(piece.blob)
+    analysis, methods = pickle.loads(piece.blob)
     with one_thread():
-        return piece.start, p_values(subject, piece, methods)
+        return piece.start, p_values(analysis, piece, methods)
 
 
-def p_values(subject: Subject, piece: Piece, methods: Sequence[Estimator]) -> dict[str, Floats]:
+def p_values(analysis: Analysis, piece: Piece, methods: Sequence[Estimator]) -> dict[str, Floats]:
     """Return the p-values of the placebo by method; none of a method that can't tell it from the term."""
-    span = orthonormal(subject.x)
+    span = orthonormal(analysis.x)
     rng = np.random.Generator(np.random.PCG64DXSM([piece.seed, piece.start]))
-    drawn = [placebo_column(subject, piece.term, rng) for _ in range(piece.size)]
+    drawn = [placebo_column(analysis, piece.term, rng) for _ in range(piece.size)]
     columns = [column for column in drawn if apart(column, span)]
     found = {method.label: np.empty(0) for method in methods}
     if not columns:
         return found
-    batch = with_placebos(subject.blind, np.stack(columns), piece.start)
-    model = replace(subject.simulated, formula=f"{subject.simulated.formula} + {COLUMN}")
-    limits = limits_of(subject)
-    varies = not subject.constant[subject.position(piece.term)]
+    batch = with_placebos(analysis.blind, np.stack(columns), piece.start)
+    model = replace(analysis.simulated, formula=f"{analysis.simulated.formula} + {COLUMN}")
+    limits = limits_of(analysis)
+    varies = not analysis.constant[analysis.position(piece.term)]
     for method in methods:
         # A placebo permuted within schools has the term's school means: methods that add them can't tell the two
         # apart. Known beforehand, since their textbook engines take minutes to say so of large schools.
@@ -120,14 +120,14 @@ def _row(label: str, p_values: Floats, level: float) -> dict[str, object]:
     return {"method": label, "rejected": share, "mcse": error, "n": len(good)}
 
 
-def placebo_column(subject: Subject, term: str, rng: np.random.Generator) -> Floats:
+def placebo_column(analysis: Analysis, term: str, rng: np.random.Generator) -> Floats:
     """Return a placebo [n] with the pattern of a term."""
-    k = subject.position(term)
-    values, offsets = subject.x[k], subject.offsets
-    if subject.constant[k]:
-        return np.repeat(rng.permutation(values[offsets[:-1]]), subject.sizes)
+    k = analysis.position(term)
+    values, offsets = analysis.x[k], analysis.offsets
+    if analysis.constant[k]:
+        return np.repeat(rng.permutation(values[offsets[:-1]]), analysis.sizes)
     # One sort for all schools: by school, in it by random keys.
-    order = np.lexsort((rng.random(len(values)), np.repeat(np.arange(subject.schools), subject.sizes)))
+    order = np.lexsort((rng.random(len(values)), np.repeat(np.arange(analysis.schools), analysis.sizes)))
     return np.asarray(values[order])
 
 

@@ -15,7 +15,6 @@ from nestbench.estimators.estimates import ESTIMATE, LOWER, P_VALUE, UPPER, Esti
 from nestbench.experiments.drawing import held
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task
-from nestbench.experiments.running import warming
 from nestbench.experiments.running.backends import LOCAL, processes_start
 from nestbench.experiments.running.execute import cores, mapped
 from nestbench.experiments.running.forks import forked
@@ -91,12 +90,6 @@ def simulate(
 ) -> list[Answers]:
     """Return the methods' answers for a term, scenario by scenario; `limits` bound the data sets of single methods."""
     tasks = tasks_of(experiment, cells, limits)
-    if warming.needed(experiment):
-        step(0, len(tasks), "compiling, once for this version")
-        warming.compile_kernels(experiment)
-    else:
-        # Before the forks, which would each do so for itself.
-        warming.load_kernels(experiment)
     found: dict[int, dict[str, list[Draws]]] = {cell: {} for cell in cells}
     parts: list[tuple[Task, dict[str, Draws]]] = []
     step(0, len(tasks), "simulating")

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nestbench.advising.analysis import analysis_of
 from nestbench.advising.asking import Settings, advice_of
+from nestbench.advising.candidates import SLOW, methods_for
 from nestbench.advising.simulating import draws_of
-from nestbench.advising.study import SLOW, methods_for
-from nestbench.advising.subject import subject_of
 from nestbench.advising.unseen import Case, cases
 from nestbench.estimators.methods import registry
 from nestbench.experiments.running.work import fit_all
@@ -52,12 +52,12 @@ def trial(chosen: Sequence[Case], asked: Asked) -> Iterator[dict[str, object]]:
         for number in range(asked.sets):
             # Not the data that tell the true coverage: those are of `seed`.
             frame = case.cell.draw(asked.seed + 1, range(number, number + 1)).replication(0).frame()
-            subject = subject_of(frame, case.cell.model)
-            names = [name for name in methods_for(subject, case.term) if name not in SLOW]
+            analysis = analysis_of(frame, case.cell.model)
+            names = [name for name in methods_for(analysis, case.term) if name not in SLOW]
             truth = true_measures(case, names, asked) if truth is None else truth
             settings = Settings(asked.replications, asked.seed, names, asked.workers, placebos=20)
-            advice = advice_of(subject, case.term, settings)
-            rule = "ols-cr1s-t" if subject.schools >= MANY else "ols-cr2-satt"
+            advice = advice_of(analysis, case.term, settings)
+            rule = "ols-cr1s-t" if analysis.schools >= MANY else "ols-cr2-satt"
             yield {
                 "kind": case.kind,
                 "population": case.number,

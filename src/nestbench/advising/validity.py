@@ -5,7 +5,7 @@ intervals and size of its tests are neither below Bradley's band as simulated no
 (`grades.RULE`: exact binomial tests, by Holm's method over all methods and scenarios). Of the valid those come first
 that stay inside the band on both sides, then the lowest interval score: the geometric mean over the scenarios of the
 mean score, each score capped. Methods within 1 % of the lowest score are equals: of them the one named first in the
-order of `study.methods_for` is taken.
+order of `candidates.methods_for` is taken.
 
 Precautions. Some scenarios are shown by nothing and ruled out by nothing (`Scenario.precaution`). A method that the
 rule names when they count like the others is taken if, over the other scenarios, it is at most `PREMIUM` times as wide

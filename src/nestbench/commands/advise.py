@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nestbench.commands import completing
 from nestbench.commands.options import Formula, Group, Level, Random, Subgroup, Table
 from nestbench.commands.output import say
+
+if TYPE_CHECKING:
+    from nestbench.advising.advice import Advice
 
 EXAMPLES = (
     "nestbench advise data.csv",
@@ -70,28 +74,44 @@ def advise(
     Errors are calibrated from the residuals of your model, never from the effect you ask about; the estimate comes
     last.
     """
+    from nestbench.advising.analysis import analysis_of, asked_terms
     from nestbench.advising.asking import Settings, advice_of
     from nestbench.advising.files import write_advice
-    from nestbench.advising.plain import json_of
-    from nestbench.advising.subject import asked_terms, subject_of
-    from nestbench.advising.terminal import text_of
     from nestbench.own_data.bar import shown
     from nestbench.own_data.user_data import groups_of
+    from nestbench.sim.errors import Interrupted
     from nestbench.sim.observed.model import Model
     from nestbench.sim.tables.reading import read_table
 
     model = Model(formula, group, random, level, subgroup)
     table = read_table(data, groups_of(model))
-    subject = subject_of(table.frame, model, table.messages)
+    analysis = analysis_of(table.frame, model, table.messages)
     settings = Settings(replications, seed, methods, workers, scenario)
-    with shown(len(table.frame)) as step:
-        found = [advice_of(subject, name, settings, step) for name in asked_terms(subject, term or ())]
-    if out is not None:
+    terms = asked_terms(analysis, term or ())
+    found: list[Advice] = []
+    try:
+        with shown(len(table.frame)) as step:
+            # One after another: those before a stop are in the list then.
+            found.extend(advice_of(analysis, name, settings, step) for name in terms)
+    except KeyboardInterrupt:
+        pass
+    if found and out is not None:
         write_advice(found, out)
+    if found:
+        _show(found, analysis.data.messages, out, as_json)
+    if left := terms[len(found) :]:
+        raise Interrupted(f"stopped; of the advice on {', '.join(left)} nothing is kept")
+
+
+def _show(found: list[Advice], messages: Sequence[str], out: Path | None, as_json: bool) -> None:
+    """Print advice, and where it is kept."""
+    from nestbench.advising.as_json import json_of
+    from nestbench.advising.terminal import text_of
+
     if as_json:
         typer.echo(json_of(found))
         return
-    for message in subject.data.messages:
+    for message in messages:
         say(message)
     say("\n\n".join(text_of(advice) for advice in found))
     if out is not None:

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nestbench.advising.analysis import Analysis, analysis_of
 from nestbench.advising.calibration import LEVEL, icc_pivot, variances
-from nestbench.advising.subject import Subject, subject_of
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.observed.model import Model
 
@@ -101,14 +101,14 @@ def pilot_of(frame: pd.DataFrame, formula: str, group: str, term: str) -> Pilot:
     # Before a trial nobody is treated: a column of zeros is no treatment to leave in.
     varies = term in frame.columns and frame[term].nunique() > 1
     treated = term if varies else "1"
-    plain = subject_of(frame, Model(f"{outcome} ~ {treated}", group))
+    plain = analysis_of(frame, Model(f"{outcome} ~ {treated}", group))
     if len(plain.offsets) < 4:
         raise InvalidInput(
             f"expected a pilot of at least 3 schools, got {len(plain.offsets) - 1}: nothing says how much schools "
             "differ; give --icc yourself"
         )
     wide = f"{right} + {term}" if varies else right
-    full = subject_of(frame, Model(f"{outcome} ~ {wide}", group))
+    full = analysis_of(frame, Model(f"{outcome} ~ {wide}", group))
     (school, student), (less, rest) = parts_of(plain), parts_of(full)
     found, sizes = icc_pivot(full), np.diff(plain.offsets)
     tail = 0.5 * (1.0 - LEVEL)
@@ -127,9 +127,9 @@ def pilot_of(frame: pd.DataFrame, formula: str, group: str, term: str) -> Pilot:
     )
 
 
-def parts_of(subject: Subject) -> tuple[float, float]:
+def parts_of(analysis: Analysis) -> tuple[float, float]:
     """Return the variances of schools and of students."""
-    icc, _, total, _ = variances(subject, 0)
+    icc, _, total, _ = variances(analysis, 0)
     return icc * total**2, (1.0 - icc) * total**2
 
 

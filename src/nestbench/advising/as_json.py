@@ -9,17 +9,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from nestbench.advising.advice import Advice
-from nestbench.advising.design import plain as plain_design
+from nestbench.advising.design import primitives as primitives_of_design
 from nestbench.advising.sentences import NO_PEEKING, assumption, precaution, sure_words, verdict
 from nestbench.own_data.fit import COLUMNS, Fit
 
 
 def json_of(found: Sequence[Advice]) -> str:
     """Return the advice on some terms as JSON: NaN is null, infinite the text ``"inf"``."""
-    return json.dumps({"advice": [plain_of(advice) for advice in found]}, indent=2, ensure_ascii=False)
+    return json.dumps({"advice": [primitives_of(advice) for advice in found]}, indent=2, ensure_ascii=False)
 
 
-def plain_of(advice: Advice) -> dict[str, Any]:
+def primitives_of(advice: Advice) -> dict[str, Any]:
     """Return advice as primitives; all but ``fits`` and ``remarks`` is the same whatever the term's effect is."""
     return known_blindly(advice) | {
         "fits": [_fit(fit) for fit in advice.fits],
@@ -56,7 +56,7 @@ def known_blindly(advice: Advice) -> dict[str, Any]:
         "planted_effect": advice.planted,
         "replications": advice.replications,
         "seed": advice.seed,
-        "design": plain_design(advice.design),
+        "design": primitives_of_design(advice.design),
         "calibration": dataclasses.asdict(advice.calibration),
         "scenarios": [dataclasses.asdict(law) for law in advice.laws],
         "table": advice.table.to_dict("records"),

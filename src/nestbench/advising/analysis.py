@@ -31,7 +31,7 @@ LARGEST = 1e140
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Subject:
+class Analysis:
     """An analyst's data and model.
 
     Attributes
@@ -115,7 +115,7 @@ class Subject:
         return self.terms.index(term)
 
 
-def subject_of(frame: pd.DataFrame, model: Model, messages: Mapping[str, str] | None = None) -> Subject:
+def analysis_of(frame: pd.DataFrame, model: Model, messages: Mapping[str, str] | None = None) -> Analysis:
     """Return what advice is made of.
 
     Raises
@@ -137,7 +137,9 @@ def subject_of(frame: pd.DataFrame, model: Model, messages: Mapping[str, str] | 
         )
     offsets = batch.school_offsets
     constant = np.array([constant_in_schools(column, offsets) for column in x])
-    return Subject(data, model, design.terms, x, residuals, offsets, constant, estimable_terms(batch, design))
+    return Analysis(
+        data, model, design.terms, x, residuals, offsets, constant, estimable_terms(batch, design)
+    )
 
 
 def require_squares(name: str, y: Floats) -> None:
@@ -174,7 +176,7 @@ def orthonormal(x: Floats) -> Floats:
     return np.asarray(u[:, values > 1e-10 * values[0]])
 
 
-def asked_terms(subject: Subject, wanted: Sequence[str]) -> list[str]:
+def asked_terms(analysis: Analysis, wanted: Sequence[str]) -> list[str]:
     """Return the terms to advise on: those asked for, by default those constant in schools, else the first.
 
     Raises
@@ -182,25 +184,25 @@ def asked_terms(subject: Subject, wanted: Sequence[str]) -> list[str]:
     InvalidInput
         A term that isn't the model's, that the data don't identify, or no term but the intercept.
     """
-    known = [term for term in subject.terms if term != "Intercept"] or list(subject.terms)
+    known = [term for term in analysis.terms if term != "Intercept"] or list(analysis.terms)
     for term in wanted:
-        if term not in subject.terms:
+        if term not in analysis.terms:
             raise unknown_name("term", term, known)
-    good = [term for term in known if subject.estimable[subject.position(term)]]
+    good = [term for term in known if analysis.estimable[analysis.position(term)]]
     if not wanted and not good:
         raise InvalidInput(
             "expected a term that the data identify, got none; leave out terms that depend on others"
         )
-    constant = [term for term in good if subject.constant[subject.position(term)]]
+    constant = [term for term in good if analysis.constant[analysis.position(term)]]
     chosen = list(dict.fromkeys(wanted)) or constant or good[:1]
     for term in chosen:
-        if not subject.estimable[subject.position(term)]:
+        if not analysis.estimable[analysis.position(term)]:
             raise InvalidInput(
                 f"expected a term that the data identify, got '{term}', which depends linearly on the others; "
                 "leave one of them out"
             )
     # Of such a model each simulated data set would take the slow, careful way of every method: hours, not seconds.
-    if lost := [term for term in subject.terms if not subject.estimable[subject.position(term)]]:
+    if lost := [term for term in analysis.terms if not analysis.estimable[analysis.position(term)]]:
         raise InvalidInput(
             f"expected a model whose terms the data identify, got {', '.join(lost)}, which depend linearly on one "
             "another; leave one of them out"
