@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -18,6 +18,7 @@ from nestbench.estimators.estimates import Estimates
 from nestbench.reports.accuracy import evidence as ev
 from nestbench.reports.accuracy.baseline import Value
 from nestbench.reports.accuracy.evidence import Finding, Gate
+from nestbench.reports.measures.draws import Truth, truth_of
 from nestbench.sim.observed.batch import Floats
 
 Measures = Mapping[str, Mapping[str, Value]]
@@ -141,8 +142,12 @@ def keeping_size(gate: Gate, alpha: float, two_sided: bool = False) -> Claim:
 
 
 def calibrated(gate: Gate) -> Claim:
-    """Claim that the mean squared standard error is the variance of the estimates, as a ratio of SEs."""
-    count = ev.mean_replications(gate, math.sqrt(0.5))
+    """Claim that the mean squared standard error is the variance of the estimates, as a ratio of SEs.
+
+    With a tolerance it is an equivalence: the claim fails only where the ratio is shown to be outside, and each finding
+    notes whether it was shown to be within (`evidence.equivalence`).
+    """
+    count = ev.mean_replications(_in_logs(gate) if gate.tolerance else gate, math.sqrt(0.5))
 
     def find(term: str, seen: Evidence) -> Finding:
         """Judge the ratio of the mean standard error to the empirical SE."""
@@ -174,10 +179,7 @@ def right_df(gate: Gate) -> Claim:
         return Finding(term, implied, implied * error, n, stated / factor, stated * factor)
 
     wanted = f"what the method says, tolerance {gate.tolerance:g}"
-    detect = Gate(
-        gate.false_alarm, gate.power, math.log1p(gate.detect), math.log1p(gate.tolerance), gate.terms
-    )
-    count = ev.mean_replications(detect, math.sqrt(2.0 + 4.0 / 5.0))
+    count = ev.mean_replications(_in_logs(gate), math.sqrt(2.0 + 4.0 / 5.0))
     return Claim("df that the standard errors' variation implies", wanted, gate, count, find)
 
 
@@ -204,14 +206,56 @@ def as_precise(gate: Gate, reference: str) -> Claim:
         _, correlation, _ = precision(term, seen)
         return math.sqrt(max(1.0 - correlation**2, 0.0)) / START
 
-    detect = Gate(
-        gate.false_alarm, gate.power, math.log1p(gate.detect), math.log1p(gate.tolerance), gate.terms
-    )
-    count = ev.mean_replications(detect, START)
+    count = ev.mean_replications(_in_logs(gate), START)
     wanted = f"at most {1.0 + gate.tolerance:g}"
     what = f"empirical SE / empirical SE of {reference}"
     return Claim(what, wanted, gate, count, find, spread, most=1.0 / START**2, in_errors=False)
 
+
+def scoring(gate: Gate, reference: str, truth: Truth, alpha: float) -> Claim:
+    """Claim that the interval score is no larger than a reference method's on the same data sets.
+
+    An interval [l, u] of a truth th scores ``(u - l) + 2/alpha (l - th)+ + 2/alpha (th - u)+`` (Gneiting & Raftery
+    2007): the smaller the better. With the ratio q of the two means, replication i contributes
+    ``(a_i - q b_i) / mean b``, whose standard deviation over the root of n is the error of q; log q has a one-sided t
+    test.
+
+    Parameters
+    ----------
+    gate : Gate
+        `detect` and `tolerance` are relative to the reference's mean score.
+    reference : str
+        Its name.
+    truth : mapping
+        Term -> true value, or an array by replication number.
+    alpha : float
+        Of the intervals.
+    """
+
+    def find(term: str, seen: Evidence) -> Finding:
+        """Judge the ratio of the two methods' mean interval scores."""
+        ratio, error, n = score_ratio(term, seen, truth, alpha)
+        critical = float(stats.t.isf(gate.size, max(n - 1, 1)))
+        high = (1.0 + gate.tolerance) * (math.exp(critical * error / ratio) if error < math.inf else 1.0)
+        return Finding(term, ratio, error, n, 0.0, high)
+
+    def spread(term: str, seen: Evidence) -> float:
+        """Return what the ratio's error is per root of n, from a first look."""
+        ratio, error, n = score_ratio(term, seen, truth, alpha)
+        return error / ratio * math.sqrt(n) / SCORES
+
+    count = ev.mean_replications(_in_logs(gate), SCORES)
+    what = f"interval score / interval score of {reference}"
+    return Claim(what, f"at most {1.0 + gate.tolerance:g}", gate, count, find, spread, most=25.0)
+
+
+def _in_logs(gate: Gate) -> Gate:
+    """Return a gate whose departure and tolerance, factors less 1, are on the log scale."""
+    return replace(gate, detect=math.log1p(gate.detect), tolerance=math.log1p(gate.tolerance))
+
+
+SCORES = 0.2
+"""Standard deviation of one replication's contribution that `scoring` starts from: two methods that mostly agree."""
 
 START = 0.2
 """``sqrt(1 - r^2)`` of two estimates that `as_precise` starts from: a correlation of .98."""
@@ -245,3 +289,36 @@ def precision(term: str, seen: Evidence) -> tuple[float, float, int]:
         return math.nan, 0.0, len(a)
     correlation = float(np.corrcoef(a, b)[0, 1]) if np.ptp(a) > 0 else 0.0
     return float(a.std(ddof=1) / b.std(ddof=1)), correlation, len(a)
+
+
+def score_ratio(term: str, seen: Evidence, truth: Truth, alpha: float) -> tuple[float, float, int]:
+    """Return the ratio of both methods' mean interval scores, its standard error, and n; infinite where an interval is.
+
+    Parameters
+    ----------
+    term : str
+    seen : Evidence
+    truth : mapping
+    alpha : float
+    """
+    if seen.reference is None:
+        raise ValueError("a claim that compares needs the reference's estimates")
+    known = truth_of((term,), truth, seen.estimates.replications)[0]
+    a, b = (_scores(term, one, known, alpha) for one in (seen.estimates, seen.reference))
+    kept = ~np.isnan(a) & np.isfinite(b)
+    a, b = a[kept], b[kept]
+    n = len(a)
+    if n < 3 or not b.any():
+        return math.nan, math.nan, n
+    if np.isinf(a).any():
+        return math.inf, math.inf, n
+    ratio = float(a.mean() / b.mean())
+    return ratio, float((a - ratio * b).std(ddof=1) / b.mean() / math.sqrt(n)), n
+
+
+def _scores(term: str, estimates: Estimates, truth: Floats, alpha: float) -> Floats:
+    """Return the interval scores of one term [R]; NaN where there is no interval."""
+    k = estimates.terms.index(term)
+    low, high = estimates.lower[:, k], estimates.upper[:, k]
+    missed = np.maximum(low - truth, 0.0) + np.maximum(truth - high, 0.0)
+    return np.asarray(np.where(estimates.usable[:, k], high - low + 2.0 / alpha * missed, np.nan))

@@ -18,6 +18,9 @@ from nestbench.reports.accuracy.baseline import Value
 from nestbench.reports.measures.proportions import clopper_pearson
 from nestbench.sim.errors import InvalidInput
 
+SHOWN = 0.05
+"""Size of the tests that show a claim; a claim that isn't shown doesn't fail, so nothing rests on their rarity."""
+
 
 @dataclass(frozen=True, slots=True)
 class Gate:
@@ -60,7 +63,10 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One term: the number, its Monte Carlo error and n, the bounds it had to be within, and whether it was."""
+    """One term: the number, its Monte Carlo error and n, the bounds it had to be within, and whether it was.
+
+    `note` says, of a claim with a tolerance that can be shown as well as refuted, whether it was shown.
+    """
 
     term: str
     value: float
@@ -68,6 +74,7 @@ class Finding:
     n: int
     low: float
     high: float
+    note: str = ""
 
     @property
     def held(self) -> bool:
@@ -127,7 +134,28 @@ def ratio_finding(term: str, se_error: Value, gate: Gate) -> Finding:
     ratio = 1.0 + percent / 100.0
     spread = mcse / 100.0
     factor = (1.0 + gate.tolerance) * math.exp(critical(gate, n) * spread / ratio) if ratio > 0 else math.nan
-    return Finding(term, ratio, spread, n, 1.0 / factor, factor)
+    note = equivalence(ratio, spread, n, gate.tolerance) if gate.tolerance else ""
+    return Finding(term, ratio, spread, n, 1.0 / factor, factor, note)
+
+
+def equivalence(ratio: float, mcse: float, n: int, tolerance: float) -> str:
+    """Return whether a ratio is shown to be within a factor of ``1 + tolerance`` of 1, in words.
+
+    Two one-sided t tests (Schuirmann 1987) on the log scale, each of size `SHOWN`. Where neither this nor the contrary
+    is shown, the words name the n at which a ratio of 1 would be with a probability of .9,
+    ``n (2 z s / log(1 + tolerance))^2`` with s the error of the log and z the normal quantile of ``1 - SHOWN``.
+    """
+    within = f"within {100.0 * tolerance:g} %"
+    reach, error = math.log1p(tolerance), mcse / ratio if ratio > 0 else math.nan
+    if (
+        abs(math.log(ratio)) + float(stats.t.isf(SHOWN, max(n - 1, 1))) * error <= reach
+        if ratio > 0
+        else False
+    ):
+        return f"{within}: shown"
+    needed = n * (2.0 * float(stats.norm.isf(SHOWN)) * error / reach) ** 2
+    enough = f" (n {math.ceil(needed):,} would, at a ratio of 1)".replace(",", " ") if needed > n else ""
+    return f"{within}: not shown{enough}"
 
 
 def share_finding(term: str, value: Value, low: float, high: float, gate: Gate) -> Finding:

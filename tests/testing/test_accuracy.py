@@ -7,12 +7,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nestbench.experiments.running.resolving import resolve
+from nestbench.sim.cells.cell import Cell
+from nestbench.sim.cells.layout import Layout
 from nestbench.sim.errors import InvalidInput
+from nestbench.sim.observed.model import Model
+from nestbench.sim.random_intercept import RandomIntercept
 from nestbench.testing.accuracy import Accuracy
-from tests.testing.test_pytest_plugin import DF, SMALL, exact, narrow, project_run
+from tests.testing.test_pytest_plugin import DF, EFFECTS, SMALL, exact, narrow, project_run
 
 
 @pytest.fixture
@@ -41,6 +46,57 @@ def test_df_off_by_one(claims: Accuracy) -> None:
         claims.assert_df(one_df_less, equals=DF, on=SMALL)
     with pytest.raises(AssertionError, match="one_df_less and ols differ in df"):
         claims.assert_df(one_df_less, equals="ols", on=SMALL)
+
+
+BALANCED = Cell(
+    RandomIntercept(icc=0.6, effects={**EFFECTS, "age": 0.0}), Layout(10, 8, 4), Model("grade ~ treated")
+)
+
+
+def minus_one(frame, model):  # type: ignore[no-untyped-def]
+    """The test of school means with one df less."""
+    means = frame.groupby("school")[["grade", "treated"]].mean()
+    arms = [means.loc[means["treated"] == arm, "grade"] for arm in (0, 1)]
+    pooled = sum(a.var() * (len(a) - 1) for a in arms) / (len(means) - 2)
+    error = np.sqrt(pooled * sum(1 / len(a) for a in arms))
+    return {
+        "treated": {"estimate": arms[1].mean() - arms[0].mean(), "std_error": error, "df": len(means) - 3}
+    }
+
+
+def test_df_of_a_balanced_design(claims: Accuracy) -> None:
+    claims.assert_df_balanced("reml-satt", on=BALANCED, replications=20)
+    claims.assert_df_balanced(minus_one, on=BALANCED, tolerance=0.2, detect=0.5)
+    with pytest.raises(
+        AssertionError, match=r"minus_one and balanced df = 8 differ in df of treated: 7 and 8"
+    ):
+        claims.assert_df_balanced(minus_one, on=BALANCED, detect=0.5)
+    with pytest.raises(
+        AssertionError, match="ols-cr1s-t and balanced df = 8 differ in df of Intercept: 9 and 8"
+    ):
+        claims.assert_df_balanced("ols-cr1s-t", on=BALANCED, detect=0.5)
+
+
+def test_se_within_some_percent(claims: Accuracy) -> None:
+    claims.assert_se_calibrated("means", on=BALANCED, terms=["treated"], within=0.25)
+    assert claims.rows[-1]["claim"] == "model SE / empirical SE: 1, tolerance 0.25"
+    assert str(claims.rows[-1]["seen"]).endswith("; within 25 %: shown")
+    claims.assert_se_calibrated(
+        "means", on=BALANCED, terms=["treated"], within=0.05, detect=0.5, replications=80
+    )
+    assert "; within 5 %: not shown (n " in str(claims.rows[-1]["seen"])
+    with pytest.raises(AssertionError, match=r"model SE / empirical SE should be 1, tolerance 0\.1"):
+        claims.assert_se_calibrated("ols", on=BALANCED, terms=["treated"], within=0.1)
+    with pytest.raises(InvalidInput, match="within or tolerance, got both"):
+        claims.assert_se_calibrated("means", on=BALANCED, within=0.1, tolerance=0.1)
+
+
+def test_an_interval_score_beside_a_reference(claims: Accuracy) -> None:
+    claims.assert_interval_score("means", than="reml-kr", on=BALANCED, terms=["treated"])
+    with pytest.raises(
+        AssertionError, match="ols: interval score / interval score of means should be at most 1"
+    ):
+        claims.assert_interval_score("ols", than="means", on=BALANCED, terms=["treated"])
 
 
 @pytest.mark.slow

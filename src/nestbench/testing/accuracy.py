@@ -7,7 +7,6 @@ the claim. The seed is fixed, so a test gives the same answer every time; ``--ne
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,15 +14,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Unpack
 
-import numpy as np
-
 from nestbench.estimators.estimates import DF, SUMMARY
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.running.in_memory import InMemory
-from nestbench.experiments.running.resolving import resolve
 from nestbench.reports.accuracy import check_formats, claims, evidence
 from nestbench.reports.accuracy.baseline import baseline_of
-from nestbench.reports.accuracy.baseline_file import experiment_of, read_baseline, write_baseline
+from nestbench.reports.accuracy.baseline_file import read_baseline, write_baseline
 from nestbench.reports.accuracy.changes import FAILING, Mark
 from nestbench.reports.accuracy.check import ALPHA, Check, check
 from nestbench.reports.accuracy.claims import Claim
@@ -33,7 +29,9 @@ from nestbench.sim.errors import InvalidInput
 from nestbench.testing.asked import Asked, Common, local
 from nestbench.testing.fits import Fits, UnderTest
 from nestbench.testing.given import Method, as_estimator, cell_of, differences
-from nestbench.testing.regression import kept_run
+from nestbench.testing.known_df import balanced_df
+from nestbench.testing.regression import baseline_file, checked_experiment, kept_run
+from nestbench.testing.stated_df import KnownDf, stated_df, with_df
 
 SEED = 20261122
 FAIL_ON = tuple(mark.value for mark in FAILING)
@@ -136,16 +134,29 @@ class Accuracy:
         self._claim(estimator, made, detect, common, only_null=True)
 
     def assert_se_calibrated(
-        self, estimator: Method, *, detect: float = 0.25, **common: Unpack[Common]
+        self,
+        estimator: Method,
+        *,
+        within: float | None = None,
+        detect: float | None = None,
+        **common: Unpack[Common],
     ) -> None:
         """Claim that the standard errors are as large as the estimates vary: model SE / empirical SE is 1.
 
-        `tolerance` and `detect` are relative: ``detect=0.04`` finds standard errors that are 4 % off. Standard errors
-        that vary need more replications than normal theory says, so a second round is drawn if the Monte Carlo error of
-        the first (never the ratio itself) asks for it.
+        `tolerance` and `detect` (default .25) are relative: ``detect=0.04`` finds standard errors that are 4 % off.
+        ``within=0.05`` is the claim that they are calibrated within 5 %, an equivalence: it is the tolerance, `detect`
+        becomes twice as much, and the claim fails only where the ratio is shown to lie outside; the table of claims
+        says whether it was shown to lie within. Standard errors that vary need more replications than normal theory
+        says, so a second round is drawn if the Monte Carlo error of the first (never the ratio itself) asks for it.
         """
         __tracebackhide__ = True
-        self._claim(estimator, lambda gate, cell: claims.calibrated(gate), detect, common)
+        if within is not None:
+            if "tolerance" in common:
+                raise InvalidInput("expected within or tolerance, got both; within is the tolerance")
+            common["tolerance"] = within
+        usual = 0.25 if within is None else 2.0 * within
+        wanted = usual if detect is None else detect
+        self._claim(estimator, lambda gate, cell: claims.calibrated(gate), wanted, common)
 
     def assert_df(
         self,
@@ -170,9 +181,22 @@ class Accuracy:
             return
         share = 0.02 if detect is None else detect
         if isinstance(equals, (int, float)):
-            self._same(estimator, None, (DF,), 1e-6, share, common, df=float(equals))
+            df = float(equals)
+            self._same(estimator, None, (DF,), 1e-6, share, common, ("", lambda cell, seed: df))
         else:
             self._same(estimator, equals, (DF,), 1e-6, share, common)
+
+    def assert_df_balanced(
+        self, estimator: Method, *, detect: float = 0.02, **common: Unpack[Common]
+    ) -> None:
+        """Claim that the degrees of freedom are those that theory knows for a balanced design: see `known_df`.
+
+        G - 2 for an intercept and a treatment of schools. `tolerance` is relative (default 0), `detect` the share of
+        data sets that may go unseen. A method that estimates the school variance at 0 pools: take a larger ICC.
+        """
+        __tracebackhide__ = True
+        rtol = max(1e-6, common.pop("tolerance", 0.0))
+        self._same(estimator, None, (DF,), rtol, detect, common, ("balanced ", balanced_df))
 
     def assert_as_precise(
         self, estimator: Method, than: Method, *, detect: float = 0.05, **common: Unpack[Common]
@@ -192,6 +216,22 @@ class Accuracy:
             common,
             reference=reference,
         )
+
+    def assert_interval_score(
+        self, estimator: Method, than: Method, *, detect: float = 0.05, **common: Unpack[Common]
+    ) -> None:
+        """Claim that the mean interval score is no larger than a reference method's on the same data sets.
+
+        The score is an interval's width and ``2 / alpha`` times what it misses the truth by: narrow intervals that
+        miss pay, wide ones that cover too. `tolerance` and `detect` are relative to the reference's mean score.
+        """
+        __tracebackhide__ = True
+        reference = self._under_test(than, Asked(**common))
+
+        def made(gate: Gate, cell: Cell) -> Claim:
+            return claims.scoring(gate, reference.name, cell.truth, cell.model.alpha)
+
+        self._claim(estimator, made, detect, common, reference=reference)
 
     def assert_same_answer(
         self,
@@ -232,8 +272,8 @@ class Accuracy:
         false-alarm rate is that of the whole check.
         """
         __tracebackhide__ = True
-        file = self._file(baseline)
-        experiment = self._experiment(file, on, estimators)
+        file = baseline_file(baseline, self.folder, self.root)
+        experiment = checked_experiment(file, self.root, local(on, self.folder), estimators, self.seed)
         if self.update:
             write_baseline(baseline_of(InMemory(experiment)), file)
             return
@@ -277,9 +317,9 @@ class Accuracy:
         rtol: float,
         detect: float,
         common: Common,
-        df: float = math.nan,
+        known: KnownDf | None = None,
     ) -> None:
-        """Claim the same answers as a second method's, or without one the same `df` in every fit."""
+        """Claim the same answers as a second method's, or without one the df that are `known` in every fit."""
         __tracebackhide__ = True
         # Unusable fits are compared, too: what one method can't answer the other must not.
         asked = replace(Asked(**common), max_unusable=1.0)
@@ -287,14 +327,14 @@ class Accuracy:
         gate = Gate(0.5, asked.power, detect, 0.0)
         one = self._under_test(first, asked)
         two = one if second is None else self._under_test(second, asked)
-        name = f"df = {df:g}" if second is None else two.name
+        name, df = stated_df(known, one) if known else (two.name, {})
         count = asked.replications or evidence.disagreement_replications(gate)
         shared = [t for t in one.terms if t in two.terms]
         with self._row_for(f"same {', '.join(columns)} as {name}", one.name) as row:
             row["n"] = count
             other = two.fitted(count)
-            if second is None:
-                other = replace(other, df=np.where(np.isnan(other.df), np.nan, df))
+            if known:
+                other = with_df(other, df)
             worst = differences(one.fitted(count), other, shared, columns, rtol)
             row["seen"] = f"largest relative difference {worst.size:.2g}, allowed {rtol:g}"
             if worst.size > rtol:
@@ -325,31 +365,6 @@ class Accuracy:
         finally:
             row["seconds"] = time.perf_counter() - started
 
-    def _file(self, baseline: str | Path) -> Path:
-        """Return where a baseline is: beside the test, or where pytest was started (as `nestbench baseline` may be)."""
-        beside, below = self.folder / baseline, self.root / baseline
-        return below if below.is_file() and not beside.is_file() else beside
-
-    def _experiment(
-        self, file: Path, on: Experiment | str | Path | None, estimators: Sequence[Method] | None
-    ) -> Experiment:
-        if on is None and not file.is_file():
-            places = " and ".join(dict.fromkeys(str(place) for place in (self.folder, self.root)))
-            raise InvalidInput(
-                f"expected a baseline '{file.name}', got no such file in {places}; write one with nestbench baseline "
-                f"RUN -o {file}, or name the experiment (on=...) and run pytest --nestbench-update once"
-            )
-        own = on is None
-        experiment = (
-            # Trusted as the test itself is, whose code runs already.
-            experiment_of(read_baseline(file), file.parent, trust=True)
-            if own
-            else resolve(local(on, self.folder))
-        )
-        if estimators is not None:
-            experiment = replace(experiment, estimators=tuple(as_estimator(e) for e in estimators))
-        return experiment if self.seed is None else replace(experiment, seed=self.seed)
-
     def _under_test(self, estimator: Method, asked: Asked, only_null: bool = False) -> UnderTest:
         chosen = as_estimator(estimator)
         place, own = cell_of(local(asked.on, self.folder), asked.cell)
@@ -372,7 +387,9 @@ def _seen(findings: Sequence[Finding]) -> ClaimRow:
     """Return the n of a claim and the term nearest to its bounds, for the table."""
     f = max(findings, key=lambda finding: finding.closeness)
     text = f"{f.term} {f.value:.4g} (MCSE {f.mcse:.2g}), bounds {f.low:.4g} to {f.high:.4g}"
-    return {"n": f.n, "seen": text}
+    # Of several terms the one that was shown least: a claim is shown where all of its terms are.
+    notes = sorted({one.note for one in findings if one.note}, key=lambda note: "not shown" not in note)
+    return {"n": f.n, "seen": "; ".join([text, *notes[:1]])}
 
 
 def _counted(outcome: Check) -> str:

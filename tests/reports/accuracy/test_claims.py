@@ -14,10 +14,12 @@ from nestbench.reports.accuracy import claims
 from nestbench.reports.accuracy.baseline import measures_of
 from nestbench.reports.accuracy.claims import Claim, Evidence
 from nestbench.reports.accuracy.evidence import Finding, Gate
+from nestbench.reports.measures.performance import performance_of_cell
 from tests.reports.accuracy.gate_studies import (
     DF,
     SD,
     TERMS,
+    TRUTH,
     drawn,
     gate_study,
     rebuilt,
@@ -116,10 +118,88 @@ def test_precision_is_pitmans_test() -> None:
         assert found.held == (stats.t.sf(t, 58) > size)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_se_within_two_percent_is_shown_or_refuted_or_neither(seed: int) -> None:
+    claim = claims.calibrated(Gate(1e-6, 0.9, 0.05, 0.02, FOUR))
+    assert claim.replications == pytest.approx(
+        (5.11 + 1.28) ** 2 * 0.5 / math.log(1.05 / 1.02) ** 2, rel=0.03
+    )
+    n = round(1.15 * claim.replications)
+    right = drawn(np.random.default_rng([8, seed]), n)
+    assert [f.note for f in judged(claim, right)] == ["within 2 %: shown"] * FOUR
+    for factor in (1.05, 1.2, 1 / 1.05):
+        wrong = judged(claim, scaled_se(factor)(right))
+        assert not any(f.held for f in wrong)
+        assert all("not shown" in f.note for f in wrong)
+    at_the_margin = judged(claim, scaled_se(1.02)(right))
+    assert all(f.held for f in at_the_margin)
+    assert any("not shown" in f.note for f in at_the_margin)
+    few = judged(claim, drawn(np.random.default_rng([9, seed]), 300))
+    assert all(f.held for f in few)
+    needed = [int(f.note.split("(n ")[1].split(" would")[0].replace(" ", "")) for f in few]
+    assert all(10_000 < one < 25_000 for one in needed)
+
+
+def test_without_a_tolerance_nothing_is_said_of_showing() -> None:
+    claim = claims.calibrated(Gate(1e-6, 0.9, 0.25, 0.0, FOUR))
+    assert {f.note for f in judged(claim, drawn(np.random.default_rng(1), 200))} == {""}
+
+
+def test_the_interval_score_is_the_measures_own() -> None:
+    right = drawn(np.random.default_rng(10), 200)
+    wide = scaled_se(1.5)(right)
+    truth = dict(zip(TERMS, TRUTH, strict=True))
+    ratio, _, n = claims.score_ratio("age", Evidence(wide, {}, right), truth, 0.05)
+    means = [
+        table.loc[(table["term"] == "age") & (table["measure"] == "interval_score"), "value"].item()
+        for table in (performance_of_cell({"m": e}, truth, CELL.model) for e in (wide, right))
+    ]
+    assert ratio == pytest.approx(means[0] / means[1])
+    assert n == 200
+    ratios = [
+        claims.score_ratio("age", Evidence(scaled_se(1.5)(e), {}, e), truth, 0.05)[:2]
+        for e in (drawn(np.random.default_rng([11, k]), 400) for k in range(200))
+    ]
+    found, errors = np.array(ratios).T
+    assert found.std(ddof=1) == pytest.approx(np.sqrt(np.mean(errors**2)), rel=0.2)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_interval_score_that_is_worse_is_seen_beside_the_reference(seed: int) -> None:
+    """Around its optimum the score is flat: of normal estimates 5 % more width cost 0.4 %, 20 % cost 6 %."""
+    truth = dict(zip(TERMS, TRUTH, strict=True))
+    claim = claims.scoring(Gate(1e-6, 0.9, 0.05, 0.0, FOUR), "right", truth, 0.05)
+    first = drawn(np.random.default_rng([12, seed]), claim.replications)
+    for factor in (1.5, 0.6):
+        n = claim.grown(TERMS, Evidence(scaled_se(factor)(first), {}, first))
+        assert claim.replications < n <= 25 * claim.replications
+        right = drawn(np.random.default_rng([13, seed]), n)
+        wrong = scaled_se(factor)(right)
+        assert not any(f.held for f in judged(claim, wrong, right))
+        assert held(claim, right, wrong), "a better score is no fault"
+    assert held(claim, right, right)
+    twin = drawn(np.random.default_rng([14, seed]), n)
+    assert held(claim, right, twin)
+    assert held(claim, twin, right)
+
+
+def test_intervals_without_ends_score_worst() -> None:
+    truth = dict(zip(TERMS, TRUTH, strict=True))
+    claim = claims.scoring(Gate(1e-6, 0.9, 0.05, 0.0, FOUR), "right", truth, 0.05)
+    right = drawn(np.random.default_rng(13), 100)
+    endless = right.upper.copy()
+    endless[3] = np.inf
+    assert not held(claim, replace(right, upper=endless), right)
+    assert not any(f.held for f in judged(claim, right, replace(right, upper=np.full_like(endless, np.nan))))
+
+
 @pytest.mark.slow
 def test_false_alarms_are_as_rare_as_stated() -> None:
     rate = 0.05
-    alarms = dict.fromkeys(("unbiased", "covering", "calibrated", "right_df", "as_precise"), 0)
+    truth = dict(zip(TERMS, TRUTH, strict=True))
+    alarms = dict.fromkeys(
+        ("unbiased", "covering", "calibrated", "within", "right_df", "as_precise", "scoring"), 0
+    )
     gate = Gate(rate, 0.9, 0.3, 0.0, FOUR)
     runs = 300
     for seed in range(runs):
@@ -129,7 +209,9 @@ def test_false_alarms_are_as_rare_as_stated() -> None:
             "unbiased": claims.unbiased(gate),
             "covering": claims.covering(gate, 0.95),
             "calibrated": claims.calibrated(gate),
+            "within": claims.calibrated(replace(gate, tolerance=0.02)),
             "right_df": claims.right_df(gate),
+            "scoring": claims.scoring(gate, "twin", truth, 0.05),
             "as_precise": claims.as_precise(gate, "twin"),
         }
         for name, claim in made.items():
