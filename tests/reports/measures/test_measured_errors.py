@@ -70,6 +70,7 @@ def test_interruption_and_blocks_change_nothing(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.slow
 def test_parts_refine_cells_of_their_own(tmp_path: Path) -> None:
     whole = run_experiment(experiment(), tmp_path / "whole", workers=1, judge=MeasuredErrors())
     parts = [
@@ -87,7 +88,14 @@ def test_parts_refine_cells_of_their_own(tmp_path: Path) -> None:
     assert bytes_of_fits(resumed.folder) == bytes_of_fits(whole.folder)
 
 
-@pytest.mark.parametrize(("each", "expected"), [(10.0, 10), (4.0, 20), (2.0, 40)])
+@pytest.mark.parametrize(
+    ("each", "expected"),
+    [
+        pytest.param(10.0, 10, marks=pytest.mark.slow),
+        (4.0, 20),
+        pytest.param(2.0, 40, marks=pytest.mark.slow),
+    ],
+)
 def test_time_stops_between_rounds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, each: float, expected: int
 ) -> None:

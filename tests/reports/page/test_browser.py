@@ -234,7 +234,8 @@ def marks(browser: Any, figure: str) -> dict[tuple[str, str], float]:
     return found
 
 
-@pytest.mark.parametrize("width", [390, pytest.param(1200, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [390, 1200])
 def test_an_unfinished_runs_marks_stand_in_their_conditions(
     browser: Any, unfinished: tuple[FakeResults, Path], width: int
 ) -> None:
