@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import nestbench
+from nestbench import cli
 
 ROOT = Path(__file__).parent.parent
 
@@ -93,6 +94,34 @@ def test_kernels_from_the_cache_load_no_compiler(tmp_path: Path) -> None:
         f"nestbench.commands.{name}" for name in ("completing", "estimate", "narrow", "options", "output")
     }
     assert loaded & other == shared
+
+
+def collections(words: list[str], where: Path) -> tuple[int, int, list[int]]:
+    """How often a command collects garbage until it ends and at the end, and the thresholds that it leaves."""
+    code = (
+        "import atexit, gc, json, sys\n"
+        "from nestbench import cli\n"
+        "gc.collect()\n"
+        "seen = []\n"
+        "gc.callbacks.append(lambda phase, info: seen.append(phase == 'stop'))\n"
+        "atexit.register(lambda: print('\\n' + json.dumps([sum(seen), gc.get_freeze_count(), gc.get_threshold()])))\n"
+        f"sys.argv = ['nestbench', *{words}]\n"
+        "cli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=where, check=True)
+    times, frozen, thresholds = json.loads(done.stdout.splitlines()[-1])
+    return times, frozen, thresholds
+
+
+def test_short_commands_look_for_no_garbage(tmp_path: Path) -> None:
+    """All they load stays until they end: looking through it took a fifth of their time. Longer ones look as ever."""
+    times, frozen, _ = collections(["list", "methods"], tmp_path)
+    assert times == 0
+    assert frozen > 50_000
+    times, frozen, thresholds = collections(["run", "--help"], tmp_path)
+    assert times > 10
+    assert frozen == 0
+    assert thresholds[0] < cli.GARBAGE
 
 
 def test_import_is_lazy_and_names_are_public(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import gc
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -43,6 +45,11 @@ COMMANDS = {
     "test": "conformance.conform",
 }
 """Command -> its file in `nestbench.commands` and its function there, in the order of the help."""
+
+BRIEF = ("estimate", "list", "new", "schema", "simulate")
+"""Commands that load, work once and end."""
+GARBAGE = 200_000
+"""Objects that these may make before Python looks among all for garbage: as many as are loaded, and stay."""
 
 FIRST_STEPS = (
     "nestbench list",
@@ -116,6 +123,8 @@ def main() -> None:
     _with_streams()
     try:
         named = [word for word in sys.argv[1:2] if word in COMMANDS]
+        if set(named) & set(BRIEF):
+            _collect_rarely()
         # Where none is named all are needed: help lists them, and a mistyped word is like one of them.
         application(named or COMMANDS)()
         # A full disk is met here, not when Python ends: it would say "Exception ignored" and exit with 120.
@@ -129,6 +138,12 @@ def main() -> None:
     except MemoryError:
         typer.echo("nestbench: expected enough memory, got none left; what was stored is kept", err=True)
         sys.exit(1)
+
+
+def _collect_rarely() -> None:
+    """Look for garbage rarely, and not at the end: in all that is loaded there is none, and looking takes a fifth."""
+    gc.set_threshold(GARBAGE)
+    atexit.register(gc.freeze)
 
 
 def _with_streams() -> None:
