@@ -32,6 +32,8 @@ from nestbench.sim.theory.planning.trial import SchoolTrial
 
 KNOWN = {"Intercept", "age", "gender[T.male]", "resources", "treated", "teacher"}
 """Terms of the models whose closed form is known; blocks' dummies, too."""
+STUDENTS = {"age", "gender[T.male]"}
+"""Of these, columns of students."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,20 +180,31 @@ def _shared(law: Parameters, layout: Layout, parts: Parts, held: set[str]) -> di
         "r2_school": _r2(parts["school"], held),
         "r2_student": _r2(parts["student"], held),
         "treated_share": layout.treated_part,
+        "student_covariates": len(held & STUDENTS),
     }
+
+
+def _drawn(law: Parameters, held: set[str]) -> dict[str, Any]:
+    """Return that covariates are samples, of those of students with the schools' share of their variance."""
+    share = law.age_icc / len(held & STUDENTS) if "age" in held else 0.0
+    return {"covariates_drawn": True, "covariate_icc": share}
 
 
 def _schools(law: Parameters, layout: Layout, parts: Parts, held: set[str]) -> SchoolTrial:
     """Return the trial of schools randomised one by one."""
     shared = _shared(law, layout, parts, held) | {
         "school_covariates": int("resources" in held),
-        "covariates_drawn": True,
+        **_drawn(law, held),
     }
     if not layout.classes:
         return SchoolsRandomised(**shared)
     share = sum(parts["class"].values()) / _total(parts)
     return SchoolsWithClasses(
-        **shared, classes=layout.classes, class_icc=share, r2_class=_r2(parts["class"], held)
+        **shared,
+        classes=layout.classes,
+        class_icc=share,
+        r2_class=_r2(parts["class"], held),
+        class_covariates=int("teacher" in held),
     )
 
 
@@ -201,7 +214,6 @@ def _students(law: Parameters, layout: Layout, parts: Parts, held: set[str]) -> 
         **_shared(law, layout, parts, held),
         effects="random" if law.treatment_sd else "constant",
         effect_sd=law.treatment_sd / math.sqrt(_total(parts)),
-        student_covariates=len(held & {"age", "gender[T.male]"}),
     )
 
 
@@ -211,7 +223,11 @@ def _blocks(law: Parameters, layout: Layout, parts: Parts, held: set[str]) -> Sc
     school = {**parts["school"], "resources": parts["school"]["resources"] * apart}
     shared_by = parts["school"]["resources"] - school["resources"]
     shared = _shared(law, layout, {**parts, "school": school, "block": {"": shared_by}}, held)
-    shared |= {"block_size": layout.blocked_by, "block_icc": shared_by / _total(parts)}
+    shared |= {
+        "block_size": layout.blocked_by,
+        "block_icc": shared_by / _total(parts),
+        "covariates_drawn": True,
+    }
     return SchoolsInBlocks(**shared, effects="constant")
 
 

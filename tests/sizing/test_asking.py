@@ -12,7 +12,7 @@ import pytest
 import nestbench
 from nestbench.sim.errors import InvalidInput
 from nestbench.sizing import drawing
-from nestbench.sizing.plain import plain_of
+from nestbench.sizing.as_json import plain_of
 from tests.sizing.test_exact import FAST, exact_power, exact_schools
 
 

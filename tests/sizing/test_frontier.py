@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import nestbench
+from nestbench.experiments.running.progress import Quiet
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.theory.planning import answers
 from nestbench.sim.theory.planning.schools import SchoolsRandomised
+from nestbench.sizing import tradeoff
+from nestbench.sizing.as_json import json_of
+from nestbench.sizing.bought import rows_of, verdict
+from nestbench.sizing.files import write_sizing
 from nestbench.sizing.frontier import Frontier
-from nestbench.sizing.plain import json_of
+from nestbench.sizing.page import Detail, render, write_page
 
 COST = (300.0, 10.0)
+
+
+def school_cost(students: float) -> float:
+    return COST[0] + COST[1] * students
 
 
 def bought(budget: float, **more: Any) -> Frontier:
@@ -27,9 +38,13 @@ def bought(budget: float, **more: Any) -> Frontier:
     return found
 
 
-def test_what_a_budget_buys_is_as_precise_as_the_formula_says() -> None:
+@pytest.fixture(scope="module")
+def found() -> Frontier:
+    return bought(9_000.0, effect=0.4, most=500)
+
+
+def test_what_a_budget_buys_is_as_precise_as_the_formula_says(found: Frontier) -> None:
     """School means of equal schools are exactly noncentral t: each row's effect, and its power for another."""
-    found = bought(9_000.0, effect=0.4, most=500)
     for row in found.table.to_dict("records"):
         trial = SchoolsRandomised(
             schools=row["schools"],
@@ -51,6 +66,37 @@ def test_what_a_budget_buys_is_as_precise_as_the_formula_says() -> None:
     assert (plain["budget"], len(plain["frontier"])) == (9_000.0, len(found.table))
     assert max(map(len, found.shown.splitlines())) <= 80
     assert "power for 0.4" in found._repr_html_()
+
+
+def test_the_page_of_a_budget(found: Frontier) -> None:
+    """The table of the terminal, and designs that find the same effect touching the line of equal cost at the best."""
+    best, row = found.best, found.best_row
+    assert best is not None
+    assert row is not None
+    html = render(best, Detail(best.curve, (), ()), found)
+    assert html.count("<svg") == 6  # three figures, light and dark
+    assert verdict(found) in html
+    assert "this design finds the smallest effect" in html
+    assert [text in html for text in rows_of(found)[1]] == [True] * len(rows_of(found)[1])
+    students = [float(n) for n in found.table["students"]]
+    cost = dict(tradeoff.equal_cost(found, students))
+    alike = dict(tradeoff.equal_precision(found, students))
+    assert cost[row["students"]] * school_cost(row["students"]) == pytest.approx(9_000.0)
+    # 500 data sets: an effect is known to 2 %, schools to 4 %
+    assert alike[row["students"]] == pytest.approx(row["schools"], rel=0.1, abs=1.0)
+    assert all(alike[n] >= 0.9 * cost[n] for n in students)
+
+
+def test_designs_out_of_reach_say_why(found: Frontier, tmp_path: Path) -> None:
+    """The file has them, and there is no page to write."""
+    limited = tuple(replace(each, limits=("Schools limit it.",)) for each in found.sizings)
+    none = replace(found, table=found.table.assign(effect=math.inf, method=""), sizings=limited)
+    assert none.best is None
+    assert verdict(none) == "Out of reach with any of these designs. Schools limit it."
+    assert write_page(none, tmp_path) is None
+    write_sizing(none, tmp_path, 1, Quiet())
+    assert [file.name for file in tmp_path.iterdir()] == ["size.json"]
+    assert json.loads((tmp_path / "size.json").read_text())["words"] == [verdict(none)]
 
 
 def test_a_budget_for_no_trial_is_refused() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import nestbench
-from nestbench.sizing.plain import plain_of
+from nestbench.sizing.as_json import plain_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.posix]
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from nestbench.sizing.answer import Sizing
-from nestbench.sizing.asking import size
+from nestbench.sizing.asking import size, with_words
 from nestbench.sizing.terminal import text_of
 
 METHODS = "means,ols,ols-cr2-satt,ols-cr1s-t,ols-cr3-t"
@@ -39,6 +40,21 @@ def test_a_narrow_terminal_holds_it(sizing: Sizing) -> None:
     lines = text_of(sizing, 60).splitlines()
     assert max(map(len, lines)) <= 60
     assert [line.split()[0] for line in lines[-5:]] == METHODS.split(",")
+
+
+def test_a_conservative_test_is_called_so(sizing: Sizing) -> None:
+    """Below Bradley's band the answer counts, and errs on the safe side."""
+    first, *others = sizing.answers
+    low = replace(first, grade="too wide", size=0.02)
+    found = with_words(replace(sizing, answers=(low, *others), named=low.method))
+    assert low.valid
+    assert f"{low.method} is conservative there (type I error 2.0 %, nominal 5 %)" in found.shown.replace(
+        "\n", " "
+    )
+    (row,) = [line for line in found.shown.splitlines() if line.endswith("conservative")]
+    assert row.startswith(low.method)
+    assert "conservative" in found.html
+    assert "conservative" not in sizing.shown
 
 
 def test_what_was_given_is_what_is_said() -> None:

@@ -8,6 +8,8 @@ import numpy as np
 
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.parameter import documented, parameter
+from nestbench.sim.theory.planning import chance
+from nestbench.sim.theory.planning.points import Points
 from nestbench.sim.theory.planning.sizes import gls_variance
 from nestbench.sim.theory.planning.trial import SHARE, BlockedTrial, df_within_blocks, refuse_shares
 
@@ -32,6 +34,9 @@ class SchoolsInBlocks(BlockedTrial):
     ``fixed`` leaves none. Blocks help by what they take out of `icc`: state the schools' share that is left within
     blocks as `icc`, the blocks' as `block_icc`.
 
+    With `covariates_drawn` covariates of schools and students are normal samples independent of treatment and blocks;
+    in ``constant`` they cost what they do in `SchoolsRandomised`.
+
     With `school_attrition` a block counts by the schools left in both arms, t c / (t + c), averaged over the
     binomials of t and c: of pairs (1 - a)^2 are left.
 
@@ -45,6 +50,12 @@ class SchoolsInBlocks(BlockedTrial):
     block_icc: float = parameter(0.0, "The blocks' share of the variance.", **SHARE)
     school_covariates: int = parameter(0, "Number of covariates of schools.", low=0)
     block_covariates: int = parameter(0, "Number of covariates of blocks (of their effects).", low=0)
+    student_covariates: int = parameter(
+        0, "Number of covariates of students; counted where they are drawn.", low=0
+    )
+    covariates_drawn: bool = parameter(
+        False, "Whether covariates are a sample, related to treatment by chance."
+    )
 
     def check(self) -> None:
         """Refuse schools that don't fill blocks, and blocks that can't have both arms."""
@@ -88,10 +99,25 @@ class SchoolsInBlocks(BlockedTrial):
         return self.effect_variance / blocks + self.school_variance / information
 
     @property
+    def covariates(self) -> float:
+        """Covariates as covariates of schools."""
+        if not self.covariates_drawn or self.effects != "constant":
+            return float(self.school_covariates)
+        n, within = self.students_left, (1.0 - self.icc - self.block_icc) * (1.0 - self.r2_student)
+        share = chance.share_between(1.0 / n, self.school_variance, max(n - 1.0, 0.0) / within)
+        return self.school_covariates + self.student_covariates * share
+
+    @property
+    def efficiency(self) -> Points:
+        """B of `nestbench.sim.theory.planning.chance`."""
+        drawn = self.covariates_drawn and self.effects == "constant"
+        return chance.efficiency(self.df, self.covariates if drawn else 0.0)
+
+    @property
     def df(self) -> float:
         """Of `effects`, as in the table above."""
         _, blocks, schools = self._left()
-        return df_within_blocks(self.effects, schools, blocks, self.school_covariates, self.block_covariates)
+        return df_within_blocks(self.effects, schools, blocks, self.covariates, self.block_covariates)
 
     def _left(self) -> tuple[float, float, float]:
         """Return the sum over blocks of t c / (t + c), the blocks with both arms, and the schools in them."""

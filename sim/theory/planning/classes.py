@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.parameter import documented, parameter
+from nestbench.sim.theory.planning import chance
 from nestbench.sim.theory.planning.schools import SchoolsRandomised
 from nestbench.sim.theory.planning.sizes import gls_variance
 from nestbench.sim.theory.planning.trial import SHARE, BlockedTrial, df_within_blocks, refuse_shares
@@ -20,7 +21,8 @@ class SchoolsWithClasses(SchoolsRandomised):
 
         v = icc (1 - r2_school) + class_icc (1 - r2_class) / C + (1 - icc - class_icc) (1 - r2_student) / n
 
-    and df J - 2 - school_covariates (Konstantopoulos 2008, Journal of Research on Educational Effectiveness 1:66).
+    and df J - 2 - school_covariates (Konstantopoulos 2008, Journal of Research on Educational Effectiveness 1:66); with
+    `covariates_drawn` those of classes and students count by their share between schools, as in `SchoolsRandomised`.
 
     Raises
     ------
@@ -31,6 +33,9 @@ class SchoolsWithClasses(SchoolsRandomised):
     classes: int = parameter(meaning="Classes a school.", low=1)
     class_icc: float = parameter(meaning="The classes' share of the variance.", **SHARE)
     r2_class: float = parameter(0.0, "Share of the classes' variance explained by covariates.", **SHARE)
+    class_covariates: int = parameter(
+        0, "Number of covariates of classes; counted where they are drawn.", low=0
+    )
 
     def check(self) -> None:
         """Refuse shares that leave nothing to students."""
@@ -43,6 +48,18 @@ class SchoolsWithClasses(SchoolsRandomised):
         between = self.icc * (1.0 - self.r2_school) + self.class_icc * (1.0 - self.r2_class) / self.classes
         within = (1.0 - self.icc - self.class_icc) * (1.0 - self.r2_student)
         return gls_variance(between, within, self.students_left, self.size_cv_left)
+
+    @property
+    def covariates_below(self) -> float:
+        """Covariates of classes and students, as covariates of schools: known from differences within schools, of
+        students within classes and of classes."""
+        classes, size = float(self.classes), self.students_left / self.classes
+        within = (1.0 - self.icc - self.class_icc) * (1.0 - self.r2_student)
+        class_variance = self.class_icc * (1.0 - self.r2_class) + within / size
+        between = chance.share_between(1.0 / classes, self.school_variance, (classes - 1.0) / class_variance)
+        known = classes * max(size - 1.0, 0.0) / within + (classes - 1.0) / (size * class_variance)
+        students = self.share_of_students((1.0 - self.covariate_icc) * known)
+        return self.class_covariates * between + self.student_covariates * students
 
 
 @documented

@@ -134,7 +134,7 @@ class BlockedTrial(SchoolTrial, ABC):
 
 
 def df_within_blocks(
-    effects: str, units: float, blocks: float, covariates: int, block_covariates: int
+    effects: str, units: float, blocks: float, covariates: float, block_covariates: float
 ) -> float:
     """Return the df of an effect estimated within blocks, by how blocks' effects enter.
 
@@ -146,7 +146,7 @@ def df_within_blocks(
     effects : {"random", "fixed", "constant"}
     units, blocks : float
         What is randomised, and how many blocks it is in.
-    covariates, block_covariates : int
+    covariates, block_covariates : float
         Of units, and of blocks.
     """
     if effects == "random":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from nestbench.advising.advice import Advice
 from nestbench.advising.design import primitives as primitives_of_design
 from nestbench.advising.sentences import NO_PEEKING, assumption, precaution, sure_words, verdict
 from nestbench.own_data.fit import COLUMNS, Fit
+from nestbench.own_data.primitives import primitives
 
 
 def json_of(found: Sequence[Advice]) -> str:
@@ -64,7 +64,7 @@ def known_blindly(advice: Advice) -> dict[str, Any]:
         "experiment": advice.toml,
         "messages": list(advice.messages),
     }
-    found: dict[str, Any] = _clean(document)
+    found: dict[str, Any] = primitives(document)
     return found
 
 
@@ -76,17 +76,5 @@ def _fit(fit: Fit) -> dict[str, Any]:
         "terms": rows,
         "messages": list(fit.messages),
     }
-    found: dict[str, Any] = _clean(document)
+    found: dict[str, Any] = primitives(document)
     return found
-
-
-def _clean(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(k): _clean(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_clean(v) for v in value]
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else ("inf" if value > 0 else "-inf")
-    return value

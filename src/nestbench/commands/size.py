@@ -170,7 +170,6 @@ def size(
     """
     from nestbench.own_data.bar import shown
     from nestbench.sim.errors import Interrupted, InvalidInput
-    from nestbench.sizing.answer import Sizing
     from nestbench.sizing.asking import Settings, answered
     from nestbench.sizing.page import write_page
     from nestbench.sizing.posing import Options
@@ -206,13 +205,12 @@ def size(
     try:
         with shown(0) as step:
             found = answered(asked, Settings(seed, workers, out=out), pilot, costs, budget, step)
-            best = found if isinstance(found, Sizing) else found.best
-            if out is not None and best is not None:
-                write_page(best, out, workers, step)
+            if out is not None:
+                write_page(found, out, workers, step)
     except KeyboardInterrupt:
         kept = "nothing is kept without --out" if out is None else f"the same command goes on from {out}"
         raise Interrupted(f"stopped; {kept}") from None
-    show(found, best, out, workers, as_json)
+    show(found, out, workers, as_json)
 
 
 def pilot_in(file: Path, formula: str | None, group: str, term: str | None) -> Pilot:
@@ -232,21 +230,20 @@ def text_at(found: Sizing | Frontier, width: int) -> str:
     return terminal.text_of(found, width) if isinstance(found, Sizing) else bought.text_of(found, width)
 
 
-def show(
-    found: Sizing | Frontier, best: Sizing | None, out: Path | None, workers: int | None, as_json: bool
-) -> None:
+def show(found: Sizing | Frontier, out: Path | None, workers: int | None, as_json: bool) -> None:
     """Write what is to be kept, and print the answer."""
     from nestbench.experiments.running.progress import automatic
+    from nestbench.sizing.answer import Sizing
+    from nestbench.sizing.as_json import json_of
     from nestbench.sizing.files import RUN, write_sizing
     from nestbench.sizing.page import PAGE
-    from nestbench.sizing.plain import json_of
 
-    if out is not None and best is not None:
-        write_sizing(best, out, workers, automatic())
+    if out is not None:
+        write_sizing(found, out, workers, automatic())
     if as_json:
         typer.echo(json_of(found))
         return
     say(text_at(found, min(shutil.get_terminal_size().columns, 80)))
-    if out is not None and best is not None:
+    if out is not None and (isinstance(found, Sizing) or found.best is not None):
         say(f"Report: {out / PAGE}")
         say(f"Run: {out / RUN}")

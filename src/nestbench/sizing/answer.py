@@ -13,6 +13,8 @@ from nestbench.sizing.question import Question
 
 VALID = frozenset(map(str, (Grade.HOLDS, Grade.LIKELY, Grade.LOOSE, Grade.WIDE)))
 """Grades of the type I error with which a method's answer counts."""
+CONSERVATIVE = frozenset(map(str, (Grade.LOOSE, Grade.WIDE)))
+"""Grades of a type I error below Bradley's band."""
 NO_ANSWER = "no answer"
 
 
@@ -59,6 +61,11 @@ class MethodAnswer:
     def valid(self) -> bool:
         """Whether its tests hold at its design."""
         return self.grade in VALID
+
+    @property
+    def conservative(self) -> bool:
+        """Whether its type I error lies below the band: its tests hold, and find less than their level would allow."""
+        return self.grade in CONSERVATIVE
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,13 +135,12 @@ def size(
     pilot = None if like is None else pilot_of(like, formula_of(formula), group, term or "treated")
     folder = None if out is None else Path(out)
     found = answered(asked, Settings(seed, workers, most, folder), pilot, cost, budget)
-    best = found if isinstance(found, Sizing) else found.best
-    if folder is not None and best is not None:
+    if folder is not None:
         # Only here: the page draws and shows, an answer needs neither.
         from nestbench.sizing.page import write_page
 
-        write_page(best, folder, workers)
-        write_sizing(best, folder, workers, Quiet())
+        write_page(found, folder, workers)
+        write_sizing(found, folder, workers, Quiet())
     return found
 
 

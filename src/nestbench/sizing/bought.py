@@ -30,13 +30,29 @@ def verdict(frontier: Frontier) -> str:
     """Return the best design in a sentence."""
     row, cost, question = frontier.best_row, frontier.cost, frontier.question
     if row is None:
-        return "Out of reach with any of these designs."
+        why = next((text for sizing in frontier.sizings for text in sizing.limits), "")
+        return f"Out of reach with any of these designs. {why}".strip()
     design = f"{plural(round(row['schools']), 'school')} of {row['students']:g} students"
     prices = f"{cost.school:g} a school, {cost.student:g} a student"
     if frontier.budget is None:
         return f"Cheapest: {design}, {row['cost']:,.0f} in all ({prices}), by {row['method']}."
     found = f"effects of {row['effect']:.3f} are found with power {short(question.goal)}, by {row['method']}"
     return f"Best for {frontier.budget:,.0f} ({prices}): {design}, {row['cost']:,.0f} in all; {found}."
+
+
+def paid(frontier: Frontier) -> str:
+    """Return what the best design costs, as a sentence of the paragraph for a grant."""
+    row, cost = frontier.best_row, frontier.cost
+    if row is None:
+        return ""
+    prices = f"{cost.school:g} a school and {cost.student:g} a student"
+    tried = plural(len(frontier.table), "number")
+    if frontier.budget is None:
+        return f"At {prices} it costs {row['cost']:,.0f}, the least of {tried} of students a school that were compared."
+    return (
+        f"At {prices} it costs {row['cost']:,.0f}; of {tried} of students a school that a budget of "
+        f"{frontier.budget:,.0f} allows this design finds the smallest effect."
+    )
 
 
 def rows_of(frontier: Frontier) -> list[list[str]]:

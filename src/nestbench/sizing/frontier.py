@@ -97,7 +97,7 @@ def frontier_of(
             f"{'' if budget is None else ' and a budget'}, got {question.unknown}"
         )
     designs = _about(question, cost) if budget is None else _bought(question, cost, budget)
-    sizings = [solve(_with(question, design)) for design in designs]
+    sizings = [solve(with_design(question, design)) for design in designs]
     rows = [_row(*each, cost, budget) for each in zip(sizings, designs, strict=True)]
     return Frontier(question, cost, pd.DataFrame(rows), tuple(sizings), budget)
 
@@ -106,7 +106,8 @@ Design = dict[str, int]
 """Parts of a trial: students, with a budget schools."""
 
 
-def _with(question: Question, design: Design) -> Question:
+def with_design(question: Question, design: Design) -> Question:
+    """Return the question of another design."""
     assert isinstance(question.source, Planned)
     return replace(question, source=replace(question.source, trial=question.source.trial.at(**design)))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nestbench.reports import notebook
 from nestbench.sizing.answer import Sizing
-from nestbench.sizing.sentences import assumed, closed_line, verdict
+from nestbench.sizing.sentences import assumed, caution, closed_line, verdict
 from nestbench.sizing.terminal import cells_of, heads
 
 
@@ -14,6 +14,6 @@ def html_of(sizing: Sizing) -> str:
     return notebook.block(
         notebook.titled(verdict(sizing), ""),
         notebook.line(assumed(sizing.question)),
-        *(notebook.line(text) for text in (*sizing.limits, *sizing.notes, closed_line(sizing)) if text),
+        *map(notebook.line, (*sizing.limits, *sizing.notes, caution(sizing), closed_line(sizing))),
         notebook.table(head, [cells_of(sizing, answer) for answer in sizing.answers]),
     )

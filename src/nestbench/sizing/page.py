@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import markupsafe
@@ -17,14 +18,15 @@ from nestbench.own_data.bar import Step, silent
 from nestbench.reports.comparing.grades import RULE
 from nestbench.reports.page.report import environment
 from nestbench.sim.observed.model import alpha_of
-from nestbench.sizing import pictures
+from nestbench.sizing import bought, pictures, tradeoff
 from nestbench.sizing.alternatives import Alternative, alternatives
 from nestbench.sizing.answer import MethodAnswer, Sizing
 from nestbench.sizing.files import DRAWS
 from nestbench.sizing.formula import along
+from nestbench.sizing.frontier import Frontier
 from nestbench.sizing.paragraph import paragraph, promise, sources_of
 from nestbench.sizing.question import EFFECT, HALF_WIDTH, N_SCHOOLS, N_STUDENTS, N_TREATED
-from nestbench.sizing.sentences import assumed, closed_line, number, verdict
+from nestbench.sizing.sentences import assumed, caution, closed_line, number, standing, verdict
 from nestbench.sizing.sweep import sweep
 from nestbench.sizing.terminal import percent
 
@@ -40,6 +42,7 @@ HEADS = {
     N_TREATED: "Treated schools",
     EFFECT: "Effect",
 }
+CHEAPEST, BEST = "Which design is cheapest?", "What does the budget buy?"
 CLOSED_POINTS = 40
 PAGE = "size.html"
 
@@ -80,15 +83,32 @@ def detail_of(
     return Detail(curve, tuple(closed), alternatives(sizing, workers, step, folder))
 
 
-def write_page(sizing: Sizing, folder: Path, workers: int | None = None, step: Step = silent) -> Path:
-    """Simulate what the page shows beyond the answer, and write it; return its path."""
+def write_page(
+    found: Sizing | Frontier, folder: Path, workers: int | None = None, step: Step = silent
+) -> Path | None:
+    """Simulate what the page shows beyond the answer, of several designs the best one's, and write it; return its path,
+    None where no design reaches the target.
+    """
+    frontier = None if isinstance(found, Sizing) else found
+    sizing = found if isinstance(found, Sizing) else found.best
+    if sizing is None:
+        return None
     path = folder / PAGE
-    write_atomically(path, render(sizing, detail_of(sizing, workers, step, folder / DRAWS)).encode())
+    detail = detail_of(sizing, workers, step, folder / DRAWS)
+    write_atomically(path, render(sizing, detail, frontier).encode())
     return path
 
 
-def render(sizing: Sizing, detail: Detail) -> str:
-    """Return the page as text."""
+def render(sizing: Sizing, detail: Detail, frontier: Frontier | None = None) -> str:
+    """Return the page as text.
+
+    Parameters
+    ----------
+    sizing : Sizing
+    detail : Detail
+    frontier : Frontier or None
+        The designs of which the answer's is the best.
+    """
     question = sizing.question
     template = (
         environment()
@@ -96,13 +116,15 @@ def render(sizing: Sizing, detail: Detail) -> str:
         .get_template("size.html.jinja")
     )
     return template.render(
-        title=TITLES.get(question.unknown, "Which intraclass correlation is tolerable?"),
+        title=title_of(sizing, frontier),
+        **designs_of(frontier),
         formula=question.cell(None).model.formula,
         design=assumed(question).removeprefix("Of "),
         verdict=verdict(sizing).replace(" %", "\N{NO-BREAK SPACE}%"),
         kind="use" if sizing.named else "avoid",
         limits=sizing.limits,
         closed=closed_line(sizing),
+        caution=caution(sizing),
         warnings=warnings(sizing),
         target="half-width" if question.target == HALF_WIDTH else "power",
         goal=f"{question.goal:g}" if question.target == HALF_WIDTH else f"{100 * question.goal:g} %",
@@ -117,7 +139,7 @@ def render(sizing: Sizing, detail: Detail) -> str:
         would=would_words(sizing),
         named=sizing.named,
         grade_rule=RULE,
-        paragraph=paragraph(sizing),
+        paragraph=paragraph(sizing, "" if frontier is None else bought.paid(frontier)),
         sources=sources_of(sizing),
         data_sets=f"{sizing.data_sets:,}".replace(",", " "),
         seed=sizing.seed,
@@ -126,6 +148,30 @@ def render(sizing: Sizing, detail: Detail) -> str:
             files("nestbench.reports.page").joinpath("page.css").read_text(encoding="utf-8")
         ),
     )
+
+
+def title_of(sizing: Sizing, frontier: Frontier | None) -> str:
+    """Return the page's question."""
+    if frontier is not None:
+        return CHEAPEST if frontier.budget is None else BEST
+    return TITLES.get(sizing.question.unknown, "Which intraclass correlation is tolerable?")
+
+
+def designs_of(frontier: Frontier | None) -> dict[str, Any]:
+    """Return what the page says of several designs; of one, nothing."""
+    if frontier is None or frontier.best_row is None:
+        return {"designs": None}
+    head, *rows = bought.rows_of(frontier)
+    best = list(frontier.table["students"]).index(frontier.best_row["students"])
+    return {
+        "designs": tradeoff.figure(frontier),
+        "choice": bought.verdict(frontier),
+        "design_heads": [text[:1].upper() + text[1:] for text in head],
+        "design_rows": rows,
+        "best_design": best,
+        "budget": frontier.budget,
+        "goal_words": "find this effect" if frontier.budget is not None else "reach the target",
+    }
 
 
 def warnings(sizing: Sizing) -> list[str]:
@@ -150,11 +196,24 @@ def method_row(sizing: Sizing, answer: MethodAnswer) -> dict[str, str]:
         "power": percent(answer.power, answer.power_mcse),
         "size": percent(answer.size, answer.size_mcse),
         "width": "-" if math.isnan(answer.half_width) else f"{answer.half_width:.3g}",
-        "grade": "holds" if answer.valid else ("none" if math.isnan(answer.size) else "fails"),
-        "note": ("named" if answer.method == sizing.named else "")
-        if answer.valid
-        else f"not valid: {answer.grade}",
+        "grade": mark(answer),
+        "note": note(sizing, answer),
     }
+
+
+def mark(answer: MethodAnswer) -> str:
+    """Return the colour of a type I error."""
+    if math.isnan(answer.size):
+        return "none"
+    return ("wide" if answer.conservative else "holds") if answer.valid else "fails"
+
+
+def note(sizing: Sizing, answer: MethodAnswer) -> str:
+    """Return what stands beside a method's numbers."""
+    if not answer.valid:
+        return f"not valid: {answer.grade}"
+    named = "named" if answer.method == sizing.named else ""
+    return ", ".join(filter(None, [named, standing(answer)]))
 
 
 def alternative_row(sizing: Sizing, one: Alternative) -> list[str]:

@@ -35,16 +35,23 @@ REFERENCES = {
 }
 
 
-def paragraph(sizing: Sizing) -> str:
-    """Return the paragraph; without an answer, what was tried and that nothing held."""
+def paragraph(sizing: Sizing, price: str = "") -> str:
+    """Return the paragraph; without an answer, what was tried and that nothing held.
+
+    Parameters
+    ----------
+    sizing : Sizing
+    price : str
+        What the design costs, in a sentence.
+    """
     answer = sizing.answer
     method = None if answer is None else method_of(sizing, answer)
-    parts = [assumptions(sizing.question), aim(sizing.question), *_found(sizing, answer, method)]
+    parts = [assumptions(sizing.question), aim(sizing.question), *_found(sizing, answer, method), price]
     version = nestbench.__version__
     parts.append(
         f"Simulated with nestbench {version} (seed {sizing.seed}); its file runs the simulation again."
     )
-    return " ".join(parts)
+    return " ".join(filter(None, parts))
 
 
 def assumptions(question: Question) -> str:

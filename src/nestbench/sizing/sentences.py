@@ -110,6 +110,25 @@ def verdict(sizing: Sizing) -> str:
     return f"{answered(sizing).removesuffix('.')}: {reached}, type I error {100 * found.size:.1f} %."
 
 
+def standing(answer: MethodAnswer) -> str:
+    """Return what is to be known of a method's tests beside its numbers; nothing where they are in order."""
+    if not answer.valid:
+        return "not valid"
+    return "conservative" if answer.conservative else ""
+
+
+def caution(sizing: Sizing) -> str:
+    """Return what it means that the method named is conservative; nothing where it isn't."""
+    found = sizing.answer
+    if found is None or not found.conservative:
+        return ""
+    alpha = f"{100 * alpha_of(sizing.question.level):.3g} %"
+    return (
+        f"{found.method} is conservative there (type I error {100 * found.size:.1f} %, nominal {alpha}): the answer "
+        "errs on the safe side."
+    )
+
+
 def answered(sizing: Sizing) -> str:
     """Return the answer in a sentence."""
     found, question = sizing.answer, sizing.question

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from nestbench.sizing.answer import MethodAnswer, Sizing
 from nestbench.sizing.question import HALF_WIDTH
-from nestbench.sizing.sentences import answered, assumed, beside, number
+from nestbench.sizing.sentences import answered, assumed, beside, caution, number, standing
 
 WIDTH = 80
 NARROW = 74
@@ -21,9 +21,10 @@ def text_of(sizing: Sizing, width: int = WIDTH) -> str:
         f"{answered(sizing)} {beside(sizing)}".strip(),
         *sizing.limits,
         *sizing.notes,
+        caution(sizing),
         assumed(sizing.question),
     )
-    return "\n".join([*(filled(text, width) for text in texts), *table_lines(sizing, width < NARROW)])
+    return "\n".join([*(filled(text, width) for text in texts if text), *table_lines(sizing, width < NARROW)])
 
 
 def filled(text: str, width: int = WIDTH) -> str:
@@ -64,7 +65,7 @@ def cells_of(sizing: Sizing, answer: MethodAnswer, narrow: bool = False) -> list
     if question.target != HALF_WIDTH:
         reached = percent(answer.power, answer.power_mcse, narrow)
     size = percent(answer.size, answer.size_mcse, narrow)
-    return [answer.method, value, ends, reached, size, "" if answer.valid else "not valid"]
+    return [answer.method, value, ends, reached, size, standing(answer)]
 
 
 def percent(share: float, error: float, bare: bool = False) -> str:

@@ -86,6 +86,27 @@ CASES: dict[str, tuple[RandomIntercept, Layout, str, str, float]] = {
         "means",
         0.0,
     ),
+    "teachers, few schools": (
+        replace(PLAIN, class_icc=0.1, effects={"treated": 0.9, "teacher": 0.6}),
+        replace(LAYOUT, schools=8, classes=2),
+        "grade ~ treated + teacher",
+        "nested-satt",
+        0.02,
+    ),
+    "age, few schools": (
+        replace(PLAIN, effects={"treated": 1.0, "age": 1.0}),
+        replace(LAYOUT, schools=8, students=4),
+        "grade ~ treated + age",
+        "reml-satt",
+        0.02,
+    ),
+    "age in pairs": (
+        replace(PLAIN, effects={"treated": 0.9, "resources": 0.5, "age": 1.0}),
+        replace(LAYOUT, schools=10, students=4, assignment="pairs"),
+        "grade ~ treated + pair + age",
+        "reml-satt",
+        0.025,
+    ),
     "sizes": (PLAIN, replace(LAYOUT, size_cv=0.7), "grade ~ treated", "reml-kr", 0.025),
 }
 
@@ -107,7 +128,17 @@ def _rate(law: RandomIntercept, layout: Layout, formula: str, method: str, data_
     return float(np.mean((fits.lower[usable, j] > 0.0) | (fits.upper[usable, j] < 0.0)))
 
 
-DEAR = ("left out", "students", "pairs", "blocks", "classes", "sizes")
+DEAR = (
+    "left out",
+    "students",
+    "pairs",
+    "blocks",
+    "classes",
+    "teachers, few schools",
+    "age, few schools",
+    "age in pairs",
+    "sizes",
+)
 
 
 @pytest.mark.parametrize("case", [pytest.param(c, marks=pytest.mark.slow) if c in DEAR else c for c in CASES])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from typing import Any
 
+from nestbench.own_data.primitives import primitives
 from nestbench.sim.observed.model import alpha_of
 from nestbench.sizing.answer import Sizing
+from nestbench.sizing.bought import verdict as best_words
 from nestbench.sizing.frontier import Frontier
-from nestbench.sizing.sentences import assumed, closed_line, verdict
+from nestbench.sizing.sentences import assumed, caution, closed_line, verdict
 
 
 def json_of(found: Sizing | Frontier) -> str:
@@ -20,12 +21,13 @@ def json_of(found: Sizing | Frontier) -> str:
 
 
 def plain_frontier(frontier: Frontier) -> dict[str, Any]:
-    """Return designs and their costs as primitives, then the cheapest design's answer."""
+    """Return designs and their costs as primitives, then the best design's answer."""
     best = frontier.best
-    found: dict[str, Any] = clean(
+    found: dict[str, Any] = primitives(
         {
             "cost": dataclasses.asdict(frontier.cost),
             "budget": frontier.budget,
+            "words": [best_words(frontier)],
             "frontier": frontier.table.to_dict("records"),
             "best": None if best is None else plain_of(best),
         }
@@ -54,11 +56,15 @@ def plain_of(sizing: Sizing) -> dict[str, Any]:
                 assumed(sizing.question),
                 *sizing.limits,
                 *sizing.notes,
+                caution(sizing),
                 closed_line(sizing),
             )
             if text
         ],
-        "answers": [{**dataclasses.asdict(a), "valid": a.valid} for a in sizing.answers],
+        "answers": [
+            {**dataclasses.asdict(a), "valid": a.valid, "conservative": a.conservative}
+            for a in sizing.answers
+        ],
         "closed_form": None if sizing.closed is None else dataclasses.asdict(sizing.closed),
         "curve": sizing.curve.to_dict("records"),
         "other_iccs": [] if sizing.other_iccs is None else sizing.other_iccs.to_dict("records"),
@@ -66,19 +72,5 @@ def plain_of(sizing: Sizing) -> dict[str, Any]:
         "seed": sizing.seed,
         "experiment": sizing.toml,
     }
-    found: dict[str, Any] = clean(document)
+    found: dict[str, Any] = primitives(document)
     return found
-
-
-def clean(value: Any) -> Any:
-    """Return a value with what JSON can't hold in its place."""
-    if isinstance(value, dict):
-        return {str(k): clean(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [clean(v) for v in value]
-    # NumPy's numbers, which JSON doesn't know.
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else ("inf" if value > 0 else "-inf")
-    return value
