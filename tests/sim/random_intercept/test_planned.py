@@ -119,7 +119,7 @@ def _planned(law: RandomIntercept, layout: Layout, formula: str) -> Planned:
 
 
 def _rate(law: RandomIntercept, layout: Layout, formula: str, method: str, data_sets: int) -> float:
-    model = Model(formula=formula)
+    model = Model(formula=formula, subgroup="class" if layout.classes else None)
     batch = law.draw(layout, StreamSource(20261126, "planned"), range(data_sets))
     fits = get(method).fit(batch, model)
     j = fits.terms.index("treated")
