@@ -9,7 +9,7 @@ from typing import Any
 from nestbench.reports import notebook
 from nestbench.sim.counted import plural
 from nestbench.sizing.frontier import Frontier
-from nestbench.sizing.question import HALF_WIDTH
+from nestbench.sizing.question import EFFECT, HALF_WIDTH
 from nestbench.sizing.sentences import number, short
 from nestbench.sizing.terminal import WIDTH, columns, filled
 
@@ -74,7 +74,7 @@ def _cells(frontier: Frontier, row: dict[Any, Any], wide: bool) -> list[str]:
         many = 4 + (frontier.budget is not None and frontier.question.effect is not None)
         return [students, *["-"] * many, "out of reach"]
     ends = f"{number(row['low'], unknown)} to {number(row['high'], unknown)}"
-    schools, cost, width = f"{row['schools']:g}", f"{row['cost']:,.0f}", f"{row['half_width']:.3g}"
+    schools, cost, width = f"{row['schools']:g}", f"{row['cost']:,.0f}", number(row["half_width"], EFFECT)
     if frontier.budget is None:
         return [students, schools, ends, cost, width if wide else _percent(row["power"]), size]
     power = [] if frontier.question.effect is None else [_percent(row["power"])]

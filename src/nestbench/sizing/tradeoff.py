@@ -38,16 +38,17 @@ def figure(frontier: Frontier) -> markupsafe.Markup:
     x = alt.X(
         "x:Q",
         title="Students a school",
-        scale=alt.Scale(domain=[0.0, students[-1]], nice=False),
+        scale=alt.Scale(domain=[students[0], students[-1]], nice=False),
         axis=alt.Axis(tickCount=8),
     )
-    top = 1.1 * max([row["schools"] for row in rows])
-    y = alt.Y(
-        "y:Q", title="Schools", scale=alt.Scale(domain=[0.0, top], clamp=True), axis=alt.Axis(tickCount=6)
-    )
+    cost, alike = equal_cost(frontier, students), equal_precision(frontier, students)
+    numbers = [row["schools"] for row in rows]
+    # Not from 0, where the two lines would look like one.
+    low, top = 0.95 * min(*numbers, *(schools for _, schools in cost)), 1.05 * max(numbers)
+    y = alt.Y("y:Q", title="Schools", scale=alt.Scale(domain=[low, top]), axis=alt.Axis(tickCount=6))
     layers = [
-        _line(_below(equal_cost(frontier, students), top), x, y, color=LIGHT["soft"], strokeDash=[5, 3]),
-        _line(_below(equal_precision(frontier, students), top), x, y, color=LIGHT["ink"], strokeDash=[1, 3]),
+        _line(_below(cost, top), x, y, color=LIGHT["soft"], strokeDash=[5, 3]),
+        _line(_below(alike, top), x, y, color=LIGHT["ink"], strokeDash=[1, 3]),
         *_designs(rows, best, frontier.budget is None, x, y),
     ]
     return both(
@@ -104,7 +105,13 @@ def _designs(rows: list[dict[Any, Any]], best: dict[str, Any], ranged: bool, x: 
         }
         for row in rows
     ]
-    own = [{"x": best["students"], "y": best["schools"], "t": f"{best['schools']:g} x {best['students']:g}"}]
+    own = [
+        {
+            "x": best["students"],
+            "y": best["schools"],
+            "t": f"{best['schools']:g} schools of {best['students']:g}",
+        }
+    ]
     base, chosen = alt.Chart(theme.inline(records)), alt.Chart(theme.inline(own))
     label = chosen.mark_text(align="left", dx=9, dy=-9, fontWeight=600, color=LIGHT["ink"])
     return [
