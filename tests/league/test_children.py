@@ -9,7 +9,10 @@ import pytest
 from nestbench.league.children import fit_all
 from nestbench.league.condition import chosen
 from nestbench.league.judging import Outcome
+from nestbench.league.keeping import load
 from nestbench.league.running import Settings, draw, each_way, entries, named, standings_of
+from nestbench.league.writing import write_league
+from tests.league import bad_package
 from tests.league.running import FAKE, entry, in_children
 
 pytestmark = pytest.mark.posix
@@ -76,3 +79,28 @@ def test_a_package_that_can_not_be_imported_is_told(tmp_path: Path) -> None:
     line = fit_all(str(place), "right", [(7, condition.data_set(0), condition.asked)], 5.0)[7]
     assert line["lost"] == "crashed"
     assert line["why"].startswith("can't be imported: exit code 1: ModuleNotFoundError")
+
+
+OUTCOMES = {
+    **dict.fromkeys(bad_package.ENDS, Outcome.CRASHED),
+    **dict.fromkeys(bad_package.REFUSES, Outcome.REFUSED),
+    **dict.fromkeys(bad_package.ANSWERS, Outcome.REFUSED),
+}
+"""What becomes of each kind; of those that answer all the same, their one wrong number is told."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", bad_package.KINDS)
+def test_whatever_a_package_does_is_a_cell_of_the_page(kind: str, tmp_path: Path) -> None:
+    every = entries([str(Path(bad_package.__file__))])
+    settings = Settings(1, (0, 1), seconds=8.0)
+    drawn = draw(chosen(["balanced"]), settings)
+    ((_, (bad,)),) = each_way(named(every, [f"bad {kind}"]), drawn, settings)
+    assert bad.outcome == OUTCOMES.get(kind, Outcome.WRONG), bad
+    # It goes on after the first of the two.
+    assert sum(bad.outcomes.values()) == 2
+    write_league([bad], every, tmp_path, [])
+    page = (tmp_path / "league.html").read_text(encoding="utf-8")
+    assert f"bad {bad.version}, {kind}: balanced" in page
+    assert "\x1b" not in page
+    assert load(tmp_path / "league.json")[0].outcomes == bad.outcomes

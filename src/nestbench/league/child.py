@@ -54,12 +54,19 @@ def fitted(way: Any, frame: Any, asked: Any) -> dict[str, Any]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            line: dict[str, Any] = {"answer": numbers(way.fit(frame, asked))}
+            line: dict[str, Any] = {"answer": answered(way.fit(frame, asked))}
         except Exception as error:
             line = {"error": f"{type(error).__name__}: {error}"[:500]}
     said = dict.fromkeys(f"{w.category.__name__}: {w.message}"[:200] for w in caught)
     seconds = time.process_time() - started
     return {**line, "seconds": seconds, "warnings": list(said)[:3], "printed": _printed() - before}
+
+
+def answered(answer: Any) -> Any:
+    """Return an answer with plain numbers; an adapter that doesn't return a table by quantity is told."""
+    if not isinstance(answer, Mapping):
+        raise TypeError(f"expected a mapping of quantities, got {type(answer).__name__}")
+    return numbers(answer)
 
 
 def numbers(answer: Any) -> Any:
@@ -75,11 +82,11 @@ def numbers(answer: Any) -> Any:
 
 
 def _printed() -> int:
-    """Return how many bytes have gone to stdout, which is a file here."""
-    sys.stdout.flush()
+    """Return how many bytes have gone to stdout, which is a file here; 0 where a package has closed it."""
     try:
+        sys.stdout.flush()
         return os.fstat(1).st_size
-    except OSError:
+    except (OSError, ValueError, AttributeError):
         return 0
 
 

@@ -13,7 +13,7 @@ from nestbench.estimators.estimates import STD_ERROR
 from nestbench.estimators.methods import registry
 from nestbench.estimators.methods.choices import choices_of
 from nestbench.league.asked import BY_TERM, Asked
-from nestbench.league.package import Setting, Way
+from nestbench.league.package import Adjust, Setting, Way
 from nestbench.own_data.fit import Fit, fit_one
 from nestbench.own_data.user_data import UserData, prepare
 from nestbench.sim.errors import InvalidInput
@@ -51,11 +51,19 @@ class Truths:
 
     def of(self, way: Way) -> Exact:
         """Return the exact values for a way."""
+        return self._by(way, way.adjust)
+
+    def others(self, way: Way) -> dict[str, Exact]:
+        """Return the exact values under the other conventions of a way, by their words."""
+        return {words: self._by(way, adjust) for words, adjust in way.others}
+
+    def _by(self, way: Way, adjust: Adjust | None) -> Exact:
+        """Return the exact values under a convention."""
         fit = self._fit(way.exact[self._asked.random])
         values = values_of(fit, self._asked)
-        if way.adjust is not None:
+        if adjust is not None:
             known = {term for term, error in values[STD_ERROR].items() if math.isfinite(error)}
-            values = way.adjust({**values, **_only(values, known)}, self._setting())
+            values = adjust({**values, **_only(values, known)}, self._setting())
         return Exact(values, self._scales(values), fit.status.name == "BOUNDARY")
 
     def _fit(self, name: str) -> Fit:
@@ -70,7 +78,7 @@ class Truths:
         # The rank of X: a coefficient without a standard error of one method is fitted all the same.
         whole = batch.once(matrices_of, self._model).of(batch.replication(0), {})
         rank = len(full_rank(whole).columns)
-        return Setting(self._data.n, self._data.groups, rank, batch, self._model)
+        return Setting(self._data.n, self._data.groups, rank, len(whole.terms), batch, self._model)
 
     def _scales(self, values: dict[str, Any]) -> dict[str, float]:
         """Return the scale of each component of variance."""

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from nestbench.estimators.estimates import DF, ENDS, ESTIMATE, LOWER, P_VALUE, STD_ERROR, UPPER
@@ -21,6 +22,7 @@ from nestbench.league.exact import Exact
 from nestbench.league.package import Way
 
 RIGHT, NEAR, NEAR_DF = 1e-6, 1e-3, 1e-2
+NONE: Mapping[str, Exact] = MappingProxyType({})
 FALSE_ALARM = 5.5
 """Monte Carlo standard errors that a p-value by draws may be off: 4e-8 in the normal's two tails."""
 
@@ -30,6 +32,7 @@ class Outcome(StrEnum):
 
     RIGHT = "right"
     NEAR = "within 1e-3"
+    OTHER = "other convention"
     UNJUDGED = "not judged"
     NOT_RUN = "not run"
     MISSING = "missing"
@@ -88,8 +91,24 @@ class Judgement:
     numbers: tuple[Number, ...]
 
 
-def judge(answer: Mapping[str, Any], exact: Exact | None, way: Way) -> Judgement:
-    """Return what an answer is worth beside the exact values; None: the data have none."""
+def judge(
+    answer: Mapping[str, Any], exact: Exact | None, way: Way, others: Mapping[str, Exact] = NONE
+) -> Judgement:
+    """Return what an answer is worth beside the exact values; None: the data have none.
+
+    One that is wrong by the stated convention and right, in all its numbers, by another that is as good (`Way.others`)
+    is of that other convention.
+    """
+    found = _judged(answer, exact, way)
+    if found.outcome == Outcome.WRONG:
+        for words, other in others.items():
+            if _judged(answer, other, way).outcome in (Outcome.RIGHT, Outcome.NEAR):
+                return Judgement(Outcome.OTHER, f"all numbers are those with {words}", found.numbers)
+    return found
+
+
+def _judged(answer: Mapping[str, Any], exact: Exact | None, way: Way) -> Judgement:
+    """Return what an answer is worth by one convention."""
     if exact is None:
         return Judgement(Outcome.UNJUDGED, "no exact values: our methods refuse these data", ())
     numbers = tuple(compared(answer, exact, way))
@@ -115,18 +134,24 @@ def compared(answer: Mapping[str, Any], exact: Exact, way: Way) -> Iterator[Numb
     values = exact.values
     for quantity in BY_TERM:
         if quantity in way.claims:
-            reported = {plain(str(name)): value for name, value in answer.get(quantity, {}).items()}
+            reported = {plain(str(name)): value for name, value in _named(answer, quantity).items()}
             for term, true in values[quantity].items():
                 got = _number(reported.get(plain(term)))
                 scale = _scale(quantity, true, values, term)
                 settled = not (exact.boundary and quantity in UNSETTLED and math.isfinite(values[DF][term]))
                 yield _compare(quantity, term, got, true, scale if settled else math.nan, way.draws)
     if "variance" in way.claims:
-        reported = answer.get("variance", {})
+        variances = _named(answer, "variance")
         for name, true in values["variance"].items():
-            yield _compare("variance", name, _number(reported.get(name)), true, exact.scales[name])
+            yield _compare("variance", name, _number(variances.get(name)), true, exact.scales[name])
     if LOGLIK in way.claims:
         yield _compare(LOGLIK, "", _number(answer.get(LOGLIK)), values[LOGLIK], 1.0)
+
+
+def _named(answer: Mapping[str, Any], quantity: str) -> Mapping[str, Any]:
+    """Return what an answer has by name of a quantity; nothing where it has something else there."""
+    values = answer.get(quantity)
+    return values if isinstance(values, Mapping) else {}
 
 
 UNSETTLED = (DF, P_VALUE, LOWER, UPPER)

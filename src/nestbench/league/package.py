@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -17,11 +18,12 @@ ALL_RANDOM = ("intercept", "slope", "classes")
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A data set as it is fitted: students N, schools G, p the rank of X, and itself with its model."""
+    """A data set as it is fitted: students N, schools G, p the rank of X, its columns, and itself with its model."""
 
     students: int
     schools: int
     terms: int
+    columns: int
     batch: Batch
     model: Model
 
@@ -53,6 +55,9 @@ class Way:
         Number of random draws behind its p-value; 0: none.
     most : int
         Data sets of a condition that it is given at most: one that takes seconds a fit would take most of the time.
+    others : tuple of (str, callable)
+        Conventions as good as the stated one, in words, and what takes our method's values to each: where neither is
+        settled, a package that follows one of them isn't wrong.
     """
 
     name: str
@@ -63,6 +68,7 @@ class Way:
     adjust: Adjust | None = None
     draws: int = 0
     most: int = 10**6
+    others: tuple[tuple[str, Adjust], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +80,38 @@ class Package:
     name, distribution, module : str
         As it is written, installed and imported.
     ways : tuple of Way
+    install : str
+        What there must be where pip installs it not, or not alone.
+    needs : str
+        A program on the path that it can't do without.
+    asks : callable or None
+        What returns the version of what is no Python distribution.
     """
 
     name: str
     distribution: str
     module: str
     ways: tuple[Way, ...]
+    install: str = ""
+    needs: str = ""
+    asks: Callable[[], str | None] | None = None
 
     @property
     def version(self) -> str | None:
         """The version that is installed; None where there is none."""
+        if self.asks is not None:
+            return self.asks()
         try:
             return metadata.version(self.distribution)
         except metadata.PackageNotFoundError:
             return None
+
+    @property
+    def lacks(self) -> str:
+        """What is missing beside the package itself, in words; nothing, or no program that it needs."""
+        if self.needs and shutil.which(self.needs) is None:
+            return f"no {self.needs}: expected the program on the path; {self.install}"
+        return ""
 
     def way(self, name: str) -> Way:
         """Return a way by its name."""

@@ -21,6 +21,7 @@ from nestbench.reports.page.report import environment
 KINDS = {
     Outcome.RIGHT: "holds",
     Outcome.NEAR: "likely",
+    Outcome.OTHER: "likely",
     Outcome.REFUSED: "wide",
     Outcome.NOT_RUN: "none",
     Outcome.MISSING: "none",

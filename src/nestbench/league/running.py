@@ -24,6 +24,7 @@ from nestbench.league.package import Package, Way
 from nestbench.league.standing import Standing, largest_first, worst_of
 from nestbench.sim.errors import InvalidInput, did_you_mean
 from nestbench.sim.user_code import in_words, user_code
+from nestbench.sim.visible import visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +145,12 @@ def lines_of(
     entry: Entry, mine: Mapping[int, Drawn], settings: Settings, stop: threading.Event | None = None
 ) -> dict[int, Line]:
     """Return what became of each data set; a package that isn't installed needs no child."""
-    if entry.package.version is None:
-        why = f"not installed; pip install {entry.package.distribution}"
+    package = entry.package
+    if package.version is None:
+        why = f"not installed; {package.install or f'pip install {package.distribution}'}"
         return {k: {"lost": "missing", "why": why} for k in mine}
+    if package.lacks:
+        return {k: {"lost": "refused", "why": package.lacks} for k in mine}
     jobs = [(k, one.data, one.condition.asked) for k, one in mine.items()]
     return fit_all(entry.place, entry.way.name, jobs, settings.seconds, stop)
 
@@ -154,12 +158,14 @@ def lines_of(
 def judged(line: Line, one: Drawn, way: Way) -> Judgement:
     """Return the judgement of one fit."""
     if "lost" in line:
-        return Judgement(Outcome(line["lost"]), line["why"], ())
+        return Judgement(Outcome(line["lost"]), visible(line["why"]), ())
     if "error" in line:
-        return Judgement(Outcome.REFUSED, line["error"], ())
-    found = judge(line["answer"], one.truths.of(way) if one.truths else None, way)
+        return Judgement(Outcome.REFUSED, visible(line["error"]), ())
+    exact = one.truths.of(way) if one.truths else None
+    others = one.truths.others(way) if one.truths else {}
+    found = judge(line["answer"], exact, way, others)
     notes = [found.note, *line["warnings"]] if found.outcome != Outcome.RIGHT else [found.note]
-    return Judgement(found.outcome, "; ".join(filter(None, notes)), found.numbers)
+    return Judgement(found.outcome, visible("; ".join(filter(None, notes))), found.numbers)
 
 
 def _standing(entry: Entry, drawn: Sequence[Drawn], lines: Sequence[Line], settings: Settings) -> Standing:

@@ -116,7 +116,9 @@ def _stands_alone(node: ast.stmt) -> bool:
     """Whether a statement of an adapter's file needs none of our names when it runs."""
     if isinstance(node, ast.FunctionDef):
         return not (isinstance(node.returns, ast.Name) and node.returns.id == "Way")
-    return isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple | ast.Dict | ast.Constant)
+    return isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(
+        node.value, ast.Tuple | ast.Dict | ast.Constant
+    )
 
 
 def _literal(value: float) -> str:

@@ -12,19 +12,23 @@ from nestbench.league.standing import Standing
 COUNTED = (
     Outcome.RIGHT,
     Outcome.NEAR,
+    Outcome.OTHER,
     Outcome.UNJUDGED,
     Outcome.REFUSED,
     Outcome.WRONG,
     Outcome.HUNG,
     Outcome.CRASHED,
 )
+WIDE = 16
+"""Characters of a version on a terminal."""
 RULE = (
     f"A number is right up to an error of {RIGHT:g}; within an optimiser's tolerance up to {NEAR:g} (df: {NEAR_DF:g}); "
     "wrong beyond. The error of an estimate is in exact standard errors, of an interval's end in its exact half-width, "
     "of a standard error and of df relative to the exact value, of a p-value and of a log-likelihood as it is, of a "
     "variance relative to itself plus the total variance. What rests on estimated df is not judged where a variance is "
     "estimated at 0. What stands in the table is the worst of a condition's data sets. Refused: an exception, a value "
-    "that isn't given, or a wrong number of a fit that says it did not converge. Not judged: there is no exact value."
+    "that isn't given, or a wrong number of a fit that says it did not converge. Other convention: wrong by the stated "
+    "convention, all right by another that the way names because none is settled. Not judged: there is no exact value."
 )
 """How standings are made."""
 
@@ -47,7 +51,7 @@ def summary(standings: Sequence[Standing]) -> str:
         found = Counter(standing.outcome for standing in mine)
         red = str(sum(standing.red for standing in mine))
         counts = [str(found[outcome] or ".") for outcome in COUNTED]
-        rows.append([label, mine[0].version or "missing", *counts, red, seconds_words(mine)])
+        rows.append([label, brief(mine[0].version or "missing"), *counts, red, seconds_words(mine)])
     widths = [max(len(row[k]) for row in rows) for k in range(len(heads))]
     return "\n".join(
         "  ".join(
@@ -55,6 +59,11 @@ def summary(standings: Sequence[Standing]) -> str:
         )
         for row in rows
     )
+
+
+def brief(version: str) -> str:
+    """Return a version as a table on a terminal has room for: of R's several packages the first."""
+    return version if len(version) <= WIDE else f"{version[: WIDE - 3].rsplit(',', 1)[0]}..."
 
 
 def seconds_words(standings: Sequence[Standing]) -> str:

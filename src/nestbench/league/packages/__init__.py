@@ -10,6 +10,8 @@ NAMES = (
     "pyfixest",
     "linearmodels",
     "wildboottest",
+    "r",
+    "pymer4",
 )
 """Files, in the order in which the page shows them."""
 

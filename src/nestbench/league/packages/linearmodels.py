@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nestbench.league.asked import BY_TERM
 from nestbench.league.package import Package, Setting, Way, same, with_tests
+from nestbench.league.random_effects import random_effects
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,6 +56,16 @@ def pooled_ols(data: pd.DataFrame, asked: Asked) -> Answer:
     return answer(result, asked.level)
 
 
+def random(data: pd.DataFrame, asked: Asked) -> Answer:
+    """Fit ``RandomEffects`` with its defaults."""
+    from linearmodels import RandomEffects
+
+    result = RandomEffects.from_formula(asked.formula.replace("~", "~ 1 +"), indexed(data, asked)).fit()
+    parts = result.variance_decomposition
+    variance = {"school": float(parts["Effects"]), "residual": float(parts["Residual"])}
+    return {**answer(result, asked.level), "variance": variance}
+
+
 def clustered(exact: dict[str, Any], setting: Setting) -> dict[str, Any]:
     """Return CR0 with linearmodels' correction of variances, N/(N-p), and its reference, t(N - p)."""
     n, p = setting.students, setting.terms
@@ -82,6 +93,15 @@ PACKAGE = Package(
             "CR0 times N/(N-p), p the rank of X; t(N - p)",
             BY_TERM,
             clustered,
+        ),
+        Way(
+            "RandomEffects",
+            random,
+            same("ols-cr0-t"),
+            "Swamy and Arora's variances, divided by N - G and by G less the ranks of X within and between schools, "
+            "with the harmonic mean of sizes; generalised least squares; t(N - p); not judged where X has no full rank",
+            (*BY_TERM, "variance"),
+            random_effects,
         ),
     ),
 )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nestbench.league.information import observed_information
-from nestbench.league.package import Package, Way, mixed, same
+from nestbench.league.package import Package, Setting, Way, mixed, same, scaled_errors, with_df
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,22 +66,34 @@ def ols(data: pd.DataFrame, asked: Asked, **options: Any) -> Answer:
     return by_term(result, list(result.params.index), asked.level)
 
 
-def gee(data: pd.DataFrame, asked: Asked, cov_type: str) -> Answer:
-    """Fit ``gee`` with an exchangeable working correlation."""
+def gee(data: pd.DataFrame, asked: Asked, cov_type: str, working: str = "Exchangeable") -> Answer:
+    """Fit ``gee`` with a working correlation."""
     import statsmodels.api as sm
     import statsmodels.formula.api as smf
 
-    model = smf.gee(asked.formula, asked.group, data, cov_struct=sm.cov_struct.Exchangeable())
+    model = smf.gee(asked.formula, asked.group, data, cov_struct=getattr(sm.cov_struct, working)())
     result = model.fit(cov_type=cov_type)
     return {**by_term(result, list(result.params.index), asked.level), "converged": bool(result.converged)}
 
 
+def of_columns(setting: Setting) -> float:
+    """Return what CR1S is multiplied by where p is the number of columns: (N - rank) / (N - p)."""
+    n, p = setting.students, setting.columns
+    return (n - setting.terms) / (n - p)
+
+
+COLUMNS = "p the number of columns, aliased ones counted, in (N-1)/(N-p)"
 Z = ("estimate", "std_error", "p_value", "lower", "upper")
 REML = (
     "REML maximum; SE from the observed information of coefficients and variances together (not judged on the boundary "
     "and with classes); normal reference"
 )
 MIXED = (*Z, "variance", "loglik")
+
+
+def normal(setting: Setting) -> float:
+    """Return the df of the normal."""
+    return math.inf
 
 
 def _mixed(name: str, fit: Fit) -> Way:
@@ -99,15 +112,17 @@ PACKAGE = Package(
             "OLS cluster",
             partial(ols, cov_type="cluster"),
             same("ols-cr1s-z"),
-            "CR1S: G/(G-1) (N-1)/(N-p); normal reference",
+            "CR1S: G/(G-1) (N-1)/(N-p), p the rank of X; normal reference",
             Z,
+            others=((COLUMNS, scaled_errors(of_columns)),),
         ),
         Way(
             "OLS cluster use_t",
             partial(ols, cov_type="cluster", use_t=True),
             same("ols-cr1s-t"),
-            "CR1S: G/(G-1) (N-1)/(N-p); t(G - 1)",
+            "CR1S: G/(G-1) (N-1)/(N-p), p the rank of X; t(G - 1)",
             Z,
+            others=((COLUMNS, scaled_errors(of_columns)),),
         ),
         Way(
             "GEE",
@@ -122,6 +137,14 @@ PACKAGE = Package(
             same("gee-md-z"),
             "exchangeable, Mancl and DeRouen's sandwich; normal reference",
             Z,
+        ),
+        Way(
+            "GEE CR3",
+            partial(gee, cov_type="bias_reduced", working="Independence"),
+            same("ols-cr3-t"),
+            "independence, Mancl and DeRouen's sandwich, which is CR3 = (I - H)^-1 without a factor; normal reference",
+            Z,
+            with_df(normal),
         ),
     ),
 )
