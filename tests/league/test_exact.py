@@ -14,6 +14,7 @@ from nestbench.league.condition import Condition, conditions
 from nestbench.league.exact import Truths
 from nestbench.league.information import observed_information
 from nestbench.league.package import Setting, Way, mixed, same
+from nestbench.league.packages import linearmodels
 from tests.oracles import mixed_dense
 
 INTERCEPTS = [
@@ -118,6 +119,41 @@ def test_the_observed_information_says_nothing_on_the_boundary() -> None:
         truths = Truths(condition.data_set(number), condition.asked)
         found = truths.of(Way("w", None, mixed("reml-z"), "", adjust=observed_information))  # type: ignore[arg-type]
         assert math.isnan(found.values["std_error"]["age"]) == found.boundary
+
+
+@pytest.mark.parametrize("name", ["balanced", "unequal-few", "icc-0", "age-1e-6"])
+def test_random_effects_are_generalised_least_squares_at_swamy_and_aroras_variances(name: str) -> None:
+    """Dense: V of the two variances; these by regressions on school dummies and on school means."""
+    condition = next(c for c in INTERCEPTS if c.name == name)
+    y, x, schools, truths = parts(condition, 3)
+    x[:, 2] /= (unit := x[:, 2].std())
+    values = truths.of(linearmodels.PACKAGE.way("RandomEffects")).values
+    n, p, dummies = *x.shape, np.eye(schools.max() + 1)[schools]
+    sizes = dummies.sum(axis=0)
+    whole = np.hstack([dummies, x[:, 2:]])
+    s2 = float(np.sum((y - whole @ np.linalg.lstsq(whole, y)[0]) ** 2)) / (n - whole.shape[1])
+    means, outcome = dummies.T @ x / sizes[:, None], dummies.T @ y / sizes
+    between = float(np.sum((outcome - means @ np.linalg.lstsq(means, outcome)[0]) ** 2)) / (len(sizes) - p)
+    t2 = max(0.0, between - s2 * np.mean(1 / sizes))
+    assert values["variance"] == pytest.approx({"school": t2, "residual": s2}, rel=1e-9, abs=1e-15)
+    v = s2 * np.eye(n) + t2 * mixed_dense.same(schools)
+    beta, _, c = mixed_dense.gls(y, x, v)
+    residual = y - x @ beta
+    scale = float(residual @ np.linalg.solve(v, residual)) / (n - p)
+    units = np.array([1.0, 1.0, unit])
+    np.testing.assert_allclose([*values["estimate"].values()], beta / units, rtol=1e-8)
+    np.testing.assert_allclose(
+        [*values["std_error"].values()], np.sqrt(scale * np.diag(c)) / units, rtol=1e-8
+    )
+    assert set(values["df"].values()) == {n - p}
+
+
+def test_random_effects_have_no_exact_values_where_a_variance_has_no_degree_of_freedom() -> None:
+    way = linearmodels.PACKAGE.way("RandomEffects")
+    for name in ("collinear", "three-schools", "all-one-student"):
+        condition = next(c for c in conditions() if c.name == name)
+        values = Truths(condition.data_set(0), condition.asked).of(way).values
+        assert all(math.isnan(value) for value in values["estimate"].values()), name
 
 
 def test_terms_that_are_not_estimable_have_no_exact_value_and_the_others_have() -> None:

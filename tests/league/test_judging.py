@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from nestbench.league.exact import Exact
+from nestbench.league.condition import chosen
+from nestbench.league.exact import Exact, Truths
 from nestbench.league.judging import NEAR, NEAR_DF, Outcome, judge, plain
 from nestbench.league.package import Way, same, with_tests
+from nestbench.league.packages import statsmodels
 from tests.league.running import here
 
 BASE = {"estimate": {"x": 0.5}, "std_error": {"x": 0.25}, "variance": {"school": 0.2}, "loglik": -10.0}
@@ -58,6 +60,32 @@ def test_what_is_not_given_is_refused_and_what_did_not_converge_too() -> None:
     assert judged(loglik=-11.0, converged=False) == Outcome.REFUSED
     # Right numbers are right whatever the flag says.
     assert judged(converged=False) == Outcome.RIGHT
+
+
+def test_another_convention_that_a_way_names_is_not_wrong() -> None:
+    """Collinear columns: R takes p as the rank of X, others count its columns. Neither of both is still wrong."""
+    data = chosen(["collinear"])[0].data_set(0)
+    truths = Truths(data, chosen(["collinear"])[0].asked)
+    way = statsmodels.PACKAGE.way("OLS cluster")
+    exact, others = truths.of(way), truths.others(way)
+    (words,) = others
+    factor = others[words].values["std_error"]["treated"] / exact.values["std_error"]["treated"]
+    assert factor == pytest.approx(((200 - 3) / (200 - 4)) ** 0.5, rel=1e-12)
+    found = judge(others[words].values, exact, way, others)
+    assert (found.outcome, found.note) == (Outcome.OTHER, f"all numbers are those with {words}")
+    assert judge(exact.values, exact, way, others).outcome == Outcome.RIGHT
+    error = {term: 1.01 * value for term, value in exact.values["std_error"].items()}
+    assert judge({**exact.values, "std_error": error}, exact, way, others).outcome == Outcome.WRONG
+    # Where X has full rank there is but one convention.
+    balanced = Truths(chosen(["balanced"])[0].data_set(0), chosen(["balanced"])[0].asked)
+    assert balanced.others(way)[words].values["std_error"] == balanced.of(way).values["std_error"]
+
+
+@pytest.mark.parametrize(
+    "answer", [{}, {"estimate": None}, {"estimate": [1.0]}, {"variance": 3, "loglik": {}}]
+)
+def test_an_answer_of_another_form_has_nothing_by_name(answer: dict[str, Any]) -> None:
+    assert judge(answer, Exact(VALUES, {"school": 1.2}, False), WAY).outcome == Outcome.REFUSED
 
 
 def test_df_are_not_judged_on_the_boundary() -> None:

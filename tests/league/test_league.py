@@ -140,4 +140,9 @@ def test_the_summary_counts_conditions() -> None:
     text = summary([standing(), standing(condition="icc-0", outcomes={"right": 2})])
     heads, row = text.splitlines()
     assert heads.split()[:3] == ["version", "right", "within"]
-    assert row.split() == ["fake", "se", "1.0", "1", ".", ".", ".", "1", ".", ".", "1", "0.1"]
+    assert row.split() == ["fake", "se", "1.0", "1", ".", ".", ".", ".", "1", ".", ".", "1", "0.1"]
+
+
+def test_a_version_of_several_packages_is_cut_where_a_terminal_has_no_room() -> None:
+    text = summary([standing(version="lme4 1.1.31, lmerTest 3.1.3, pbkrtest 0.5.2")])
+    assert "fake se  lme4 1.1.31...  " in text

@@ -1,4 +1,4 @@
-"""The random-effects estimator of panels (Swamy and Arora 1972): exact values by plain formulas.
+"""Random effects of panels by Swamy and Arora (1972): exact values by plain formulas.
 
 With within residuals e of N observations and between residuals u of G school means, n_j students, p columns of X of
 which k vary within schools and b between them (ranks):
@@ -24,7 +24,7 @@ RANK = 1e-9
 
 
 def random_effects(values: dict[str, Any], setting: Setting) -> dict[str, Any]:
-    """Return the exact values of the random-effects estimator; NaN where X has no full rank, or schools are too few."""
+    """Return the exact values of random effects; NaN where X has no full rank, or schools are too few."""
     data = setting.batch.once(matrices_of, setting.model).of(setting.batch.replication(0), {})
     terms = data.terms
     beta, errors, variance = _fit(data, setting.terms)
