@@ -166,6 +166,12 @@ class Baseline:
         return int(self.experiment["seed"])
 
 
+def most_compared(baseline: Baseline) -> int:
+    """Return how many replications of a condition are compared with a baseline on other data sets, at most."""
+    rows = [record.rows for cell in baseline.cells for record in cell.estimators.values()]
+    return max([*rows, MOST_KEPT])
+
+
 def baseline_of(
     results: Results, codes: int = KEPT_REPLICATIONS, sample: int = SAMPLED_REPLICATIONS
 ) -> Baseline:

@@ -53,7 +53,7 @@ def to_markdown(check: Check, run: Replayed = "RUN", failing: Marks = FAILING) -
         for change in check.changes:
             named = change.mark.value, where(change), change.estimator, change.term, change.measure
             cells = (*named, what(change))
-            lines.append("| " + " | ".join(_escaped(text) for text in cells) + " |")
+            lines.append("| " + " | ".join(escaped(text) for text in cells) + " |")
     commands = list(dict.fromkeys(c for change in check.changes for c in replay(change, run)))
     if commands:
         lines += ["", "To see a replication that moved:", "", "```sh", *commands[:10], "```"]
@@ -239,7 +239,7 @@ def _finite(n: float) -> float | None:
     return n if math.isfinite(n) else None
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Return a text that Markdown shows as it is."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("\n", " ")
 

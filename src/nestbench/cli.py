@@ -42,6 +42,7 @@ COMMANDS = {
     "plan": "plan.plan",
     "baseline": "baseline.baseline",
     "check": "check.check",
+    "ci": "ci.ci",
     "test": "conformance.conform",
 }
 """Command -> its file in `nestbench.commands` and its function there, in the order of the help."""

@@ -7,8 +7,10 @@ check is kept only when there is something to look at in it.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from contextlib import suppress
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Self
@@ -30,6 +32,8 @@ EXAMPLES = (
     "nestbench check",
     "nestbench check runs/few-schools --baseline accuracy.json",
     "nestbench check --seed 2 --replications 2000 --markdown",
+    "nestbench check --comment comment.md --badge badge.svg",
+    "nestbench check --budget 20s -o weekly",
 )
 
 
@@ -90,6 +94,16 @@ def check(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown for a pull request.")] = False,
     junit: Annotated[Path | None, typer.Option(help="Also write JUnit XML to a file.")] = None,
+    comment: Annotated[
+        Path | None, typer.Option(help="Also write Markdown for nestbench ci comment to a file.")
+    ] = None,
+    badge: Annotated[
+        list[Path] | None, typer.Option(help="Also write a badge: FILE.svg, or FILE.json for shields.io.")
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(help="Fresh data sets for a time: 30m. With -o, pooled with those of before."),
+    ] = None,
     trust: Trust = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
@@ -97,8 +111,9 @@ def check(
 
     With the baseline's seed every replication is compared, and any that moved fails the check (where an optimiser's
     path decides it, it is listed only). With another seed, or other versions, differences are tested by permuting
-    replications and must exceed a margin; the outcome says what would be seen with how many replications. See
-    docs/accuracy-testing.md.
+    replications and must exceed a margin; the outcome says what would be seen with how many replications. With
+    --budget the clock says how many there are, and the outcome is looked at once, when the time is spent. See
+    docs/accuracy-testing.md and docs/gate.md.
     """
     from nestbench.experiments.running.resolving import is_run
     from nestbench.experiments.storing.store import Store
@@ -107,45 +122,88 @@ def check(
     from nestbench.reports.accuracy.check import check as compare
     from nestbench.sim.errors import InvalidInput
 
-    if json and markdown:
-        raise InvalidInput("expected --json or --markdown, got both; ask for one")
+    forms = _Forms(json, markdown, junit, comment, tuple(badge or ()))
+    forms.require_possible()
     before = read_baseline(baseline)
     margins = dict(_margin(text) for text in margin or ())
     failing = tuple(Mark(mark.value.replace("-", " ")) for mark in fail_on) if fail_on else FAILING
     if source is not None and is_run(source):
-        if seed is not None or replications is not None or out is not None:
+        if any(asked is not None for asked in (seed, replications, out, budget)):
             raise InvalidInput(
-                f"{source} is a run: --seed, --replications and -o are for new runs; leave them out"
+                f"{source} is a run: --seed, --replications, --budget and -o are for new runs; leave them out"
             )
         outcome = compare(before, Store.open(source), margins, alpha)
-        where = source
+        where, again = source, _again(source, baseline)
     else:
+        if budget is not None and seed is not None:
+            raise InvalidInput(
+                "expected --budget or --seed, got both; --budget takes a seed that nobody chose"
+            )
         experiment = _experiment(source, before, baseline.parent, seed, replications, out, trust)
         with _Place(experiment.name, out) as place:
-            store = _run(experiment, place.folder, workers, quiet)
+            store = _run(experiment, place.folder, workers, quiet, budget, before, alpha)
             outcome = compare(before, store, margins, alpha)
             to_keep = bool(outcome.failing(failing)) or any(c.replications for c in outcome.changes)
-            where = place.keep() if to_keep else str(place.folder)
+            below = store.folder.relative_to(place.folder)
+            where = str((place.keep() if to_keep else place.folder) / below)
+        same = (before.seed, before.experiment["replications"]) == (
+            store.experiment.seed,
+            store.experiment.replications,
+        )
+        again = _again(source, baseline, None if same else store.experiment)
         if to_keep:
             say(f"the run is kept in {where}", err=True)
-    _tell(outcome, where, failing, json, markdown, junit)
+    forms.write(outcome, where, again, f"runs/checks/{outcome.baseline}", failing)
     if outcome.failing(failing):
         raise typer.Exit(1)
 
 
-def _tell(
-    outcome: Check, run: str, failing: tuple[Mark, ...], json: bool, markdown: bool, junit: Path | None
-) -> None:
-    """Print the outcome in the form asked for, and write JUnit's XML if a file was named."""
-    from nestbench.experiments.files import write_atomically
-    from nestbench.reports.accuracy import check_formats as formats
+@dataclass(frozen=True, slots=True)
+class _Forms:
+    """The forms in which the outcome is wanted: one is printed, others go to files."""
 
-    if junit is not None:
-        write_atomically(junit, formats.to_junit(outcome, run, failing).encode())
-    if json:
-        typer.echo(formats.to_json(outcome, failing), nl=False)
-    else:
-        say((formats.to_markdown if markdown else formats.to_text)(outcome, run, failing), nl=False)
+    json: bool
+    markdown: bool
+    junit: Path | None
+    comment: Path | None
+    badges: tuple[Path, ...]
+
+    def require_possible(self) -> None:
+        """Refuse what can't be written before anything is run."""
+        from nestbench.reports.accuracy.badge import require_badge
+        from nestbench.sim.errors import InvalidInput
+
+        if self.json and self.markdown:
+            raise InvalidInput("expected --json or --markdown, got both; ask for one")
+        for file in self.badges:
+            require_badge(file)
+
+    def write(self, outcome: Check, run: str, again: str, there: str, failing: tuple[Mark, ...]) -> None:
+        """Print the outcome and write its files; `again` leaves its run in `there`, on whatever computer."""
+        from nestbench.experiments.files import write_atomically
+        from nestbench.reports.accuracy import check_formats as formats
+        from nestbench.reports.accuracy.badge import badge
+        from nestbench.reports.accuracy.comment import to_comment
+        from nestbench.sim.visible import visible
+
+        if self.junit is not None:
+            write_atomically(self.junit, formats.to_junit(outcome, run, failing).encode())
+        if self.comment is not None:
+            write_atomically(self.comment, visible(to_comment(outcome, there, again, failing)).encode())
+        for file in self.badges:
+            write_atomically(file, badge(outcome, file, failing).encode())
+        if self.json:
+            typer.echo(formats.to_json(outcome, failing), nl=False)
+        else:
+            say((formats.to_markdown if self.markdown else formats.to_text)(outcome, run, failing), nl=False)
+
+
+def _again(source: str | None, baseline: Path, drawn: Experiment | None = None) -> str:
+    """Return the command that does the same check on another computer; with the seed and size of data drawn anew."""
+    words = ["nestbench", "check", *([source] if source is not None else []), "--baseline", str(baseline)]
+    if drawn is not None:
+        words += ["--seed", str(drawn.seed), "--replications", str(drawn.replications)]
+    return shlex.join(words)
 
 
 def _experiment(
@@ -180,12 +238,28 @@ def _experiment(
     return replace(experiment, audit=0)
 
 
-def _run(experiment: Experiment, folder: Path, workers: int | None, quiet: bool) -> Store:
-    """Run the experiment in a folder."""
+def _run(
+    experiment: Experiment,
+    folder: Path,
+    workers: int | None,
+    quiet: bool,
+    budget: str | None,
+    before: Baseline,
+    alpha: float,
+) -> Store:
+    """Run the experiment in a folder, or in a folder of it as long as a budget lasts."""
     from nestbench.experiments.running.progress import Quiet, automatic
     from nestbench.experiments.running.start import run_experiment
 
-    return run_experiment(experiment, folder, workers, Quiet() if quiet else automatic())
+    progress = Quiet() if quiet else automatic()
+    if budget is None:
+        return run_experiment(experiment, folder, workers, progress)
+    from nestbench.gate.budget import seconds_of, spend
+    from nestbench.reports.accuracy.baseline import most_compared
+
+    spent = spend(experiment, folder, seconds_of(budget), most_compared(before), workers, progress)
+    say(spent.sentence(alpha), err=True)
+    return spent.store
 
 
 class _Place:
@@ -202,12 +276,12 @@ class _Place:
             shutil.rmtree(self.folder, ignore_errors=True)
         return self
 
-    def keep(self) -> str:
+    def keep(self) -> Path:
         """Keep the run, in place of that of the last check that failed, and return where."""
         if not self.asked:
             shutil.rmtree(self.kept, ignore_errors=True)
             self.folder.rename(self.kept)
-        return str(self.kept)
+        return self.kept
 
     def __exit__(self, *error: object) -> None:
         if not self.asked:
