@@ -44,7 +44,7 @@ def test_there_are_30_lines_to_read(tmp_path: Path, name: str) -> None:
     found = look(tmp_path)
     texts = texts_of(found, usual_action(), methods_of(found), 200)
     assert {*texts} == {WORKFLOW, STUDY, METHODS}
-    assert sum(text.count("\n") for text in texts.values()) <= 31
+    assert sum(text.count("\n") for text in texts.values()) <= 30
     assert 'python-version: "3.13"' in texts[WORKFLOW]
     assert max(len(line) for text in texts.values() for line in text.splitlines()) < 250
 
@@ -52,7 +52,7 @@ def test_there_are_30_lines_to_read(tmp_path: Path, name: str) -> None:
 def test_a_stub_is_written_then_filled_in_then_has_a_baseline(tmp_path: Path, few: None) -> None:
     found = repository(tmp_path)
     said = [*begin(found, "me/nestbench@v1")]
-    assert said[0] == f"wrote {tmp_path / WORKFLOW} (12 lines)"
+    assert said[0] == f"wrote {tmp_path / WORKFLOW} (13 lines)"
     assert "no fit gave an answer (NotImplementedError: call numpy here" in said[-1]
     assert "import numpy\n" in (tmp_path / METHODS).read_text()
     assert not (tmp_path / BASELINE).exists()

@@ -36,10 +36,10 @@ jobs:
     runs-on: ubuntu-latest
     steps:
       - uses: actions/checkout@v5
+        with: {{ persist-credentials: false }}
       - uses: {action}{python}
 """
 STUDY_TEXT = """\
-layout = {{ schools = 12, students = 20 }}
 model = {{ formula = "grade ~ age + resources" }}
 factors = {{ "population.icc" = [0.0, 0.2] }}
 [experiment]
@@ -58,7 +58,6 @@ add_ways("{package}", {ways})
 '''
 STUB_TEXT = '''\
 """How the gate calls {package}: a data set and a model in, a row a term out."""
-
 import nestbench
 import {module}
 
