@@ -93,6 +93,8 @@ def test_the_glossary_has_the_words() -> None:
         "experiment",
         "run",
         "study",
+        "step",
+        "moved",
     ):
         assert f"\n| {word} |" in table
 

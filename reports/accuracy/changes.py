@@ -214,6 +214,20 @@ def sure(n: int) -> float:
     return float(t_quantile(n, 1.0 - 2.0 * special.ndtr(-SURE)))
 
 
+def beyond_rounding(before: Value, after: Value, beyond: float = 0.001) -> bool:
+    """Return whether two values on the same data sets differ by more than computing makes: nothing else is random.
+
+    By more than ``max(beyond x MCSE, 1e-6 x |value|)`` with the larger Monte Carlo error of the two, or one is missing.
+    """
+    (a, error_a, _), (b, error_b, _) = before, after
+    if np.isnan(a) or np.isnan(b):
+        return bool(np.isnan(a) != np.isnan(b))
+    if np.isinf(a) or np.isinf(b):
+        return a != b
+    error = float(np.nan_to_num(np.fmax(error_a, error_b)))
+    return not abs(a - b) <= max(beyond * error, 1e-6 * max(abs(a), abs(b)))
+
+
 def _log_ratio(se_error: Value) -> tuple[float, float]:
     """Return log(model SE / empirical SE) and its MCSE from the relative error in percent."""
     ratio, mcse = 1.0 + se_error[0] / 100.0, se_error[1] / 100.0

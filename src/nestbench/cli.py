@@ -43,6 +43,8 @@ COMMANDS = {
     "baseline": "baseline.baseline",
     "check": "check.check",
     "ci": "ci.ci",
+    "history": "history.history",
+    "bisect": "bisect.bisect",
     "test": "conformance.conform",
 }
 """Command -> its file in `nestbench.commands` and its function there, in the order of the help."""

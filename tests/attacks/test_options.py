@@ -43,6 +43,7 @@ GOOD: dict[str, list[str]] = {
     "baseline": ["@run", "-o", "@out/b.json"],
     "check": ["@run", "-b", "@own/accuracy.json"],
     "test": ["@own/own.py"],
+    "history": ["@run", "-f", "@out/h.jsonl", "--commit", "1.0", "-o", "@out/h.svg"],
     "league": ["--only", "glmm", "-c", "balanced", "--data-sets", "1", "-o", "@out/league"],
 }
 

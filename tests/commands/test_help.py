@@ -164,7 +164,8 @@ def test_every_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         for example in EXAMPLES[name]:
             command, _, file = example.partition(" > ")
             words = shlex.split(command)[1:]
-            if name == "query" and not find_spec("duckdb"):
+            # `bisect` asks an index for versions; its own tests have one.
+            if name == "bisect" or (name == "query" and not find_spec("duckdb")):
                 continue
             again = name == "run" and words[1:2] == ["runs/few-schools"]
             done = CliRunner().invoke(app, words + ([] if again else SHORT.get(name, [])))
