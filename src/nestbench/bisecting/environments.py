@@ -12,6 +12,7 @@ import shutil
 import site
 import sys
 import sysconfig
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -78,7 +79,7 @@ class Environment:
         lines = "".join(f"import site; site.addsitedir({str(place)!r})\n" for place in _places())
         (self.packages / "nestbench_bisect.pth").write_text(lines, encoding="utf-8")
 
-    def install(self, package: str, version: str, build: bool = False) -> None:
+    def install(self, package: str, version: str, build: bool = False, more: Sequence[str] = ()) -> None:
         """Install one version of the package.
 
         Parameters
@@ -86,6 +87,8 @@ class Environment:
         package, version : str
         build : bool
             Whether it may be built from source where there is no wheel.
+        more : sequence of str
+            Packages that it needs and doesn't name.
 
         Raises
         ------
@@ -95,7 +98,7 @@ class Environment:
             return
         self.begin()
         wheels = ["--prefer-binary"] if build else ["--only-binary", ":all:"]
-        done = ended([str(self.python), *_INSTALL, *wheels, f"{package}=={version}"])
+        done = ended([str(self.python), *_INSTALL, *wheels, f"{package}=={version}", *more])
         if done.code:
             hint = (
                 "" if build or "No matching distribution" not in done.err else "; --build builds from source"

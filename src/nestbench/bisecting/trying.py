@@ -68,6 +68,8 @@ class Trials:
         Holds ``envs/PACKAGE-VERSION`` and ``runs/MARK/PACKAGE-VERSION``.
     build : bool
         Whether versions without a wheel are built from source.
+    more : tuple of str
+        Packages that are installed with each version.
     tell : callable
         Is told what is under way.
     """
@@ -77,6 +79,7 @@ class Trials:
     wanted: Wanted
     folder: Path
     build: bool = False
+    more: tuple[str, ...] = ()
     tell: Callable[[str], None] = lambda text: None
 
     def environment(self, version: str) -> Environment:
@@ -93,7 +96,7 @@ class Trials:
         try:
             if not environment.made:
                 self.tell(f"{self.package} {version}: installing")
-                environment.install(self.package, version, self.build)
+                environment.install(self.package, version, self.build, self.more)
         except NotInstalled as error:
             return Skipped(f"can't be installed: {error}")
         self.tell(f"{self.package} {version}: running the study")

@@ -62,6 +62,12 @@ def bisect(
     build: Annotated[
         bool, typer.Option("--build", help="Build versions without a wheel from source (their code is run).")
     ] = False,
+    more: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with", help="A package that versions need without saying so; may be given several times."
+        ),
+    ] = None,
     timeout: Annotated[
         float | None, typer.Option(min=1.0, help="Seconds that a version may take.", show_default=False)
     ] = None,
@@ -84,6 +90,7 @@ def bisect(
     from nestbench.bisecting.asking import Question, ask
     from nestbench.bisecting.showing import to_json, to_text
     from nestbench.bisecting.trying import Study, Trials
+    from nestbench.bisecting.versions import require_name
 
     asked = {"seed": seed, "replications": replications}
     changes = {name: value for name, value in asked.items() if value is not None}
@@ -93,8 +100,11 @@ def bisect(
         Wanted(tuple(measure or ()), tuple(term or ()), tuple(condition or ())),
         out,
         build,
+        tuple(more or ()),
         lambda text: say(text, err=True),
     )
+    for name in trials.more:
+        require_name(name)
     outcome = ask(trials, Question(old, new, beyond, every, pre))
     if json:
         typer.echo(to_json(outcome, trials, beyond), nl=False)
