@@ -26,7 +26,7 @@ from typing import Any, ClassVar
 from nestbench.sim.files import own_folder
 
 caching: Any = importlib.import_module("numba.core.caching")
-rtsys: Any = importlib.import_module("numba.core.runtime").rtsys
+runtime: Any = importlib.import_module("numba.core.runtime")
 """Typed in some versions of numba, and not in others."""
 
 DIGEST = hashlib.sha256
@@ -173,12 +173,16 @@ class _KernelCache(caching.FunctionCache):  # type: ignore[misc]
         )
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        try:
-            # The memory manager, whose functions are linked to; numba's own loads everything it can compile as well.
-            rtsys.initialize(target_context)
-            return self._load_overload(sig, target_context)
-        except Exception:  # a damaged pickle raises anything
-            return None
+        # The first way goes by parts of numba that it doesn't document: where a version has them not, by numba's own.
+        for load in (self._load_alone, super().load_overload):
+            with contextlib.suppress(Exception):  # a damaged pickle raises anything
+                return load(sig, target_context)
+        return None
+
+    def _load_alone(self, sig: Any, target_context: Any) -> Any:
+        """Load without all that numba could compile: what is linked to is its memory manager's alone."""
+        runtime.rtsys.initialize(target_context)
+        return self._load_overload(sig, target_context)
 
     def save_overload(self, sig: Any, data: Any) -> None:
         with contextlib.suppress(Exception):

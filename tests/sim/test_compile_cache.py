@@ -8,11 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 from numba.core import caching
 
-from nestbench.sim import compile_cache
+from nestbench.sim import compile_cache, compiled
 from nestbench.sim import files as sim_files
 from nestbench.sim.compile_cache import cache_of, lineage
 from nestbench.sim.files import own_folder
@@ -144,6 +145,32 @@ def test_lineage_of_the_kernels() -> None:
     assert compile_cache.DIGEST(Path(errors.__file__).read_bytes()).digest() not in digests
     # It says `from nestbench.estimators.kernels import sandwich`: a module, named like an object of one.
     assert compile_cache.DIGEST(Path(sandwich.__file__).read_bytes()).digest() in lineage(Path(wild.__file__))
+
+
+def quarter(x: float) -> float:
+    return x / 4.0
+
+
+@pytest.mark.parametrize("lacks", ["nothing", "its memory manager by that name", "a way to load alone"])
+def test_kernels_are_found_by_versions_of_numba_that_lack_a_part(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lacks: str
+) -> None:
+    """What isn't numba's public interface may change: kept kernels are found by its own way then, not compiled anew."""
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    assert compiled._strict(quarter)(1.0) == 0.25
+    public: list[object] = []
+    load = caching.FunctionCache.load_overload
+    monkeypatch.setattr(
+        caching.FunctionCache, "load_overload", lambda *given: (public.append(given), load(*given))[1]
+    )
+    if lacks == "its memory manager by that name":
+        monkeypatch.setattr(compile_cache, "runtime", object())
+    elif lacks == "a way to load alone":
+        monkeypatch.setattr(compile_cache._KernelCache, "_load_alone", None)
+    found = compiled._strict(quarter)
+    assert found(1.0) == 0.25
+    assert sum(found.stats.cache_hits.values()) == 1
+    assert bool(public) == (lacks != "nothing")
 
 
 def test_no_place_for_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
