@@ -47,6 +47,9 @@ ALONE = -1.0
 """Degrees of freedom of an estimate that is all a method gives, for results that users bring: usable without standard
 error, interval or p-value. No method of ours has such."""
 
+TESTED = -2.0
+"""Degrees of freedom of a p-value that is all a method gives, for results that users bring: usable without estimate."""
+
 SUMMARY = (ESTIMATE, STD_ERROR, DF, P_VALUE)
 """What tells one fit from another; an interval follows from it."""
 
@@ -72,7 +75,7 @@ class Estimates:
         The replications' numbers.
     estimate, std_error, df, lower, upper, p_value : float64 [R, K]
         NaN where there is no answer. `df` is inf for a normal reference distribution, NaN where the method has none,
-        `ALONE` where it has nothing but the estimate.
+        `ALONE` where it has nothing but the estimate, `TESTED` where nothing but the p-value.
     status : int8 [R]
         `FitStatus` of each fit.
     quantities : mapping of str to float64 [R]
@@ -108,12 +111,15 @@ class Estimates:
     @property
     def usable(self) -> npt.NDArray[np.bool_]:
         """Whether each fit and term gave a usable answer [R, K]: status OK or BOUNDARY, estimate finite, and with it a
-        finite SE or, of methods that have none, an interval, a p-value, or the word that there is no more (`ALONE`)."""
+        finite SE or, of methods that have none, an interval, a p-value, or the word that there is no more (`ALONE`); or
+        a p-value and the word that there is no estimate (`TESTED`)."""
         good = (self.status <= FitStatus.BOUNDARY)[:, None]
         interval = ~np.isnan(self.lower) & ~np.isnan(self.upper)
         instead = np.isnan(self.std_error) & (interval | ~np.isnan(self.p_value) | (self.df == ALONE))
         found: npt.NDArray[np.bool_] = np.isfinite(self.std_error) | instead
-        return good & np.isfinite(self.estimate) & found
+        tested = (self.df == TESTED) & ~np.isnan(self.p_value)
+        usable: npt.NDArray[np.bool_] = good & ((np.isfinite(self.estimate) & found) | tested)
+        return usable
 
     def texts(self) -> list[str]:
         """Return the message of each fit [R]."""

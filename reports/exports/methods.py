@@ -30,7 +30,7 @@ def methods_paragraph(results: Results, table: pd.DataFrame) -> str:
         *_data_sentences(results),
         estimands_sentence(experiment, table),
         methods_sentence(experiment, results.extent()),
-        measures_sentence(experiment),
+        measures_sentence(experiment, table),
         failures_sentence(table),
         f"{'The results were summarised' if experiment.brought else 'The simulations were run'} with "
         f"{_software(results.provenance)}.",
@@ -163,18 +163,28 @@ def _counts(counts: tuple[int, ...]) -> str:
     return f"{high:,}" if low == high else f"{low:,} to {high:,}"
 
 
-def measures_sentence(experiment: Experiment) -> str:
-    """Return the measures and the levels of intervals and tests."""
+def measures_sentence(experiment: Experiment, table: pd.DataFrame) -> str:
+    """Return the measures that there are and the levels of intervals and tests."""
     levels = sorted({cell.model.level for cell in experiment.cells})
     intervals = several([f"{100 * level:g}" for level in levels])
     tests = several([f"{100 * alpha_of(level):.4g}" for level in reversed(levels)])
     tested = null_words([cell.model for cell in experiment.cells])
     of = "" if tested == "0" else f" of {tested}"
-    return (
-        "Performance was measured by bias, the empirical and the model-based standard error, the coverage of "
-        f"{intervals} % intervals and the rejection rate of two-sided tests{of} at the {tests} % level, each over the "
-        "fits with a usable answer and with its Monte Carlo standard error."
-    )
+    words = {
+        "bias": "bias",
+        "empirical_se": "the empirical standard error",
+        "model_se": "the model-based standard error",
+        "coverage": f"the coverage of {intervals} % intervals",
+        "rejection": f"the rejection rate of two-sided tests{of} at the {tests} % level",
+    }
+    # A table that users bring may lack any of them; a run of our own that isn't begun has none yet.
+    there = {*table["measure"]} & {*words} if experiment.brought else {*words}
+    parts = [text for measure, text in words.items() if measure in there]
+    if {"empirical_se", "model_se"} <= there:
+        parts[parts.index(words["empirical_se"])] = "the empirical and the model-based standard error"
+        parts.remove(words["model_se"])
+    each = "each over the fits with a usable answer and with its Monte Carlo standard error"
+    return f"Performance was measured by {several(parts, len(words))}, {each}." if parts else ""
 
 
 def failures_sentence(table: pd.DataFrame) -> str:

@@ -79,6 +79,11 @@ class Measure:
         return frozenset({*interval, *({P_VALUE, STD_ERROR} & self.needs)})
 
     @property
+    def of_tests(self) -> bool:
+        """Whether it needs no estimate: how often tests reject, and how many fits are usable."""
+        return self.name == "usable_share" or (P_VALUE in self.needs and self.needs <= {P_VALUE, FAILURES})
+
+    @property
     def over_attempts(self) -> bool:
         """Whether it has a value without any usable replication."""
         return FAILURES in self.needs or self.name == "usable_share"

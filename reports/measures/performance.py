@@ -166,6 +166,8 @@ def _defined(measure: Measure, draws: Draws, fits_exist: bool) -> Any:
         keep[:] = False
     if draws.n == 0 and not measure.over_attempts:
         keep[:] = False
+    if draws.n and not measure.of_tests:
+        keep &= ~np.isnan(draws.estimate).all(axis=1)  # p-values are all there is
     return keep
 
 

@@ -130,6 +130,13 @@ OTHERS = frozenset(
 )
 """Suffixes of files that hold tables in a form that isn't read."""
 
+OF_R = {
+    ".rds": "in R: write.csv(readRDS('{}'), 'table.csv', row.names = FALSE)",
+    ".rda": "in R: load('{}'), then write.csv(NAME, 'table.csv', row.names = FALSE) of the table that it holds",
+}
+OF_R[".rdata"] = OF_R[".rda"]
+"""How files of R become text."""
+
 
 def refuse_others(path: Path, suffix: str) -> None:
     """Refuse a file of a kind that isn't read.
@@ -139,9 +146,8 @@ def refuse_others(path: Path, suffix: str) -> None:
     InvalidInput
     """
     if suffix in OTHERS:
-        raise InvalidInput(
-            f"expected a table as text (CSV), {', '.join(FORMATS)}, got {path.name}; save the table as one of these"
-        )
+        how = f"; {OF_R[suffix].format(path.name)}" if suffix in OF_R else "; save the table as one of these"
+        raise InvalidInput(f"expected a table as text (CSV), {', '.join(FORMATS)}, got {path.name}{how}")
 
 
 def refuse_binary(path: Path, data: bytes) -> None:

@@ -78,6 +78,8 @@ def table_of(path: Path, data: bytes, labels: Collection[str] = ()) -> TableFile
     labels : collection of str
         Columns whose values are names whatever they look like: schools numbered 01, 02, ... stay two digits.
     """
+    # Files of R are packed: what to do with them is said before what is wrong with the packing.
+    refuse_others(path, _suffix(path))
     try:
         return _table(path, unpacked(data), labels)
     except InvalidInput:
@@ -95,9 +97,13 @@ def _unreadable(path: Path, error: Exception) -> InvalidInput:
     return InvalidInput(f"expected a table in a file, could not read {path} ({why}); check the path")
 
 
+def _suffix(path: Path) -> str:
+    """Return what a file's name says of its kind, packed or not."""
+    return next((s for s in reversed(path.suffixes) if s not in (".gz", ".bz2", ".xz")), "").lower()
+
+
 def _table(path: Path, data: bytes, labels: Collection[str]) -> TableFile:
-    suffix = next((s for s in reversed(path.suffixes) if s not in (".gz", ".bz2", ".xz")), "").lower()
-    refuse_others(path, suffix)
+    suffix = _suffix(path)
     table = TableFile(*read_format(path, data, suffix)) if suffix in FORMATS else _text(path, data, labels)
     if table.frame.empty:
         raise InvalidInput(f"expected rows of data, got none in {path}; the first line must name the columns")

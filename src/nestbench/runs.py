@@ -164,6 +164,7 @@ def read_results(
     usable: Sequence[str] | str = (),
     level: float = 0.95,
     seed: int | None = None,
+    null: Any = None,
     name: str = "",
     **columns: Any,
 ) -> Run:
@@ -185,6 +186,8 @@ def read_results(
         Confidence level of the intervals.
     seed : int
         Of the data sets: results of one seed are compared replication by replication.
+    null : float or mapping
+        The value that tests are of, or term -> value (default: 0).
     name : str
         Of the run (default: the file's).
     **columns
@@ -202,7 +205,7 @@ def read_results(
     from nestbench.own_results.keeping import kept
     from nestbench.own_results.reading import results_of
 
-    asked = Asked.of(columns, factors, ignore, methods, terms, usable, level=level, seed=seed)
+    asked = Asked.of(columns, factors, ignore, methods, terms, usable, level=level, seed=seed, null=null)
     return Run(kept(results_of(data, asked, name), out))
 
 

@@ -33,6 +33,8 @@ def read(frame: Any, **options: Any) -> Results:
     if "ignore" in own:
         own["ignored"] = own.pop("ignore")
     plain = {key: options.pop(key) for key in {"level", "seed"} & options.keys()}
+    if "null" in options:
+        plain["null"] = asked_text(options.pop("null"))
     columns = {role: asked_text(given) for role, given in options.items()}
     return results_of(frame, Asked(columns, **own, **plain))
 

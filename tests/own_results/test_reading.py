@@ -165,3 +165,94 @@ def test_a_table_without_methods_and_replications_is_one_method() -> None:
     assert list(results.fits[0]) == ["results"]
     assert only(results).size == 80
     assert said(results, "No column of replications")
+
+
+def test_a_truth_drawn_anew_in_each_replication_leaves_errors_coverage_and_tests(tmp_path: Path) -> None:
+    """Brute force, each replication against its own true value."""
+    frame = study().query("n == 20 and errors == 'normal' and method == 'plain'").copy()
+    frame["th"] = np.random.default_rng(5).normal(size=len(frame))
+    frame["estimate"] += frame["th"] - 0.5
+    run = nestbench.read_results(frame, tmp_path / "run", truth="th")
+    table = run.performance().set_index("measure")
+    error, half = frame["estimate"] - frame["th"], stats.t(frame["df"]).ppf(0.975) * frame["se"]
+    wanted = {
+        "bias": error.mean(),
+        "rmse": (error**2).mean() ** 0.5,
+        "empirical_se": error.std(),
+        "coverage": (error.abs() <= half).mean(),
+        "interval_width": (2 * half).mean(),
+        "relative_bias": error.mean() / frame["th"].mean(),
+        "rejection": (frame["estimate"].abs() > half).mean(),
+    }
+    assert table.loc[[*wanted], "value"].to_dict() == pytest.approx(wanted, rel=1e-12)
+    assert said(read(frame, truth="th"), "differ between replications").startswith(
+        "True values of 'th' differ"
+    )
+
+
+def test_a_method_with_fewer_rows_moves_the_mean_truth_of_none() -> None:
+    frame = study().query("n == 20")
+    frame = frame.assign(th=np.repeat(np.random.default_rng(5).normal(size=80), 2))
+    results = read(frame[(frame["method"] == "plain") | (frame["rep"] <= 10)], truth="th")
+    mean = frame.query("errors == 'normal'")["th"].mean()
+    assert results.experiment.cells[0].truth["estimate"] == pytest.approx(mean, rel=1e-12)
+
+
+def test_tests_of_other_values_than_0(tmp_path: Path) -> None:
+    frame = study()
+    run = nestbench.read_results(frame, tmp_path / "run", truth=0.5, null=0.5)
+    found = run.store.estimates(0)["plain"]
+    part = frame.query("n == 20 and errors == 'normal' and method == 'plain'")
+    p = 2 * stats.t(part["df"]).sf(((part["estimate"] - 0.5) / part["se"]).abs())
+    np.testing.assert_allclose(found.p_value[:, 0], p, rtol=1e-12)
+    assert nestbench.load(run.directory).cells[0].model.null == {"estimate": 0.5}
+    two = pd.concat([frame.assign(term="(Intercept)"), frame.assign(term="x")])
+    model = read(two, null={"(Intercept)": 0.5}).experiment.cells[0].model
+    assert model.null == {"Intercept": 0.5}
+    # Where tests are of 0, nothing says so, and keys stay what they were.
+    assert read(frame, null=0).experiment.key == read(frame).experiment.key
+
+
+def test_p_values_alone_say_how_often_tests_reject(tmp_path: Path) -> None:
+    frame = (
+        study().assign(p=np.random.default_rng(1).uniform(size=320)).drop(columns=["estimate", "se", "df"])
+    )
+    frame.loc[0, "p"] = np.nan
+    run = nestbench.read_results(frame, tmp_path / "run", truth=0)
+    table = run.performance()
+    assert set(table["measure"]) == {
+        "rejection",
+        "rejection_bound",
+        "usable_share",
+        "share_ok",
+        "share_failed",
+    }
+    for row in table.query("measure == 'rejection'").itertuples():
+        levels = run.experiment.levels[row.cell]
+        part = frame.query(
+            f"n == {levels['factor.n']} and errors == '{levels['errors']}' and method == '{row.estimator}'"
+        )
+        assert (row.value, row.n) == (
+            pytest.approx((part["p"].dropna() <= 0.05).mean()),
+            part["p"].notna().sum(),
+        )
+    assert said(read(frame), "No p-value in the table in 1 row")
+    text = run.report(tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "P-values alone" in text
+
+
+def test_the_mcse_of_the_rmse_is_the_jackknifes_and_simhelpers_adds_to_it(tmp_path: Path) -> None:
+    """simhelpers leaves one out of sqrt(bias^2 + S^2), S^2 with divisor K - 1, around sqrt(mean d^2): the square of
+    its MCSE is larger by RMSE^2 / 4K, what the two definitions of the RMSE differ by."""
+    frame = study(400).query("n == 20 and errors == 'normal' and method == 'plain'")
+    table = nestbench.read_results(frame, tmp_path / "run", truth=0.5).performance().set_index("measure")
+    mcse, rmse = table.loc["rmse", "mcse"], table.loc["rmse", "value"]
+    error = frame["estimate"].to_numpy() - 0.5
+    k = len(error)
+    total, squares = error.sum() - error, (error**2).sum() - error**2
+    own = np.sqrt(squares / (k - 1))
+    theirs = np.sqrt((total / (k - 1)) ** 2 + (squares - total**2 / (k - 1)) / (k - 2))
+    jackknife = [((k - 1) / k * np.sum((left - rmse) ** 2)) ** 0.5 for left in (own, theirs)]
+    assert mcse == pytest.approx(jackknife[0], rel=2 / k)
+    assert (mcse**2 + rmse**2 / (4 * k)) ** 0.5 == pytest.approx(jackknife[1], rel=5 / k)
+    assert jackknife[1] > 1.1 * mcse

@@ -210,10 +210,19 @@ def test_decimal_commas_are_read(tmp_path: Any) -> None:
     assert any("decimal commas" in sentence for sentence in results.said)
 
 
-def test_a_truth_that_changes_from_row_to_row_is_refused_with_what_to_do() -> None:
+def test_a_truth_of_a_few_values_within_a_condition_is_refused_with_what_to_do() -> None:
+    frame = study()
+    with pytest.raises(InvalidInput, match=r"expected one true value.*name it among --factors"):
+        read(frame.assign(true=np.where(frame["rep"] % 2, 0.5, 0.7)), factors="n,errors")
+
+
+def test_a_truth_drawn_anew_must_be_in_every_row() -> None:
     frame = study()
     frame = frame.assign(true=np.repeat(np.random.default_rng(1).normal(size=160), 2))
-    with pytest.raises(InvalidInput, match=r"expected one true value.*subtract it"):
+    frame.loc[[3, 8], "true"] = np.nan
+    with pytest.raises(
+        InvalidInput, match=r"expected a true value in every row of 'true'.*got none in 2 rows"
+    ):
         read(frame)
 
 

@@ -42,10 +42,16 @@ def read(
     lower: Annotated[str | None, _column("Lower ends of intervals.")] = None,
     upper: Annotated[str | None, _column("Upper ends of intervals.")] = None,
     df: Annotated[str | None, _column("Degrees of freedom.")] = None,
-    p: Annotated[str | None, _column("p-values of tests of 0.")] = None,
+    p: Annotated[str | None, _column("p-values of tests of the null value.")] = None,
     truth: Annotated[
         str | None,
         typer.Option(help="True value: a number, term=number with commas, or a column.", show_default=False),
+    ] = None,
+    null: Annotated[
+        str | None,
+        typer.Option(
+            help="Value that tests are of: a number, or term=number (default: 0).", show_default=False
+        ),
     ] = None,
     method: Annotated[str | None, _column("Methods; several columns with commas.")] = None,
     term: Annotated[str | None, _column("What is estimated, where there are several.")] = None,
@@ -95,7 +101,7 @@ def read(
     # In the order of `ROLES`.
     numbers = (estimate, se, variance, lower, upper, df, p, truth)
     given = dict(zip(ROLES, (*numbers, method, term, replication, status, message), strict=True))
-    asked = Asked.of(given, factors, ignore, methods, terms, usable, level=level, seed=seed)
+    asked = Asked.of(given, factors, ignore, methods, terms, usable, level=level, seed=seed, null=null)
     results = results_of(data, asked)
     store = kept(results, out)
     for sentence in results.said:

@@ -19,7 +19,8 @@ LOGLIK = "loglik"
 
 Answer = Mapping[str, Any]
 """``{"estimate": {term: value}, "std_error": ..., "variance": {"school": value}, "loglik": value, "converged": True}``;
-what a package doesn't report isn't there. Terms are named as the package names them."""
+what a package doesn't report isn't there. Terms are named as the package names them. ``seconds`` are the processor
+seconds of another process that did the fit."""
 
 
 @dataclass(frozen=True, slots=True)

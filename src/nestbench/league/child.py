@@ -58,8 +58,14 @@ def fitted(way: Any, frame: Any, asked: Any) -> dict[str, Any]:
         except Exception as error:
             line = {"error": f"{type(error).__name__}: {error}"[:500]}
     said = dict.fromkeys(f"{w.category.__name__}: {w.message}"[:200] for w in caught)
-    seconds = time.process_time() - started
+    seconds = time.process_time() - started + elsewhere(line.get("answer", {}))
     return {**line, "seconds": seconds, "warnings": list(said)[:3], "printed": _printed() - before}
+
+
+def elsewhere(answer: Mapping[str, Any]) -> float:
+    """Return the processor seconds that an answer says were taken by another process; 0 where it says none."""
+    seconds = answer.get("seconds")
+    return seconds if isinstance(seconds, float) and 0.0 <= seconds < math.inf else 0.0
 
 
 def answered(answer: Any) -> Any:

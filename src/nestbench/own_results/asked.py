@@ -31,6 +31,8 @@ class Asked:
         Confidence level of the intervals, 1 - level the size of the tests.
     seed : int or None
         Of the data sets, for comparisons with other results of the same ones.
+    null : str
+        The value that tests are of, ``0.5``, or by term, ``age=0.5``; empty: 0.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -41,10 +43,17 @@ class Asked:
     usable: tuple[str, ...] = ()
     level: float = 0.95
     seed: int | None = None
+    null: str = ""
 
     @classmethod
     def of(
-        cls, columns: Mapping[str, Any], factors: Any, *names: Any, level: float, seed: int | None
+        cls,
+        columns: Mapping[str, Any],
+        factors: Any,
+        *names: Any,
+        level: float,
+        seed: int | None,
+        null: Any = None,
     ) -> Asked:
         """Return what users say, each list as a text with commas or as a list; roles that are None aren't said.
 
@@ -53,7 +62,8 @@ class Asked:
         said = {role: asked_text(given) for role, given in columns.items() if given is not None}
         ignored, methods, terms, usable = map(listed, names)
         known = None if factors is None else listed(factors)
-        return cls(said, known, ignored, methods, terms, usable, level, seed)
+        tested = "" if null is None else asked_text(null)
+        return cls(said, known, ignored, methods, terms, usable, level, seed, tested)
 
     def __post_init__(self) -> None:
         for role in self.columns:

@@ -13,7 +13,9 @@ from nestbench.estimators.estimates import (
     ALONE,
     DF,
     ESTIMATE,
+    P_VALUE,
     STORED_COLUMNS,
+    TESTED,
     VARIANCE_PREFIX,
     Estimates,
     FitStatus,
@@ -25,7 +27,7 @@ from nestbench.sim.counted import plural
 from nestbench.sim.observed.batch import Floats, Ints
 
 ABSENT = "not in the table"
-WITHOUT, INFINITE = "no estimate in the table", "infinite estimate"
+WITHOUT, UNTESTED, INFINITE = "no estimate in the table", "no p-value in the table", "infinite estimate"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +58,12 @@ def rows_of(places: Places, numbers: Numbers, statuses: Statuses, messages: Sequ
         "; ".join(filter(None, pair)) if code > FitStatus.BOUNDARY else ""
         for *pair, code in zip(statuses.texts, messages, status, strict=True)
     ]
-    unknown = (np.isnan(numbers.estimate), WITHOUT), (np.isinf(numbers.estimate), INFINITE)
+    absent = (
+        (np.isnan(numbers.p_value), UNTESTED)
+        if numbers.tests_alone
+        else (np.isnan(numbers.estimate), WITHOUT)
+    )
+    unknown = absent, (np.isinf(numbers.estimate), INFINITE)
     for bad, why in unknown if not statuses.own else ():
         for row in np.flatnonzero(bad & (status <= FitStatus.BOUNDARY)).tolist():
             texts[row] = "; ".join(filter(None, (why, messages[row])))
@@ -147,6 +154,8 @@ def _one(rows: Rows, chosen: Ints, bare: Sequence[int]) -> Estimates:
     names = [rows.names[code] for code in present]
     terms = [k for k, name in enumerate(names) if not _is_quantity(name)]
     status, message, messages = _outcomes(rows, chosen, replication, size)
+    if rows.numbers.tests_alone:
+        grids[DF][~np.isnan(grids[P_VALUE])] = TESTED
     sound = np.isfinite(grids[ESTIMATE])
     for k, code in enumerate(present):
         if code in bare and not _is_quantity(names[k]):

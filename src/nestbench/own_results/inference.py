@@ -1,7 +1,7 @@
 """Intervals and p-values of results that have none: made of estimate, standard error and degrees of freedom.
 
 Interval: t -+ q s with q the (1 + level) / 2 quantile of t with df degrees of freedom, of the normal where df is inf or
-unknown. p-value: 2 (1 - F(|t| / s)), the test of 0 by the same distribution.
+unknown. p-value: 2 (1 - F(|t - b0| / s)), the test of the null value b0 by the same distribution.
 """
 
 from __future__ import annotations
@@ -29,9 +29,11 @@ class Numbers:
     upper: Floats
     p_value: Floats
     said: tuple[str, ...]
+    tests_alone: bool = False
+    """Whether there are p-values and no column of estimates."""
 
 
-def numbers_of(columns: Mapping[str, Floats], level: float) -> Numbers:
+def numbers_of(columns: Mapping[str, Floats], level: float, null: Floats | float = 0.0) -> Numbers:
     """Return the numbers of rows, with intervals and p-values where only standard errors were given.
 
     Parameters
@@ -40,20 +42,24 @@ def numbers_of(columns: Mapping[str, Floats], level: float) -> Numbers:
         Role -> numbers [rows].
     level : float
         Of the intervals.
+    null : array [rows] or float
+        What tests are of.
 
     Raises
     ------
     InvalidInput
         One end of the intervals alone, or ends the other way round.
     """
-    estimate = columns[ESTIMATE]
+    estimate = columns.get(ESTIMATE, np.full(len(next(iter(columns.values()))), np.nan))
     nothing = np.full(len(estimate), np.nan)
     said: list[str] = []
     se = _errors(columns, nothing, said)
     df = _degrees(columns, nothing, se, said)
     lower, upper = _ends(columns, estimate, se, df, level, said)
-    p = _p_values(columns, estimate, se, df, said)
-    return Numbers(estimate, se, df, lower, upper, p, tuple(said))
+    p = _p_values(
+        columns, estimate - null, se, df, said, "0" if np.all(np.equal(null, 0.0)) else "the null value"
+    )
+    return Numbers(estimate, se, df, lower, upper, p, tuple(said), ESTIMATE not in columns)
 
 
 def _errors(columns: Mapping[str, Floats], nothing: Floats, said: list[str]) -> Floats:
@@ -122,20 +128,20 @@ def _in_order(lower: Floats, upper: Floats, said: list[str]) -> tuple[Floats, Fl
 
 
 def _p_values(
-    columns: Mapping[str, Floats], estimate: Floats, se: Floats, df: Floats, said: list[str]
+    columns: Mapping[str, Floats], distance: Floats, se: Floats, df: Floats, said: list[str], null: str
 ) -> Floats:
-    """Return p-values: as given, else made."""
+    """Return p-values: as given, else made of the estimates' distance from the null value."""
     if P in columns:
         given = columns[P]
         if bad := int(((given < 0) | (given > 1)).sum()):
             said.append(several_rows(bad, "p-values outside 0 to 1, taken as missing", len(given)))
-        said.append("p-values as in the table, taken as two-sided tests of 0")
+        said.append(f"p-values as in the table, taken as two-sided tests of {null}")
         return np.where((given >= 0) & (given <= 1), given, np.nan)
     if np.isnan(se).all():
         return se
-    said.append(f"p-values made here: two-sided tests of 0 {_of(columns)}")
+    said.append(f"p-values made here: two-sided tests of {null} {_of(columns)}")
     with np.errstate(divide="ignore", invalid="ignore"):
-        size = np.abs(estimate / se)
+        size = np.abs(distance / se)
     return 2.0 * _tail(size, df)
 
 

@@ -17,12 +17,22 @@ from nestbench.own_results import fits as fitting
 from nestbench.own_results.asked import Asked
 from nestbench.own_results.factors import Conditions, conditions_of
 from nestbench.own_results.inference import numbers_of
-from nestbench.own_results.names import ESTIMATE, MESSAGE, METHOD, NUMBERS, REPLICATION, STATUS, TERM, TRUTH
+from nestbench.own_results.names import (
+    ESTIMATE,
+    MESSAGE,
+    METHOD,
+    NUMBERS,
+    REPLICATION,
+    STATUS,
+    TERM,
+    TRUTH,
+    P,
+)
 from nestbench.own_results.placing import places_of
 from nestbench.own_results.roles import Roles, roles_of, words_of
 from nestbench.own_results.statuses import Statuses, statuses_of, without_status
 from nestbench.own_results.study import experiment_of
-from nestbench.own_results.truths import UNKNOWN, truths_of
+from nestbench.own_results.truths import UNKNOWN, by_term, moved, truths_of
 from nestbench.own_results.values import MISSING, labels, numbers
 from nestbench.own_results.wide import to_long
 from nestbench.sim.counted import plural
@@ -74,8 +84,13 @@ def results_of(table: str | Path | pd.DataFrame, asked: Asked, name: str = "") -
     conditions = conditions_of(frame, roles, asked, fits)
     said += [f"taken as: {words_of(roles)}", _factor_words(conditions), *conditions.said]
     statuses = _statuses(frame, roles, asked, said)
-    inferred = numbers_of({role: columns[role] for role in columns if role != TRUTH}, asked.level)
     places = places_of(conditions, fits, roles, [*columns.values(), statuses.codes])
+    null = by_term(asked.null, places.terms, "null value") if asked.null else {}
+    tested = np.array([null.get(term, 0.0) for term in places.terms])[places.term]
+    inferred = numbers_of({role: columns[role] for role in columns if role != TRUTH}, asked.level, tested)
+    if TRUTH in columns:
+        inferred, columns[TRUTH], drawn = moved(places, columns[TRUTH], inferred, roles[TRUTH][0])
+        said += [drawn] if drawn else []
     messages = labels(frame, roles[MESSAGE]).replace(MISSING, "") if MESSAGE in roles else [""] * len(frame)
     rows = fitting.rows_of(places, inferred, statuses, list(messages))
     count = len(conditions.levels)
@@ -96,6 +111,7 @@ def results_of(table: str | Path | pd.DataFrame, asked: Asked, name: str = "") -
         mark,
         asked.level,
         asked.seed,
+        _renamed(null, places.terms, rows.names),
     )
     return Results(experiment, estimates, told, mark)
 
@@ -129,7 +145,7 @@ def _numbers(frame: pd.DataFrame, roles: Roles, said: list[str]) -> dict[str, Fl
 
 def _fits(frame: pd.DataFrame, roles: Roles) -> dict[str, pd.Series[Any]]:
     """Return the labels of each row's method and term and, where there is a column, replication."""
-    usual = {METHOD: ONE_METHOD, TERM: roles[ESTIMATE][0]}
+    usual = {METHOD: ONE_METHOD, TERM: roles[ESTIMATE if ESTIMATE in roles else P][0]}
     fits = {
         role: labels(frame, roles[role]) if role in roles else pd.Series([value] * len(frame))
         for role, value in usual.items()
@@ -182,11 +198,14 @@ def _outcome_words(
     rows: fitting.Rows, truths: Sequence[Mapping[str, float]], columns: Mapping[str, Floats]
 ) -> list[str]:
     """Say how many estimates are missing or infinite, what has no errors, and which terms have no true value."""
-    counts = {
-        why: sum(text.startswith(why) for text in rows.texts) for why in (fitting.WITHOUT, fitting.INFINITE)
-    }
+    reasons = (fitting.WITHOUT, fitting.UNTESTED, fitting.INFINITE)
+    counts = {why: sum(text.startswith(why) for text in rows.texts) for why in reasons}
     said = [f"{why} in {plural(n, 'row')}: counted as failed fits" for why, n in counts.items() if n]
-    if bare := fitting.alone(rows):
+    if rows.numbers.tests_alone:
+        said.append(
+            "p-values alone, without estimates: how often tests reject, nothing of bias and intervals"
+        )
+    elif bare := fitting.alone(rows):
         named = ", ".join(f"'{method}' ({term})" for method, term in bare[:6])
         more = f" and {len(bare) - 6} more" if len(bare) > 6 else ""
         said.append(

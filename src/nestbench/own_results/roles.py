@@ -64,7 +64,7 @@ def roles_of(frame: pd.DataFrame, asked: Asked) -> Roles:
     if SE in taken and VARIANCE in taken:
         # The one that was named; of two that weren't, the standard error.
         del taken[SE if VARIANCE in asked.columns else VARIANCE]
-    if ESTIMATE not in taken:
+    if ESTIMATE not in taken and P not in taken:
         raise without_estimate(frame.columns)
     return taken
 

@@ -31,6 +31,7 @@ def experiment_of(
     mark: str,
     level: float,
     seed: int | None,
+    null: Mapping[str, float],
 ) -> Experiment:
     """Return the experiment that stands for results.
 
@@ -52,10 +53,13 @@ def experiment_of(
     level : float
     seed : int or None
         None: of no other table's data sets.
+    null : mapping
+        Term -> the value that its tests are of, where that isn't 0.
     """
     known, why = truths
+    model = Model(MODEL, level=level, null=dict(null))
     cells = tuple(
-        _cell(levels, fits[i], known[i], why, level, {"source": source, "said": list(said), "sha256": mark})
+        _cell(levels, fits[i], known[i], why, model, {"source": source, "said": list(said), "sha256": mark})
         for i, levels in enumerate(conditions.levels)
     )
     labels = dict.fromkeys(label for one in fits for label in one)
@@ -84,7 +88,7 @@ def _cell(
     fits: Mapping[str, Estimates],
     truth: Mapping[str, float],
     why: str,
-    level: float,
+    model: Model,
     parameters: Mapping[str, Any],
 ) -> Cell:
     """Return a condition; its key is made of levels and true values, so that two tables can be compared."""
@@ -99,7 +103,7 @@ def _cell(
         {"levels": dict(levels), "true values": values},
         Truth(values, reasons, terms, ()),
     )
-    return Cell(law, Layout(), Model(MODEL, level=level))
+    return Cell(law, Layout(), model)
 
 
 def run_name(text: str) -> str:

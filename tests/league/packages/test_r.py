@@ -14,7 +14,7 @@ import pytest
 from scipy.stats import t
 
 from nestbench.league.asked import Asked
-from nestbench.league.child import answered
+from nestbench.league.child import answered, fitted
 from nestbench.league.condition import chosen
 from nestbench.league.exact import Truths
 from nestbench.league.judging import Outcome, judge
@@ -144,8 +144,10 @@ def test_an_error_of_r_is_a_refusal_and_its_death_too(
     with pytest.raises(RuntimeError, match="there is no package called 'pbkrtest'"):
         fit(condition.data_set(0), condition.asked)
     # The same process goes on; one that has died is begun anew.
-    stand_in.write_text("loglik\t\t-3\n")
+    stand_in.write_text("loglik\t\t-3\nseconds\t\t7.5\n")
     assert fit(condition.data_set(1), condition.asked)["loglik"] == -3.0
+    # The time is R's, not that of waiting for it.
+    assert 7.5 < fitted(r.PACKAGE.way("pbkrtest"), condition.data_set(1), condition.asked)["seconds"] < 9.0
     r.RUNNING["process"].kill()
     r.RUNNING["process"].communicate()
     r.RUNNING.clear()

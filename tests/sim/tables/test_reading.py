@@ -263,7 +263,16 @@ def test_a_last_column_without_a_name_keeps_its_values(tmp_path: Path) -> None:
     assert read_table(write(tmp_path, "y,\n1,2\n3,4\n")).frame["column 2"].tolist() == [2.0, 4.0]
 
 
-@pytest.mark.parametrize("name", ["data.rds", "data.xls", "data.sas7bdat"])
+@pytest.mark.parametrize("name", ["data.rds", "data.RData.gz"])
+def test_files_of_r_say_what_to_type_there(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"\x1f\x8b")
+    with pytest.raises(
+        InvalidInput, match=rf"got {name}; in R: .*'{name}'.*'table\.csv', row\.names = FALSE"
+    ):
+        read_table(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["data.feather", "data.xls", "data.sas7bdat"])
 def test_other_kinds_of_files_are_named(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(b"\x00\x01")
     with pytest.raises(InvalidInput, match=f"got {name}; save the table as one of these"):

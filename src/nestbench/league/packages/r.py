@@ -61,6 +61,8 @@ sandwich <- function(formula, data, group, kind, level) {
   put("lower", names, ends$CI_L); put("upper", names, ends$CI_U)
 }
 answer <- function(asked) {
+  began <- sum(proc.time()[1:2])
+  on.exit(put("seconds", "", sum(proc.time()[1:2]) - began))
   data <- read.csv(asked[1], check.names = FALSE, na.strings = "", encoding = "UTF-8", stringsAsFactors = FALSE)
   for (name in strsplit(asked[5], ",")[[1]]) data[[name]] <- factor(data[[name]])
   group <- strsplit(asked[5], ",")[[1]][1]
@@ -127,7 +129,8 @@ def asked_of_r(data: pd.DataFrame, way: str, formula: str, labels: list[str], le
             if quantity == "error":
                 raise RuntimeError(value)
             found.setdefault(quantity, {})[name] = float(value)
-    return found
+    # Of the R process, beside this one's.
+    return {**found, "seconds": found.get("seconds", {}).get("", 0.0)}
 
 
 def lmer(data: pd.DataFrame, asked: Asked, ddf: str) -> Answer:
