@@ -136,6 +136,7 @@ SHORT = {
     "time": ["--rounds", "1"],
     "advise": ["--replications", "100", "--methods", "reml-kr"],
     "league": ["--data-sets", "1", "-c", "balanced"],
+    "size": ["--methods", "means,ols"],
     "test": ["--replications", "20", "--skip", "coverage", "--skip", "size"],
 }
 """Options that are added to an example's, so that a test has time for it."""

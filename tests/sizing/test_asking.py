@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import nestbench
+from nestbench.cli import app
 from nestbench.sim.errors import InvalidInput
 from nestbench.sizing import drawing
 from nestbench.sizing.as_json import plain_of
@@ -62,6 +64,11 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"students": 20, "effect": 0.3}, "expected icc of the trial"),
     ({"students": 20, "icc": 0.1, "effect": 0.3, "schools": 10}, "to be unknown"),
     ({"students": 20, "icc": 0.1, "effect": 0.3, "power": 1.0}, "below 1"),
+    ({"students": 20, "icc": 0.1, "effect": 0.3, "power": 80.0}, "write 80 % as 0.8"),
+    ({"students": 20, "icc": 10.0, "effect": 0.3}, "write 10 % as 0.1"),
+    ({"students": 20, "icc": 0.1, "effect": 0.3, "treated_share": 50.0}, "write 50 % as 0.5"),
+    ({"students": 20, "icc": 0.1, "effect": 25.0}, "effect in SDs of the outcome"),
+    ({"students": 20}, "expected icc, effect of the trial"),
     ({"students": 20, "icc": 0.1, "effect": 0.3, "power": 0.05}, "above alpha"),
     ({"students": 20, "icc": 0.1, "effect": 0.3, "power": 0.8, "half_width": 0.1}, "got both"),
     ({"students": 20, "icc": 0.0, "effect": 0.3, "r2_school": 0.4}, "no variance to explain"),
@@ -93,6 +100,20 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 def test_questions_that_can_not_be_asked(options: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidInput, match=words):
         nestbench.size(**{"solve": "schools", **options})
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--students", "20.5", "got 20.5; use 21"),
+        ("--schools", "1e400", "whole number, got 1e400"),
+        ("--classes", "two", "number, got two"),
+    ],
+)
+def test_fractions_of_schools(option: str, value: str, words: str) -> None:
+    done = CliRunner().invoke(app, ["size", "--icc", ".1", "--effect", ".3", option, value])
+    assert done.exit_code == 2
+    assert words in " ".join(done.output.split())
 
 
 def test_icc_0_is_a_question_like_another() -> None:

@@ -57,6 +57,21 @@ def test_a_conservative_test_is_called_so(sizing: Sizing) -> None:
     assert "conservative" not in sizing.shown
 
 
+def test_a_formula_of_another_method_says_so(sizing: Sizing) -> None:
+    """Where ICCs are near 0, OLS holds and needs less than the t test of schools that the formula is of."""
+    assert sizing.closed is not None
+    assert sizing.closed.method == sizing.named == "means"
+    assert "Closed form: " in sizing.shown
+    assert "Closed form of means: " in with_words(replace(sizing, named="ols")).shown
+
+
+def test_long_names_leave_out_errors_before_columns(sizing: Sizing) -> None:
+    answers = tuple(replace(a, method=f"dummies-{a.method}", grade="too wide") for a in sizing.answers)
+    lines = text_of(replace(sizing, answers=answers, named=None, closed=None), 80).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[-1].endswith("conservative")
+
+
 def test_what_was_given_is_what_is_said() -> None:
     """The ICC before covariates, not the one that they leave; half-widths where these are the target."""
     found = asked(half_width=0.9, r2_school=0.5)

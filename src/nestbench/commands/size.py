@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,16 +19,33 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     "nestbench size --students 20 --icc .1 --effect .25",
+    "nestbench size --students 20 --icc .1 --half-width .2",
     "nestbench size trial.toml --solve effect --power .9",
     "nestbench size trial.toml --solve layout.schools",
-    "nestbench size trial.toml --solve students --json",
 )
 
 TRIAL, PILOT, COST = "The trial", "From a pilot", "Costs"
 
 
+def whole(text: str) -> int:
+    """Return a whole number; a fraction is told the next one."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"expected a whole number, got {text}")
+    if value != int(value):
+        raise typer.BadParameter(f"expected a whole number, got {text}; use {math.ceil(value)}")
+    return int(value)
+
+
 def _planned(help_: str) -> Any:
     return typer.Option(help=help_, show_default=False, rich_help_panel=TRIAL)
+
+
+def _number(help_: str) -> Any:
+    return typer.Option(help=help_, show_default=False, rich_help_panel=TRIAL, parser=whole, metavar="<int>")
 
 
 def size(
@@ -83,16 +101,18 @@ def size(
             rich_help_panel=TRIAL,
         ),
     ] = None,
-    schools: Annotated[int | None, _planned("Number of schools.")] = None,
-    students: Annotated[int | None, _planned("Students a school; the mean, where sizes differ.")] = None,
+    schools: Annotated[int | None, _number("Number of schools.")] = None,
+    students: Annotated[int | None, _number("Students a school; the mean, where sizes differ.")] = None,
     treated_share: Annotated[
         float | None, _planned("Share treated, of schools or of each school's students; default: 0.5.")
     ] = None,
-    treated_schools: Annotated[int | None, _planned("Treated schools, as a number.")] = None,
-    icc: Annotated[float | None, _planned("Schools' share of the outcome's variance.")] = None,
-    classes: Annotated[int | None, _planned("Classes a school.")] = None,
-    block_size: Annotated[int | None, _planned("Schools a block.")] = None,
-    class_icc: Annotated[float | None, _planned("Classes' share of the outcome's variance.")] = None,
+    treated_schools: Annotated[int | None, _number("Treated schools, as a number.")] = None,
+    icc: Annotated[
+        float | None, _planned("Intraclass correlation: the schools' share of the outcome's variance.")
+    ] = None,
+    classes: Annotated[int | None, _number("Classes a school.")] = None,
+    block_size: Annotated[int | None, _number("Schools a block.")] = None,
+    class_icc: Annotated[float | None, _planned("The classes' share of the outcome's variance.")] = None,
     r2_school: Annotated[
         float | None, _planned("Share of the schools' variance that covariates explain.")
     ] = None,
@@ -167,6 +187,10 @@ def size(
 
     Each method's answer stands beside its type I error at that very design: a test that rejects too often promises
     too much.
+
+    Students a school, ICC and the effect to be found are enough to begin with. --trial says who is randomised, --solve
+    asks for something else than the number of schools, --like takes what isn't given from a pilot, and prices of a
+    school and a student ask for the cheapest design.
     """
     from nestbench.own_data.bar import shown
     from nestbench.sim.errors import Interrupted, InvalidInput

@@ -84,6 +84,8 @@ class ClosedForm:
         What it says of the power at the answer of the method named; NaN where there is none.
     agrees : bool
         Whether the simulation agrees there, within Monte Carlo error.
+    method : str
+        The method whose test it is, to which it is held; nothing where there is none.
     """
 
     value: float
@@ -92,6 +94,7 @@ class ClosedForm:
     source: str
     power: float = float("nan")
     agrees: bool = True
+    method: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 
 from nestbench.experiments.running import warming
-from nestbench.experiments.running.execute import cores
+from nestbench.experiments.running.backends import LOCAL, processes_start
+from nestbench.experiments.running.execute import compile_all, cores
 from nestbench.experiments.running.progress import Quiet
 from nestbench.own_data.bar import Step, silent
 from nestbench.sim.cells.cell import Cell
@@ -220,7 +221,8 @@ def sizing_of(question: Question, settings: Settings, step: Step = silent) -> Si
     )
     if warming.needed(experiment):
         step(0, 1, "compiling, once for this version")
-        warming.compile_kernels(experiment)
+        workers = settings.workers or cores()
+        compile_all(experiment, workers if processes_start() else 1, LOCAL, Quiet())
     if question.unknown == EFFECT:
         steps = range(1)
         effects = detect(found, 0)
@@ -326,7 +328,7 @@ def of_the_formula(answered: Sequence[MethodAnswer], named: str | None) -> Metho
 
 
 def beside(found: Simulated, named: MethodAnswer | None, steps: range) -> ClosedForm | None:
-    """Return the closed form, and what it says of the power at a method's answer.
+    """Return the closed form, and what it says of the power at the answer of the method whose test it is.
 
     Parameters
     ----------
@@ -338,7 +340,10 @@ def beside(found: Simulated, named: MethodAnswer | None, steps: range) -> Closed
     """
     question = found.question
     closed = closed_form(question, found.cell, steps)
-    if closed is None or named is None or not math.isfinite(named.power):
+    if closed is None or named is None:
+        return closed
+    closed = replace(closed, method=named.method)
+    if not math.isfinite(named.power):
         return closed
     # An effect changes no design: there is one, at step 0.
     at = 0 if question.unknown == EFFECT else question.step_of(named.value)

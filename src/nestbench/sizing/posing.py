@@ -65,7 +65,7 @@ def question_of(asked: Options) -> Question:
     unknown = short_name(asked.solve)
     source: Source
     if toml is None:
-        plan = _trial_of(unknown, effect, trial)
+        plan = _trial_of(unknown, effect, trial, unknown != EFFECT and half_width is None)
         source = Planned(plan)
         chosen = chosen_methods(methods) or list(_usual(plan.kind))
         wanted: float | None = effect
@@ -109,8 +109,21 @@ def short_name(unknown: str) -> str:
     return unknown
 
 
-def _trial_of(unknown: str, effect: float | None, given: Mapping[str, Any]) -> Trial:
-    """Return the trial described by options; what the search sets needn't be given."""
+EXAMPLES = {"schools": "40", "students": "20", "icc": ".1", "effect": ".25"}
+
+
+def _trial_of(unknown: str, effect: float | None, given: Mapping[str, Any], finds: bool) -> Trial:
+    """Return the trial described by options; what the search sets needn't be given.
+
+    Parameters
+    ----------
+    unknown : str
+    effect : float or None
+    given : mapping
+        Parts of the trial.
+    finds : bool
+        Whether an effect must be given, too: that it isn't is said of it alone where nothing else is missing.
+    """
     for name in given:
         if name not in NAMES:
             raise unknown_name("part of a trial", name, NAMES)
@@ -124,9 +137,10 @@ def _trial_of(unknown: str, effect: float | None, given: Mapping[str, Any]) -> T
         )
     missing = [name for name in needed.values() if name != free and name not in given]
     if missing:
+        missing += ["effect"] * (finds and effect is None)
         raise InvalidInput(
             f"expected {', '.join(missing)} of the trial, got nothing; e.g. "
-            + " ".join(f"--{name} {'.1' if name == 'icc' else '20'}" for name in missing)
+            + " ".join(f"--{name} {EXAMPLES[name]}" for name in missing)
         )
     if unknown == "treated" and ("treated_share" in given or "treated_schools" in given):
         raise InvalidInput("expected the treated schools to be unknown (solve = treated), got them; drop one")

@@ -23,7 +23,7 @@ from nestbench.sim.observed.batch import Floats
 from nestbench.sim.observed.model import alpha_of
 from nestbench.sim.theory.planning import points
 from nestbench.sizing.response import equally_likely
-from nestbench.sizing.trial import Trial
+from nestbench.sizing.trial import Trial, in_shares
 
 N_SCHOOLS, N_STUDENTS, N_TREATED, EFFECT, ICC = "schools", "students", "treated", "effect", "icc"
 KEYS = {
@@ -40,6 +40,10 @@ LIKELY, LARGEST = 10, 0.999
 """ICCs that stand for a distribution, and the largest."""
 ICC_STEPS = 1_000
 """Steps of an unknown ICC: thousandths."""
+
+
+MOST_SDS = 5.0
+"""Effects in SDs above which a percentage, or another unit, was meant."""
 
 
 class Source(Protocol):
@@ -194,7 +198,7 @@ class Question:
         if self.target == POWER and not alpha < self.goal < 1.0:
             raise InvalidInput(
                 f"expected a power above alpha = {alpha:g} and below 1, got {self.goal!r}: alpha is reached "
-                "without any effect, 1 by no design; usual is 0.8"
+                f"without any effect, 1 by no design; usual is 0.8{in_shares(self.goal)}"
             )
         if self.icc_spread:
             self._check_iccs()
@@ -224,6 +228,16 @@ class Question:
             raise InvalidInput(
                 f"expected an effect other than 0, got {self.effect!r}: an effect of 0 is found in alpha = "
                 f"{alpha_of(self.level):g} of all trials, however large; give the smallest effect that matters"
+            )
+        self._check_unit(self.effect)
+
+    def _check_unit(self, effect: float) -> None:
+        """Refuse an effect that is in no SDs."""
+        planned = isinstance(self.source, Planned) and self.source.trial.sd == 1.0
+        if planned and abs(effect) > MOST_SDS:
+            raise InvalidInput(
+                f"expected an effect in SDs of the outcome, {MOST_SDS:g} at most, got {effect:g}; divide it by the SD "
+                "(a quarter of an SD is 0.25)"
             )
 
     def _check_spread(self, effect: float) -> None:

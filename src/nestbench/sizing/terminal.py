@@ -24,7 +24,10 @@ def text_of(sizing: Sizing, width: int = WIDTH) -> str:
         caution(sizing),
         assumed(sizing.question),
     )
-    return "\n".join([*(filled(text, width) for text in texts if text), *table_lines(sizing, width < NARROW)])
+    table = table_lines(sizing, width < NARROW)
+    if max(map(len, table)) > width:
+        table = table_lines(sizing, narrow=True)
+    return "\n".join([*(filled(text, width) for text in texts if text), *table])
 
 
 def filled(text: str, width: int = WIDTH) -> str:

@@ -196,7 +196,13 @@ def _share(name: str, value: Any) -> None:
         extra = {
             "icc": "; with an ICC of 1 all students of a school are alike and one a school says all: use .999",
         }.get(name, "")
-        raise InvalidInput(f"expected {name} in [0, 1), got {value!r}{extra}")
+        raise InvalidInput(f"expected {name} in [0, 1), got {value!r}{in_shares(value) or extra}")
+
+
+def in_shares(value: Any) -> str:
+    """Return how a percentage is written as a share; nothing for what can't be one."""
+    percentage = isinstance(value, (int, float)) and 1.0 < value <= 100.0
+    return f"; write {value:g} % as {value / 100.0:g}" if percentage else ""
 
 
 def _whole(name: str, value: Any) -> None:
@@ -275,6 +281,7 @@ def _check_treated(trial: Trial) -> None:
     if not 0.0 < trial.treated_share < 1.0:
         raise InvalidInput(
             f"expected treated_share in (0, 1), got {trial.treated_share!r}: there must be both arms"
+            f"{in_shares(trial.treated_share)}"
         )
     fixed = trial.treated_schools
     if fixed is not None and trial.kind in FIXED:
