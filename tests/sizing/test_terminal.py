@@ -9,8 +9,11 @@ import pytest
 
 from nestbench.sizing.answer import Sizing
 from nestbench.sizing.asking import size, with_words
+from nestbench.sizing.posing import Options, question_of
+from nestbench.sizing.sentences import assumed
 from nestbench.sizing.terminal import text_of
 
+CLASSES = {"kind": "classes", "classes": 3, "students": 30, "icc": 0.1, "class_icc": 0.08}
 METHODS = "means,ols,ols-cr2-satt,ols-cr1s-t,ols-cr3-t"
 
 
@@ -77,3 +80,8 @@ def test_what_was_given_is_what_is_said() -> None:
     found = asked(half_width=0.9, r2_school=0.5)
     assert "ICC .15, R^2 .5 of schools: 95 % intervals of half-width .9" in found.shown.replace("\n", " ")
     assert "half-width  type I error" in found.shown
+
+
+def test_the_classes_share_is_said() -> None:
+    asked = Options(None, "schools", None, None, 0.05, None, 0.3, 0.0, 0.0, None, CLASSES)
+    assert "in 3 classes, half treated, ICC .1, of classes .08: power .8" in assumed(question_of(asked))

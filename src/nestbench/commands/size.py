@@ -185,12 +185,14 @@ def size(
 ) -> None:
     """Say how large a trial must be, or which effect it can find, with tests that hold there.
 
-    Each method's answer stands beside its type I error at that very design: a test that rejects too often promises
-    too much.
+    Each method's answer stands beside its type I error at that very
+    design: a test that rejects too often promises too much.
 
-    Students a school, ICC and the effect to be found are enough to begin with. --trial says who is randomised, --solve
-    asks for something else than the number of schools, --like takes what isn't given from a pilot, and prices of a
-    school and a student ask for the cheapest design.
+    Students a school, ICC and the effect to be found are enough to begin
+    with. --trial says who is randomised, --solve asks for something else
+    than the number of schools, --like takes what isn't given from a
+    pilot, and prices of a school and a student ask for the cheapest
+    design.
     """
     from nestbench.own_data.bar import shown
     from nestbench.sim.errors import Interrupted, InvalidInput

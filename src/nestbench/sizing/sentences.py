@@ -74,7 +74,8 @@ def icc_words(question: Question, law: Any, terms: Sequence[str]) -> str:
         shares = {"schools": trial.r2_school, "classes": trial.r2_class, "students": trial.r2_student}
         known = [f"R^2 {short(r2)} of {level}" for level, r2 in shares.items() if r2]
         spread = f" (SD {short(question.icc_spread)})" if question.icc_spread else ""
-        return ", ".join([f"ICC {short(trial.icc)}{spread}", *known])
+        classes = [f"of classes {short(trial.class_icc)}"] if trial.class_icc else []
+        return ", ".join([f"ICC {short(trial.icc)}{spread}", *classes, *known])
     if not hasattr(law, "icc"):
         return ""
     more = any(term in terms for term in ("resources", "age", "teacher"))
