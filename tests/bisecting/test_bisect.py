@@ -116,7 +116,13 @@ def test_a_study_that_was_edited_has_other_runs(tmp_path: Path) -> None:
     one = Study(str(file))
     marks = {one.mark, Study(str(file), ("ols",)).mark, Study(str(file), changes={"seed": 2}).mark}
     file.write_text("b")
-    assert len({*marks, one.mark}) == 4
+    marks.add(one.mark)
+    assert len(marks) == 4
+    file.write_text('[experiment]\nplugins = ["own.py"]')
+    for code in ("1", "2"):
+        (tmp_path / "own.py").write_text(code)
+        marks.add(one.mark)
+    assert len(marks) == 6
 
 
 def test_processes_say_how_they_ended() -> None:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from nestbench.bisecting.answers import BEYOND, Answer, Move, moves
 from nestbench.bisecting.searching import Search, Skipped, bisect, every
-from nestbench.bisecting.trying import Trials
+from nestbench.bisecting.trying import Trials, plugins_of
 from nestbench.bisecting.versions import between, listed, require_name, version_of
 from nestbench.experiments.running.resolving import resolve
 from nestbench.sim.errors import Interrupted, InvalidInput, unknown_name
-from nestbench.sim.files import read_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,21 +80,13 @@ def _look_at(trials: Trials) -> None:
     try:
         experiment = resolve(study.source, dict(study.changes), study.trust)
     except InvalidInput:
-        if _has_plugins(study.source):
+        if plugins_of(Path(study.source)):
             return
         raise
     labels = [one.label for one in experiment.estimators]
     for name in study.methods:
         if name not in labels:
             raise unknown_name("method of the study", name, labels)
-
-
-def _has_plugins(source: str) -> bool:
-    """Whether a study is a TOML file that names code."""
-    try:
-        return bool(tomllib.loads(read_file(Path(source)).decode())["experiment"]["plugins"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
 
 
 def _found(trials: Trials, question: Question) -> Outcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,11 +49,21 @@ class Study:
 
     @property
     def mark(self) -> str:
-        """What tells its runs from those of another study, or of this one before it was edited."""
+        """What tells its runs from those of another study, or of this one and its plugins before they were edited."""
         file = Path(self.source)
-        text = read_file(file) if file.is_file() else self.source.encode()
-        said = json.dumps([self.methods, sorted(self.changes.items())]).encode()
-        return hashlib.blake2b(text + b"\0" + said, digest_size=4).hexdigest()
+        texts = [read_file(file) if file.is_file() else self.source.encode()]
+        texts += [read_file(place) for place in plugins_of(file) if place.is_file()]
+        texts.append(json.dumps([self.methods, sorted(self.changes.items())]).encode())
+        return hashlib.blake2b(b"\0".join(texts), digest_size=4).hexdigest()
+
+
+def plugins_of(study: Path) -> list[Path]:
+    """Return the files of code that a TOML file names; none where it can't be read, which is said elsewhere."""
+    try:
+        named = tomllib.loads(read_file(study).decode())["experiment"]["plugins"]
+        return [study.parent / name for name in named]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
 
 
 @dataclass(frozen=True, slots=True)
