@@ -158,7 +158,8 @@ def test_versions_are_installed_run_and_compared(
     (se,) = [move for key, move in moved.items() if key[3] == "model_se"]
     assert se.after[0] == pytest.approx(1.05 * se.before[0])
     assert not {"bias", "empirical_se"} & {key[3] for key in moved}
-    assert trials.environment("1.3").made
+    assert trials.environment("1.3").has(["nestbench-tiny-fit==1.3"])
+    assert not trials.environment("1.3").has(["nestbench-tiny-fit==1.3", "tqdm"])
     assert trials.along("1.3") == {}
     installed = len([line for line in told if "installing" in line])
     ask(trials, Question("1.0", "1.4"))

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import nestbench
 from nestbench.bisecting.processes import ended
@@ -48,16 +49,24 @@ class Environment:
         base = {"base": str(self.folder), "platbase": str(self.folder)}
         return Path(sysconfig.get_path("purelib", "venv", base))
 
-    @property
-    def made(self) -> bool:
-        """Whether it was finished."""
-        return (self.folder / _MADE).is_file()
+    def has(self, wanted: Sequence[str]) -> bool:
+        """Whether it was finished, with what is wanted."""
+        return self._made.get("asked") == [*wanted]
 
     @property
     def along(self) -> dict[str, str]:
         """What pip brought with the package: name -> version."""
-        found = json.loads((self.folder / _MADE).read_text(encoding="utf-8"))
+        found = self._made.get("along", {})
         return {str(name): str(version) for name, version in found.items()}
+
+    @property
+    def _made(self) -> dict[str, Any]:
+        """What was asked of pip and what came, kept once all was there; nothing where it wasn't finished."""
+        try:
+            found: dict[str, Any] = json.loads((self.folder / _MADE).read_text(encoding="utf-8"))
+            return found
+        except (OSError, ValueError):
+            return {}
 
     def begin(self) -> None:
         """Make the environment with pip and what is installed here, or leave the one that is begun.
@@ -94,11 +103,12 @@ class Environment:
         ------
         NotInstalled
         """
-        if self.made:
+        asked = wanted(package, version, more)
+        if self.has(asked):
             return
         self.begin()
         wheels = ["--prefer-binary"] if build else ["--only-binary", ":all:"]
-        done = ended([str(self.python), *_INSTALL, *wheels, f"{package}=={version}", *more])
+        done = ended([str(self.python), *_INSTALL, *wheels, *asked])
         if done.code:
             hint = (
                 "" if build or "No matching distribution" not in done.err else "; --build builds from source"
@@ -109,11 +119,17 @@ class Environment:
             for one in metadata.distributions(path=[str(self.packages)])
             if one.metadata["Name"].lower() not in _OURS and not _same(one.metadata["Name"], package)
         }
-        write_atomically(self.folder / _MADE, json.dumps(brought).encode())
+        made = {"asked": asked, "along": brought}
+        write_atomically(self.folder / _MADE, json.dumps(made).encode())
 
     def remove(self) -> None:
         """Remove it."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def wanted(package: str, version: str, more: Sequence[str]) -> list[str]:
+    """Return what pip is asked for."""
+    return [f"{package}=={version}", *more]
 
 
 def _places() -> list[str]:

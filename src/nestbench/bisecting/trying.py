@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nestbench.bisecting.answers import Answer, Wanted, answer_of, silent
-from nestbench.bisecting.environments import Environment, NotInstalled
+from nestbench.bisecting.environments import Environment, NotInstalled, wanted
 from nestbench.bisecting.processes import ended
 from nestbench.bisecting.searching import Skipped
 from nestbench.experiments.files import write_atomically
@@ -105,7 +105,7 @@ class Trials:
         """Return the measures of one version; `Skipped` where it can't be installed, or the study doesn't run."""
         environment = self.environment(version)
         try:
-            if not environment.made:
+            if not environment.has(wanted(self.package, version, self.more)):
                 self.tell(f"{self.package} {version}: installing")
                 environment.install(self.package, version, self.build, self.more)
         except NotInstalled as error:
@@ -141,8 +141,7 @@ class Trials:
 
     def along(self, version: str) -> dict[str, str]:
         """Return what pip brought with a version."""
-        environment = self.environment(version)
-        return environment.along if environment.made else {}
+        return self.environment(version).along
 
     def remove(self) -> None:
         """Remove the environments of this package; runs stay."""
