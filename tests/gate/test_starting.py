@@ -83,6 +83,15 @@ def test_files_of_ones_own_are_left(tmp_path: Path) -> None:
     assert (tmp_path / WORKFLOW).read_text() == "mine\n"
 
 
+@pytest.mark.posix
+def test_a_link_that_leads_nowhere_is_left(tmp_path: Path) -> None:
+    (tmp_path / METHODS).parent.mkdir(parents=True)
+    (tmp_path / METHODS).symlink_to("nowhere.py")
+    said = [*begin(repository(tmp_path, "never-published-x"), "me/nestbench@v1")]
+    assert f"there already, left as it is: {tmp_path / METHODS}" in said
+    assert (tmp_path / METHODS).is_symlink()
+
+
 def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
     """A file where a folder has to be: as a read-only repository, but for root too."""
     (tmp_path / ".github").write_text("")

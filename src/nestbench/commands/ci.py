@@ -63,7 +63,7 @@ def _init(root: Path, package: str | None, action: str | None, dry_run: bool) ->
     """Say what the repository is, and write what it lacks."""
     from nestbench.gate.files import methods_of, require_action, usual_action
     from nestbench.gate.repository import look
-    from nestbench.gate.starting import USUAL, begin, texts_of
+    from nestbench.gate.starting import USUAL, begin, texts_of, there
 
     used = require_action(action or usual_action())
     repository = look(root, package)
@@ -75,8 +75,8 @@ def _init(root: Path, package: str | None, action: str | None, dry_run: bool) ->
             say(line)
         return
     for file, text in texts_of(repository, used, methods_of(repository), USUAL).items():
-        there = " (there already: would be left as it is)" if (root / file).exists() else ""
-        say(f"\n--- {root / file}{there}\n{text}", nl=False)
+        left = " (there already: would be left as it is)" if there(root / file) else ""
+        say(f"\n--- {root / file}{left}\n{text}", nl=False)
 
 
 def _comment(file: Path) -> None:

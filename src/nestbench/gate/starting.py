@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -86,7 +87,7 @@ def begin(repository: Repository, action: str) -> Iterator[str]:
         A file can't be written.
     """
     root, methods, replications = repository.root, methods_of(repository), USUAL
-    if not (root / STUDY).exists() and not (root / METHODS).exists():
+    if not there(root / STUDY) and not there(root / METHODS):
         tried = trial(texts_of(repository, action, methods, USUAL))
         if isinstance(tried, Trial) and len(tried.failed) < len(methods):
             methods = {name: way for name, way in methods.items() if name not in tried.failed}
@@ -94,7 +95,7 @@ def begin(repository: Repository, action: str) -> Iterator[str]:
             yield from (f"left out: {name} ({why})" for name, why in tried.failed.items())
     written = []
     for place, text in texts_of(repository, action, methods, replications).items():
-        if (root / place).exists():
+        if there(root / place):
             yield f"there already, left as it is: {root / place}"
             continue
         write_atomically(root / place, text.encode())
@@ -102,10 +103,15 @@ def begin(repository: Repository, action: str) -> Iterator[str]:
         yield f"wrote {root / place} ({plural(text.count(chr(10)), 'line')})"
     if WORKFLOW in written and action.startswith(f"{UNKNOWN}/"):
         yield f"note: this nestbench has no public address; say in {root / WORKFLOW} whose {action} it is (--action)"
-    if (root / BASELINE).exists():
+    if there(root / BASELINE):
         yield f"there already, left as it is: {root / BASELINE}"
         return
     yield from first_baseline(repository)
+
+
+def there(file: Path) -> bool:
+    """Whether there is anything of a name: a link that leads nowhere, too, would be written over."""
+    return os.path.lexists(file)
 
 
 def first_baseline(repository: Repository) -> Iterator[str]:
