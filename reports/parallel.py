@@ -4,6 +4,7 @@ conditions."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 from typing import TypeVar
 from uuid import uuid4
@@ -13,6 +14,7 @@ import joblib
 from nestbench.experiments.results import Results
 from nestbench.experiments.running.backends import pool
 from nestbench.experiments.running.execute import cores
+from nestbench.experiments.running.forks import FORKS, forked
 
 T = TypeVar("T")
 
@@ -29,8 +31,8 @@ def over_cells(
     """Return ``work(results, cell)`` condition by condition, in order, as they come; `work` can be pickled, its answers
     too.
 
-    `workers` are processes (default: one per core); they are used for stored runs as long as `LONG` fits or longer,
-    and start at once. The answers don't depend on them. Conditions with the same columns are done one after another
+    `workers` are processes (default: one per core); they are used for stored runs as long as `LONG` fits or longer.
+    The answers don't depend on them. Conditions with the same columns are done one after another
     (`Cell.columns_key`).
 
     Parameters
@@ -45,15 +47,34 @@ def over_cells(
     jobs = min(workers or cores(), len(cells))
     opener = results.opener()
     if jobs < 2 or opener is None or _length(results) < LONG:
-        return _in_order(cells, (work(results, cell) for cell in cells))
+        return _in_order(_done(results, work, cells))
     # Several chunks a worker, for conditions differ in size.
-    step, call = max(1, len(cells) // (8 * jobs)), uuid4().hex
+    step = max(1, len(cells) // (8 * jobs))
     chunks = [cells[i : i + step] for i in range(0, len(cells), step)]
-    # The call starts the processes, inside the context; `answers` is read after it, as the caller asks for them.
+    if not FORKS:
+        return _in_order(chain.from_iterable(_elsewhere(opener, work, chunks, jobs)))
+    return _in_order(
+        chain.from_iterable(forked(lambda chunk: list(_done(results, work, chunk)), chunks, jobs))
+    )
+
+
+def _done(
+    results: Results, work: Callable[[Results, int], T], cells: Iterable[int]
+) -> Iterator[tuple[int, T]]:
+    """Yield some conditions with what is made of them."""
+    return ((cell, work(results, cell)) for cell in cells)
+
+
+def _elsewhere(
+    opener: Callable[[], Results], work: Callable[[Results, int], T], chunks: Iterable[list[int]], jobs: int
+) -> Iterator[list[tuple[int, T]]]:
+    """Return what processes begun anew make of some chunks of conditions; they start at once."""
+    # The call starts the processes, inside the context; its answers are read after it, as the caller asks for them.
     with pool(jobs):
         parallel = joblib.Parallel(n_jobs=jobs, return_as="generator", batch_size=1)
-        answers = parallel(joblib.delayed(_in_process)(call, opener, work, chunk) for chunk in chunks)
-    return _in_order(cells, chain.from_iterable(answers))
+        do = partial(_in_process, uuid4().hex, opener, work)
+        answers: Iterator[list[tuple[int, T]]] = parallel(joblib.delayed(do)(chunk) for chunk in chunks)
+    return answers
 
 
 def _by_columns(results: Results) -> list[int]:
@@ -64,11 +85,11 @@ def _by_columns(results: Results) -> list[int]:
     return list(chain.from_iterable(groups.values()))
 
 
-def _in_order(cells: Sequence[int], answers: Iterable[T]) -> Iterator[T]:
+def _in_order(answers: Iterable[tuple[int, T]]) -> Iterator[T]:
     """Yield the answers of conditions in the order of their numbers, each as soon as those before it are there."""
     waiting: dict[int, T] = {}
     due = 0
-    for cell, answer in zip(cells, answers, strict=True):
+    for cell, answer in answers:
         waiting[cell] = answer
         while due in waiting:
             yield waiting.pop(due)
@@ -81,12 +102,12 @@ _opened: list[tuple[str, Results]] = []
 
 def _in_process(
     call: str, opener: Callable[[], Results], work: Callable[[Results, int], T], cells: Sequence[int]
-) -> list[T]:
+) -> list[tuple[int, T]]:
     """Do some conditions in a process of their own, which opens the run for itself: once a call, for a run may have
     grown until the next one."""
     if not _opened or _opened[0][0] != call:
         _opened[:] = [(call, opener())]
-    return [work(_opened[0][1], cell) for cell in cells]
+    return list(_done(_opened[0][1], work, cells))
 
 
 def _length(results: Results) -> int:

@@ -1,7 +1,7 @@
 """Execution: the tasks that a store misses, done by workers, stored as they arrive.
 
-There is one path: a lazy stream of outcomes, from joblib or from a Dask cluster. One worker is the same map, each task
-in a fork of this process.
+There is one path: a lazy stream of outcomes, from forks of this process, from joblib where forks aren't safe, or from a
+Dask cluster. One worker is the same map.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from functools import partial
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import joblib
 
@@ -27,8 +27,8 @@ from nestbench.experiments.results import unrepeatable_sentence
 from nestbench.experiments.running import checking, warming
 from nestbench.experiments.running.backends import LOCAL, Backend, dask_client, pool, processes_start
 from nestbench.experiments.running.costs import Costs
+from nestbench.experiments.running.forks import FORKS, forked
 from nestbench.experiments.running.given_up import GivenUp
-from nestbench.experiments.running.guarding import NO_LIMITS, Lost, in_child
 from nestbench.experiments.running.progress import Progress, Quiet, alive
 from nestbench.experiments.running.work import Work, perform
 from nestbench.experiments.running.workers import ignore_interrupts
@@ -73,8 +73,8 @@ def execute(
         return
     # One without a task would only cost its start.
     workers = min(workers or cores(), len(missing))
-    if workers > 1 and backend == LOCAL and not processes_start():
-        progress.note("no shared memory here (/dev/shm): one worker does it all")
+    if workers > 1 and backend == LOCAL and not FORKS and not processes_start():
+        progress.note("no shared memory here: one worker does it all")
         workers = 1
     local = backend.name == LOCAL.name
     # How many workers a cluster has isn't known here: they come and go.
@@ -83,7 +83,7 @@ def execute(
         left = {task.key for task in missing}
         progress.begin(experiment.name, costs.expect((t for t in store.tasks if t.key not in left), missing))
         with _starting(workers, backend):
-            if workers > 1 and local:
+            if workers > 1 and local and not FORKS:
                 progress.note(f"starting {workers} workers")
             checking.check_models(experiment)
         _work_off(store, missing, workers, progress, costs, backend, stop)
@@ -143,8 +143,8 @@ def _finalise(error: BaseException | None) -> None:
 
 @contextlib.contextmanager
 def _starting(workers: int, backend: Backend) -> Iterator[None]:
-    """Have this machine's workers start and import while something else is done."""
-    if workers == 1 or backend != LOCAL:
+    """Have this machine's workers start and import while something else is done; forks have all they need."""
+    if workers == 1 or backend != LOCAL or FORKS:
         yield
         return
     with pool(workers):
@@ -169,14 +169,15 @@ def _work_off(
     stop: threading.Event,
 ) -> None:
     experiment = store.experiment
-    needed = warming.needed(experiment)
-    if needed:
+    # What tasks need that this process, or its forks, do.
+    here = backend == LOCAL and (FORKS or workers == 1)
+    if warming.needed(experiment):
         what = ", ".join(warming.uncompiled(experiment))
         progress.note(f"compiling {what}: once for this version, a minute or so")
         compile_all(experiment, workers, backend, progress)
-    elif workers == 1 and backend == LOCAL:  # forks then have them at hand
+    elif here:
         warming.compile_kernels(experiment)
-    if workers == 1 and backend == LOCAL and any(_by_textbook(experiment, t) for t in missing):
+    if here and any(_by_textbook(experiment, t) for t in missing):
         warming.load_textbooks()
     costs.work_begins()
     for outcome in outcomes(experiment, missing, workers, progress, backend):
@@ -283,10 +284,13 @@ def mapped(
 
             yield from answers(client, do, works)
         return
+    if FORKS:
+        yield from forked(do, works, workers)
+        return
     with pool(workers):
         # joblib's own batches hold finished tasks back until the last of a batch, and are lost with it.
         parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)
-        stream = parallel(joblib.delayed(partial(_apart, do) if workers == 1 else do)(work) for work in works)
+        stream = parallel(joblib.delayed(do)(work) for work in works)
         with contextlib.closing(stream):
             yield from stream
 
@@ -301,17 +305,6 @@ def _returning(do: Callable[[W], T], work: W) -> T:
         if safe is error:
             raise
         raise safe from None
-
-
-def _apart(do: Callable[[W], T], work: W) -> T:
-    """Do a task in a forked child, where there is a safe one (Linux): what kills it doesn't kill the run."""
-    # Elsewhere a fork isn't safe: macOS's own libraries may abort in the child of a process that has threads.
-    if sys.platform != "linux":
-        return do(work)
-    answer = in_child(lambda: do(work), NO_LIMITS)
-    if isinstance(answer, Lost):
-        raise BrokenExecutor(answer.message)
-    return cast(T, answer)
 
 
 def cores() -> int:

@@ -131,7 +131,7 @@ def in_child(function: Callable[[], Any], limits: Limits) -> Any:
         return Lost(FitStatus.TIMEOUT, "took too long")
     if not data:
         return Lost(FitStatus.FAILED, f"the process died while fitting ({_cause(code)})")
-    done, value = _opened(data)
+    done, value = opened(data)
     if done:
         return value
     if isinstance(value, MemoryError):
@@ -153,13 +153,13 @@ def _answer(function: Callable[[], Any], writing: int, limits: Limits) -> NoRetu
         answer = (False, sendable(error))
     try:
         with os.fdopen(writing, "wb") as pipe:
-            pipe.write(_packed(answer))
+            pipe.write(packed(answer))
     finally:
         # Without exit handlers: they are the parent's, and would run twice.
         os._exit(0)
 
 
-def _packed(answer: tuple[bool, Any]) -> bytes:
+def packed(answer: tuple[bool, Any]) -> bytes:
     """Return an answer as bytes; an error that says so where it has none."""
     # Whole before a byte is written: half an answer would look like a child that died.
     try:
@@ -169,7 +169,7 @@ def _packed(answer: tuple[bool, Any]) -> bytes:
         return pickle.dumps((False, UserError(f"an answer that can't be sent ({in_words(error)})")))
 
 
-def _opened(data: bytes) -> tuple[bool, Any]:
+def opened(data: bytes) -> tuple[bool, Any]:
     """Return an answer of its bytes; classes of a user's decide what that does."""
     try:
         with user_code():

@@ -1,7 +1,8 @@
 """The rows of one condition as measures ask for them: blocks of terms, and of these draws and pairs.
 
-A block is one method's rows. Of most conditions it holds all terms; one of more than `LONG` replications is read a
-term of a method at a time, so that a million replications need no more memory than a few of their columns.
+A block is one method's rows. Of most conditions it holds all terms; one of more than `LONG` replications, and more
+than `ROWS` rows, is read a term of a method at a time, so that a million replications need no more memory than a few
+of their columns.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from nestbench.estimators.estimates import VARIANCE_PREFIX, Estimates
 from nestbench.experiments.results import Results
 from nestbench.reports.measures.draws import (
     NO_NULL,
+    Bools,
     Draws,
     Null,
     Paired,
@@ -22,13 +25,20 @@ from nestbench.reports.measures.draws import (
     draws_of,
     quantity_draws,
     shared,
+    terms_first,
+    usable_for,
 )
 
 Columns = frozenset[str]
 NONE: Columns = frozenset()
 Names = tuple[str, ...]
 LONG = 50_000
-"""Most replications of a condition that is held whole."""
+"""Replications of a condition up to which it is held whole, however many its methods and terms are."""
+ROWS = 2_000_000
+"""Rows (replications times the terms and quantities of all methods) of a longer one up to which it is: 96 MB."""
+KEPT = 200_000
+"""Numbers (replications times terms) in blocks that are kept, with what was computed of them, some twenty times as
+many."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +50,14 @@ class Block:
     level: float
     null: Null
     _draws: dict[Columns, list[Draws]] = field(default_factory=dict, repr=False)
+    _usable: dict[Columns, Bools] = field(default_factory=dict, repr=False)
+
+    def usable(self, columns: Columns = NONE) -> Bools:
+        """Return which replications are usable for each term [R, K], as `usable_for`; found once."""
+        if columns not in self._usable:
+            before = self.usable() if columns else None
+            self._usable[columns] = usable_for(self.estimates, columns, before)
+        return self._usable[columns]
 
     def draws(self, columns: Columns = NONE) -> Sequence[Draws]:
         """Return the terms in groups with their usable replications; `columns` as in `draws_of`.
@@ -48,11 +66,17 @@ class Block:
         of before is given again, with all that was computed of it.
         """
         if columns not in self._draws:
-            # Columns can only drop replications: the same terms and as many replications are the same ones.
-            known = {(d.terms, d.n): d for d in self._draws.get(NONE, [])}
-            fresh = draws_of(self.estimates, self.truth, self.level, columns, self.null)
-            self._draws[columns] = [known.get((d.terms, d.n), d) for d in fresh]
+            self._draws[columns] = self._found(columns)
         return self._draws[columns]
+
+    def _found(self, columns: Columns) -> list[Draws]:
+        usable = self.usable(columns)
+        if columns and np.array_equal(usable, self.usable()):
+            return list(self.draws())
+        # Columns can only drop replications: the same terms and as many replications are the same ones.
+        known = {(d.terms, d.n): d for d in self._draws.get(NONE, [])}
+        fresh = draws_of(self.estimates, self.truth, self.level, columns, self.null, usable)
+        return [known.get((d.terms, d.n), d) for d in fresh]
 
 
 class CellRows:
@@ -80,7 +104,7 @@ class CellRows:
             seconds,
         )
         self.names, self._named = names, named
-        self._last: tuple[str, Names | None, Block] | None = None
+        self._blocks: dict[tuple[str, Names | None], Block] = {}
         self._sizes: dict[str, int] = {}
 
     @property
@@ -105,13 +129,16 @@ class CellRows:
         return [(name,) for name in dict.fromkeys(there) if not name.startswith(VARIANCE_PREFIX)]
 
     def block(self, label: str, names: Names | None = None) -> Block:
-        """Return a method's rows of all terms, or of those named (a group's); the last one is kept."""
-        if self._last is None or self._last[:2] != (label, names):
+        """Return a method's rows of all terms, or of those named (a group's); of few rows all blocks are kept, else the
+        last one."""
+        key = label, names
+        if key not in self._blocks:
             # Let go before the next is read: two blocks of a million replications at once would double the memory.
-            self._last = None
+            if names is not None or sum(map(_numbers, self._blocks.values())) > KEPT:
+                self._blocks.clear()
             estimates = self.estimates[label] if names is None else self._of(label, names)
-            self._last = (label, names, Block(estimates, self.truth, self.level, self.null))
-        return self._last[2]
+            self._blocks[key] = Block(estimates, self.truth, self.level, self.null)
+        return self._blocks[key]
 
     def blocks(self, label: str) -> Iterator[Block]:
         """Yield a method's rows, group by group."""
@@ -137,6 +164,11 @@ class CellRows:
         return self.estimates[label].only(names) if self.names is None else self._named(names)[label]
 
 
+def _numbers(block: Block) -> int:
+    """Return how many numbers each column of a block has."""
+    return block.estimates.size * len(block.estimates.terms)
+
+
 def rows_of(results: Results, index: int) -> CellRows:
     """Return the rows of a condition.
 
@@ -149,7 +181,7 @@ def rows_of(results: Results, index: int) -> CellRows:
     Returns
     -------
     CellRows
-        All rows at hand up to `LONG` replications; beyond, terms are read as they are asked for.
+        All rows at hand up to `LONG` replications or `ROWS` rows; beyond, terms are read as they are asked for.
     """
     cell = results.experiment.cells[index]
     truth, level, null = cell.truth, cell.model.level, cell.model.null
@@ -157,15 +189,19 @@ def rows_of(results: Results, index: int) -> CellRows:
     def seconds() -> pd.DataFrame:
         return results.timings(index)
 
-    if len(results.span(index)) <= LONG:
-        return CellRows(dict(results.estimates(index)), truth, level, null, seconds)
+    names, length = None, len(results.span(index))
+    if length > LONG:
+        names = results.names(index)
+    if names is None or length * sum(map(len, names.values())) <= ROWS:
+        whole = {label: terms_first(estimates) for label, estimates in results.estimates(index).items()}
+        return CellRows(whole, truth, level, null, seconds)
     return CellRows(
         results.estimates(index, names=()),
         truth,
         level,
         null,
         seconds,
-        results.names(index),
+        names,
         lambda names: results.estimates(index, names=names),
     )
 

@@ -8,7 +8,7 @@ missing number.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -97,11 +97,9 @@ def draws_of(
     level: float,
     needs: frozenset[str] = frozenset(),
     null: Null = NO_NULL,
+    usable: Bools | None = None,
 ) -> Iterator[Draws]:
     """Yield the terms of a method in groups that share their usable replications.
-
-    A replication is usable for a term when its answer is (`Estimates.usable`) and none of the columns in `needs`
-    (`STORED_COLUMNS` but for the estimate) is NaN: each measure has its own n.
 
     Parameters
     ----------
@@ -111,21 +109,38 @@ def draws_of(
     level : float
         Nominal level of the intervals.
     needs : frozenset of str
+        As `usable_for`.
     null : mapping
         Term -> value that its test is of.
+    usable : bool [R, K], optional
+        What `usable_for` gives, where it is at hand.
     """
-    mask = usable_for(estimates, needs)
+    mask = usable_for(estimates, needs) if usable is None else usable
     long = {name: np.ascontiguousarray(getattr(estimates, name).T) for name in STORED_COLUMNS}
     yield from _groups(estimates, estimates.terms, mask.T, long, truth, level, null)
 
 
-def usable_for(estimates: Estimates, needs: frozenset[str]) -> Bools:
-    """Return which replications are usable for each term [R, K], as in `draws_of`.
+def terms_first(estimates: Estimates) -> Estimates:
+    """Return estimates that lie in memory term by term: `draws_of` then copies nothing."""
+    columns: dict[str, Any] = {name: np.asfortranarray(getattr(estimates, name)) for name in STORED_COLUMNS}
+    return replace(estimates, **columns)
 
-    A method without standard errors (permutation) has bias and RMSE all the same: what a measure doesn't need can't
-    cost it replications.
+
+def usable_for(estimates: Estimates, needs: frozenset[str], usable: Bools | None = None) -> Bools:
+    """Return which replications are usable for each term [R, K].
+
+    A replication is usable for a term when its answer is (`Estimates.usable`) and none of the columns in `needs`
+    (`STORED_COLUMNS` but for the estimate) is NaN: each measure has its own n. A method without standard errors
+    (permutation) has bias and RMSE all the same: what a measure doesn't need can't cost it replications.
+
+    Parameters
+    ----------
+    estimates : Estimates
+    needs : frozenset of str
+    usable : bool [R, K], optional
+        `Estimates.usable`, where it is at hand.
     """
-    mask = estimates.usable
+    mask = estimates.usable if usable is None else usable
     for name in needs.intersection(STORED_COLUMNS[1:]):
         mask = mask & ~np.isnan(getattr(estimates, name))
     return mask

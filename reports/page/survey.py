@@ -53,10 +53,11 @@ def survey(results: Results, workers: int | None = None) -> Survey:
     stored = {label for cell in range(len(experiment.cells)) for label in results.estimates(cell)}
     labels = [e.label for e in experiment.estimators if e.label in stored]
     first = labels[0] if labels else ""
-    cells = over_cells(results, partial(see_cell, first=first), workers)
-    vega_script()  # while other processes work
     # All before any is used: an error in one condition is raised before anything is remembered.
-    seen = list(cells)
+    seen = []
+    for one in over_cells(results, partial(see_cell, first=first), workers):
+        seen.append(one)
+        vega_script()  # while other processes work
     for cell, one in zip(experiment.cells, seen, strict=True):
         remember_theory(cell, one.theory)
         cell.remember(one.found)

@@ -185,7 +185,7 @@ def _repeated(rows: CellRows, label: str) -> int:
     usable = np.ones(rows.attempted(label), dtype=np.bool_)
     mark = np.zeros(len(usable), dtype=np.uint64)
     for block in rows.blocks(label):
-        usable &= block.estimates.usable.all(axis=1)
+        usable &= block.usable().all(axis=1)
         for values in block.estimates.estimate.T:
             # Fibonacci hashing: 2^64 over the golden ratio.
             mark = (mark ^ np.ascontiguousarray(values).view(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)

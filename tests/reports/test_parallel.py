@@ -40,10 +40,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return Store.open(nestbench.run(file, out=folder / "run", workers=1).directory)
 
 
-@pytest.mark.slow
-def test_processes_change_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "forks",
+    [pytest.param(True, marks=pytest.mark.linux), pytest.param(False, marks=pytest.mark.slow)],
+)
+def test_processes_change_nothing(store: Store, monkeypatch: pytest.MonkeyPatch, forks: bool) -> None:
     here = survey(store, workers=1)
     monkeypatch.setattr(cellwise, "LONG", 0)
+    monkeypatch.setattr(cellwise, "FORKS", forks)
     there = survey(store, workers=2)
     pd.testing.assert_frame_equal(there.table, here.table)
     assert there.matrices == here.matrices
@@ -57,6 +61,7 @@ def test_the_survey_has_the_performance_table(store: Store) -> None:
 
 def test_short_runs_start_no_process(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cellwise, "pool", None)
+    monkeypatch.setattr(cellwise, "forked", None)
     assert [index for index, _ in enumerate(cellwise.over_cells(store, lambda results, cell: cell, 2))] == [
         0,
         1,
@@ -89,7 +94,8 @@ def test_many_conditions_are_long_however_few_their_fits(
 ) -> None:
     """Theory and page take their time a condition."""
     monkeypatch.setattr(cellwise, "A_CONDITION", cellwise.LONG)
-    monkeypatch.setattr(cellwise, "pool", lambda jobs: pytest.fail("processes", pytrace=False))
+    for name in ("pool", "forked"):
+        monkeypatch.setattr(cellwise, name, lambda *_: pytest.fail("processes", pytrace=False))
     with pytest.raises(pytest.fail.Exception, match="processes"):
         cellwise.over_cells(store, lambda results, cell: cell, 2)
 

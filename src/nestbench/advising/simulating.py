@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -17,7 +16,7 @@ from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task
 from nestbench.experiments.running.backends import LOCAL, processes_start
 from nestbench.experiments.running.execute import cores, mapped
-from nestbench.experiments.running.forks import forked
+from nestbench.experiments.running.forks import FORKS
 from nestbench.experiments.running.work import Work, fit_all
 from nestbench.experiments.running.workers import ignore_interrupts, one_thread
 from nestbench.own_data.bar import Step
@@ -110,12 +109,8 @@ def simulate(
 
 def spread_out(do: Callable[[W], T], works: Iterator[W], count: int, workers: int | None) -> Iterator[T]:
     """Yield what some works come to, in any order, from so many processes (default: one a core)."""
-    if sys.platform != "linux":
-        # A fork isn't safe there: macOS's own libraries may abort in the child of a process that has threads.
-        workers = min(workers or cores(), count) if processes_start() else 1
-        yield from mapped(do, works, workers, LOCAL)
-        return
-    yield from forked(do, list(works), workers or cores())
+    workers = min(workers or cores(), count)
+    yield from mapped(do, works, workers if FORKS or processes_start() else 1, LOCAL)
 
 
 def tasks_of(experiment: Experiment, cells: Sequence[int], limits: Mapping[str, int]) -> list[Task]:

@@ -76,10 +76,18 @@ def check_killer(store: Store) -> None:
     assert store.missing() == []
 
 
-@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_a_fit_that_kills_becomes_a_row(killer: Path, tmp_path: Path, workers: int) -> None:
+@pytest.mark.parametrize(
+    ("workers", "forks"), [(1, True), (2, True), pytest.param(2, False, marks=pytest.mark.slow)]
+)
+def test_a_fit_that_kills_becomes_a_row(
+    killer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int, forks: bool
+) -> None:
+    if forks and not execute.FORKS:
+        pytest.skip("no fork is safe here")
+    monkeypatch.setattr(execute, "FORKS", forks)
     store = run_experiment(killer, tmp_path / "run", workers=workers, block=6)
     check_killer(store)
+    monkeypatch.undo()
     again = run_experiment(killer, tmp_path / "again", workers=1, block=6)
     assert bytes_of_fits(again.folder) == bytes_of_fits(store.folder)
 

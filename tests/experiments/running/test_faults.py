@@ -67,18 +67,8 @@ def wait_for_tasks(folder: Path, wanted: int, seconds: float = 300.0) -> None:
 
 
 def worker_of(pid: int) -> int:
-    """Return the process that a run's worker is: a child that isn't a tracker of resources."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    others = [p for p in Path("/proc").glob("[0-9]*/status") if f"PPid:\t{pid}\n" in _text(p)]
-    found = {int(child) for child in children} | {int(p.parent.name) for p in others}
-    workers = [child for child in found if b"popen_loky" in Path(f"/proc/{child}/cmdline").read_bytes()]
-    return workers[0]
-
-
-def _text(path: Path) -> str:
-    with suppress(OSError):
-        return path.read_text()
-    return ""
+    """Return the process that a run's worker is: a fork of it."""
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
 
 
 @pytest.fixture

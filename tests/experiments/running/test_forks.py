@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import time
+from pathlib import Path
 
 import pytest
 
+from nestbench.experiments.running import forks
 from nestbench.experiments.running.forks import forked
 from nestbench.experiments.running.work import TaskError
 
@@ -77,6 +80,47 @@ def test_a_death_is_told() -> None:
     with pytest.raises(TaskError, match="died"):
         list(forked(lambda work: os.kill(os.getpid(), signal.SIGKILL), [1, 2], 2))
     assert children() == before
+
+
+def test_a_death_is_told_though_a_child_of_the_dead_holds_its_pipes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until that ends, a minute later, the pipe says nothing."""
+    monkeypatch.setattr(forks, "LOOK", 0.05)
+
+    def die(_: int) -> None:
+        if (child := os.fork()) == 0:
+            time.sleep(60.0)
+            os._exit(0)
+        (tmp_path / "child").write_text(str(child), encoding="utf-8")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.raises(forks.Died):
+        list(forked(die, [1], 1))
+    os.kill(int((tmp_path / "child").read_text(encoding="utf-8")), signal.SIGKILL)
+
+
+def test_works_are_asked_for_as_forks_are_free() -> None:
+    """A run of a million tasks holds those under way, no more."""
+    asked: list[int] = []
+    answers = forked(abs, (asked.append(k) or k for k in range(1000)), 2)  # type: ignore[func-returns-value]
+    next(answers)
+    assert len(asked) == 3
+    answers.close()
+
+
+def test_a_fork_ends_by_the_signal_that_its_parent_makes_an_exception_of() -> None:
+    """What a batch system sends to all processes of a run mustn't become a fit that failed."""
+
+    def refuse(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, refuse)
+    try:
+        with pytest.raises(forks.Died):
+            list(forked(lambda work: signal.raise_signal(signal.SIGTERM), [1], 1))
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_who_stops_asking_leaves_nobody_behind() -> None:
