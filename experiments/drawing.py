@@ -30,7 +30,7 @@ def held(cell: Cell, estimators: Iterable[Estimator], engine: str) -> int:
 
 def asking(cell: Cell, estimators: Iterable[Estimator], engine: str) -> list[str]:
     """Return who reads the rows of data sets that have statistics: methods, or the model."""
-    key = cell.key
+    key = _columns(cell)
     if key not in _AFFINE:
         _AFFINE[key] = cell.affine()
     if not _AFFINE[key]:
@@ -60,11 +60,16 @@ def how_drawn(cell: Cell, estimators: Sequence[Estimator], engine: str) -> str:
 
 def strata_of_cell(cell: Cell) -> int:
     """Return `Cell.strata`, found once a process for all conditions with the same columns."""
-    shared, size = cell.columns_key, data_size(cell.population, cell.layout)
-    key = repr((shared, size.statistics)) if shared else cell.key
+    key = _columns(cell)
     if key not in _STRATA:
         _STRATA[key] = cell.strata()
     return _STRATA[key]
+
+
+def _columns(cell: Cell) -> str:
+    """Return what conditions with the same columns, drawn in the same way, have in common; else a condition's key."""
+    shared = cell.columns_key
+    return repr((shared, data_size(cell.population, cell.layout).statistics)) if shared else cell.key
 
 
 _STRATA: dict[str, int] = {}

@@ -30,6 +30,7 @@ from nestbench.reports.page.gallery import write_figures
 from nestbench.reports.page.report import render
 from nestbench.reports.page.survey import survey
 from nestbench.reports.words.missing import missing_sentence, unrepeatable
+from nestbench.reports.words.sentence import Verdict
 from nestbench.reports.words.symbols import EXPLAINED, formula_words
 from nestbench.reports.words.verdict import verdicts
 from nestbench.sim.errors import unknown_name
@@ -75,15 +76,17 @@ def write_exports(results: Results, directory: Path, formats: Sequence[str], run
         for file, data in (page or _files(results, table, shared, name)).items():
             write_atomically(directory / file, data)
             written.append(directory / file)
-    return Written(table, shared, written)
+    return Written(table, shared, None if seen is None else seen.verdicts, written)
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What `write_exports` made: the performance table, the methods on equal data by condition, and the files."""
+    """What `write_exports` made: the performance table, the methods on equal data by condition, the verdicts where a
+    page has them, and the files."""
 
     table: pd.DataFrame
     shared: list[list[Shared]]
+    said: list[Verdict] | None
     files: list[Path]
 
 

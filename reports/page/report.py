@@ -27,7 +27,6 @@ from nestbench.reports.words import ademp
 from nestbench.reports.words.missing import data_sets, missing_sentence, unrepeatable
 from nestbench.reports.words.untold import untold
 from nestbench.reports.words.usable import FEW
-from nestbench.reports.words.verdict import verdicts
 from nestbench.sim.counted import plural
 
 SCRIPTS = ("letters.js", "printing.js", "sideways.js", "page.js")
@@ -112,7 +111,7 @@ def render(results: Results, seen: Survey, run: str) -> str:
         missing=missing_sentence(results),
         unrepeatable=unrepeatable(results),
         data_sets=data_sets(results),
-        verdicts=verdicts(table, experiment, seen.shared),
+        verdicts=seen.verdicts,
         terms=shown_terms(table),
         without_table={term: page_parts.without_table(term, experiment) for term in shown_terms(table)},
         headline=next(iter(shown_terms(table)), ""),

@@ -19,16 +19,19 @@ from nestbench.reports.page.matrices import Entries, entries_of_cell, matrices
 from nestbench.reports.page.sections import failures_of_cell
 from nestbench.reports.parallel import over_cells
 from nestbench.reports.words.lint import Remark, first_of_each, remarks_of_cell, table_remarks
+from nestbench.reports.words.sentence import Verdict
+from nestbench.reports.words.verdict import verdicts
 from nestbench.sim.cells.truth import Truth
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """The performance table of a run, its methods on equal data by condition, and the page's matrices, remarks,
-    failures."""
+    """The performance table of a run, its methods on equal data by condition, the verdicts on these, and the page's
+    matrices, remarks, failures."""
 
     table: pd.DataFrame
     shared: list[list[Shared]]
+    verdicts: list[Verdict]
     matrices: list[dict[str, Any]]
     remarks: list[Remark]
     failures: list[dict[str, Any]]
@@ -63,9 +66,11 @@ def survey(results: Results, workers: int | None = None) -> Survey:
         cell.remember(one.found)
     table = joined(one.table for one in seen)
     failures = [failure for one in seen for failure in one.failures]
+    shared = [one.shared for one in seen]
     return Survey(
         table=table,
-        shared=[one.shared for one in seen],
+        shared=shared,
+        verdicts=verdicts(table, experiment, shared),
         matrices=matrices([one.entries for one in seen], labels, table, experiment, first),
         remarks=first_of_each(table_remarks(table, experiment), *(one.remarks for one in seen)),
         failures=sorted(failures, key=lambda failure: -failure["count"]),

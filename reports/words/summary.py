@@ -40,10 +40,12 @@ def print_summary(
     console: Console,
     table: pd.DataFrame | None = None,
     shared: Sequence[Sequence[Shared]] | None = None,
+    said: Sequence[Verdict] | None = None,
 ) -> None:
     """Print verdict sentences and a table of methods; readable from 50 columns on.
 
-    `table` is the performance table, `shared` the methods on equal data (`shared_of_run`) when the caller has them.
+    `table` is the performance table, `shared` the methods on equal data (`shared_of_run`), `said` the verdicts on these
+    when the caller has them.
 
     Parameters
     ----------
@@ -51,15 +53,17 @@ def print_summary(
     console : Console
     table : DataFrame, optional
     shared : sequence of sequence of Shared, optional
+    said : sequence of Verdict, optional
     """
     table = performance_table(results) if table is None else table
-    shared = shared_of_run(results) if shared is None else shared
     experiment = results.experiment
+    if said is None:
+        said = verdicts(table, experiment, shared_of_run(results) if shared is None else shared)
     console.print(Text(experiment.title or experiment.name, style="bold"))
     console.print(Text(_size(results), style="dim"))
     for caution in filter(None, (missing_sentence(results), unrepeatable(results))):
         console.print(Text(caution, style="bold yellow"))
-    for verdict in verdicts(table, experiment, shared):
+    for verdict in said:
         console.print(Padding(_sentence(verdict), (0, 0, 0, 0)))
     graded = estimands(table, experiment)
     if len(graded):

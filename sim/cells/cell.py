@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -56,7 +56,7 @@ class Cell:
     layout: Layout
     model: Model
     stated: Mapping[str, float] = field(default_factory=dict)
-    _digests: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
+    _digests: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         # Not part of the protocol: a population that fits every layout has none.
@@ -77,7 +77,7 @@ class Cell:
     @property
     def law_key(self) -> str:
         """Hash of population and layout."""
-        return _hash({"population": _law(self.population, self.layout), "layout": primitives(self.layout)})
+        return self._once("law", self._mechanism)
 
     @property
     def key(self) -> str:
@@ -93,17 +93,20 @@ class Cell:
         return tuple(key for key in others if key != self.key)
 
     def _digest(self) -> str:
-        """Hash of population, layout and model, made once: a report asks for each truth some eighty times."""
-        if not self._digests:
-            self._digests.append(_hash(self._parts()))
-        return self._digests[0]
+        """Hash of population, layout and model."""
+        return self._once("whole", self._parts)
+
+    def _once(self, name: str, parts: Callable[[], dict[str, Any]]) -> str:
+        """Return a hash, made once: a report asks for each truth some eighty times."""
+        if name not in self._digests:
+            self._digests[name] = _hash(parts())
+        return self._digests[name]
+
+    def _mechanism(self) -> dict[str, Any]:
+        return {"population": _law(self.population, self.layout), "layout": primitives(self.layout)}
 
     def _parts(self) -> dict[str, Any]:
-        return {
-            "population": _law(self.population, self.layout),
-            "layout": primitives(self.layout),
-            "model": primitives(self.model.spelled),
-        }
+        return self._mechanism() | {"model": primitives(self.model.spelled)}
 
     @property
     def columns_key(self) -> str:

@@ -41,7 +41,7 @@ def report(
     written = write_exports(store, out or run, names, str(run))
     console = Console()
     if not quiet:
-        print_summary(store, console, written.table, written.shared)
+        print_summary(store, console, written.table, written.shared, written.said)
     for path in written.files:
         if path.parent.name != "figures":
             console.print(f"Wrote {path}", markup=False, highlight=False, soft_wrap=True)

@@ -110,7 +110,7 @@ def finish(store: Store, quiet: bool = False, workers: int | None = None) -> Non
         from nestbench.reports.words.summary import print_summary
 
         console = Console()
-        print_summary(store, console, table, seen.shared)
+        print_summary(store, console, table, seen.shared, seen.verdicts)
         print_published(table, store.experiment, console)
         for line in store.provenance.get("precision", {}).values():
             console.print(line, markup=False, highlight=False)
