@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from nestbench.bisecting import asking
+from nestbench.bisecting import asking, environments
 from nestbench.bisecting.answers import Answer, Wanted
 from nestbench.bisecting.asking import Question, ask
 from nestbench.bisecting.environments import Environment
-from nestbench.bisecting.processes import ended
+from nestbench.bisecting.processes import Ended, ended
 from nestbench.bisecting.searching import Skipped
 from nestbench.bisecting.showing import to_json, to_text
 from nestbench.bisecting.trying import Study, Trials
@@ -133,6 +133,30 @@ def test_processes_say_how_they_ended() -> None:
     failed = run("import sys; print('ERROR: it', 'note', sep='\\n', file=sys.stderr); sys.exit(3)")
     assert (failed.code, failed.error, failed.last) == (3, "ERROR: it", "note")
     assert run("import time; time.sleep(60)", seconds=0.2).code is None
+
+
+def test_an_environment_that_was_interrupted_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Path] = []
+
+    def venv(command: list[str]) -> Ended:
+        made.append(Path(command[-1]))
+        half = Environment(Path(command[-1]))
+        half.python.parent.mkdir(parents=True)
+        half.python.touch()
+        if len(made) == 1:
+            raise KeyboardInterrupt
+        return Ended(0, "", "")
+
+    monkeypatch.setattr(environments, "ended", venv)
+    one = Environment(tmp_path / "env")
+    with pytest.raises(KeyboardInterrupt):
+        one.begin()
+    one.begin()
+    one.begin()
+    assert len(made) == 2
+    assert "site.addsitedir" in (one.packages / "nestbench_bisect.pth").read_text()
 
 
 @pytest.mark.slow

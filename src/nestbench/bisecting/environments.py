@@ -76,17 +76,20 @@ class Environment:
         InvalidInput
             Python can't make one.
         """
-        if self.python.exists():
+        # Written last: what was interrupted before has no pip, or half of it.
+        path = self.packages / "nestbench_bisect.pth"
+        if path.is_file():
             return
+        self.remove()
         done = ended([sys.executable, "-m", "venv", str(self.folder)])
         if done.code:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self.remove()
             raise InvalidInput(
                 f"expected Python to make a virtual environment in {self.folder}, got: {done.last}; on Debian and "
                 "Ubuntu it takes the package python3-venv"
             )
         lines = "".join(f"import site; site.addsitedir({str(place)!r})\n" for place in _places())
-        (self.packages / "nestbench_bisect.pth").write_text(lines, encoding="utf-8")
+        write_atomically(path, lines.encode())
 
     def install(self, package: str, version: str, build: bool = False, more: Sequence[str] = ()) -> None:
         """Install one version of the package.
