@@ -79,7 +79,9 @@ def _part(inside: str, formula: str) -> tuple[str, str]:
     """Return what varies and over which groups, of what stands between the brackets of ``(1 + x | school)``."""
     if "||" in inside:
         raise _unreadable(
-            formula, 'one bar; for uncorrelated random effects give the method covariance = "diagonal"'
+            formula,
+            "one bar; for uncorrelated random effects give methods the option covariance = diagonal "
+            "(--methods reml-kr:covariance=diagonal)",
         )
     random, _, group = inside.partition("|")
     if not random.strip() or not group.strip() or "|" in group:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from nestbench.advising.analysis import analysis_of
 from nestbench.advising.calibration import MOST_ICC, Calibration, calibrate
 from nestbench.advising.scenarios import Scenario, scenarios_of
+from nestbench.advising.spreads import Spread
 from nestbench.sim.observed.model import Model
 
 
@@ -84,3 +87,17 @@ def test_confounding_that_is_not_shown_is_a_precaution() -> None:
         assert law is not None
         assert bool(law.precaution) == (not shown)
         assert law.parameters["effects"] == {"school_means": found.contrast_far}
+
+
+@pytest.mark.parametrize(
+    ("p_value", "there", "precaution"), [(0.001, True, False), (0.05, True, True), (0.2, False, False)]
+)
+def test_a_spread_that_is_hardly_shown_is_a_precaution(p_value: float, there: bool, precaution: bool) -> None:
+    """In few schools a ratio must be an overestimate to be seen at all."""
+    nothing = Spread(0.1, 0.8)
+    found = replace(
+        calibrated(0.0, 5, term="treated"), school_spread=Spread(0.7, p_value), residual_spread=nothing
+    )
+    law = named(found, "unequal spread", "treated")
+    assert (law is not None) is there
+    assert bool(law and law.precaution) is precaution

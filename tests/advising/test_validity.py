@@ -108,6 +108,19 @@ def test_precautions_count_where_they_cost_little(width: float, named: str, judg
     assert len(choice.judged) == judged
 
 
+def test_of_several_precautions_those_count_that_cost_little() -> None:
+    """Nothing narrow holds under "three"; "safe" does under "two", and is hardly wider."""
+    laws = [
+        {"sharp": draws(T, 1), "safe": draws(2.02, 1), "wide": draws(2.6, 1)},
+        {"sharp": draws(1.2, 2), "safe": draws(T, 2), "wide": draws(2.6, 2)},
+        {"sharp": draws(1.2, 3), "safe": draws(1.2, 3), "wide": draws(T, 3)},
+    ]
+    table = table_of(["one", "two", "three"], laws, 0.95)
+    choice = choose(laws, table, ["sharp", "safe", "wide"], 0.95, 1, ["two", "three"])
+    assert choice.named == "safe"
+    assert choice.judged == ("one", "two")
+
+
 def test_biased_intervals_are_not_valid() -> None:
     laws = [{"ols": draws(1.2, s), "b": draws(T, s, shift=1.0)} for s in (1, 2)]
     assert chosen(*laws, ["ols", "b"])[0].named is None

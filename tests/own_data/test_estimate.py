@@ -265,7 +265,7 @@ class TestCommand:
     def test_usual_methods_by_default_and_every_one_where_asked(self) -> None:
         data = str(DATA / "bal10.csv")
         text = run(data, "--formula", "grade ~ age + treat")
-        assert "treat: constant in 10 schools, 5 with its rarer value: see nestbench advise" in text
+        assert "treat: constant in 10 schools, 5 with treat = 1: see nestbench advise" in text
         assert "age: varies within 10 schools" in text
         assert "8 of " in text.splitlines()[-1]
         assert "reml-kr" in text

@@ -59,7 +59,7 @@ def test_numbers_in_any_dress_are_numbers(change: dict[str, Any], said: str) -> 
         ({"x": [[1, 2]] * 48}, r"numbers or labels in 'x', got \[1, 2\] in row 0"),
         ({"x": [{"a": 1}] * 48}, "numbers or labels in 'x'"),
         ({"x": (FRAME.x * 1000 + 5000).map(lambda v: f"{v:,.0f}")}, "numbers with one meaning in 'x'"),
-        ({"y": FRAME.y.astype(object).where(FRAME.index != 5, "absent")}, "such as 'absent'"),
+        ({"y": FRAME.y.astype(object).where(FRAME.index != 5, "absent")}, "such as 'absent', first in row 5"),
         ({"x:sex": FRAME.x}, "the column 'x:sex'; rename it"),
     ],
 )

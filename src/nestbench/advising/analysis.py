@@ -191,7 +191,8 @@ def asked_terms(analysis: Analysis, wanted: Sequence[str]) -> list[str]:
     good = [term for term in known if analysis.estimable[analysis.position(term)]]
     if not wanted and not good:
         raise InvalidInput(
-            "expected a term that the data identify, got none; leave out terms that depend on others"
+            f"expected a term that the data identify, got {', '.join(known)}, which depend linearly on one another; "
+            "leave one of them out"
         )
     constant = [term for term in good if analysis.constant[analysis.position(term)]]
     chosen = list(dict.fromkeys(wanted)) or constant or good[:1]

@@ -21,7 +21,7 @@ import pandas as pd
 
 from nestbench.advising.analysis import Analysis, orthonormal
 from nestbench.advising.candidates import WITH_MEANS, limits_of
-from nestbench.advising.simulating import draws_of, spread_out
+from nestbench.advising.simulating import draws_of, sparing, spread_out
 from nestbench.estimators.estimator import Estimator
 from nestbench.experiments.running.workers import ignore_interrupts, one_thread
 from nestbench.own_data.bar import Step, silent
@@ -30,8 +30,8 @@ from nestbench.sim.observed.batch import Batch, Category, Column, Floats, offset
 from nestbench.sim.observed.model import Model, rejected
 
 DRAWS = 2000
-ROWS = 20_000_000
-"""Students in all draws together."""
+COST, A_SCHOOL = 20_000_000, 30
+"""Students in all draws together, of which a school costs as much as so many."""
 PIECE = 500_000
 """Students in the draws that a worker has at once."""
 LONGEST = 250
@@ -60,16 +60,18 @@ def placebo_rates(
     step: Step = silent,
 ) -> pd.DataFrame:
     """Return a row a method: ``method, rejected, mcse, n``, over draws in which the placebo isn't the term again."""
-    draws = min(most, max(100, ROWS // len(analysis.residuals)))
+    draws = min(most, max(100, COST // (len(analysis.residuals) + A_SCHOOL * analysis.schools)))
     # Limits of slow methods are looked at where a piece begins, so no piece is longer than one.
     size = max(1, min(PIECE // len(analysis.residuals), LONGEST))
     blob, home = cloudpickle.dumps((analysis, tuple(methods))), os.getpid()
     starts = range(0, draws, size)
     pieces = (Piece(blob, term, seed, start, min(size, draws - start), home) for start in starts)
     found: dict[int, dict[str, Floats]] = {}
+    step(0, len(starts), "placebo terms on the real outcome")
+    step = sparing(step)
     for done, (start, rates) in enumerate(spread_out(_draw, pieces, len(starts), workers), 1):
         found[start] = rates
-        step(done - 1, len(starts), "placebo terms on the real outcome")
+        step(min(done, len(starts) - 1), len(starts), "placebo terms on the real outcome")
     values = {m.label: np.concatenate([found[start][m.label] for start in starts]) for m in methods}
     return pd.DataFrame([_row(label, p, analysis.model.level) for label, p in values.items()])
 

@@ -96,12 +96,11 @@ def precaution(advice: Advice, reason: bool = True) -> str:
     left = [law for law in advice.laws if law.name not in advice.choice.judged]
     if not left or advice.design.fewest == 1 or advice.choice.named is None:
         return ""
-    table = advice.table[advice.table["scenario"] == left[0].name].set_index("method")
-    covered: Any = table.loc[advice.choice.named, "coverage"]
+    own: Any = advice.table[advice.table["method"] == advice.choice.named].set_index("scenario")
+    worst = min(left, key=lambda law: float(own.loc[law.name, "coverage"]))
+    covered = float(own.loc[worst.name, "coverage"])
     why = ", and no method that holds there is nearly as sharp" if reason else ""
-    return (
-        f"Not ruled out: {left[0].precaution}. Then {advice.choice.named} covers {100 * covered:.1f} %{why}."
-    )
+    return f"Not ruled out: {worst.precaution}. Then {advice.choice.named} covers {100 * covered:.1f} %{why}."
 
 
 def limits(row: Any, digits: int | None) -> str:

@@ -94,17 +94,29 @@ def simulate(
     step(0, len(tasks), "simulating")
     known: dict[object, bytes] = {}
     works = (Part(Work.of(experiment, task, known=known), term, planted) for task in tasks)
-    said = time.monotonic()
+    step = sparing(step)
     for done, part in enumerate(spread_out(_perform, works, len(tasks), workers), 1):
         parts.append(part)
-        if done < len(tasks) and time.monotonic() - said > SILENCE:
-            said = time.monotonic()
+        if done < len(tasks):
             step(done, len(tasks), "simulating")
     # Tasks end in any order: sorted, the answers don't depend on the workers.
     for task, answers in sorted(parts, key=lambda part: (part[0].cell, part[0].start)):
         for label, draws in answers.items():
             found[task.cell].setdefault(label, []).append(draws)
     return [{label: _joined(draws) for label, draws in found[cell].items()} for cell in cells]
+
+
+def sparing(step: Step) -> Step:
+    """Return a step that is silent for `SILENCE` after it was heard."""
+    said = time.monotonic()
+
+    def spared(done: int, of: int, label: str) -> None:
+        nonlocal said
+        if time.monotonic() - said > SILENCE:
+            said = time.monotonic()
+            step(done, of, label)
+
+    return spared
 
 
 def spread_out(do: Callable[[W], T], works: Iterator[W], count: int, workers: int | None) -> Iterator[T]:

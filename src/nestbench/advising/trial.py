@@ -1,6 +1,6 @@
 """A trial of the advice: data sets from populations it doesn't know, and the true coverage of what it names there.
 
-``python -m nestbench.advising.trial --csv trial.csv`` takes 4 populations of each of 10 kinds (`unseen`) and 5 data
+``python -m nestbench.advising.trial --csv trial.csv`` takes 4 populations of each of 13 kinds (`unseen`) and 5 data
 sets of each. `REPETITIONS` data sets of a population tell every method's true coverage and width; the 5 are advised
 on, as a user would hold them. Beside the advice stand rules of thumb: Stata's cluster default whatever the data, the
 same from 40 schools on, else CR2 with Bell and McCaffrey's degrees of freedom, and a mixed model with Kenward and
@@ -64,6 +64,9 @@ def trial(chosen: Sequence[Case], asked: Asked) -> Iterator[dict[str, object]]:
                 "set": number,
                 "scenarios": "; ".join(law.name for law in advice.laws),
                 "best": best_of(truth, level),
+                "best_coverage": coverage_of(best_of(truth, level), truth),
+                "assuming": advice.choice.assuming or "",
+                "assuming_coverage": coverage_of(advice.choice.assuming, truth),
                 **row_of("advised", advice.method, truth, level),
                 **row_of("rule", rule, truth, level),
                 **row_of("stata", "ols-cr1s-t", truth, level),
@@ -91,6 +94,11 @@ def best_of(truth: pd.DataFrame, level: float) -> str:
     low, high = band(level)
     valid = truth[(truth["coverage"] >= low) & (truth["coverage"] <= high)]
     return str(valid["width"].idxmin()) if len(valid) else "none"
+
+
+def coverage_of(method: str | None, truth: pd.DataFrame) -> float:
+    """Return a method's true coverage; NaN of none."""
+    return float(truth["coverage"].get(method, np.nan)) if method else float("nan")
 
 
 def row_of(who: str, method: str | None, truth: pd.DataFrame, level: float) -> dict[str, object]:

@@ -123,6 +123,26 @@ def _any_icc(rng: np.random.Generator) -> Drawn:
     return "treated", {"icc": float(rng.choice([0.0, 0.01, 0.1, 0.3, 0.5]))}, _schools(rng, 8, 50)
 
 
+def _one_treated(rng: np.random.Generator) -> Drawn:
+    layout = _schools(rng, 10, 30) | {"treated_schools": 1}
+    return "treated", _unlike(rng), layout
+
+
+def _two_treated(rng: np.random.Generator) -> Drawn:
+    layout = _schools(rng, 10, 30) | {"treated_schools": 2}
+    return "treated", _unlike(rng), layout
+
+
+def _unlike(rng: np.random.Generator) -> dict[str, Any]:
+    """Return a population whose treated schools vary far more than the others: what few of them can't show."""
+    return {"icc": _between(rng, 0.1, 0.4), "treated_school_variance_ratio": _between(rng, 4.0, 10.0)}
+
+
+def _three(rng: np.random.Generator) -> Drawn:
+    layout = {"schools": 3, "students": int(rng.integers(10, 30)), "treated_schools": 1}
+    return "treated", {"icc": _between(rng, 0.1, 0.4)}, layout | {"size_cv": _between(rng, 0.6, 1.2)}
+
+
 KINDS: Mapping[str, Callable[[np.random.Generator], Drawn]] = {
     "few schools": _few,
     "unequal schools": _unequal,
@@ -134,4 +154,8 @@ KINDS: Mapping[str, Callable[[np.random.Generator], Drawn]] = {
     "heavy tails": _heavy_tails,
     "classes": _classes,
     "ICC 0 to .5": _any_icc,
+    "one treated, unlike": _one_treated,
+    "two treated, unlike": _two_treated,
+    "three schools": _three,
 }
+"""The last three are those of which few methods hold, or none."""

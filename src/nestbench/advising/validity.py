@@ -9,7 +9,7 @@ order of `candidates.methods_for` is taken.
 
 Precautions. Some scenarios are shown by nothing and ruled out by nothing (`Scenario.precaution`). A method that the
 rule names when they count like the others is taken if, over the other scenarios, it is at most `PREMIUM` times as wide
-as the narrowest method that is valid there; else they don't count, and the answer says so.
+as the narrowest method that is valid there; else as many of them count as this allows, and the answer says which don't.
 
 How sure. Data sets are drawn again with replacement, the same for all methods, and the rule is applied to each of
 `RESAMPLES` such simulations: what another seed would name.
@@ -17,8 +17,9 @@ How sure. Data sets are drawn again with replacement, the same for all methods, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
@@ -204,16 +205,26 @@ def _pick(rank: npt.NDArray[np.int64], means: Floats, width: Floats, must: Bools
     must : bool [S]
         Which scenarios are no precautions.
     """
-    plain, every = _best(rank[:, must], scores_over(means, must)), np.ones_like(must)
+    plain = _best(rank[:, must], scores_over(means, must))
     if must.all() or plain is None:
-        return plain, must
-    safe = _best(rank, scores_over(means, every))
-    if safe is None:
         return plain, must
     held = rank[:, must].max(axis=1) <= ORDER[Grade.WIDE]
     mean = np.exp(np.log(width[:, must]).mean(axis=1))
-    cheap = mean[safe] <= PREMIUM * mean[held].min()
-    return (safe, every) if cheap else (plain, must)
+    for counts in _with_precautions(must):
+        safe = _best(rank[:, counts], scores_over(means, counts))
+        if safe is not None and mean[safe] <= PREMIUM * mean[held].min():
+            return safe, counts
+    return plain, must
+
+
+def _with_precautions(must: Bools) -> Iterator[Bools]:
+    """Yield which scenarios count: all, then with ever fewer of the precautions."""
+    cautions = np.flatnonzero(~must)
+    for size in range(len(cautions), 0, -1):
+        for taken in combinations(cautions, size):
+            counts = must.copy()
+            counts[list(taken)] = True
+            yield counts
 
 
 def _best(rank: npt.NDArray[np.int64], score: Floats) -> int | None:

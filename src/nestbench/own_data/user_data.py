@@ -256,8 +256,9 @@ def _require_numeric_outcome(outcome: str | None, frame: pd.DataFrame) -> None:
     if outcome in frame.columns and not pd.api.types.is_numeric_dtype(frame[outcome].dtype):
         values = frame[outcome]
         _, wrong = share_of_numbers(values.astype(str))
-        example = values.loc[wrong.index[0]] if len(wrong) and values.index.is_unique else values.iloc[0]
+        known = len(wrong) > 0 and values.index.is_unique
+        example = values.loc[wrong.index[0]] if known else values.iloc[0]
         raise InvalidInput(
-            f"expected a numeric outcome, got the column '{outcome}' with values such as {example!r}; "
-            "convert it to numbers first"
+            f"expected a numeric outcome, got the column '{outcome}' with values such as {example!r}"
+            f"{f', first in row {wrong.index[0]}' if known else ''}; convert it to numbers first"
         )

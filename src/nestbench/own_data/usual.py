@@ -51,17 +51,19 @@ def term_lines(batch: Batch, model: Model) -> tuple[str, ...]:
         if not same:
             within.append(term)
         elif np.ptp(values) > 0:
-            said.append(f"{term}: constant in {plural(len(values), 'school')}{_carried(values)}: {SEE}")
+            said.append(f"{term}: constant in {plural(len(values), 'school')}{_carried(term, values)}: {SEE}")
     return (*said, *_within(within, len(first[0])))
 
 
 SEE = "see nestbench advise"
 
 
-def _carried(values: np.ndarray) -> str:
+def _carried(term: str, values: np.ndarray) -> str:
     """Return how many schools carry the rarer of two values, in words."""
-    _, counts = np.unique(values, return_counts=True)
-    return f", {counts.min()} with its rarer value" if len(counts) == 2 else ""
+    found, counts = np.unique(values, return_counts=True)
+    # Of two values in equally many schools the larger: treated rather than not.
+    rarer = found[counts == counts.min()][-1]
+    return f", {counts.min()} with {term} = {rarer:g}" if len(counts) == 2 else ""
 
 
 def _within(terms: Sequence[str], schools: int) -> list[str]:
