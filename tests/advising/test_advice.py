@@ -61,7 +61,7 @@ def advice() -> Advice:
 
 EFFECTS = {
     "c": st.floats(-1e4, 1e4),
-    "term": st.sampled_from(["treated", "age", "gender[T.m]"]),
+    "term": st.sampled_from(["treated", "age", "gender[T.m]", "treated:age"]),
     "seed": st.integers(0, 50),
 }
 
@@ -79,13 +79,22 @@ def test_neither_design_nor_laws_see_any_effect(c: float, term: str, seed: int) 
     unseen(c, term, seed)
 
 
+def column_of(frame: pd.DataFrame, term: str) -> Any:
+    columns = frame.assign(**{"gender[T.m]": (frame["gender"] == "m") * 1.0})
+    return columns[term.split(":")].prod(axis=1)
+
+
+def formula_with(term: str) -> str:
+    return f"{FORMULA} + {term}" if ":" in term else FORMULA
+
+
 def unseen(c: float, term: str, seed: int) -> None:
     """Adding c times a term to the outcome changes no number that laws are made of, and no sentence."""
     frame = data(seed=seed)
-    column = (frame["gender"] == "m") * 1.0 if term.startswith("gender") else frame[term]
+    column, formula = column_of(frame, term), formula_with(term)
     found = []
     for outcome in (frame["grade"], frame["grade"] + c * column):
-        analysis = analysis_of(frame.assign(grade=outcome), Model(FORMULA))
+        analysis = analysis_of(frame.assign(grade=outcome), Model(formula))
         calibrated = calibrate(analysis, term)
         found.append(
             (
@@ -98,12 +107,17 @@ def unseen(c: float, term: str, seed: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("c", [-3.0, 7000.0])
-def test_no_word_or_number_of_the_advice_sees_the_effect(c: float, advice: Advice) -> None:
-    frame = data()
-    other = advised(frame.assign(grade=frame["grade"] + c * frame["treated"]))
-    assert json.dumps(known_blindly(other)) == json.dumps(known_blindly(advice))
-    moved = other.fit.terms.loc["treated", "estimate"] - advice.fit.terms.loc["treated", "estimate"]
+@pytest.mark.parametrize(
+    ("c", "term"), [(-3.0, "treated"), (7000.0, "treated"), (40.0, "age"), (-9.0, "treated:age")]
+)
+def test_no_word_or_number_of_the_advice_sees_the_effect(c: float, term: str) -> None:
+    frame, formula = data(), formula_with(term)
+    own, other = (
+        advised(frame.assign(grade=frame["grade"] + k * column_of(frame, term)), term, formula)
+        for k in (0.0, c)
+    )
+    assert json.dumps(known_blindly(other)) == json.dumps(known_blindly(own))
+    moved = other.fit.terms.loc[term, "estimate"] - own.fit.terms.loc[term, "estimate"]
     assert moved == pytest.approx(c)
 
 
