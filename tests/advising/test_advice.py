@@ -180,6 +180,10 @@ def test_the_terminal_has_80_columns_and_the_notebook_the_same_words(advice: Adv
     lines = text_of(advice).splitlines()
     assert max(map(len, lines)) <= 80
     assert len(lines) <= 10 + (2 if precaution(advice) else 0)
+    narrow = text_of(advice, 60).splitlines()
+    assert max(map(len, narrow)) <= 60
+    assert " ".join(narrow).split(" coverage")[0].split() == " ".join(lines).split(" coverage")[0].split()
+    assert all(fit.estimator in " ".join(narrow) for fit in advice.fits)
     assert "treated: use " in repr(advice)
     assert advice.choice.least_bad in advice._repr_html_()
     assert advice.scenarios["scenario"].iloc[0] == "as estimated"

@@ -11,7 +11,7 @@ import pytest
 from nestbench.advising.analysis import analysis_of
 from nestbench.advising.calibration import MOST_ICC, Calibration, calibrate
 from nestbench.advising.scenarios import Scenario, scenarios_of
-from nestbench.advising.spreads import Spread
+from nestbench.advising.spreads import Arms, Spread, school_spread
 from nestbench.sim.observed.model import Model
 
 
@@ -101,3 +101,16 @@ def test_a_spread_that_is_hardly_shown_is_a_precaution(p_value: float, there: bo
     law = named(found, "unequal spread", "treated")
     assert (law is not None) is there
     assert bool(law and law.precaution) is precaution
+
+
+def test_arms_that_can_hardly_differ_make_no_scenario() -> None:
+    found = replace(calibrated(0.0, 5, term="treated"), school_far=0.02, school_most=1.04)
+    assert named(found, "spread not ruled out", "treated") is None
+    assert named(replace(found, school_most=1.2), "spread not ruled out", "treated") is not None
+
+
+def test_a_ratio_of_few_schools_is_shrunk_and_one_of_many_is_not() -> None:
+    """trigamma(1) + trigamma(2) = 1.645 + 0.645, against 1.5^2."""
+    few, many = (school_spread(Arms(counts, (1.0, 50.0), (0.0, 0.0), 2.0)) for counts in ((3, 5), (300, 500)))
+    assert few.value == pytest.approx(0.5 * np.log(50) * 2.25 / (2.25 + 1.6449 + 0.6449), rel=1e-4)
+    assert many.value == pytest.approx(0.5 * np.log(50), rel=0.01)

@@ -29,6 +29,8 @@ LEVEL = 0.90
 """Level of the intervals whose ends become scenarios."""
 FIGURES = 4
 MOST_ICC = 0.95
+NOTICED = 1.1
+"""Ratio of variances below which arms are taken for alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,11 @@ class Calibration:
     contrast_far: float
     skewness: float
     kurtosis: float
+
+    @property
+    def may_vary_more(self) -> bool:
+        """Whether schools of the rarer value may vary more than the others, by what would be noticed."""
+        return bool(abs(self.school_far) > 0 and self.school_most >= NOTICED)
 
 
 def rounded(value: float, figures: int = FIGURES) -> float:

@@ -141,7 +141,7 @@ def _of_schools(design: Design, term: str) -> list[Finding]:
         Finding(
             "effective clusters",
             f"{design.effective:.1f} effective clusters of {design.schools} for {term}; school {label} holds "
-            f"{100 * share:.0f} % of its information ({ratio:.1f} times the mean).",
+            f"{100 * share:.{0 if share >= 0.01 else 2}f} % of its information ({ratio:.1f} times the mean).",
             "Few: a reference with G - 1 degrees of freedom promises too much; degrees of freedom by term are needed."
             if few or ratio > HEAVY
             else "Many: G - 1 degrees of freedom are about right.",
@@ -226,7 +226,7 @@ def _of_errors(found: Calibration, design: Design, term: str) -> list[Finding]:
             "A scenario with this spread is among those simulated."
             if found.residual_spread.shown or found.school_spread.shown
             else f"School variances up to {found.school_most:g} times as large are a precaution."
-            if abs(found.school_far) > 0
+            if found.may_vary_more
             else "No scenario with unequal spread is simulated for it.",
         ),
         Finding(
@@ -290,7 +290,7 @@ def _spread_words(found: Calibration, term: str) -> str:
     return (
         text + "."
         if np.isfinite(one.value)
-        else "Too few schools to tell whether variances go with the term."
+        else "Schools are too few or too small to tell whether residual variances go with the term."
     )
 
 

@@ -91,7 +91,7 @@ def _shown(found: Calibration, base: Mapping[str, Any], term: str) -> list[Scena
     # Where one variance goes with the term, the other may well do so.
     if any(one.shown for one in arms.values()):
         laws.append(_unequal(base, term, shown, min(one.p_value for one in arms.values() if one.shown)))
-    if abs(found.school_far) > 0 and found.icc_high > 0:
+    if found.may_vary_more and found.icc_high > 0:
         laws.append(_far(found, base, term, shown))
     if found.between.shown and found.between.value > 0:
         why = f"residual variances differ between schools (p = {found.between.p_value:.2g})"

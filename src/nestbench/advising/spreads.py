@@ -11,6 +11,8 @@ from nestbench.sim.observed.batch import Floats, Ints
 
 SHOWN = 0.10
 """p-value below which a spread is taken from the data into a scenario."""
+USUAL = 1.5
+"""SD of true log ratios of two arms' variances: two thirds are within a factor of 4.5."""
 LARGEST = 4.0
 """Bound on a log variance ratio."""
 
@@ -168,12 +170,19 @@ def arms_of(z: Floats, means: Floats, sampling: Floats) -> Arms | None:
 
 
 def school_spread(arms: Arms | None) -> Spread:
-    """Return the log ratio per unit of z of the variances of school effects, and the F test of equal ones."""
+    """Return the log ratio per unit of z of the variances of school effects, and the F test of equal ones.
+
+    The ratio is shrunk: ``log F`` varies by ``trigamma(d1 / 2) + trigamma(d2 / 2)`` about the true log ratio, which is
+    taken to vary by `USUAL`^2 about 0 over designs. Of 5 and 3 schools an F that is significant at 1 % is above 26: as
+    it is it would make a scenario in which no method holds.
+    """
     if arms is None or min(arms.counts) < 3:
         return NOTHING
     # Of all that makes means vary, students' errors included: the test needs nothing estimated.
     tail = min(stats.f.sf(arms.ratio, *arms.df), stats.f.cdf(arms.ratio, *arms.df))
-    return Spread(arms.log_ratio(arms.ratio), float(min(1.0, 2.0 * tail)))
+    noise = float(sum(special.polygamma(1, 0.5 * df) for df in arms.df))
+    shrunk = arms.log_ratio(arms.ratio) * USUAL**2 / (USUAL**2 + noise)
+    return Spread(shrunk, float(min(1.0, 2.0 * tail)))
 
 
 def school_far(arms: Arms | None, level: float) -> float:

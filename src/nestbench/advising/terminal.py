@@ -21,9 +21,9 @@ from nestbench.sim.counted import plural
 WIDTH = 80
 
 
-def text_of(advice: Advice) -> str:
-    """Return the answer as lines of at most 80 columns: ten where nothing out of the way is to be said, and two
-    more of what a precaution would cost."""
+def text_of(advice: Advice, width: int = WIDTH) -> str:
+    """Return the answer as lines of at most `width` columns: in 80 ten where nothing out of the way is to be said, and
+    two more of what a precaution would cost."""
     said = (
         verdict(advice),
         sure_words(advice, others=False),
@@ -31,15 +31,15 @@ def text_of(advice: Advice) -> str:
         power_words(advice),
         precaution(advice, reason=False),
     )
-    lines = [_filled(" ".join(text for text in said if text))]
-    if only := assumption(advice):
-        lines.append(_filled(only))
-    lines += table_lines(advice)
-    return "\n".join([*lines, *map(_filled, advice.remarks)])
+    parts = [" ".join(text for text in said if text), assumption(advice)]
+    filled = [_filled(text, width) for text in parts if text]
+    return "\n".join(
+        [*filled, *table_lines(advice, width), *(_filled(text, width) for text in advice.remarks)]
+    )
 
 
-def _filled(text: str) -> str:
-    return "\n".join(textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False))
+def _filled(text: str, width: int) -> str:
+    return "\n".join(textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False))
 
 
 def design_line(advice: Advice) -> str:
@@ -57,8 +57,21 @@ def design_line(advice: Advice) -> str:
     )
 
 
-def table_lines(advice: Advice) -> list[str]:
+LEFT_OUT: tuple[tuple[int, ...], ...] = ((), (3,), (2, 3))
+"""Columns of the table that make room for the data's: none, power, width and power."""
+
+
+def table_lines(advice: Advice, width: int = WIDTH) -> list[str]:
     """Return the methods, a line each: how they do on this design, then what they say of the data."""
+    cells = _cells(advice)
+    for left_out in LEFT_OUT:
+        lines = _columns([[c for k, c in enumerate(row) if k not in left_out] for row in cells])
+        if max(map(len, lines)) <= width:
+            break
+    return lines
+
+
+def _cells(advice: Advice) -> list[list[str]]:
     rows = summary(advice)
     fits = {fit.estimator: fit for fit in advice.fits}
     digits = decimals_of(advice)
@@ -75,7 +88,7 @@ def table_lines(advice: Advice) -> list[str]:
                 *own(fits[label], advice.term, digits),
             ]
         )
-    return _columns(cells)
+    return cells
 
 
 def summary(advice: Advice) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -106,13 +107,14 @@ def advise(
 def _show(found: list[Advice], messages: Sequence[str], out: Path | None, as_json: bool) -> None:
     """Print advice, and where it is kept."""
     from nestbench.advising.as_json import json_of
-    from nestbench.advising.terminal import text_of
+    from nestbench.advising.terminal import WIDTH, text_of
 
     if as_json:
         typer.echo(json_of(found))
         return
     for message in messages:
         say(message)
-    say("\n\n".join(text_of(advice) for advice in found))
+    width = min(shutil.get_terminal_size().columns, WIDTH)
+    say("\n\n".join(text_of(advice, width) for advice in found))
     if out is not None:
         say(f"Report: {out / 'advise.html'}")
