@@ -9,6 +9,7 @@ import pytest
 
 from nestbench.sizing.answer import Sizing
 from nestbench.sizing.asking import size, with_words
+from nestbench.sizing.paragraph import paragraph
 from nestbench.sizing.posing import Options, question_of
 from nestbench.sizing.sentences import assumed
 from nestbench.sizing.terminal import text_of
@@ -57,6 +58,7 @@ def test_a_conservative_test_is_called_so(sizing: Sizing) -> None:
     (row,) = [line for line in found.shown.splitlines() if line.endswith("conservative")]
     assert row.startswith(low.method)
     assert "conservative" in found.html
+    assert "errs on the safe side" in paragraph(found)
     assert "conservative" not in sizing.shown
 
 

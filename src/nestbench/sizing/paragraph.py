@@ -19,7 +19,7 @@ from nestbench.sizing.question import (
     Planned,
     Question,
 )
-from nestbench.sizing.sentences import number
+from nestbench.sizing.sentences import caution, number
 
 BRADLEY = "Bradley, J. V. (1978). Robustness? British Journal of Mathematical and Statistical Psychology 31, 144-152."
 REFERENCES = {
@@ -142,6 +142,7 @@ def _found(sizing: Sizing, answer: MethodAnswer | None, method: Estimator | None
         f"{_number(question, answer)} (95 % interval of Monte Carlo error "
         f"{number(answer.low, question.unknown)} to {number(answer.high, question.unknown)}).",
         _simulated(answer),
+        caution(sizing),
     ]
     bad = [a for a in sizing.answers if not a.valid and a.reached and math.isfinite(a.size)]
     if bad:
