@@ -6,6 +6,9 @@ import json
 
 import pytest
 
+from nestbench.experiments.running.progress import Quiet
+from nestbench.experiments.running.resolving import resolve
+from nestbench.experiments.running.start import run_experiment
 from nestbench.history.keeping import save
 from nestbench.history.picture import Chosen, picture
 from nestbench.history.steps import steps_of
@@ -22,10 +25,8 @@ def changed() -> list[object]:
 
 
 def test_runs_are_added_shown_and_drawn(cli: Cli) -> None:
-    code, _, err = cli(
-        "run", "few-schools", "--replications", "4", "--methods", "ols", "-q", "-o", "r", "--workers", "1"
-    )
-    assert code == 0, err
+    asked = {"replications": 4, "estimators": ["ols"]}
+    run_experiment(resolve("few-schools", asked), cli.folder / "r", 1, Quiet())
     code, out, err = cli("history", "r", "--commit", "1.0", "--date", "2026-01-02")
     assert (code, out.count("1 run of 'few-schools', 1.0 (2026-01-02)")) == (0, 1), err
     code, out, _ = cli("history", "r", "--commit", "1.1", "--date", "2026-02-02", "-f", "history.jsonl")
