@@ -35,7 +35,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Studies of a few replications: what they find is not looked at."""
     monkeypatch.setattr(starting, "SIZES", (3,))
     monkeypatch.setattr(starting, "USUAL", 3)
-    monkeypatch.setattr(starting, "TRIAL", (1, 2))
+    monkeypatch.setattr(starting, "TRIAL", 2)
 
 
 @pytest.mark.parametrize("name", ["statsmodels", "pyfixest", "mixedlm", "linearmodels", "some-package"])
@@ -102,6 +102,19 @@ def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("seconds", "replications"), [(0.01, 1000), (0.1, 500), (0.25, 200), (9.0, 100)])
 def test_a_check_takes_as_many_replications_as_there_is_time_for(seconds: float, replications: int) -> None:
     assert Trial(seconds, {}).replications == replications
+
+
+@pytest.mark.slow
+def test_a_slow_method_is_given_fewer_replications(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fit of .05 s in two conditions: 600 replications a minute; those of a process of its own are counted."""
+    monkeypatch.setattr(starting, "TRIAL", 2)
+    found = repository(tmp_path)
+    texts = texts_of(found, "me/nestbench@v1", methods_of(found), 200)
+    slow = FILLED.replace("    y = frame", "    import time; time.sleep(0.05)\n    y = frame")
+    tried = starting.trial({**texts, METHODS: slow})
+    assert isinstance(tried, Trial)
+    assert 0.1 <= tried.seconds < 5.0
+    assert tried.replications <= 500
 
 
 def test_the_action_is_a_name_that_a_workflow_can_use() -> None:
