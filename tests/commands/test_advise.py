@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from nestbench.advising import asking
+from nestbench.sim.tables import reading
 from tests.commands.conftest import Cli
 
 QUICK = ("--replications", "100", "--methods", "reml-kr", "--workers", "1")
@@ -46,3 +47,12 @@ def test_a_stop_shows_the_terms_that_were_through_and_says_what_is_lost(
     assert err.splitlines()[-1] == f"nestbench: stopped; of the advice on {lost} nothing is kept"
     assert ("treated: use " in out) is shown
     assert (typed.folder / "kept" / "advise.html").exists() is shown
+
+
+def test_a_stop_before_anything_is_known_says_so(typed: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(reading, "read_table", stopped)
+    code, out, err = typed("advise", "data.csv", *MODEL)
+    assert (code, out, err.splitlines()[-1]) == (130, "", "nestbench: stopped; nothing is kept")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -75,44 +74,47 @@ def advise(
     Errors are calibrated from the residuals of your model, never from the effect you ask about; the estimate comes
     last.
     """
-    from nestbench.advising.analysis import analysis_of, asked_terms
-    from nestbench.advising.asking import Settings, advice_of
-    from nestbench.advising.files import write_advice
-    from nestbench.own_data.bar import shown
-    from nestbench.own_data.user_data import groups_of
     from nestbench.sim.errors import Interrupted
-    from nestbench.sim.observed.model import Model
-    from nestbench.sim.tables.reading import read_table
 
-    model = Model(formula, group, random, level, subgroup)
-    table = read_table(data, groups_of(model))
-    analysis = analysis_of(table.frame, model, table.messages)
-    settings = Settings(replications, seed, methods, workers, scenario)
-    terms = asked_terms(analysis, term or ())
+    terms: list[str] = []
     found: list[Advice] = []
     try:
+        # What is imported takes seconds, too, in which somebody may think better of it.
+        from nestbench.advising.analysis import analysis_of, asked_terms
+        from nestbench.advising.asking import Settings, advice_of
+        from nestbench.own_data.bar import shown
+        from nestbench.own_data.user_data import groups_of
+        from nestbench.sim.observed.model import Model
+        from nestbench.sim.tables.reading import read_table
+
+        model = Model(formula, group, random, level, subgroup)
+        table = read_table(data, groups_of(model))
+        analysis = analysis_of(table.frame, model, table.messages)
+        settings = Settings(replications, seed, methods, workers, scenario)
+        terms += asked_terms(analysis, term or ())
         with shown(len(table.frame)) as step:
             # One after another: those before a stop are in the list then.
             found.extend(advice_of(analysis, name, settings, step) for name in terms)
     except KeyboardInterrupt:
-        pass
-    if found and out is not None:
-        write_advice(found, out)
-    if found:
-        _show(found, analysis.data.messages, out, as_json)
-    if left := terms[len(found) :]:
-        raise Interrupted(f"stopped; of the advice on {', '.join(left)} nothing is kept")
+        lost = f"of the advice on {', '.join(terms[len(found) :])} " if terms else ""
+        raise Interrupted(f"stopped; {lost}nothing is kept") from None
+    finally:
+        if found:
+            _show(found, out, as_json)
 
 
-def _show(found: list[Advice], messages: Sequence[str], out: Path | None, as_json: bool) -> None:
-    """Print advice, and where it is kept."""
+def _show(found: list[Advice], out: Path | None, as_json: bool) -> None:
+    """Write advice where it is to be kept, and print it."""
     from nestbench.advising.as_json import json_of
+    from nestbench.advising.files import write_advice
     from nestbench.advising.terminal import WIDTH, text_of
 
+    if out is not None:
+        write_advice(found, out)
     if as_json:
         typer.echo(json_of(found))
         return
-    for message in messages:
+    for message in found[0].messages:
         say(message)
     width = min(shutil.get_terminal_size().columns, WIDTH)
     say("\n\n".join(text_of(advice, width) for advice in found))
