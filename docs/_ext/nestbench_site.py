@@ -17,8 +17,8 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.logging import getLogger
 
-RUNS, REPORTS = "_runs", "reports"
-"""Folders of the runs, beside the built pages, and of their reports, among them."""
+RUNS, REPORTS, LEAGUE = "_runs", "reports", "league"
+"""Folders of the runs, beside the built pages, of their reports, among them, and of the league's page."""
 
 
 class Generated(SphinxDirective):
@@ -67,6 +67,20 @@ class Report(SphinxDirective):
         return self.parse_text_to_nodes("\n\n".join(parts))
 
 
+class League(SphinxDirective):
+    """``{league} FILE``: a link to the page of the league's results in a file beside the guides, and its scripts."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Return the link; the page is made of the file, no package is fitted."""
+        out, source = Path(self.env.app.outdir) / LEAGUE, DOCS / self.arguments[0]
+        self.env.note_dependency(str(source))
+        shutil.rmtree(out, ignore_errors=True)
+        done("nestbench league --no-run", {"--merge": str(source), "-o": str(out)})
+        return self.parse_text_to_nodes(f'<a class="report" href="{LEAGUE}/league.html">Open the page</a>')
+
+
 def done(command: str, places: Mapping[str, str]) -> bool:
     """Run a command of nestbench with its files in other places; a run that is finished there isn't run again.
 
@@ -94,5 +108,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directives."""
     app.add_directive("generated", Generated)
     app.add_directive("report", Report)
+    app.add_directive("league", League)
     app.connect("source-read", links)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -42,6 +42,14 @@ def test_the_tolerance_of_each_quantity(quantity: str, near: float, wrong: float
     assert judged(**{quantity: {"x": wrong}}) == Outcome.WRONG
 
 
+def test_df_by_a_formula_have_no_tolerance_of_second_derivatives() -> None:
+    """N - G - p of 200 students in 20 schools: one too few is wrong."""
+    way = Way("w", WAY.fit, same("dummies"), "c", ("estimate", "std_error", "df"))
+    values = with_tests({**BASE, "level": 0.95}, {"x": 179.0}, 0.95)
+    exact = Exact(values, {"school": 1.2}, False)
+    assert judge({**values, "df": {"x": 178.0}}, exact, way).outcome == Outcome.WRONG
+
+
 def test_ends_are_judged_by_the_half_width() -> None:
     half = VALUES["upper"]["x"] - 0.5
     assert judged(upper={"x": 0.5 + half * (1 + 0.9 * NEAR)}) == Outcome.NEAR

@@ -118,7 +118,8 @@ def _child(
             stderr=subprocess.STDOUT,
             env=os.environ
             | {f"{name}_NUM_THREADS": "1" for name in ONE_THREAD}
-            | {"POLARS_MAX_THREADS": "1"},
+            # What a package leaves in temporary files goes with the job's folder, however its process ends.
+            | {"POLARS_MAX_THREADS": "1", "TMPDIR": folder},
             cwd=folder,
             start_new_session=True,
         )

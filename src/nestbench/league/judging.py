@@ -2,8 +2,9 @@
 
 The error of an estimate is measured in exact standard errors, that of an interval's end in its exact half-width; that
 of a standard error, or of df, relative to the exact one; that of a p-value as it is; that of a variance relative to
-itself plus the total variance; that of a log-likelihood as it is. Up to `RIGHT` a number is right, up to `NEAR` (df:
-`NEAR_DF`, which rest on second derivatives) it is within what an iteration that stops early leaves, beyond it is wrong.
+itself plus the total variance; that of a log-likelihood as it is. Up to `RIGHT` a number is right, up to `NEAR` (df of
+mixed models: `NEAR_DF`, for they rest on second derivatives) it is within what an iteration that stops early leaves,
+beyond it is wrong.
 """
 
 from __future__ import annotations
@@ -139,13 +140,13 @@ def compared(answer: Mapping[str, Any], exact: Exact, way: Way) -> Iterator[Numb
                 got = _number(reported.get(plain(term)))
                 scale = _scale(quantity, true, values, term)
                 settled = not (exact.boundary and quantity in UNSETTLED and math.isfinite(values[DF][term]))
-                yield _compare(quantity, term, got, true, scale if settled else math.nan, way.draws)
+                yield _compare(quantity, term, got, true, scale if settled else math.nan, way)
     if "variance" in way.claims:
         variances = _named(answer, "variance")
         for name, true in values["variance"].items():
-            yield _compare("variance", name, _number(variances.get(name)), true, exact.scales[name])
+            yield _compare("variance", name, _number(variances.get(name)), true, exact.scales[name], way)
     if LOGLIK in way.claims:
-        yield _compare(LOGLIK, "", _number(answer.get(LOGLIK)), values[LOGLIK], 1.0)
+        yield _compare(LOGLIK, "", _number(answer.get(LOGLIK)), values[LOGLIK], 1.0, way)
 
 
 def _named(answer: Mapping[str, Any], quantity: str) -> Mapping[str, Any]:
@@ -175,15 +176,15 @@ def _scale(quantity: str, true: float, values: Mapping[str, Any], term: str) -> 
     return 1.0 if quantity == P_VALUE else abs(true)
 
 
-def _compare(quantity: str, term: str, reported: float, true: float, scale: float, draws: int = 0) -> Number:
+def _compare(quantity: str, term: str, reported: float, true: float, scale: float, way: Way) -> Number:
     """Return a number with its error; none where there is no exact value."""
     if not (math.isfinite(true) and scale > 0.0):
         return Number(quantity, term, reported, true, math.nan)
     # A number that isn't there is off by more than anything; NaN would say that it isn't judged.
     error = math.inf if math.isnan(reported) else abs(reported - true) / scale
-    allowed = NEAR_DF if quantity == DF else NEAR
-    if quantity == P_VALUE and draws:
-        allowed = FALSE_ALARM * math.sqrt(true * (1.0 - true) / draws) + 2.0 / draws
+    allowed = NEAR_DF if quantity == DF and way.mixed else NEAR
+    if quantity == P_VALUE and way.draws:
+        allowed = FALSE_ALARM * math.sqrt(true * (1.0 - true) / way.draws) + 2.0 / way.draws
     return Number(quantity, term, reported, true, error, allowed)
 
 

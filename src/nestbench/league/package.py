@@ -70,6 +70,11 @@ class Way:
     most: int = 10**6
     others: tuple[tuple[str, Adjust], ...] = ()
 
+    @property
+    def mixed(self) -> bool:
+        """Whether it fits a mixed model: its df are functions of estimated variances."""
+        return any(method.startswith(("reml", "nested", "ml")) for method in self.exact.values())
+
 
 @dataclass(frozen=True, slots=True)
 class Package:

@@ -85,6 +85,7 @@ while (length(line <- readLines(lines, 1))) {
 
 def process() -> Any:
     """Return the R process of this child, begun when it is first asked for."""
+    import atexit
     import os
     import shutil
     import subprocess
@@ -95,6 +96,7 @@ def process() -> Any:
         if program is None:
             raise RuntimeError("no R: there is no Rscript on the path")
         folder = RUNNING["folder"] = tempfile.mkdtemp(prefix="league-r-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
         code = os.path.join(folder, "serve.R")
         with open(code, "w", encoding="utf-8") as file:
             file.write(CODE)
