@@ -160,13 +160,16 @@ def difference(measure: str, before: Value, after: Value, context: Context) -> t
     (v0, m0, n0), (v1, m1, n1) = before, after
     with np.errstate(divide="ignore", invalid="ignore"):
         if measure in RATIOS:
-            return float(np.log(np.divide(v1, v0))), float(np.hypot(np.divide(m0, v0), np.divide(m1, v1)))
+            # 0 / 0 is no change: an estimate may be the same in every fit, as a variance at its boundary is.
+            delta = 0.0 if v0 == v1 else float(np.log(np.divide(v1, v0)))
+            return delta, float(np.hypot(np.divide(m0, v0), np.divide(m1, v1)))
         if measure in SHARES:
             # Two hits and two misses more, as in `_share_error`: equal answers in few fits don't show equal shares.
             share = np.divide(n0 * v0 + n1 * v1 + 2.0, n0 + n1 + 4.0)
             inverse = np.divide(1.0, n0) + np.divide(1.0, n1)
             return v1 - v0, float(np.sqrt(max(share * (1.0 - share), 0.0) * inverse))
-        return float(np.divide(v1 - v0, context.spread)), float(np.divide(np.hypot(m0, m1), context.spread))
+        delta = 0.0 if v0 == v1 else float(np.divide(v1 - v0, context.spread))
+        return delta, float(np.divide(np.hypot(m0, m1), context.spread))
 
 
 def move_of(measure: str, before: Value, after: Value, context: Context) -> Move:
@@ -181,7 +184,11 @@ def move_of(measure: str, before: Value, after: Value, context: Context) -> Move
     if measure == "usable_share":
         return Move(delta, -abs(delta), 0.0, n)
     if measure == "bias":
-        pairs = [(v / context.spread, m / context.spread) for v, m, _ in (before, after)]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            pairs = [
+                (float(np.divide(v, context.spread)), float(np.divide(m, context.spread)))
+                for v, m, _ in (before, after)
+            ]
     elif measure == "model_se":
         pairs = [_log_ratio(value) for value in (context.ratio_before, context.ratio_after)]
     elif measure == "coverage" or (measure == "rejection" and context.null):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -40,6 +42,21 @@ def test_equal_answers_of_few_fits_have_an_error(share: float) -> None:
     delta, error = difference("coverage", (share, 0.0, 5), (share, 0.0, 5), context())
     assert delta == 0.0
     assert error > 0.1
+
+
+@pytest.mark.parametrize("measure", ["bias", "empirical_se", "model_se", "interval_width"])
+def test_what_is_the_same_in_every_fit_has_not_changed(measure: str) -> None:
+    """A variance at its boundary is 0 in all of them: nothing is to be divided by."""
+    constant = replace(context(), spread=0.0)
+    assert difference(measure, (0.0, 0.0, 20), (0.0, 0.0, 20), constant)[0] == 0.0
+
+
+@pytest.mark.parametrize("before", [0.0, 0.1])
+def test_a_constant_that_becomes_another_is_changed(before: float) -> None:
+    constant = replace(context(), spread=0.0)
+    move = move_of("bias", (before, 0.0, 20), (0.2, 0.0, 20), constant)
+    assert abs(move.delta) == np.inf
+    assert judged("bias", [move]) is Mark.CHANGED
 
 
 def test_differences_say_what_they_are_in() -> None:
