@@ -192,4 +192,4 @@ def test_names_of_result_columns_are_typed_in_the_schema_alone() -> None:
             if words & {"std_error", "p_value"} or words >= {"lower", "upper"}:
                 typed.add(file.name)
     # A p-value of a comparison is no column of results, and names in users' tables are their own.
-    assert typed == {"estimates.py", "check_formats.py", "names.py"}
+    assert typed == {"estimates.py", "check_formats.py", "showing.py", "names.py"}

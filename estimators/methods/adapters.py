@@ -39,6 +39,7 @@ from nestbench.estimators.honoured import RandomPart
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.observed.batch import Batch
 from nestbench.sim.observed.model import Model
+from nestbench.sim.user_code import in_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +54,7 @@ def adapter_engine(package: str, fit: Fit, screen: Screen, quantities: tuple[str
     Raises
     ------
     InvalidInput
-        On fitting: the package is not installed.
+        On fitting: the package is not installed, or can't be imported.
     """
 
     def engine(batch: Batch, model: Model, options: Options) -> Estimates:
@@ -63,7 +64,7 @@ def adapter_engine(package: str, fit: Fit, screen: Screen, quantities: tuple[str
                 f"expected the package '{package}' for this method, but it is not installed; "
                 f"pip install 'nestbench[{package}]'"
             )
-        module = import_module(package)
+        module = imported(package)
         inner = reference_engine(lambda data: fit(module, data), quantities=quantities, screen=screen)
         return inner(batch, model, options)
 
@@ -73,6 +74,23 @@ def adapter_engine(package: str, fit: Fit, screen: Screen, quantities: tuple[str
 def installed(package: str) -> bool:
     """Whether a package can be imported."""
     return find_spec(package) is not None
+
+
+def imported(package: str) -> Any:
+    """Import a package.
+
+    Raises
+    ------
+    InvalidInput
+        It is installed and fails to import, as old versions beside new ones of what they need do.
+    """
+    try:
+        return import_module(package)
+    except Exception as error:
+        raise InvalidInput(
+            f"expected to import '{package}', got {in_words(error)}; "
+            f"pip install --upgrade '{package}', or leave its methods out"
+        ) from error
 
 
 def pyfixest(kind: str) -> Fit:

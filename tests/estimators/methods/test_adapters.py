@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -65,6 +68,23 @@ def test_a_missing_package_is_said(name: str, monkeypatch: pytest.MonkeyPatch) -
     package = adapters.PACKAGES[name]
     with pytest.raises(
         InvalidInput, match=rf"'{package}' .*not installed; pip install 'nestbench\[{package}\]'"
+    ):
+        get(name).fit(case.batch(), case.spec())
+
+
+@pytest.mark.parametrize("name", sorted(adapters.PACKAGES))
+@pytest.mark.parametrize("fault", ["import no_such_module", "raise TypeError('too old')"])
+def test_a_package_that_does_not_import_is_said(
+    name: str, fault: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An old version beside a new one of what it needs."""
+    package = adapters.PACKAGES[name]
+    (tmp_path / f"{package}.py").write_text(fault)
+    monkeypatch.delitem(sys.modules, package, raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    case = golden("bal3", "m1")
+    with pytest.raises(
+        InvalidInput, match=rf"expected to import '{package}', got .*(no_such_module|too old)"
     ):
         get(name).fit(case.batch(), case.spec())
 
