@@ -55,6 +55,9 @@ def test_every_package_has_ways_whose_names_are_methods_names() -> None:
     assert method_name(package_named("pyfixest"), package_named("pyfixest").ways[0]) == "pyfixest-feols-crv1"
     drawn = package_named("wildboottest")
     assert not [way for way in gated(drawn) if way.draws]
+    names = [way.name for way in gated(package_named("statsmodels"))]
+    assert "GEE" in names
+    assert not [name for name in names if name.startswith("MixedLM")], "another processor would be red"
 
 
 def test_ways_are_added_as_methods_and_unknown_ones_are_said() -> None:

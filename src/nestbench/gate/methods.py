@@ -62,8 +62,8 @@ def packages() -> list[Package]:
 
 
 def gated(package: Package) -> tuple[Way, ...]:
-    """Return the ways that a gate runs: of a random intercept, and without random draws of their own."""
-    return tuple(way for way in package.ways if "intercept" in way.exact and not way.draws)
+    """Return the ways that a gate runs: of a random intercept, the same numbers on whatever processor."""
+    return tuple(way for way in package.ways if "intercept" in way.exact and not way.draws and way.determined)
 
 
 def method_name(package: Package, way: Way) -> str:
@@ -79,7 +79,7 @@ def add_ways(name: str, *only: str) -> None:
     name : str
         The package.
     *only : str
-        Names of its ways; none: all that have no random draws of their own.
+        Names of its ways; none: all that a gate runs.
 
     Raises
     ------

@@ -58,6 +58,9 @@ class Way:
     others : tuple of (str, callable)
         Conventions as good as the stated one, in words, and what takes our method's values to each: where neither is
         settled, a package that follows one of them isn't wrong.
+    determined : bool
+        Whether data and code decide its numbers to 1e-4 on every processor; not where last bits decide where an
+        optimiser stops.
     """
 
     name: str
@@ -69,6 +72,7 @@ class Way:
     draws: int = 0
     most: int = 10**6
     others: tuple[tuple[str, Adjust], ...] = ()
+    determined: bool = True
 
     @property
     def mixed(self) -> bool:

@@ -97,7 +97,9 @@ def normal(setting: Setting) -> float:
 
 
 def _mixed(name: str, fit: Fit) -> Way:
-    return Way(name, fit, mixed("reml-z", "nested-z"), REML, MIXED, observed_information)
+    exact = mixed("reml-z", "nested-z")
+    # OpenBLAS's kernels of another processor move 2 to 9 of 100 fits by more than 1e-4.
+    return Way(name, fit, exact, REML, MIXED, observed_information, determined=False)
 
 
 PACKAGE = Package(
