@@ -101,7 +101,7 @@ def _run(ready: dict[int, DataSet]) -> dict[int, pd.DataFrame]:
     with tempfile.TemporaryDirectory(prefix="nestbench-lmer-") as folder:
         source, target = Path(folder) / "data.csv", Path(folder) / "fits.csv"
         pd.concat([_table(r, data) for r, data in ready.items()]).to_csv(source, index=False)
-        script = str(files("nestbench.estimators").joinpath("lmer.R"))
+        script = str(files("nestbench.estimators.methods").joinpath("lmer.R"))
         done = subprocess.run(
             # A user's .Rprofile could set options that no row of the run would tell of.
             [program, "--vanilla", script, str(source), str(target)],
@@ -110,7 +110,8 @@ def _run(ready: dict[int, DataSet]) -> dict[int, pd.DataFrame]:
             check=False,
         )
         if done.returncode or not target.is_file():
-            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            # R says on its standard output that it has no such script.
+            last = ((done.stderr.strip() or done.stdout.strip()).splitlines() or ["no message"])[-1]
             raise InvalidInput(
                 f"expected R to fit the models, but it stopped: {last}; is the R package lme4 installed?"
             )

@@ -43,8 +43,11 @@ that they died."""
 class Died(TaskError, BrokenExecutor):
     """A fork ended without an answer."""
 
-    def __init__(self) -> None:
-        super().__init__("a process died while it computed; is there memory enough? Fewer workers take less")
+    # An error is made again of its `args` in the process that it is sent to.
+    def __init__(
+        self, text: str = "a process died while it computed; is there memory enough? Fewer workers take less"
+    ) -> None:
+        super().__init__(text)
 
 
 @dataclass(frozen=True, slots=True)
