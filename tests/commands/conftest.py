@@ -29,6 +29,22 @@ class Cli:
         return code, said.out, said.err
 
 
+TINY = """
+[experiment]
+name = "tiny"
+seed = 4
+replications = 12
+audit = 0
+estimators = ["ols-hc1"]
+[layout]
+schools = 4
+students = 5
+[model]
+formula = "grade ~ age"
+"""
+"""A study that runs in no time, for what is done with a baseline."""
+
+
 @pytest.fixture
 def cli(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
     return Cli(tmp_path, capsys, monkeypatch)

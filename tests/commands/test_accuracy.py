@@ -18,26 +18,13 @@ from nestbench.experiments.running.start import run_experiment
 from nestbench.experiments.toml import named as named_plugins
 from nestbench.reports.accuracy.baseline_file import checksum
 from nestbench.sim.errors import InvalidInput
-
-STUDY = """
-[experiment]
-name = "tiny"
-seed = 4
-replications = 12
-audit = 0
-estimators = ["ols-hc1"]
-[layout]
-schools = 4
-students = 5
-[model]
-formula = "grade ~ age"
-"""
+from tests.commands.conftest import TINY
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("gate")
-    (folder / "tiny.toml").write_text(STUDY)
+    (folder / "tiny.toml").write_text(TINY)
     run_experiment(study(folder), folder / "run", workers=1)
     done = typed("baseline", folder / "run", "-o", folder / "accuracy.json")
     assert done.exit_code == 0
@@ -176,7 +163,7 @@ def test_a_plugin_is_checked_as_it_is_now(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     plugin, toml = tmp_path / "own.py", tmp_path / "own.toml"
     plugin.write_text(PLUGIN)
-    named = STUDY.replace('"ols-hc1"', '"slope-by-hand"').replace('"tiny"', '"own"')
+    named = TINY.replace('"ols-hc1"', '"slope-by-hand"').replace('"tiny"', '"own"')
     toml.write_text(named.replace("audit = 0", 'plugins = ["own.py"]'))
     run_experiment(resolve(toml), tmp_path / "run", workers=1)
     typed("baseline", "run", "-o", "accuracy.json")

@@ -10,25 +10,11 @@ import pytest
 
 from nestbench.commands import check
 from nestbench.experiments.running.resolving import resolve
-from tests.commands.conftest import Cli
-
-STUDY = """
-[experiment]
-name = "tiny"
-seed = 4
-replications = 12
-audit = 0
-estimators = ["ols-hc1"]
-[layout]
-schools = 4
-students = 5
-[model]
-formula = "grade ~ age"
-"""
+from tests.commands.conftest import TINY, Cli
 
 
 def with_baseline(cli: Cli) -> None:
-    (cli.folder / "tiny.toml").write_text(STUDY)
+    (cli.folder / "tiny.toml").write_text(TINY)
     assert cli("run", "tiny.toml", "-o", "run", "--quiet", "--workers", "1")[0] == 0
     assert cli("baseline", "run", "-o", "accuracy.json")[0] == 0
 
@@ -75,7 +61,7 @@ def test_a_check_writes_comment_and_badges_whose_lines_can_be_typed(cli: Cli) ->
     assert passed[0] == 0
     assert "as before" in (cli.folder / "c.md").read_text()
     assert json.loads((cli.folder / "b.json").read_text())["message"] == "as before"
-    (cli.folder / "tiny.toml").write_text(STUDY.replace("hc1", "hc3"))
+    (cli.folder / "tiny.toml").write_text(TINY.replace("hc1", "hc3"))
     failed = cli("check", "tiny.toml", "-q", "--workers", "1", "--fail-on", "not-comparable", *forms)
     assert failed[0] == 2, "nothing in common is no outcome"
     wrong = cli("check", "tiny.toml", "--badge", "b.png")

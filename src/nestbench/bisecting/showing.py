@@ -11,6 +11,7 @@ from nestbench.bisecting.answers import NOTHING, Answer, Key, Move, Number
 from nestbench.bisecting.asking import Outcome
 from nestbench.bisecting.searching import Skipped
 from nestbench.bisecting.trying import Trials
+from nestbench.own_data.primitives import primitives
 from nestbench.sim.counted import plural
 
 MOST = 8
@@ -59,7 +60,7 @@ def to_json(outcome: Outcome, trials: Trials, beyond: float) -> str:
         ],
         "moved_later": outcome.later,
     }
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(primitives(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def shown_key(outcome: Outcome) -> Key | None:
@@ -164,11 +165,6 @@ def _plain(move: Move) -> dict[str, Any]:
     names = ("condition", "method", "term", "measure")
     return {
         **dict(zip(names, move.key, strict=True)),
-        "before": [_finite(x) for x in move.before],
-        "after": [_finite(x) for x in move.after],
+        "before": list(move.before),
+        "after": list(move.after),
     }
-
-
-def _finite(value: float) -> float | None:
-    """Return a number, None where there is none."""
-    return value if math.isfinite(value) else None

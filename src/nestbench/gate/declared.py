@@ -14,9 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
 from nestbench.sim.files import read_file
 
 NEWEST = (3, 12)
+PATCHES = (0, 10)
+"""Patches of a Python that are looked at: `<=3.12` is met by its first alone, `>3.12.4` by a later one."""
 PYTHONS = (NEWEST, (3, 13), (3, 11), (3, 14))
 """Pythons that nestbench runs on; the one that most packages have wheels for first."""
 
@@ -65,27 +69,15 @@ def python_for(wanted: str) -> str | None:
 
 
 def _allows(wanted: str, python: tuple[int, int]) -> bool:
-    """Whether specifiers allow a Python, by major and minor version."""
-    for sign, text in re.findall(r"(>=|<=|==|!=|~=|>|<|\^)\s*(\d+(?:\.\d+)?)", wanted):
-        major, _, minor = text.partition(".")
-        bound = (int(major), int(minor or 0))
-        # Of `3` every minor version is meant, except where it is a bound.
-        same = python[: 2 if minor else 1] == bound[: 2 if minor else 1]
-        allowed = {
-            ">=": python >= bound,
-            "<=": python <= bound,
-            "==": same,
-            # `!=3.12.1` leaves other patches of 3.12.
-            "!=": not same or f"{text}." in wanted.replace(f"{text}.*", ""),
-            # `>3.10.1` allows 3.10.
-            ">": python >= bound,
-            "<": python < bound,
-            "~=": python >= bound and python[0] == bound[0],
-            "^": python >= bound and python[0] == bound[0],
-        }
-        if not allowed[sign]:
-            return False
-    return True
+    """Whether specifiers allow a Python, by major and minor version: any patch of it that a workflow may install."""
+    # Poetry's caret is no sign of Python's own.
+    known = re.sub(r"\^\s*(\d+)([\d.]*)", lambda m: f">={m[1]}{m[2]},<{int(m[1]) + 1}", wanted)
+    try:
+        specifiers = SpecifierSet(known)
+    except InvalidSpecifier:
+        return True  # what isn't understood is pip's to refuse
+    major, minor = python
+    return any(specifiers.contains(f"{major}.{minor}.{patch}") for patch in PATCHES)
 
 
 def _text(file: Path) -> str | None:

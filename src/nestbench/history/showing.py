@@ -10,6 +10,7 @@ from typing import Any
 
 from nestbench.history.entry import Entry
 from nestbench.history.steps import Step, comparisons, series_of
+from nestbench.own_data.primitives import primitives
 from nestbench.reports.accuracy.baseline import Value
 from nestbench.sim.counted import plural
 
@@ -43,7 +44,7 @@ def to_json(entries: Sequence[Entry], steps: Sequence[Step], alpha: float) -> st
         "pairs": comparisons(series.values()),
         "steps": [_plain(step) for step in steps],
     }
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(primitives(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _extent(entries: Sequence[Entry]) -> str:
@@ -112,7 +113,7 @@ def _plain(step: Step) -> dict[str, Any]:
             "commit": entry.commit,
             "date": entry.date,
             "seed": entry.seed,
-            "value": [x if math.isfinite(x) else None for x in entry.points[step.measure].value],
+            "value": list(entry.points[step.measure].value),
         }
         for side, entry in (("before", step.before), ("after", step.after))
     }
