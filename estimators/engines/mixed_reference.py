@@ -14,6 +14,7 @@ from nestbench.estimators.engines.least_squares import least_squares
 from nestbench.estimators.engines.mixed_optimum import UNCHECKED, evaluate, optimum
 from nestbench.estimators.engines.mixed_search import several, single
 from nestbench.estimators.engines.mixed_textbook import (
+    Textbook,
     TextbookFit,
     effects,
     factor_of,
@@ -81,7 +82,14 @@ def cr2(fit: TextbookFit, data: DataSet) -> tuple[Floats, Floats]:
 
 
 def textbook_fit(batch: Batch, index: int, model: Model, restricted: bool, diagonal: bool) -> TextbookFit:
-    """Return the fit of one data set, shared by all methods that rest on it.
+    """Return the fit of one data set, shared by all methods that rest on it; parameters as `textbook_model`."""
+    written = textbook_model(batch, index, model, restricted, diagonal)
+    q = written.q
+    return single(written) if q == 1 else several(written, free_entries(q, diagonal))
+
+
+def textbook_model(batch: Batch, index: int, model: Model, restricted: bool, diagonal: bool) -> Textbook:
+    """Return the model of one data set as the textbook writes it.
 
     Parameters
     ----------
@@ -98,10 +106,8 @@ def textbook_fit(batch: Batch, index: int, model: Model, restricted: bool, diago
     data = whole.keep(full_rank(whole).columns)
     require_identified(data)
     terms = batch.once(design_of, model).random_terms
-    q = len(terms)
     z, back = effects(data.z, None if diagonal else intercept_of(terms))
-    written = textbook_of(data, factor_of(q, diagonal), restricted, z, back)
-    return single(written) if q == 1 else several(written, free_entries(q, diagonal))
+    return textbook_of(data, factor_of(len(terms), diagonal), restricted, z, back)
 
 
 def intercept_of(terms: tuple[str, ...]) -> int | None:

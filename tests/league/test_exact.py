@@ -10,6 +10,7 @@ import pytest
 from scipy.stats import norm
 
 from nestbench.estimators.estimates import STD_ERROR
+from nestbench.league import information
 from nestbench.league.condition import Condition, conditions
 from nestbench.league.exact import Truths
 from nestbench.league.information import observed_information
@@ -111,6 +112,19 @@ def test_the_observed_information_is_that_of_numerical_derivatives() -> None:
     assert max(abs(np.array([*model.values()]) / errors - 1)) > 1e-3
     z = values["estimate"]["age"] / values["std_error"]["age"]
     assert values["p_value"]["age"] == pytest.approx(2 * norm.sf(abs(z)))
+
+
+@pytest.mark.parametrize("name", ["two-students", "slopes-few-schools", "age-far-from-0"])
+def test_the_observed_information_is_at_the_maximum_that_a_search_finds(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    condition = next(c for c in conditions() if c.name == name)
+    way = Way("w", None, mixed("reml-z"), "", adjust=observed_information)  # type: ignore[arg-type]
+    found = [Truths(condition.data_set(1), condition.asked).of(way).values[STD_ERROR]]
+    monkeypatch.setattr(information, "SMALL", 0.0)
+    found.append(Truths(condition.data_set(1), condition.asked).of(way).values[STD_ERROR])
+    assert all(math.isfinite(value) for value in found[1].values())
+    np.testing.assert_allclose([*found[0].values()], [*found[1].values()], rtol=1e-9)
 
 
 def test_the_observed_information_says_nothing_on_the_boundary() -> None:

@@ -10,7 +10,7 @@ from nestbench.league.condition import chosen
 from nestbench.league.exact import Exact, Truths
 from nestbench.league.judging import NEAR, NEAR_DF, Outcome, judge, plain
 from nestbench.league.package import Way, same, with_tests
-from nestbench.league.packages import statsmodels
+from nestbench.league.packages import statsmodels, wildboottest
 from tests.league.running import here
 
 BASE = {"estimate": {"x": 0.5}, "std_error": {"x": 0.25}, "variance": {"school": 0.2}, "loglik": -10.0}
@@ -108,6 +108,19 @@ def test_a_p_value_by_draws_has_its_monte_carlo_error() -> None:
     exact = Exact(VALUES, {}, False)
     assert judge({"p_value": {"x": p + 5 * mcse}}, exact, way).outcome == Outcome.RIGHT
     assert judge({"p_value": {"x": p + 6 * mcse}}, exact, way).outcome == Outcome.WRONG
+
+
+def test_a_p_value_of_all_signs_has_none() -> None:
+    """Eight schools have 256 sign vectors: one more or less counted is a wrong share of them, unless it is a tie."""
+    data, asked = chosen(["eight-schools"])[0].data_set(0), chosen(["eight-schools"])[0].asked
+    truths, way = Truths(data, asked), wildboottest.PACKAGE.ways[0]
+    exact, others = truths.of(way), truths.others(way)
+    p = exact.values["p_value"]["treated"]
+    assert p * 256 == pytest.approx(round(p * 256), abs=1e-9)
+    of_one = [
+        judge({"p_value": {"treated": p + k / 256}}, exact, way, others).outcome for k in (0, -2, 2, -4)
+    ]
+    assert of_one == [Outcome.RIGHT, Outcome.OTHER, Outcome.WRONG, Outcome.WRONG]
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ import pytest
 from nestbench.league.child import fitted
 from nestbench.league.condition import chosen
 from nestbench.league.judging import Number
-from nestbench.league.keeping import FILE, earlier, latest, load, merged, save
+from nestbench.league.keeping import FILE, changes, earlier, latest, load, merged, save
 from nestbench.league.running import Settings, draw, judged, standings_of
-from nestbench.league.showing import summary
+from nestbench.league.showing import failures_words, summary
 from nestbench.league.standing import Standing
 from nestbench.league.writing import PAGE, script_of, write_league
 from nestbench.sim.errors import InvalidInput
@@ -77,6 +77,52 @@ def test_versions_stand_beside_each_other_and_the_page_has_the_last() -> None:
     assert earlier(again, every) == [old]
     # Outcomes on other data sets are no history of these.
     assert earlier(replace(again, data="other"), every) == []
+
+
+def test_the_newest_version_is_shown_whichever_was_run_last() -> None:
+    new, old = standing(version="0.10"), standing(version="0.9", date="2026-12-24", outcomes={"right": 2})
+    assert latest([new, old]) == [new]
+    assert earlier(new, [new, old]) == [old]
+    # Of R's packages there are several: the last run.
+    r = standing(version="lme4 1.1.31, lmerTest 3.1.3")
+    assert latest([replace(r, version="lme4 1.1.37", date="2026-12-01"), r])[0].version == "lme4 1.1.37"
+
+
+def test_what_changed_between_versions() -> None:
+    first, second, third = (standing(version=v, outcomes={"right": 2}) for v in ("0.1", "0.2", "0.3"))
+    worse = replace(second, outcomes={"right": 1, "wrong": 1})
+    assert changes([first, second, third]) == []
+    assert changes([third, worse, first]) == [(first, worse), (worse, third)]
+    # The worst of more data sets is no change.
+    assert changes([replace(worse, data_sets=5), first]) == []
+    assert changes([replace(worse, data="other"), first]) == []
+
+
+def test_failures_are_seen_in_proportion_to_the_fits_that_could_show_one() -> None:
+    assert standing(outcomes={"right": 11, "wrong": 1}).telling == 12
+    # Refused throughout, or alone, it is the package's way, not a failure.
+    assert [standing(outcomes=o).telling for o in ({"refused": 12}, {"right": 1}, {"missing": 12})] == [
+        0,
+        0,
+        0,
+    ]
+    fits = [standing(outcomes={"right": 12}, condition=f"c{k}") for k in range(38)]
+    assert failures_words(fits) == "1 %"
+    assert pytest.approx(0.99, abs=1e-3) == 1.0 - 0.99**456
+    assert failures_words([standing(outcomes={"refused": 12})]) == "-"
+
+
+def test_the_page_says_what_changed_what_is_judged_and_which_failures_are_seen(tmp_path: Path) -> None:
+    one = entry("se")
+    few = replace(one, way=replace(one.way, claims=("estimate", "std_error", "p_value")))
+    old = standing(version="0.9", outcomes={"right": 2})
+    write_league([old, standing()], [few], tmp_path, [])
+    page = (tmp_path / PAGE).read_text(encoding="utf-8")
+    assert "<td>estimate, SE, p; no df, interval, variances, log-likelihood</td>" in page
+    assert "<td>0.9 (2026-11-26)</td><td>right</td><td>1.0 (2026-11-26)</td><td>wrong 1/2</td>" in page
+    assert f"<td>{failures_words([standing()])}</td>" in page
+    write_league([standing()], [few], tmp_path / "alone", [])
+    assert "What changed" not in (tmp_path / "alone" / PAGE).read_text(encoding="utf-8")
 
 
 def test_the_folder_has_page_file_and_a_script_for_what_is_red(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def league(
             "-c", "--condition", help="Conditions, with commas; default: all 40.", show_default=False
         ),
     ] = None,
-    data_sets: Annotated[int, typer.Option(min=1, help="Data sets a condition.")] = 5,
+    data_sets: Annotated[int, typer.Option(min=1, help="Data sets a condition.")] = 12,
     data_set: Annotated[
         int | None,
         typer.Option(min=0, help="One data set of each condition, with all its numbers.", show_default=False),

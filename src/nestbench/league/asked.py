@@ -15,7 +15,7 @@ BY_TERM = (ESTIMATE, STD_ERROR, DF, P_VALUE, LOWER, UPPER)
 """Quantities that each coefficient has."""
 VARIANCES = ("school", "class", "slope", "covariance", "residual")
 """Variance components by what they are of; ``covariance`` is that of a school's intercept and slope."""
-LOGLIK = "loglik"
+VARIANCE, LOGLIK = "variance", "loglik"
 
 Answer = Mapping[str, Any]
 """``{"estimate": {term: value}, "std_error": ..., "variance": {"school": value}, "loglik": value, "converged": True}``;

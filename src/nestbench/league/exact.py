@@ -48,6 +48,7 @@ class Truths:
         slope = data[asked.slope].std() if asked.slope else 1.0
         self._spread = float(slope)
         self._fits: dict[str, Fit] = {}
+        self._exact: dict[tuple[str, Adjust | None], Exact] = {}
 
     def of(self, way: Way) -> Exact:
         """Return the exact values for a way."""
@@ -58,8 +59,15 @@ class Truths:
         return {words: self._by(way, adjust) for words, adjust in way.others}
 
     def _by(self, way: Way, adjust: Adjust | None) -> Exact:
-        """Return the exact values under a convention."""
-        fit = self._fit(way.exact[self._asked.random])
+        """Return the exact values under a convention, made once for all ways that have it."""
+        key = way.exact[self._asked.random], adjust
+        if key not in self._exact:
+            self._exact[key] = self._made(*key)
+        return self._exact[key]
+
+    def _made(self, method: str, adjust: Adjust | None) -> Exact:
+        """Return the exact values by a method of ours, taken to a convention."""
+        fit = self._fit(method)
         values = values_of(fit, self._asked)
         if adjust is not None:
             known = {term for term, error in values[STD_ERROR].items() if math.isfinite(error)}

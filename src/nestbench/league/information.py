@@ -16,12 +16,21 @@ from typing import Any
 
 import numpy as np
 
-from nestbench.estimators.engines.mixed_reference import singular, textbook_fit
-from nestbench.estimators.engines.mixed_textbook import TextbookFit, transposed
+from nestbench.estimators.engines.mixed_reference import singular, textbook_fit, textbook_model
+from nestbench.estimators.engines.mixed_textbook import (
+    Textbook,
+    TextbookFit,
+    fit_at,
+    free_entries,
+    transposed,
+)
 from nestbench.estimators.engines.reference import CannotFit
 from nestbench.estimators.estimates import DF, STD_ERROR
 from nestbench.league.package import Setting, with_tests
 from nestbench.sim.observed.batch import Floats
+
+SMALL = 1e-4
+"""Newton step, relative to theta, after which nothing is left: its error is of the order of its square."""
 
 
 def observed_information(values: dict[str, Any], setting: Setting) -> dict[str, Any]:
@@ -30,21 +39,45 @@ def observed_information(values: dict[str, Any], setting: Setting) -> dict[str, 
     terms = list(values[STD_ERROR])
     errors = dict.fromkeys(terms, math.nan)
     if setting.model.subgroup is None and len(terms) == setting.terms:
-        errors |= dict(zip(terms, _errors(setting), strict=True))
+        errors |= dict(zip(terms, _errors(values, setting), strict=True))
     return with_tests({**values, STD_ERROR: errors}, values[DF], setting.model.level)
 
 
-def _errors(setting: Setting) -> list[float]:
+def _errors(values: dict[str, Any], setting: Setting) -> list[float]:
     """Return the standard errors of the estimable terms."""
     try:
-        fit = textbook_fit(setting.batch, 0, setting.model, True, False)
-    except CannotFit:
+        fit = _at_maximum(values["variance"], setting)
+    except (CannotFit, KeyError, np.linalg.LinAlgError):  # nothing was fitted, or it lies on the boundary
         return [math.nan] * setting.terms
     if singular(fit):
         return [math.nan] * setting.terms
     slopes = -movements(fit) @ fit.c
     covariance = fit.sigma2 * fit.c + slopes.T @ (2.0 * np.linalg.inv(fit.hessian)) @ slopes
     return [float(value) for value in np.sqrt(fit.variances(covariance))]
+
+
+def _at_maximum(variance: dict[str, float], setting: Setting) -> TextbookFit:
+    """Return the textbook's fit: a Newton step from where our fast engine has the maximum, which saves the search;
+    the search, where that is no small step."""
+    arguments = setting.batch, 0, setting.model, True, False
+    model = textbook_model(*arguments)
+    theta = theta_of(variance, model)
+    fit = fit_at(model, theta)
+    step = -np.linalg.solve(fit.hessian, fit.score)
+    if not np.abs(step).max() < SMALL * np.abs(theta).max():
+        return textbook_fit(*arguments)
+    return fit_at(model, theta + step)
+
+
+def theta_of(variance: dict[str, float], model: Textbook) -> Floats:
+    """Return theta of a covariance of random effects as named; `LinAlgError` on the boundary, where there is none."""
+    covariance = np.array([[variance["school"]]])
+    if model.q > 1:
+        c = variance["covariance"]
+        covariance = np.array([[variance["school"], c], [c, variance["slope"]]])
+    inner = np.linalg.inv(model.back)
+    factor = np.linalg.cholesky(inner @ (covariance / variance["residual"]) @ inner.T)
+    return np.array([factor[entry] for entry in free_entries(model.q)])
 
 
 def movements(fit: TextbookFit) -> Floats:

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any
 
 from nestbench.estimators.estimates import DF, ENDS, ESTIMATE, LOWER, P_VALUE, STD_ERROR, UPPER
-from nestbench.league.asked import BY_TERM, LOGLIK
+from nestbench.league.asked import BY_TERM, LOGLIK, VARIANCE
 from nestbench.league.exact import Exact
 from nestbench.league.package import Way
 
@@ -140,13 +140,14 @@ def compared(answer: Mapping[str, Any], exact: Exact, way: Way) -> Iterator[Numb
                 got = _number(reported.get(plain(term)))
                 scale = _scale(quantity, true, values, term)
                 settled = not (exact.boundary and quantity in UNSETTLED and math.isfinite(values[DF][term]))
-                yield _compare(quantity, term, got, true, scale if settled else math.nan, way)
-    if "variance" in way.claims:
-        variances = _named(answer, "variance")
-        for name, true in values["variance"].items():
-            yield _compare("variance", name, _number(variances.get(name)), true, exact.scales[name], way)
+                allowed = _allowed(quantity, true, values.get("draws", way.draws), way)
+                yield _compare(quantity, term, got, true, scale if settled else math.nan, allowed)
+    if VARIANCE in way.claims:
+        variances = _named(answer, VARIANCE)
+        for name, true in values[VARIANCE].items():
+            yield _compare(VARIANCE, name, _number(variances.get(name)), true, exact.scales[name], NEAR)
     if LOGLIK in way.claims:
-        yield _compare(LOGLIK, "", _number(answer.get(LOGLIK)), values[LOGLIK], 1.0, way)
+        yield _compare(LOGLIK, "", _number(answer.get(LOGLIK)), values[LOGLIK], 1.0, NEAR)
 
 
 def _named(answer: Mapping[str, Any], quantity: str) -> Mapping[str, Any]:
@@ -176,15 +177,19 @@ def _scale(quantity: str, true: float, values: Mapping[str, Any], term: str) -> 
     return 1.0 if quantity == P_VALUE else abs(true)
 
 
-def _compare(quantity: str, term: str, reported: float, true: float, scale: float, way: Way) -> Number:
+def _allowed(quantity: str, true: float, draws: int, way: Way) -> float:
+    """Return up to what error a number of a coefficient is not wrong; 0 draws: nothing is random."""
+    if quantity == P_VALUE and draws:
+        return FALSE_ALARM * math.sqrt(max(true * (1.0 - true), 0.0) / draws) + 2.0 / draws
+    return NEAR_DF if quantity == DF and way.mixed else NEAR
+
+
+def _compare(quantity: str, term: str, reported: float, true: float, scale: float, allowed: float) -> Number:
     """Return a number with its error; none where there is no exact value."""
     if not (math.isfinite(true) and scale > 0.0):
         return Number(quantity, term, reported, true, math.nan)
     # A number that isn't there is off by more than anything; NaN would say that it isn't judged.
     error = math.inf if math.isnan(reported) else abs(reported - true) / scale
-    allowed = NEAR_DF if quantity == DF and way.mixed else NEAR
-    if quantity == P_VALUE and way.draws:
-        allowed = FALSE_ALARM * math.sqrt(true * (1.0 - true) / way.draws) + 2.0 / way.draws
     return Number(quantity, term, reported, true, error, allowed)
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+from packaging.version import InvalidVersion, Version
 
 from nestbench.experiments.files import write_atomically
 from nestbench.league.standing import Standing, standing_of_plain
@@ -52,21 +55,18 @@ def merged(standings: Iterable[Standing]) -> list[Standing]:
 
 
 def latest(standings: Iterable[Standing]) -> list[Standing]:
-    """Return the standings that the page shows: of each way and condition those of the last run; missing ones only
-    where there never was another."""
+    """Return the standings that the page shows: of each way and condition those of the newest version, of the last
+    run where versions aren't numbers; missing ones only where there never was another."""
     newest: dict[tuple[str, str, str], Standing] = {}
     for standing in standings:
         key = (standing.package, standing.way, standing.condition)
-        if key not in newest or (bool(standing.version), standing.date) >= (
-            bool(newest[key].version),
-            newest[key].date,
-        ):
+        if key not in newest or _age(standing) >= _age(newest[key]):
             newest[key] = standing
     return list(newest.values())
 
 
 def earlier(standing: Standing, standings: Iterable[Standing]) -> list[Standing]:
-    """Return what other versions did on the same data sets, the last first."""
+    """Return what other versions did on the same data sets, the newest first."""
     same = [
         one
         for one in standings
@@ -74,4 +74,26 @@ def earlier(standing: Standing, standings: Iterable[Standing]) -> list[Standing]
         == (standing.package, standing.way, standing.condition, standing.data)
         and one.version not in ("", standing.version)
     ]
-    return sorted(same, key=lambda one: one.date, reverse=True)
+    return sorted(same, key=_age, reverse=True)
+
+
+def changes(standings: Sequence[Standing]) -> list[tuple[Standing, Standing]]:
+    """Return pairs of successive versions that ended otherwise on the same data sets, the older first."""
+    pairs = []
+    for standing in latest(standings):
+        line = [*reversed(earlier(standing, standings)), standing]
+        pairs += [
+            (before, after)
+            for before, after in pairwise(line)
+            if before.data_sets == after.data_sets and before.outcomes != after.outcomes
+        ]
+    return pairs
+
+
+def _age(standing: Standing) -> tuple[bool, Version, str]:
+    """Return what orders standings of a way from old to new: its version, and the day it was run."""
+    try:
+        version = Version(standing.version)
+    except InvalidVersion:  # of R's packages there are several
+        version = Version("0")
+    return bool(standing.version), version, standing.date

@@ -52,7 +52,8 @@ class Way:
     adjust : callable or None
         From our method's values to its convention.
     draws : int
-        Number of random draws behind its p-value; 0: none.
+        Number of random draws behind its p-value; 0: none. The exact values of a data set may say another (``draws``):
+        where all there are are enumerated, nothing is random.
     most : int
         Data sets of a condition that it is given at most: one that takes seconds a fit would take most of the time.
     others : tuple of (str, callable)

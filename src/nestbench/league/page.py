@@ -12,9 +12,18 @@ import markupsafe
 
 from nestbench.league.condition import conditions
 from nestbench.league.judging import Outcome
-from nestbench.league.keeping import earlier, latest
+from nestbench.league.keeping import changes, earlier, latest
+from nestbench.league.package import Way
 from nestbench.league.running import Entry
-from nestbench.league.showing import HEADS, RULE, number_row, seconds_words, standing_words
+from nestbench.league.showing import (
+    HEADS,
+    RULE,
+    claims_words,
+    failures_words,
+    number_row,
+    seconds_words,
+    standing_words,
+)
 from nestbench.league.standing import Standing
 from nestbench.reports.page.report import environment
 
@@ -40,24 +49,25 @@ def render(
     standings : sequence of Standing
         All there are, earlier versions too.
     taking_part : sequence of Entry
-        For the conventions of the ways.
+        For what the ways claim, and by which convention.
     scripts : mapping
         Standing key -> path of its script beside the page.
     """
     shown = latest(standings)
-    conventions = {entry.label: entry.way.convention for entry in taking_part}
+    known = {entry.label: entry.way for entry in taking_part}
     jinja = environment().overlay(loader=jinja2.PackageLoader("nestbench.league", "."))
     return jinja.get_template("league.html.jinja").render(
         rule=RULE,
         heads=HEADS,
         packages=heads_of(shown),
-        ways=[way_of(label, shown, conventions) for label in labels_of(shown)],
+        ways=[way_of(label, shown, known.get(label)) for label in labels_of(shown)],
         rows=rows_of(shown),
         opened=[
-            opened(standing, standings, conventions, scripts)
+            opened(standing, standings, known.get(standing.label), scripts)
             for standing in shown
             if not standing.answered and told(standing)
         ],
+        changes=[change(before, after) for before, after in changes(standings)],
         dates=sorted({standing.date for standing in shown}),
         data_sets=sorted({standing.data_sets for standing in shown}),
         seeds=sorted({standing.seed for standing in shown}),
@@ -86,11 +96,17 @@ def heads_of(standings: Sequence[Standing]) -> list[tuple[str, str, int]]:
     return [(package, version, len(list(ways))) for (package, version), ways in grouped]
 
 
-def way_of(label: str, standings: Sequence[Standing], conventions: Mapping[str, str]) -> dict[str, str]:
-    """Return a way's column: its name, convention and seconds."""
+def way_of(label: str, standings: Sequence[Standing], way: Way | None) -> dict[str, str]:
+    """Return a way's column: its name, convention, seconds, and what its fits can show; None: a way of others."""
     mine = [standing for standing in standings if standing.label == label]
-    convention = conventions.get(label, "")
-    return {"label": label, "way": mine[0].way, "convention": convention, "seconds": seconds_words(mine)}
+    return {
+        "label": label,
+        "way": mine[0].way,
+        "convention": way.convention if way else "",
+        "claims": claims_words(way.claims) if way else "",
+        "seconds": seconds_words(mine),
+        "failures": failures_words(mine),
+    }
 
 
 def rows_of(standings: Sequence[Standing]) -> list[dict[str, Any]]:
@@ -131,7 +147,7 @@ def id_of(standing: Standing) -> str:
 def opened(
     standing: Standing,
     standings: Sequence[Standing],
-    conventions: Mapping[str, str],
+    way: Way | None,
     scripts: Mapping[tuple[str, ...], str],
 ) -> dict[str, Any]:
     """Return what a standing opens to: its worst fit's numbers, the line and the script that show it, its history."""
@@ -141,7 +157,7 @@ def opened(
         "counts": ", ".join(f"{count} {outcome}" for outcome, count in standing.outcomes.items()),
         "data_set": standing.worst,
         "note": standing.note,
-        "convention": conventions.get(standing.label, ""),
+        "convention": way.convention if way else "",
         "numbers": [(number.wrong, number_row(number)) for number in standing.numbers],
         "printed": standing.printed,
         "replay": standing.replay,
@@ -149,4 +165,16 @@ def opened(
         "history": [
             f"{one.version} ({one.date}): {standing_words(one)}" for one in earlier(standing, standings)
         ],
+    }
+
+
+def change(before: Standing, after: Standing) -> dict[str, str]:
+    """Return a row of what changed: way, condition, both versions with their dates and words."""
+    return {
+        "label": after.label,
+        "condition": after.condition,
+        "before": f"{before.version} ({before.date})",
+        "was": standing_words(before),
+        "after": f"{after.version} ({after.date})",
+        "is": standing_words(after),
     }

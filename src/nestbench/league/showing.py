@@ -6,6 +6,8 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+from nestbench.estimators.estimates import DF, ESTIMATE, LOWER, P_VALUE, STD_ERROR, UPPER
+from nestbench.league.asked import BY_TERM, LOGLIK, VARIANCE
 from nestbench.league.judging import NEAR, NEAR_DF, RIGHT, Number, Outcome
 from nestbench.league.standing import Standing
 
@@ -19,6 +21,18 @@ COUNTED = (
     Outcome.HUNG,
     Outcome.CRASHED,
 )
+MISSED = 0.01
+"""Probability with which failures of the rate that the page states aren't met in any fit."""
+QUANTITIES = {
+    ESTIMATE: "estimate",
+    STD_ERROR: "SE",
+    DF: "df",
+    P_VALUE: "p",
+    UPPER: "interval",
+    VARIANCE: "variances",
+    LOGLIK: "log-likelihood",
+}
+"""In words; the interval's other end goes without saying."""
 WIDE = 16
 """Characters of a version on a terminal."""
 RULE = (
@@ -79,6 +93,20 @@ def number_row(number: Number) -> list[str]:
     reported = "not given" if math.isnan(number.reported) else f"{number.reported:.10g}"
     exact = "none" if math.isnan(number.exact) else f"{number.exact:.10g}"
     return [number.quantity, number.term, reported, exact, error, f"{number.allowed:.2g}"]
+
+
+def claims_words(claims: Sequence[str]) -> str:
+    """Return what a way reports, and what of the rest it can't be wrong in."""
+    quantities = (*BY_TERM, VARIANCE, LOGLIK)
+    absent = ", ".join(QUANTITIES[name] for name in quantities if name not in claims and name != LOWER)
+    said = ", ".join(QUANTITIES[name] for name in quantities if name in claims and name != LOWER)
+    return said + (f"; no {absent}" if absent else "")
+
+
+def failures_words(standings: Sequence[Standing]) -> str:
+    """Return from which rate on failures of single fits are seen with probability .99: 1 - .01^(1/n) of n fits."""
+    fits = sum(standing.telling for standing in standings)
+    return f"{100.0 * (1.0 - MISSED ** (1.0 / fits)):.2g} %" if fits else "-"
 
 
 HEADS = ("quantity", "of", "reported", "exact", "error", "allowed")

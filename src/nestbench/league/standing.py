@@ -83,6 +83,15 @@ class Standing:
         return some or self.outcome in (Outcome.WRONG, Outcome.HUNG, Outcome.CRASHED)
 
     @property
+    def telling(self) -> int:
+        """Of how many fits a failure of a single one would be red: none of a lone data set, or of data that the
+        package refuses throughout."""
+        total = sum(self.outcomes.values())
+        refused = self.outcomes.get(str(Outcome.REFUSED), 0) == total
+        told = refused or {Outcome.MISSING, Outcome.NOT_RUN} & {Outcome(name) for name in self.outcomes}
+        return 0 if told or total < 2 else total
+
+    @property
     def answered(self) -> bool:
         """Whether all its fits are right or within the tolerance."""
         return self.outcome in (Outcome.RIGHT, Outcome.NEAR)

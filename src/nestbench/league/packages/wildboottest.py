@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from nestbench.league.package import Package, Setting, Way, same
@@ -30,16 +31,27 @@ def wild(data: pd.DataFrame, asked: Asked) -> Answer:
 
 
 def first_alone(exact: dict[str, Any], setting: Setting) -> dict[str, Any]:
-    """Return the exact p-value of the first term behind the intercept; the others aren't asked for."""
+    """Return the exact p-value of the first term behind the intercept, the others aren't asked for, and how many
+    draws of both sides it rests on."""
     p_value = exact["p_value"]
     first = next((term for term in p_value if term != "Intercept"), "")
-    return {**exact, "p_value": {term: value for term, value in p_value.items() if term == first}}
+    draws = 0 if enumerated(setting) else DRAWS // 2
+    return {
+        **exact,
+        "p_value": {term: value for term, value in p_value.items() if term == first},
+        "draws": draws,
+    }
+
+
+def enumerated(setting: Setting) -> bool:
+    """Whether both sides take all 2^G signs instead of drawing some."""
+    return setting.schools < math.log2(DRAWS)
 
 
 def without_ties(exact: dict[str, Any], setting: Setting) -> dict[str, Any]:
     """Return `first_alone` without the signs as they are and all turned, which tie with the observed statistic."""
     found = first_alone(exact, setting)
-    tied = 2.0 / 2.0**setting.schools if 2**setting.schools <= DRAWS else 0.0
+    tied = 2.0 / 2.0**setting.schools if enumerated(setting) else 0.0
     return {**found, "p_value": {term: value - tied for term, value in found["p_value"].items()}}
 
 
@@ -52,13 +64,13 @@ PACKAGE = Package(
             "wildboottest",
             wild,
             same(f"ols-wild:draws={DRAWS}"),
-            "the first term's p-value, null imposed, ties counted; 9 999 Rademacher draws of its own beside as many of "
-            "ours, or all 2^G where they are fewer; the allowance is the Monte Carlo error of both; incomplete rows "
-            "left out; one data set a condition",
+            "the first term's p-value, null imposed, ties counted; all 2^G signs where they are fewer than 9 999, else "
+            "as many Rademacher draws of its own beside as many of ours, and the allowance is the Monte Carlo error of "
+            "both; incomplete rows left out; two data sets a condition",
             ("p_value",),
             first_alone,
             draws=DRAWS // 2,
-            most=1,
+            most=2,
             others=(("ties not counted, where all 2^G signs are enumerated", without_ties),),
         ),
     ),
