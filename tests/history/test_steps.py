@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.history.steps import comparisons, series_of, steps_of
 from tests.history.runs import history_of
 from tests.reports.accuracy.gate_studies import (
@@ -43,7 +44,7 @@ def test_a_defect_on_the_same_data_sets_is_a_step_where_it_came() -> None:
 
 @pytest.mark.parametrize("defect", ["1 % of fits fail", "sign of one term flipped", "df wrong by one"])
 def test_defects_are_seen_on_the_same_data_sets(defect: str) -> None:
-    clean = gate_study(5000, cells=1)
+    clean = gate_study(200, cells=1)
     found = places([clean, with_defect(clean, "plain", DEFECTS[defect])])
     assert found
     assert {method for _, method, _ in found} == {"plain"}
@@ -114,6 +115,36 @@ def test_all_or_nothing_shares_have_an_exact_test() -> None:
         replace(run, cells=[{m: e.take(slice(50)) for m, e in run.cells[0].items()}]) for run in (clean, lost)
     ]
     assert places(few) == set()
+
+
+def test_failures_on_other_data_sets_are_held_to_all_runs_without_any() -> None:
+    """Of 10 in 1000, one run without any says little, six do; of a method that fails now and then, no run is a step."""
+    runs = [_with_failures(gate_study(1000, seed, cells=1), 0) for seed in range(6)]
+    lost = _with_failures(gate_study(1000, 6, cells=1), 10)
+    assert places([runs[0], lost]) == set()
+    assert places([*runs, lost]) == {("c6", "plain", "usable_share")}
+    again = [_with_failures(runs[0], 0)] * 6
+    assert places([*again, lost]) == set(), "the same data sets six times"
+    often = [_with_failures(gate_study(1000, seed, cells=1), 10 + seed) for seed in range(7)]
+    assert places(often) == set()
+
+
+def test_one_failure_of_a_method_that_never_failed_is_a_step_and_one_more_of_others_is_none() -> None:
+    clean = gate_study(200, cells=1)
+    runs = [_with_failures(clean, number) for number in (0, 0, 1, 2)]
+    steps = [step for step in steps_of(history_of(runs)) if step.measure == "usable_share"]
+    assert {(step.after.commit, step.paired) for step in steps} == {("c2", True)}
+
+
+def _with_failures(run: Memory, number: int) -> Memory:
+    """The first fits of one method fail, and none of the others."""
+
+    def fail(old: Estimates) -> Estimates:
+        failed = old.replications < number
+        status = np.where(failed, FitStatus.FAILED, FitStatus.OK).astype(np.int8)
+        return replace(old, estimate=np.where(failed[:, None], np.nan, old.estimate), status=status)
+
+    return with_defect(run, "plain", fail)
 
 
 @pytest.mark.slow

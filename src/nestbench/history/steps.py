@@ -12,9 +12,15 @@ differs by rounding alone (`changes.beyond_rounding`) is no step, whatever its t
 **Other data sets**: the difference over the root of the squared Monte Carlo errors' sum, held to t with the smaller n
 less one; for shares Fisher's exact test.
 
+**Usable fits** are compared with all runs since the last step, since what never failed tells most together. On the same
+data sets, a method of which no fit failed and some now do has a step: fits are functions of the data, so that this is a
+fact as it is in `check`. On others, Fisher's test has the pooled count of those runs (each set of data sets once).
+
 **False alarms.** A history of S series with K_s runs has ``m = sum_s K_s (K_s - 1) / 2`` pairs that might be compared.
 A step needs ``p <= alpha / m``, so that one without any change has a step with probability at most alpha (Bonferroni),
-whichever runs become references. The t tests hold that rate as n grows; Fisher's holds it at any n.
+whichever runs become references: pooled runs are those from a reference on, one test a pair. The t tests hold that rate
+as n grows; Fisher's holds it at any n. A first failure on the same data sets is no test: it needs fits that depend on
+nothing else, as an optimiser's may on the processor.
 """
 
 from __future__ import annotations
@@ -22,16 +28,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from scipy import stats
 
 from nestbench.history.entry import BATCHES, Entry, Point
+from nestbench.reports.accuracy.baseline import Value
 from nestbench.reports.accuracy.changes import SHARES, beyond_rounding
 
 ALPHA = 1e-4
 """Chance that a history without any change has a step."""
+USABLE = "usable_share"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,30 +101,47 @@ def comparisons(series: Iterable[Sequence[Entry]]) -> int:
 
 def _steps(runs: Sequence[Entry], measure: str, size: float) -> Iterator[Step]:
     """Yield the steps of one series at the size of a single test."""
-    reference = runs[0]
-    for previous, run in pairwise(runs):
-        p_value, paired = compared(reference, run, measure)
+    level = [runs[0]]
+    for run in runs[1:]:
+        p_value, paired = compared(level, run, measure)
         if p_value <= size:
-            yield Step(reference, run, previous, measure, paired, p_value)
-            reference = run
+            yield Step(level[0], run, level[-1], measure, paired, p_value)
+            level = []
+        level.append(run)
 
 
-def compared(before: Entry, after: Entry, measure: str) -> tuple[float, bool]:
-    """Return the p-value of one measure's difference between two runs, and whether they were compared in pairs."""
+def compared(level: Sequence[Entry], after: Entry, measure: str) -> tuple[float, bool]:
+    """Return the p-value of one measure's difference, and whether runs were compared in pairs.
+
+    Parameters
+    ----------
+    level : sequence of Entry
+        The runs since the last step; the first is what all but usable shares are compared with.
+    after : Entry
+    measure : str
+    """
+    before = level[0]
     one, two = before.points[measure], after.points[measure]
-    same = (before.seed, before.condition, before.replications) == (
-        after.seed,
-        after.condition,
-        after.replications,
-    )
+    same = _data(before) == _data(after)
     if same and (before.digest == after.digest or not beyond_rounding(one.value, two.value)):
         return 1.0, True
     if math.isnan(one.value[0]) or math.isnan(two.value[0]):
         # A number that came or went on the same data sets is a fact; on others it is one to be looked at.
         return (0.0 if same and math.isnan(one.value[0]) != math.isnan(two.value[0]) else 1.0), same
+    if measure == USABLE and same and all(run.points[measure].value[0] == 1.0 for run in level):
+        return 0.0, True
     if same and one.batches is not None and two.batches is not None:
         return _paired(one, two, measure in SHARES), True
-    return (_fisher if measure in SHARES else _independent)(one, two), False
+    if measure == USABLE:
+        # Runs of the same data sets don't count twice.
+        pooled = {_data(run): run.points[measure].value for run in reversed(level)}
+        return _fisher([*pooled.values()], two.value), False
+    return (_fisher([one.value], two.value) if measure in SHARES else _independent(one, two)), False
+
+
+def _data(run: Entry) -> tuple[int, str, int]:
+    """Return what says which data sets a run has."""
+    return run.seed, run.condition, run.replications
 
 
 def _paired(one: Point, two: Point, share: bool) -> float:
@@ -147,7 +171,8 @@ def _independent(one: Point, two: Point) -> float:
     return float(2.0 * stats.t.sf(gap / error, df))
 
 
-def _fisher(one: Point, two: Point) -> float:
-    """Return the p-value of Fisher's exact test of two shares."""
-    table = np.array([[round(v * n), n - round(v * n)] for v, _, n in (one.value, two.value)])
-    return float(stats.fisher_exact(table)[1])
+def _fisher(before: Sequence[Value], after: Value) -> float:
+    """Return the p-value of Fisher's exact test of a share of some runs together against that of another."""
+    hits, n = (sum(parts) for parts in zip(*((round(v * n), n) for v, _, n in before), strict=True))
+    here = round(after[0] * after[2])
+    return float(stats.fisher_exact([[hits, n - hits], [here, after[2] - here]])[1])
