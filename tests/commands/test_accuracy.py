@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
@@ -15,6 +16,7 @@ from nestbench.cli import app
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.running.resolving import resolve
 from nestbench.experiments.running.start import run_experiment
+from nestbench.experiments.storing.store import Store
 from nestbench.experiments.toml import named as named_plugins
 from nestbench.reports.accuracy.baseline_file import checksum
 from nestbench.sim.errors import InvalidInput
@@ -193,3 +195,28 @@ def test_a_plugin_is_checked_as_it_is_now(tmp_path: Path, monkeypatch: pytest.Mo
     plugin.unlink()
     with pytest.raises(InvalidInput, match=r"own\.py of the baseline of 'own', found none"):
         typed("check", *some)
+
+
+def test_the_line_that_draws_a_budgets_data_sets_again_fits_slow_methods_as_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A budget lifts the bound on methods without a fast engine; the line in its comment has to do so, too."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    (tmp_path / "own.py").write_text(PLUGIN)
+    bounded = TINY.replace("audit = 0", 'plugins = ["own.py"]\nreference_replications = 4')
+    (tmp_path / "tiny.toml").write_text(bounded.replace('"ols-hc1"', '"ols-hc1", "slope-by-hand"'))
+    store = run_experiment(resolve(tmp_path / "tiny.toml"), tmp_path / "run", workers=1)
+    assert store.estimates(0)["slope-by-hand"].size == 4
+    typed("baseline", "run", "-o", "accuracy.json")
+    # A method that the baseline lacks: something to say, so that the comment has the line.
+    (tmp_path / "tiny.toml").write_text(bounded.replace('"ols-hc1"', '"ols-hc1", "slope-by-hand", "ols"'))
+    some = ("check", "tiny.toml", "-b", "accuracy.json", "-q", "--workers", 1)
+    typed(*some, "--budget", "0.01s", "-o", "weekly", "--comment", "comment.md")
+    line = (tmp_path / "comment.md").read_text().partition("```sh\n")[2].partition("\n")[0]
+    assert "--bound 12" in line
+    typed(*shlex.split(line)[1:], "-q", "--workers", 1, "-o", "again")
+    (week,) = (tmp_path / "weekly").iterdir()
+    runs = [Store.open(place).estimates(0)["slope-by-hand"] for place in (week, tmp_path / "again")]
+    assert [run.size for run in runs] == [12, 12]
+    np.testing.assert_array_equal(runs[0].estimate, runs[1].estimate)

@@ -66,6 +66,10 @@ def check(
     replications: Annotated[
         int | None, typer.Option(help="Replications of a new run (default: as in the baseline).")
     ] = None,
+    bound: Annotated[
+        int | None,
+        typer.Option(min=1, help="The same of methods without a fast engine, where the engine is auto."),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -128,9 +132,10 @@ def check(
     margins = dict(_margin(text) for text in margin or ())
     failing = tuple(Mark(mark.value.replace("-", " ")) for mark in fail_on) if fail_on else FAILING
     if source is not None and is_run(source):
-        if any(asked is not None for asked in (seed, replications, out, budget)):
+        if any(asked is not None for asked in (seed, replications, bound, out, budget)):
             raise InvalidInput(
-                f"{source} is a run: --seed, --replications, --budget and -o are for new runs; leave them out"
+                f"{source} is a run: --seed, --replications, --bound, --budget and -o are for new "
+                "runs; leave them out"
             )
         outcome = compare(before, Store.open(source), margins, alpha)
         where, again = source, _again(source, baseline)
@@ -139,18 +144,15 @@ def check(
             raise InvalidInput(
                 "expected --budget or --seed, got both; --budget takes a seed that nobody chose"
             )
-        experiment = _experiment(source, before, baseline.parent, seed, replications, out, trust)
+        asked = {"seed": seed, "replications": replications, "reference_replications": bound}
+        experiment = _experiment(source, before, baseline.parent, asked, out, trust)
         with _Place(experiment.name, out) as place:
             store = _run(experiment, place.folder, workers, quiet, budget, before, alpha)
             outcome = compare(before, store, margins, alpha)
             to_keep = bool(outcome.failing(failing)) or any(c.replications for c in outcome.changes)
             below = store.folder.relative_to(place.folder)
             where = str((place.keep() if to_keep else place.folder) / below)
-        same = (before.seed, before.experiment["replications"]) == (
-            store.experiment.seed,
-            store.experiment.replications,
-        )
-        again = _again(source, baseline, None if same else store.experiment)
+        again = _again(source, baseline, before, store.experiment)
         if to_keep:
             say(f"the run is kept in {where}", err=True)
     forms.write(outcome, where, again, f"runs/checks/{outcome.baseline}", failing)
@@ -198,11 +200,18 @@ class _Forms:
             say((formats.to_markdown if self.markdown else formats.to_text)(outcome, run, failing), nl=False)
 
 
-def _again(source: str | None, baseline: Path, drawn: Experiment | None = None) -> str:
-    """Return the command that does the same check on another computer; with the seed and size of data drawn anew."""
+def _again(
+    source: str | None, baseline: Path, before: Baseline | None = None, drawn: Experiment | None = None
+) -> str:
+    """Return the command that does the same check on another computer: with seed, size and the bound on methods without
+    a fast engine where they aren't the baseline's."""
     words = ["nestbench", "check", *([source] if source is not None else []), "--baseline", str(baseline)]
-    if drawn is not None:
-        words += ["--seed", str(drawn.seed), "--replications", str(drawn.replications)]
+    if before is not None and drawn is not None:
+        bound = before.experiment["reference_replications"]
+        if (drawn.seed, drawn.replications) != (before.seed, before.experiment["replications"]):
+            words += ["--seed", str(drawn.seed), "--replications", str(drawn.replications)]
+        if any(drawn.limit(one) != drawn.limit(one, reference=bound) for one in drawn.estimators):
+            words += ["--bound", str(drawn.reference_replications)]
     return shlex.join(words)
 
 
@@ -210,12 +219,12 @@ def _experiment(
     source: str | None,
     before: Baseline,
     folder: Path,
-    seed: int | None,
-    replications: int | None,
+    asked: dict[str, int | None],
     out: Path | None,
     trust: bool,
 ) -> Experiment:
-    """Return the experiment to run: the baseline's own or another source, with its replications and without audits.
+    """Return the experiment to run: the baseline's own or another source, with what is asked, else the baseline's
+    replications and bound on methods without a fast engine, and without audits.
 
     Audits compare engines, which is another question and takes time.
     """
@@ -225,12 +234,11 @@ def _experiment(
     from nestbench.reports.accuracy.baseline_file import experiment_of
     from nestbench.sim.errors import InvalidInput
 
-    asked = {"seed": seed, "replications": replications or before.experiment["replications"]}
+    # A file may bound slow methods otherwise than the baseline did: fewer of their fits would show less.
+    usual = {name: before.experiment[name] for name in ("replications", "reference_replications")}
+    asked = usual | {name: value for name, value in asked.items() if value is not None}
     origin = source if source is not None else experiment_of(before, folder, trust)
     experiment = resolve(origin, asked, trust)
-    if source is not None and replications is None:
-        # A file may bound slow methods otherwise than the baseline did: fewer of their fits would show less.
-        experiment = replace(experiment, reference_replications=before.experiment["reference_replications"])
     if out is not None and is_run(out):
         raise InvalidInput(
             f"expected a new directory with -o, got the run {out}; check it with: nestbench check {out}"
