@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from nestbench.estimators.methods import registry
@@ -18,12 +20,14 @@ from nestbench.gate.methods import (
     table_of,
 )
 from nestbench.league.asked import Asked
+from nestbench.league.package import Determined
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.cells.layout import Layout
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.observed.model import Model
 from nestbench.sim.random_intercept import RandomIntercept
 
+INSIDE = [way.name for way in gated(package_named("statsmodels")) if way.determined is Determined.INSIDE]
 MODEL = Model("grade ~ age + resources")
 SAMPLE = Cell(RandomIntercept(icc=0.6), Layout(20, 8), MODEL).draw(1, range(1)).replication(0)
 
@@ -57,7 +61,7 @@ def test_every_package_has_ways_whose_names_are_methods_names() -> None:
     assert not [way for way in gated(drawn) if way.draws]
     names = [way.name for way in gated(package_named("statsmodels"))]
     assert "GEE" in names
-    assert not [name for name in names if name.startswith("MixedLM")], "another processor would be red"
+    assert [name for name in names if name.startswith("MixedLM")] == ["MixedLM", "MixedLM powell"]
 
 
 def test_ways_are_added_as_methods_and_unknown_ones_are_said() -> None:
@@ -67,3 +71,18 @@ def test_ways_are_added_as_methods_and_unknown_ones_are_said() -> None:
         add_ways("statsmodels", "GE")
     with pytest.raises(InvalidInput, match="expected a package of the league, got 'statmodels'"):
         add_ways("statmodels")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("icc", [0.2, 0.5])
+@pytest.mark.parametrize("way", INSIDE)
+def test_last_bits_decide_nothing_that_a_gate_compares(way: str, icc: float) -> None:
+    """Another processor rounds otherwise, as outcomes changed in their last digits make it do here: a tenth of the
+    gate's tolerance is not reached. (Of fits by lbfgs, which the gate leaves out, a fifth would be red.)"""
+    batch = Cell(RandomIntercept(icc=icc), Layout(10, 20), MODEL).draw(0, range(20))
+    rng, called = np.random.default_rng(0), Called("statsmodels", way)
+    for sample in map(batch.replication, range(batch.size)):
+        frame = sample.frame()
+        rounded = frame.assign(grade=frame["grade"] * (1 + 1e-13 * rng.standard_normal(len(frame))))
+        one, two = (pd.DataFrame(called(data, MODEL)) for data in (frame, rounded))
+        pd.testing.assert_frame_equal(one, two, rtol=1e-5)

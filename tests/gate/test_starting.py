@@ -49,6 +49,14 @@ def test_there_are_30_lines_to_read(tmp_path: Path, name: str) -> None:
     assert max(len(line) for text in texts.values() for line in text.splitlines()) < 250
 
 
+@pytest.mark.parametrize(("name", "iccs"), [("statsmodels", "[0.2, 0.5]"), ("mixedlm", "[0.0, 0.2]")])
+def test_an_icc_of_0_is_left_out_where_it_makes_fits_depend_on_the_processor(
+    tmp_path: Path, name: str, iccs: str
+) -> None:
+    found = repository(tmp_path, name)
+    assert f'"population.icc" = {iccs} }}' in texts_of(found, usual_action(), methods_of(found), 200)[STUDY]
+
+
 def test_a_stub_is_written_then_filled_in_then_has_a_baseline(tmp_path: Path, few: None) -> None:
     found = repository(tmp_path)
     said = [*begin(found, "me/nestbench@v1")]
@@ -129,7 +137,10 @@ def test_a_package_of_the_league_works_at_once(tmp_path: Path, few: None) -> Non
     said = [*begin(repository(tmp_path, "statsmodels"), "me/nestbench@v1")]
     assert "wrote" in said[-2]
     assert "statsmodels 0." in said[-2]
-    assert 'add_ways("statsmodels", "OLS cluster", ' in (tmp_path / METHODS).read_text()
+    assert (
+        'add_ways("statsmodels", "MixedLM", "MixedLM powell", "OLS cluster", '
+        in (tmp_path / METHODS).read_text()
+    )
     content = json.loads((tmp_path / BASELINE).read_text())
     assert "statsmodels-gee" in content["methods"]
     assert len(content["cells"]) == 2

@@ -175,4 +175,5 @@ def _fisher(before: Sequence[Value], after: Value) -> float:
     """Return the p-value of Fisher's exact test of a share of some runs together against that of another."""
     hits, n = (sum(parts) for parts in zip(*((round(v * n), n) for v, _, n in before), strict=True))
     here = round(after[0] * after[2])
-    return float(stats.fisher_exact([[hits, n - hits], [here, after[2] - here]])[1])
+    table = np.array([[hits, n - hits], [here, after[2] - here]])
+    return float(stats.fisher_exact(table)[1])

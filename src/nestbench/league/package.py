@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from importlib import metadata
 from typing import Any
 
@@ -30,6 +31,15 @@ class Setting:
 
 Adjust = Callable[[dict[str, Any], Setting], dict[str, Any]]
 """Exact values of our method -> those under the package's stated convention."""
+
+
+class Determined(Enum):
+    """For which data sets the data decide a way's numbers: elsewhere last bits, which differ between processors, decide
+    where its optimiser stops."""
+
+    EVERYWHERE = "everywhere"
+    INSIDE = "away from a variance of 0"
+    NOWHERE = "nowhere"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +69,8 @@ class Way:
     others : tuple of (str, callable)
         Conventions as good as the stated one, in words, and what takes our method's values to each: where neither is
         settled, a package that follows one of them isn't wrong.
-    determined : bool
-        Whether data and code decide its numbers to 1e-4 on every processor; not where last bits decide where an
-        optimiser stops.
+    determined : Determined
+        Where data and code decide its numbers to 1e-4, on every processor.
     """
 
     name: str
@@ -73,7 +82,7 @@ class Way:
     draws: int = 0
     most: int = 10**6
     others: tuple[tuple[str, Adjust], ...] = ()
-    determined: bool = True
+    determined: Determined = Determined.EVERYWHERE
 
     @property
     def mixed(self) -> bool:
