@@ -128,6 +128,7 @@ def test_a_p_value_of_all_signs_has_none() -> None:
     [
         ("(Intercept)", "Intercept"),
         ("armTRUE", "arm"),
+        ("armtrue", "arm"),
         ("arm[T.True]", "arm"),
         ("armtreated", "arm[T.treated]"),
         ("age", "age"),

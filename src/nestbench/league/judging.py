@@ -165,7 +165,7 @@ def plain(term: str) -> str:
     if term in ("1", "const", "(Intercept)", "_cons"):
         return "intercept"
     # A column of true and false is a number to some, a category to others.
-    return re.sub(r"\[T\.|[\[\]() ]", "", re.sub(r"\[(T\.)?True\]$|TRUE$|True$", "", term)).lower()
+    return re.sub(r"\[T\.|[\[\]() ]", "", re.sub(r"\[(T\.)?True\]$|TRUE$|True$|true$", "", term)).lower()
 
 
 def _scale(quantity: str, true: float, values: Mapping[str, Any], term: str) -> float:

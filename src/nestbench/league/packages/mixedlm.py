@@ -35,12 +35,21 @@ def lmer(data: pd.DataFrame, asked: Asked, ddf_method: str) -> Answer:
         variance["school" if group == asked.group else "class"] = float(cov[0][0])
         if asked.slope:
             variance |= {"slope": float(cov[1][1]), "covariance": float(cov[1][0])}
+    table.index = [level_named(term, data) for term in table.index]
     return {
         **{ours: table[theirs].astype(float).to_dict() for ours, theirs in names.items()},
         "variance": variance,
         "loglik": float(fit.logLik().value),
         "converged": bool(fit.converged),
     }
+
+
+def level_named(term: str, data: pd.DataFrame) -> str:
+    """Return ``armtreated`` of ``arm.1``: levels of a column of texts are counted, in their order."""
+    column, _, number = term.partition(".")
+    if number.isdigit() and column in data and data[column].dtype.kind not in "iufb":
+        return f"{column}{sorted(set(data[column].dropna()))[int(number)]}"
+    return term
 
 
 ALL = (*BY_TERM, "variance", "loglik")
