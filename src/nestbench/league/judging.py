@@ -3,8 +3,8 @@
 The error of an estimate is measured in exact standard errors, that of an interval's end in its exact half-width; that
 of a standard error, or of df, relative to the exact one; that of a p-value as it is; that of a variance relative to
 itself plus the total variance; that of a log-likelihood as it is. Up to `RIGHT` a number is right, up to `NEAR` (df of
-mixed models: `NEAR_DF`, for they rest on second derivatives) it is within what an iteration that stops early leaves,
-beyond it is wrong.
+mixed models: `NEAR_DF`, for they rest on second derivatives; p-values and ends of intervals: what such df make of them
+besides) it is within what an iteration that stops early leaves, beyond it is wrong.
 """
 
 from __future__ import annotations
@@ -125,8 +125,9 @@ def _judged(answer: Mapping[str, Any], exact: Exact | None, way: Way) -> Judgeme
         names = ", ".join(dict.fromkeys(f"{n.quantity} {n.term}".strip() for n in missing))
         return Judgement(Outcome.REFUSED, f"gives no {names}", numbers)
     note = "says that it did not converge" if said_no else ""
-    # A p-value by draws has an allowance of its own.
-    near = any(number.error > RIGHT for number in judged if number.allowed in (NEAR, NEAR_DF))
+    # A p-value by draws is right within its Monte Carlo error.
+    drawn = (P_VALUE,) if exact.values.get("draws", way.draws) else ()
+    near = any(number.error > RIGHT for number in judged if number.quantity not in drawn)
     return Judgement(Outcome.NEAR if near else Outcome.RIGHT, note, numbers)
 
 
@@ -140,7 +141,7 @@ def compared(answer: Mapping[str, Any], exact: Exact, way: Way) -> Iterator[Numb
                 got = _number(reported.get(plain(term)))
                 scale = _scale(quantity, true, values, term)
                 settled = not (exact.boundary and quantity in UNSETTLED and math.isfinite(values[DF][term]))
-                allowed = _allowed(quantity, true, values.get("draws", way.draws), way)
+                allowed = _allowed(quantity, values, term, way)
                 yield _compare(quantity, term, got, true, scale if settled else math.nan, allowed)
     if VARIANCE in way.claims:
         variances = _named(answer, VARIANCE)
@@ -177,11 +178,32 @@ def _scale(quantity: str, true: float, values: Mapping[str, Any], term: str) -> 
     return 1.0 if quantity == P_VALUE else abs(true)
 
 
-def _allowed(quantity: str, true: float, draws: int, way: Way) -> float:
+def _allowed(quantity: str, values: Mapping[str, Any], term: str, way: Way) -> float:
     """Return up to what error a number of a coefficient is not wrong; 0 draws: nothing is random."""
+    true, draws = values[quantity][term], values.get("draws", way.draws)
     if quantity == P_VALUE and draws:
         return FALSE_ALARM * math.sqrt(max(true * (1.0 - true), 0.0) / draws) + 2.0 / draws
-    return NEAR_DF if quantity == DF and way.mixed else NEAR
+    if not (way.mixed and DF in way.claims):
+        return NEAR
+    return NEAR_DF if quantity == DF else NEAR + _by_df(quantity, values, term)
+
+
+def _by_df(quantity: str, values: Mapping[str, Any], term: str) -> float:
+    """Return what df that are off by `NEAR_DF`, which are not wrong, make of a p-value or an interval's end: of few df
+    the latter moves by more than `NEAR`."""
+    estimate, error, df = (values[name][term] for name in (ESTIMATE, STD_ERROR, DF))
+    if quantity not in (P_VALUE, *ENDS) or not (0.0 < df < math.inf and error > 0.0):
+        return 0.0
+    from scipy.special import stdtr, stdtrit
+
+    dfs = [df * factor for factor in (1.0 - NEAR_DF, 1.0, 1.0 + NEAR_DF)]
+    if quantity == P_VALUE:
+        low, at, high = (2.0 * float(stdtr(one, -abs(estimate / error))) for one in dfs)
+        moved = max(abs(low - at), abs(high - at))
+    else:
+        low, at, high = (float(stdtrit(one, 0.5 + values["level"] / 2.0)) for one in dfs)
+        moved = max(low - at, at - high) / at
+    return moved if math.isfinite(moved) else 0.0
 
 
 def _compare(quantity: str, term: str, reported: float, true: float, scale: float, allowed: float) -> Number:

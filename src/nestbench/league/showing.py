@@ -37,7 +37,7 @@ WIDE = 16
 """Characters of a version on a terminal."""
 RULE = (
     f"A number is right up to an error of {RIGHT:g}; within an optimiser's tolerance up to {NEAR:g} "
-    f"(df of mixed models: {NEAR_DF:g}); wrong beyond. The error of an estimate is in exact standard errors, of an "
+    f"(df of mixed models: {NEAR_DF:g}; p-values and intervals: what such df make of them besides); wrong beyond. The error of an estimate is in exact standard errors, of an "
     "interval's end in its exact half-width, of a standard error and of df relative to the exact value, of a p-value "
     "and of a log-likelihood as it is, of a variance relative to itself plus the total variance. What rests on "
     "estimated df is not judged where a variance is estimated at 0. What stands in the table is the worst of a "
