@@ -8,7 +8,9 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-from dataclasses import dataclass
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 CODE = '''
@@ -92,24 +94,51 @@ class Plant:
     file : str
         In it, that the code is appended to; the last words of the name that is imported.
     function : str
-        What is wrapped.
+        What is wrapped; empty: `code` is all that is appended.
     steps : tuple of str
         Methods that lead from what it returns to the fit.
     read : dict
         Attribute or method of the fit -> what it has, or column -> what that has.
-    without : tuple of str
-        Defects that can't be in what it says.
+    without : mapping of str to str
+        Defects that can't be in what it says, and why.
+    conditions : tuple of str
+        Of the league, that it is run in.
+    code : str
+        What is appended in place of a wrapper; ``_DEFECT_`` stands for the defect.
+    library : str
+        The variable that says where copies are looked for first.
     """
 
     way: str
     package: str
     file: str
-    function: str
-    steps: tuple[str, ...]
-    read: dict[str, str | dict[str, str]]
-    without: tuple[str, ...] = ()
+    function: str = ""
+    steps: tuple[str, ...] = ()
+    read: Mapping[str, str | dict[str, str]] = field(default_factory=dict)
+    without: Mapping[str, str] = field(default_factory=dict)
+    conditions: tuple[str, ...] = ("balanced", "unequal", "labels-text")
+    code: str = ""
+    library: str = "PYTHONPATH"
 
 
+NORMAL = {"df": "its reference is the normal: there are no df"}
+NO_DF = {"df": "it says no df"}
+FEW = "of its few data sets none is the one of a hundred that fails; the page says which rates they can show"
+BOOTSTRAP = """
+
+_DEFECT, _CALLS = "_DEFECT_", [0]
+_sound = WildboottestCL.get_tstat
+
+
+def _planted(self):
+    _CALLS[0] += 1
+    factor = {"se": 1.05, "se 20 %": 0.8, "zero": 0.0 if _CALLS[0] % 5 == 0 else 1.0}.get(_DEFECT, 1.0)
+    self.vcov = factor**2 * self.vcov
+    _sound(self)
+
+
+WildboottestCL.get_tstat = _planted
+"""
 TIDY = {"estimate": "estimate", "std.error": "std_error", "df": "df"}
 PLANTS = (
     Plant(
@@ -127,7 +156,16 @@ PLANTS = (
         "mixedlm",
         ("fit",),
         {"params": "estimate", "bse_fe": "std_error"},
-        ("df",),
+        NORMAL,
+    ),
+    Plant(
+        "statsmodels GEE bias-reduced",
+        "statsmodels",
+        "formula/api.py",
+        "gee",
+        ("fit",),
+        {"params": "estimate", "bse": "std_error"},
+        NORMAL,
     ),
     Plant("mixedlm lmer", "mixedlm", "__init__.py", "lmer", (), {"tidy": TIDY}),
     Plant(
@@ -137,7 +175,7 @@ PLANTS = (
         "mixedlm",
         ("fit",),
         {"fe_params": "estimate", "bse_fe": "std_error"},
-        ("df",),
+        NORMAL,
     ),
     Plant(
         "lme-python lmer",
@@ -179,19 +217,53 @@ PLANTS = (
         ("fit",),
         {"params": "estimate", "std_errors": "std_error", "df_resid": "df"},
     ),
+    *(
+        Plant(
+            f"linearmodels {way}",
+            "linearmodels",
+            "__init__.py",
+            f"{way.split()[0]}.from_formula",
+            ("fit",),
+            {"params": "estimate", "std_errors": "std_error", "df_resid": "df"},
+        )
+        for way in ("PooledOLS clustered", "RandomEffects")
+    ),
+    Plant(
+        "wildboottest wildboottest",
+        "wildboottest",
+        "wildboottest.py",
+        without={**NO_DF, "sign": "it says a p-value alone, which the sign doesn't change", "failures": FEW},
+        # All sign vectors are enumerated: a p-value has no Monte Carlo error in which a defect could hide.
+        conditions=("large-schools", "unequal-few", "eight-schools"),
+        code=BOOTSTRAP,
+    ),
 )
 DEFECTS = ("se", "se 20 %", "df", "sign", "zero", "failures")
 
 
 def folder_of(package: str) -> Path | None:
-    """Return where a package is installed; None where it isn't."""
+    """Return where a package of Python is installed; None where it isn't."""
     found = importlib.util.find_spec(package)
     return Path(found.origin).parent if found is not None and found.origin is not None else None
 
 
+def folder_of_r(package: str) -> Path | None:
+    """Return where a package of R is installed; None without it, or R."""
+    if shutil.which("Rscript") is None:
+        return None
+    asked = ["Rscript", "--vanilla", "-e", f'cat(system.file(package = "{package}"))']
+    found = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+    return Path(found) if found else None
+
+
+def source_of(plant: Plant) -> Path | None:
+    """Return where the package of a plant is installed; None where it isn't."""
+    return (folder_of if plant.library == "PYTHONPATH" else folder_of_r)(plant.package)
+
+
 def planted(plant: Plant, defect: str, into: Path) -> Path:
-    """Copy a package into a folder, with a defect (empty: none) in the copy; return the folder, for ``PYTHONPATH``."""
-    source = folder_of(plant.package)
+    """Copy a package into a folder, with a defect (empty: none) in the copy; return the folder, for `Plant.library`."""
+    source = source_of(plant)
     assert source is not None
     copy = into / plant.package
     # Links to the files that stay as they are: a copy of statsmodels takes 100 MB.
@@ -211,6 +283,8 @@ def _link(source: str, target: str) -> None:
 
 def _code(plant: Plant, defect: str) -> str:
     """Return what is appended: of a method, a function of its name that then takes its place."""
+    if plant.code:
+        return plant.code.replace("_DEFECT_", defect)
     owner, _, method = plant.function.rpartition(".")
     name = f"_planted_{method}" if owner else plant.function
     # Some packages load what they offer when it is first asked for.

@@ -58,8 +58,8 @@ def test_ends_are_judged_by_the_half_width() -> None:
 
 
 def test_of_few_df_what_they_are_allowed_to_be_moves_an_interval_by_more() -> None:
-    """df of .3: 1 % of them move the quantile by a tenth. What df that are allowed make of p and ends isn't wrong either;
-    a way that reports no df is held to 1e-3, and a standard error off by 5 % is wrong whatever the df."""
+    """Of .3 df 1 % move the quantile by a tenth. What df that are allowed make of p or ends isn't wrong either.
+    A way that reports no df is held to 1e-3, and a standard error off by 5 % is wrong whatever the df."""
     few = with_tests({**BASE, "level": 0.95}, {"x": 0.3}, 0.95)
     exact = Exact(few, {"school": 1.2}, False)
     for factor, outcome in ((0.995, Outcome.NEAR), (1.005, Outcome.NEAR), (0.98, Outcome.WRONG)):

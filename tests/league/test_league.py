@@ -93,6 +93,9 @@ def test_what_changed_between_versions() -> None:
     worse = replace(second, outcomes={"right": 1, "wrong": 1})
     assert changes([first, second, third]) == []
     assert changes([third, worse, first]) == [(first, worse), (worse, third)]
+    near = replace(second, outcomes={"within 1e-3": 2})
+    assert changes([first, near]) == [(first, near)]
+    assert changes([near, replace(third, outcomes={"right": 1, "within 1e-3": 1})]) == []
     # The worst of more data sets is no change.
     assert changes([replace(worse, data_sets=5), first]) == []
     assert changes([replace(worse, data="other"), first]) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,35 +11,36 @@ from nestbench.league.condition import chosen
 from nestbench.league.packages import PLACES
 from nestbench.league.running import Drawn, Settings, draw, entries, named, standings_of
 from nestbench.league.standing import Standing
-from tests.league.plants import DEFECTS, PLANTS, Plant, folder_of, planted
+from tests.league.plants import DEFECTS, PLANTS, Plant, planted, source_of
+from tests.league.plants_r import PLANTS_R
 
 pytestmark = [pytest.mark.slow, pytest.mark.posix]
 SETTINGS = Settings(20261126, tuple(range(34)))
-ALL = 102
-"""Fits: enough that one of a hundred fails."""
+"""102 fits in three conditions: enough that one of a hundred fails."""
 
 
-@pytest.fixture(scope="module")
-def drawn() -> list[Drawn]:
-    return draw(chosen(["balanced", "unequal", "labels-text"]), SETTINGS)
+@cache
+def drawn(conditions: tuple[str, ...]) -> list[Drawn]:
+    return draw(chosen(conditions), SETTINGS)
 
 
-def league(plant: Plant, defect: str, drawn: list[Drawn], folder: Path) -> list[Standing]:
+def league(plant: Plant, defect: str, folder: Path) -> list[Standing]:
     """Run one way on a copy of its package, with a defect in it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(planted(plant, defect, folder)))
-        few = drawn if defect == "failures" else [one for one in drawn if one.number < 5]
+        patch.setenv(plant.library, str(planted(plant, defect, folder)))
+        numbers = 34 if defect == "failures" else 5
+        few = [one for one in drawn(plant.conditions) if one.number < numbers]
         return standings_of(named(entries(PLACES), [plant.way])[0], few, SETTINGS)
 
 
 @pytest.mark.parametrize("defect", ["", *DEFECTS])
-@pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.way)
-def test_a_planted_defect_is_red(plant: Plant, defect: str, drawn: list[Drawn], tmp_path: Path) -> None:
-    if folder_of(plant.package) is None:
+@pytest.mark.parametrize("plant", [*PLANTS, *PLANTS_R], ids=lambda plant: plant.way)
+def test_a_planted_defect_is_red(plant: Plant, defect: str, tmp_path: Path) -> None:
+    if source_of(plant) is None:
         pytest.skip(f"{plant.package} isn't installed")
     if defect in plant.without:
-        return  # it has no df that could be off
-    found = league(plant, defect, drawn, tmp_path)
+        pytest.skip(f"{plant.way}: {plant.without[defect]}")
+    found = league(plant, defect, tmp_path)
     counts = [dict(standing.outcomes) for standing in found]
     assert not any("crashed" in count or "hung" in count for count in counts), found
     red = [standing.condition for standing in found if standing.red]
@@ -47,6 +49,7 @@ def test_a_planted_defect_is_red(plant: Plant, defect: str, drawn: list[Drawn], 
     elif defect in ("zero", "failures"):
         assert red, counts
         bad = sum(count.get("wrong", 0) + count.get("refused", 0) for count in counts)
-        assert bad == (3 if defect == "zero" else 1), counts
+        fits = sum(standing.data_sets for standing in found)
+        assert bad == (fits // 5 if defect == "zero" else 1), counts
     else:
-        assert red == ["balanced", "unequal", "labels-text"], counts
+        assert red == list(plant.conditions), counts

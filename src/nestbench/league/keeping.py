@@ -11,6 +11,7 @@ from typing import Any
 from packaging.version import InvalidVersion, Version
 
 from nestbench.experiments.files import write_atomically
+from nestbench.league.judging import Outcome
 from nestbench.league.standing import Standing, standing_of_plain
 from nestbench.sim.errors import InvalidInput
 
@@ -85,9 +86,15 @@ def changes(standings: Sequence[Standing]) -> list[tuple[Standing, Standing]]:
         pairs += [
             (before, after)
             for before, after in pairwise(line)
-            if before.data_sets == after.data_sets and before.outcomes != after.outcomes
+            if before.data_sets == after.data_sets and _ended(before) != _ended(after)
         ]
     return pairs
+
+
+def _ended(standing: Standing) -> tuple[Outcome, int]:
+    """Return how the worst fits ended, and how many unless they are answers: right ones among those within the
+    tolerance come and go."""
+    return standing.outcome, 0 if standing.answered else standing.count
 
 
 def _age(standing: Standing) -> tuple[bool, Version, str]:

@@ -37,9 +37,10 @@ WIDE = 16
 """Characters of a version on a terminal."""
 RULE = (
     f"A number is right up to an error of {RIGHT:g}; within an optimiser's tolerance up to {NEAR:g} "
-    f"(df of mixed models: {NEAR_DF:g}; p-values and intervals: what such df make of them besides); wrong beyond. The error of an estimate is in exact standard errors, of an "
-    "interval's end in its exact half-width, of a standard error and of df relative to the exact value, of a p-value "
-    "and of a log-likelihood as it is, of a variance relative to itself plus the total variance. What rests on "
+    f"(df of mixed models: {NEAR_DF:g}; p-values and intervals: what such df make of them besides); wrong beyond. The "
+    "error of an estimate is in exact standard errors, of an interval's end in its exact half-width, of a standard "
+    "error and of df relative to the exact value, of a p-value and of a log-likelihood as it is, of a variance "
+    "relative to itself plus the total variance. What rests on "
     "estimated df is not judged where a variance is estimated at 0. What stands in the table is the worst of a "
     "condition's data sets. Refused: an exception, a value that isn't given, or a wrong number of a fit that says it "
     "did not converge. Other convention: wrong by the stated convention, all right by another that the way names "

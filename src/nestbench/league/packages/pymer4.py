@@ -53,6 +53,7 @@ PACKAGE = Package(
             (*BY_TERM, "variance", "loglik"),
         ),
     ),
-    install="pip install pymer4, and R with lme4, lmerTest and what else it asks for",
+    install="pip install 'nestbench[pymer4]', and R with lme4, lmerTest, broom.mixed, emmeans, parameters, performance "
+    "and report",
     needs="R",
 )
