@@ -11,7 +11,7 @@ import pytest
 from nestbench.advising.analysis import analysis_of
 from nestbench.advising.calibration import MOST_ICC, Calibration, calibrate
 from nestbench.advising.scenarios import Scenario, scenarios_of
-from nestbench.advising.spreads import Arms, Spread, school_spread
+from nestbench.advising.spreads import Arms, Spread, school_far, school_spread
 from nestbench.sim.observed.model import Model
 
 
@@ -114,3 +114,52 @@ def test_a_ratio_of_few_schools_is_shrunk_and_one_of_many_is_not() -> None:
     few, many = (school_spread(Arms(counts, (1.0, 50.0), (0.0, 0.0), 2.0)) for counts in ((3, 5), (300, 500)))
     assert few.value == pytest.approx(0.5 * np.log(50) * 2.25 / (2.25 + 1.6449 + 0.6449), rel=1e-4)
     assert many.value == pytest.approx(0.5 * np.log(50), rel=0.01)
+
+
+def far(counts: tuple[int, int], ratio: float) -> float:
+    """How many times as much the rarer arm may vary."""
+    return float(np.exp(abs(school_far(Arms(counts, (1.0, ratio), (0.0, 0.0), 2.0), 0.9)) * 2.0))
+
+
+@pytest.mark.parametrize(
+    ("counts", "ratio", "most"),
+    [
+        ((28, 2), 1e-6, 3.8),
+        ((28, 2), 1.0, 8.0),
+        ((25, 5), 1.0, 3.9),
+        ((5, 3), 1.0, 5.9),
+        ((500, 500), 1.0, 1.16),
+    ],
+)
+def test_what_few_schools_leave_open_is_neither_everything_nor_nothing(
+    counts: tuple[int, int], ratio: float, most: float
+) -> None:
+    """Of two schools F says next to nothing, and the rest is what ratios usually are; of many F says all: the end of
+    its interval is F over a quantile of F(499, 499)."""
+    assert far(counts, ratio) == pytest.approx(most, rel=0.02)
+
+
+def test_the_end_of_the_interval_is_where_true_ratios_of_such_data_end() -> None:
+    """Draw ratios as they are taken to vary, then F: of those whose F is near 1, 5 % have a larger ratio than is said
+    (40 000 draws, about 6 000 kept; false alarm 1e-6)."""
+    rng = np.random.default_rng(8)
+    logs = 1.5 * rng.normal(size=40_000)
+    drawn = np.exp(logs) * rng.f(2, 4, size=len(logs))
+    kept = logs[np.abs(np.log(drawn)) < 0.2]
+    share = float((kept > np.log(far((5, 3), 1.0))).mean())
+    assert len(kept) > 2000
+    assert share == pytest.approx(0.05, abs=4.9 * np.sqrt(0.05 * 0.95 / len(kept)))
+
+
+def test_students_errors_in_the_means_are_no_spread_of_schools() -> None:
+    """Means of equal variance that are students' errors for the most part leave more open than means that aren't."""
+    clear = school_far(Arms((20, 5), (1.0, 1.0), (0.0, 0.0), 2.0), 0.9)
+    noisy = school_far(Arms((20, 5), (1.0, 1.0), (0.8, 0.8), 2.0), 0.9)
+    assert noisy > 1.3 * clear > 0
+
+
+def test_the_side_of_the_rarer_value_is_the_one_that_may_vary_more() -> None:
+    one, other = (school_far(Arms(counts, (1.0, 1.0), (0.0, 0.0), 2.0), 0.9) for counts in ((20, 4), (4, 20)))
+    assert one == pytest.approx(-other)
+    assert one > 0
+    assert school_far(None, 0.9) != school_far(None, 0.9)

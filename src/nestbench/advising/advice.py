@@ -48,7 +48,8 @@ class Advice:
     messages : tuple of str
         What was done to the data.
     fits : tuple of Fit
-        On the data: the method named first, then the usual ones.
+        On the data: the method named first (where none is without an assumption, the one that holds with it and the
+        one that falls least short without), then the usual ones.
     remarks : tuple of str
         What is to be said of the outcome itself.
     shown, html : str

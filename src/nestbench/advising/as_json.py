@@ -40,6 +40,9 @@ def known_blindly(advice: Advice) -> dict[str, Any]:
         "method": choice.named,
         "valid": list(choice.valid),
         "least_bad": choice.least_bad,
+        "assuming": choice.assuming,
+        "unless": choice.unless,
+        "guarding": choice.guarding,
         "rests_on": list(choice.judged),
         "certainty": dict(choice.shares),
         "words": [

@@ -17,12 +17,13 @@ from nestbench.advising.as_experiment import DESIGN, choice_of, experiment_of, n
 from nestbench.advising.calibration import calibrate
 from nestbench.advising.candidates import cost_words, limits_of, methods_for, replications_for
 from nestbench.advising.design import Design, design_of_term
+from nestbench.advising.measuring import table_of
 from nestbench.advising.notebook import html_of
 from nestbench.advising.placebo import DRAWS, placebo_rates
 from nestbench.advising.scenarios import Scenario, read_scenarios, scenarios_of
 from nestbench.advising.simulating import Answers, simulate
 from nestbench.advising.terminal import text_of
-from nestbench.advising.validity import Choice, choose, table_of
+from nestbench.advising.validity import Choice, choose
 from nestbench.advising.warming import warm_up
 from nestbench.estimators.estimator import Estimator
 from nestbench.estimators.methods import registry
@@ -146,7 +147,7 @@ def advice_of(analysis: Analysis, term: str, settings: Settings, step: Step = si
         csv,
         analysis.data.messages,
         # Last: the choice above was made without the estimate.
-        fits_of(analysis, choice.least_bad, methods),
+        fits_of(analysis, [name for name in (choice.least_bad, choice.guarding) if name], methods),
         remarks_of(analysis),
     )
     return replace(advice, shown=text_of(advice), html=html_of(advice))
@@ -178,7 +179,7 @@ def _honest(choice: Choice, design: Design) -> Choice:
     """With one school on one side no method holds without assuming that its variance is that of the others."""
     if design.fewest > 1:
         return choice
-    return replace(choice, named=None, valid=(), assuming=choice.named)
+    return replace(choice, named=None, valid=(), assuming=choice.named or choice.assuming)
 
 
 def methods_asked(
@@ -211,10 +212,10 @@ def answers(analysis: Analysis, term: str, method: Estimator) -> bool:
     return term in fit.terms and bool(np.isfinite(fit.lower[0, fit.terms.index(term)]))
 
 
-def fits_of(analysis: Analysis, named: str, methods: Sequence[Estimator]) -> tuple[Fit, ...]:
-    """Return the fits to the data: the method named first, then the usual ones."""
+def fits_of(analysis: Analysis, named: Sequence[str], methods: Sequence[Estimator]) -> tuple[Fit, ...]:
+    """Return the fits to the data: the methods named first, then the usual ones."""
     known = {method.label: method for method in methods}
-    labels = dict.fromkeys([named, *USUAL])
+    labels = dict.fromkeys([*named, *USUAL])
     return tuple(fit_one(analysis.data, known[label], analysis.model) for label in labels if label in known)
 
 

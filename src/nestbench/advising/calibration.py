@@ -55,8 +55,8 @@ class Calibration:
     residual_spread, school_spread, between : Spread
         Log variance ratios per SD of the term; coefficient of variation of residual variances over schools.
     school_far, school_most : float
-        The end of the 90 % interval of the schools' log variance ratio at which those of the rarer value vary more,
-        and how many times as much that is.
+        The end of the 90 % interval of the schools' log variance ratio at which those of the rarer value vary more
+        (`spreads.school_far`), and how many times as much that is.
     contrast : Spread
         Between-school less within-school coefficient of the term, and its test by CR2; NaN for school-constant terms.
     contrast_far : float

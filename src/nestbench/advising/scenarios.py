@@ -221,5 +221,6 @@ def shown_rule() -> str:
         f"{interval} of Mundlak's contrast. Precautions are unequal spread with p >= {SURE:g}, confounding where that "
         f"contrast has p >= {CONFOUNDED:g}, and that schools of the rarer value vary more than the others, as much as "
         "the interval of the ratio allows: the choice rests on as many of them as a method guards against that is at "
-        f"most {PREMIUM:g} times as wide as the narrowest valid one."
+        f"most {PREMIUM:g} times as wide as the narrowest valid one. Where one leaves no method that is right with it "
+        "and without it, none is named unless it is assumed away."
     )

@@ -8,8 +8,10 @@ from typing import Any
 import pandas as pd
 
 from nestbench.advising.advice import Advice
+from nestbench.advising.scenarios import Scenario
 from nestbench.estimators.estimates import LOWER, UPPER
 from nestbench.own_data.row_cells import number as decimals
+from nestbench.reports.comparing.grades import band
 from nestbench.sim.counted import plural
 
 NO_PEEKING = (
@@ -27,6 +29,11 @@ def verdict(advice: Advice) -> str:
             f"{advice.term}: use none without an assumption. One school alone has its value of the term: its own "
             "effect can't be told from the term's."
         )
+    if advice.choice.unless is not None:
+        return (
+            f"{advice.term}: use none without an assumption. Not ruled out: {unless(advice).precaution}; no method "
+            "holds whether that is so or not."
+        )
     if advice.choice.named is not None:
         return f"{advice.term}: use {spelled(advice.choice.named, advice)}. {covering(advice)}"
     return f"{advice.term}: use none, for no method holds in all of {scenarios(advice)}. {least_bad(advice)}"
@@ -40,17 +47,26 @@ def scenarios(advice: Advice) -> str:
 def covering(advice: Advice) -> str:
     """Return how often the intervals of the method named cover, over the scenarios."""
     rows = _rows(advice)
-    low, high = rows["coverage"].min(), rows["coverage"].max()
-    covered = f"{100 * low:.1f}" if math.isclose(low, high) else f"{100 * low:.1f} to {100 * high:.1f}"
-    return f"Its {100 * advice.model.level:g} % intervals cover {covered} % in {scenarios(advice)}."
+    covered = spanned(rows["coverage"].min(), rows["coverage"].max())
+    return f"Its {100 * advice.model.level:g} % intervals cover {covered} in {scenarios(advice)}."
+
+
+def spanned(low: float, high: float) -> str:
+    """Return two shares as a range in percent."""
+    ends = dict.fromkeys(f"{100 * share:.1f}" for share in (low, high))
+    return f"{' to '.join(ends)} %"
 
 
 def least_bad(advice: Advice) -> str:
-    """Return the method that falls least short, and where."""
-    worst: Any = _rows(advice).sort_values("coverage").iloc[0]
+    """Return the method that falls least short, and where; of one that doesn't, how wide it is."""
+    rows = _rows(advice)
+    worst: Any = rows.sort_values("coverage").iloc[0]
+    covered = f"{100 * worst['coverage']:.1f} % under '{worst['scenario']}'"
+    if worst["coverage"] >= band(advice.model.level)[0]:
+        covered = f"{spanned(worst['coverage'], rows['coverage'].max())}: too wide"
     return (
         f"Least bad is {spelled(advice.choice.least_bad, advice)}, whose {100 * advice.model.level:g} % intervals "
-        f"cover {100 * worst['coverage']:.1f} % under '{worst['scenario']}'."
+        f"cover {covered}."
     )
 
 
@@ -81,10 +97,28 @@ def sure_words(advice: Advice, others: bool = True) -> str:
     return f"Another seed would agree in {100 * choice.sure:.0f} %{other}."
 
 
+def unless(advice: Advice) -> Scenario:
+    """Return the scenario that the assumption leaves out."""
+    return next(law for law in advice.laws if law.name == advice.choice.unless)
+
+
+def alike(advice: Advice) -> str:
+    """Return which method holds if a precaution isn't so, what it does if it is, and which falls least short then."""
+    choice = advice.choice
+    table: Any = advice.table.set_index(["scenario", "method"])["coverage"]
+    then = 100 * table[(choice.unless, choice.assuming)]
+    laws = [*choice.judged, choice.unless]
+    low, high = (f(table[(law, choice.guarding)] for law in laws) for f in (min, max))
+    return (
+        f"If not, {spelled(choice.least_bad, advice)} holds. {covering(advice)[:-1]}, if so {then:.1f} %. Least bad "
+        f"either way is {choice.guarding}: {spanned(low, high)}."
+    )
+
+
 def assumption(advice: Advice) -> str:
-    """Return what has to be assumed where one school stands alone; empty where none does."""
+    """Return what has to be assumed where no method holds without; empty where one does."""
     if advice.design.fewest > 1:
-        return ""
+        return "" if advice.choice.unless is None else alike(advice)
     drawn = "drawn from the same normal distribution as the other schools'"
     if advice.choice.assuming is None:
         return f"No method holds even if that effect is {drawn}. {least_bad(advice)}"
@@ -113,11 +147,6 @@ def limits(row: Any, digits: int | None) -> str:
 def paragraph(advice: Advice) -> str:
     """Return a methods paragraph to paste into a paper."""
     choice, design = advice.choice, advice.design
-    named = (
-        f"{choice.named} was used for {advice.term}"
-        if choice.named
-        else f"No method held for {advice.term} in all scenarios"
-    )
     laws = ", ".join(choice.judged)
     return (
         f"The method for {advice.term} in the model {advice.model.formula} was chosen before its "
@@ -130,8 +159,19 @@ def paragraph(advice: Advice) -> str:
         f"{100 * advice.model.level:g} % intervals and size of its tests within Bradley's (1978) "
         "liberal band in every one; of "
         "those that did, the one with the lowest interval score (Gneiting & Raftery 2007) was taken. "
-        f"{' '.join(text for text in (f'{named}.', precaution(advice)) if text)} Simulated with nestbench."
+        f"{' '.join(text for text in (_outcome(advice), precaution(advice)) if text)} Simulated with nestbench."
     )
+
+
+def _outcome(advice: Advice) -> str:
+    """Return what came of it, for a paper."""
+    choice, term = advice.choice, advice.term
+    if choice.named is not None:
+        return f"{choice.named} was used for {term}."
+    if choice.assuming is None:
+        return f"No method held for {term} in all scenarios."
+    may = "" if choice.unless is None else f" Not ruled out: {unless(advice).precaution}."
+    return f"No method held for {term} without an assumption.{may} {assumption(advice)}"
 
 
 def sources_of(advice: Advice) -> list[str]:

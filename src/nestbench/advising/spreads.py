@@ -15,6 +15,8 @@ USUAL = 1.5
 """SD of true log ratios of two arms' variances: two thirds are within a factor of 4.5."""
 LARGEST = 4.0
 """Bound on a log variance ratio."""
+SMALLEST = 0.05
+"""Least share of the variance of means that is the schools' own: a log is taken of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +146,8 @@ class Arms:
     def log_ratio(self, ratio: float) -> float:
         """Return the log ratio per unit of z of the schools' own variances, where that of the means is `ratio`."""
         totals = (self.totals[0], ratio * self.totals[0])
-        # Less what students' errors add to a mean; never 0 or below, for a log is taken.
-        own = [max(v - s, 0.05 * v) for v, s in zip(totals, self.sampling, strict=True)]
+        # Less what students' errors add to a mean.
+        own = [max(v - s, SMALLEST * v) for v, s in zip(totals, self.sampling, strict=True)]
         return float(np.clip(np.log(own[1] / own[0]), -LARGEST, LARGEST) / self.gap)
 
 
@@ -186,18 +188,36 @@ def school_spread(arms: Arms | None) -> Spread:
 
 
 def school_far(arms: Arms | None, level: float) -> float:
-    """Return the log ratio at that end of its interval at which the schools of the rarer value vary more than the
-    others: there a common variance is too small. 0 where they don't even at that end, NaN where nothing is known.
+    """Return the log ratio per unit of z at that end of its interval at which the schools of the rarer value vary more
+    than the others: there a common variance is too small. 0 where they don't even at that end, NaN where nothing is
+    known.
 
-    The interval is that of F for normal means, ``[F / q(1 - a), F / q(a)]``.
+    The interval is that of the log ratio given F, true ones taken to vary by `USUAL`^2 about 0 over designs. By F alone
+    two schools of 30 could vary 250 times as much as the others where F is 1: with that 8 times, and nearly 4 times
+    whatever F is.
     """
     if arms is None:
         return float("nan")
-    tail = 0.5 * (1.0 - level)
-    low, high = (arms.log_ratio(arms.ratio / float(stats.f.ppf(p, *arms.df))) for p in (1.0 - tail, tail))
-    if arms.counts[0] == arms.counts[1]:
-        return max(low, high, key=abs)
-    return max(high, 0.0) if arms.counts[1] < arms.counts[0] else min(low, 0.0)
+    ends = [_end(arms, rare, 0.5 * (1.0 + level)) for rare in (0, 1)]
+    rare = int(np.argmax(ends)) if arms.counts[0] == arms.counts[1] else int(np.argmin(arms.counts))
+    far = float(np.clip(ends[rare], 0.0, LARGEST)) / arms.gap
+    return far if rare == 1 else -far
+
+
+def _end(arms: Arms, rare: int, share: float) -> float:
+    """Return the log ratio of the schools' own variances, arm `rare` over the other, that is larger than the true one
+    with a posterior probability of `share`."""
+    other = 1 - rare
+    total = arms.totals[other]
+    own = max(total - arms.sampling[other], SMALLEST * total)
+    logs = np.linspace(-2.0 * LARGEST, 2.0 * LARGEST, 2001)
+    # What the ratio of the means' variances would be: students' errors are in both.
+    expected = (own * np.exp(logs) + arms.sampling[rare]) / (own + arms.sampling[other])
+    df = (arms.counts[rare] - 1, arms.counts[other] - 1)
+    density = stats.f.logpdf(arms.totals[rare] / total / expected, *df) - np.log(expected)
+    density -= 0.5 * (logs / USUAL) ** 2
+    below = np.cumsum(np.exp(density - density.max()))
+    return float(np.interp(share * below[-1], below, logs))
 
 
 def between_schools(within: Floats, offsets: Ints) -> Spread:
