@@ -180,7 +180,7 @@ def _scale(quantity: str, true: float, values: Mapping[str, Any], term: str) -> 
 
 def _allowed(quantity: str, values: Mapping[str, Any], term: str, way: Way) -> float:
     """Return up to what error a number of a coefficient is not wrong; 0 draws: nothing is random."""
-    true, draws = values[quantity][term], values.get("draws", way.draws)
+    true, draws = float(values[quantity][term]), int(values.get("draws", way.draws))
     if quantity == P_VALUE and draws:
         return FALSE_ALARM * math.sqrt(max(true * (1.0 - true), 0.0) / draws) + 2.0 / draws
     if not (way.mixed and DF in way.claims):
