@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nestbench.league import children
 from nestbench.league.children import fit_all
 from nestbench.league.condition import chosen
 from nestbench.league.judging import Outcome
@@ -42,6 +43,21 @@ def test_an_interrupt_ends_what_is_under_way_and_what_waits() -> None:
     through, (standing,) = next(ways)
     assert (through.way.name, standing.outcome) == ("right", Outcome.RIGHT)
     ways.close()
+
+
+@pytest.mark.slow
+def test_a_way_that_crashes_in_a_condition_is_fitted_in_those_behind_it_up_to_a_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The fake package ends its process where the number of students is even: of 120 and 94, not of 75."""
+    names = ["eight-schools", "some-one-student", "five-schools"]
+    found = {standing.condition: dict(standing.outcomes) for standing in in_children("crash", names, 3)}
+    assert found["eight-schools"] == found["some-one-student"] == {"crashed": 3}
+    assert sum(found["five-schools"].get(word, 0) for word in ("right", "within 1e-3")) == 3
+    monkeypatch.setitem(children.LOSSES, "crashed", 4)
+    found = {standing.condition: dict(standing.outcomes) for standing in in_children("crash", names, 3)}
+    assert found["some-one-student"] == {"crashed": 1, "not run": 2}
+    assert found["five-schools"] == {"not run": 3}
 
 
 @pytest.mark.slow

@@ -23,8 +23,9 @@ from nestbench.league.asked import Asked
 
 START = 120.0
 """Seconds in which a package must be imported."""
-LOSSES = 5
-"""Children that a way may lose; what is left then isn't run."""
+LOSSES = {"hung": 5, "crashed": 50}
+"""Children that a way may lose; what is left then isn't run. One that hangs takes all the time that a fit may take,
+one that crashes a start: a package that ends its process in one condition is fitted in the others."""
 STEP = 0.02
 ONE_THREAD = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "RAYON", "POLARS", "NUMBA")
 
@@ -88,10 +89,8 @@ def fit_all(
     """
     stop = stop or threading.Event()
     found: dict[int, Line] = {}
-    for _ in range(LOSSES):
-        left = [job for job in jobs if job[0] not in found]
-        if not left:
-            break
+    lost = dict.fromkeys(LOSSES, 0)
+    while left := [job for job in jobs if job[0] not in found]:
         watched, how, why = _child(place, way, left, seconds, stop)
         found |= watched.lines
         if not watched.ready:
@@ -99,8 +98,11 @@ def fit_all(
             return found | {job[0]: {"lost": how, "why": f"can't be imported: {why}"} for job in left}
         if watched.under_way is not None:
             found[watched.under_way] = {"lost": how, "why": why}
-    rest = {"lost": "not run", "why": f"{LOSSES} children of this way were lost before"}
-    return found | {job[0]: rest for job in jobs if job[0] not in found}
+        lost[how] += 1
+        if lost[how] == LOSSES[how]:
+            rest = {"lost": "not run", "why": f"{lost[how]} children of this way {how} before"}
+            return found | {job[0]: rest for job in jobs if job[0] not in found}
+    return found
 
 
 def _child(
