@@ -182,13 +182,13 @@ def criterion_at(model: Textbook, theta: Floats) -> float:
     p = model.l.shape[0]
     log_v, precision, right, total = 0.0, np.zeros((p, p)), np.zeros(p), 0.0
     for s in model.stacks:
-        v = np.eye(s.z.shape[1]) + s.z @ psi @ transposed(s.z)
+        v = covariance(s.z, psi)
         both = np.concatenate([s.x, s.y[:, :, None]], axis=2)
         cross = np.sum(transposed(both) @ np.linalg.solve(v, both), axis=0)
         precision += cross[:p, :p]
         right += cross[:p, p]
         total += cross[p, p]
-        log_v += float(np.linalg.slogdet(v)[1].sum())
+        log_v += log_determinants(v, len(s.z))
     rss = total - float(right @ np.linalg.solve(precision, right))
     if not rss > 0.0:
         return float("inf")
@@ -214,14 +214,18 @@ def fit_at(model: Textbook, theta: Floats, with_hessian: bool = True) -> Textboo
         Derivatives are those of the module's formulas, term by term; its Hessian is zeros without `with_hessian`.
     """
     psi = 0.5 * np.einsum("a,aij->ij", theta, model.first(theta))
-    covariances = [np.eye(s.z.shape[1]) + s.z @ psi @ transposed(s.z) for s in model.stacks]
-    inverses = [np.linalg.inv(v) for v in covariances]
+    covariances = [covariance(s.z, psi) for s in model.stacks]
+    # Read-only views of one inverse where it is that of all schools.
+    inverses = [
+        np.broadcast_to(np.linalg.inv(v), (len(s.z), *v.shape[1:]))
+        for s, v in zip(model.stacks, covariances, strict=True)
+    ]
     c = np.linalg.inv(
         sum(np.sum(transposed(s.x) @ w @ s.x, axis=0) for s, w in zip(model.stacks, inverses, strict=True))
     )
     right = sum(contracted("knp,knm,km->p", s.x, w, s.y) for s, w in zip(model.stacks, inverses, strict=True))
     beta = c @ right
-    log_v = sum(float(np.linalg.slogdet(v)[1].sum()) for v in covariances)
+    log_v = sum(log_determinants(v, len(s.z)) for s, v in zip(model.stacks, covariances, strict=True))
     rss, first, m = 0.0, model.first(theta), len(theta)
     trace, rss_a, pa = np.zeros(m), np.zeros(m), np.zeros((m, *c.shape))
     rss_ab, trace_ab, va = np.zeros((m, m)), np.zeros((m, m)), np.zeros((m, len(beta)))
@@ -256,6 +260,20 @@ def fit_at(model: Textbook, theta: Floats, with_hessian: bool = True) -> Textboo
     return TextbookFit(
         model, theta, beta, rss / model.nu, c, float(criterion), score, hessian, rss_a / rss, pa
     )
+
+
+def covariance(z: Floats, psi: Floats) -> Floats:
+    """Return V = I + Z Psi Z' of schools of one size [k, n, n], or the one that is all schools' [1, n, n].
+
+    A random intercept is the same column in every school: its V is inverted once, and nothing else changes by that.
+    """
+    own = z[:1] if (z == z[:1]).all() else z
+    return np.asarray(np.eye(z.shape[1]) + own @ psi @ transposed(own))
+
+
+def log_determinants(v: Floats, schools: int) -> float:
+    """Return the sum of log|V| over schools, of their own or of one that is all schools'."""
+    return float(np.broadcast_to(np.linalg.slogdet(v)[1], (schools,)).sum())
 
 
 def contracted(subscripts: str, *operands: Floats) -> Floats:
