@@ -45,13 +45,13 @@ def keep_schools(
     are then those of this student alone.
     """
     stay = np.asarray(count.reshape(len(count), layout.schools, -1).sum(axis=2) > 0)
-    for i, r in enumerate(replications):
-        if law.missing_schools:
+    if law.missing_schools:
+        for i, r in enumerate(replications):
             stay[i, dropped(law, resources.reshape(stay.shape)[i], streams, r)] = False
-        if not stay[i].any():
-            stay[i, 0] = True
-            count[i], chi2[i] = 0, 0.0
-            count[i, _first_student(law, layout, streams, r)] = 1
+    for i in np.flatnonzero(~stay.any(axis=1)).tolist():
+        stay[i, 0] = True
+        count[i], chi2[i] = 0, 0.0
+        count[i, _first_student(law, layout, streams, replications[i])] = 1
     return stay
 
 
