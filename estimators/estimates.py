@@ -170,14 +170,12 @@ class Estimates:
         names = tuple(dict.fromkeys(name for part in parts for name in part.quantities))
         message, messages = _joined_messages(parts, order)
         wide = [part.with_terms(terms) for part in parts]
-        fields = {
-            n: np.concatenate([getattr(p, n) for p in wide])[order] for n in (*STORED_COLUMNS, *OF_FITS)
-        }
+        fields = {n: _end_to_end([getattr(p, n) for p in wide], order) for n in (*STORED_COLUMNS, *OF_FITS)}
         return cls(
             terms,
             # Codes of messages are each part's own.
             **fields | {"status": fields["status"].astype(np.int8), "message": message},
-            quantities={name: np.concatenate([p._quantity(name) for p in parts])[order] for name in names},
+            quantities={name: _end_to_end([p._quantity(name) for p in parts], order) for name in names},
             messages=messages,
         )
 
@@ -247,11 +245,20 @@ class Estimates:
             )
 
 
-def _in_one_order(parts: Sequence[Estimates]) -> Ints:
-    """Return the positions that put the parts' replications in ascending order, each of them once."""
+def _end_to_end(values: Sequence[npt.NDArray[Any]], order: Ints | None) -> npt.NDArray[Any]:
+    """Return arrays one after the other, and then in another order if there is one."""
+    whole = np.concatenate(values)
+    return whole if order is None else whole[order]
+
+
+def _in_one_order(parts: Sequence[Estimates]) -> Ints | None:
+    """Return the positions that put the parts' replications in ascending order, each of them once; None where they
+    are in it, as those of a run's tasks."""
     if not parts:
         raise ValueError("expected estimates of one replication at least, got none")
     numbers = np.concatenate([part.replications for part in parts])
+    if (np.diff(numbers) > 0).all():
+        return None
     order = np.argsort(numbers, kind="stable")
     twice = numbers[order][1:][np.diff(numbers[order]) == 0]
     if len(twice):
@@ -260,12 +267,14 @@ def _in_one_order(parts: Sequence[Estimates]) -> Ints:
 
 
 def _joined_messages(
-    parts: Sequence[Estimates], order: Ints
+    parts: Sequence[Estimates], order: Ints | None
 ) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
     """Return the codes [R] and texts of all parts' messages, "" first, then by first appearance."""
     texts = list(dict.fromkeys(["", *(text for part in parts for text in part.messages)]))
+    if len(texts) == 1:
+        return np.zeros(sum(part.size for part in parts), dtype=np.int32), ("",)
     place = {text: code for code, text in enumerate(texts)}
-    codes = np.concatenate([np.array([place[text] for text in p.messages])[p.message] for p in parts])[order]
+    codes = _end_to_end([np.array([place[text] for text in p.messages])[p.message] for p in parts], order)
     present, first = np.unique(codes, return_index=True)
     kept = [0, *(int(code) for code in present[np.argsort(first)] if code)]
     renamed = np.zeros(len(texts), dtype=np.int32)

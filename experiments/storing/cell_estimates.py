@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import chain
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -53,10 +52,16 @@ class CellEstimates(Mapping[str, Estimates]):
             [self._within_range(entry, estimates) for entry, estimates in self._decoded(label, decode)]
         )
 
-    def names(self, label: str) -> tuple[str, ...]:
-        """Return the terms and quantities that a method has in any file, in order of first appearance."""
-        messages = (names for _, names in self._decoded(label, encoding.decode_names))
-        return tuple(dict.fromkeys(chain.from_iterable(messages)))
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """Return the terms and quantities that each method has in any file, in order of first appearance."""
+        found: dict[str, dict[str, None]] = {label: {} for label in self}
+        for entry in self._entries:
+            # A file is read once for all of its methods.
+            decode = partial(encoding.decode_names, methods=len(entry.task.estimators))
+            by_method = self._store.read(entry, "fits", decode)
+            for number, names in zip(entry.task.estimators, by_method, strict=True):
+                found[self._store.experiment.estimators[number].label].update(dict.fromkeys(names))
+        return {label: tuple(names) for label, names in found.items()}
 
     def _decoded(self, label: str, decode: Callable[..., T]) -> Iterator[tuple[journal.Entry, T]]:
         number = self._positions[label]

@@ -79,10 +79,13 @@ def decode_estimates(data: bytes, position: int, names: Sequence[str] | None = N
     return replace(estimates, terms=terms, messages=messages)
 
 
-def decode_names(data: bytes, position: int) -> list[str]:
-    """Return the terms and quantities of the method at a position of a task's file."""
-    column = _opened(data).read_row_group(position, ["term"], use_threads=False)
-    return [visible(name) for name in column["term"].unique().to_pylist()]
+def decode_names(data: bytes, methods: int) -> list[list[str]]:
+    """Return the terms and quantities of each of a task's methods, which its file has in order."""
+    file = _opened(data)
+    columns = (
+        file.read_row_group(position, ["term"], use_threads=False)["term"] for position in range(methods)
+    )
+    return [[visible(name) for name in column.unique().to_pylist()] for column in columns]
 
 
 def encode_times(by_label: Mapping[str, Estimates], engines: Mapping[str, str]) -> bytes:

@@ -284,8 +284,7 @@ class Store:
 
     def names(self, cell: int) -> dict[str, tuple[str, ...]]:
         """Terms and quantities of a condition by method label."""
-        stored = CellEstimates(self, cell)
-        return {label: stored.names(label) for label in stored}
+        return CellEstimates(self, cell).names()
 
     def timings(self, cell: int) -> pd.DataFrame:
         """Columns ``estimator, engine, replication, seconds``: made under load, never reported as a benchmark."""
