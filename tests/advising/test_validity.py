@@ -14,6 +14,7 @@ from nestbench.advising.validity import FAIR, LOTS, Choice, Lots, choose, scores
 REPS = 4000
 T = 1.96
 PLANTED = 2.8
+FIELDS = ("lower", "upper", "p_value", "estimate", "found")
 
 
 def draws(width: float, seed: int, shift: float = 0.0, silent: float = 0.0) -> Draws:
@@ -121,6 +122,14 @@ def test_where_nothing_holds_none_is_named_and_the_least_bad_told() -> None:
     assert choice.valid == ()
     assert choice.least_bad == "b"
     assert choice.sure == 1.0
+
+
+def test_of_few_data_sets_even_all_covered_is_no_sign_of_intervals_in_vain() -> None:
+    """100 of 100 happen to a method that covers 99 % in 37 % of simulations; 4 000 of 4 000 in none."""
+    laws = [{"b": draws(4.0, s)} for s in (1, 2)]
+    assert chosen(*laws, ["b"])[0].named is None
+    few = [{"b": Draws(*(getattr(law["b"], name)[:100] for name in FIELDS))} for law in laws]
+    assert chosen(*few, ["b"])[0].named == "b"
 
 
 def test_a_method_that_seldom_answers_is_not_named() -> None:

@@ -337,6 +337,17 @@ class TestCommand:
             CliRunner().invoke(app, ["estimate", self.path, "--json", "--csv"], catch_exceptions=False)
 
 
+def test_data_that_no_method_can_be_fitted_to_are_bad_input(frame: pd.DataFrame, tmp_path: Path) -> None:
+    """The tables say of each method why; the command ends as with other bad input."""
+    frame.assign(copied=2.0 * frame["age"]).to_csv(tmp_path / "copied.csv", index=False)
+    words = ["estimate", str(tmp_path / "copied.csv"), "--formula", "copied ~ age"]
+    with pytest.raises(InvalidInput, match="a failure of each: the outcome is fitted exactly"):
+        CliRunner().invoke(app, words, catch_exceptions=False)
+    frame.assign(copied=4).to_csv(tmp_path / "copied.csv", index=False)
+    with pytest.raises(InvalidInput, match=r"an outcome that varies, got 'copied', which is 4 in 192 rows"):
+        CliRunner().invoke(app, words, catch_exceptions=False)
+
+
 def test_brackets_in_names_are_not_markup(frame: pd.DataFrame) -> None:
     renamed = frame.rename(columns={"funding": "[red]fund"})
     found = fit_all(renamed, Model(formula="grade ~ `[red]fund`"), ["ols"])

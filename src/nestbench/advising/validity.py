@@ -13,8 +13,8 @@ as the narrowest method that is valid there; else as many of them count as this 
 
 None without an assumption. Where under a precaution and the scenarios that aren't one no method is fair, none is named:
 what holds, holds if the precaution isn't so. *Fair* is wider than valid, or few schools would never get an answer: an
-interval that misses at most twice, and at least a fifth, as often as it may (`FAIR`). One that misses less often still
-is never named.
+interval that is not shown to miss more than twice, or less than a fifth, as often as it may (`FAIR`). One that misses
+less often still is never named.
 
 How sure. Data sets are drawn again with replacement, the same for all methods, and the rule is applied to each of
 `RESAMPLES` such simulations: what another seed would name.
@@ -39,7 +39,7 @@ from nestbench.sim.observed.batch import Floats
 from nestbench.sim.observed.model import alpha_of
 
 Bools = npt.NDArray[np.bool_]
-RESAMPLES, LOTS, EQUAL = 500, 200, 1.02
+RESAMPLES, LOTS, EQUAL, SHOWN = 500, 200, 1.02, 0.025
 FAIR = (2.0, 0.2)
 """Most and least of the misses allowed with which an interval is still an answer under a precaution. Of 2 treated
 schools among 30 equal ones `ols-cr2-satt` misses a twentieth as often as it may where all vary alike, of 3 half as
@@ -97,22 +97,22 @@ class Grid:
     ----------
     rank : int64 [M, S]
         Of the grades.
-    coverage, width : float64 [M, S]
+    width : float64 [M, S]
         Mean widths; NaN where a method answers nothing.
     means : float64 [S, M]
         Mean scores.
     must : bool [S]
         Which scenarios are no precautions.
-    fair : (float, float)
-        Coverages between which an interval is an answer under a precaution.
+    short, vain : bool [M, S]
+        Which intervals are shown to miss more, or less often than is fair (`FAIR`).
     """
 
     rank: npt.NDArray[np.int64]
-    coverage: Floats
     width: Floats
     means: Floats
     must: Bools
-    fair: tuple[float, float]
+    short: Bools
+    vain: Bools
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,15 +168,25 @@ def _grid(
     precautions: Sequence[str],
 ) -> Grid:
     """Return a table as arrays, methods in the order of the labels."""
-    grades, coverage, width = (
+    graded, coverage, n, width = (
         table.pivot(index="method", columns="scenario", values=name).loc[labels, laws].to_numpy()
-        for name in ("grade", "coverage", "width")
+        for name in ("grade", "coverage", "n", "width")
     )
     # "no answer" is none of the grades, and worse than any.
-    rank = np.array([[ORDER.get(g, SILENT) for g in row] for row in grades])
+    rank = np.array([[ORDER.get(g, SILENT) for g in row] for row in graded])
     must = np.array([law not in precautions for law in laws])
-    fair = (1.0 - FAIR[0] * alpha_of(level), 1.0 - FAIR[1] * alpha_of(level))
-    return Grid(rank, coverage, width, lots.means(np.ones((1, LOTS)))[0], must, fair)
+    return Grid(rank, width, lots.means(np.ones((1, LOTS)))[0], must, *_unfair(coverage, n, level))
+
+
+def _unfair(coverage: Floats, n: Floats, level: float) -> tuple[Bools, Bools]:
+    """Return which coverages of n data sets show that intervals miss more, and less often than is fair: exact one-sided
+    tests at 2.5 %, for by few data sets even a good method may miss none."""
+    most, least = (1.0 - share * alpha_of(level) for share in FAIR)
+    size = np.maximum(n, 1.0)
+    return (
+        np.asarray(grades.below_p(coverage, size, most) <= SHOWN, dtype=np.bool_),
+        np.asarray(grades.above_p(coverage, size, least) <= SHOWN, dtype=np.bool_),
+    )
 
 
 def _valid(grid: Grid, pick: Pick, labels: Sequence[str], score: Floats) -> tuple[str, ...]:
@@ -223,8 +233,7 @@ def _denied(grid: Grid, held: Bools) -> int | None:
     held : bool [M]
         Which methods are valid in the scenarios that are no precautions.
     """
-    low, high = grid.fair
-    fair = (grid.coverage >= low) & (grid.coverage <= high) & (grid.rank != SILENT)
+    fair = ~grid.short & ~grid.vain & (grid.rank != SILENT)
     among = held & fair[:, grid.must].all(axis=1)
     denied = [s for s in np.flatnonzero(~grid.must) if not (among & fair[:, s]).any()]
     return int(denied[0]) if denied else None
@@ -243,7 +252,7 @@ def _with_precautions(must: Bools) -> Iterator[Bools]:
 def _best(grid: Grid, counts: Bools, width: Floats) -> int | None:
     """Return the position of the best of the methods that are valid where it counts; mean widths [M]."""
     score, worst = scores_over(grid.means, counts), grid.rank[:, counts].max(axis=1)
-    usable = np.isfinite(score) & (grid.coverage[:, counts] <= grid.fair[1]).all(axis=1)
+    usable = np.isfinite(score) & ~grid.vain[:, counts].any(axis=1)
     for best in (ORDER[Grade.LIKELY], ORDER[Grade.LOOSE], ORDER[Grade.WIDE]):
         among = np.flatnonzero((worst <= best) & usable)
         if len(among):
@@ -347,7 +356,8 @@ def _shares(lots: Lots, labels: Sequence[str], grid: Grid, level: float, seed: i
         # Whether a method answers is no question of luck: it isn't drawn again.
         again[silent] = SILENT
         # Widths hardly vary from seed to seed: those of the whole simulation serve.
-        pick = _pick(replace(grid, rank=again, coverage=c, means=means[b]))
+        short, vain = _unfair(c, size, level)
+        pick = _pick(replace(grid, rank=again, means=means[b], short=short, vain=vain))
         name = "none" if pick.method is None or pick.unless is not None else labels[pick.method]
         counts[name] = counts.get(name, 0) + 1
     return {name: count / RESAMPLES for name, count in sorted(counts.items(), key=lambda item: -item[1])}

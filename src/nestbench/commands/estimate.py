@@ -94,3 +94,4 @@ def estimate(
         print_tables(fits)
         if usual:
             say(shown_line(len(fits.fits)))
+    fits.require_an_answer()

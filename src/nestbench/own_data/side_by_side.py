@@ -28,7 +28,9 @@ from nestbench.own_data.trials import too_long
 from nestbench.own_data.user_data import UserData, prepare
 from nestbench.own_data.usual import term_lines
 from nestbench.reports import notebook
+from nestbench.sim.counted import plural
 from nestbench.sim.errors import InvalidInput, unknown_name
+from nestbench.sim.observed.design import design_of
 from nestbench.sim.observed.model import Model
 
 ENGINES = ("auto", "reference", "batched")
@@ -59,6 +61,27 @@ class SideBySide:
 
     def _repr_html_(self) -> str:
         return side_by_side_html(self)
+
+    def require_an_answer(self) -> None:
+        """Refuse fits of which none has an estimate.
+
+        Raises
+        ------
+        InvalidInput
+            Says why.
+        """
+        if all(fit.status == FitStatus.FAILED for fit in self.fits):
+            why = "; ".join(dict.fromkeys(text for fit in self.fits for text in fit.messages)) or "failed"
+            design = self.data.batch.once(design_of, self.model)
+            y = design.outcome(self.data.batch)
+            if y.min() == y.max():
+                raise InvalidInput(
+                    f"expected an outcome that varies, got '{design.response}', which is {y[0]:g} in "
+                    f"{plural(len(y), 'row')}; check that it is the column meant, and that no filter left one value"
+                )
+            raise InvalidInput(
+                f"expected data that one of the methods can be fitted to, got a failure of each: {why}"
+            )
 
     @property
     def terms(self) -> list[str]:
