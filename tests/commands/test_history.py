@@ -65,6 +65,10 @@ def test_the_figure_has_the_measures_that_changed_with_their_steps() -> None:
     assert not orders
     one = dressed(picture(entries, [], Chosen(("bias",), ("robust",), "age")))  # type: ignore[arg-type]
     assert len(one["data"]["values"]) == 2 * 3
+    short = history_of([gate_study(20, cells=2)])
+    shares = dressed(picture(short, [], Chosen(("coverage",))))["data"]["values"]
+    assert all(0 <= r["low"] <= r["value"] <= r["high"] <= 1 for r in shares)
+    assert any(r["high"] == 1 > r["value"] for r in shares), "a bar that would reach beyond"
     for chosen, said in (
         (Chosen(("bia",)), "bias"),
         (Chosen((), ("plane",)), "plain"),

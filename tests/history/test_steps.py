@@ -131,9 +131,9 @@ def test_failures_on_other_data_sets_are_held_to_all_runs_without_any() -> None:
 
 def test_one_failure_of_a_method_that_never_failed_is_a_step_and_one_more_of_others_is_none() -> None:
     clean = gate_study(200, cells=1)
-    runs = [_with_failures(clean, number) for number in (0, 0, 1, 2)]
+    runs = [_with_failures(clean, number) for number in (0, 0, 1, 2, 0)]
     steps = [step for step in steps_of(history_of(runs)) if step.measure == "usable_share"]
-    assert {(step.after.commit, step.paired) for step in steps} == {("c2", True)}
+    assert {(step.after.commit, step.paired) for step in steps} == {("c2", True), ("c4", True)}
 
 
 def _with_failures(run: Memory, number: int) -> Memory:

@@ -10,6 +10,7 @@ import altair as alt
 
 from nestbench.history.entry import Entry
 from nestbench.history.steps import Step
+from nestbench.reports.accuracy.changes import SHARES
 from nestbench.reports.figures import axes, theme
 from nestbench.reports.figures.theme import LIGHT, Chart
 from nestbench.reports.measures.declared import measure_named
@@ -120,6 +121,7 @@ def _records(
             if value != value:
                 continue
             reach = NORMAL * mcse if mcse == mcse else 0.0
+            least, most = (0.0, 1.0) if measure in SHARES else (-float("inf"), float("inf"))
             yield {
                 "panel": f"{measure_named(measure).label}, {one.where}",
                 "run": f"{one.date} {one.seed}|{one.commit}",
@@ -129,8 +131,8 @@ def _records(
                 "estimator": one.method,
                 "value": value,
                 "mcse": mcse if mcse == mcse else None,
-                "low": value - reach,
-                "high": value + reach,
+                "low": max(value - reach, least),
+                "high": min(value + reach, most),
                 "step": (one.run, one.series, measure) in stepped,
             }
 

@@ -81,9 +81,11 @@ def _surest(alike: Sequence[Step]) -> str:
     step = alike[0]
     one, two = (entry.points[step.measure].value for entry in (step.before, step.after))
     how = "same data sets" if step.paired else "other data sets"
+    # A fact has no p-value.
+    how += f", p {step.p_value:.1g}" if step.p_value > 0 else ""
     others = f"; {plural(len(alike) - 1, 'other term or condition', 'other terms and conditions')} too"
     return (
-        f"{step.after.term}, {step.after.where}: {_number(one)} -> {_number(two)} [{how}, p {step.p_value:.1g}]"
+        f"{step.after.term}, {step.after.where}: {_number(one)} -> {_number(two)} [{how}]"
         f"{others if len(alike) > 1 else ''}"
     )
 

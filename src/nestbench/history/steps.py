@@ -13,8 +13,9 @@ differs by rounding alone (`changes.beyond_rounding`) is no step, whatever its t
 less one; for shares Fisher's exact test.
 
 **Usable fits** are compared with all runs since the last step, since what never failed tells most together. On the same
-data sets, a method of which no fit failed and some now do has a step: fits are functions of the data, so that this is a
-fact as it is in `check`. On others, Fisher's test has the pooled count of those runs (each set of data sets once).
+data sets, a method of which no fit failed and some now do has a step, as has one of which some did and none does: fits
+are functions of the data, so that this is a fact as it is in `check`. On others, Fisher's test has the pooled count of
+those runs (each set of data sets once).
 
 **False alarms.** A history of S series with K_s runs has ``m = sum_s K_s (K_s - 1) / 2`` pairs that might be compared.
 A step needs ``p <= alpha / m``, so that one without any change has a step with probability at most alpha (Bonferroni),
@@ -128,7 +129,7 @@ def compared(level: Sequence[Entry], after: Entry, measure: str) -> tuple[float,
     if math.isnan(one.value[0]) or math.isnan(two.value[0]):
         # A number that came or went on the same data sets is a fact; on others it is one to be looked at.
         return (0.0 if same and math.isnan(one.value[0]) != math.isnan(two.value[0]) else 1.0), same
-    if measure == USABLE and same and all(run.points[measure].value[0] == 1.0 for run in level):
+    if measure == USABLE and same and _first_failure(level, after):
         return 0.0, True
     if same and one.batches is not None and two.batches is not None:
         return _paired(one, two, measure in SHARES), True
@@ -137,6 +138,12 @@ def compared(level: Sequence[Entry], after: Entry, measure: str) -> tuple[float,
         pooled = {_data(run): run.points[measure].value for run in reversed(level)}
         return _fisher([*pooled.values()], two.value), False
     return (_fisher([one.value], two.value) if measure in SHARES else _independent(one, two)), False
+
+
+def _first_failure(level: Sequence[Entry], after: Entry) -> bool:
+    """Whether fits of a method fail of which none did, or none of one of which some did in each run."""
+    before = {run.points[USABLE].value[0] == 1.0 for run in level}
+    return before == {after.points[USABLE].value[0] != 1.0}
 
 
 def _data(run: Entry) -> tuple[int, str, int]:
