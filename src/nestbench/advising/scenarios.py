@@ -126,7 +126,7 @@ def _confounded(found: Calibration, base: Mapping[str, Any], term: str) -> Scena
 def _far(found: Calibration, base: Mapping[str, Any], term: str, shown: Mapping[str, float]) -> Scenario:
     """Return the scenario in which schools of the rarer value vary as much more than the others as data allow."""
     end = f"end of the {100 * LEVEL:.0f} % interval"
-    may = f"schools with the rarer value of {term} may vary more than the others (up to {found.school_most:g} times)"
+    may = f"schools with the rarer value of {term} may vary up to {found.school_most:g} times as much as the others"
     # Of schools that don't vary at all none varies more.
     spread = {
         **shown,

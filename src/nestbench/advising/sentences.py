@@ -30,10 +30,7 @@ def verdict(advice: Advice) -> str:
             "effect can't be told from the term's."
         )
     if advice.choice.unless is not None:
-        return (
-            f"{advice.term}: use none without an assumption. Not ruled out: {unless(advice).precaution}; no method "
-            "holds whether that is so or not."
-        )
+        return f"{advice.term}: use none without an assumption, for {unless(advice).precaution}."
     if advice.choice.named is not None:
         return f"{advice.term}: use {spelled(advice.choice.named, advice)}. {covering(advice)}"
     return f"{advice.term}: use none, for no method holds in all of {scenarios(advice)}. {least_bad(advice)}"
@@ -110,8 +107,8 @@ def alike(advice: Advice) -> str:
     laws = [*choice.judged, choice.unless]
     low, high = (f(table[(law, choice.guarding)] for law in laws) for f in (min, max))
     return (
-        f"If not, {spelled(choice.least_bad, advice)} holds. {covering(advice)[:-1]}, if so {then:.1f} %. Least bad "
-        f"either way is {choice.guarding}: {spanned(low, high)}."
+        f"If not, {spelled(choice.least_bad, advice)} holds. {covering(advice)[:-1]}; else {then:.1f} %. "
+        f"Least bad either way: {choice.guarding}, {spanned(low, high)}."
     )
 
 

@@ -26,16 +26,15 @@ def text_of(advice: Advice, width: int = WIDTH) -> str:
     two more of what a precaution would cost."""
     said = (
         verdict(advice),
+        assumption(advice),
         sure_words(advice, others=False),
         design_line(advice),
         power_words(advice),
         precaution(advice, reason=False),
     )
-    parts = [" ".join(text for text in said if text), assumption(advice)]
-    filled = [_filled(text, width) for text in parts if text]
-    return "\n".join(
-        [*filled, *table_lines(advice, width), *(_filled(text, width) for text in advice.remarks)]
-    )
+    parts = [" ".join(text for text in said if text), *advice.remarks]
+    first, *rest = (_filled(text, width) for text in parts)
+    return "\n".join([first, *table_lines(advice, width), *rest])
 
 
 def _filled(text: str, width: int) -> str:

@@ -13,8 +13,8 @@ as the narrowest method that is valid there; else as many of them count as this 
 
 None without an assumption. Where under a precaution and the scenarios that aren't one no method is fair, none is named:
 what holds, holds if the precaution isn't so. *Fair* is wider than valid, or few schools would never get an answer: an
-interval that is not shown to miss more than twice, or less than a fifth, as often as it may (`FAIR`). One that misses
-less often still is never named.
+interval that misses at most twice, and at least a fifth, as often as it may (`FAIR`). One that is shown to miss less
+often is never named.
 
 How sure. Data sets are drawn again with replacement, the same for all methods, and the rule is applied to each of
 `RESAMPLES` such simulations: what another seed would name.
@@ -103,15 +103,15 @@ class Grid:
         Mean scores.
     must : bool [S]
         Which scenarios are no precautions.
-    short, vain : bool [M, S]
-        Which intervals are shown to miss more, or less often than is fair (`FAIR`).
+    fair, vain : bool [M, S]
+        Which intervals miss as often as is fair (`FAIR`), and which are shown to miss less often.
     """
 
     rank: npt.NDArray[np.int64]
     width: Floats
     means: Floats
     must: Bools
-    short: Bools
+    fair: Bools
     vain: Bools
 
 
@@ -175,18 +175,15 @@ def _grid(
     # "no answer" is none of the grades, and worse than any.
     rank = np.array([[ORDER.get(g, SILENT) for g in row] for row in graded])
     must = np.array([law not in precautions for law in laws])
-    return Grid(rank, width, lots.means(np.ones((1, LOTS)))[0], must, *_unfair(coverage, n, level))
+    return Grid(rank, width, lots.means(np.ones((1, LOTS)))[0], must, *_fair(coverage, n, level))
 
 
-def _unfair(coverage: Floats, n: Floats, level: float) -> tuple[Bools, Bools]:
-    """Return which coverages of n data sets show that intervals miss more, and less often than is fair: exact one-sided
-    tests at 2.5 %, for by few data sets even a good method may miss none."""
-    most, least = (1.0 - share * alpha_of(level) for share in FAIR)
-    size = np.maximum(n, 1.0)
-    return (
-        np.asarray(grades.below_p(coverage, size, most) <= SHOWN, dtype=np.bool_),
-        np.asarray(grades.above_p(coverage, size, least) <= SHOWN, dtype=np.bool_),
-    )
+def _fair(coverage: Floats, n: Floats, level: float) -> tuple[Bools, Bools]:
+    """Return which coverages of n data sets are fair, and which show that intervals miss less often: by an exact
+    one-sided test at 2.5 %, for of few data sets even a good method may miss none."""
+    low, high = (1.0 - share * alpha_of(level) for share in FAIR)
+    shown = grades.above_p(coverage, np.maximum(n, 1.0), high) <= SHOWN
+    return (coverage >= low) & (coverage <= high), np.asarray(shown, dtype=np.bool_)
 
 
 def _valid(grid: Grid, pick: Pick, labels: Sequence[str], score: Floats) -> tuple[str, ...]:
@@ -233,7 +230,7 @@ def _denied(grid: Grid, held: Bools) -> int | None:
     held : bool [M]
         Which methods are valid in the scenarios that are no precautions.
     """
-    fair = ~grid.short & ~grid.vain & (grid.rank != SILENT)
+    fair = grid.fair & (grid.rank != SILENT)
     among = held & fair[:, grid.must].all(axis=1)
     denied = [s for s in np.flatnonzero(~grid.must) if not (among & fair[:, s]).any()]
     return int(denied[0]) if denied else None
@@ -356,8 +353,8 @@ def _shares(lots: Lots, labels: Sequence[str], grid: Grid, level: float, seed: i
         # Whether a method answers is no question of luck: it isn't drawn again.
         again[silent] = SILENT
         # Widths hardly vary from seed to seed: those of the whole simulation serve.
-        short, vain = _unfair(c, size, level)
-        pick = _pick(replace(grid, rank=again, means=means[b], short=short, vain=vain))
+        fair, vain = _fair(c, size, level)
+        pick = _pick(replace(grid, rank=again, means=means[b], fair=fair, vain=vain))
         name = "none" if pick.method is None or pick.unless is not None else labels[pick.method]
         counts[name] = counts.get(name, 0) + 1
     return {name: count / RESAMPLES for name, count in sorted(counts.items(), key=lambda item: -item[1])}
