@@ -26,8 +26,8 @@ def html_of(advice: Advice) -> str:
     ]
     level = f"{100 * advice.model.level:g} % interval"
     return notebook.block(
-        notebook.titled(verdict(advice), sure_words(advice)),
-        notebook.line(assumption(advice) or precaution(advice)),
+        notebook.titled(verdict(advice), assumption(advice)),
+        notebook.line(f"{sure_words(advice)} {precaution(advice)}".strip()),
         notebook.line(design_line(advice)),
         notebook.table(["method", "lowest coverage, %", "grade", "width", "estimate", level, "p"], cells),
     )

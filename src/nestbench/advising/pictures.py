@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Any
 
 import altair as alt
@@ -72,8 +72,9 @@ def coverage(advice: Advice) -> markupsafe.Markup:
     panel = alt.layer(band, ideal, line, dot).properties(width=205, height=15 * len(order))
     laws = [law.name for law in advice.laws]
     facet = alt.Facet("scenario:N", sort=laws, title=None)
+    # An axis under every panel: with one for each column, that of a short last row hangs below nothing.
     return both(
-        panel.facet(facet, columns=PANELS),
+        panel.facet(facet, columns=PANELS).resolve_axis(x="independent"),
         "Coverage by method and scenario; the numbers are in the table below",
     )
 
@@ -135,10 +136,10 @@ def leverage(advice: Advice, sizes: Sequence[int], values: Sequence[str]) -> mar
 
 
 def _outstanding(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return up to three schools that stand out, whose names can be written apart; none where many share the top."""
+    """Return up to three schools that stand out, whose names can be written apart; none where two share the top."""
     top = sorted(records, key=lambda r: -float(r["share"]))[:4]
-    apart = [a for a, b in pairwise(top) if float(b["share"]) < 0.93 * float(a["share"])]
-    return [record for record in top[:3] if record in apart]
+    apart = takewhile(lambda pair: float(pair[1]["share"]) < 0.93 * float(pair[0]["share"]), pairwise(top))
+    return [first for first, _ in apart]
 
 
 def _two(shown: Sequence[str], term: str) -> alt.Color:
