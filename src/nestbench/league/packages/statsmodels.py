@@ -63,7 +63,10 @@ def ols(data: pd.DataFrame, asked: Asked, **options: Any) -> Answer:
     import statsmodels.formula.api as smf
 
     result = smf.ols(asked.formula, data).fit(cov_kwds={"groups": data[asked.group]}, **options)
-    return by_term(result, list(result.params.index), asked.level)
+    answer = by_term(result, list(result.params.index), asked.level)
+    if options.get("use_t"):
+        answer["df"] = dict.fromkeys(answer["estimate"], float(result.df_resid_inference))
+    return answer
 
 
 def gee(data: pd.DataFrame, asked: Asked, cov_type: str, working: str = "Exchangeable") -> Answer:
@@ -124,7 +127,7 @@ PACKAGE = Package(
             partial(ols, cov_type="cluster", use_t=True),
             same("ols-cr1s-t"),
             "CR1S: G/(G-1) (N-1)/(N-p), p the rank of X; t(G - 1)",
-            Z,
+            (*Z, "df"),
             others=((COLUMNS, scaled_errors(of_columns)),),
         ),
         Way(
