@@ -198,6 +198,25 @@ def test_one_treated_school_is_told_to_need_an_assumption() -> None:
 
 
 @pytest.mark.slow
+def test_two_treated_schools_are_told_to_need_an_assumption(tmp_path: Path) -> None:
+    """Which method holds with it and what that covers without, which falls least short: in words, fits and JSON."""
+    found = advised(data(schools=16, treated=2), replications=400)
+    choice = found.choice
+    assert (found.method, choice.unless) == (None, "spread not ruled out")
+    assert [fit.estimator for fit in found.fits[:2]] == [choice.assuming, choice.guarding]
+    assert [choice.assuming, choice.guarding] == ["reml-kr", "ols-cr2-satt"]
+    words = " ".join(text_of(found).split())
+    assert (
+        "use none without an assumption, for schools with the rarer value of treated may vary up to" in words
+    )
+    covered = found.table.set_index(["method", "scenario"]).loc[("reml-kr", choice.unless), "coverage"]
+    assert f"else {100 * covered:.1f} %" in words
+    assert known_blindly(found)["unless"] == choice.unless
+    page = write_advice([found], tmp_path)[0].read_text()
+    assert page.index("Least bad either way: ols-cr2-satt") < page.index("The design")
+
+
+@pytest.mark.slow
 def test_one_student_in_every_school_is_told_and_needs_no_schools() -> None:
     """The ICC isn't identified, and no scenario has one: errors are independent whatever it is."""
     frame = data(schools=40, treated=15).drop_duplicates("school")
