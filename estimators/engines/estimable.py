@@ -7,6 +7,8 @@ mean hide or feign a dependence.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -16,6 +18,8 @@ Mask = npt.NDArray[np.bool_]
 EPS = float(np.finfo(np.float64).eps)
 DEPENDENT = 1e-10
 """Columns of unit length with a smaller singular value are dependent: six digits of the direction left are rounding."""
+PLAINLY_NONE, PLAINLY_THERE = 1e-12, 1e-4
+"""Singular values of unit columns between these are in doubt where rows stand for others."""
 
 
 def full_rank(x: Floats, intercept: int | None) -> bool:
@@ -45,18 +49,57 @@ def estimable(x: Floats, intercept: int | None) -> tuple[Mask, Ints]:
     p = x.shape[1]
     if full_rank(x, intercept):
         return np.ones(p, dtype=bool), np.arange(p)
+    return _decided(x, intercept, _decomposed(x, intercept))
+
+
+def plainly_estimable(x: Floats, intercept: int | None) -> tuple[Mask, Ints] | None:
+    """Return what `estimable` does where nobody can doubt it: each direction is plainly there, or but rounding.
+
+    `x` may be other rows than a data set's that span the same: what is plain of these is plain of those. None in doubt.
+    """
+    parts = _decomposed(x, intercept)
+    doubtful = (parts.values > PLAINLY_NONE) & (parts.values < PLAINLY_THERE)
+    if doubtful.any() or parts.tolerance > PLAINLY_THERE:
+        return None
+    return _decided(x, intercept, parts)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Decomposed:
+    """The columns of X but the intercept: which they are [s], of unit length [n, s], their lengths [s], singular values
+    [s] and right singular vectors as rows [s, s], and the value below which they are rounding."""
+
+    slopes: Ints
+    unit: Floats
+    norms: Floats
+    values: Floats
+    vectors: Floats
+    tolerance: float
+
+
+def _decomposed(x: Floats, intercept: int | None) -> _Decomposed:
+    """Return the decomposition that a decision rests on."""
     unit, norms = _unit_columns(x, intercept)
-    slopes = np.array([j for j in range(p) if j != intercept], dtype=np.int64)
-    tolerance = _tolerance(x, slopes, norms)
-    null = _null_space(unit, tolerance)
-    answer = np.ones(p, dtype=bool)
-    answer[slopes] = ~(np.abs(null) > 1e-6).any(axis=0)
+    slopes = np.array([j for j in range(x.shape[1]) if j != intercept], dtype=np.int64)
+    # Whole only where rows are fewer than columns and null vectors were lost: else it makes a matrix of rows by rows.
+    _, found, vectors = np.linalg.svd(unit, full_matrices=len(unit) < unit.shape[1])
+    values = np.zeros(len(slopes))
+    values[: len(found)] = found
+    return _Decomposed(slopes, unit, norms, values, vectors, _tolerance(x, slopes, norms))
+
+
+def _decided(x: Floats, intercept: int | None, parts: _Decomposed) -> tuple[Mask, Ints]:
+    """Return what `estimable` does."""
+    null = parts.vectors[parts.values <= parts.tolerance]
+    answer = np.ones(x.shape[1], dtype=bool)
+    answer[parts.slopes] = ~(np.abs(null) > 1e-6).any(axis=0)
     if intercept is not None:
         # A dependence among centred columns that the raw ones don't have makes the constant one of their combinations.
-        pull = null * (x[:, slopes].mean(axis=0) / norms)
-        noise = tolerance * np.abs(pull).sum(axis=1) + 1e-8
+        pull = null * (x[:, parts.slopes].mean(axis=0) / parts.norms)
+        noise = parts.tolerance * np.abs(pull).sum(axis=1) + 1e-8
         answer[intercept] = not (np.abs(pull.sum(axis=1)) > noise).any()
-    return answer, _independent(unit, slopes, answer, intercept, len(slopes) - len(null))
+    rank = len(parts.slopes) - len(null)
+    return answer, _independent(parts.unit, parts.slopes, answer, intercept, rank)
 
 
 def _unit_columns(x: Floats, intercept: int | None) -> tuple[Floats, Floats]:
@@ -77,15 +120,6 @@ def _tolerance(x: Floats, slopes: Ints, norms: Floats) -> float:
     """Singular values below this are rounding: the columns' own rounding error relative to their spread."""
     spread = np.sqrt((x[:, slopes] ** 2).sum(axis=0)) / norms
     return max(DEPENDENT, 8.0 * EPS * float(np.sqrt(max(x.shape))) * float(spread.max(initial=1.0)))
-
-
-def _null_space(unit: Floats, tolerance: float) -> Floats:
-    """Return an orthonormal basis of the null space of unit columns, a vector a row [k, p]."""
-    # Whole only where rows are fewer than columns and null vectors were lost: else it makes a matrix of rows by rows.
-    _, values, vectors = np.linalg.svd(unit, full_matrices=len(unit) < unit.shape[1])
-    small = np.ones(unit.shape[1], dtype=bool)
-    small[: len(values)] = values <= tolerance
-    return np.asarray(vectors[small])
 
 
 def _independent(unit: Floats, slopes: Ints, answer: Mask, intercept: int | None, rank: int) -> Ints:

@@ -17,6 +17,7 @@ from time import perf_counter
 import numpy as np
 import numpy.typing as npt
 
+from nestbench.estimators.engines.dependent import fitted_in_parts
 from nestbench.estimators.engines.finished import finished
 from nestbench.estimators.engines.splice import leave_to
 from nestbench.estimators.estimates import Estimates
@@ -243,9 +244,15 @@ def leave_one_out(centred: bool) -> Variance:
     return variance
 
 
-def pooled_engine(variance: Variance, reference: Engine) -> Engine:
-    """Return the batched engine of a pooled-OLS method."""
-    return _engine(lambda batch, model, options: batch.once(pooled, model), variance, reference)
+def pooled_engine(variance: Variance, reference: Engine, in_parts: bool = True) -> Engine:
+    """Return the batched engine of a pooled-OLS method.
+
+    `in_parts` says whether data sets with dependent columns are fitted without these (`dependent`): not where the
+    variance knows of all columns.
+    """
+    return _engine(
+        lambda batch, model, options: batch.once(pooled, model), variance, reference, in_parts=in_parts
+    )
 
 
 def within_engine(variance: Variance, reference: Engine) -> Engine:
@@ -269,7 +276,12 @@ def between_engine(variance: Variance, reference: Engine) -> Engine:
 
 
 def _engine(
-    fit_batch: Fit, variance: Variance, reference: Engine, missing: str = "", residual_sd: bool = False
+    fit_batch: Fit,
+    variance: Variance,
+    reference: Engine,
+    missing: str = "",
+    residual_sd: bool = False,
+    in_parts: bool = False,
 ) -> Engine:
     """Return the engine of a fit and a variance.
 
@@ -283,9 +295,11 @@ def _engine(
         What to say, before their names, of terms that the regression doesn't have.
     residual_sd : bool
         Whether ``(residual_sd)`` is one of its quantities.
+    in_parts : bool
+        As in `pooled_engine`.
     """
 
-    def engine(batch: Batch, model: Model, options: Options) -> Estimates:
+    def fast(batch: Batch, model: Model, options: Options) -> tuple[Estimates, Ints]:
         started = perf_counter()
         fit = fit_batch(batch, model, options)
         values, df, regular = variance(fit)
@@ -310,7 +324,13 @@ def _engine(
             quantities={"(residual_sd)": fit.residual_sd} if residual_sd else {},
             said=_messages(batch.once(design_of, model).terms, fit.answered, missing),
         )
-        return leave_to(reference, estimates, np.flatnonzero(~good), batch, model, options)
+        return estimates, np.flatnonzero(~good)
+
+    def engine(batch: Batch, model: Model, options: Options) -> Estimates:
+        estimates, irregular = fast(batch, model, options)
+        if in_parts:
+            estimates, irregular = fitted_in_parts(fast, estimates, irregular, batch, model, options)
+        return leave_to(reference, estimates, irregular, batch, model, options)
 
     return engine
 

@@ -165,10 +165,12 @@ def full_rank(data: DataSet) -> Screened:
     answer, columns = estimable(data.x, data.intercept)
     if answer.all():
         return Screened(columns, answer)
-    missing = names_of(data.terms, ~answer)
-    return Screened(
-        columns, answer, FitStatus.SINGULAR, f"not estimable, columns are linearly dependent: {missing}"
-    )
+    return Screened(columns, answer, FitStatus.SINGULAR, not_estimable(data.terms, answer))
+
+
+def not_estimable(terms: Sequence[str], answerable: npt.NDArray[np.bool_]) -> str:
+    """Return in words which terms have no answer because columns depend on one another."""
+    return f"not estimable, columns are linearly dependent: {names_of(terms, ~answerable)}"
 
 
 def reference_engine(

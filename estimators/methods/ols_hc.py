@@ -50,7 +50,7 @@ def batched_engine(kind: str, reference: Engine) -> Engine:
     def engine(batch: Batch, model: Model, options: Options) -> Estimates:
         """Fit; data that aren't regular, nearly dependent or with a leverage of 1 are the reference's."""
         variance = partial(_variance, batch, model, kind)
-        return ols_batched.pooled_engine(variance, reference)(batch, model, options)
+        return ols_batched.pooled_engine(variance, reference, in_parts=False)(batch, model, options)
 
     return engine
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from nestbench.estimators.engines import mixed_reference
 from nestbench.estimators.engines.at_theta import at_theta
+from nestbench.estimators.engines.dependent import fitted_in_parts
 from nestbench.estimators.engines.likelihood_grid import on_grid
 from nestbench.estimators.engines.mixed_batched import (
     CR2,
@@ -39,7 +40,7 @@ from nestbench.estimators.engines.splice import leave_to
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Agreement, Engine, Estimator, Info, Options
 from nestbench.estimators.honoured import RandomPart
-from nestbench.sim.observed.batch import Batch
+from nestbench.sim.observed.batch import Batch, Ints
 from nestbench.sim.observed.model import Model
 
 OPTIONS: Options = {"covariance": "full"}
@@ -49,13 +50,17 @@ OPTIONS: Options = {"covariance": "full"}
 def batched_engine(inference: Inference, reference: Engine, restricted: bool = True) -> Engine:
     """Return the fast engine of a method: the shared fit, then `inference`; irregular data go to the reference."""
 
-    def engine(batch: Batch, model: Model, options: Options) -> Estimates:
+    def fast(batch: Batch, model: Model, options: Options) -> tuple[Estimates, Ints]:
         """Fit once a batch, then infer."""
         started = perf_counter()
         fit = batch.once(fit_of, model, restricted, options["covariance"])
         std_error, df = inference(fit)
         estimates = estimates_of(batch, model, fit, std_error, df, started)
-        irregular = np.flatnonzero(~fit.moments.regular | _saturated(fit))
+        return estimates, np.flatnonzero(~fit.moments.regular | _saturated(fit))
+
+    def engine(batch: Batch, model: Model, options: Options) -> Estimates:
+        estimates, irregular = fast(batch, model, options)
+        estimates, irregular = fitted_in_parts(fast, estimates, irregular, batch, model, options)
         return leave_to(reference, estimates, irregular, batch, model, options)
 
     return engine

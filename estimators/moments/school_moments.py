@@ -50,8 +50,6 @@ class SchoolMoments:
         beta = contrasts @ beta_pivoted + shift gives the coefficients of the terms as named; so does
         Var(beta) = contrasts Var(beta_pivoted) contrasts'.
     shift : float64 [R, p]
-    estimable : bool [R, p]
-        Whether each term is estimable (its unit vector is in the row space of X).
     regular : bool [R]
         Whether all values are finite, X plainly has full rank p < n, and y is neither constant nor fitted
         exactly. Where False, an engine should leave the replication to its reference.
@@ -65,7 +63,6 @@ class SchoolMoments:
     scale: Floats
     contrasts: Floats
     shift: Floats
-    estimable: Mask
     regular: Mask
     refined: Mask
 
@@ -84,8 +81,6 @@ def moments_of(batch: Batch, model: Model) -> SchoolMoments:
     else:
         _reduce_columns(batch, design, names, found)
     _leave_out_of_range(found)
-    for r in np.flatnonzero(~found.regular):
-        found.estimable[r] = estimable_terms(batch.take([r]), design)
     return found
 
 
@@ -101,7 +96,6 @@ def _empty(batch: Batch, d: int, x: Ints, z: Ints) -> SchoolMoments:
         scale=np.empty((reps, d)),
         contrasts=np.empty((reps, p, p)),
         shift=np.empty((reps, p)),
-        estimable=np.ones((reps, p), dtype=np.bool_),
         regular=np.empty(reps, dtype=np.bool_),
         refined=np.empty(reps, dtype=np.bool_),
     )
@@ -141,6 +135,8 @@ def _refine_completed(batch: Batch, model: Model, found: SchoolMoments) -> None:
     students = batch.take(near)
     # A plain mapping isn't one of strata (`strata_of`): `moments_of` takes the students' path with it.
     students = replace(students, columns=dict(students.columns), _memo={})
+    # The batch's own: it may be of some columns of the formula alone (`engines.dependent`).
+    students.put(batch.once(design_of, model), design_of, model)
     refined = moments_of(students, model)
     bounds = found.replication_offsets
     schools = np.concatenate([np.arange(*bounds[r : r + 2]) for r in near])
@@ -185,7 +181,6 @@ def raw_moments(batch: Batch, model: Model) -> SchoolMoments:
         scale=np.ones((reps, d)),
         contrasts=np.tile(np.eye(p), (reps, 1, 1)),
         shift=np.zeros((reps, p)),
-        estimable=np.ones((reps, p), dtype=np.bool_),
         regular=np.ones(reps, dtype=np.bool_),
         refined=np.zeros(reps, dtype=np.bool_),
     )
@@ -198,41 +193,6 @@ def _layout(design: Design) -> tuple[list[str], Ints, Ints]:
     x = np.array([names.index(t) for t in design.terms], dtype=np.int64)
     z = np.array([names.index(t) for t in design.random_terms], dtype=np.int64)
     return names, x, z
-
-
-def estimable_terms(batch: Batch, design: Design) -> Mask:
-    """Return which terms of one data set are estimable [p]: zero in every vector of the null space of X.
-
-    Columns are brought to unit length, centred if there is an intercept (whose null vectors follow from
-    the slopes').
-    """
-    x = design.fixed(batch)
-    if not np.isfinite(x).all():
-        return np.zeros(len(x), dtype=np.bool_)
-    constant = np.array([design.intercept and term == "Intercept" for term in design.terms])
-    slopes = x[~constant]
-    # First by size: squares of a column of 1e200 overflow.
-    size = np.abs(slopes).max(axis=1, initial=0.0)
-    unit = slopes / np.where(size > 0, size, 1.0)[:, None]
-    raw = np.sqrt((unit**2).sum(axis=1))
-    means = unit.mean(axis=1) if design.intercept else np.zeros(len(unit))
-    unit = unit - means[:, None]
-    length = np.sqrt((unit**2).sum(axis=1))
-    gone = length <= 8 * np.finfo(np.float64).eps * np.sqrt(x.shape[1])
-    length = np.where(gone, 1.0, length)
-    unit = np.where(gone[:, None], 0.0, unit / length[:, None])
-    noise = 8 * np.finfo(np.float64).eps * max(x.shape) * (raw / length).max(initial=1.0)
-    # Whole only where rows are fewer than columns and null vectors were lost: else it makes a matrix of rows by rows.
-    _, values, vectors = np.linalg.svd(unit.T, full_matrices=x.shape[1] < len(unit))
-    small = np.ones(len(unit), dtype=np.bool_)
-    small[: len(values)] = values <= noise
-    null = vectors[small]
-    answer = np.ones(len(x), dtype=np.bool_)
-    answer[~constant] = ~(np.abs(null) > 1e-6).any(axis=0)
-    # The intercept's entry of a null vector is minus the sum of these, 0 up to what cancels in it.
-    pull = null * (means / length)
-    answer[constant] = not (np.abs(pull.sum(axis=1)) > 1e-6 * np.abs(pull).sum(axis=1) + 1e-8).any()
-    return answer
 
 
 @dataclass(frozen=True, slots=True, eq=False)

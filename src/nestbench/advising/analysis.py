@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from nestbench.estimators.moments.school_moments import estimable_terms
+from nestbench.estimators.engines.estimable import estimable
 from nestbench.own_data.user_data import UserData, prepare
 from nestbench.sim.errors import InvalidInput, unknown_name
 from nestbench.sim.laws.fixed_errors import constant_in_schools
@@ -137,9 +137,8 @@ def analysis_of(frame: pd.DataFrame, model: Model, messages: Mapping[str, str] |
         )
     offsets = batch.school_offsets
     constant = np.array([constant_in_schools(column, offsets) for column in x])
-    return Analysis(
-        data, model, design.terms, x, residuals, offsets, constant, estimable_terms(batch, design)
-    )
+    answerable, _ = estimable(x.T, design.terms.index("Intercept") if design.intercept else None)
+    return Analysis(data, model, design.terms, x, residuals, offsets, constant, answerable)
 
 
 def require_squares(name: str, y: Floats) -> None:

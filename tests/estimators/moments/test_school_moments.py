@@ -12,12 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nestbench.estimators.moments.school_moments import (
-    SchoolMoments,
-    estimable_terms,
-    moments_of,
-    raw_moments,
-)
+from nestbench.estimators.engines.estimable import estimable, plainly_estimable
+from nestbench.estimators.moments.school_moments import SchoolMoments, moments_of, raw_moments
 from nestbench.sim.observed.batch import Batch, Category, offsets_of
 from nestbench.sim.observed.design import design_of
 from nestbench.sim.observed.model import Model
@@ -184,7 +180,7 @@ def test_values_that_cannot_be_summed_are_marked(column: str, value: float) -> N
 
 
 @pytest.mark.parametrize(
-    ("formula", "estimable"),
+    ("formula", "expected"),
     [
         ("grade ~ x0 + twice", [True, False, False]),
         ("grade ~ constant + x0", [False, False, True]),
@@ -194,27 +190,36 @@ def test_values_that_cannot_be_summed_are_marked(column: str, value: float) -> N
         ("grade ~ x0 + zero", [True, True, False]),
     ],
 )
-def test_a_term_is_estimable_if_the_data_identify_it(formula: str, estimable: list[bool]) -> None:
+def test_a_term_is_estimable_if_the_data_identify_it(formula: str, expected: list[bool]) -> None:
     batch = ragged_batch()
     x0, x1 = batch.columns["x0"], batch.columns["x1"]
     made = {"twice": 2 * x0, "constant": np.full(batch.rows, 0.1), "sum": x0 + x1, "zero": 0 * x0}
-    moments = moments_of(with_columns(batch, **made), Model(formula))
-    assert moments.estimable.tolist() == [estimable] * batch.size
-    assert moments.regular.tolist() == [all(estimable)] * batch.size
+    batch, model = with_columns(batch, **made), Model(formula)
+    assert moments_of(batch, model).regular.tolist() == [all(expected)] * batch.size
+    design = batch.once(design_of, model)
+    intercept = 0 if design.intercept else None
+    for r in range(batch.size):
+        x = design.fixed(batch)[:, batch.replication(r).rows].T
+        plainly = plainly_estimable(x, intercept)
+        assert plainly is not None
+        for answer, columns in (plainly, estimable(x, intercept)):
+            assert answer.tolist() == expected
+            assert np.linalg.matrix_rank(x[:, columns]) == len(columns) == np.linalg.matrix_rank(x)
 
 
 def test_fewer_rows_than_columns_leave_only_what_they_identify() -> None:
     batch = ragged_batch(sizes=([3, 1],))
     design = batch.once(design_of, Model("grade ~ 0 + x0 + x1 + x2 + x3 + x4 + x5"))
-    assert not estimable_terms(batch, design).any()
+    assert not estimable(design.fixed(batch).T, None)[0].any()
 
 
 def test_what_is_estimable_is_told_without_a_matrix_of_rows_by_rows() -> None:
     batch = ragged_batch(sizes=([500] * 8,))
     design = batch.once(design_of, Model("grade ~ x0 + x1"))
+    x = design.fixed(batch).T
     tracemalloc.start()
     try:
-        assert estimable_terms(batch, design).all()
+        assert estimable(x, 0)[0].all()
         assert tracemalloc.get_traced_memory()[1] < 100 * 8 * batch.rows
     finally:
         tracemalloc.stop()
