@@ -49,14 +49,6 @@ def test_there_are_30_lines_to_read(tmp_path: Path, name: str) -> None:
     assert max(len(line) for text in texts.values() for line in text.splitlines()) < 250
 
 
-@pytest.mark.parametrize(("name", "iccs"), [("statsmodels", "[0.2, 0.5]"), ("mixedlm", "[0.0, 0.2]")])
-def test_an_icc_of_0_is_left_out_where_it_makes_fits_depend_on_the_processor(
-    tmp_path: Path, name: str, iccs: str
-) -> None:
-    found = repository(tmp_path, name)
-    assert f'"population.icc" = {iccs} }}' in texts_of(found, usual_action(), methods_of(found), 200)[STUDY]
-
-
 def test_a_stub_is_written_then_filled_in_then_has_a_baseline(tmp_path: Path, few: None) -> None:
     found = repository(tmp_path)
     said = [*begin(found, "me/nestbench@v1")]

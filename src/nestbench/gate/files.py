@@ -14,7 +14,6 @@ from pathlib import Path
 from nestbench import __version__
 from nestbench.gate.methods import find_package, gated, method_name
 from nestbench.gate.repository import WORKFLOWS, Repository
-from nestbench.league.package import Determined
 from nestbench.sim.errors import InvalidInput
 
 WORKFLOW = WORKFLOWS / "nestbench.yml"
@@ -42,7 +41,7 @@ jobs:
 """
 STUDY_TEXT = """\
 model = {{ formula = "grade ~ age + resources" }}
-factors = {{ "population.icc" = {iccs} }}
+factors = {{ "population.icc" = [0.5, 0.8] }}
 [experiment]
 name = "{name}-accuracy"
 replications = {replications}
@@ -50,9 +49,7 @@ engine = "reference"
 plugins = ["methods.py"]
 estimators = [{methods}]
 """
-ICCS = "[0.0, 0.2]"
-INTERIOR = "[0.2, 0.5]"
-"""For packages with a way that ends elsewhere on another processor where a variance of 0 is near."""
+"""No ICC of 0: where a variance is near 0, last bits, which differ between processors, decide fits of mixed models."""
 LEAGUE_TEXT = '''\
 """What the gate runs of {package}, called as nestbench/league/packages/{file}.py calls it."""
 
@@ -108,11 +105,7 @@ def workflow_text(repository: Repository, action: str) -> str:
 def study_text(repository: Repository, methods: dict[str, str], replications: int) -> str:
     """Return the study."""
     listed = ", ".join(f'"{name}"' for name in methods)
-    package = find_package(repository.package)
-    ways = (package.way(way) for way in methods.values() if package is not None)
-    iccs = ICCS if all(way.determined is Determined.EVERYWHERE for way in ways) else INTERIOR
-    name = _name(repository.package)
-    return STUDY_TEXT.format(name=name, iccs=iccs, replications=replications, methods=listed)
+    return STUDY_TEXT.format(name=_name(repository.package), replications=replications, methods=listed)
 
 
 def methods_text(repository: Repository, methods: dict[str, str]) -> str:

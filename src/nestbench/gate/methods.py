@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nestbench.experiments.plugins import estimator
 from nestbench.league.asked import BY_TERM, LOGLIK, Answer, Asked
 from nestbench.league.judging import plain
-from nestbench.league.package import Determined, Package, Way
+from nestbench.league.package import Package, Way
 from nestbench.league.packages import PLACES
 from nestbench.sim.errors import InvalidInput, did_you_mean
 
@@ -63,11 +63,7 @@ def packages() -> list[Package]:
 
 def gated(package: Package) -> tuple[Way, ...]:
     """Return the ways that a gate runs: of a random intercept, the same numbers on whatever processor."""
-    return tuple(
-        way
-        for way in package.ways
-        if "intercept" in way.exact and not way.draws and way.determined is not Determined.NOWHERE
-    )
+    return tuple(way for way in package.ways if "intercept" in way.exact and not way.draws and way.determined)
 
 
 def method_name(package: Package, way: Way) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum
 from importlib import metadata
 from typing import Any
 
@@ -31,15 +30,6 @@ class Setting:
 
 Adjust = Callable[[dict[str, Any], Setting], dict[str, Any]]
 """Exact values of our method -> those under the package's stated convention."""
-
-
-class Determined(Enum):
-    """For which data sets the data decide a way's numbers: elsewhere last bits, which differ between processors, decide
-    where its optimiser stops."""
-
-    EVERYWHERE = "everywhere"
-    INSIDE = "away from a variance of 0"
-    NOWHERE = "nowhere"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +59,9 @@ class Way:
     others : tuple of (str, callable)
         Conventions as good as the stated one, in words, and what takes our method's values to each: where neither is
         settled, a package that follows one of them isn't wrong.
-    determined : Determined
-        Where data and code decide its numbers to 1e-4, on every processor.
+    determined : bool
+        Whether data and code decide its numbers to 1e-4 on every processor, where no variance is near 0; not where last
+        bits decide where an optimiser stops.
     """
 
     name: str
@@ -82,7 +73,7 @@ class Way:
     draws: int = 0
     most: int = 10**6
     others: tuple[tuple[str, Adjust], ...] = ()
-    determined: Determined = Determined.EVERYWHERE
+    determined: bool = True
 
     @property
     def mixed(self) -> bool:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nestbench.league.information import observed_information
-from nestbench.league.package import Determined, Package, Setting, Way, mixed, same, scaled_errors, with_df
+from nestbench.league.package import Package, Setting, Way, mixed, same, scaled_errors, with_df
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,7 +99,7 @@ def normal(setting: Setting) -> float:
     return math.inf
 
 
-def _mixed(name: str, fit: Fit, determined: Determined) -> Way:
+def _mixed(name: str, fit: Fit, determined: bool = True) -> Way:
     exact = mixed("reml-z", "nested-z")
     return Way(name, fit, exact, REML, MIXED, observed_information, determined=determined)
 
@@ -111,9 +111,9 @@ PACKAGE = Package(
     "statsmodels",
     "statsmodels",
     (
-        _mixed("MixedLM", mixedlm, Determined.INSIDE),
-        _mixed("MixedLM lbfgs", partial(mixedlm, method="lbfgs"), Determined.NOWHERE),
-        _mixed("MixedLM powell", partial(mixedlm, method="powell"), Determined.INSIDE),
+        _mixed("MixedLM", mixedlm),
+        _mixed("MixedLM lbfgs", partial(mixedlm, method="lbfgs"), determined=False),
+        _mixed("MixedLM powell", partial(mixedlm, method="powell")),
         Way(
             "OLS cluster",
             partial(ols, cov_type="cluster"),
