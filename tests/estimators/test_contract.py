@@ -337,8 +337,13 @@ def test_another_reference_distribution_is_another_quantile_of_the_same_numbers(
     """So every law above holds for it too: on friendly, moved and nasty data, and for the words about them."""
     for fit in (fitted, lambda chosen, engine: _all_versions(chosen.label, engine)):
         got, plain = fit(estimator, engine), fit(BY_LABEL[estimator.name], engine)
+        # Where there is no G - p the textbook engine answers instead, which differs by rounding.
+        answered = ~(np.isnan(got.df) & ~np.isnan(plain.df)).any(axis=1)
         for name in ("estimate", "std_error", "status"):
-            assert getattr(got, name).tobytes() == getattr(plain, name).tobytes(), name
+            ours, theirs = getattr(got, name), getattr(plain, name)
+            assert ours[answered].tobytes() == theirs[answered].tobytes(), name
+            np.testing.assert_allclose(ours, theirs, rtol=1e-8, err_msg=name)
+        assert answered.all() or "reference=t(G-p)" in estimator.label
         assert got.quantities.keys() == plain.quantities.keys()
         tests = wald(got.estimate, got.std_error, got.df, MODEL.level)
         for name, expected in zip(("lower", "upper", "p_value"), tests, strict=True):
