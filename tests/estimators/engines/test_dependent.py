@@ -72,7 +72,7 @@ def test_engines_agree_and_no_data_set_is_left_over(kind: str, version: int, lef
         assert (textbook.status >= FitStatus.SINGULAR).all()
         np.testing.assert_array_equal(fast.status, textbook.status, err_msg=name)
         assert fast.texts() == textbook.texts(), name
-        assert differences(textbook, fast).max() <= 1e-8, name
+        assert differences(textbook, fast).max() <= 1e-9, name
         if (textbook.status == FitStatus.SINGULAR).all():
             assert left.pop() == 0, name
 
