@@ -26,7 +26,8 @@ def resolve(source: Source, changes: Mapping[str, Any] | None = None, trust: boo
     ----------
     source : Experiment, str or Path
     changes : mapping, optional
-        Keys of ``[experiment]``: replications, seed, engine, estimators (names or tables); None changes nothing.
+        Keys of ``[experiment]``: replications, reference_replications, seed, engine, estimators (names or
+        tables); None changes nothing.
     trust : bool
         Let plugins of a run directory run that this user never named: a run that was sent by mail brings code.
 

@@ -10,6 +10,7 @@ import pytest
 
 from nestbench.commands import check
 from nestbench.experiments.running.resolving import resolve
+from nestbench.reports.accuracy.baseline_file import read_baseline
 from tests.commands.conftest import TINY, Cli
 
 
@@ -70,14 +71,19 @@ def test_a_check_writes_comment_and_badges_whose_lines_can_be_typed(cli: Cli) ->
 
 
 def test_a_comments_first_line_is_the_same_check(cli: Cli) -> None:
-    """Of other data with their seed and number, since nobody else would draw them."""
+    """Of other data with their seed and number, since nobody else would draw them; of more fits with their bound."""
     with_baseline(cli)
-    other = resolve("tiny.toml", {"seed": 5, "replications": 9})
-    line = check._again("my study.toml", Path("accuracy.json"), other)
-    assert shlex.split(line)[1:] == [
-        *("check", "my study.toml", "--baseline", "accuracy.json"),
-        *("--seed", "5", "--replications", "9"),
-    ]
+    before = read_baseline(cli.folder / "accuracy.json")
+    plain = ["nestbench", "check", "my study.toml", "--baseline", "accuracy.json"]
+    for changes, words in (
+        ({}, []),
+        ({"seed": 5, "replications": 9}, ["--seed", "5", "--replications", "9"]),
+        ({"reference_replications": 7}, []),
+        ({"reference_replications": 7, "estimators": ["mixedlm"]}, ["--bound", "7"]),
+    ):
+        drawn = resolve("tiny.toml", changes)
+        line = check._again("my study.toml", Path("accuracy.json"), before, drawn)
+        assert shlex.split(line) == [*plain, *words]
     assert check._again(None, Path("accuracy.json")) == "nestbench check --baseline accuracy.json"
 
 
@@ -102,7 +108,7 @@ def test_a_budget_is_spent_on_other_data_and_goes_on_next_time(cli: Cli) -> None
     [
         (("tiny.toml", "--budget", "soon"), "expected a time as 30m"),
         (("tiny.toml", "--budget", "1s", "--seed", "3"), "expected --budget or --seed, got both"),
-        (("run", "--budget", "1s"), "is a run: --seed, --replications, --budget and -o are for new runs"),
+        (("run", "--budget", "1s"), "is a run: --seed, --replications, --bound, --budget"),
     ],
 )
 def test_budgets_that_cannot_be_are_refused(cli: Cli, words: tuple[str, ...], message: str) -> None:
