@@ -34,6 +34,7 @@ def theories(alone: bool) -> Callable[[], list[str]]:
     return work
 
 
+@pytest.mark.slow
 def test_theory_of_ten_iccs_costs_less_than_ten_theories(benchmark: BenchmarkFixture) -> None:
     shared = benchmark.pedantic(theories(False), rounds=1, warmup_rounds=1)
     assert shared == theories(True)()
