@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from nestbench.reports.conditions import condition_of, conditions
