@@ -9,6 +9,7 @@ import pandas as pd
 
 from nestbench.advising.advice import Advice
 from nestbench.advising.scenarios import Scenario
+from nestbench.advising.validity import EQUAL
 from nestbench.estimators.estimates import LOWER, UPPER
 from nestbench.own_data.row_cells import number as decimals
 from nestbench.reports.comparing.grades import band
@@ -155,7 +156,8 @@ def paragraph(advice: Advice) -> str:
         f"{advice.replications} data sets each (seed {advice.seed}). A method had to keep coverage of its "
         f"{100 * advice.model.level:g} % intervals and size of its tests within Bradley's (1978) "
         "liberal band in every one; of "
-        "those that did, the one with the lowest interval score (Gneiting & Raftery 2007) was taken. "
+        "those that did, the narrowest was taken whose interval score (Gneiting & Raftery 2007) was within "
+        f"{100 * (EQUAL - 1):.0f} % of the lowest. "
         f"{' '.join(text for text in (_outcome(advice), precaution(advice)) if text)} Simulated with nestbench."
     )
 
