@@ -17,9 +17,9 @@ from time import perf_counter
 import numpy as np
 import numpy.typing as npt
 
-from nestbench.estimators.engines.dependent import fitted_in_parts
+from nestbench.estimators.engines.dependent import Fast
 from nestbench.estimators.engines.finished import finished
-from nestbench.estimators.engines.splice import leave_to
+from nestbench.estimators.engines.splice import with_careful
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Engine, Options
 from nestbench.estimators.kernels import ols, sandwich
@@ -244,26 +244,21 @@ def leave_one_out(centred: bool) -> Variance:
     return variance
 
 
-def pooled_engine(variance: Variance, reference: Engine, in_parts: bool = True) -> Engine:
-    """Return the batched engine of a pooled-OLS method.
+def pooled_fast(variance: Variance) -> Fast:
+    """Return the fast fit of a pooled-OLS method."""
+    return _fast(lambda batch, model, options: batch.once(pooled, model), variance)
 
-    `in_parts` says whether data sets with dependent columns are fitted without these (`dependent`): not where the
-    variance knows of all columns.
-    """
-    return _engine(
-        lambda batch, model, options: batch.once(pooled, model), variance, reference, in_parts=in_parts
-    )
+
+def pooled_engine(variance: Variance, reference: Engine) -> Engine:
+    """Return the batched engine of a pooled-OLS method."""
+    return with_careful(pooled_fast(variance), reference)
 
 
 def within_engine(variance: Variance, reference: Engine) -> Engine:
     """Return the batched engine of a method with school dummies; it also gives ``(residual_sd)``."""
-    return _engine(
-        lambda batch, model, options: batch.once(within, model),
-        variance,
-        reference,
-        "not estimable beside school dummies: ",
-        residual_sd=True,
-    )
+    missing = "not estimable beside school dummies: "
+    fast = _fast(lambda batch, model, options: batch.once(within, model), variance, missing, residual_sd=True)
+    return with_careful(fast, reference, in_parts=False)
 
 
 def between_engine(variance: Variance, reference: Engine) -> Engine:
@@ -272,31 +267,22 @@ def between_engine(variance: Variance, reference: Engine) -> Engine:
     def fit(batch: Batch, model: Model, options: Options) -> BatchOls:
         return batch.once(between, model, options["weights"])
 
-    return _engine(fit, variance, reference, "varies within schools, left out of the school means: ")
+    fast = _fast(fit, variance, "varies within schools, left out of the school means: ")
+    return with_careful(fast, reference, in_parts=False)
 
 
-def _engine(
-    fit_batch: Fit,
-    variance: Variance,
-    reference: Engine,
-    missing: str = "",
-    residual_sd: bool = False,
-    in_parts: bool = False,
-) -> Engine:
-    """Return the engine of a fit and a variance.
+def _fast(fit_batch: Fit, variance: Variance, missing: str = "", residual_sd: bool = False) -> Fast:
+    """Return the fast fit of a fit and a variance: no answer where the variance isn't good, vanishes beside the iid
+    one, or is infinite.
 
     Parameters
     ----------
     fit_batch : (batch, model, options) -> BatchOls
     variance : BatchOls -> (variances, df, good)
-    reference : Engine
-        Answers for replications where the variance isn't good, vanishes beside the iid one, or is infinite.
     missing : str
         What to say, before their names, of terms that the regression doesn't have.
     residual_sd : bool
         Whether ``(residual_sd)`` is one of its quantities.
-    in_parts : bool
-        As in `pooled_engine`.
     """
 
     def fast(batch: Batch, model: Model, options: Options) -> tuple[Estimates, Ints]:
@@ -326,13 +312,7 @@ def _engine(
         )
         return estimates, np.flatnonzero(~good)
 
-    def engine(batch: Batch, model: Model, options: Options) -> Estimates:
-        estimates, irregular = fast(batch, model, options)
-        if in_parts:
-            estimates, irregular = fitted_in_parts(fast, estimates, irregular, batch, model, options)
-        return leave_to(reference, estimates, irregular, batch, model, options)
-
-    return engine
+    return fast
 
 
 def _messages(

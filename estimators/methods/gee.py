@@ -28,12 +28,12 @@ from nestbench.estimators.engines.identified import require_levels
 from nestbench.estimators.engines.least_squares import least_squares
 from nestbench.estimators.engines.ols_batched import VANISHES, pooled
 from nestbench.estimators.engines.reference import Answer, CannotFit, DataSet, FitOne, reference_engine
-from nestbench.estimators.engines.splice import leave_to
+from nestbench.estimators.engines.splice import with_careful
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.estimator import Agreement, Engine, Estimator, Info, Options
 from nestbench.estimators.kernels.gee import exchangeable
 from nestbench.estimators.moments.school_moments import moments_of
-from nestbench.sim.observed.batch import Batch, Floats
+from nestbench.sim.observed.batch import Batch, Floats, Ints
 from nestbench.sim.observed.model import Model
 
 
@@ -101,7 +101,7 @@ def _without_a_school(data: DataSet, residuals: Floats, alpha: float, back: Floa
 def gee_engine(corrected: bool, reference: Engine) -> Engine:
     """Return the batched engine; data that aren't regular and vanishing standard errors are left to the reference."""
 
-    def engine(batch: Batch, model: Model, options: Options) -> Estimates:
+    def fast(batch: Batch, model: Model, options: Options) -> tuple[Estimates, Ints]:
         """Iterate to the fixed point of alpha from school cross-products."""
         started = perf_counter()
         moments, ols = batch.once(moments_of, model), batch.once(pooled, model)
@@ -128,9 +128,9 @@ def gee_engine(corrected: bool, reference: Engine) -> Engine:
         )
         std_error, df = np.sqrt(variance), np.full_like(variance, np.inf)
         estimates = finished(batch, model, started, estimate, std_error, df, quantities={"(icc)": alpha})
-        return leave_to(reference, estimates, np.flatnonzero(~good), batch, model, options)
+        return estimates, np.flatnonzero(~good)
 
-    return engine
+    return with_careful(fast, reference)
 
 
 def between_schools(batch: Batch, model: Model) -> npt.NDArray[np.bool_]:

@@ -19,25 +19,25 @@ from nestbench.estimators.engines.mixed_inference import model_based_errors as t
 from nestbench.estimators.engines.mixed_textbook import GLS as GLS_FORMULA
 from nestbench.estimators.engines.mixed_textbook import MODEL_BASED, factor_of, fit_at, textbook_of
 from nestbench.estimators.engines.reference import Answer, DataSet, reference_engine
-from nestbench.estimators.engines.splice import leave_to
+from nestbench.estimators.engines.splice import with_careful
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Agreement, Estimator, Info, Options
 from nestbench.estimators.honoured import RandomPart
 from nestbench.sim.errors import InvalidInput
-from nestbench.sim.observed.batch import Batch
+from nestbench.sim.observed.batch import Batch, Ints
 from nestbench.sim.observed.model import Model
 
 INTERCEPT = ("Intercept",)
 
 
-def batched(batch: Batch, model: Model, options: Options) -> Estimates:
+def fast(batch: Batch, model: Model, options: Options) -> tuple[Estimates, Ints]:
     """Solve for every replication from school cross-products."""
     started = perf_counter()
     theta = known_theta(options)
     fit = fit_given(batch, model, True, np.full(batch.size, theta))
     std_error = model_based_errors(fit)
     estimates = estimates_of(batch, model, fit, std_error, np.full_like(std_error, np.inf), started)
-    return leave_to(reference, estimates, np.flatnonzero(~fit.moments.regular), batch, model, options)
+    return estimates, np.flatnonzero(~fit.moments.regular)
 
 
 def reference(batch: Batch, model: Model, options: Options) -> Estimates:
@@ -90,7 +90,7 @@ GLS = Estimator(
         ),
     ),
     reference=reference,
-    batched=batched,
+    batched=with_careful(fast, reference),
     agreement=Agreement.DIRECT,
     options={"theta": None},
     random=RandomPart.INTERCEPT,

@@ -42,7 +42,7 @@ from nestbench.estimators.engines.reference import (
     matrices_of,
     reference_engine,
 )
-from nestbench.estimators.engines.splice import leave_to
+from nestbench.estimators.engines.splice import with_careful
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.estimator import Agreement, Engine, Estimator, Info, Options
 from nestbench.estimators.honoured import RandomPart
@@ -198,16 +198,15 @@ def outcome_squares(moments: SchoolMoments) -> Floats:
 def batched_engine(inference: Inference, reference: Engine) -> Engine:
     """Return the fast engine of a method."""
 
-    def engine(batch: Batch, model: Model, options: Options) -> Estimates:
+    def fast(batch: Batch, model: Model, options: Options) -> tuple[Estimates, Ints]:
         """Fit once a batch, then infer."""
         started = perf_counter()
         fit = batch.once(fit_of, model)
         estimates = estimates_of(batch, model, fit, *inference(fit), started)
         near_exact = fit.fits.sigma2 * fit.fits.nu <= NEAR_EXACT * outcome_squares(fit.moments)
-        hard = np.flatnonzero(~fit.moments.regular | near_exact)
-        return leave_to(reference, estimates, hard, batch, model, options)
+        return estimates, np.flatnonzero(~fit.moments.regular | near_exact)
 
-    return engine
+    return with_careful(fast, reference)
 
 
 def textbook_engine(inference: TextbookInference) -> Engine:

@@ -15,10 +15,11 @@ from nestbench.estimators.engines import ols_batched
 from nestbench.estimators.engines.least_squares import LEAST_SQUARES, least_squares
 from nestbench.estimators.engines.ols_batched import BatchOls, Mask
 from nestbench.estimators.engines.reference import Answer, CannotFit, DataSet, FitOne, reference_engine
+from nestbench.estimators.engines.splice import with_careful
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Agreement, Engine, Estimator, Info, Options
 from nestbench.estimators.kernels import hc
-from nestbench.sim.observed.batch import Batch, Floats
+from nestbench.sim.observed.batch import Batch, Floats, Ints
 from nestbench.sim.observed.design import design_of
 from nestbench.sim.observed.model import Model
 
@@ -47,12 +48,11 @@ POWERS = {"HC1": 0, "HC2": 1, "HC3": 2}
 def batched_engine(kind: str, reference: Engine) -> Engine:
     """Return the engine that fits from cross-products and reads the rows once."""
 
-    def engine(batch: Batch, model: Model, options: Options) -> Estimates:
+    def fast(batch: Batch, model: Model, options: Options) -> tuple[Estimates, Ints]:
         """Fit; data that aren't regular, nearly dependent or with a leverage of 1 are the reference's."""
-        variance = partial(_variance, batch, model, kind)
-        return ols_batched.pooled_engine(variance, reference, in_parts=False)(batch, model, options)
+        return ols_batched.pooled_fast(partial(_variance, batch, model, kind))(batch, model, options)
 
-    return engine
+    return with_careful(fast, reference)
 
 
 def _variance(batch: Batch, model: Model, kind: str, fit: BatchOls) -> tuple[Floats, Floats, Mask]:

@@ -33,11 +33,11 @@ from nestbench.estimators.engines.reference import (
     reference_engine,
 )
 from nestbench.estimators.engines.resampling import draws_of
-from nestbench.estimators.engines.splice import leave_to
+from nestbench.estimators.engines.splice import with_careful
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Agreement, Estimator, Info, Options
 from nestbench.estimators.moments.school_moments import moments_of
-from nestbench.sim.observed.batch import Batch, Floats, Sample
+from nestbench.sim.observed.batch import Batch, Floats, Ints, Sample
 from nestbench.sim.observed.model import Model, alpha_of
 
 Mask = npt.NDArray[np.bool_]
@@ -129,8 +129,8 @@ def _refitted(data: DataSet, counts: Floats) -> tuple[Floats, Mask]:
     return np.linalg.solve(r, right[:, :, None])[:, :, 0], good
 
 
-def pairs_engine(batch: Batch, model: Model, options: Options) -> Estimates:
-    """Fit from school cross-products; data that are not regular are left to the reference."""
+def from_moments(batch: Batch, model: Model, options: Options) -> tuple[Estimates, Ints]:
+    """Fit from school cross-products; data that are not regular have no answer."""
     moments, ols = batch.once(moments_of, model), batch.once(pooled, model)
     rows = Rows(batch.once(matrices_of, model).terms, batch.replications)
     regular = ols.regular & (ols.schools > 1) & ~moments.refined
@@ -138,7 +138,7 @@ def pairs_engine(batch: Batch, model: Model, options: Options) -> Estimates:
         started = perf_counter()
         rows.put(int(r), *_from_cross(batch, model, options, int(r)))
         rows.seconds[r] = perf_counter() - started
-    return leave_to(REFERENCE, rows.estimates(model.level), np.flatnonzero(~regular), batch, model, options)
+    return rows.estimates(model.level), np.flatnonzero(~regular)
 
 
 def _from_cross(batch: Batch, model: Model, options: Options, r: int) -> tuple[Screened, Answer]:
@@ -185,7 +185,7 @@ PAIRS_BOOTSTRAP = Estimator(
         ),
     ),
     reference=REFERENCE,
-    batched=pairs_engine,
+    batched=with_careful(from_moments, REFERENCE),
     agreement=Agreement.RANDOM,
     options={"draws": 999},
 )

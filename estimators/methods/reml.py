@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 from nestbench.estimators.engines import mixed_reference
 from nestbench.estimators.engines.at_theta import at_theta
-from nestbench.estimators.engines.dependent import fitted_in_parts
 from nestbench.estimators.engines.likelihood_grid import on_grid
 from nestbench.estimators.engines.mixed_batched import (
     CR2,
@@ -36,7 +35,7 @@ from nestbench.estimators.engines.mixed_fit import (
 )
 from nestbench.estimators.engines.mixed_reference import statsmodels_engine, textbook_engine
 from nestbench.estimators.engines.mixed_textbook import GLS, ML, MODEL_BASED, REML
-from nestbench.estimators.engines.splice import leave_to
+from nestbench.estimators.engines.splice import with_careful
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import Agreement, Engine, Estimator, Info, Options
 from nestbench.estimators.honoured import RandomPart
@@ -58,12 +57,7 @@ def batched_engine(inference: Inference, reference: Engine, restricted: bool = T
         estimates = estimates_of(batch, model, fit, std_error, df, started)
         return estimates, np.flatnonzero(~fit.moments.regular | _saturated(fit))
 
-    def engine(batch: Batch, model: Model, options: Options) -> Estimates:
-        estimates, irregular = fast(batch, model, options)
-        estimates, irregular = fitted_in_parts(fast, estimates, irregular, batch, model, options)
-        return leave_to(reference, estimates, irregular, batch, model, options)
-
-    return engine
+    return with_careful(fast, reference)
 
 
 def _saturated(fit: BatchFit) -> npt.NDArray[np.bool_]:

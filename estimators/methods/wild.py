@@ -24,7 +24,7 @@ from nestbench.estimators.engines.finished import finished
 from nestbench.estimators.engines.least_squares import require_residuals
 from nestbench.estimators.engines.ols_batched import VANISHES, BatchOls, pooled
 from nestbench.estimators.engines.reference import Answer, CannotFit, DataSet, reference_engine
-from nestbench.estimators.engines.splice import leave_to
+from nestbench.estimators.engines.splice import with_careful
 from nestbench.estimators.estimates import Estimates
 from nestbench.estimators.estimator import ONE_TERM, Agreement, Engine, Estimator, Info, Options
 from nestbench.estimators.kernels import sandwich, wild
@@ -126,7 +126,7 @@ def _statistics(fit: BatchOls, r: int, codes: Codes, values: Floats, asked: Ints
 def batched_engine(restricted: bool, reference: Engine) -> Engine:
     """Return the engine that works from school scores."""
 
-    def engine(batch: Batch, model: Model, options: Options) -> Estimates:
+    def fast(batch: Batch, model: Model, options: Options) -> tuple[Estimates, Ints]:
         """Draw and judge each regular replication from its schools' scores."""
         started = perf_counter()
         draws, weights = checked_options(options)
@@ -151,9 +151,9 @@ def batched_engine(restricted: bool, reference: Engine) -> Engine:
         std_error = np.sqrt(variance * (fit.schools / np.maximum(fit.schools - 1.0, 1.0))[:, None])
         none, tests, words = np.full_like(std_error, np.nan), (lower, upper, p_value), (said, tuple(messages))
         estimates = finished(batch, model, started, fit.estimate, std_error, none, tests=tests, said=words)
-        return leave_to(reference, estimates, np.flatnonzero(~regular), batch, model, options)
+        return estimates, np.flatnonzero(~regular)
 
-    return engine
+    return with_careful(fast, reference)
 
 
 def dense(data: DataSet, restricted: bool) -> Answer:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from nestbench.estimators.equivalence.agreement import audited
-from nestbench.estimators.estimates import STORED_COLUMNS, Estimates
+from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus
 from nestbench.estimators.estimator import Estimator
 from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Round, Task, audited_replications, plan, refuse_too_many, rows_of
@@ -49,11 +49,14 @@ class Cost:
         Of a fit with the other engine, for audits; 0 where none is made.
     size : float
         Bytes stored a fit.
+    trouble : str
+        What all fits that were timed say, of none of which every term is estimated; "" where one is fine.
     """
 
     seconds: float
     other: float
     size: float
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +70,14 @@ class Forecast:
         Of each task on one core.
     size : float
         Bytes of the store.
+    troubles : tuple of (int, str, tuple of str)
+        Of conditions that were timed: what methods say of all their fits, and which methods.
     """
 
     tasks: tuple[Task, ...]
     seconds: tuple[float, ...]
     size: float
+    troubles: tuple[tuple[int, str, tuple[str, ...]], ...] = ()
 
     @property
     def fits(self) -> int:
@@ -125,7 +131,7 @@ def forecast(experiment: Experiment) -> Forecast:
         seconds.append(replications * sum(each))
         # A file's own bytes beside its rows.
         size += 2000 + (0 if task.audit else replications * sum(c.size for c in prices))
-    return Forecast(tasks, tuple(seconds), size)
+    return Forecast(tasks, tuple(seconds), size, tuple(_troubles(experiment, costs)))
 
 
 def slurm_script(source: str, shards: int, wall_seconds: float, folder: str) -> str:
@@ -176,7 +182,23 @@ def _cost(experiment: Experiment, cell: int, estimator: Estimator) -> Cost:
     )
     other = "reference" if engine == "batched" else "batched"
     again = _timed(experiment, condition, estimator, other)[0] if twice else 0.0
-    return Cost(seconds, again, _bytes_of_a_fit(fits))
+    return Cost(seconds, again, _bytes_of_a_fit(fits), _trouble(fits))
+
+
+def _troubles(
+    experiment: Experiment, costs: Mapping[int, Sequence[Cost]]
+) -> Iterator[tuple[int, str, tuple[str, ...]]]:
+    """Yield conditions with what methods say of all fits there, and which methods."""
+    for cell, prices in costs.items():
+        told = list(zip(experiment.estimators, prices, strict=True))
+        for text in dict.fromkeys(cost.trouble for _, cost in told if cost.trouble):
+            yield cell, text, tuple(method.label for method, cost in told if cost.trouble == text)
+
+
+def _trouble(fits: Estimates) -> str:
+    """Return what all fits say, of none of which every term is estimated; "" else."""
+    texts = set(fits.texts())
+    return texts.pop() if len(texts) == 1 and (fits.status >= FitStatus.SINGULAR).all() else ""
 
 
 def _bytes_of_a_fit(fits: Estimates) -> float:

@@ -73,6 +73,8 @@ def plan(
             f"condition {cell}: {where}: {plural(tasks, 'task')}, {_time(costs.cell_seconds(cell))} of one core"
             + f"; {drawn}"
         )
+    for cell, text, methods in costs.troubles:
+        say(f"condition {cell}, every data set that was tried, {', '.join(methods)}: {text}")
     used = workers or cores()
     say(
         f"{plural(len(resolved.cells), 'condition')}, {plural(len(costs.tasks), 'task')}, {plural(costs.fits, 'fit')}: "

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from nestbench.estimators.engines import dependent, ols_batched
+from nestbench.estimators.engines import dependent, splice
 from nestbench.estimators.equivalence.agreement import differences
 from nestbench.estimators.estimates import FitStatus
 from nestbench.estimators.estimator import Agreement
-from nestbench.estimators.methods import reml
 from nestbench.estimators.methods.registry import get
 from nestbench.experiments.toml.reading import experiment_from
 from nestbench.sim.cells.cell import Cell
@@ -27,10 +27,15 @@ KINDS: dict[str, tuple[dict[str, Any], str]] = {
     "a column twice": ({}, "age + gender + C(gender) + resources"),
     "one class a school": ({"classes": 1}, "age + teacher + gender + C(gender)"),
     "one student a school": ({"treated_share": 0.0, "students": 1, "schools": 12}, "age + treated"),
+    "a column twice beside a treatment": ({"treated_share": 0.5}, "treated + gender + C(gender)"),
+    "classes": ({"treated_share": 0.0, "classes": 2, "size_cv": 0.3}, "age + treated"),
     "unequal schools": ({"treated_share": 0.0, "size_cv": 0.6}, "age + resources + treated"),
 }
 SHARED = ["ols", "ols-cr1s-t", "ols-cr2-satt", "ols-cr3-t", "reml-satt", "reml-kr", "reml-bw", "reml-cr2"]
-"""Methods of which the engines agree to rounding."""
+"""Methods of which the engines agree to rounding, from school cross-products alone."""
+OTHERS = ["ols-hc1", "ols-hc3", "ols-wild", "pairs-bootstrap", "permutation", "gee-z", "gee-md-z", "gls"]
+"""Methods that read rows, draw, or refuse some of these data."""
+OF_CLASSES = ["nested-z", "nested-satt"]
 
 
 def cell_of(kind: str, version: int) -> Cell:
@@ -49,14 +54,13 @@ def cell_of(kind: str, version: int) -> Cell:
 def left(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many data sets each fit leaves to a textbook engine."""
     counts: list[int] = []
-    for module in (ols_batched, reml):
-        before = module.leave_to
+    leave = splice.leave_to
 
-        def counted(reference: Any, estimates: Any, rows: Any, *rest: Any, leave: Any = before) -> Any:
-            counts.append(len(rows))
-            return leave(reference, estimates, rows, *rest)
+    def counted(careful: Any, estimates: Any, rows: Any, *rest: Any) -> Any:
+        counts.append(len(rows))
+        return leave(careful, estimates, rows, *rest)
 
-        monkeypatch.setattr(module, "leave_to", counted)
+    monkeypatch.setattr(splice, "leave_to", counted)
     return counts
 
 
@@ -75,6 +79,28 @@ def test_engines_agree_and_no_data_set_is_left_over(kind: str, version: int, lef
         assert differences(textbook, fast).max() <= 1e-9, name
         if (textbook.status == FitStatus.SINGULAR).all():
             assert left.pop() == 0, name
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *((name, kind) for name in OTHERS for kind in KINDS),
+        *((name, kind) for name in OF_CLASSES for kind in KINDS if "classes" in KINDS[kind][0]),
+    ],
+)
+def test_other_methods_answer_and_refuse_as_their_references(name: str, kind: str, left: list[int]) -> None:
+    """What is left is what the fast engine has no answer for on the columns that are kept either."""
+    cell, estimator = cell_of(kind, 2), get(name)
+    batch = cell.draw(1, range(6))
+    model = replace(cell.model, subgroup="class" if name in OF_CLASSES else None)
+    options = {"theta": 0.5} if name == "gls" else estimator.options
+    fast, careful = (engine(batch, model, options) for engine in (estimator.batched, estimator.reference))
+    np.testing.assert_array_equal(fast.status, careful.status)
+    assert fast.texts() == careful.texts()
+    assert differences(careful, fast).max() <= 1e-9
+    usual = kind not in ("one student a school", "without an intercept")
+    if usual and name != "permutation":
+        assert left.pop() < 6
 
 
 @pytest.mark.parametrize("kind", ["no school treated", "a column twice"])

@@ -11,6 +11,7 @@ from nestbench.experiments.experiment import Experiment
 from nestbench.experiments.plan import Task, plan
 from nestbench.experiments.running.calibrating import Forecast, forecast, slurm_script
 from nestbench.experiments.running.start import run_experiment
+from nestbench.experiments.toml.reading import experiment_from
 
 
 def test_a_forecast_is_of_the_plan(tiny: Experiment, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -38,6 +39,20 @@ def test_no_other_engine_is_timed_where_nothing_is_audited(
         fitted(2)
     monkeypatch.setattr("nestbench.experiments.plan.MOST_AUDITED", 10)  # students: all conditions have more
     assert not any(task.audit for task in fitted(2).tasks)
+
+
+def test_a_forecast_says_what_no_data_set_can_be_asked(tiny: Experiment) -> None:
+    assert forecast(tiny).troubles == ()
+    none = experiment_from(
+        {
+            "experiment": {"name": "none", "replications": 40, "estimators": ["ols", "reml-satt", "dummies"]},
+            "layout": {"schools": 5, "students": 6, "treated_share": 0.0},
+            "model": {"formula": "grade ~ age + treated"},
+        }
+    )
+    ((cell, text, methods),) = forecast(none).troubles
+    assert (cell, methods) == (0, ("ols", "reml-satt"))
+    assert text == "not estimable, columns are linearly dependent: treated"
 
 
 def test_workers_take_the_next_task_when_free() -> None:
