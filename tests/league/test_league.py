@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from nestbench.league.condition import chosen
 from nestbench.league.judging import Number
 from nestbench.league.keeping import FILE, changes, earlier, latest, load, merged, save
 from nestbench.league.running import Settings, draw, judged, standings_of
-from nestbench.league.showing import failures_words, summary
+from nestbench.league.showing import failures_words, standing_words, summary
 from nestbench.league.standing import Standing
 from nestbench.league.writing import PAGE, script_of, write_league
 from nestbench.sim.errors import InvalidInput
@@ -48,6 +49,42 @@ def test_a_refusal_of_some_is_red_one_of_all_is_not() -> None:
     assert not standing(outcomes={"refused": 5}).red
     assert not standing(outcomes={"right": 4, "within 1e-3": 1}).red
     assert all(standing(outcomes={"right": 4, bad: 1}).red for bad in ("wrong", "hung", "crashed"))
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "outcome", "words", "red"),
+    [
+        ({"right": 12}, "right", "right", False),
+        ({"not judged": 12}, "not judged", "not judged", False),
+        ({"not judged": 1, "right": 11}, "right", "11 right, 1 not judged", False),
+        ({"right": 6, "not judged": 1, "within 1e-3": 5}, "within 1e-3", "11 ≤ 1e-3, 1 not judged", False),
+        ({"right": 4, "within 1e-3": 8}, "within 1e-3", "≤ 1e-3", False),
+        ({"right": 11, "other convention": 1}, "other convention", "1 other convention, 11 right", False),
+        ({"right": 9, "wrong": 1, "refused": 2}, "wrong", "1 wrong, 2 refused, 9 right", True),
+        ({"not judged": 11, "wrong": 1}, "wrong", "1 wrong, 11 not judged", True),
+        ({"crashed": 1, "hung": 1, "not run": 10}, "crashed", "1 crashed, 1 hung, 10 not run", True),
+        ({"refused": 12}, "refused", "refused", False),
+        ({"right": 11, "refused": 1}, "refused", "1 refused, 11 right", True),
+        ({"wrong": 12}, "wrong", "wrong", True),
+    ],
+)
+def test_a_cell_says_how_all_its_fits_ended(
+    tmp_path: Path, outcomes: dict[str, int], outcome: str, words: str, red: bool
+) -> None:
+    one = standing(outcomes=outcomes, data_sets=12)
+    assert (one.outcome, standing_words(one), one.red) == (outcome, words, red)
+    write_league([one], [entry("se")], tmp_path, [])
+    page = (tmp_path / PAGE).read_text(encoding="utf-8")
+    shaded, cell = re.findall(r'<td class="g-(\w+)"[^>]*>(?:<a [^>]*>)?([^<]*)', page)[0]
+    assert (cell, shaded == "fails") == (words, red)
+    assert json.loads((tmp_path / FILE).read_text())["standings"][0]["outcomes"] == outcomes
+    heads, row = summary([one]).splitlines()
+    cells = {head: row[end - 1] for head, end in ((m[0], m.end()) for m in re.finditer(r"(\w+ )*\S+", heads))}
+    assert {head for head, count in cells.items() if count == "1"} - {"s a fit", "version"} == {
+        outcome,
+        *(["judged in part"] if len(outcomes) > 1 and "not judged" in outcomes else []),
+        *(["red"] if red else []),
+    }
 
 
 def test_results_come_back_from_their_file(tmp_path: Path) -> None:
@@ -122,7 +159,7 @@ def test_the_page_says_what_changed_what_is_judged_and_which_failures_are_seen(t
     write_league([old, standing()], [few], tmp_path, [])
     page = (tmp_path / PAGE).read_text(encoding="utf-8")
     assert "<td>estimate, SE, p; no df, interval, variances, log-likelihood</td>" in page
-    assert "<td>0.9 (2026-11-26)</td><td>right</td><td>1.0 (2026-11-26)</td><td>wrong 1/2</td>" in page
+    assert "<td>0.9 (2026-11-26)</td><td>right</td><td>1.0 (2026-11-26)</td><td>1 wrong, 1 right</td>" in page
     assert f"<td>{failures_words([standing()])}</td>" in page
     write_league([standing()], [few], tmp_path / "alone", [])
     assert "What changed" not in (tmp_path / "alone" / PAGE).read_text(encoding="utf-8")
@@ -189,7 +226,7 @@ def test_the_summary_counts_conditions() -> None:
     text = summary([standing(), standing(condition="icc-0", outcomes={"right": 2})])
     heads, row = text.splitlines()
     assert heads.split()[:3] == ["version", "right", "within"]
-    assert row.split() == ["fake", "se", "1.0", "1", ".", ".", ".", ".", "1", ".", ".", "1", "0.1"]
+    assert row.split() == ["fake", "se", "1.0", "1", ".", ".", ".", ".", "1", ".", ".", ".", "1", "0.1"]
 
 
 def test_a_version_of_several_packages_is_cut_where_a_terminal_has_no_room() -> None:

@@ -29,12 +29,12 @@ FALSE_ALARM = 5.5
 
 
 class Outcome(StrEnum):
-    """What became of a fit, from best to worst."""
+    """What became of a fit, from best to worst; first what isn't judged, which says nothing against the others."""
 
+    UNJUDGED = "not judged"
     RIGHT = "right"
     NEAR = "within 1e-3"
     OTHER = "other convention"
-    UNJUDGED = "not judged"
     NOT_RUN = "not run"
     MISSING = "missing"
     REFUSED = "refused"

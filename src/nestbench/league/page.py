@@ -19,6 +19,7 @@ from nestbench.league.showing import (
     HEADS,
     RULE,
     claims_words,
+    counts_words,
     failures_words,
     number_row,
     seconds_words,
@@ -129,13 +130,12 @@ def shade(standing: Standing | None) -> dict[str, str]:
     if standing is None:
         return {"kind": "none", "words": "", "id": "", "title": "not fitted in this way"}
     kind = "fails" if standing.red else KINDS[standing.outcome]
-    counts = ", ".join(f"{count} {outcome}" for outcome, count in standing.outcomes.items())
     target = id_of(standing) if not standing.answered and told(standing) else ""
     return {
         "kind": kind,
         "words": standing_words(standing),
         "id": target,
-        "title": f"{standing.label}: {counts}",
+        "title": f"{standing.label}: {counts_words(standing.outcomes)}",
     }
 
 
@@ -154,7 +154,7 @@ def opened(
     return {
         "id": id_of(standing),
         "head": f"{standing.package} {standing.version}, {standing.way}: {standing.condition}",
-        "counts": ", ".join(f"{count} {outcome}" for outcome, count in standing.outcomes.items()),
+        "counts": counts_words(standing.outcomes),
         "data_set": standing.worst,
         "note": standing.note,
         "convention": way.convention if way else "",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from nestbench.estimators.estimates import DF, ESTIMATE, LOWER, P_VALUE, STD_ERROR, UPPER
 from nestbench.league.asked import BY_TERM, LOGLIK, VARIANCE
@@ -33,6 +33,8 @@ QUANTITIES = {
     LOGLIK: "log-likelihood",
 }
 """In words; the interval's other end goes without saying."""
+SHORT = {Outcome.NEAR: "≤ 1e-3"}
+"""What a cell of the page has less room for than for the word."""
 WIDE = 16
 """Characters of a version on a terminal."""
 RULE = (
@@ -44,30 +46,42 @@ RULE = (
     "estimated df is not judged where a variance is estimated at 0. What stands in the table is the worst of a "
     "condition's data sets. Refused: an exception, a value that isn't given, or a wrong number of a fit that says it "
     "did not converge. Other convention: wrong by the stated convention, all right by another that the way names "
-    "because none is settled. Not judged: there is no exact value."
+    "because none is settled. Not judged: there is no exact value; such data sets say nothing of the others."
 )
 """How standings are made."""
 
 
 def standing_words(standing: Standing) -> str:
-    """Return a standing in a word or two; a count where not all its data sets ended alike."""
-    total = sum(standing.outcomes.values())
-    word = {Outcome.RIGHT: "right", Outcome.NEAR: "≤ 1e-3", Outcome.UNJUDGED: "-"}.get(
-        standing.outcome, str(standing.outcome)
-    )
-    return word if standing.count == total or standing.answered else f"{word} {standing.count}/{total}"
+    """Return a standing in words: one where all its data sets ended alike, else how many ended how, the worst first."""
+    ends = {SHORT.get(outcome, str(outcome)): count for outcome, count in standing.ends.items()}
+    return counts_words(ends) if len(ends) > 1 else next(iter(ends))
+
+
+def counts_words(counts: Mapping[str, int]) -> str:
+    """Return how many ended how: ``1 wrong, 11 right``."""
+    return ", ".join(f"{count} {word}" for word, count in counts.items())
 
 
 def summary(standings: Sequence[Standing]) -> str:
-    """Return a row a way: version, in how many conditions its worst data set ended how, seconds a fit."""
-    heads = ["", "version", *(str(outcome) for outcome in COUNTED), "red", "s a fit"]
+    """Return a row a way: version, in how many conditions its worst data set ended how, how many of these are judged in
+    some data sets only, how many are red, seconds a fit."""
+    heads = ["", "version", *(str(outcome) for outcome in COUNTED), "judged in part", "red", "s a fit"]
     rows = [heads]
     for label in dict.fromkeys(standing.label for standing in standings):
         mine = [standing for standing in standings if standing.label == label]
         found = Counter(standing.outcome for standing in mine)
-        red = str(sum(standing.red for standing in mine))
+        part, red = (str(sum(flags)) for flags in zip(*((s.in_part, s.red) for s in mine), strict=True))
         counts = [str(found[outcome] or ".") for outcome in COUNTED]
-        rows.append([label, brief(mine[0].version or "missing"), *counts, red, seconds_words(mine)])
+        rows.append(
+            [
+                label,
+                brief(mine[0].version or "missing"),
+                *counts,
+                part if part != "0" else ".",
+                red,
+                seconds_words(mine),
+            ]
+        )
     widths = [max(len(row[k]) for row in rows) for k in range(len(heads))]
     return "\n".join(
         "  ".join(

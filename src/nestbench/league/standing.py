@@ -68,7 +68,7 @@ class Standing:
 
     @property
     def outcome(self) -> Outcome:
-        """The worst of its fits."""
+        """The worst of its fits that are judged; not judged where none is."""
         return max((Outcome(name) for name in self.outcomes), key=lambda outcome: outcome.severity)
 
     @property
@@ -92,8 +92,22 @@ class Standing:
         return 0 if told or total < 2 else total
 
     @property
+    def ends(self) -> dict[Outcome, int]:
+        """How many fits ended how, the worst first, those not judged last; right ones are counted among those within
+        the tolerance where there are any, for between the two fits come and go."""
+        counts = {one: self.outcomes.get(str(one), 0) for one in reversed(Outcome)}
+        if counts[Outcome.NEAR]:
+            counts[Outcome.NEAR] += counts.pop(Outcome.RIGHT)
+        return {outcome: count for outcome, count in counts.items() if count}
+
+    @property
+    def in_part(self) -> bool:
+        """Whether some of its fits are judged and some are not."""
+        return Outcome.UNJUDGED in self.ends and len(self.ends) > 1
+
+    @property
     def answered(self) -> bool:
-        """Whether all its fits are right or within the tolerance."""
+        """Whether all its fits that are judged are right or within the tolerance."""
         return self.outcome in (Outcome.RIGHT, Outcome.NEAR)
 
     @property
