@@ -68,7 +68,7 @@ def test_a_refusal_of_some_is_red_one_of_all_is_not() -> None:
         ({"wrong": 12}, "wrong", "wrong", True),
     ],
 )
-def test_a_cell_says_how_all_its_fits_ended(
+def test_an_entry_says_how_all_its_fits_ended(
     tmp_path: Path, outcomes: dict[str, int], outcome: str, words: str, red: bool
 ) -> None:
     one = standing(outcomes=outcomes, data_sets=12)

@@ -34,7 +34,7 @@ QUANTITIES = {
 }
 """In words; the interval's other end goes without saying."""
 SHORT = {Outcome.NEAR: "≤ 1e-3"}
-"""What a cell of the page has less room for than for the word."""
+"""What the table of the page has less room for than for the word."""
 WIDE = 16
 """Characters of a version on a terminal."""
 RULE = (
