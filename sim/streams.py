@@ -10,11 +10,16 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from nestbench.sim.state_memory import place, state_dict
+
+Words = npt.NDArray[np.uint64]
 
 _MASK = (1 << 128) - 1
 
@@ -78,7 +83,26 @@ class _Moving:
 
     def to(self, replication: int, purpose: str) -> np.random.Generator:
         """Return the generator at the start of a stream; no numbers of an earlier one are left in its buffer."""
-        digest = _digest(self._begun, replication, purpose)
+        return self.at(_digest(self._begun, replication, purpose))
+
+    def digests(self, replications: Iterable[int], purpose: str) -> bytes:
+        """Return the 256 bits of some streams, one after the other."""
+        copy, end = self._begun.copy, f"|{purpose}"
+        parts = []
+        # As `_digest`, without two calls a stream: there are a hundred thousand streams a second.
+        for replication in replications:
+            whole = copy()
+            whole.update(f"{replication}{end}".encode())
+            parts.append(whole.digest())
+        return b"".join(parts)
+
+    def state(self) -> tuple[int, int]:
+        """Return the generator's state and increment."""
+        state: Any = self._generator.bit_generator.state
+        return state["state"]["state"], state["state"]["inc"]
+
+    def at(self, digest: bytes) -> np.random.Generator:
+        """Return the generator with 256 bits as its state and increment, which is made odd."""
         if self._memory is None or self._place is None:
             self._generator.bit_generator.state = state_dict(*_state_of(digest))
             return self._generator
@@ -105,9 +129,29 @@ class StreamSource:
 
     def at(self, replication: int, purpose: str) -> np.random.Generator:
         """Return the shared generator, moved to the start of a stream."""
+        return self._moving.to(replication, purpose)
+
+    @property
+    def _moving(self) -> _Moving:
         if not self._shared:
             self._shared.append(_Moving(self.seed, self.key))
-        return self._shared[0].to(replication, purpose)
+        return self._shared[0]
+
+    def states(self, replications: Iterable[int], purpose: str) -> Words:
+        """Return where some streams start, uint64 [R, 4]: the halves of state and increment, the low ones first."""
+        bits = np.frombuffer(self._moving.digests(replications, purpose), "<u8")
+        states = bits.astype(np.uint64).reshape(-1, 4)
+        states[:, 2] |= np.uint64(1)
+        return states
+
+    def resumed(self, state: Words) -> np.random.Generator:
+        """Return the shared generator at a place in a stream [4], as in `states`."""
+        return self._moving.at(state.astype("<u8").tobytes())
+
+    def state(self) -> Words:
+        """Return where the shared generator is [4]."""
+        both = (part.to_bytes(16, "little") for part in self._moving.state())
+        return np.frombuffer(b"".join(both), "<u8").astype(np.uint64)
 
     def new(self, replication: int, purpose: str) -> np.random.Generator:
         """Return a generator of its own at the start of a stream."""

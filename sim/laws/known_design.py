@@ -27,6 +27,7 @@ from typing import cast
 import numpy as np
 
 from nestbench.sim.laws.known_rows import make_directions, statistics_of, write_rows
+from nestbench.sim.normals import fill
 from nestbench.sim.observed.batch import Batch, Category, Column, Floats, Ints, freeze, offsets_of
 from nestbench.sim.observed.strata import Strata, StrataColumns
 from nestbench.sim.random_intercept.chi_squares import chi_squares, tries_for
@@ -229,11 +230,10 @@ def draw_on(
     """
     times, schools, p = len(replications), len(known.rank), len(known.terms)
     tries = tries_for(schools)
-    z, u = np.empty((times, schools * (2 + p) + tries)), np.empty((times, tries))
-    for i, number in enumerate(replications):
-        generator = streams.at(number, "data")
-        generator.standard_normal(out=z[i])
-        generator.random(out=u[i])
+    width = schools * (2 + p) + tries
+    z, u = np.empty((times, width)), np.empty((times, tries))
+    starts = np.arange(times + 1, dtype=np.int64) * width
+    fill(streams, streams.states(replications, "data"), z.reshape(-1), starts, u)
     left = np.maximum(known.sizes - 1 - known.rank, 0)
     df = np.broadcast_to(left, (times, schools))
     chi2 = chi_squares(np.ascontiguousarray(df), z[:, schools * (2 + p) :], u, streams, replications)

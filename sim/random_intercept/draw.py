@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nestbench.sim.normals import fill
 from nestbench.sim.observed.batch import Batch, Category, Column, Floats, Ints, offsets_of
 from nestbench.sim.random_intercept.fill import fill_columns
 from nestbench.sim.streams import StreamSource
@@ -153,8 +154,8 @@ def _pieces(sizes: Ints, streams: StreamSource, replications: range) -> Iterator
             last += 1
         starts = offsets_of(widths[first:last])
         buffer = _scratch(total)
-        for i, replication in enumerate(replications[first:last]):
-            streams.at(replication, "data").standard_normal(out=buffer[starts[i] : starts[i + 1]])
+        states = streams.states(replications[first:last], "data")
+        fill(streams, states, buffer, starts, np.empty((last - first, 0)))
         # The buffer is the next piece's as well: a piece is used up before another is asked for.
         yield Piece(replications[first:last], sizes[first:last], buffer, starts), first
         first = last

@@ -33,8 +33,10 @@ import numpy as np
 
 from nestbench.sim.cells.layout import Layout
 from nestbench.sim.compiled import kernel
+from nestbench.sim.normals import fill
 from nestbench.sim.observed.batch import Batch, Category, Column, Floats, Ints, labels_of, offsets_of
 from nestbench.sim.observed.strata import Strata, StrataColumns
+from nestbench.sim.random_intercept.binomials import binomials, invertible
 from nestbench.sim.random_intercept.chi_squares import chi_squares, tries_for
 from nestbench.sim.random_intercept.draw import GENDERS, Piece, Schools
 from nestbench.sim.random_intercept.parameters import Parameters
@@ -48,7 +50,7 @@ from nestbench.sim.random_intercept.shocks import shock
 from nestbench.sim.random_intercept.sizes import draw_sizes
 from nestbench.sim.random_intercept.thinning import Mask, keep_schools, seen_of
 from nestbench.sim.random_intercept.treatment import block_column
-from nestbench.sim.streams import StreamSource
+from nestbench.sim.streams import StreamSource, Words
 
 
 def allows(law: Parameters) -> bool:
@@ -175,25 +177,38 @@ def draw_numbers(cells: Ints, streams: StreamSource, replications: range, male_s
     flat = cells.reshape(len(cells), -1)
     strata, schools = 2 * flat.shape[1], cells.shape[1]
     tries = tries_for(2 * strata)
-    z, u = np.empty((len(cells), 3 * strata + tries + 2 * schools)), np.empty((len(cells), tries))
-    boys = np.empty_like(flat)
-    for i, (r, row) in enumerate(zip(replications, _binomials(flat), strict=True)):
-        generator = streams.at(r, "data")
-        generator.standard_normal(out=z[i])
-        generator.random(out=u[i])
-        boys[i] = generator.binomial(row[0], male_share, *row[1:])
+    width = 3 * strata + tries + 2 * schools
+    z, u = np.empty((len(cells), width)), np.empty((len(cells), tries))
+    states = streams.states(replications, "data")
+    fill(streams, states, z.reshape(-1), np.arange(len(cells) + 1, dtype=np.int64) * width, u)
+    boys = _binomials(flat, male_share, streams, states)
     count = np.stack([flat - boys, boys], axis=2).reshape(len(cells), strata)
     df = (count[..., None] - np.array([1, 2])).reshape(len(cells), -1)
     tried = z[:, 3 * strata : 3 * strata + tries]
     return Numbers(count, z, chi_squares(df, tried, u, streams, replications))
 
 
-def _binomials(flat: Ints) -> list[tuple[Any, ...]]:
-    """Return n of each row, with how many to draw where all are equal: given once, NumPy draws the same numbers in a
-    third of the time, and in less than that where it isn't given as an array's."""
-    equal = (flat == flat[:, :1]).all(axis=1)
-    first = flat[:, 0].tolist()
-    return [(first[i], flat.shape[1]) if same else (flat[i],) for i, same in enumerate(equal.tolist())]
+def _binomials(n: Ints, p: float, streams: StreamSource, states: Words) -> Ints:
+    """Return the next numbers of streams [R, 4] that are Binomial(n, p), int64 [R, k]."""
+    if not invertible(int(n.max(initial=0)), p):
+        return _binomials_by_numpy(n, p, streams, states)
+    u, ends = np.empty(n.shape), states.copy()
+    fill(streams, ends, np.empty(0), np.zeros(len(n) + 1, dtype=np.int64), u)
+    drawn, short = binomials(n, p, u)
+    if len(short):
+        drawn[short] = _binomials_by_numpy(n[short], p, streams, states[short])
+    return drawn
+
+
+def _binomials_by_numpy(n: Ints, p: float, streams: StreamSource, states: Words) -> Ints:
+    """Return what `_binomials` does, of any n."""
+    drawn = np.empty_like(n)
+    equal = (n == n[:, :1]).all(axis=1).tolist()
+    for i, same in enumerate(equal):
+        # Given once, NumPy draws the same numbers in a third of the time, and in less where it isn't an array's.
+        how = (int(n[i, 0]), p, n.shape[1]) if same else (n[i], p)
+        drawn[i] = streams.resumed(states[i]).binomial(*how)
+    return drawn
 
 
 def class_effects(
