@@ -153,7 +153,7 @@ def upper_half(a: Any, b: Any) -> Any:
 
 @kernel
 def beyond(
-    layer: int, value: float, fraction: Any, height: Any, low: Any, high: Any, add: Any, add_high: Any
+    layer: Any, value: Any, fraction: Any, height: Any, low: Any, high: Any, add: Any, add_high: Any
 ) -> Any:
     """Return whether a number outside the sure part of its layer is kept, the number, and the state's halves then.
 
