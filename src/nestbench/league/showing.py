@@ -34,7 +34,7 @@ QUANTITIES = {
 }
 """In words; the interval's other end goes without saying."""
 SHORT = {Outcome.NEAR: "≤ 1e-3"}
-"""What the table of the page has less room for than for the word."""
+"""What stands for a word alone; beside a count it would read as an inequality."""
 WIDE = 16
 """Characters of a version on a terminal."""
 RULE = (
@@ -53,8 +53,9 @@ RULE = (
 
 def standing_words(standing: Standing) -> str:
     """Return a standing in words: one where all its data sets ended alike, else how many ended how, the worst first."""
-    ends = {SHORT.get(outcome, str(outcome)): count for outcome, count in standing.ends.items()}
-    return counts_words(ends) if len(ends) > 1 else next(iter(ends))
+    ends = standing.ends
+    (first, *others) = ends
+    return counts_words(ends) if others else SHORT.get(first, str(first))
 
 
 def counts_words(counts: Mapping[str, int]) -> str:
