@@ -57,7 +57,12 @@ def test_a_refusal_of_some_is_red_one_of_all_is_not() -> None:
         ({"right": 12}, "right", "right", False),
         ({"not judged": 12}, "not judged", "not judged", False),
         ({"not judged": 1, "right": 11}, "right", "11 right, 1 not judged", False),
-        ({"right": 6, "not judged": 1, "within 1e-3": 5}, "within 1e-3", "11 within 1e-3, 1 not judged", False),
+        (
+            {"right": 6, "not judged": 1, "within 1e-3": 5},
+            "within 1e-3",
+            "11 within 1e-3, 1 not judged",
+            False,
+        ),
         ({"right": 4, "within 1e-3": 8}, "within 1e-3", "≤ 1e-3", False),
         ({"right": 11, "other convention": 1}, "other convention", "1 other convention, 11 right", False),
         ({"right": 9, "wrong": 1, "refused": 2}, "wrong", "1 wrong, 2 refused, 9 right", True),
@@ -85,6 +90,26 @@ def test_an_entry_says_how_all_its_fits_ended(
         *(["judged in part"] if len(outcomes) > 1 and "not judged" in outcomes else []),
         *(["red"] if red else []),
     }
+
+
+@pytest.mark.parametrize(
+    ("number", "note", "reason"),
+    [
+        (WRONG, "", "std_error age 1.05 for 1"),
+        (replace(WRONG, reported=1.00123456, exact=1.00100001), "", "std_error age 1.0012 for 1.001"),
+        (replace(WRONG, reported=float("nan"), error=float("inf")), "", "std_error age not given, for 1"),
+        (
+            replace(WRONG, error=1e-5),
+            "LinAlgError: Singular matrix; Warning: x",
+            "LinAlgError: Singular matrix",
+        ),
+    ],
+)
+def test_a_line_says_what_is_wrong(tmp_path: Path, number: Number, note: str, reason: str) -> None:
+    one = standing(numbers=(number,), note=note)
+    write_league([one], [entry("se")], tmp_path, [])
+    page = (tmp_path / PAGE).read_text(encoding="utf-8")
+    assert f"<summary>fake 1.0, se: balanced: 1 right, 1 wrong; {reason}</summary>" in page
 
 
 def test_results_come_back_from_their_file(tmp_path: Path) -> None:

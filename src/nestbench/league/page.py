@@ -22,6 +22,7 @@ from nestbench.league.showing import (
     counts_words,
     failures_words,
     number_row,
+    reason_words,
     seconds_words,
     standing_words,
 )
@@ -155,6 +156,7 @@ def opened(
         "id": id_of(standing),
         "head": f"{standing.package} {standing.version}, {standing.way}: {standing.condition}",
         "counts": counts_words(standing.outcomes),
+        "reason": reason_words(standing) if standing.red else "",
         "data_set": standing.worst,
         "note": standing.note,
         "convention": way.convention if way else "",

@@ -63,6 +63,20 @@ def counts_words(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {word}" for word, count in counts.items())
 
 
+def reason_words(standing: Standing) -> str:
+    """Return what is wrong with the worst fit in a line: its number that is furthest off, else what it says."""
+    first = next((number for number in standing.numbers if number.wrong), None)
+    if first is None:
+        return standing.note.split("; ")[0]
+    name = f"{first.quantity} {first.term}".strip()
+    if math.isnan(first.reported):
+        return f"{name} not given, for {first.exact:.4g}"
+    # As many digits as tell the two apart.
+    pairs = [[f"{value:.{digits}g}" for value in (first.reported, first.exact)] for digits in range(4, 17)]
+    reported, exact = next((pair for pair in pairs if pair[0] != pair[1]), pairs[-1])
+    return f"{name} {reported} for {exact}"
+
+
 def summary(standings: Sequence[Standing]) -> str:
     """Return a row a way: version, in how many conditions its worst data set ended how, how many of these are judged in
     some data sets only, how many are red, seconds a fit."""
