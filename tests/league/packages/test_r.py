@@ -107,6 +107,18 @@ def test_what_lme4_said_is_right(case: str, way: str, stand_in: Path, tmp_path: 
     pd.testing.assert_frame_equal(came, data)
 
 
+def test_a_wrong_number_of_a_fit_that_lme4_warns_of_is_refused(stand_in: Path) -> None:
+    block, way = VALUES["s_two"]["ri"], r.PACKAGE.way("lmerTest")
+    data = pd.read_csv(GOLDEN / "s_two.csv", dtype={"school": str})
+    asked = Asked(VALUES["s_two"]["formula"], "school")
+    text = mixed({**block, "loglik": [block["loglik"][0] - 7.0]}, "Satterthwaite")
+    outcomes = []
+    for said in (1.0, 0.0):
+        stand_in.write_text(text + lines("converged", [""], [said]))
+        outcomes.append(judge(answered(way.fit(data, asked)), Truths(data, asked).of(way), way).outcome)
+    assert outcomes == [Outcome.WRONG, Outcome.REFUSED]
+
+
 @pytest.mark.parametrize(("way", "kind"), [("clubSandwich CR2", "CR2"), ("clubSandwich CR3", "CR3")])
 def test_what_club_sandwich_said_is_right(way: str, kind: str, stand_in: Path) -> None:
     one = VALUES["s_treat3"]["lm"]

@@ -44,6 +44,9 @@ mixed <- function(formula, data, group, ddf) {
     put("variance", kind, parts$vcov[i])
   }
   put("loglik", "", logLik(fit))
+  # What it warns of at the end of a fit; a singular fit has converged.
+  said <- fit@optinfo$conv
+  put("converged", "", all(said$opt == 0) && !any(grepl("failed to converge", unlist(said$lme4$messages))))
 }
 sandwich <- function(formula, data, group, kind, level) {
   # clubSandwich leaves out rows with a missing value of the model, none whose school is missing.
@@ -139,7 +142,8 @@ def lmer(data: pd.DataFrame, asked: Asked, ddf: str) -> Answer:
     """Fit ``lmerTest::lmer`` and read its summary with the tests of a method."""
     labels = [name for name in (asked.group, asked.subgroup) if name]
     found = asked_of_r(data, ddf, asked.lme4, labels, asked.level)
-    return {**found, "loglik": found["loglik"][""]}
+    converged = found.get("converged", {"": 1.0})[""] == 1.0
+    return {**found, "loglik": found["loglik"][""], "converged": converged}
 
 
 def club(data: pd.DataFrame, asked: Asked, kind: str) -> Answer:
