@@ -48,10 +48,10 @@ def test_an_entry_is_new_where_it_was_not_red_without_these_fits(
 @pytest.mark.slow
 def test_seeds_are_fitted_once_and_a_way_that_is_wrong_is_new(tmp_path: Path) -> None:
     path, ways = tmp_path / "rows.csv", [entry("right"), entry("se")]
-    first = rerun(ways, [1, 2], ["balanced", "icc-0"], path)
+    first = rerun(ways, [1, 2], ["balanced", "icc-0"], path, frozenset())
     assert len(first) == 2 * 2 * 2
-    more = rerun(ways, [1, 2, 3], ["balanced", "icc-0"], path)
-    assert len(more) == 2 * 2 * 3
+    more = rerun(ways, [1, 2, 3], ["balanced", "icc-0"], path, frozenset({("fake se", "icc-0")}))
+    assert len(more) == 2 * 2 * 2 + 2 + 1
     pd.testing.assert_frame_equal(rows_in(path), more)
     assert more.groupby("way")["seed"].unique().map(list).to_dict() == {
         way: [1, 2, 3] for way in ("fake right", "fake se")
@@ -63,7 +63,7 @@ def test_seeds_are_fitted_once_and_a_way_that_is_wrong_is_new(tmp_path: Path) ->
         for condition in ("balanced", "icc-0")
     ]
     new = new_red(kept, more)
-    assert len(new) == 6
+    assert len(new) == 2 * 2 + 1
     assert set(new["way"]) == {"fake se"}
     # Of a standard error and of an interval's end alike.
-    assert new["error"].to_list() == pytest.approx([0.05] * 6)
+    assert new["error"].to_list() == pytest.approx([0.05] * 5)

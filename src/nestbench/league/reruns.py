@@ -2,8 +2,9 @@
 
 ``python -m nestbench.league.reruns league.json --seeds 100 --only glmm`` fits the data sets of which ``nestbench league
 --seed S --data-sets 1`` fits those of one seed, for seeds 1 to 100; a way's fits share a process, which takes longer to
-start than most of them. Every fit is a row of the file, which grows as they come; seeds that a way has there aren't
-fitted again. An entry is new where it is red with these fits beside those of the kept run, and was not without.
+start than most of them. What is red in the kept run isn't fitted: no seed makes it new. Every fit is a row of the
+file, which grows as they come; seeds that a way has there aren't fitted again. An entry is new where it is red with
+these fits beside those of the kept run.
 """
 
 from __future__ import annotations
@@ -27,10 +28,14 @@ BLOCK = 20
 """Seeds whose data sets are held at a time, and fitted by one process of each way."""
 
 
+Red = frozenset[tuple[str, str]]
+"""Ways, each with a condition in which it is red."""
+
+
 def rerun(
-    taking_part: Sequence[Entry], seeds: Sequence[int], conditions: Sequence[str], path: Path
+    taking_part: Sequence[Entry], seeds: Sequence[int], conditions: Sequence[str], path: Path, red: Red
 ) -> pd.DataFrame:
-    """Fit what a file lacks, add its rows to it, and return all there are."""
+    """Fit what a file lacks and isn't red before, add the rows to the file, and return all there are."""
     for start in range(0, len(seeds), BLOCK):
         some = seeds[start : start + BLOCK]
         drawn: dict[int, list[Drawn]] = {}
@@ -40,7 +45,7 @@ def rerun(
             for seed in left:
                 # Drawn for the first way that needs them: all have their exact values from these.
                 drawn.setdefault(seed, draw(chosen(conditions), Settings(seed, (0,))))
-            rows = rows_of(entry, {seed: drawn[seed] for seed in left})
+            rows = rows_of(entry, {seed: drawn[seed] for seed in left}, red)
             pd.concat([done, pd.DataFrame(rows)], ignore_index=True).to_csv(path, index=False)
     return rows_in(path)
 
@@ -51,9 +56,11 @@ def rows_in(path: Path) -> pd.DataFrame:
     return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=columns)
 
 
-def rows_of(entry: Entry, drawn: dict[int, list[Drawn]]) -> list[dict[str, object]]:
+def rows_of(entry: Entry, drawn: dict[int, list[Drawn]], red: Red) -> list[dict[str, object]]:
     """Return a row a fit of one way: its outcome, and the number that is furthest off."""
-    mine = dict(enumerate((seed, one) for seed, every in drawn.items() for one in every if fits(entry, one)))
+    mine = dict(
+        enumerate((seed, one) for seed, every in drawn.items() for one in every if fits(entry, one, red))
+    )
     lines = lines_of(entry, {k: one for k, (_, one) in mine.items()}, Settings(0, (0,))) if mine else {}
     found = [(seed, one, judged(lines[k], one, entry.way)) for k, (seed, one) in mine.items()]
     return [
@@ -62,9 +69,9 @@ def rows_of(entry: Entry, drawn: dict[int, list[Drawn]]) -> list[dict[str, objec
     ]
 
 
-def fits(entry: Entry, one: Drawn) -> bool:
-    """Whether a way fits the model of a data set."""
-    return one.condition.asked.random in entry.way.exact
+def fits(entry: Entry, one: Drawn, red: Red) -> bool:
+    """Whether a way fits the model of a data set, and isn't red in its condition before."""
+    return one.condition.asked.random in entry.way.exact and (entry.label, one.condition.name) not in red
 
 
 def _outcome(judgement: Judgement) -> dict[str, object]:
@@ -118,7 +125,8 @@ def main() -> None:
     given = parser.parse_args()
     only, conditions = (list(filter(None, text.split(","))) for text in (given.only, given.condition))
     kept, taking_part = load(given.kept), named(entries(PLACES), only)
-    rows = rerun(taking_part, range(1, given.seeds + 1), conditions, given.csv)
+    red = frozenset((one.label, one.condition) for one in latest(kept) if one.red)
+    rows = rerun(taking_part, range(1, given.seeds + 1), conditions, given.csv, red)
     print(table(kept, rows))
     for row in new_red(kept, rows).itertuples():
         line = f'nestbench league --only "{row.way}" -c {row.condition} --data-set 0 --seed {row.seed}'

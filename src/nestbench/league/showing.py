@@ -58,7 +58,7 @@ def standing_words(standing: Standing) -> str:
     return counts_words(ends) if others else SHORT.get(first, str(first))
 
 
-def counts_words(counts: Mapping[str, int]) -> str:
+def counts_words(counts: Mapping[Outcome, int] | Mapping[str, int]) -> str:
     """Return how many ended how: ``1 wrong, 11 right``."""
     return ", ".join(f"{count} {word}" for word, count in counts.items())
 
