@@ -109,7 +109,7 @@ def test_a_line_says_what_is_wrong(tmp_path: Path, number: Number, note: str, re
     one = standing(numbers=(number,), note=note)
     write_league([one], [entry("se")], tmp_path, [])
     page = (tmp_path / PAGE).read_text(encoding="utf-8")
-    assert f"<summary>fake 1.0, se: balanced: 1 right, 1 wrong; {reason}</summary>" in page
+    assert f"<summary>fake 1.0, se: balanced: 1 wrong, 1 right; {reason}</summary>" in page
 
 
 def test_results_come_back_from_their_file(tmp_path: Path) -> None:

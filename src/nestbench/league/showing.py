@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from nestbench.estimators.estimates import DF, ESTIMATE, LOWER, P_VALUE, STD_ERROR, UPPER
 from nestbench.league.asked import BY_TERM, LOGLIK, VARIANCE
@@ -58,9 +59,10 @@ def standing_words(standing: Standing) -> str:
     return counts_words(ends) if others else SHORT.get(first, str(first))
 
 
-def counts_words(counts: Mapping[Outcome, int] | Mapping[str, int]) -> str:
-    """Return how many ended how: ``1 wrong, 11 right``."""
-    return ", ".join(f"{count} {word}" for word, count in counts.items())
+def counts_words(counts: Mapping[Any, int]) -> str:
+    """Return how many ended how, the worst first: ``1 wrong, 11 right``."""
+    words = sorted(counts, key=lambda word: -Outcome(word).severity)
+    return ", ".join(f"{counts[word]} {word}" for word in words)
 
 
 def reason_words(standing: Standing) -> str:
