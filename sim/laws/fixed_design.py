@@ -16,7 +16,9 @@ from nestbench.sim.cells.layout import Layout
 from nestbench.sim.cells.mean import Effect, Mean, Variable, effects_named
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.laws import fixed_errors
-from nestbench.sim.laws.known_design import Drawn, KnownDesign, draw_on, known_design, repeated, rows_on
+from nestbench.sim.laws.fixed_statistics import known_by_schools, prepared, row_strata_of
+from nestbench.sim.laws.known_design import Drawn, draw_on, repeated, rows_on
+from nestbench.sim.laws.known_strata import WORTH
 from nestbench.sim.observed.batch import Batch, Floats, offsets_of
 from nestbench.sim.observed.design import design_of, require_finite
 from nestbench.sim.observed.model import Model
@@ -55,7 +57,7 @@ class FixedDesign:
     """
 
     name: ClassVar[str] = "fixed-design"
-    versions: ClassVar[tuple[int, ...]] = (1, 2)
+    versions: ClassVar[tuple[int, ...]] = (1, 2, 3)
     normal_errors: ClassVar[bool] = True
     data: str = parameter(
         meaning="A table (relative to the TOML file), read as ``estimate`` reads it, without missing values in the "
@@ -106,7 +108,18 @@ class FixedDesign:
     class_icc: float = parameter(
         0.0, "Classes' share of the variance (needs ``subgroup``).", low=0.0, high=1.0, open_high=True
     )
-    version: int = like(Parameters, "version")
+    version: int = parameter(
+        3,
+        "How data sets are drawn. 3: by the statistics of schools, or of their classes and the values that residual "
+        "variances go with, with students completed from them when they are asked for, in a time that doesn't depend "
+        "on the number of students; where that can't be (residuals that aren't normal, fewer than four students to a "
+        "class or value), as in 1. 2: as 3 where schools and students have one variance each and nothing else is "
+        "drawn, else as 1. 1: student by student. The population is the same, the numbers are others.",
+        low=1,
+        high=3,
+        errors=PLAIN,
+        unwritten=1,
+    )
     digest: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
@@ -152,7 +165,8 @@ class FixedDesign:
         """Return the same population written in the one way that keys are made of: without effects of 0 and names that
         nothing uses, and with the version by which its data sets are in fact drawn."""
         written: dict[str, Any] = {"effects": {term: value for term, value in self.effects.items() if value}}
-        written |= fixed_errors.unused_names(self) | {"version": 2 if self.strata(layout) else 1}
+        by_strata = 2 if fixed_errors.plain(self) else 3
+        written |= fixed_errors.unused_names(self) | {"version": by_strata if self.strata(layout) else 1}
         if all(getattr(self, name) == value for name, value in written.items()):
             return self
         spelled = copy(self)  # not made anew: that would read the file, which may have changed, at every draw
@@ -236,17 +250,22 @@ class FixedDesign:
         return (school, Effect(self.slope, 1.0, (Variable(self.slope, column, mean),))), covariance
 
     def strata(self, layout: Layout) -> int:
-        """Return how many strata a data set is drawn by (its schools), 0 where it is drawn row by row."""
-        return 0 if self.why_row_by_row else len(_design(self)[0].batch.school_offsets) - 1
+        """Return how many strata a data set is drawn by (`known_strata.row_strata`), 0 where it is drawn row by row."""
+        return 0 if self.why_row_by_row else len(row_strata_of(self, *_design(self)).starts) - 1
 
     @property
     def why_row_by_row(self) -> str:
         """Why data sets are drawn row by row; empty where they are drawn by statistics."""
         if not shock("", self.residual_shape).normal:
             return f"residuals are {self.residual_shape}"
-        if not fixed_errors.plain(self):
-            return "slopes, classes or spreads are drawn"
-        return "version = 1 asks for it" if self.version == 1 else ""
+        if fixed_errors.plain(self):
+            return "version = 1 asks for it" if self.version == 1 else ""
+        if self.version < 3:
+            return f"slopes, classes or spreads are drawn so in version {self.version}"
+        strata = row_strata_of(self, *_design(self))
+        if strata.order is not None and len(strata.order) < WORTH * len(strata.starts[1:]):
+            return f"fewer than {WORTH} students share a class and a residual variance"
+        return ""
 
     def data_size(self, layout: Layout) -> DataSize:
         """Return how large a data set is."""
@@ -255,18 +274,13 @@ class FixedDesign:
         # Means and factor of p + 1 columns; p + 2 random numbers, and those a chi-square is tried with.
         each = (wide + 1) * (wide + 2) + wide + 10
         rows, columns = file.batch.rows, len(file.batch.columns)
-        if self.strata(layout):
-            return DataSize(schools, rows, columns, statistics=schools * each)
+        if strata := self.strata(layout):
+            return DataSize(schools, rows, columns, statistics=strata * each)
         return DataSize(schools, rows, columns, outcome=0 if self._by_choice else rows + schools * each)
 
     def _draw_statistics(self, streams: StreamSource, replications: range) -> Batch:
-        file, terms, x = _design(self)
-        fixed, truth = file.batch, self.truth
-        mean = np.array([self.effects.get(term, 0.0) for term in terms]) @ x
-        intercepts = np.add.reduceat(mean, fixed.school_offsets[:-1]) / np.diff(fixed.school_offsets)
-        sds = truth["(school_sd)"], truth["(residual_sd)"]
-        drawn = Drawn(self.outcome, dict(self.effects), *sds, self.school_errors)
-        known = _known(self)
+        known, intercepts, errors = prepared(self, *_design(self))
+        drawn = Drawn(self.outcome, dict(self.effects), errors, self.school_errors)
         return draw_on(known, intercepts, drawn, streams, replications)
 
     def draw(self, layout: Layout, streams: StreamSource, replications: range) -> Batch:
@@ -276,7 +290,8 @@ class FixedDesign:
             return self._draw_statistics(streams, replications)
         outcome = self._drawn_rows(streams, replications)
         if not self._by_choice:
-            return rows_on(_known(self), self.outcome, outcome, streams, replications)
+            known = known_by_schools(self, *_design(self))
+            return rows_on(known, self.outcome, outcome, streams, replications)
         fixed, r = _design(self)[0].batch, len(replications)
         others = {n: c for n, c in fixed.columns.items() if n != self.outcome}
         schools = len(fixed.school_offsets) - 1
@@ -331,18 +346,6 @@ def _design(law: FixedDesign) -> tuple[DesignFile, tuple[str, ...], Floats]:
         require_finite(file.batch, design, outcome=False)
         _DESIGNS[key] = file, design.terms, design.fixed(file.batch)
     return _DESIGNS[key]
-
-
-_KNOWN: dict[tuple[str, ...], KnownDesign] = {}
-
-
-def _known(law: FixedDesign) -> KnownDesign:
-    """Return the design school by school, computed once in a process."""
-    key = (law.digest, law.school, law.formula, law.outcome)
-    if key not in _KNOWN:
-        file, terms, x = _design(law)
-        _KNOWN[key] = known_design(file.batch, terms, x)
-    return _KNOWN[key]
 
 
 def _refuse_unusable(law: FixedDesign, file: DesignFile, names: Iterable[Any]) -> None:

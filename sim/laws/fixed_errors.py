@@ -68,6 +68,11 @@ def plain(law: Spreads) -> bool:
     return not any((law.slope_sd, law.residual_cv, law.residual_spread, law.school_spread, law.class_icc))
 
 
+def values(law: Spreads) -> tuple[object, ...]:
+    """Return the values of all parameters that are read here."""
+    return tuple(getattr(law, name) for name in sorted(vars(Spreads)) if not name.startswith("_"))
+
+
 def unused_names(law: Spreads) -> dict[str, str]:
     """Return the parameters that name a term or column which no other makes use of, emptied."""
     used = {
@@ -150,16 +155,12 @@ class Errors:
         students."""
         residual = self.residual
         if self.cv:
-            s2 = np.log1p(self.cv**2)
-            w = streams.at(number, "residual-scales").standard_normal(len(sizes))
-            residual = residual * np.repeat(np.exp(0.5 * (np.sqrt(s2) * w - 0.5 * s2)), sizes)
+            residual = residual * np.repeat(variance_factors(self.cv, len(sizes), streams, number), sizes)
         outcome = mean + self.school * np.repeat(u, sizes) + residual * e
         if self.slope is not None:
-            own = streams.at(number, "slopes").standard_normal(len(sizes))
-            mixed = self.correlation * u + np.sqrt(1.0 - self.correlation**2) * own
-            outcome += self.slope * np.repeat(mixed, sizes)
+            outcome += self.slope * np.repeat(slopes_of(u, self.correlation, streams, number), sizes)
         if self.classes is not None:
-            of_classes = streams.at(number, "classes").standard_normal(int(self.classes.max()) + 1)
+            of_classes = class_effects(int(self.classes.max()) + 1, streams, number)
             outcome += self.class_sd * of_classes[self.classes]
         return np.asarray(outcome)
 
@@ -176,6 +177,24 @@ class Errors:
             own = self.classes[rows]
             factors += [self.class_sd * (own == c) for c in np.unique(own)]
         return np.stack(factors).reshape(-1, n), np.asarray(residual) ** 2
+
+
+def variance_factors(cv: float, schools: int, streams: StreamSource, number: int) -> Floats:
+    """Return the factors on schools' residual SDs [G] of a replication: roots of lognormals with mean 1."""
+    s2 = np.log1p(cv**2)
+    w = streams.at(number, "residual-scales").standard_normal(schools)
+    return np.asarray(np.exp(0.5 * (np.sqrt(s2) * w - 0.5 * s2)))
+
+
+def slopes_of(u: Floats, correlation: float, streams: StreamSource, number: int) -> Floats:
+    """Return standardised slopes [G] of a replication, correlated with its school effects [G]."""
+    own = streams.at(number, "slopes").standard_normal(len(u))
+    return np.asarray(correlation * u + np.sqrt(1.0 - correlation**2) * own)
+
+
+def class_effects(count: int, streams: StreamSource, number: int) -> Floats:
+    """Return the standardised effects of so many classes of a replication."""
+    return streams.at(number, "classes").standard_normal(count)
 
 
 def errors_of(law: Spreads, fixed: Batch, terms: Sequence[str], x: Floats) -> Errors:

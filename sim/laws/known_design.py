@@ -10,10 +10,12 @@ In a school of n rows with known columns X_g let X_g - mean = Q V' (Q [n, p] wit
 all independent. So a school is a stratum in which every column of the design varies, and the outcome is another
 varying column: with V the rows of the factor for X, the outcome's row is (b'V + t z, t sqrt(c)). Completing gives the
 last column of Q a direction that is uniform among those orthogonal to 1 and Q: the outcome alone is completed, X stays
-as it is.
+as it is. Where residual variances or classes differ within schools, a stratum is the rows of a school that share them
+(`nestbench.sim.laws.known_strata`): the same holds of each.
 
-The "data" stream gives, in this order: standard normals, one a school for its effect, one for the mean, p for Q'e,
-those that chi-squares are made of; uniforms for the chi-squares. Directions come from the stream "students".
+The "data" stream gives, in this order: standard normals, one a school for its effect, one a stratum for the mean, p for
+Q'e, those that chi-squares are made of; uniforms for the chi-squares. What else is drawn of schools and classes has
+streams of its own, directions come from the stream "students".
 
 An outcome that has to be drawn row by row (`KnownRows`) has such statistics too. They are taken once, and all that
 would read rows for cross-products goes by them.
@@ -27,6 +29,7 @@ from typing import cast
 import numpy as np
 
 from nestbench.sim.laws.known_rows import make_directions, statistics_of, write_rows
+from nestbench.sim.laws.known_strata import RowStrata, StratumErrors
 from nestbench.sim.normals import fill
 from nestbench.sim.observed.batch import Batch, Category, Column, Floats, Ints, freeze, offsets_of
 from nestbench.sim.observed.strata import Strata, StrataColumns
@@ -43,23 +46,26 @@ DEPENDENT = 1e-12
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KnownDesign:
-    """The design of a file, school by school.
+    """The design of a file, stratum by stratum, T in all.
 
     Attributes
     ----------
     file : Batch
         The file as a batch of one.
+    strata : RowStrata
+        Which rows a stratum has; `q` has the rows in their order.
     terms : tuple of str
         The p columns of the design that aren't constant.
     q : float64 [p, N]
-        Orthonormal within schools, orthogonal to the constant; rows from a school's rank on are 0 there.
-    mean : float64 [G, p]
-    factor : float64 [G, p, p]
-        V: the schools' deviations are Q V'.
-    rank : int64 [G]
+        Orthonormal within strata, orthogonal to the constant; rows from a stratum's rank on are 0 there.
+    mean : float64 [T, p]
+    factor : float64 [T, p, p]
+        V: the strata's deviations are Q V'.
+    rank : int64 [T]
     """
 
     file: Batch
+    strata: RowStrata
     terms: tuple[str, ...]
     q: Floats
     mean: Floats
@@ -68,8 +74,8 @@ class KnownDesign:
 
     @property
     def sizes(self) -> Ints:
-        """Rows of each school [G]."""
-        return np.diff(self.file.school_offsets)
+        """Rows of each stratum [T]."""
+        return np.diff(self.strata.starts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +87,15 @@ class Drawn:
     outcome : str
     effects : dict of str to float
         By term.
-    school_sd, residual_sd : float
+    errors : StratumErrors
+        Residuals are normal.
     school_errors : str
-        Shape of school effects; residuals are normal.
+        Shape of school effects.
     """
 
     outcome: str
     effects: dict[str, float]
-    school_sd: float
-    residual_sd: float
+    errors: StratumErrors
     school_errors: str
 
 
@@ -120,12 +126,12 @@ class KnownColumns(StrataColumns):
 
     def _completed(self) -> dict[str, Column]:
         known, strata, times = self.known, self.strata, len(self.replications)
-        school = np.repeat(np.arange(len(strata.count)), strata.count)
+        stratum = self._strata_of_rows()
         columns: dict[str, Column] = {}
         directions: Floats | None = None
         for name in strata.names:
             if name in strata.constants:
-                columns[name] = np.asarray(strata.constants[name])[school]
+                columns[name] = np.asarray(strata.constants[name])[stratum]
             # The outcome is the first; a column of its name in the file is what it replaces.
             elif name in known.file.columns and name != strata.names[0]:
                 columns[name] = repeated(known.file.columns[name], times)
@@ -137,6 +143,11 @@ class KnownColumns(StrataColumns):
         freeze(columns)
         return columns
 
+    def _strata_of_rows(self) -> Ints:
+        """Return the stratum of every row of every data set [R N]."""
+        numbers, strata = self.known.strata.of_rows, len(self.known.rank)
+        return (np.arange(len(self.replications))[:, None] * strata + numbers).ravel()
+
     def _drawn(self, name: str) -> Floats | None:
         """Return a column as it was drawn; None where it is to be completed."""
         return None
@@ -147,17 +158,17 @@ class KnownColumns(StrataColumns):
         mean = self.strata.mean[:, at].reshape(shape)
         factor = np.ascontiguousarray(self.strata.factor[:, at]).reshape(*mean.shape, -1)
         out = np.empty_like(directions)
-        write_rows(mean, factor, known.q, known.file.school_offsets, known.rank, directions, out)
-        return out.ravel()
+        write_rows(mean, factor, known.q, known.strata.starts, known.rank, directions, out)
+        return known.strata.as_in_file(out).ravel()
 
     def _directions(self) -> Floats:
-        """Return a direction of each school [R, N]: uniform beside the constant and Q, 0 where nothing is left."""
+        """Return a direction of each stratum [R, N]: uniform beside the constant and Q, 0 where nothing is left."""
         known = self.known
         found = np.empty((len(self.replications), known.q.shape[1]))
         for row, number in zip(found, self.replications, strict=True):
             # From a stream of their own: whether anybody reads students changes no other number.
             self.streams.at(int(number), "students").standard_normal(out=row)
-        make_directions(found, known.q, known.file.school_offsets, known.rank)
+        make_directions(found, known.q, known.strata.starts, known.rank)
         return found
 
 
@@ -191,23 +202,24 @@ class KnownRows(KnownColumns):
 
     def _directions(self) -> Floats:
         known, found = self.known, self.outcome.copy()
-        make_directions(found, known.q, known.file.school_offsets, known.rank)
+        make_directions(found, known.q, known.strata.starts, known.rank)
         return found
 
 
-def known_design(file: Batch, terms: tuple[str, ...], x: Floats) -> KnownDesign:
-    """Return a design [p, N] of a file school by school."""
+def known_design(file: Batch, terms: tuple[str, ...], x: Floats, strata: RowStrata) -> KnownDesign:
+    """Return a design [p, N] of a file stratum by stratum."""
     kept = [k for k, row in enumerate(x) if np.ptp(row) > CONSTANT * np.abs(row).max()]
     x, p = x[kept], len(kept)
-    sizes = np.diff(file.school_offsets)
+    x = x if strata.order is None else x[:, strata.order]
+    sizes = np.diff(strata.starts)
     q, mean = np.zeros_like(x), np.empty((len(sizes), p))
     factor, rank = np.zeros((len(sizes), p, p)), np.zeros(len(sizes), dtype=np.int64)
     spread = x.std(axis=1)
-    for g, start in enumerate(file.school_offsets[:-1]):
+    for g, start in enumerate(strata.starts[:-1]):
         rows = x[:, start : start + sizes[g]]
         mean[g] = rows.mean(axis=1)
         deviations = rows - mean[g][:, None]
-        # What is constant in a school leaves rounding errors, which would be taken for a direction.
+        # What is constant in a stratum leaves rounding errors, which would be taken for a direction.
         deviations[np.ptp(rows, axis=1) <= CONSTANT * np.abs(rows).max(axis=1, initial=0.0)] = 0.0
         # In SDs, so that units don't decide what is dependent.
         u, s, vt = np.linalg.svd((deviations / spread[:, None]).T, full_matrices=False)
@@ -215,7 +227,7 @@ def known_design(file: Batch, terms: tuple[str, ...], x: Floats) -> KnownDesign:
         q[:r, start : start + sizes[g]] = u[:, :r].T
         factor[g, :, :r] = spread[:, None] * (vt[:r].T * s[:r])
         rank[g] = r
-    return KnownDesign(file, tuple(terms[k] for k in kept), q, mean, factor, rank)
+    return KnownDesign(file, strata, tuple(terms[k] for k in kept), q, mean, factor, rank)
 
 
 def draw_on(
@@ -225,28 +237,32 @@ def draw_on(
 
     Parameters
     ----------
-    intercepts : float64 [G]
-        The schools' means of the outcome's mean.
+    intercepts : float64 [T]
+        The strata's means of the outcome's mean.
     """
-    times, schools, p = len(replications), len(known.rank), len(known.terms)
-    tries = tries_for(schools)
-    width = schools * (2 + p) + tries
+    times, strata, p = len(replications), len(known.rank), len(known.terms)
+    schools, tries = known.strata.schools, tries_for(strata)
+    width = schools + strata * (1 + p) + tries
     z, u = np.empty((times, width)), np.empty((times, tries))
     starts = np.arange(times + 1, dtype=np.int64) * width
     fill(streams, streams.states(replications, "data"), z.reshape(-1), starts, u)
     left = np.maximum(known.sizes - 1 - known.rank, 0)
-    df = np.broadcast_to(left, (times, schools))
-    chi2 = chi_squares(np.ascontiguousarray(df), z[:, schools * (2 + p) :], u, streams, replications)
+    df = np.broadcast_to(left, (times, strata))
+    chi2 = chi_squares(np.ascontiguousarray(df), z[:, schools + strata * (1 + p) :], u, streams, replications)
     effects = school_effects(drawn.school_errors, z[:, :schools], streams, replications)
-    mean, factor = np.empty((times, schools, p + 1)), np.zeros((times, schools, p + 1, p + 1))
+    random = drawn.errors.drawn(effects, known.strata.school_of, streams, replications)
+    mean, factor = np.empty((times, strata, p + 1)), np.zeros((times, strata, p + 1, p + 1))
     mean[..., :p], factor[..., :p, :p] = known.mean, known.factor
-    mean[..., p] = intercepts + drawn.school_sd * effects
-    mean[..., p] += drawn.residual_sd * z[:, schools : 2 * schools] / np.sqrt(known.sizes)
+    mean[..., p] = intercepts + random.shift
+    mean[..., p] += random.residual_sd * z[:, schools : schools + strata] / np.sqrt(known.sizes)
     b = np.array([drawn.effects.get(term, 0.0) for term in known.terms])
     there = np.arange(p) < known.rank[:, None]
-    noise = z[:, 2 * schools : (2 + p) * schools].reshape(times, schools, p)
-    factor[..., p, :p] = np.einsum("k,gkj->gj", b, known.factor) + drawn.residual_sd * there * noise
-    factor[..., p, p] = drawn.residual_sd * np.sqrt(chi2)
+    noise = z[:, schools + strata : schools + strata * (1 + p)].reshape(times, strata, p)
+    sd = np.broadcast_to(random.residual_sd, (times, strata))
+    factor[..., p, :p] = np.einsum("k,gkj->gj", b, known.factor) + sd[..., None] * there * noise
+    if random.slope is not None:
+        factor[..., p, :p] += random.slope[..., None] * known.factor[:, drawn.errors.slope_at]
+    factor[..., p, p] = random.residual_sd * np.sqrt(chi2)
     return _batch(known, drawn.outcome, mean, factor, streams, replications)
 
 
@@ -258,7 +274,7 @@ def rows_on(
     mean, factor = np.empty((times, schools, p + 1)), np.zeros((times, schools, p + 1, p + 1))
     mean[..., :p], factor[..., :p, :p] = known.mean, known.factor
     own = np.empty((times, schools)), np.empty((times, schools, p + 1))
-    statistics_of(outcome, known.q, known.file.school_offsets, known.rank, *own)
+    statistics_of(outcome, known.q, known.strata.starts, known.rank, *own)
     mean[..., p], factor[..., p, :] = own
     batch = _batch(known, name, mean, factor, streams, replications)
     given = cast(KnownColumns, batch.columns)
@@ -306,17 +322,17 @@ def _batch(
         names,
         {},
         (*known.terms, outcome),
-        np.arange(len(counts) + 1, dtype=np.int64),
+        offsets_of(np.tile(np.diff(known.strata.offsets), times)),
         counts,
         mean.reshape(-1, c),
         factor.reshape(-1, c, c),
     )
-    first = np.arange(times + 1, dtype=np.int64) * len(known.rank)
+    first = np.arange(times + 1, dtype=np.int64) * known.strata.schools
     numbers = np.asarray(replications, dtype=np.int64)
     return Batch(
         columns=KnownColumns(strata, first, numbers, streams, known=known),
         group=file.group,
-        school_offsets=offsets_of(counts),
+        school_offsets=offsets_of(np.tile(np.diff(file.school_offsets), times)),
         replication_offsets=first,
         replications=numbers,
         streams=streams,

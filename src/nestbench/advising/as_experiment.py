@@ -87,7 +87,7 @@ def tables_of(
         },
         "population": {
             "law": "fixed-design",
-            "version": 2,
+            "version": 3,
             "data": DESIGN,
             "school": analysis.model.group,
             "formula": analysis.right,

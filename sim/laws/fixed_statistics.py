@@ -1,0 +1,108 @@
+"""What data sets of the fixed-design population are drawn with by statistics, found once in a process.
+
+All rows of the file are gone over for it; nothing of it depends on the replication.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+
+from nestbench.sim.laws import fixed_errors
+from nestbench.sim.laws.design_file import DesignFile
+from nestbench.sim.laws.known_design import KnownDesign, known_design
+from nestbench.sim.laws.known_strata import (
+    RowStrata,
+    StratumErrors,
+    errors_of_strata,
+    row_strata,
+    schools_as_strata,
+)
+from nestbench.sim.observed.batch import Floats
+
+
+class Fixed(fixed_errors.Spreads, Protocol):
+    """The parameters of the fixed-design population that are read here."""
+
+    @property
+    def digest(self) -> str: ...
+
+    @property
+    def school(self) -> str: ...
+
+    @property
+    def formula(self) -> str: ...
+
+    @property
+    def outcome(self) -> str: ...
+
+    @property
+    def effects(self) -> Mapping[str, float]: ...
+
+
+Prepared = tuple[KnownDesign, Floats, StratumErrors]
+"""A known design, the strata's means of the outcome's mean [T], and the errors."""
+
+KEPT = 50
+"""Populations whose errors are remembered."""
+
+_KNOWN: dict[tuple[str, ...], KnownDesign] = {}
+_STRATA: dict[tuple[str, ...], RowStrata] = {}
+_PREPARED: dict[str, Prepared] = {}
+
+
+def row_strata_of(law: Fixed, file: DesignFile, terms: tuple[str, ...], x: Floats) -> RowStrata:
+    """Return the strata within which errors have one variance and one class."""
+    classes, spread = _dividing(law)
+    key = (*_named(law), classes, spread)
+    if key not in _STRATA:
+        numbers = fixed_errors.classes_of(file.batch, classes) if classes else None
+        _STRATA[key] = row_strata(file.batch, numbers, x[terms.index(spread)] if spread else None)
+    return _STRATA[key]
+
+
+def known_by_schools(law: Fixed, file: DesignFile, terms: tuple[str, ...], x: Floats) -> KnownDesign:
+    """Return the design school by school."""
+    key = _named(law)
+    if key not in _KNOWN:
+        _KNOWN[key] = known_design(file.batch, terms, x, schools_as_strata(file.batch))
+    return _KNOWN[key]
+
+
+def known_by_strata(law: Fixed, file: DesignFile, terms: tuple[str, ...], x: Floats) -> KnownDesign:
+    """Return the design stratum by stratum."""
+    strata = row_strata_of(law, file, terms, x)
+    if strata.order is None:
+        return known_by_schools(law, file, terms, x)
+    key = (*_named(law), *_dividing(law))
+    if key not in _KNOWN:
+        _KNOWN[key] = known_design(file.batch, terms, x, strata)
+    return _KNOWN[key]
+
+
+def prepared(law: Fixed, file: DesignFile, terms: tuple[str, ...], x: Floats) -> Prepared:
+    """Return what data sets of a population are drawn with."""
+    key = repr((_named(law), sorted(law.effects.items()), fixed_errors.values(law)))
+    if key not in _PREPARED:
+        if len(_PREPARED) >= KEPT:
+            _PREPARED.clear()
+        known = known_by_strata(law, file, terms, x)
+        mean = np.array([law.effects.get(term, 0.0) for term in terms]) @ x
+        rows = fixed_errors.errors_of(law, file.batch, terms, x)
+        # A term that is the same in all rows is no column of the known design, and its slopes act on nothing.
+        slope = known.terms.index(law.slope) if law.slope_sd and law.slope in known.terms else -1
+        errors = errors_of_strata(rows, known.strata, slope, law.slope_sd)
+        _PREPARED[key] = known, known.strata.means(mean), errors
+    return _PREPARED[key]
+
+
+def _named(law: Fixed) -> tuple[str, ...]:
+    """Return what a design is known by."""
+    return law.digest, law.school, law.formula, law.outcome
+
+
+def _dividing(law: Fixed) -> tuple[str, str]:
+    """Return the names of the column of classes and of the term that residual variances go with; empty for none."""
+    return law.subgroup if law.class_icc else "", law.spread if law.residual_spread else ""
