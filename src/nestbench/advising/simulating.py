@@ -26,7 +26,7 @@ from nestbench.sim.observed.batch import Floats
 
 T = TypeVar("T")
 W = TypeVar("W")
-NUMBERS = 2_000_000
+NUMBERS = 20_000_000
 """Numbers of all data sets of a task."""
 LONGEST = 500
 """Data sets of a task at most."""
