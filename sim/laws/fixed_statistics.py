@@ -6,12 +6,11 @@ All rows of the file are gone over for it; nothing of it depends on the replicat
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from nestbench.sim.laws import fixed_errors
-from nestbench.sim.laws.design_file import DesignFile
 from nestbench.sim.laws.known_design import KnownDesign, known_design
 from nestbench.sim.laws.known_strata import (
     RowStrata,
@@ -21,6 +20,9 @@ from nestbench.sim.laws.known_strata import (
     schools_as_strata,
 )
 from nestbench.sim.observed.batch import Floats
+
+if TYPE_CHECKING:
+    from nestbench.sim.laws.design_file import DesignFile
 
 
 class Fixed(fixed_errors.Spreads, Protocol):

@@ -22,8 +22,8 @@ def analysis(schools: int, students: int) -> Analysis:
     ("schools", "students", "replications", "wild", "said"),
     [
         (50, 20, MOST, True, ""),
-        (500, 100, 3200, True, "3,200 data sets of 6 scenarios, about 1 min"),
-        (30_000, 2, LEAST, False, "100 data sets of 6 scen"),
+        (500, 200, MOST, True, "10,000 data sets of 6 scenarios, about 2 min"),
+        (80_000, 2, LEAST, False, "100 data sets of 6 scenarios, about 3 min"),
     ],
 )
 def test_large_data_are_simulated_less_often_and_it_is_said_what_that_costs(
