@@ -179,3 +179,19 @@ def test_wrong_names_are_refused_with_what_there_is(asked: dict[str, Any], words
 def test_a_table_without_estimates_says_how_to_name_them() -> None:
     with pytest.raises(InvalidInput, match="name it with --estimate COLUMN"):
         read(pd.DataFrame({"rep": [1, 2], "outcome": [0.1, 0.2]}))
+
+
+@pytest.mark.parametrize("asked", [{"p": "welch,pooled"}, {"p": "{method}", "methods": "welch,pooled"}])
+def test_p_values_a_method_as_simulation_programs_save_them(asked: dict[str, str]) -> None:
+    """SimDesign: what an analysis of tests returns."""
+    rng = np.random.default_rng(4)
+    frame = pd.DataFrame(rng.uniform(size=(80, 2)), columns=["welch", "pooled"]).assign(
+        N=[30] * 40 + [60] * 40
+    )
+    results = read(frame, **asked)
+    assert [dict(levels) for levels in results.experiment.levels] == [{"N": 30}, {"N": 60}]
+    assert list(results.fits[0]) == ["welch", "pooled"]
+    found = results.fits[1]["pooled"].p_value[:, 0]
+    np.testing.assert_array_equal(found, frame.loc[frame["N"] == 60, "pooled"])
+    assert said(results, "P-values alone")
+    assert not [sentence for sentence in results.said if "true value" in sentence]

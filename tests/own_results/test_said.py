@@ -47,6 +47,16 @@ def test_a_fit_that_the_table_lacks_has_failed_but_not_after_the_last() -> None:
     )
 
 
+def test_a_term_that_a_fit_lacks_beside_others_is_said() -> None:
+    both = pd.concat([study().assign(term=term) for term in ("age", "sex")])
+    gone = (both["rep"] == 4) & (both["term"] == "sex") & (both["n"] == 20) & (both["method"] == "plain")
+    results = read(both[~gone])
+    assert said(results, "Missing: rows of terms in fits that have others").endswith("'plain' 2")
+    found = results.fits[0]["plain"]
+    assert (found.size, found.status[3]) == (40, FitStatus.OK)
+    assert found.usable[3].tolist() == [True, False]
+
+
 def test_conditions_and_methods_that_are_not_crossed_are_said() -> None:
     frame = study()
     results = read(frame[(frame["method"] == "plain") | (frame["n"] == 20)])

@@ -120,15 +120,22 @@ def estimates_of(rows: Rows, conditions: int) -> tuple[list[dict[str, Estimates]
     places = rows.places
     bare = _alone(rows)
     out: list[dict[str, Estimates]] = [{} for _ in range(conditions)]
-    missing = dict.fromkeys(places.methods, 0)
+    missing, partly = (dict.fromkeys(places.methods, 0) for _ in range(2))
     for cell, method, chosen in _fits(places):
         label = places.methods[method]
-        out[cell][label] = _one(rows, chosen, [t for m, t in bare if m == method])
-        missing[label] += out[cell][label].texts().count(ABSENT)
-    lacking = [f"'{label}' {count:,}" for label, count in missing.items() if count]
-    said = [f"missing: fits of replications that other methods have, counted as failed: {', '.join(lacking)}"]
+        out[cell][label] = fit = _one(rows, chosen, [t for m, t in bare if m == method])
+        missing[label] += (absent := fit.texts().count(ABSENT))
+        partly[label] += (fit.size - absent) * (len(fit.terms) + len(fit.quantities)) - len(chosen)
+    said = [
+        f"missing: {what}: {', '.join(lacking)}"
+        for what, counts in (
+            ("fits of replications that other methods have, counted as failed", missing),
+            ("rows of terms in fits that have others, counted as no answer for the term", partly),
+        )
+        if (lacking := [f"'{label}' {count:,}" for label, count in counts.items() if count])
+    ]
     ordered = [{label: fits[label] for label in places.methods if label in fits} for fits in out]
-    return ordered, (said if lacking else []) + _unbalanced(ordered)
+    return ordered, said + _unbalanced(ordered)
 
 
 def _fits(places: Places) -> Iterator[tuple[int, int, Ints]]:

@@ -213,7 +213,7 @@ def _outcome_words(
             "intervals and tests"
         )
     unknown = sorted({name for name in rows.names if name[:1] != "("} - {t for one in truths for t in one})
-    if unknown:
+    if unknown and not rows.numbers.tests_alone:
         said.append(f"no coverage or bias of {', '.join(unknown)}: {UNKNOWN}")
     return said
 

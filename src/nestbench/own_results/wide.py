@@ -14,13 +14,14 @@ from dataclasses import replace
 import pandas as pd
 
 from nestbench.own_results.asked import Asked, found_in, listed
-from nestbench.own_results.names import ESTIMATE, METHOD, NAMES, NUMBERS, SE, STUBS, TERM, folded
+from nestbench.own_results.names import ESTIMATE, METHOD, NAMES, NUMBERS, SE, STUBS, TERM, P, folded
 from nestbench.sim.errors import InvalidInput
 
 Key = tuple[str, str]
 """Method and term, "" where columns don't tell."""
 
 HOLES = ("{method}", "{term}", "*")
+NAMED = {ESTIMATE: "estimates", P: "p-values"}
 MARKS = ("_", ".", "-", " ", "")
 """What stands between the stub of a name and the rest."""
 
@@ -39,7 +40,7 @@ def to_long(frame: pd.DataFrame, asked: Asked) -> tuple[pd.DataFrame, Asked, str
         A pattern that no column has, or a list of another length than that of the estimates.
     """
     asked = _with_patterns(frame, asked)
-    if any(hole in asked.columns.get(ESTIMATE, "") for hole in HOLES):
+    if _has_hole(asked, _lead(asked)):
         cells = _by_pattern(frame, asked)
     elif _is_list(frame, asked):
         cells = _by_list(frame, asked)
@@ -48,24 +49,30 @@ def to_long(frame: pd.DataFrame, asked: Asked) -> tuple[pd.DataFrame, Asked, str
     return _stacked(frame, asked, cells)
 
 
+def _lead(asked: Asked) -> str:
+    """Return the role whose columns say which methods there are: p-values may stand alone."""
+    return ESTIMATE if ESTIMATE in asked.columns or P not in asked.columns else P
+
+
 def _is_list(frame: pd.DataFrame, asked: Asked) -> bool:
-    given = asked.columns.get(ESTIMATE, "")
+    given = asked.columns.get(_lead(asked), "")
     return "," in given and given not in frame.columns
 
 
 def _by_list(frame: pd.DataFrame, asked: Asked) -> dict[Key, dict[str, str]]:
     """Return the columns of each method, listed in one order for every role."""
-    estimates = listed(asked.columns[ESTIMATE])
-    cells: dict[Key, dict[str, str]] = {(name, ""): {} for name in estimates}
+    lead = _lead(asked)
+    firsts = listed(asked.columns[lead])
+    cells: dict[Key, dict[str, str]] = {(name, ""): {} for name in firsts}
     for role in (role for role in NUMBERS if "," in asked.columns.get(role, "")):
         names = listed(asked.columns[role])
         if "=" in asked.columns[role]:
             continue  # true values by term
         found_in(names, frame.columns, role)
-        if len(names) != len(estimates):
+        if len(names) != len(firsts):
             raise InvalidInput(
-                f"expected a column of each method's {role}, {len(estimates)} as of estimates, got {len(names)}; list "
-                "them in the order of the estimates"
+                f"expected a column of each method's {role}, {len(firsts)} as of {NAMED[lead]}, got {len(names)}; list "
+                f"them in the order of the {NAMED[lead]}"
             )
         for (_, columns), name in zip(cells.items(), names, strict=True):
             columns[role] = name
@@ -75,7 +82,8 @@ def _by_list(frame: pd.DataFrame, asked: Asked) -> dict[Key, dict[str, str]]:
 def _by_pattern(frame: pd.DataFrame, asked: Asked) -> dict[Key, dict[str, str]]:
     """Return the columns of each method and term by the patterns of the roles."""
     found = {role: _matching(frame, asked, role) for role in NUMBERS if _has_hole(asked, role)}
-    cells: dict[Key, dict[str, str]] = {key: {ESTIMATE: name} for key, name in found[ESTIMATE].items()}
+    lead = _lead(asked)
+    cells: dict[Key, dict[str, str]] = {key: {lead: name} for key, name in found[lead].items()}
     for role, columns in found.items():
         for (method, term), name in columns.items():
             # A pattern with {term} alone holds for all methods, as a true value does.
@@ -115,7 +123,7 @@ def _stacked(
     if clash := [name for name in (*roles, *named) if name in others]:
         raise InvalidInput(
             f"expected {clash[0]} in several columns side by side or in one, got '{clash[0]}' beside "
-            f"'{asked.columns.get(ESTIMATE)}'; leave the column out of the table or give its name to the option"
+            f"'{asked.columns.get(_lead(asked))}'; leave the column out of the table or give its name to the option"
         )
     parts = []
     for (method, term), columns in cells.items():
