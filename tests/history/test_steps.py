@@ -136,6 +136,14 @@ def test_one_failure_of_a_method_that_never_failed_is_a_step_and_one_more_of_oth
     assert {(step.after.commit, step.paired) for step in steps} == {("c2", True), ("c4", True)}
 
 
+def test_failures_that_come_and_go_are_steps_once() -> None:
+    clean = gate_study(200, cells=1)
+    runs = [_with_failures(clean, number) for number in (0, 1, 0, 1, 0, 1, 1)]
+    assert {commit for commit, _, measure in places(runs) if measure == "usable_share"} == {"c1", "c2"}
+    lost = [*runs, _with_failures(clean, 60)]
+    assert ("c7", "plain", "usable_share") in places(lost)
+
+
 def _with_failures(run: Memory, number: int) -> Memory:
     """The first fits of one method fail, and none of the others."""
 

@@ -21,7 +21,8 @@ those runs (each set of data sets once).
 A step needs ``p <= alpha / m``, so that one without any change has a step with probability at most alpha (Bonferroni),
 whichever runs become references: pooled runs are those from a reference on, one test a pair. The t tests hold that rate
 as n grows; Fisher's holds it at any n. A first failure on the same data sets is no test: it needs fits that depend on
-nothing else, as an optimiser's may on the processor.
+nothing else, as an optimiser's may on the processor: after failures have come and gone once in a series, those of the
+next runs are tested.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ from nestbench.reports.accuracy.changes import SHARES, beyond_rounding
 ALPHA = 1e-4
 """Chance that a history without any change has a step."""
 USABLE = "usable_share"
+ERRATIC = 2
+"""First and last failures of a series that are steps: where fits fail once more, last bits may be what decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +105,17 @@ def comparisons(series: Iterable[Sequence[Entry]]) -> int:
 
 def _steps(runs: Sequence[Entry], measure: str, size: float) -> Iterator[Step]:
     """Yield the steps of one series at the size of a single test."""
-    level = [runs[0]]
+    level, facts = [runs[0]], 0
     for run in runs[1:]:
-        p_value, paired = compared(level, run, measure)
+        p_value, paired = compared(level, run, measure, facts < ERRATIC)
         if p_value <= size:
+            facts += measure == USABLE and p_value == 0.0
             yield Step(level[0], run, level[-1], measure, paired, p_value)
             level = []
         level.append(run)
 
 
-def compared(level: Sequence[Entry], after: Entry, measure: str) -> tuple[float, bool]:
+def compared(level: Sequence[Entry], after: Entry, measure: str, steady: bool = True) -> tuple[float, bool]:
     """Return the p-value of one measure's difference, and whether runs were compared in pairs.
 
     Parameters
@@ -120,6 +124,8 @@ def compared(level: Sequence[Entry], after: Entry, measure: str) -> tuple[float,
         The runs since the last step; the first is what all but usable shares are compared with.
     after : Entry
     measure : str
+    steady : bool
+        Whether a first failure on the same data sets is a fact of the code.
     """
     before = level[0]
     one, two = before.points[measure], after.points[measure]
@@ -129,7 +135,7 @@ def compared(level: Sequence[Entry], after: Entry, measure: str) -> tuple[float,
     if math.isnan(one.value[0]) or math.isnan(two.value[0]):
         # A number that came or went on the same data sets is a fact; on others it is one to be looked at.
         return (0.0 if same and math.isnan(one.value[0]) != math.isnan(two.value[0]) else 1.0), same
-    if measure == USABLE and same and _first_failure(level, after):
+    if measure == USABLE and same and steady and _first_failure(level, after):
         return 0.0, True
     if same and one.batches is not None and two.batches is not None:
         return _paired(one, two, measure in SHARES), True
