@@ -44,6 +44,9 @@ KEPT = (
 PACKAGES = ("nestbench", "statsmodels", "numpy", "scipy", "numba")
 """Packages whose versions a baseline keeps."""
 
+NO_AGREEMENT = "none"
+"""Agreement class of a method with one engine, as files have it."""
+
 KEPT_REPLICATIONS = 1000
 MOST_KEPT = 4000
 """Replications of a run that are compared with a baseline on other data sets."""
@@ -290,7 +293,7 @@ def methods_of(experiment: Experiment) -> dict[str, Method]:
         e.label: Method(
             e.version,
             e.engine_name(experiment.engine),
-            str(e.agreement or "none"),
+            str(e.agreement or NO_AGREEMENT),
         )
         for e in experiment.estimators
     }

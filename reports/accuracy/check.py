@@ -6,9 +6,10 @@ Conditions are matched by key, methods by label; what has no counterpart is *not
 the version of statsmodels as they were). Nothing is random: numbers must agree, replication by replication, within
 the relative tolerance of the method's agreement class (`fingerprint.tolerance`). A replication that moved makes
 the pair *changed*, unless an optimiser's path decides its numbers (`Method.determined`): then it has *moved*. One that
-lost its usable answer is a *new failure*, one that gained it *fixed*. If both runs have the same replications, a
+lost its usable answer is a *new failure*, one that gained it *fixed*. On the replications that both runs have, a
 measure that differs by more than its margin is *worse* or *better* without any test, *changed* where the direction
-isn't beyond Monte Carlo error. Otherwise, and where an optimiser decides, measures are tested as in (b).
+isn't beyond Monte Carlo error. Where a baseline doesn't keep all of these (`common`), and where an optimiser decides,
+measures are tested as in (b).
 
 **(b) Other seed or other versions.** Each measure's difference is tested by permuting replications between the two
 runs (`permuting`): within data sets where these are the same. Beside each condition there is a test of the mean
@@ -16,6 +17,11 @@ difference over all conditions, which finds small changes that are everywhere. T
 reference, so that a run without any change is flagged with a chance of at most `alpha`, whatever the number of
 replications and the tails. A difference is marked only if it is significant *and* larger than its margin
 (`changes.MARGINS`). What a check of this size would see is said beside it (`sight`).
+
+**A variance of 0.** Where a variance that a method from outside estimates is truly 0, the last bits, which differ
+between processors, decide where its fits end: some move by many standard errors though nothing has changed. There (b)
+decides on the same data, too: which of the two runs has such a fit is exchangeable. The replications that moved are a
+note, and stand beside the measures that changed.
 
 Under both rules a df that was one constant and is another is a *new df*, without a test.
 
@@ -26,7 +32,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,8 +40,10 @@ from nestbench.experiments.results import Results
 from nestbench.reports.accuracy import differences as diff
 from nestbench.reports.accuracy import moves
 from nestbench.reports.accuracy.baseline import (
+    NO_AGREEMENT,
     Baseline,
     CellRecord,
+    Method,
     Record,
     cell_record,
     methods_of,
@@ -43,6 +51,7 @@ from nestbench.reports.accuracy.baseline import (
     versions_of,
 )
 from nestbench.reports.accuracy.changes import FAILING, MARGINS, Change, Mark
+from nestbench.reports.accuracy.common import on_common
 from nestbench.reports.accuracy.permuting import can_show, least_replications
 from nestbench.reports.accuracy.sight import Sight, sights_of
 from nestbench.reports.measures.performance import FIT
@@ -134,7 +143,8 @@ def check(
         if _same(pair):
             identical += 1
             continue
-        changes += moves.moved_changes(pair)
+        if pair.same_data and not pair.at_zero:
+            changes += moves.moved_changes(pair)
         changes += diff.df_changes(pair)
         if pair.exact:
             changes += moves.failure_changes(pair)
@@ -143,9 +153,13 @@ def check(
         else:
             hypotheses += diff.hypotheses_of(pair)
     tested = diff.decide(hypotheses, limits, alpha)
+    near: dict[tuple[int | None, str], diff.Pair] = {
+        (p.cell.number, p.label): p for p in pairs if p.same_data and p.at_zero and not _same(p)
+    }
+    changes += [_with_moved(change, near) for change in tested.changes]
     fresh = [h.pair for h in hypotheses if not h.pair.same_data]
     order = list(Mark)
-    ordered = sorted(_thinned([*changes, *tested.changes]), key=lambda change: order.index(change.mark))
+    ordered = sorted(_thinned(changes), key=lambda change: order.index(change.mark))
     return Check(
         baseline=baseline.name,
         changes=tuple(ordered),
@@ -156,8 +170,23 @@ def check(
         tests=tested.tests,
         settled=tested.settled,
         alpha=alpha,
-        notes=(*_notes(baseline, results), *_too_small(fresh, alpha)),
+        notes=(*_notes(baseline, results), *_too_small(fresh, alpha), *map(_at_zero_note, near.values())),
         sights=tuple(sights_of(fresh, limits, alpha, tested.tests)),
+    )
+
+
+def _with_moved(change: Change, near: Mapping[tuple[int | None, str], diff.Pair]) -> Change:
+    """Return a change of a measure with the replications that moved, where these are no change of their own."""
+    pair = near.get((change.cell, change.estimator))
+    return change if pair is None else replace(change, replications=tuple(moves.moved_fits(pair)[1].tolist()))
+
+
+def _at_zero_note(pair: diff.Pair) -> str:
+    """Say what moved where a variance is truly 0, and what it was judged by."""
+    said = moves.moved_fits(pair)[2] or "none does by more than the tolerance"
+    return (
+        f"{pair.label}, condition {pair.cell.number}: a variance is truly 0, where last bits decide fits: measures "
+        f"were tested, single fits may differ ({said})"
     )
 
 
@@ -234,22 +263,30 @@ def _pairs_of_cell(
         )
         # Not the condition's place: the same one may be drawn in another version of its population.
         same_data = baseline.seed == experiment.seed and cell.key == here.key
+        held, shown = on_common(before, after) if same_data else (before, after)
         pairs.append(
             diff.Pair(
                 cell=current,
                 law=here.law_key,
                 label=label,
-                before=before,
-                after=after,
+                before=held,
+                after=shown,
                 same_data=same_data,
                 same_code=same_code,
                 rtol=then.rtol,
                 determined=then.determined and now[label].determined,
+                at_zero=_at_zero(cell, before, now[label]),
             )
         )
     new = [label for label in by_label if label not in cell.estimators]
     missing += [_gone(cell, label, number, "the baseline has no such method") for label in new]
     return pairs, missing
+
+
+def _at_zero(cell: CellRecord, before: Record, method: Method) -> bool:
+    """Whether a method from outside estimates a variance that is truly 0: the last bits decide where such fits end."""
+    components = [name for name in before.measures if name.startswith("(") and "_sd" in name]
+    return method.agreement == NO_AGREEMENT and any(cell.truth.get(name) == 0.0 for name in components)
 
 
 def _last(record: Record, coded: int) -> int:

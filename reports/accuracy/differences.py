@@ -33,7 +33,8 @@ class Pair:
     """One method in one condition, in the baseline and in the run.
 
     `cell` is the run's (its number and levels), `law` names its data sets; `same_data` and `same_code` say which rule
-    holds, `determined` whether the data alone decide the numbers (`baseline.Method`).
+    holds, `determined` whether the data alone decide the numbers (`baseline.Method`), `at_zero` whether a variance that
+    the method estimates is truly 0, which no rule of same numbers is fit for.
     """
 
     cell: CellRecord
@@ -45,11 +46,12 @@ class Pair:
     same_code: bool
     rtol: float
     determined: bool
+    at_zero: bool = False
 
     @property
     def exact(self) -> bool:
         """Whether rule (a) holds."""
-        return self.same_data and self.same_code
+        return self.same_data and self.same_code and not self.at_zero
 
     @property
     def same_replications(self) -> bool:

@@ -30,17 +30,23 @@ def moved_changes(pair: Pair) -> Iterator[Change]:
 
     *Changed* where the data determine the numbers and the code is the same, *moved* otherwise.
     """
-    if not pair.same_data:
+    numbers, replications, said = moved_fits(pair)
+    if not said:
+        yield from _later_changes(pair, len(numbers))
         return
+    mark = Mark.CHANGED if pair.exact and pair.determined else Mark.MOVED
+    detail = f"moved: {said}{_examples(pair)}"
+    yield _change(pair, mark, FIT, "replications", detail=detail, replications=replications)
+
+
+def moved_fits(pair: Pair) -> tuple[Ints, Ints, str]:
+    """Return the replications that both runs have, those that moved or changed their status, and in words what did."""
     numbers, parts = _moved_by_part(pair)
     left, right = _common(pair)
     restated = pair.before.status[left] != pair.after.status[right]
     replications = np.union1d(
         numbers[np.any(list(parts.values()), axis=0)], pair.before.replications[left][restated]
     )
-    if not len(replications):
-        yield from _later_changes(pair, len(numbers))
-        return
     said = [
         f"{MOVED.get(part, part)} in {int(hit.sum())} of {len(numbers)}"
         for part, hit in parts.items()
@@ -48,9 +54,7 @@ def moved_changes(pair: Pair) -> Iterator[Change]:
     ]
     if restated.any():
         said.append(f"statuses in {int(restated.sum())} of {len(left)}")
-    detail = "moved: " + "; ".join(said) + _examples(pair)
-    mark = Mark.CHANGED if pair.exact and pair.determined else Mark.MOVED
-    yield _change(pair, mark, FIT, "replications", detail=detail, replications=replications)
+    return numbers, replications, "; ".join(said)
 
 
 def failure_changes(pair: Pair) -> Iterator[Change]:

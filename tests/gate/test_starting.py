@@ -10,8 +10,10 @@ import pytest
 from nestbench.gate import starting
 from nestbench.gate.files import BASELINE, METHODS, STUDY, WORKFLOW, methods_of, require_action, usual_action
 from nestbench.gate.repository import Repository, look
-from nestbench.gate.starting import Trial, begin, texts_of
+from nestbench.gate.starting import Trial, begin, biased, texts_of
+from nestbench.reports.accuracy.baseline import baseline_of
 from nestbench.sim.errors import InvalidInput, StoreError
+from tests.reports.accuracy.gate_studies import DEFECTS, gate_study, with_defect
 
 FILLED = '''
 import nestbench
@@ -75,6 +77,17 @@ def test_a_package_that_is_not_installed_has_no_baseline_yet(tmp_path: Path) -> 
     assert (tmp_path / METHODS).exists()
 
 
+def test_a_bias_that_a_baseline_would_keep_is_said() -> None:
+    clean = gate_study(400, cells=2, methods=("plain",))
+    assert [*biased(baseline_of(clean))] == []
+    lost = with_defect(clean, "plain", DEFECTS["a silent zero in 2 % of fits"])
+    assert [*biased(baseline_of(lost))] == [], "8 zeros of 400 are no proof"
+    (first, _) = biased(baseline_of(with_defect(clean, "plain", DEFECTS["sign of one term flipped"])))
+    assert first.startswith(
+        "note: plain is biased now, population.icc 0.0: gender[T.male] by -1.99 (MCSE 0.0052"
+    )
+
+
 def test_files_of_ones_own_are_left(tmp_path: Path) -> None:
     (tmp_path / WORKFLOW).parent.mkdir(parents=True)
     (tmp_path / WORKFLOW).write_text("mine\n")
@@ -99,7 +112,7 @@ def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
         [*begin(repository(tmp_path, "never-published-x"), "me/nestbench@v1")]
 
 
-@pytest.mark.parametrize(("seconds", "replications"), [(0.01, 1000), (0.1, 500), (0.25, 200), (9.0, 100)])
+@pytest.mark.parametrize(("seconds", "replications"), [(0.01, 1000), (0.1, 500), (0.25, 200), (9.0, 200)])
 def test_a_check_takes_as_many_replications_as_there_is_time_for(seconds: float, replications: int) -> None:
     assert Trial(seconds, {}).replications == replications
 

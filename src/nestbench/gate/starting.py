@@ -24,16 +24,19 @@ from nestbench.gate.files import (
     workflow_text,
 )
 from nestbench.gate.repository import Repository
-from nestbench.reports.accuracy.baseline import baseline_of
+from nestbench.reports.accuracy.baseline import Baseline, baseline_of
 from nestbench.reports.accuracy.baseline_file import write_baseline
+from nestbench.reports.comparing.holm import t_quantile
 from nestbench.sim.counted import plural
 from nestbench.sim.errors import NestbenchError
 
 SECONDS = 60.0
 """Seconds that the fits of one check may take in one process: the gate is to answer in a minute or two."""
-SIZES = (1000, 500, 200, 100)
-"""Replications to choose from; a baseline keeps 1000, and of 100 in two conditions one fit in a hundred is seen to
-fail with probability .87."""
+SIZES = (1000, 500, 200)
+"""Replications to choose from; a baseline keeps 1000, and of 200 in the one condition where single fits are held
+one fit in a hundred is seen to fail with probability .87."""
+FALSE_ALARM = 1e-7
+"""Of one term: a gate has about ten ways, two conditions and three terms."""
 USUAL = 200
 TRIAL = 8
 """Replications of the trial by which they are chosen."""
@@ -133,13 +136,30 @@ def first_baseline(repository: Repository) -> Iterator[str]:
             yield f"no baseline yet, since no fit gave an answer ({why}); fill in {root / METHODS}, {again}"
             return
         yield from (f"note: {name} gave no answer ({why})" for name, why in failed.items())
-        write_baseline(baseline_of(store), root / BASELINE)
+        baseline = baseline_of(store)
+        yield from biased(baseline)
+        write_baseline(baseline, root / BASELINE)
     kilobytes, sized = (
         (root / BASELINE).stat().st_size / 1000,
         plural(store.experiment.replications, "replication"),
     )
     yield f"wrote {root / BASELINE} ({kilobytes:.0f} kB): {repository.package} {version}, {sized} a condition"
     yield f"try it: nestbench check {root / STUDY} --baseline {root / BASELINE}; then commit the files"
+
+
+def biased(baseline: Baseline) -> Iterator[str]:
+    """Say which estimates of effects are biased now: a baseline only says that numbers are what they were."""
+    for cell in baseline.cells:
+        for label, record in cell.estimators.items():
+            values = [(t, m["bias"]) for t, m in record.measures.items() if t[:1] != "(" and "bias" in m]
+            wrong = [
+                f"{term} by {value:.3g} (MCSE {mcse:.2g}, n {n})"
+                for term, (value, mcse, n) in values
+                if n > 1 and abs(value) > t_quantile(n, 1.0 - FALSE_ALARM) * mcse
+            ]
+            if wrong:
+                where = ", ".join(f"{name} {level}" for name, level in cell.factors.items())
+                yield f"note: {label} is biased now, {where}: {', '.join(wrong)}; the baseline keeps it as it is"
 
 
 def version_of(repository: Repository) -> str | None:
