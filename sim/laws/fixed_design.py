@@ -19,13 +19,14 @@ from nestbench.sim.laws import fixed_errors
 from nestbench.sim.laws.fixed_statistics import known_by_schools, prepared, row_strata_of
 from nestbench.sim.laws.known_design import Drawn, draw_on, repeated, rows_on
 from nestbench.sim.laws.known_strata import WORTH
+from nestbench.sim.normals import fill
 from nestbench.sim.observed.batch import Batch, Floats, offsets_of
 from nestbench.sim.observed.design import design_of, require_finite
 from nestbench.sim.observed.model import Model
 from nestbench.sim.observed.parsing import parse
 from nestbench.sim.parameter import PLAIN, check_declared, documented, like, parameter
 from nestbench.sim.random_intercept.parameters import Parameters
-from nestbench.sim.random_intercept.shocks import shock
+from nestbench.sim.random_intercept.shocks import ManyStreams, shock
 from nestbench.sim.streams import StreamSource
 from nestbench.sim.theory import ols_tests as theory
 from nestbench.sim.theory.left_out import in_model
@@ -317,12 +318,17 @@ class FixedDesign:
         sizes = np.diff(fixed.school_offsets)
         mean = np.array([self.effects.get(term, 0.0) for term in terms]) @ x
         errors = fixed_errors.errors_of(self, fixed, terms, x)
-        outcome = np.empty((len(replications), fixed.rows))
+        times, width = len(replications), fixed.rows + len(sizes)
+        outcome, z = np.empty((times, fixed.rows)), np.empty((times, width))
+        starts = np.arange(times + 1, dtype=np.int64) * width
+        fill(streams, streams.states(replications, "data"), z.reshape(-1), starts, np.empty((times, 0)))
+        shapes = (("residual_shape", z[:, : fixed.rows]), ("school_errors", z[:, fixed.rows :]))
+        e, u = (
+            shock("", getattr(self, name)).of(part, ManyStreams(streams, replications, name))
+            for name, part in shapes
+        )
         for i, number in enumerate(replications):
-            z = streams.at(number, "data").standard_normal(fixed.rows + len(sizes))
-            e = shock("", self.residual_shape).of(z[: fixed.rows], streams.at(number, "residual_shape"))
-            u = shock("", self.school_errors).of(z[fixed.rows :], streams.at(number, "school_errors"))
-            outcome[i] = errors.added(mean, u, e, sizes, streams, number)
+            outcome[i] = errors.added(mean, u[i], e[i], sizes, streams, number)
         return outcome
 
 

@@ -34,7 +34,7 @@ from nestbench.sim.normals import fill
 from nestbench.sim.observed.batch import Batch, Category, Column, Floats, Ints, freeze, offsets_of
 from nestbench.sim.observed.strata import Strata, StrataColumns
 from nestbench.sim.random_intercept.chi_squares import chi_squares, tries_for
-from nestbench.sim.random_intercept.shocks import shock
+from nestbench.sim.random_intercept.shocks import ManyStreams, shock
 from nestbench.sim.streams import StreamSource
 
 CONSTANT = 1e-13
@@ -293,11 +293,7 @@ def rows_on(
 
 def school_effects(shape: str, z: Floats, streams: StreamSource, replications: range) -> Floats:
     """Return standardised school effects [R, G] of a shape, from standard normals."""
-    how = shock("", shape)
-    if how.normal:
-        return z
-    shaped = [how.of(row, streams.at(r, "school_errors")) for row, r in zip(z, replications, strict=True)]
-    return np.stack(shaped)
+    return shock("", shape).of(z, ManyStreams(streams, replications, "school_errors"))
 
 
 def repeated(column: Column, times: int) -> Column:
