@@ -224,6 +224,4 @@ def remarks_of(analysis: Analysis) -> tuple[str, ...]:
     batch = analysis.data.batch
     if len(np.unique(batch.once(design_of, analysis.model).outcome(batch))) > 2:
         return ()
-    return (
-        "The outcome has two values: this is a linear probability model, its coefficients differences of shares.",
-    )
+    return ("The outcome has two values: a linear probability model, of differences of shares.",)

@@ -27,8 +27,8 @@ def verdict(advice: Advice) -> str:
     """Return the method named, and how it does; or that there is none."""
     if advice.design.fewest == 1:
         return (
-            f"{advice.term}: use none without an assumption. One school alone has its value of the term: its own "
-            "effect can't be told from the term's."
+            f"{advice.term}: use none without an assumption. One school alone has its value: that school's own effect "
+            "can't be told from the term's."
         )
     if advice.choice.unless is not None:
         return f"{advice.term}: use none without an assumption, for {unless(advice).precaution}."

@@ -11,7 +11,15 @@ import pandas as pd
 
 from nestbench.advising.advice import Advice
 from nestbench.advising.design import number
-from nestbench.advising.sentences import assumption, limits, power_words, precaution, sure_words, verdict
+from nestbench.advising.sentences import (
+    assumption,
+    limits,
+    power_words,
+    precaution,
+    spelled,
+    sure_words,
+    verdict,
+)
 from nestbench.estimators.estimates import ESTIMATE, P_VALUE, STD_ERROR
 from nestbench.own_data.fit import Fit
 from nestbench.own_data.row_cells import digits_of, p_text
@@ -21,33 +29,67 @@ from nestbench.sim.counted import plural
 WIDTH = 80
 
 
-def text_of(advice: Advice, width: int = WIDTH) -> str:
-    """Return the answer as lines of at most `width` columns: in 80 ten where nothing out of the way is to be said, and
-    two more of what a precaution would cost."""
-    said = (
-        verdict(advice),
-        assumption(advice),
-        sure_words(advice, others=False),
-        design_line(advice),
-        power_words(advice),
-        precaution(advice, reason=False),
-    )
-    parts = [" ".join(text for text in said if text), *advice.remarks]
-    first, *rest = (_filled(text, width) for text in parts)
-    return "\n".join([first, *table_lines(advice, width), *rest])
+LINES = 10
+ECONOMIES = (
+    "power",
+    "ols-hc1",
+    "effective",
+    "ols-cr1s-z",
+    "sure",
+    "names",
+    "design",
+    "precaution",
+    "reml-z",
+    "ols",
+)
+"""What is left out, one after the other, until the answer has ten lines: sentences, parts of them, and methods that
+aren't the ones named. All of it stands on the page."""
 
 
-def _filled(text: str, width: int) -> str:
-    return "\n".join(textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False))
+def text_of(advice: Advice, width: int = WIDTH, lines: int = LINES) -> str:
+    """Return the answer as lines of at most `width` columns: of 80 at most `lines` of them, and in fewer columns the
+    same words."""
+    for count in range(len(ECONOMIES) + 1):
+        left = ECONOMIES[:count]
+        if len(_filled(said(advice, left), WIDTH)) + len(table_lines(advice, WIDTH, left)) <= lines:
+            break
+    return "\n".join([*_filled(said(advice, left), width), *table_lines(advice, width, left)])
 
 
-def design_line(advice: Advice) -> str:
-    """Return the design in a sentence."""
+def said(advice: Advice, left: Sequence[str] = ()) -> str:
+    """Return what is said above the table, without what is `left` out (`ECONOMIES`)."""
+    texts = {
+        "verdict": verdict(advice),
+        "assumption": assumption(advice),
+        "sure": sure_words(advice, others=False),
+        "design": design_line(advice, "effective" not in left),
+        "power": power_words(advice),
+        "precaution": precaution(advice, reason=False),
+        "remarks": " ".join(advice.remarks),
+    }
+    text = " ".join(text for name, text in texts.items() if text and name not in left)
+    for label in _answer(advice) if "names" in left else ():
+        text = text.replace(spelled(label, advice), label)
+    return text
+
+
+def _filled(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+
+
+def _answer(advice: Advice) -> list[str]:
+    """Return the methods that the answer names."""
+    choice = advice.choice
+    return [name for name in (choice.least_bad, choice.assuming, choice.guarding) if name]
+
+
+def design_line(advice: Advice, effective: bool = True) -> str:
+    """Return the design in a sentence, with its effective clusters or without."""
     design, found = advice.design, advice.calibration
     carried = f", {design.fewest} with its rarer value" if design.fewest < design.schools else ""
     return (
-        f"{plural(design.rows, 'student')}, {plural(design.schools, 'school')}{carried} "
-        f"({design.effective:.1f} effective), "
+        f"{plural(design.rows, 'student')}, {plural(design.schools, 'school')}{carried}"
+        + (f" ({design.effective:.1f} effective), " if effective else ", ")
         + (
             "ICC unknown (one student in every school)."
             if design.rows == design.schools
@@ -60,9 +102,11 @@ LEFT_OUT: tuple[tuple[int, ...], ...] = ((), (3,), (2, 3))
 """Columns of the table that make room for the data's: none, power, width and power."""
 
 
-def table_lines(advice: Advice, width: int = WIDTH) -> list[str]:
-    """Return the methods, a line each: how they do on this design, then what they say of the data."""
-    cells = _cells(advice)
+def table_lines(advice: Advice, width: int = WIDTH, left: Sequence[str] = ()) -> list[str]:
+    """Return the methods but those `left` out, a line each: how they do on this design, then what they say of the
+    data."""
+    shown = set(_answer(advice))
+    cells = [row for row in _cells(advice) if row[0] in shown or row[0] not in left]
     for left_out in LEFT_OUT:
         lines = _columns([[c for k, c in enumerate(row) if k not in left_out] for row in cells])
         if max(map(len, lines)) <= width:

@@ -107,7 +107,7 @@ def _show(found: list[Advice], out: Path | None, as_json: bool) -> None:
     """Write advice where it is to be kept, and print it."""
     from nestbench.advising.as_json import json_of
     from nestbench.advising.files import write_advice
-    from nestbench.advising.terminal import WIDTH, text_of
+    from nestbench.advising.terminal import LINES, WIDTH, text_of
 
     if out is not None:
         write_advice(found, out)
@@ -117,6 +117,8 @@ def _show(found: list[Advice], out: Path | None, as_json: bool) -> None:
     for message in found[0].messages:
         say(message)
     width = min(shutil.get_terminal_size().columns, WIDTH)
-    say("\n\n".join(text_of(advice, width) for advice in found))
+    # The line that names the report is one of the ten.
+    lines = LINES - (out is not None)
+    say("\n\n".join(text_of(advice, width, lines) for advice in found))
     if out is not None:
         say(f"Report: {out / 'advise.html'}")
