@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from nestbench.estimators.kernels.student_t import quantile, two_sided
+from nestbench.estimators.kernels.student_t import gamma_ratio, quantile, tail_and_density
 from nestbench.sim.compiled import kernel
 from nestbench.sim.observed.batch import Floats
 
@@ -61,14 +61,21 @@ def _wald(
 ) -> None:
     """Write limits and p-values [R, K]; a standard error of 0 is a certainty, not a division by zero."""
     _quantiles(df, level, upper)
-    for r in range(estimate.shape[0]):
-        for k in range(estimate.shape[1]):
+    for k in range(estimate.shape[1]):
+        last, ratio = math.nan, math.nan
+        for r in range(estimate.shape[0]):
             half = upper[r, k] * std_error[r, k]
             lower[r, k], upper[r, k] = estimate[r, k] - half, estimate[r, k] + half
-            if std_error[r, k] == 0.0 and df[r, k] > 0.0:
+            if df[r, k] != last:
+                last = df[r, k]
+                ratio = gamma_ratio(0.5 * last) if last > 0.0 else math.nan
+            t = abs(estimate[r, k] / std_error[r, k])
+            if std_error[r, k] == 0.0 and last > 0.0:
                 p_value[r, k] = 1.0 if estimate[r, k] == 0.0 else 0.0
+            elif math.isnan(t) or not last > 0.0:
+                p_value[r, k] = math.nan
             else:
-                p_value[r, k] = two_sided(estimate[r, k] / std_error[r, k], df[r, k])
+                p_value[r, k] = tail_and_density(t, last, ratio)[0]
 
 
 @kernel
