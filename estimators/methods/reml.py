@@ -65,8 +65,7 @@ def _saturated(fit: BatchFit) -> npt.NDArray[np.bool_]:
 
     Then nothing but the shape of the likelihood between schools speaks of the residual variance.
     """
-    offsets = fit.moments.replication_offsets
-    within = np.add.reduceat(fit.moments.cross[:, 0, 0], offsets[:-1]) - np.diff(offsets)
+    within = fit.fits.students - np.diff(fit.moments.replication_offsets)
     # The usual case, without looking at which columns vary within schools.
     if (within > len(fit.moments.x)).all():
         return np.zeros(len(within), dtype=np.bool_)

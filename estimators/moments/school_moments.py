@@ -149,9 +149,11 @@ def _leave_out_of_range(found: SchoolMoments) -> None:
     """Mark replications whose columns are too large or too small as not regular, all their values NaN."""
     scale, pivot = found.scale, found.pivot
     beyond = ~((scale >= 1.0 / LARGEST) & (scale <= LARGEST) & (np.abs(pivot) <= LARGEST)).all(axis=1)
-    with np.errstate(invalid="ignore", over="ignore"):
-        sums = np.einsum("sjj->s", found.cross)  # squares bound the products
-        beyond |= ~np.isfinite(np.add.reduceat(sums, found.replication_offsets[:-1]))
+    # Of regular ones the squares, which bound the products, were finite, and are near n in these scales.
+    if not (found.regular | beyond).all():
+        with np.errstate(invalid="ignore", over="ignore"):
+            squares = np.add.reduceat(np.einsum("sjj->s", found.cross), found.replication_offsets[:-1])
+        beyond |= ~np.isfinite(squares)
     for r in np.flatnonzero(beyond):
         found.cross[slice(*found.replication_offsets[r : r + 2])] = np.nan
         pivot[r] = scale[r] = found.shift[r] = np.nan

@@ -295,7 +295,10 @@ def freeze(columns: Mapping[str, Column]) -> None:
 
 def offsets_of(sizes: npt.ArrayLike) -> Ints:
     """Return [0, s1, s1 + s2, ...] as int64."""
-    return np.concatenate([[0], np.cumsum(np.asarray(sizes, dtype=np.int64))]).astype(np.int64)
+    sizes = np.asarray(sizes, dtype=np.int64)
+    offsets = np.zeros(len(sizes) + 1, dtype=np.int64)
+    np.cumsum(sizes, out=offsets[1:])
+    return offsets
 
 
 def _rows(column: Column, rows: Ints) -> Column:

@@ -57,9 +57,8 @@ class Piece:
     def of_schools(self) -> tuple[Floats, Floats]:
         """Return the schools' normals, for the school effect and for resources, [R * G] each."""
         schools = self.sizes.shape[1]
-        rows = self.starts[1:, None] - 2 * schools + np.arange(2 * schools)
-        both = self.z.take(rows)
-        return both[:, :schools].ravel(), both[:, schools:].ravel()
+        rows = self.starts[1:, None] - 2 * schools + np.arange(schools)
+        return self.z.take(rows).ravel(), self.z.take(rows + schools).ravel()
 
 
 Builder = Callable[[Piece, int, slice], Schools]

@@ -141,6 +141,8 @@ def cells_of(layout: Layout, streams: StreamSource, replications: range, sizes: 
     Student i of n is in class floor(i k / n) of k; of the first i students floor(i share + U) are treated, U uniform,
     one a school.
     """
+    if not layout.classes and layout.assignment != "students":
+        return np.ascontiguousarray(sizes)[..., None, None]
     k = max(layout.classes, 1)
     edges = -(-np.arange(k + 1) * sizes[..., None] // k)
     whole = np.diff(edges, axis=-1)

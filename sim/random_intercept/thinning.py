@@ -44,6 +44,8 @@ def keep_schools(
     Where nobody at all would be left of a replication, its first student stays: `count` [R, T'] and `chi2` [R, 2 T']
     are then those of this student alone.
     """
+    if not law.missing and not law.missing_schools:
+        return np.ones((len(count), layout.schools), dtype=np.bool_)
     stay = np.asarray(count.reshape(len(count), layout.schools, -1).sum(axis=2) > 0)
     if law.missing_schools:
         for i, r in enumerate(replications):
