@@ -52,8 +52,8 @@ def floors(data_sets: int) -> float:
 
 
 @pytest.mark.slow
-def test_a_whole_job_costs_three_floors_a_data_set(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
-    """Of 50 000 replications, what a job costs however short it is (audits, reading the run) is a third."""
+def test_a_whole_job_costs_two_floors_a_data_set(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
+    """1.7 floors. Of 50 000 replications, what a job costs however short it is (audits, reading the run) is a third."""
     replications = 50_000 if benchmark.enabled else 200
     benchmark.pedantic(job, (200, tmp_path / "first"), rounds=1)  # what is compiled and imported once
     beside, before = [floors(CONDITIONS * replications)], spent()
@@ -65,4 +65,4 @@ def test_a_whole_job_costs_three_floors_a_data_set(benchmark: BenchmarkFixture, 
     assert len(bias) == 3 * CONDITIONS
     assert (bias["value"].abs() < 6 * bias["mcse"]).all()
     timed(benchmark)
-    judge(benchmark, whole / float(np.mean(beside)), 3.2)
+    judge(benchmark, whole / float(np.mean(beside)), 2.4)
