@@ -23,6 +23,7 @@ would read rows for cross-products goes by them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -39,6 +40,9 @@ from nestbench.sim.streams import StreamSource
 
 CONSTANT = 1e-13
 """Deviations of a column within a school below this share of its size are rounding."""
+
+ROWS = 100_000
+"""Rows whose singular values are found at once."""
 
 DEPENDENT = 1e-12
 """Share of a school's largest singular value below which a direction isn't there."""
@@ -215,19 +219,30 @@ def known_design(file: Batch, terms: tuple[str, ...], x: Floats, strata: RowStra
     q, mean = np.zeros_like(x), np.empty((len(sizes), p))
     factor, rank = np.zeros((len(sizes), p, p)), np.zeros(len(sizes), dtype=np.int64)
     spread = x.std(axis=1)
-    for g, start in enumerate(strata.starts[:-1]):
-        rows = x[:, start : start + sizes[g]]
-        mean[g] = rows.mean(axis=1)
-        deviations = rows - mean[g][:, None]
+    for chosen in _of_one_size(sizes):
+        # All of one size at once: of schools by the hundred thousand, one by one takes longer than their data sets.
+        at = strata.starts[chosen, None] + np.arange(sizes[chosen[0]])
+        rows = np.ascontiguousarray(x[:, at].transpose(1, 0, 2))
+        mean[chosen] = rows.mean(axis=2)
+        deviations = rows - mean[chosen][..., None]
         # What is constant in a stratum leaves rounding errors, which would be taken for a direction.
-        deviations[np.ptp(rows, axis=1) <= CONSTANT * np.abs(rows).max(axis=1, initial=0.0)] = 0.0
+        deviations[np.ptp(rows, axis=2) <= CONSTANT * np.abs(rows).max(axis=2, initial=0.0)] = 0.0
         # In SDs, so that units don't decide what is dependent.
-        u, s, vt = np.linalg.svd((deviations / spread[:, None]).T, full_matrices=False)
-        r = int((s > DEPENDENT * max(s.max(initial=0.0), 1e-300)).sum()) if s.any() else 0
-        q[:r, start : start + sizes[g]] = u[:, :r].T
-        factor[g, :, :r] = spread[:, None] * (vt[:r].T * s[:r])
-        rank[g] = r
+        u, s, vt = np.linalg.svd((deviations / spread[:, None]).transpose(0, 2, 1), full_matrices=False)
+        there = s > DEPENDENT * np.maximum(s.max(axis=1, initial=0.0), 1e-300)[:, None]
+        width = s.shape[1]
+        q[:width, at] = (u * there[:, None]).transpose(2, 0, 1)
+        factor[chosen, :, :width] = spread[:, None] * (vt.transpose(0, 2, 1) * (s * there)[:, None])
+        rank[chosen] = there.sum(axis=1)
     return KnownDesign(file, strata, tuple(terms[k] for k in kept), q, mean, factor, rank)
+
+
+def _of_one_size(sizes: Ints) -> Iterator[Ints]:
+    """Yield the numbers of strata of equal sizes, so many at once that their rows are few."""
+    order = np.argsort(sizes, kind="stable")
+    for alike in np.split(order, np.flatnonzero(np.diff(sizes[order])) + 1):
+        many = max(1, ROWS // int(sizes[alike[0]]))
+        yield from (alike[first : first + many] for first in range(0, len(alike), many))
 
 
 def draw_on(

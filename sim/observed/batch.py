@@ -11,6 +11,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
@@ -158,10 +159,16 @@ class Batch:
             replication_offsets=offsets_of(counts),
             replications=self.replications[chosen],
             streams=self.streams,
-            school_labels=None
-            if self.school_labels is None
-            else tuple(self.school_labels[s] for s in schools),
+            school_labels=self._labels_of(chosen),
         )
+
+    def _labels_of(self, chosen: Ints) -> tuple[str, ...] | None:
+        """Return the labels of the schools of some replications, a slice each: one by one, hundred thousands of schools
+        take as long as their fits."""
+        labels, ends = self.school_labels, self.replication_offsets.tolist()
+        if labels is None:
+            return None
+        return tuple(chain.from_iterable(labels[ends[i] : ends[i + 1]] for i in chosen.tolist()))
 
     def _columns_of(self, chosen: Ints) -> Mapping[str, Column]:
         if isinstance(self.columns, MadeColumns):

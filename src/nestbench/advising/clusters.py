@@ -13,6 +13,8 @@ import numpy as np
 from nestbench.advising.analysis import residuals_of
 from nestbench.sim.observed.batch import Floats, Ints
 
+PIECE = 10_000
+"""Schools whose cross-products are in memory at once."""
 MOST_VALUES = 6
 """A column of more values is not counted value by value."""
 
@@ -93,9 +95,12 @@ def shifts(x: Floats, k: int, residuals: Floats, offsets: Ints) -> Floats:
     scale[scale == 0] = 1.0
     z = (x / scale[:, None]).T
     total, found = z.T @ z, np.full(len(offsets) - 1, np.nan)
-    for g, (a, b) in enumerate(pairwise(offsets)):
-        rest = total - z[a:b].T @ z[a:b]
+    for first in range(0, len(found), PIECE):
+        parts = [slice(a, b) for a, b in pairwise(offsets[first : first + PIECE + 1])]
+        rest = total - np.stack([z[part].T @ z[part] for part in parts])
+        scores = np.stack([z[part].T @ residuals[part] for part in parts])
         # A school that holds a term alone can't be left out: the term would be gone.
-        if np.linalg.cond(rest) < 1e12:
-            found[g] = -np.linalg.solve(rest, z[a:b].T @ residuals[a:b])[k] / scale[k]
+        known = np.flatnonzero(np.linalg.cond(rest) < 1e12)
+        moved = np.linalg.solve(rest[known], scores[known][..., None])
+        found[first + known] = -moved[:, k, 0] / scale[k]
     return found
