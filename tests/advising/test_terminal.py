@@ -11,6 +11,7 @@ from nestbench.advising.advice import Advice
 from nestbench.advising.analysis import analysis_of
 from nestbench.advising.asking import Settings, advice_of, fits_of
 from nestbench.advising.scenarios import Scenario
+from nestbench.advising.sentences import worth
 from nestbench.advising.terminal import ECONOMIES, said, table_lines, text_of
 from nestbench.estimators.methods import registry
 from nestbench.own_data.usual import USUAL
@@ -85,6 +86,13 @@ def test_nothing_is_left_out_where_there_is_room(advice: Advice) -> None:
     assert "Power: at" in every
     assert all(label in every for label in ("reml-kr", *USUAL))
     assert CAUTION in " ".join(every.split())
+
+
+def test_few_data_sets_are_said_with_what_they_are_worth(advice: Advice) -> None:
+    words = "100 data sets a scenario: coverages are known to 2.2 points (Monte Carlo error)."
+    assert advice.replications == 100
+    assert words in said(advice)
+    assert worth(replace(advice, replications=1000)) == ""
 
 
 def test_what_is_left_out_goes_in_order(advice: Advice) -> None:

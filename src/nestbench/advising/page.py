@@ -23,6 +23,7 @@ from nestbench.advising.sentences import (
     sources_of,
     sure_words,
     verdict,
+    worth,
 )
 from nestbench.advising.terminal import decimals_of, own, percent, summary
 from nestbench.reports.comparing.grades import RULE
@@ -72,7 +73,7 @@ def part_of(advice: Advice) -> Mapping[str, Any]:
         "method": advice.choice.least_bad,
         "info": advice.infos[advice.choice.least_bad],
         "kind": "use" if advice.method else "avoid",
-        "sure": sure_words(advice),
+        "sure": " ".join(text for text in (sure_words(advice), worth(advice)) if text),
         "assumption": assumption(advice),
         "precaution": precaution(advice),
         "findings": advice.design.findings,

@@ -65,7 +65,8 @@ def coverage(advice: Advice) -> markupsafe.Markup:
     line = base.mark_rule(strokeWidth=1.5).encode(
         x=alt.X("low:Q", scale=x), x2="high:Q", y=y, color=_colour()
     )
-    axis = alt.Axis(format="%", tickCount=5)
+    # Labels of neighbouring ticks else touch where an axis begins far below 100 %.
+    axis = alt.Axis(format="%", tickCount=5, labelSeparation=4)
     dot = base.mark_point(filled=True, size=55, opacity=1).encode(
         x=alt.X("coverage:Q", scale=x, title="Coverage", axis=axis), y=y, color=_colour(), shape=_shape()
     )

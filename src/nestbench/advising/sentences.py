@@ -15,6 +15,8 @@ from nestbench.own_data.row_cells import number as decimals
 from nestbench.reports.comparing.grades import band
 from nestbench.sim.counted import plural
 
+FEW = 1000
+"""Data sets of a scenario below which it is said what they are worth."""
 NO_PEEKING = (
     "The advice is made of the design and of the residuals of the model. An outcome to which any "
     "multiple of the term is "
@@ -93,6 +95,17 @@ def sure_words(advice: Advice, others: bool = True) -> str:
     rest = [name for name in choice.shares if name != (choice.named or "none")][:2]
     other = f" (else {' or '.join(rest)})" if rest and others else ""
     return f"Another seed would agree in {100 * choice.sure:.0f} %{other}."
+
+
+def worth(advice: Advice) -> str:
+    """Return what the number of data sets is worth, where there are few; empty where there are enough."""
+    n, level = advice.replications, advice.model.level
+    if n >= FEW:
+        return ""
+    error = 100 * math.sqrt(level * (1.0 - level) / n)
+    return (
+        f"{plural(n, 'data set')} a scenario: coverages are known to {error:.1f} points (Monte Carlo error)."
+    )
 
 
 def unless(advice: Advice) -> Scenario:

@@ -19,6 +19,7 @@ from nestbench.advising.sentences import (
     spelled,
     sure_words,
     verdict,
+    worth,
 )
 from nestbench.estimators.estimates import ESTIMATE, P_VALUE, STD_ERROR
 from nestbench.own_data.fit import Fit
@@ -39,6 +40,7 @@ ECONOMIES = (
     "names",
     "design",
     "precaution",
+    "worth",
     "reml-z",
     "ols",
 )
@@ -62,6 +64,7 @@ def said(advice: Advice, left: Sequence[str] = ()) -> str:
         "verdict": verdict(advice),
         "assumption": assumption(advice),
         "sure": sure_words(advice, others=False),
+        "worth": worth(advice),
         "design": design_line(advice, "effective" not in left),
         "power": power_words(advice),
         "precaution": precaution(advice, reason=False),
@@ -86,7 +89,7 @@ def _answer(advice: Advice) -> list[str]:
 def design_line(advice: Advice, effective: bool = True) -> str:
     """Return the design in a sentence, with its effective clusters or without."""
     design, found = advice.design, advice.calibration
-    carried = f", {design.fewest} with its rarer value" if design.fewest < design.schools else ""
+    carried = f", {design.fewest:,} with its rarer value" if design.fewest < design.schools else ""
     return (
         f"{plural(design.rows, 'student')}, {plural(design.schools, 'school')}{carried}"
         + (f" ({design.effective:.1f} effective), " if effective else ", ")
