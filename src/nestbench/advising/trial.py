@@ -38,7 +38,7 @@ class Asked:
     """How much is simulated in a trial."""
 
     sets: int = 5
-    replications: int = 2000
+    replications: int = 10_000
     seed: int = 20261125
     workers: int | None = None
     repetitions: int = REPETITIONS
