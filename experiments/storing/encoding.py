@@ -51,6 +51,16 @@ AUDIT_COLUMNS = (
     "below_grid",
     "worst_below_grid",
 )
+AUDIT_SCHEMA = pa.schema(
+    {
+        name: pa.string()
+        if name in ("estimator", "agreement")
+        else pa.float64()
+        if name.startswith("worst")
+        else pa.int64()
+        for name in AUDIT_COLUMNS
+    }
+)
 
 
 def encode_estimates(by_label: Mapping[str, Estimates]) -> bytes:
@@ -119,10 +129,14 @@ def encode_audit(rows: Sequence[Mapping[str, Any]]) -> bytes:
     return _parquet(table.schema, [table], ["estimator", "agreement"], {})
 
 
-def decode_audit(data: bytes) -> pd.DataFrame:
+def decode_audit(data: bytes) -> pa.Table:
     """Return an audit task's rows; what earlier versions did not look at is 0."""
-    rows: pd.DataFrame = _opened(data).read().to_pandas()
-    return rows.assign(**{name: 0 for name in AUDIT_COLUMNS if name not in rows})
+    rows = _opened(data).read()
+    for name in AUDIT_COLUMNS:
+        if name not in rows.column_names:
+            rows = rows.append_column(name, pa.array([0] * len(rows), pa.int64()))
+    # One type a column, as tables of different tasks are put end to end.
+    return rows.select(AUDIT_COLUMNS).cast(AUDIT_SCHEMA)
 
 
 def _opened(data: bytes) -> pq.ParquetFile:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pandas as pd
+import pyarrow as pa
 
 from nestbench.estimators.estimates import Estimates
 from nestbench.experiments.experiment import Experiment, content_of
@@ -300,14 +301,14 @@ class Store:
     def audits(self) -> pd.DataFrame:
         """One row per audited condition x method; see `Results.audits`."""
         cells = range(len(self._experiment.cells))
-        return audits.gather(
-            [
-                rows
-                for cell in cells
-                for folder in ("audit", "optima")
-                for _, rows in self._read(cell, folder, encoding.decode_audit)
-            ]
-        )
+        tables = [
+            rows
+            for cell in cells
+            for folder in ("audit", "optima")
+            for _, rows in self._read(cell, folder, encoding.decode_audit)
+        ]
+        # A frame of each task's few rows would take longer than reading its file.
+        return audits.gather([pa.concat_tables(tables).to_pandas()] if tables else [])
 
     def span(self, cell: int) -> range:
         """From the first replication stored of a condition to the last; see `Results.span`."""
