@@ -50,7 +50,6 @@ from nestbench.experiments.storing.verifying import damaged
 from nestbench.experiments.toml.stored import from_stored, to_stored
 from nestbench.sim.errors import StoreError
 
-NAMES = ("estimator", "engine")
 T = TypeVar("T")
 
 
@@ -292,11 +291,8 @@ class Store:
         tables = [table for _, table in self._read(cell, "times", encoding.decode_times)]
         if not tables:
             return pd.DataFrame({name: [] for name in encoding.TIMES_SCHEMA.names})
-        names = {
-            name: list(dict.fromkeys(c for t in tables for c in t[name].cat.categories)) for name in NAMES
-        }
-        kinds = {name: pd.CategoricalDtype(labels) for name, labels in names.items()}
-        return pd.concat([table.astype(kinds) for table in tables], ignore_index=True)
+        times: pd.DataFrame = pa.concat_tables(tables).unify_dictionaries().to_pandas()
+        return times
 
     def audits(self) -> pd.DataFrame:
         """One row per audited condition x method; see `Results.audits`."""

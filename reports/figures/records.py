@@ -15,7 +15,6 @@ from nestbench.reports.conditions import conditions, panel_titles
 from nestbench.reports.measures.printed import SHARES, printed_mcse
 from nestbench.reports.measures.proportions import wilson
 from nestbench.reports.words.usable import BOUNDED, too_few, usable_words
-from nestbench.sim.cells.cell import Cell
 from nestbench.sim.errors import unknown_name
 from nestbench.sim.observed.model import alpha_of
 from nestbench.sim.theory.ols_tests import NAIVE
@@ -207,20 +206,26 @@ def with_se_theory(drawn: list[Record], experiment: Experiment) -> list[Record]:
     return _expected(drawn, experiment, "se_ratio", lambda ratio: 100.0 * (ratio - 1.0))
 
 
-_THEORY: dict[str, Mapping[str, Any]] = {}
+_THEORY: dict[tuple[str, frozenset[str]], Mapping[str, Any]] = {}
 
 
-def theory_of(cell: Cell) -> Mapping[str, Any]:
-    """Return what a condition's population knows without simulation; computed once a condition, for it may take a
-    second."""
-    if cell.key not in _THEORY:
-        _THEORY[cell.key] = cell.theory()
-    return _THEORY[cell.key]
+def theory_of(experiment: Experiment, index: int) -> Mapping[str, Any]:
+    """Return what a condition's population knows without simulation, of tests those that the experiment's methods are;
+    computed once a condition, for it may take a second."""
+    cell, tests = experiment.cells[index], _tests(experiment)
+    if (cell.key, tests) not in _THEORY:
+        _THEORY[cell.key, tests] = cell.theory(tests)
+    return _THEORY[cell.key, tests]
 
 
-def remember_theory(cell: Cell, known: Mapping[str, Any]) -> None:
+def remember_theory(experiment: Experiment, index: int, known: Mapping[str, Any]) -> None:
     """Take over what another process found for `theory_of`."""
-    _THEORY[cell.key] = known
+    _THEORY[experiment.cells[index].key, _tests(experiment)] = known
+
+
+def _tests(experiment: Experiment) -> frozenset[str]:
+    """Return the names of an experiment's methods, and of the tests that they are."""
+    return frozenset(name for method in experiment.estimators for name in (method.label, *method.theory))
 
 
 def _expected(
@@ -228,7 +233,7 @@ def _expected(
 ) -> list[Record]:
     """Add ``theory`` where it is known: for any method under `key`, for naive OLS under ``naive_`` + `key`."""
     methods = {estimator.label: estimator for estimator in experiment.estimators}
-    theory = {i: theory_of(experiment.cells[i]) for i in {record["cell"] for record in drawn}}
+    theory = {i: theory_of(experiment, i) for i in {record["cell"] for record in drawn}}
     for record in drawn:
         known = theory[record["cell"]]
         tests = {NAIVE: known.get(f"naive_{key}", {}), **known.get(key, {})}

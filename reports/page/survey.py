@@ -61,8 +61,8 @@ def survey(results: Results, workers: int | None = None) -> Survey:
     for one in over_cells(results, partial(see_cell, first=first), workers):
         seen.append(one)
         vega_script()  # while other processes work
-    for cell, one in zip(experiment.cells, seen, strict=True):
-        remember_theory(cell, one.theory)
+    for index, (cell, one) in enumerate(zip(experiment.cells, seen, strict=True)):
+        remember_theory(experiment, index, one.theory)
         cell.remember(one.found)
     table = joined(one.table for one in seen)
     failures = [failure for one in seen for failure in one.failures]
@@ -91,6 +91,6 @@ def see_cell(results: Results, index: int, first: str) -> CellSeen:
         entries=entries_of_cell(experiment, index, rows, first, shared),
         remarks=first_of_each(remarks_of_cell(experiment, index, rows)),
         failures=failures_of_cell(experiment, index, rows),
-        theory=theory_of(experiment.cells[index]),
+        theory=theory_of(experiment, index),
         found=experiment.cells[index].found,
     )

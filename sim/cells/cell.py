@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import inspect
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -171,10 +172,19 @@ class Cell:
         messages = getattr(self.population, "data_messages", None)
         return () if messages is None else tuple(messages(self.model))
 
-    def theory(self) -> dict[str, Any]:
+    def theory(self, tests: Collection[str] | None = None) -> dict[str, Any]:
         """Return what the population knows without simulation (`Population.theory`), as far as it is of this
-        condition's truth."""
-        known = self.population.theory(self.layout, self.model)
+        condition's truth.
+
+        Parameters
+        ----------
+        tests : collection of str, optional
+            Names of the tests whose coverage is wanted, for populations that needn't work out the others; all, if not
+            given.
+        """
+        chooses = "tests" in inspect.signature(self.population.theory).parameters
+        some = {"tests": tests} if chooses and tests is not None else {}
+        known = self.population.theory(self.layout, self.model, **some)
         return at_truth(known, self.population.truth, self.truth)
 
     def strata(self) -> int:

@@ -6,7 +6,7 @@ X is random, so exact values given X are averaged over a fixed set of draws of X
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Any
@@ -52,8 +52,18 @@ not where formulaic has to make each X)."""
 ROWS = 200_000
 
 
-def theory_of(law: Parameters, layout: Layout, model: Model | None = None) -> dict[str, Any]:
+def theory_of(
+    law: Parameters, layout: Layout, model: Model | None = None, tests: Collection[str] | None = None
+) -> dict[str, Any]:
     """Return what is known of a population under a layout; what isn't known is left out.
+
+    Parameters
+    ----------
+    law : Parameters
+    layout : Layout
+    model : Model, optional
+    tests : collection of str, optional
+        Those in `theory.ols_tests.TESTS` whose coverage is wanted; all, if not given.
 
     Returns
     -------
@@ -69,11 +79,11 @@ def theory_of(law: Parameters, layout: Layout, model: Model | None = None) -> di
     """
     law = replace(law, version=1)  # the population is the same, and so is what is known of it
     # By its text, as the table of effects can't be hashed.
-    key = repr((law, layout, model, X_SEED))
+    key = repr((law, layout, model, X_SEED, tests if tests is None else sorted(tests)))
     if key not in _KNOWN:
         if len(_KNOWN) > 500:
             _KNOWN.clear()
-        _KNOWN[key] = _theory_of(law, layout, model or default_model(layout))
+        _KNOWN[key] = _theory_of(law, layout, model or default_model(layout), tests)
     return dict(_KNOWN[key])
 
 
@@ -126,7 +136,9 @@ class Drawn:
         return self._columns[0]
 
 
-def _theory_of(law: Parameters, layout: Layout, model: Model) -> dict[str, Any]:
+def _theory_of(
+    law: Parameters, layout: Layout, model: Model, tests: Collection[str] | None
+) -> dict[str, Any]:
     """Return what theory has on a model, from draws of X; nothing where the formula can't be had in every data set."""
     try:
         check_combination(law, layout)
@@ -140,7 +152,7 @@ def _theory_of(law: Parameters, layout: Layout, model: Model) -> dict[str, Any]:
         return {}
     known = _design_effect(law, layout, mean)
     bias = bias_of(law, layout, model, mean, drawn.design.terms) if drawn.x.full_rank else {}
-    return known | ({"bias": bias} if bias else _ols_tests(law, layout, model, drawn, mean))
+    return known | ({"bias": bias} if bias else _ols_tests(law, layout, model, drawn, mean, tests))
 
 
 def _drawn(law: Parameters, layout: Layout, model: Model) -> Drawn | None:
@@ -229,7 +241,14 @@ def _design_effect(law: Parameters, layout: Layout, mean: InModel) -> dict[str, 
     return {"design_effect": design_effect(size_ratio(layout), float(errors.shared / errors.total))}
 
 
-def _ols_tests(law: Parameters, layout: Layout, model: Model, drawn: Drawn, mean: InModel) -> dict[str, Any]:
+def _ols_tests(
+    law: Parameters,
+    layout: Layout,
+    model: Model,
+    drawn: Drawn,
+    mean: InModel,
+    tests: Collection[str] | None,
+) -> dict[str, Any]:
     """Return what is known of the OLS tests.
 
     Nothing where the errors' covariance isn't known, the model leaves out an effect that matters, the design is rank
@@ -240,13 +259,13 @@ def _ols_tests(law: Parameters, layout: Layout, model: Model, drawn: Drawn, mean
         return {}
     # the columns and the errors don't depend on the effects that the model holds: neither do the tests
     errors = replace(law, effects={effect.term: effect.value for effect in mean.left_out})
-    key = repr((errors, layout, model, X_SEED))
+    key = repr((errors, layout, model, X_SEED, tests if tests is None else sorted(tests)))
     if key not in _AVERAGED:
         if len(_AVERAGED) > 500:
             _AVERAGED.clear()
         whole = np.concatenate([covariance[0], extra]), covariance[1]
         terms, few = drawn.design.terms, _draws(layout)[0] * gaussian(law)
-        _AVERAGED[key] = averages(drawn.on, drawn.x, whole, terms, model.level, few, drawn.columns)
+        _AVERAGED[key] = averages(drawn.on, drawn.x, whole, terms, model.level, few, drawn.columns, tests)
     return tables(_AVERAGED[key], mean)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -106,9 +107,11 @@ class RandomIntercept(Parameters):
             | {"(icc)": float(self.icc)}
         )
 
-    def theory(self, layout: Layout, model: Model | None = None) -> dict[str, Any]:
+    def theory(
+        self, layout: Layout, model: Model | None = None, tests: Collection[str] | None = None
+    ) -> dict[str, Any]:
         """Return what is known without simulation; see `nestbench.sim.random_intercept.known.theory_of`."""
-        return known.theory_of(self, layout, model)
+        return known.theory_of(self, layout, model, tests)
 
     def columns_key(self, layout: Layout) -> str:
         """Return what theory's draws of the columns depend on; see `nestbench.sim.random_intercept.known`."""

@@ -7,7 +7,7 @@ average stands beside its Monte Carlo error; one with an error above `PRECISION`
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -68,6 +68,7 @@ def averages(
     level: float,
     few: int,
     columns: Callable[[], Columns] | None = None,
+    tests: Collection[str] | None = None,
 ) -> Averages:
     """Return averages for OLS over draws of X, given the errors' covariance B' [q, N], D [N]; coverages are over the
     first `few` draws (0: not known).
@@ -86,13 +87,15 @@ def averages(
         Draws that coverages are over; standard errors, which are cheap, are over all of them.
     columns : callable, optional
         Returns `columns_of` the same draws; asked for only where X is regular.
+    tests : collection of str, optional
+        Names in `TESTS` of which coverages are wanted, which take the most time; all, if not given.
     """
     if np.diff(on.replication_offsets).min() < 3 or not x.full_rank:
         return {}
     moments = moments_of(on, x, *covariance, None if columns is None else columns())
     values = {"se_ratio": _se_ratios(expected_of(on, moments, *covariance), terms)}
     if few:
-        sizes = _sizes(on, x, moments.first(few), *covariance, level)
+        sizes = _sizes(on, x, moments.first(few), *covariance, level, TESTS if tests is None else tests)
         values["coverage"] = {name: _coverages(sizes[name], terms) for name in TESTS if name in sizes}
     constant = [t for t, row in zip(terms, x.rows, strict=True) if _constant_in_schools(row, on)]
     for key, of in list(values.items()):
@@ -144,10 +147,21 @@ def _precise(relative: bool, value: float, error: float) -> bool:
 
 
 def _sizes(
-    on: Rows, x: Standardised, moments: Moments, factors: Floats, variance: Floats, level: float
+    on: Rows,
+    x: Standardised,
+    moments: Moments,
+    factors: Floats,
+    variance: Floats,
+    level: float,
+    wanted: Collection[str],
 ) -> dict[str, Floats]:
-    """Return the sizes [R, k] of every test in `TESTS` that is known in each of the first data sets, given their X."""
-    robust = {n: t for n, t in TESTS.items() if t[0] != "iid" and (moments.columns.has_cr3 or t[0] != "cr3")}
+    """Return the sizes [R, k] of iid tests, and of the others that are wanted and known in each of the first data sets,
+    given their X."""
+    robust = {
+        name: test
+        for name, test in TESTS.items()
+        if name in wanted and test[0] != "iid" and (moments.columns.has_cr3 or test[0] != "cr3")
+    }
     sizes = robust_sizes(moments, robust, level)
     naive = naive_of(moments, on, x.rows, factors, variance, level)
     return sizes if naive is None else sizes | {NAIVE: naive}

@@ -160,3 +160,17 @@ def test_a_new_parameter_at_its_default_changes_nothing() -> None:
         b: dict[str, Any] = field(default_factory=lambda: {"c": 1})
 
     assert canonical_json(primitives(Older(2.0))) == canonical_json(primitives(Newer(2.0))) == '{"a":2.0}'
+
+
+def test_theory_is_asked_for_some_tests_only_where_the_population_takes_them() -> None:
+    """A population of one's own that derives from ours knows what it says, and isn't asked for less."""
+
+    class Own(RandomIntercept):
+        def theory(self, layout: Layout, model: Model | None = None) -> dict[str, Any]:  # type: ignore[override]
+            return {"coverage": {"mine": {"age": 0.9}, "cr0-z": {"age": 0.8}}}
+
+    layout, model = Layout(6, 5), Model("grade ~ age + gender + resources")
+    own = Cell(Own(), layout, model)
+    assert own.theory(["cr1s-t"]) == own.theory() == Own().theory(layout)
+    ours = Cell(RandomIntercept(), layout, model)
+    assert set(ours.theory(["cr1s-t"])["coverage"]) == {"iid-t", "cr1s-t"} < set(ours.theory()["coverage"])

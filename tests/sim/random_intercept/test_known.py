@@ -97,3 +97,17 @@ def test_columns_are_drawn_once_for_conditions_that_share_them(monkeypatch: pyte
         for icc in (0.01, 0.1, 0.3):
             remembered(RandomIntercept(icc=icc), layout, Model("grade ~ age + resources"))
     assert len(drawn) == 2
+
+
+def test_coverage_of_some_tests_is_that_of_all_and_nothing_else_changes() -> None:
+    law, model = RandomIntercept(icc=0.1), Model("grade ~ age + gender + resources + treated")
+    whole = known.theory_of(law, LAYOUT, model)
+    for tests in (["cr1s-t"], ["cr2-satt", "reml-satt"], ["cr0-z", "cr1s-z", "cr3-t", "iid-t"], []):
+        some = known.theory_of(law, LAYOUT, model, tests)
+        kept = {"iid-t", *tests}
+        for key in ("coverage", "coverage_mcse"):
+            assert some[key] == {name: value for name, value in whole[key].items() if name in kept}
+        assert {k: v for k, v in some.items() if not k.startswith("coverage")} == {
+            k: v for k, v in whole.items() if not k.startswith("coverage")
+        }
+    assert known.theory_of(law, LAYOUT, model) == whole
