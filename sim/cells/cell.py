@@ -179,7 +179,7 @@ class Cell:
         Parameters
         ----------
         tests : collection of str, optional
-            Names of the tests whose coverage is wanted, for populations that needn't work out the others; all, if not
+            Names of the tests that are wanted, for populations that needn't work out the others; all, if not
             given.
         """
         chooses = "tests" in inspect.signature(self.population.theory).parameters

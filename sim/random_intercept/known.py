@@ -63,7 +63,7 @@ def theory_of(
     layout : Layout
     model : Model, optional
     tests : collection of str, optional
-        Those in `theory.ols_tests.TESTS` whose coverage is wanted; all, if not given.
+        Those in `theory.ols_tests.TESTS` that are wanted beside the iid one; all, if not given.
 
     Returns
     -------

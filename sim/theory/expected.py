@@ -10,6 +10,7 @@ Both are linear in the errors' covariance Omega, so that no distribution is need
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +36,9 @@ class Expected:
     estimates: dict[str, Floats]
 
 
-def expected_of(on: Rows, moments: Moments, factors: Floats, variance: Floats) -> Expected:
+def expected_of(
+    on: Rows, moments: Moments, factors: Floats, variance: Floats, kinds: Collection[str] = tuple(POWERS)
+) -> Expected:
     """Return what is expected with Omega = diag(variance) + B B' by school, B' = `factors` [q, N].
 
     Averages over draws of X, of the expectation given X: for one X the expected variance is a trace, without any
@@ -48,6 +51,8 @@ def expected_of(on: Rows, moments: Moments, factors: Floats, variance: Floats) -
         Of the same errors.
     factors, variance : float64 [q, N], [N]
         The factors as columns on these rows; the variance of the students that a row stands for.
+    kinds : collection of str
+        Of cluster-robust variances, those that are wanted.
     """
     noise = np.add.reduceat(variance * on.unit**2 + (factors**2).sum(axis=0), on.offsets[:-1])
     x = moments.columns
@@ -58,7 +63,9 @@ def expected_of(on: Rows, moments: Moments, factors: Floats, variance: Floats) -
         )
     variances = {"iid": np.einsum("rkp,kp->rk", x.own, x.contrasts) * residual[:, None]}
     for kind, power in POWERS.items():
-        if kind == "cr3" and not x.has_cr3:
+        # CR1S is a multiple of CR0, which comes first.
+        needed = kind in kinds or (kind == "cr0" and "cr1s" in kinds)
+        if not needed or (kind == "cr3" and not x.has_cr3):
             continue
         if kind == "cr1s":
             variances[kind] = x.factor(kind)[:, None] * variances["cr0"]

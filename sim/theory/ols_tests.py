@@ -88,14 +88,16 @@ def averages(
     columns : callable, optional
         Returns `columns_of` the same draws; asked for only where X is regular.
     tests : collection of str, optional
-        Names in `TESTS` of which coverages are wanted, which take the most time; all, if not given.
+        Names in `TESTS` that are wanted beside the iid one; all, if not given.
     """
     if np.diff(on.replication_offsets).min() < 3 or not x.full_rank:
         return {}
     moments = moments_of(on, x, *covariance, None if columns is None else columns())
-    values = {"se_ratio": _se_ratios(expected_of(on, moments, *covariance), terms)}
+    wanted = {NAIVE, *(TESTS if tests is None else tests)} & set(TESTS)
+    expected = expected_of(on, moments, *covariance, {TESTS[name][0] for name in wanted})
+    values = {"se_ratio": _se_ratios(expected, terms, wanted)}
     if few:
-        sizes = _sizes(on, x, moments.first(few), *covariance, level, TESTS if tests is None else tests)
+        sizes = _sizes(on, x, moments.first(few), *covariance, level, wanted)
         values["coverage"] = {name: _coverages(sizes[name], terms) for name in TESTS if name in sizes}
     constant = [t for t, row in zip(terms, x.rows, strict=True) if _constant_in_schools(row, on)]
     for key, of in list(values.items()):
@@ -123,14 +125,16 @@ def tables(averages: Averages, mean: InModel) -> dict[str, Any]:
     return known
 
 
-def _se_ratios(expected: Expected, names: tuple[str, ...]) -> dict[str, dict[str, tuple[float, float]]]:
+def _se_ratios(
+    expected: Expected, names: tuple[str, ...], wanted: Collection[str]
+) -> dict[str, dict[str, tuple[float, float]]]:
     return {
         name: {
             t: mean_ratio(expected.estimates[kind][:, j], expected.variance[:, j])
             for j, t in enumerate(names)
         }
         for name, (kind, _) in TESTS.items()
-        if kind in expected.estimates
+        if name in wanted and kind in expected.estimates
     }
 
 

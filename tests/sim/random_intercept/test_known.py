@@ -99,15 +99,16 @@ def test_columns_are_drawn_once_for_conditions_that_share_them(monkeypatch: pyte
     assert len(drawn) == 2
 
 
-def test_coverage_of_some_tests_is_that_of_all_and_nothing_else_changes() -> None:
+def test_some_tests_are_as_among_all_and_nothing_else_changes() -> None:
     law, model = RandomIntercept(icc=0.1), Model("grade ~ age + gender + resources + treated")
     whole = known.theory_of(law, LAYOUT, model)
     for tests in (["cr1s-t"], ["cr2-satt", "reml-satt"], ["cr0-z", "cr1s-z", "cr3-t", "iid-t"], []):
         some = known.theory_of(law, LAYOUT, model, tests)
         kept = {"iid-t", *tests}
-        for key in ("coverage", "coverage_mcse"):
+        of_tests = ("coverage", "coverage_mcse", "se_ratio", "se_ratio_mcse")
+        for key in of_tests:
             assert some[key] == {name: value for name, value in whole[key].items() if name in kept}
-        assert {k: v for k, v in some.items() if not k.startswith("coverage")} == {
-            k: v for k, v in whole.items() if not k.startswith("coverage")
+        assert {k: v for k, v in some.items() if k not in of_tests} == {
+            k: v for k, v in whole.items() if k not in of_tests
         }
     assert known.theory_of(law, LAYOUT, model) == whole
