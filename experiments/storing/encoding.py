@@ -38,28 +38,21 @@ TIMES_SCHEMA = pa.schema(
         ("seconds", pa.float32()),
     ]
 )
-AUDIT_COLUMNS = (
-    "cell",
-    "estimator",
-    "agreement",
-    "fits",
-    "worst",
-    "disagreements",
-    "stopped_short",
-    "worst_shortfall",
-    "below_grid",
-    "worst_below_grid",
-)
 AUDIT_SCHEMA = pa.schema(
-    {
-        name: pa.string()
-        if name in ("estimator", "agreement")
-        else pa.float64()
-        if name.startswith("worst")
-        else pa.int64()
-        for name in AUDIT_COLUMNS
-    }
+    [
+        ("cell", pa.int64()),
+        ("estimator", pa.string()),
+        ("agreement", pa.string()),
+        ("fits", pa.int64()),
+        ("worst", pa.float64()),
+        ("disagreements", pa.int64()),
+        ("stopped_short", pa.int64()),
+        ("worst_shortfall", pa.float64()),
+        ("below_grid", pa.int64()),
+        ("worst_below_grid", pa.float64()),
+    ]
 )
+AUDIT_COLUMNS = tuple(AUDIT_SCHEMA.names)
 
 
 def encode_estimates(by_label: Mapping[str, Estimates]) -> bytes:
