@@ -41,7 +41,8 @@ class Population(Protocol):
         ``ols`` or ``likelihood`` (`Estimator.theory` says which is a method's own). ``coverage_mcse``,
         ``se_ratio_mcse`` : their Monte Carlo errors, where they are averages over draws of the columns;
         ``coefficients`` : term -> the value that coverage is of. Values are for `model`, or for a model with the
-        population's own columns when none is given.
+        population's own columns when none is given. A population whose ``theory`` has a third parameter ``tests`` is
+        told the names of the tests that are wanted, and may leave out the others.
         """
 
     def draw(self, layout: Layout, streams: StreamSource, replications: range) -> Batch:
