@@ -27,6 +27,8 @@ def rows(*outcomes: str, way: str = "fake se", condition: str = "balanced") -> p
     [
         ({"right": 12}, ("right", "within 1e-3", "not judged"), []),
         ({"right": 12}, ("right", "wrong", "crashed"), [2, 3]),
+        # An entry that is new for one fit is so for that fit alone.
+        ({"right": 12}, ("within 1e-3", "wrong"), [2]),
         ({"right": 12}, ("right", "refused"), [2]),
         # One that refuses all still does; one that refused all and answers some is red for those it answers.
         ({"refused": 12}, ("refused", "refused"), []),

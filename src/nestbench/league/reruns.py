@@ -89,10 +89,14 @@ def new_red(kept: Sequence[Standing], rows: pd.DataFrame) -> pd.DataFrame:
         before = held.get((str(way), str(condition)))
         if before is None or before.red:
             continue
-        now = replace(before, outcomes=Counter(before.outcomes) + Counter(own["outcome"]))
-        if now.red:
-            parts.append(own[~own["outcome"].isin(before.outcomes)])
+        reddens = [name for name in set(own["outcome"]) - set(before.outcomes) if _with(before, name).red]
+        parts.append(own[own["outcome"].isin(reddens)])
     return pd.concat(parts) if parts else rows[:0]
+
+
+def _with(before: Standing, outcome: str) -> Standing:
+    """Return an entry with one more fit, which ended so."""
+    return replace(before, outcomes=Counter(before.outcomes) + Counter([outcome]))
 
 
 def table(kept: Sequence[Standing], rows: pd.DataFrame) -> str:
