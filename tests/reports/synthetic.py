@@ -13,11 +13,11 @@ from scipy import stats
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.estimator import Estimator, Info
 from nestbench.experiments.experiment import Experiment
-from nestbench.experiments.results import Extent
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.cells.layout import Layout
 from nestbench.sim.observed.model import Model
 from nestbench.sim.random_intercept import RandomIntercept
+from tests.reports.held import RunInMemory
 
 TERMS = ("Intercept", "age", "gender[T.male]", "resources")
 
@@ -105,33 +105,11 @@ def estimator(name: str, label: str = "", assumes: str = "independent students")
 
 
 @dataclass
-class FakeResults:
-    """A run held in memory."""
+class FakeResults(RunInMemory):
+    """A run held in memory, with times and audits."""
 
-    experiment: Experiment
-    cells: list[dict[str, Estimates]]
-    provenance: Mapping[str, Any] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     audit: pd.DataFrame = field(default_factory=pd.DataFrame)
-
-    def extent(self) -> Extent:
-        asked = dict.fromkeys((e.label for e in self.experiment.estimators), self.experiment.replications)
-        fitted = [{name: cell[name].size if name in cell else 0 for name in asked} for cell in self.cells]
-        return Extent((asked,) * len(fitted), tuple(fitted))
-
-    def estimates(
-        self, cell: int, within: range | None = None, names: Sequence[str] | None = None
-    ) -> Mapping[str, Estimates]:
-        return self.cells[cell]
-
-    def span(self, cell: int) -> range:
-        return range(0)
-
-    def names(self, cell: int) -> Mapping[str, tuple[str, ...]]:
-        return {}
-
-    def opener(self) -> None:
-        return None
 
     def timings(self, cell: int) -> pd.DataFrame:
         rng = np.random.default_rng(cell)

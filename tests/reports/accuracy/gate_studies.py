@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy import stats
 
 from nestbench.estimators.estimates import Estimates, FitStatus
 from nestbench.estimators.estimator import Agreement, Estimator, Info
 from nestbench.experiments.experiment import Experiment
-from nestbench.experiments.results import Extent
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.cells.layout import Layout
 from nestbench.sim.observed.model import Model
 from nestbench.sim.random_intercept import RandomIntercept
+from tests.reports.held import RunInMemory
 
 TERMS = ("Intercept", "age", "gender[T.male]", "resources")
 TRUTH = np.array([50.0, 2.0, 1.0, 0.0])
@@ -27,37 +26,10 @@ PACKAGES = {"nestbench": "0.1.0", "statsmodels": "0.15.0", "numpy": "2.4.0"}
 
 
 @dataclass
-class Memory:
-    """A run held in memory."""
+class Memory(RunInMemory):
+    """A run held in memory, made with `PACKAGES`."""
 
-    experiment: Experiment
-    cells: list[dict[str, Estimates]]
     provenance: Mapping[str, Any] = field(default_factory=lambda: {"packages": PACKAGES})
-
-    def extent(self) -> Extent:
-        asked = dict.fromkeys((e.label for e in self.experiment.estimators), self.experiment.replications)
-        fitted = [{name: cell[name].size if name in cell else 0 for name in asked} for cell in self.cells]
-        return Extent((asked,) * len(fitted), tuple(fitted))
-
-    def estimates(
-        self, cell: int, within: range | None = None, names: Sequence[str] | None = None
-    ) -> Mapping[str, Estimates]:
-        return self.cells[cell]
-
-    def span(self, cell: int) -> range:
-        return range(0)
-
-    def names(self, cell: int) -> Mapping[str, tuple[str, ...]]:
-        return {}
-
-    def opener(self) -> None:
-        return None
-
-    def timings(self, cell: int) -> pd.DataFrame:
-        return pd.DataFrame()
-
-    def audits(self) -> pd.DataFrame:
-        return pd.DataFrame()
 
 
 def never(batch: Any, model: Any, options: Any) -> Estimates:
