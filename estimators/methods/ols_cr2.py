@@ -47,7 +47,7 @@ def fit_dummies_cr2(data: DataSet) -> Answer:
 
 
 def dense_cr2(data: DataSet, outcome: Floats, back: Floats) -> tuple[Floats, Floats, Floats, Floats, float]:
-    """Return (estimate, std_error, iid SE, df) of the terms ``back @ beta``, and sigma, from n x n matrices.
+    """Return (estimate, std_error, iid SE, df) of the terms ``back @ beta``, and sigma, by the rows L_g.
 
     `outcome` is y before it was centred.
     """

@@ -35,6 +35,9 @@ def _sizes(layout: Layout) -> tuple[Floats, Floats, Floats]:
     if layout.size_range is not None or layout.size_spread:
         low, high = uniform_range(layout)
         sizes = np.arange(low, high + 1)
+    elif layout.balanced:
+        # Once: a mean of many equal numbers is off in the last digit, and schools of one student had fewer than one.
+        sizes = layout.sizes()[:1]
     else:
         sizes = layout.sizes()
     return sizes.astype(np.float64), np.zeros(len(sizes)), np.full(len(sizes), 1.0 / len(sizes))

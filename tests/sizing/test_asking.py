@@ -58,7 +58,13 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"solve": "schols", "students": 20, "icc": 0.1, "effect": 0.3}, "Did you mean 'schools'"),
     ({"students": 20, "icc": 0.1}, "expected the effect"),
     ({"students": 20, "icc": 0.1, "effect": 0.0}, "other than 0"),
+    ({"students": 20, "icc": 0.1, "effect": math.nan}, "a finite number, got nan"),
     ({"students": 20, "icc": 1.0, "effect": 0.3}, "ICC of 1"),
+    ({"students": 20, "icc": math.nan, "effect": 0.3}, r"icc in \[0, 1\), got nan$"),
+    (
+        {"students": 20, "icc": 0.1, "effect": 0.3, "treated_share": 0.5, "treated_schools": 5},
+        "as a share or as a number",
+    ),
     ({"students": 20, "icc": -0.1, "effect": 0.3}, "icc in"),
     ({"students": 20.5, "icc": 0.1, "effect": 0.3}, "use 21"),
     ({"students": 20, "effect": 0.3}, "expected icc of the trial"),

@@ -17,6 +17,7 @@ from nestbench.experiments.running.progress import Quiet
 from nestbench.own_data.bar import Step, silent
 from nestbench.sim.cells.cell import Cell
 from nestbench.sim.errors import InvalidInput
+from nestbench.sim.observed.model import alpha_of
 from nestbench.sim.theory.planning.budget import Cost
 from nestbench.sizing.answer import ClosedForm, MethodAnswer, Sizing
 from nestbench.sizing.bought import with_words as in_words
@@ -281,7 +282,7 @@ def _finished(
         question=question,
         answers=answered,
         named=named,
-        closed=beside(found, of_the_formula(answered, named), steps),
+        closed=beside(found, of_the_formula(question, answered, named), steps),
         curve=curve_table(found),
         limits=limits_of(question, answered, cell, found.cell(steps[-1])),
         data_sets=found.total,
@@ -318,13 +319,21 @@ def with_pilot(sizing: Sizing, pilot: Pilot, settings: Settings, stated: bool, s
 
 EXACT = ("reml", "nested", "means", "dummies")
 """Families whose t test is the one that formulas are of."""
+NOMINAL = 0.9
+"""Share of alpha that a formula's test must use: mixed models don't with an ICC near 0, when their school variance is
+often estimated to be 0."""
 
 
-def of_the_formula(answered: Sequence[MethodAnswer], named: str | None) -> MethodAnswer | None:
-    """Return the answer that the formula should give: of a family whose test it is, else of the method named."""
-    good = [a for a in answered if a.valid and a.reached]
+def of_the_formula(
+    question: Question, answered: Sequence[MethodAnswer], named: str | None
+) -> MethodAnswer | None:
+    """Return the answer that the formula should give: of a family whose test it is, first of those that aren't
+    conservative, else of the method named.
+    """
+    good, least = [a for a in answered if a.valid and a.reached], NOMINAL * alpha_of(question.level)
     family = [a for a in good if a.method.partition("-")[0] in EXACT and "cr2" not in a.method]
-    return next(iter(family), next((a for a in good if a.method == named), None))
+    nominal = [a for a in family if a.size + 2.0 * a.size_mcse >= least]
+    return next(iter(nominal or family), next((a for a in good if a.method == named), None))
 
 
 def beside(found: Simulated, named: MethodAnswer | None, steps: range) -> ClosedForm | None:

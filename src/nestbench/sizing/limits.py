@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from nestbench.sim.cells.cell import Cell
 from nestbench.sizing.answer import MethodAnswer
 from nestbench.sizing.closed import ceiling, what_would_do
+from nestbench.sizing.measuring import strictest
 from nestbench.sizing.question import (
     EFFECT,
     HALF_WIDTH,
@@ -51,14 +52,14 @@ def limits_of(
     return (said,)
 
 
-def _best(holding: Sequence[MethodAnswer]) -> MethodAnswer | None:
-    known = [a for a in holding if not math.isnan(a.power)]
+def _best(question: Question, holding: Sequence[MethodAnswer]) -> MethodAnswer | None:
+    known = strictest(question, [a for a in holding if not math.isnan(a.power)])
     return max(known, key=lambda a: a.power, default=None)
 
 
 def _reached(question: Question, holding: Sequence[MethodAnswer]) -> str:
     """Return what the best method that holds reaches at the end of what was searched."""
-    best = _best(holding)
+    best = _best(question, holding)
     if best is None or question.target == HALF_WIDTH:
         return ""
     return f": {best.method} has power {best.power:.2f} there"

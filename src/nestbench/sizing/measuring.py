@@ -98,18 +98,24 @@ def choose(question: Question, answered: Sequence[MethodAnswer]) -> str | None:
     """Return the valid method that needs least; of those whose intervals meet its own, the first in order.
 
     A test that finds more by rejecting too often is not named before one that doesn't, though Bradley's liberal band
-    lets both pass: those whose type I error isn't above alpha beyond Monte Carlo error come first (`STRICT`).
+    lets both pass (`strictest`). One that is conservative isn't named before one as good that isn't.
     """
-    good = [a for a in answered if a.valid and a.reached]
+    good = strictest(question, [a for a in answered if a.valid and a.reached])
     if not good:
         return None
-    alpha = alpha_of(question.level)
-    tiers = [[a for a in good if a.size - 2.0 * a.size_mcse <= factor * alpha] for factor in STRICT]
-    good = next((tier for tier in tiers if tier), good)
     sign = -1.0 if question.unknown == ICC else 1.0
     best = min(good, key=lambda a: sign * a.value)
     meets = [a for a in good if a.low <= best.high and best.low <= a.high]
-    return meets[0].method
+    return min(meets, key=lambda a: a.conservative).method
+
+
+def strictest(question: Question, valid: Sequence[MethodAnswer]) -> list[MethodAnswer]:
+    """Return the methods whose type I error isn't above alpha beyond Monte Carlo error; where there is none, those that
+    meet Bradley's stringent criterion, else all.
+    """
+    alpha = alpha_of(question.level)
+    tiers = [[a for a in valid if a.size - 2.0 * a.size_mcse <= factor * alpha] for factor in STRICT]
+    return next((tier for tier in tiers if tier), list(valid))
 
 
 def curve_table(found: Simulated) -> pd.DataFrame:

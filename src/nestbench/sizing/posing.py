@@ -144,6 +144,11 @@ def _trial_of(unknown: str, effect: float | None, given: Mapping[str, Any], find
         )
     if unknown == "treated" and ("treated_share" in given or "treated_schools" in given):
         raise InvalidInput("expected the treated schools to be unknown (solve = treated), got them; drop one")
+    if "treated_share" in given and "treated_schools" in given:
+        raise InvalidInput(
+            f"expected the treated schools as a share or as a number, got treated_share = {given['treated_share']!r} "
+            f"and treated_schools = {given['treated_schools']!r}; keep one"
+        )
     # Any value will do for what is solved for, so long as each class has a student: the trial is checked whole.
     start = {"students": {"students": max(20, 4 * int(given.get("classes", 0) or 1))}}.get(unknown, {})
     if unknown == N_SCHOOLS:

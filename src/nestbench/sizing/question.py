@@ -224,7 +224,11 @@ class Question:
             )
         if self.effect_spread:
             self._check_spread(self.effect)
-        if not math.isfinite(self.effect) or self.effect == 0.0:
+        if not math.isfinite(self.effect):
+            raise InvalidInput(
+                f"expected the effect to be found to be a finite number, got {self.effect!r}; e.g. 0.25"
+            )
+        if self.effect == 0.0:
             raise InvalidInput(
                 f"expected an effect other than 0, got {self.effect!r}: an effect of 0 is found in alpha = "
                 f"{alpha_of(self.level):g} of all trials, however large; give the smallest effect that matters"

@@ -193,9 +193,8 @@ NAMES = tuple(field.name for field in fields(Trial))
 
 def _share(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 <= value < 1.0:
-        extra = {
-            "icc": "; with an ICC of 1 all students of a school are alike and one a school says all: use .999",
-        }.get(name, "")
+        alike = "; with an ICC of 1 all students of a school are alike and one a school says all: use .999"
+        extra = alike if name == "icc" and value == 1.0 else ""
         raise InvalidInput(f"expected {name} in [0, 1), got {value!r}{in_shares(value) or extra}")
 
 
@@ -234,7 +233,9 @@ def _check_levels(trial: Trial) -> None:
 
 def _check_kind(trial: Trial) -> None:
     """What goes with who is randomised."""
-    if trial.effect_sd < 0.0 or (trial.effect_sd and trial.kind != STUDENTS):
+    if not 0.0 <= trial.effect_sd < math.inf:
+        raise InvalidInput(f"expected effect_sd to be 0 or more, got {trial.effect_sd!r}")
+    if trial.effect_sd and trial.kind != STUDENTS:
         raise InvalidInput(
             f'expected effect_sd (of an effect that differs by school) with trial = "students", got '
             f'{trial.effect_sd:g} with "{trial.kind}"; set it to 0'

@@ -6,6 +6,7 @@ agree and keep the contract is for the suites over `declared.READY`.
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,14 @@ import pytest
 from scipy import stats
 
 from nestbench.estimators.engines import ols_batched
-from nestbench.estimators.engines.distributions import CHOICES, normal, schools_less_terms, working
+from nestbench.estimators.engines.distributions import (
+    CHOICES,
+    SINGULAR,
+    adjusted_by,
+    normal,
+    schools_less_terms,
+    working,
+)
 from nestbench.estimators.estimates import STORED_COLUMNS, Estimates, FitStatus
 from nestbench.estimators.methods.choices import choices_of
 from nestbench.estimators.methods.registry import ESTIMATORS, get
@@ -51,6 +59,41 @@ def assert_values(got: Estimates, field: str, expected: dict[str, float], rel: f
 
 def tolerance(case: Golden) -> float:
     return 1e-5 if str(case) == "collinear15-m2" else 1e-8
+
+
+def written_out(q: np.ndarray, power: float) -> np.ndarray:
+    """(I - QQ')^-power by its n x n eigenvectors, without those of eigenvalue 0."""
+    values, vectors = np.linalg.eigh(np.eye(len(q)) - q @ q.T)
+    kept = values > SINGULAR
+    return np.asarray((vectors[:, kept] * values[kept] ** -power) @ vectors[:, kept].T)
+
+
+@pytest.mark.parametrize("alone", [False, True])
+@pytest.mark.parametrize("power", [0.5, 1.0])
+def test_a_schools_adjustment_is_the_power_written_out(alone: bool, power: float) -> None:
+    """Schools with fewer students than terms and with more, one that alone identifies a term, and one that is all."""
+    rng = np.random.default_rng(5)
+    for size in (1, 2, 4, 9, 30):
+        x = rng.standard_normal((30, 4))
+        if alone:
+            x[:, 1] = np.arange(30) < size
+        q, rows = np.linalg.qr(x)[0][:size], rng.standard_normal((3, size))
+        np.testing.assert_allclose(
+            adjusted_by(rows, q, power), rows @ written_out(q, power), rtol=1e-7, atol=1e-7
+        )
+
+
+def test_large_schools_take_no_square_of_their_students() -> None:
+    """One of three schools treated: left to the textbook, which needs 12 000 students times terms and schools."""
+    layout = Layout(schools=3, students=4_000, treated_schools=1)
+    cell = Cell(RandomIntercept(icc=0.1), layout, Model("grade ~ treated"))
+    batch = cell.draw(StreamSource(1, cell.law_key), range(1))
+    tracemalloc.start()
+    found = [get(name).fit(batch, cell.model, "reference") for name in ("ols-cr2-satt", "ols-cr3-t")]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100e6
+    assert np.isfinite(found[0].df[0]).all()
 
 
 @engines

@@ -151,6 +151,16 @@ def test_power_is_that_of_the_population(case: str) -> None:
     assert _rate(law, layout, formula, method, data_sets) == pytest.approx(power, abs=allowed)
 
 
+def test_schools_of_one_student_have_one() -> None:
+    """Whatever their number: a mean over 300 equal sizes was .9999999999999997, fewer than a trial may have."""
+    for schools in range(4, 400, 4):
+        found = planned_of(
+            PLAIN, Layout(schools=schools, students=1, treated_share=0.5), {"Intercept", "treated"}
+        )
+        assert found is not None
+        assert (found.trial.students, found.trial.size_cv) == (1.0, 0.0)
+
+
 def test_kinds_and_units() -> None:
     kinds = {name: type(_planned(*CASES[name][:3]).trial) for name in CASES}
     assert kinds["students"] is kinds["one effect"] is StudentsInSchools
