@@ -10,20 +10,115 @@ so that the one decomposition that depends on theta is that of B, of as many dim
 school and one. Columns that are constant in schools add none. Q_w depends on X alone: of data sets on the same design
 it is made once.
 
+Schools are taken `LANES` at a time, side by side (`lanes`): the last axis of what is called a lane's below is of them.
+Where a school has fewer dimensions than another the rows of Q'X are 0 there: B is that of an identity, and nothing is
+added.
+
 Source: as `cr2_gls`, whose notation this is.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from nestbench.estimators.kernels.cr2_gls import DETERMINED, THIN, working_df
 from nestbench.estimators.kernels.designs import most_schools, same_design
-from nestbench.estimators.kernels.linalg import eigen, eigen_graded, multiply
+from nestbench.estimators.kernels.lanes import LANES, add_product, eigen_lanes
+from nestbench.estimators.kernels.linalg import eigen, multiply
 from nestbench.sim.compiled import kernel
 from nestbench.sim.observed.batch import Floats, Ints
+
+
+class Design(NamedTuple):
+    """What of the schools of a data set depends on X alone, in blocks of lanes; k is 1 + p.
+
+    Attributes
+    ----------
+    size : [blocks, lanes]
+        Students.
+    sums : [blocks, p, lanes]
+        Of the columns.
+    span : [blocks, k, p, lanes]
+        Q'X.
+    back : [blocks, k, 1 + p, lanes]
+        What makes Q'e of 1'e and X'e.
+    """
+
+    size: Floats
+    sums: Floats
+    span: Floats
+    back: Floats
+
+
+class Room(NamedTuple):
+    """Scratch for a block of lanes.
+
+    Attributes
+    ----------
+    ratio, root : [lanes]
+        1 + n theta^2 and its root.
+    left : [k, p, lanes]
+        Lambda^(-1/2) Q'X.
+    b, e : [k, k, lanes]
+        B, of which eigenvalues are left, and its eigenvectors.
+    power : [k, lanes]
+        The eigenvalues of B to the -1/2; 0 in a direction without information.
+    score, qe : [k, lanes]
+        1'e and X'e; Q'e.
+    u, m : [k, lanes]
+        Of a contrast: Lambda^(-1/2) Q'X C l, and Q'V^-1 A X C l.
+    xm : [p, lanes]
+        X'm.
+    work : [4, lanes]
+    """
+
+    ratio: Floats
+    root: Floats
+    left: Floats
+    b: Floats
+    e: Floats
+    power: Floats
+    score: Floats
+    qe: Floats
+    u: Floats
+    m: Floats
+    xm: Floats
+    work: Floats
+
+
+@kernel
+def design_for(schools: int, p: int, lanes: int) -> Design:
+    """Return room for what X decides of so many schools."""
+    blocks = -(-schools // lanes)
+    return Design(
+        np.empty((blocks, lanes)),
+        np.empty((blocks, p, lanes)),
+        np.empty((blocks, p + 1, p, lanes)),
+        np.empty((blocks, p + 1, p + 1, lanes)),
+    )
+
+
+@kernel
+def room_for(p: int, lanes: int) -> Room:
+    """Return scratch for p columns."""
+    k = p + 1
+    return Room(
+        np.empty(lanes),
+        np.empty(lanes),
+        np.empty((k, p, lanes)),
+        np.empty((k, k, lanes)),
+        np.empty((k, k, lanes)),
+        np.empty((k, lanes)),
+        np.empty((k, lanes)),
+        np.empty((k, lanes)),
+        np.empty((k, lanes)),
+        np.empty((k, lanes)),
+        np.empty((p, lanes)),
+        np.empty((4, lanes)),
+    )
 
 
 @kernel
@@ -60,98 +155,203 @@ def within_basis(school: Floats, x: Ints, values: Floats, vectors: Floats, span:
 
 
 @kernel
-def adjusted(
-    ratio: float, c: Floats, k: int, span: Floats, root: Floats, left: Floats, b: Floats, d: Floats, e: Floats,
-    rows: Floats,
-) -> None:  # fmt: skip
-    """Write X'V^-1(A - I) and X'V^-1A in the basis Q to `rows` [2, p, k].
+def describe(cross: Floats, x: Ints, design: Design) -> int:
+    """Write what X alone decides of the schools [G, d, d] to `design`; return the most dimensions of a school."""
+    p, lanes, most = len(x), design.size.shape[1], 1
+    values, vectors, span = np.empty(p), np.empty((p, p)), np.empty((p + 1, p))
+    design.size[:] = 0.0
+    design.sums[:] = 0.0
+    design.span[:] = 0.0
+    design.back[:] = 0.0
+    for g in range(len(cross)):
+        block, at, n = g // lanes, g % lanes, cross[g, 0, 0]
+        k = within_basis(cross[g], x, values, vectors, span)
+        most = max(most, k)
+        design.size[block, at] = n
+        design.back[block, 0, 0, at] = 1.0 / math.sqrt(n)
+        for j in range(p):
+            design.sums[block, j, at] = cross[g, 0, x[j]]
+            for i in range(k):
+                design.span[block, i, j, at] = span[i, j]
+            for i in range(1, k):
+                # vectors'(X'e - s 1'e / n), in SDs
+                weight = vectors[j, i - 1] / math.sqrt(values[i - 1])
+                design.back[block, i, 1 + j, at] = weight
+                design.back[block, i, 0, at] -= weight * cross[g, 0, x[j]] / n
+    return most
+
+
+@kernel
+def decompose(c: Floats, theta2: float, k: int, lanes: int, size: Floats, span: Floats, room: Room) -> None:
+    """Write Lambda^(-1/2) Q'X, the eigenvectors of B and its eigenvalues to the -1/2 to `room`.
 
     Parameters
     ----------
-    ratio : float
-        1 + n theta^2.
     c : float64 [p, p]
-    k, span
-        From `within_basis`.
-    root : float64 [p + 1]
-        Written: Lambda^(1/2).
-    left, b, d, e : float64 [p, p + 1], [p + 1, p + 1], [p + 1], [p + 1, p + 1]
-        Scratch.
-    rows : float64 [2, p, p + 1]
-        Written.
+    theta2 : float
+        theta^2.
+    k, lanes : int
+        Dimensions; schools in the block.
+    size, span
+        A block of `Design`.
     """
-    p = len(c)
+    p, b, left, work = len(c), room.b, room.left, room.work
+    for at in range(lanes):
+        room.ratio[at] = 1.0 + size[at] * theta2
+        room.root[at] = math.sqrt(room.ratio[at])
     for i in range(k):
-        root[i] = math.sqrt(ratio) if i == 0 else 1.0
         for a in range(p):
-            left[a, i] = span[i, a] / root[i]
+            for at in range(lanes):
+                left[i, a, at] = span[i, a, at] / room.root[at] if i == 0 else span[i, a, at]
     for i in range(k):
-        # C X'Q Lambda^(-1/2), one column at a time.
-        for a in range(p):
-            d[a] = 0.0
-            for m in range(p):
-                d[a] += c[a, m] * left[m, i]
         for j in range(i + 1):
-            value = 1.0 if i == j else 0.0
-            for a in range(p):
-                value -= left[a, j] * d[a]
-            b[i, j] = b[j, i] = value * root[i] ** 2 * root[j] ** 2
-    eigen_graded(b[:k, :k], d[:k], e[:k, :k])
-    for m in range(k):
-        length = 0.0
+            b[j, i, :] = 1.0 if i == j else 0.0
+        for a in range(p):
+            work[0, :] = 0.0
+            for h in range(p):
+                add_product(c[a, h], left[i, h], lanes, work[0])
+            for j in range(i + 1):
+                for at in range(lanes):
+                    b[j, i, at] -= left[j, a, at] * work[0, at]
+        for at in range(lanes):
+            b[0, i, at] *= room.ratio[at]
+    for at in range(lanes):
+        b[0, 0, at] *= room.ratio[at]
+    eigen_lanes(b, k, lanes, room.e, work[0], work[1])
+    invert(k, lanes, room)
+
+
+@kernel
+def invert(k: int, lanes: int, room: Room) -> None:
+    """Write the eigenvalues of B, in its diagonal, to the -1/2; 0 of x where x'Bx / |Lambda x|^2 of I - H vanishes."""
+    b, e, length = room.b, room.e, room.work[0]
+    for h in range(k):
+        length[:] = 0.0
         for i in range(k):
-            length += (root[i] ** 2 * e[i, m]) ** 2
-        d[m] = 1.0 / math.sqrt(d[m]) if d[m] > DETERMINED * length else 0.0
+            for at in range(lanes):
+                x = e[i, h, at] * room.ratio[at] if i == 0 else e[i, h, at]
+                length[at] += x * x
+        for at in range(lanes):
+            value = b[h, h, at]
+            room.power[h, at] = 1.0 / math.sqrt(value) if value > DETERMINED * length[at] else 0.0
+
+
+@kernel
+def contrast(lc: Floats, k: int, lanes: int, span: Floats, room: Room) -> None:
+    """Write u, m and X'm of a contrast times C, `lc` [p], to `room`."""
+    p, u, m, e, along = len(lc), room.u, room.m, room.e, room.work[0]
     for i in range(k):
-        for j in range(i + 1):
-            value = 0.0
-            for m in range(k):
-                value += d[m] * e[i, m] * e[j, m]
-            b[i, j] = b[j, i] = value
+        u[i, :] = 0.0
+        m[i, :] = 0.0
+        for a in range(p):
+            add_product(lc[a], room.left[i, a], lanes, u[i])
+    for h in range(k):
+        along[:] = 0.0
+        for i in range(k):
+            for at in range(lanes):
+                along[at] += u[i, at] * e[i, h, at]
+        for at in range(lanes):
+            along[at] *= room.power[h, at]
+        for i in range(k):
+            for at in range(lanes):
+                m[i, at] += along[at] * e[i, h, at]
+    for at in range(lanes):
+        m[0, at] *= room.root[at]
     for a in range(p):
-        for j in range(k):
-            value = 0.0
-            for i in range(k):
-                value += left[a, i] * b[i, j]
-            rows[1, a, j] = value * root[j]
-            rows[0, a, j] = rows[1, a, j] - left[a, j] / root[j]
+        room.xm[a, :] = 0.0
+        for i in range(k):
+            for at in range(lanes):
+                room.xm[a, at] += span[i, a, at] * m[i, at]
 
 
 @kernel
-def residual_scores(school: Floats, x: Ints, beta: Floats, out: Floats) -> None:
-    """Write 1'e and X'e of a school to `out` [1 + p]."""
-    p, y = len(x), school.shape[0] - 1
-    out[0] = school[0, y]
-    for i in range(p):
-        out[0] -= school[0, x[i]] * beta[i]
-        out[1 + i] = school[x[i], y]
+def residual_scores(cross: Floats, x: Ints, beta: Floats, score: Floats) -> None:
+    """Write 1'e and X'e of some schools to the first lanes of `score` [1 + p, lanes]."""
+    p, y = len(x), cross.shape[1] - 1
+    for g in range(len(cross)):
+        total = cross[g, 0, y]
         for j in range(p):
-            out[1 + i] -= school[x[i], x[j]] * beta[j]
+            total -= cross[g, 0, x[j]] * beta[j]
+        score[0, g] = total
+        for i in range(p):
+            total = cross[g, x[i], y]
+            for j in range(p):
+                total -= cross[g, x[i], x[j]] * beta[j]
+            score[1 + i, g] = total
 
 
 @kernel
-def add_working(
-    lc: Floats, rows: Floats, span: Floats, root: Floats, c: Floats, k: int, m: Floats, b: Floats, spread: Floats,
-    moment: Floats,
-) -> None:  # fmt: skip
-    """Add a school's part of tr(P) and tr(P^2) to `spread` and `moment`: as `cr2_gls.add_working`, V being diagonal."""
-    p, working, fitted = len(lc), 0.0, 0.0
-    b[:] = 0.0
+def turn_scores(k: int, lanes: int, back: Floats, room: Room) -> None:
+    """Write Q'e to `room`."""
+    wide = back.shape[1]
     for i in range(k):
-        m[i] = 0.0
-        for j in range(p):
-            m[i] += lc[j] * rows[j, i]
-        working += m[i] * m[i] * root[i] * root[i]
-        for j in range(p):
-            b[j] += span[i, j] * m[i]
+        room.qe[i, :] = 0.0
+        for j in range(wide):
+            for at in range(lanes):
+                room.qe[i, at] += back[i, j, at] * room.score[j, at]
+
+
+@kernel
+def squared_scores(lc: Floats, theta2: float, k: int, lanes: int, sums: Floats, room: Room) -> float:
+    """Return the sum over lanes of the squared scores l'C X'V^-1 A e of the contrast that `room` is of."""
+    p, value, through = len(lc), room.work[0], room.work[1]
+    value[:] = 0.0
+    for at in range(lanes):
+        through[at] = theta2 / room.ratio[at] * room.score[0, at]
+    for a in range(p):
+        for at in range(lanes):
+            # X'V^-1 e, the part that needs no root: exact also where a direction is thin.
+            value[at] += lc[a] * (room.score[1 + a, at] - sums[a, at] * through[at])
+    for i in range(k):
+        for at in range(lanes):
+            plain = room.u[i, at] / room.root[at] if i == 0 else room.u[i, at]
+            value[at] += (room.m[i, at] - plain) * room.qe[i, at]
+    total = 0.0
+    for at in range(lanes):
+        total += value[at] * value[at]
+    return total
+
+
+@kernel
+def add_working(c: Floats, k: int, lanes: int, room: Room, spread: Floats, moment: Floats) -> None:
+    """Add the parts of tr(P) and tr(P^2) to `spread` [2, lanes] and `moment` [p, p, lanes], the lower triangle: as
+    `cr2_gls.add_working`, V being diagonal."""
+    p, working, fitted, row = len(c), room.work[0], room.work[1], room.work[2]
+    fitted[:] = 0.0
+    for at in range(lanes):
+        working[at] = room.m[0, at] * room.m[0, at] * room.ratio[at]
+    for i in range(1, k):
+        for at in range(lanes):
+            working[at] += room.m[i, at] * room.m[i, at]
     for i in range(p):
+        for at in range(lanes):
+            row[at] = c[i, i] * room.xm[i, at]
         for j in range(i):
-            fitted += 2.0 * b[i] * c[i, j] * b[j]
-            moment[i, j] += b[i] * b[j]
-        fitted += b[i] * c[i, i] * b[i]
-        moment[i, i] += b[i] * b[i]
-    spread[0] += working - fitted
-    spread[1] += working * working - 2.0 * working * fitted
+            add_product(2.0 * c[i, j], room.xm[j], lanes, row)
+        for at in range(lanes):
+            fitted[at] += row[at] * room.xm[i, at]
+        for j in range(i + 1):
+            for at in range(lanes):
+                moment[i, j, at] += room.xm[i, at] * room.xm[j, at]
+    for at in range(lanes):
+        spread[0, at] += working[at] - fitted[at]
+        spread[1, at] += working[at] * (working[at] - 2.0 * fitted[at])
+
+
+@kernel
+def add_lanes(spread: Floats, moment: Floats, spread_all: Floats, moment_all: Floats) -> None:
+    """Write the sums over lanes of what `add_working` has added to `spread_all` [2] and `moment_all` [p, p]."""
+    for i in range(2):
+        total = 0.0
+        for at in range(spread.shape[1]):
+            total += spread[i, at]
+        spread_all[i] = total
+    for i in range(moment.shape[0]):
+        for j in range(i + 1):
+            total = 0.0
+            for at in range(moment.shape[2]):
+                total += moment[i, j, at]
+            moment_all[i, j] = moment_all[j, i] = total
 
 
 @kernel
@@ -171,48 +371,33 @@ def cr2_intercept(
         Written; the variance is not in units of sigma^2, for the residuals have theirs.
     """
     p, terms, most = len(x), contrasts.shape[1], most_schools(offsets)
-    values, vectors, span = np.empty((most, p)), np.empty((most, p, p)), np.empty((most, p + 1, p))
-    sizes, known, used = np.empty(most, np.int64), -1, np.unique(np.append(x, 0))
-    root, left, b = np.empty(p + 1), np.empty((p, p + 1)), np.empty((p + 1, p + 1))
-    d, e, rows = np.empty(p + 1), np.empty((p + 1, p + 1)), np.empty((2, p, p + 1))
-    score, qe, m, through = np.empty(p + 1), np.empty(p + 1), np.empty(p + 1), np.empty(p)
-    lc, spread, moment = np.empty((terms, p)), np.empty((terms, 2)), np.empty((terms, p, p))
+    # Of fewer schools there is one block whatever its width: no number depends on the other data sets' schools.
+    width = min(LANES, most)
+    design, room = design_for(most, p, width), room_for(p, width)
+    known, k, used = -1, 0, np.unique(np.append(x, 0))
+    spread, moment = np.empty((terms, 2, width)), np.empty((terms, p, p, width))
+    lc, spread_all, moment_all = np.empty((terms, p)), np.empty(2), np.empty((p, p))
     for r in range(len(offsets) - 1):
         if math.isnan(sigma2[r]):
             continue
-        again = known >= 0 and known == r - 1 and same_design(cross, offsets, used, r)
+        schools, theta2 = cross[offsets[r] : offsets[r + 1]], theta[r, 0] ** 2
+        if not (known >= 0 and known == r - 1 and same_design(cross, offsets, used, r)):
+            k = describe(schools, x, design)
         known = r
         multiply(contrasts[r], unscaled[r], lc)
         spread[:] = 0.0
         moment[:] = 0.0
         variance[r, :] = 0.0
-        for g in range(offsets[r + 1] - offsets[r]):
-            school = cross[offsets[r] + g]
-            if not again:
-                sizes[g] = within_basis(school, x, values[g], vectors[g], span[g])
-            k, n = sizes[g], school[0, 0]
-            ratio = 1.0 + n * theta[r, 0] ** 2
-            adjusted(ratio, unscaled[r], k, span[g], root, left, b, d, e, rows)
-            residual_scores(school, x, beta[r], score)
-            qe[0] = score[0] / math.sqrt(n)
-            for i in range(1, k):
-                qe[i] = 0.0
-                for j in range(p):
-                    qe[i] += vectors[g, j, i - 1] * (score[1 + j] - school[0, x[j]] * score[0] / n)
-                qe[i] /= math.sqrt(values[g, i - 1])
-            for i in range(p):
-                # X'V^-1 e, the part that needs no root: exact also where a direction is thin.
-                through[i] = score[1 + i] - school[0, x[i]] * theta[r, 0] ** 2 / ratio * score[0]
-                for j in range(k):
-                    through[i] += rows[0, i, j] * qe[j]
+        for block in range(-(-len(schools) // width)):
+            own = schools[block * width : (block + 1) * width]
+            lanes, span = len(own), design.span[block]
+            decompose(unscaled[r], theta2, k, lanes, design.size[block], span, room)
+            residual_scores(own, x, beta[r], room.score)
+            turn_scores(k, lanes, design.back[block], room)
             for t in range(terms):
-                value = 0.0
-                for i in range(p):
-                    value += lc[t, i] * through[i]
-                variance[r, t] += value * value
-                add_working(lc[t], rows[1], span[g], root, unscaled[r], k, m, d, spread[t], moment[t])
+                contrast(lc[t], k, lanes, span, room)
+                variance[r, t] += squared_scores(lc[t], theta2, k, lanes, design.sums[block], room)
+                add_working(unscaled[r], k, lanes, room, spread[t], moment[t])
         for t in range(terms):
-            for i in range(p):
-                for j in range(i):
-                    moment[t, j, i] = moment[t, i, j]
-            df[r, t] = working_df(unscaled[r], spread[t], moment[t])
+            add_lanes(spread[t], moment[t], spread_all, moment_all)
+            df[r, t] = working_df(unscaled[r], spread_all, moment_all)

@@ -25,8 +25,9 @@ def same_design(cross: Floats, offsets: Ints, columns: Ints, r: int) -> bool:
     if r < 1 or first - before != offsets[r + 1] - first:
         return False
     for g in range(first - before):
-        for i in columns:
-            for j in columns:
+        for a in range(len(columns)):
+            for b in range(a + 1):
+                i, j = columns[a], columns[b]
                 if cross[first + g, i, j] != cross[before + g, i, j]:
                     return False
     return True
