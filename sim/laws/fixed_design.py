@@ -16,9 +16,10 @@ from nestbench.sim.cells.layout import Layout
 from nestbench.sim.cells.mean import Effect, Mean, Variable, effects_named
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.laws import fixed_errors
-from nestbench.sim.laws.fixed_statistics import known_by_schools, prepared, row_strata_of
+from nestbench.sim.laws.fixed_statistics import known_by_schools, prepared, prepared_rows, row_strata_of
 from nestbench.sim.laws.known_design import Drawn, draw_on, repeated, rows_on
 from nestbench.sim.laws.known_strata import WORTH
+from nestbench.sim.laws.row_residuals import Residuals, draw_reduced, drawn_here
 from nestbench.sim.normals import fill
 from nestbench.sim.observed.batch import Batch, Floats, offsets_of
 from nestbench.sim.observed.design import design_of, require_finite
@@ -277,7 +278,11 @@ class FixedDesign:
         rows, columns = file.batch.rows, len(file.batch.columns)
         if strata := self.strata(layout):
             return DataSize(schools, rows, columns, statistics=strata * each)
-        return DataSize(schools, rows, columns, outcome=0 if self._by_choice else rows + schools * each)
+        if self._by_choice:
+            return DataSize(schools, rows, columns)
+        return DataSize(
+            schools, rows, columns, outcome=schools * each + (0 if self._reduced_at_once else rows)
+        )
 
     def _draw_statistics(self, streams: StreamSource, replications: range) -> Batch:
         known, intercepts, errors = prepared(self, *_design(self))
@@ -289,6 +294,8 @@ class FixedDesign:
         self.check(layout)
         if self.strata(layout):
             return self._draw_statistics(streams, replications)
+        if self._reduced_at_once:
+            return self._draw_reduced(streams, replications)
         outcome = self._drawn_rows(streams, replications)
         if not self._by_choice:
             known = known_by_schools(self, *_design(self))
@@ -305,6 +312,19 @@ class FixedDesign:
             streams=streams,
             school_labels=None if fixed.school_labels is None else fixed.school_labels * r,
         )
+
+    @property
+    def _reduced_at_once(self) -> bool:
+        """Whether rows that have to be drawn are made into statistics as they are drawn."""
+        return not (self._by_choice or self.class_icc) and drawn_here(shock("", self.residual_shape))
+
+    def _draw_reduced(self, streams: StreamSource, replications: range) -> Batch:
+        known, intercepts, errors, sd = prepared_rows(self, *_design(self))
+        drawn = Drawn(self.outcome, dict(self.effects), errors, self.school_errors)
+        residuals = Residuals(
+            shock("", self.residual_shape), sd, lambda number: self._drawn_rows(streams, number)
+        )
+        return draw_reduced(known, intercepts, drawn, residuals, streams, replications)
 
     @property
     def _by_choice(self) -> bool:

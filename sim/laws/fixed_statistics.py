@@ -6,6 +6,7 @@ All rows of the file are gone over for it; nothing of it depends on the replicat
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -53,6 +54,7 @@ KEPT = 50
 _KNOWN: dict[tuple[str, ...], KnownDesign] = {}
 _STRATA: dict[tuple[str, ...], RowStrata] = {}
 _PREPARED: dict[str, Prepared] = {}
+_PREPARED_ROWS: dict[str, tuple[KnownDesign, Floats, StratumErrors, Floats]] = {}
 
 
 def row_strata_of(law: Fixed, file: DesignFile, terms: tuple[str, ...], x: Floats) -> RowStrata:
@@ -93,11 +95,34 @@ def prepared(law: Fixed, file: DesignFile, terms: tuple[str, ...], x: Floats) ->
         known = known_by_strata(law, file, terms, x)
         mean = np.array([law.effects.get(term, 0.0) for term in terms]) @ x
         rows = fixed_errors.errors_of(law, file.batch, terms, x)
-        # A term that is the same in all rows is no column of the known design, and its slopes act on nothing.
-        slope = known.terms.index(law.slope) if law.slope_sd and law.slope in known.terms else -1
-        errors = errors_of_strata(rows, known.strata, slope, law.slope_sd)
+        errors = errors_of_strata(rows, known.strata, _slope_at(law, known), law.slope_sd)
         _PREPARED[key] = known, known.strata.means(mean), errors
     return _PREPARED[key]
+
+
+def prepared_rows(
+    law: Fixed, file: DesignFile, terms: tuple[str, ...], x: Floats
+) -> tuple[KnownDesign, Floats, StratumErrors, Floats]:
+    """Return the same school by school, for residuals that are drawn row by row, and their SDs [N], or of all [1]."""
+    key = repr((_named(law), sorted(law.effects.items()), fixed_errors.values(law)))
+    if key not in _PREPARED_ROWS:
+        if len(_PREPARED_ROWS) >= KEPT:
+            _PREPARED_ROWS.clear()
+        known = known_by_schools(law, file, terms, x)
+        mean = np.array([law.effects.get(term, 0.0) for term in terms]) @ x
+        rows = fixed_errors.errors_of(law, file.batch, terms, x)
+        # Rows have their SDs already when strata see them.
+        errors = errors_of_strata(
+            replace(rows, residual=1.0), known.strata, _slope_at(law, known), law.slope_sd
+        )
+        _PREPARED_ROWS[key] = known, known.strata.means(mean), errors, np.atleast_1d(rows.residual)
+    return _PREPARED_ROWS[key]
+
+
+def _slope_at(law: Fixed, known: KnownDesign) -> int:
+    """Return the position of the random slope's column, -1 for none: a term that is the same in all rows is no column
+    of the known design, and its slopes act on nothing."""
+    return known.terms.index(law.slope) if law.slope_sd and law.slope in known.terms else -1
 
 
 def _named(law: Fixed) -> tuple[str, ...]:

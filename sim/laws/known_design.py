@@ -18,19 +18,19 @@ Q'e, those that chi-squares are made of; uniforms for the chi-squares. What else
 streams of its own, directions come from the stream "students".
 
 An outcome that has to be drawn row by row (`KnownRows`) has such statistics too. They are taken once, and all that
-would read rows for cross-products goes by them.
+would read rows for cross-products goes by them; of most shapes no row is kept (`nestbench.sim.laws.row_residuals`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
 
 from nestbench.sim.laws.known_rows import make_directions, statistics_of, write_rows
-from nestbench.sim.laws.known_strata import RowStrata, StratumErrors
+from nestbench.sim.laws.known_strata import RandomParts, RowStrata, StratumErrors
 from nestbench.sim.normals import fill
 from nestbench.sim.observed.batch import Batch, Category, Column, Floats, Ints, freeze, offsets_of
 from nestbench.sim.observed.strata import Strata, StrataColumns
@@ -182,22 +182,23 @@ class KnownRows(KnownColumns):
 
     Attributes
     ----------
-    outcome : float64 [R, N]
+    rows : function
+        Numbers of replications [R] -> the outcome of their rows [R, N].
     own : float64 [R, G, p + 2]
         Mean and row of the factor that the outcome has in the strata.
     """
 
-    outcome: Floats
+    rows: Callable[[Ints], Floats]
     own: Floats
 
     def take(self, replications: Ints) -> KnownRows:
         """Return the columns of some replications, by position; makes nothing of the others."""
         chosen = cast(KnownRows, KnownColumns.take(self, replications))
-        return replace(chosen, outcome=self.outcome[replications], own=self.own[replications])
+        return replace(chosen, own=self.own[replications])
 
     def _drawn(self, name: str) -> Floats | None:
         same = name == self.strata.names[0] and np.array_equal(self._statistics(name), self.own)
-        return self.outcome.ravel() if same else None
+        return self.rows(self.replications).ravel() if same else None
 
     def _statistics(self, name: str) -> Floats:
         at = self.strata.varying.index(name)
@@ -205,7 +206,7 @@ class KnownRows(KnownColumns):
         return found.reshape(self.own.shape)
 
     def _directions(self) -> Floats:
-        known, found = self.known, self.outcome.copy()
+        known, found = self.known, self.rows(self.replications)
         make_directions(found, known.q, known.strata.starts, known.rank)
         return found
 
@@ -266,19 +267,40 @@ def draw_on(
     chi2 = chi_squares(np.ascontiguousarray(df), z[:, schools + strata * (1 + p) :], u, streams, replications)
     effects = school_effects(drawn.school_errors, z[:, :schools], streams, replications)
     random = drawn.errors.drawn(effects, known.strata.school_of, streams, replications)
-    mean, factor = np.empty((times, strata, p + 1)), np.zeros((times, strata, p + 1, p + 1))
-    mean[..., :p], factor[..., :p, :p] = known.mean, known.factor
-    mean[..., p] = intercepts + random.shift
-    mean[..., p] += random.residual_sd * z[:, schools : schools + strata] / np.sqrt(known.sizes)
-    b = np.array([drawn.effects.get(term, 0.0) for term in known.terms])
     there = np.arange(p) < known.rank[:, None]
     noise = z[:, schools + strata : schools + strata * (1 + p)].reshape(times, strata, p)
     sd = np.broadcast_to(random.residual_sd, (times, strata))
-    factor[..., p, :p] = np.einsum("k,gkj->gj", b, known.factor) + sd[..., None] * there * noise
+    middle = random.residual_sd * z[:, schools : schools + strata] / np.sqrt(known.sizes)
+    residuals = middle, sd[..., None] * there * noise, random.residual_sd * np.sqrt(chi2)
+    mean, factor = outcome_of(known, intercepts, drawn, random, residuals)
+    return _batch(known, drawn.outcome, mean, factor, streams, replications)
+
+
+def outcome_of(
+    known: KnownDesign,
+    intercepts: Floats,
+    drawn: Drawn,
+    random: RandomParts,
+    residuals: tuple[Floats, Floats, Floats],
+) -> tuple[Floats, Floats]:
+    """Return means [R, T, p + 1] and factors [R, T, p + 1, p + 1] of the design's columns and, last, the outcome.
+
+    Parameters
+    ----------
+    residuals : float64 [R, T], [R, T, p], [R, T]
+        Their means, parts along Q, and lengths of what is left.
+    """
+    (times, strata), p = random.shift.shape, len(known.terms)
+    mean, factor = np.empty((times, strata, p + 1)), np.zeros((times, strata, p + 1, p + 1))
+    mean[..., :p], factor[..., :p, :p] = known.mean, known.factor
+    mean[..., p] = intercepts + random.shift
+    mean[..., p] += residuals[0]
+    b = np.array([drawn.effects.get(term, 0.0) for term in known.terms])
+    factor[..., p, :p] = np.einsum("k,gkj->gj", b, known.factor) + residuals[1]
     if random.slope is not None:
         factor[..., p, :p] += random.slope[..., None] * known.factor[:, drawn.errors.slope_at]
-    factor[..., p, p] = random.residual_sd * np.sqrt(chi2)
-    return _batch(known, drawn.outcome, mean, factor, streams, replications)
+    factor[..., p, p] = residuals[2]
+    return mean, factor
 
 
 def rows_on(
@@ -291,17 +313,33 @@ def rows_on(
     own = np.empty((times, schools)), np.empty((times, schools, p + 1))
     statistics_of(outcome, known.q, known.strata.starts, known.rank, *own)
     mean[..., p], factor[..., p, :] = own
+
+    def rows(numbers: Ints) -> Floats:
+        return outcome[numbers - replications.start]
+
+    return with_rows(known, name, (mean, factor), rows, streams, replications)
+
+
+def with_rows(
+    known: KnownDesign,
+    name: str,
+    statistics: tuple[Floats, Floats],
+    rows: Callable[[Ints], Floats],
+    streams: StreamSource,
+    replications: range,
+) -> Batch:
+    """Return data sets of given means and factors (`outcome_of`) whose outcome has rows already."""
+    mean, factor = statistics
     batch = _batch(known, name, mean, factor, streams, replications)
     given = cast(KnownColumns, batch.columns)
-    kept = np.concatenate([own[0][..., None], own[1]], axis=2)
     columns = KnownRows(
         given.strata,
         given.replication_offsets,
         given.replications,
         streams,
         known=known,
-        outcome=outcome,
-        own=kept,
+        rows=rows,
+        own=np.concatenate([mean[..., -1:], factor[..., -1, :]], axis=2),
     )
     return replace(batch, columns=columns)
 
