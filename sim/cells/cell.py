@@ -154,7 +154,7 @@ class Cell:
         if isinstance(self.population, KeptLaw):
             return self.population.found
         # With the class: an edited plugin's population has the name and the parameters of the one before.
-        key = (type(self.population), self._digest())
+        key = self._found_by()
         if key not in _KNOWN:
             if len(_KNOWN) > 2000:
                 _KNOWN.clear()
@@ -163,7 +163,15 @@ class Cell:
 
     def remember(self, found: Truth) -> None:
         """Take over what another process found of this condition."""
-        _KNOWN[type(self.population), self._digest()] = found
+        _KNOWN[self._found_by()] = found
+
+    def _found_by(self) -> tuple[type, str]:
+        """Return what `found` is remembered by: null values say what is tested, not what is true."""
+        return type(self.population), self._once("found", self._judged_alike)
+
+    def _judged_alike(self) -> dict[str, Any]:
+        model = replace(self.model, null={}) if self.model.null else self.model
+        return self._mechanism() | {"model": primitives(model.spelled)}
 
     @property
     def data_messages(self) -> tuple[str, ...]:

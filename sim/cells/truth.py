@@ -119,6 +119,9 @@ def _coefficients(
     x = design.fixed(mean.batch)
     if outcome.reason or not np.isfinite(x).all():
         return {}, dict.fromkeys(design.terms, outcome.reason or UNDEFINED)
+    if mean.whole is None and mean.complete and not mean.effects:
+        # Nothing acts: what is in the span of X needn't be asked.
+        return _solved(np.zeros(mean.batch.rows), x, design, outcome, mean.batch, named)
     wide = _pooled(mean.batch, per)
     rows = projection.slices_of(wide.row_offsets)
     pooled = x if design.rhs_products is not None else design.fixed(wide)

@@ -26,7 +26,7 @@ from nestbench.sim.files import read_file
 from nestbench.sim.tables.formats import FORMATS, read_format, refuse_binary, refuse_others
 from nestbench.sim.tables.notation import SLIPS, Reading, grouped, is_missing, numbers_of, share_of_numbers
 from nestbench.sim.tables.packed import unpacked
-from nestbench.sim.visible import visible
+from nestbench.sim.visible import is_visible, visible
 
 TRUTHS = {"true": 1.0, "false": 0.0}
 SEPARATORS = ",;\t|"
@@ -238,7 +238,10 @@ class _Text:
     @classmethod
     def of(cls, name: str, raw: pd.Series[Any], label: bool) -> _Text:
         """Return a column of texts, with what its values are as numbers unless they are labels."""
-        text = raw.map(lambda value: visible(value).strip()).astype(object)
+        values = raw.tolist()
+        if not is_visible("".join(values)):
+            values = [visible(value) for value in values]
+        text = pd.Series([value.strip() for value in values], index=raw.index, dtype=object)
         known = text[~is_missing(text)]
         return cls(name, text, known, label, None if label or known.empty else numbers_of(known))
 

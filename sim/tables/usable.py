@@ -47,8 +47,18 @@ def labels_of(column: pd.Series[Any], name: str) -> pd.Series[Any]:
             column = column.astype("Int64")
     text = column.astype("object")
     present = text.notna()
-    trimmed = text[present].map(lambda value: _text(value).strip())
+    trimmed = _trimmed(text[present])
     return trimmed[trimmed != ""].reindex(text.index).astype("object")
+
+
+def _trimmed(values: pd.Series[Any]) -> pd.Series[Any]:
+    """Return objects as text without blanks around it."""
+    return pd.Series([_text(value).strip() for value in values.tolist()], index=values.index, dtype=object)
+
+
+def _which(values: pd.Series[Any], kinds: tuple[type, ...]) -> pd.Series[Any]:
+    """Return which objects are of some kinds."""
+    return pd.Series([isinstance(value, kinds) for value in values], index=values.index, dtype=bool)
 
 
 def _text(value: Any) -> str:
@@ -116,10 +126,10 @@ def _from_objects(column: pd.Series[Any], name: str) -> tuple[pd.Series[Any], st
     """Return a column of Python objects as numbers where all are, as labels where none is, else as `_mixed` says."""
     known = column.dropna()
     _refuse_containers(known, name)
-    numeric = known.map(lambda value: isinstance(value, _NUMBERS))
+    numeric = _which(known, _NUMBERS)
     if len(known) and numeric.all():
         return _floats(known, column), ""
-    text = known[~numeric].map(lambda value: _text(value).strip())
+    text = _trimmed(known[~numeric])
     text = text[text != ""]
     if numeric.any():
         return _mixed(column, known[numeric], text, name)
@@ -141,7 +151,7 @@ def _from_objects(column: pd.Series[Any], name: str) -> tuple[pd.Series[Any], st
 
 def _refuse_containers(known: pd.Series[Any], name: str) -> None:
     """Refuse a column of lists, dictionaries or arrays: neither a number nor a label."""
-    odd = known.map(lambda value: isinstance(value, (list, tuple, dict, set, np.ndarray)))
+    odd = _which(known, (list, tuple, dict, set, np.ndarray))
     if odd.any():
         raise InvalidInput(
             f"expected numbers or labels in '{name}', got {str(known[odd].iloc[0])[:60]} in row {odd.idxmax()}; make a "
