@@ -58,6 +58,21 @@ def test_a_red_cell_opens_and_the_page_is_no_wider_than_its_window(
     assert asked == []
 
 
+def test_the_names_of_package_and_condition_stay_in_sight(browser: Any, folder: Path) -> None:  # noqa: F811
+    """In a narrow window, wherever the table is scrolled to."""
+    size(browser, 400, 900)
+    browser.get((folder / "league.html").as_uri())
+    for left in (0, 100):
+        browser.execute_script("document.querySelector('.scroll').scrollLeft = arguments[0]", left)
+        assert browser.execute_script("return document.querySelector('.scroll').scrollLeft") == left
+        for name in ("thead [scope=colgroup] span", "thead th[rowspan]", "tbody th"):
+            left_end, right_end = browser.execute_script(
+                "const r = document.querySelector(arguments[0]).getBoundingClientRect(); return [r.left, r.right]",
+                f".glance {name}",
+            )
+            assert 0 <= left_end < right_end <= 400, (left, name)
+
+
 def test_the_line_of_a_red_cell_shows_its_numbers_again(browser: Any, folder: Path) -> None:  # noqa: F811
     browser.get((folder / "league.html").as_uri())
     next(link for link in red(browser) if "wrong" in link.text).send_keys("\n")

@@ -37,7 +37,13 @@ def lmer(data: pd.DataFrame, asked: Asked) -> Answer:
             variance["class"] = value**2
     if asked.slope:
         variance["covariance"] = correlation * (variance["school"] * variance["slope"]) ** 0.5
-    return {**values, "variance": variance, "loglik": float(fit.result_fit_stats["logLik"][0])}
+    return {
+        **values,
+        "variance": variance,
+        "loglik": float(fit.result_fit_stats["logLik"][0]),
+        # The text of what R's insight answers: "[1] FALSE" with the gradient.
+        "converged": "FALSE" not in str(fit.convergence_status),
+    }
 
 
 PACKAGE = Package(
