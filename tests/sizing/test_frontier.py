@@ -13,6 +13,7 @@ import pytest
 
 import nestbench
 from nestbench.experiments.running.progress import Quiet
+from nestbench.experiments.toml.writing import to_toml
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.theory.planning import answers
 from nestbench.sim.theory.planning.schools import SchoolsRandomised
@@ -22,6 +23,7 @@ from nestbench.sizing.bought import rows_of, verdict
 from nestbench.sizing.files import write_sizing
 from nestbench.sizing.frontier import Frontier
 from nestbench.sizing.page import Detail, render, write_page
+from nestbench.sizing.trial import Trial
 
 COST = (300.0, 10.0)
 
@@ -97,6 +99,30 @@ def test_designs_out_of_reach_say_why(found: Frontier, tmp_path: Path) -> None:
     write_sizing(none, tmp_path, 1, Quiet())
     assert [file.name for file in tmp_path.iterdir()] == ["size.json"]
     assert json.loads((tmp_path / "size.json").read_text())["words"] == [verdict(none)]
+
+
+def test_a_file_is_asked_as_the_same_trial_in_words_is(found: Frontier, tmp_path: Path) -> None:
+    """Its own numbers of schools and students give way to those that are looked for; prices have names, too."""
+    file = tmp_path / "trial.toml"
+    file.write_text(to_toml(Trial(schools=14, students=35, icc=0.1, effect=0.4).tables()))
+    prices = {"school": 300.0, "student": 10.0}
+    asked: dict[str, Any] = {"effect": 0.4, "methods": "means", "most": 500, "workers": 1}
+    same = nestbench.size(file, solve="effect", cost=prices, budget=9_000.0, **asked)
+    assert isinstance(same, Frontier)
+    assert same.table.equals(found.table)
+    with pytest.raises(InvalidInput, match=r"300, \"student\": 10"):
+        nestbench.size(file, solve="effect", cost={"school": 300.0}, budget=9_000.0, **asked)
+
+
+def test_other_populations_have_no_students_to_look_about(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("school,x\n" + "".join(f"{i // 3},{i % 5}\n" for i in range(30)))
+    file = tmp_path / "fixed.toml"
+    file.write_text(
+        '[population]\nlaw = "fixed-design"\ndata = "x.csv"\nformula = "x"\neffects = { x = 1.0 }\n'
+        '[model]\nformula = "y ~ x"\n'
+    )
+    with pytest.raises(InvalidInput, match="of others nothing says which"):
+        nestbench.size(file, solve="schools", cost=COST, effect=1.0, term="x", workers=1)
 
 
 def test_a_budget_for_no_trial_is_refused() -> None:

@@ -87,3 +87,20 @@ def test_what_was_given_is_what_is_said() -> None:
 def test_the_classes_share_is_said() -> None:
     asked = Options(None, "schools", None, None, 0.05, None, 0.3, 0.0, 0.0, None, CLASSES)
     assert "in 3 classes, half treated, ICC .1, of classes .08: power .8" in assumed(question_of(asked))
+
+
+def test_a_half_width_is_held_to_the_formula_too() -> None:
+    """CR2 with its own df isn't the t test of school means that the formula is of: few treated schools show it."""
+    asked: dict[str, Any] = {"students": 8, "icc": 0.15, "treated_share": 0.2, "half_width": 0.7}
+    means, cr2 = (
+        size(solve="schools", methods=each, most=1000, workers=1, **asked)
+        for each in ("means", "ols-cr2-satt")
+    )
+    assert isinstance(means, Sizing)
+    assert isinstance(cr2, Sizing)
+    assert means.closed is not None
+    assert means.closed.agrees
+    assert cr2.closed is not None
+    assert f"beyond Monte Carlo error (half-width {cr2.closed.half_width:.3g} there)" in cr2.shown.replace(
+        "\n", " "
+    )

@@ -50,6 +50,10 @@ class Changed:
         """Return the designs with another ICC, changed alike."""
         return replace(self, source=self.source.with_icc(icc))
 
+    def with_design(self, design: Mapping[str, int]) -> Changed:
+        """Return the designs with other numbers of students or schools, changed alike."""
+        return replace(self, source=self.source.with_design(design))
+
     def tables(self, unknown: str, value: float | None) -> Tables:
         """Return the source's tables, changed."""
         tables = self.source.tables(unknown, value)

@@ -82,6 +82,8 @@ class ClosedForm:
         What it is of, and whose it is.
     power : float
         What it says of the power at the answer of the method named; NaN where there is none.
+    half_width : float
+        What it says of the half-width there, where that is the target; else NaN.
     agrees : bool
         Whether the simulation agrees there, within Monte Carlo error.
     method : str
@@ -93,6 +95,7 @@ class ClosedForm:
     name: str
     source: str
     power: float = float("nan")
+    half_width: float = float("nan")
     agrees: bool = True
     method: str = ""
 

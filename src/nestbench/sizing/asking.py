@@ -21,14 +21,14 @@ from nestbench.sim.observed.model import alpha_of
 from nestbench.sim.theory.planning.budget import Cost
 from nestbench.sizing.answer import ClosedForm, MethodAnswer, Sizing
 from nestbench.sizing.bought import with_words as in_words
-from nestbench.sizing.closed import FAR, closed_form, power_at
+from nestbench.sizing.closed import FAR, closed_form, power_at, width_at
 from nestbench.sizing.files import DRAWS, write_sizing
 from nestbench.sizing.frontier import Frontier, frontier_of
 from nestbench.sizing.limits import limits_of
 from nestbench.sizing.measuring import choose, curve_table, detected, solved
 from nestbench.sizing.notebook import html_of
 from nestbench.sizing.pilot import Pilot, beside_pilot, formula_of, pilot_of
-from nestbench.sizing.posing import Options, question_of, short_name, truth_of, whole_blocks
+from nestbench.sizing.posing import Options, prices_of, question_of, short_name, truth_of, whole_blocks
 from nestbench.sizing.question import EFFECT, HALF_WIDTH, N_SCHOOLS, Question
 from nestbench.sizing.rerun import rerun_of
 from nestbench.sizing.search import LEAST, MOST, Simulated, detect
@@ -75,7 +75,7 @@ def size(
     like: pd.DataFrame | None = None,
     formula: str | None = None,
     group: str = "school",
-    cost: tuple[float, float] | None = None,
+    cost: tuple[float, float] | Mapping[str, float] | None = None,
     budget: float | None = None,
     **trial: Any,
 ) -> Sizing | Frontier:
@@ -113,8 +113,9 @@ def size(
         A pilot, a row a student: what isn't given of ICC, R^2, sizes and SD is taken from it.
     formula, group : str
         Of the pilot: outcome and covariates, and the column of schools.
-    cost : (float, float)
-        Of a school and of a student: the cheapest design that reaches the target is looked for, over students a school.
+    cost : (float, float) or mapping
+        Of a school and of a student, ``{"school": 300, "student": 10}``: the cheapest design that reaches the target is
+        looked for, over students a school.
     budget : float
         With `cost`, and the effect to solve for: of the designs that it buys the one that finds the smallest effect;
         the power for `effect`, where that is given, stands beside.
@@ -136,7 +137,7 @@ def size(
     )
     pilot = None if like is None else pilot_of(like, formula_of(formula), group, term or "treated")
     folder = None if out is None else Path(out)
-    found = answered(asked, Settings(seed, workers, most, folder), pilot, cost, budget)
+    found = answered(asked, Settings(seed, workers, most, folder), pilot, prices_of(cost), budget)
     if folder is not None:
         # Only here: the page draws and shows, an answer needs neither.
         from nestbench.sizing.page import write_page
@@ -160,9 +161,10 @@ def answered(
     if pilot is not None:
         asked = replace(asked, trial=beside_pilot(pilot, short_name(asked.solve), asked.trial))
     if cost is not None:
-        # Any will do: they are what is looked for.
-        free = {"students": 20} if budget is None else {"students": 20, "schools": whole_blocks(asked.trial)}
-        asked = replace(asked, trial={**free, **asked.trial})
+        if asked.toml is None:
+            # Any will do: they are what is looked for.
+            free = {"students": 20} | ({} if budget is None else {"schools": whole_blocks(asked.trial)})
+            asked = replace(asked, trial={**free, **asked.trial})
         prices, small = Cost(*cost), replace(settings, most=min(settings.most, FRONTIER))
 
         def solve(question: Question) -> Sizing:
@@ -352,10 +354,12 @@ def beside(found: Simulated, named: MethodAnswer | None, steps: range) -> Closed
     if closed is None or named is None:
         return closed
     closed = replace(closed, method=named.method)
-    if not math.isfinite(named.power):
-        return closed
     # An effect changes no design: there is one, at step 0.
     at = 0 if question.unknown == EFFECT else question.step_of(named.value)
+    if question.target == HALF_WIDTH:
+        width = width_at(question, found.cell(at))
+        wide = abs(width - named.half_width) > FAR * named.half_width_mcse
+        return replace(closed, half_width=width, agrees=not wide)
     effect = named.value if question.unknown == EFFECT else float(question.effect or 0.0)
     power = power_at(question, found.cell(at), effect)
     agrees = not math.isfinite(power) or abs(power - named.power) <= FAR * named.power_mcse

@@ -159,6 +159,16 @@ def power_at(question: Question, cell: Cell, effect: float) -> float:
     return target_of(question, found[1], effect).excess(found[0]) + question.goal
 
 
+def width_at(question: Question, cell: Cell) -> float:
+    """Return the half-width of the interval expected at a design, in units of the outcome, NaN where there is no
+    formula.
+    """
+    found = known(question, cell)
+    if found is None or not answers.has_df(found[0]):
+        return math.nan
+    return answers.half_width(found[0], level=question.level) * found[1]
+
+
 def ceiling(question: Question, cell: Cell) -> float:
     """Return the power that a design's schools allow with any number of students, NaN where there is no formula."""
     found = known(question, cell)

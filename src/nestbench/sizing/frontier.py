@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from nestbench.sim.errors import InvalidInput
+from nestbench.sim.random_intercept.law import RandomIntercept
 from nestbench.sim.random_intercept.planned import nearest, plain_terms
 from nestbench.sim.theory.planning import budget as buying
 from nestbench.sim.theory.planning.budget import Cost
@@ -22,8 +23,7 @@ from nestbench.sim.theory.planning.targets import HalfWidth
 from nestbench.sim.theory.planning.trial import SchoolTrial
 from nestbench.sizing.answer import Sizing
 from nestbench.sizing.closed import terms_of
-from nestbench.sizing.question import EFFECT, N_SCHOOLS, Planned, Question
-from nestbench.sizing.trial import PAIRS
+from nestbench.sizing.question import EFFECT, N_SCHOOLS, Question
 
 ABOUT = (0.4, 0.6, 0.8, 1.0, 1.3, 1.8)
 """Students a school that are tried, as multiples of what the closed form says."""
@@ -87,13 +87,13 @@ def frontier_of(
     Raises
     ------
     InvalidInput
-        The question isn't of schools (with a budget: of the effect) of a trial in a planner's words, or the budget buys
-        no trial.
+        The question isn't of schools (with a budget: of the effect), no closed form says where to look, or the budget
+        buys no trial.
     """
     unknown = N_SCHOOLS if budget is None else EFFECT
-    if question.unknown != unknown or not isinstance(question.source, Planned):
+    if question.unknown != unknown:
         raise InvalidInput(
-            f"expected {unknown} to solve for, of a trial in options, with a cost of schools and students"
+            f"expected {unknown} to solve for with a cost of schools and students"
             f"{'' if budget is None else ' and a budget'}, got {question.unknown}"
         )
     designs = _about(question, cost) if budget is None else _bought(question, cost, budget)
@@ -108,14 +108,18 @@ Design = dict[str, int]
 
 def with_design(question: Question, design: Design) -> Question:
     """Return the question of another design."""
-    assert isinstance(question.source, Planned)
-    return replace(question, source=replace(question.source, trial=question.source.trial.at(**design)))
+    return replace(question, source=question.source.with_design(design))
 
 
 def _trial(question: Question) -> SchoolTrial:
     """Return the planned trial that a question's is or comes near to."""
     cell = question.cell(None)
-    return nearest(cell.population, cell.layout, plain_terms(terms_of(cell))).trial  # type: ignore[arg-type]
+    if not isinstance(cell.population, RandomIntercept):
+        raise InvalidInput(
+            "expected a random-intercept population with a cost of schools and students: of others nothing says which "
+            "numbers of students to try; solve for schools at some numbers of students instead"
+        )
+    return nearest(cell.population, cell.layout, plain_terms(terms_of(cell))).trial
 
 
 def _about(question: Question, cost: Cost) -> list[Design]:
@@ -133,9 +137,7 @@ def _bought(question: Question, cost: Cost, budget: float) -> list[Design]:
     """Return designs that a budget buys, about the one whose interval is narrowest by the closed form."""
     trial = _trial(question)
     best = buying.best_within(trial, HalfWidth(1.0, question.level), cost, budget).students
-    assert isinstance(question.source, Planned)
-    plan = question.source.trial
-    step = max(plan.block_size, 2 if plan.kind == PAIRS else 1)
+    step = max(question.cell(None).layout.blocked_by, 1)
     least = max(2, int(getattr(trial, "classes", 0)))
     found: dict[int, Design] = {}
     for factor in ABOUT:

@@ -99,6 +99,24 @@ def question_of(asked: Options) -> Question:
     )
 
 
+def prices_of(cost: tuple[float, float] | Mapping[str, float] | None) -> tuple[float, float] | None:
+    """Return what a school and a student cost.
+
+    Raises
+    ------
+    InvalidInput
+        Not two prices.
+    """
+    if cost is None:
+        return None
+    prices = tuple(map(cost.get, ("school", "student"))) if isinstance(cost, Mapping) else tuple(cost)
+    if len(prices) != 2 or len(cost) != 2 or None in prices:
+        raise InvalidInput(
+            f'expected what a school and a student cost, {{"school": 300, "student": 10}} or (300, 10), got {cost!r}'
+        )
+    return prices  # type: ignore[return-value]
+
+
 def short_name(unknown: str) -> str:
     """Return the unknown by its short name: ``layout.schools`` is ``schools``."""
     places = {".".join(place): name for name, place in KEYS.items()}

@@ -60,6 +60,9 @@ class Source(Protocol):
     def with_icc(self, icc: float) -> Source:
         """Return the designs with another ICC."""
 
+    def with_design(self, design: Mapping[str, int]) -> Source:
+        """Return the designs with other numbers of ``students`` a school, or of ``schools``."""
+
     def tables(self, unknown: str, value: float | None) -> dict[str, Any]:
         """Return the tables of a TOML file with the unknown set; None leaves it as it is."""
 
@@ -80,6 +83,10 @@ class Planned:
         """Return the designs with another ICC, which leaves something to classes and students."""
         most = LARGEST * (1.0 - self.trial.class_icc)
         return replace(self, trial=self.trial.at(icc=min(icc, most)))
+
+    def with_design(self, design: Mapping[str, int]) -> Planned:
+        """Return the designs with other numbers of students or schools."""
+        return replace(self, trial=self.trial.at(**design))
 
     def tables(self, unknown: str, value: float | None) -> dict[str, Any]:
         """Return the tables with the unknown set."""
@@ -110,9 +117,14 @@ class Given:
 
     def with_icc(self, icc: float) -> Given:
         """Return the designs with another ICC given the population's effects."""
-        given = {name: dict(content) for name, content in self.given.items()}
-        given.setdefault("population", {})["icc"] = icc
-        return replace(self, given=given)
+        return self._with("population", {"icc": icc})
+
+    def with_design(self, design: Mapping[str, int]) -> Given:
+        """Return the designs with other numbers of students or schools."""
+        return self._with("layout", design)
+
+    def _with(self, section: str, values: Mapping[str, Any]) -> Given:
+        return replace(self, given={**self.given, section: {**self.given.get(section, {}), **values}})
 
     def tables(self, unknown: str, value: float | None) -> dict[str, Any]:
         """Return the tables with the unknown set; a share treated gives way to a number of treated schools."""

@@ -49,7 +49,7 @@ def assumed(question: Question) -> str:
 
 def students_words(layout: Layout) -> str:
     """Return the students a school in words."""
-    spread = f" (cv {layout.size_cv:g})" if layout.size_cv else ""
+    spread = f" (cv {short(layout.size_cv)})" if layout.size_cv else ""
     return f"{layout.mean_size:g} students a school{spread}"
 
 
@@ -205,5 +205,6 @@ def closed_line(sizing: Sizing) -> str:
     says = f"Closed form{of_whom(sizing)} ({closed.name}): {closed_value(closed, sizing.question.unknown)}"
     if closed.agrees:
         return f"{says}."
-    power = f"{100 * closed.power:.1f} %"
-    return f"{says}; it disagrees with the simulation beyond Monte Carlo error (power {power} there)."
+    there = f"power {100 * closed.power:.1f} %" if math.isnan(closed.half_width) else ""
+    there = there or f"half-width {closed.half_width:.3g}"
+    return f"{says}; it disagrees with the simulation beyond Monte Carlo error ({there} there)."

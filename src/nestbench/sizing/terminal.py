@@ -1,4 +1,8 @@
-"""The answer on a terminal: eight lines of 80 columns with five methods."""
+"""The answer on a terminal: eight lines of 80 columns with five methods.
+
+More where the trial's own words take more than a line (classes, several R^2), where the target is out of reach, and in
+fewer columns: what was assumed is never left out.
+"""
 
 from __future__ import annotations
 
