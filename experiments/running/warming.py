@@ -117,9 +117,10 @@ def load_kernels(experiment: Experiment) -> None:
 
 def load_textbooks() -> None:
     """Load what textbook engines import when they first fit: each task of a single worker is a fork, which would
-    take a second to do so for itself."""
-    import statsmodels.genmod.generalized_estimating_equations
-    import statsmodels.regression.mixed_linear_model  # noqa: F401
+    take a second to do so for itself. What can't be imported, fits will say."""
+    with contextlib.suppress(ImportError):
+        import statsmodels.genmod.generalized_estimating_equations
+        import statsmodels.regression.mixed_linear_model  # noqa: F401
 
 
 @contextlib.contextmanager

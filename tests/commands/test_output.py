@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,3 +33,13 @@ def test_no_name_moves_the_cursor_or_turns_the_line(text: str, capsys: pytest.Ca
     say(text)
     said = capsys.readouterr().out
     assert said == text.replace("\u202e", "\\u202e").replace("\x1b", "\\x1b") + "\n"
+
+
+def test_python_m_imports_nothing_from_the_folder_it_is_typed_in(tmp_path: Path) -> None:
+    """As `nestbench` doesn't: a package's source tree, not built there, would hide the installed one."""
+    (tmp_path / "numpy.py").write_text("raise ImportError('not built')\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "nestbench", "list"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "random-intercept" in done.stdout

@@ -10,7 +10,7 @@ import pytest
 from nestbench.gate import starting
 from nestbench.gate.files import BASELINE, METHODS, STUDY, WORKFLOW, methods_of, require_action, usual_action
 from nestbench.gate.repository import Repository, look
-from nestbench.gate.starting import Trial, begin, biased, texts_of
+from nestbench.gate.starting import Trial, begin, biased, needed, texts_of
 from nestbench.reports.accuracy.baseline import baseline_of
 from nestbench.sim.errors import InvalidInput, StoreError
 from tests.reports.accuracy.gate_studies import DEFECTS, gate_study, with_defect
@@ -75,6 +75,11 @@ def test_a_package_that_is_not_installed_has_no_baseline_yet(tmp_path: Path) -> 
     assert "whose OWNER/nestbench@v1 it is (--action)" in said[-2]
     assert said[-1].startswith("no baseline yet: never-published-x isn't installed here; install it")
     assert (tmp_path / METHODS).exists()
+
+
+@pytest.mark.parametrize(("name", "what"), [("statsmodels", "install a statsmodels"), ("mine", "fill in ")])
+def test_what_is_needed_where_no_fit_gives_an_answer(tmp_path: Path, name: str, what: str) -> None:
+    assert needed(repository(tmp_path, name)).startswith(what)
 
 
 def test_a_bias_that_a_baseline_would_keep_is_said() -> None:

@@ -44,8 +44,10 @@ def ended(command: Sequence[str], folder: Path | None = None, seconds: float | N
     seconds : float, optional
         Wall time after which it is killed.
     """
-    # What the caller's PYTHONPATH holds would come before the version that an environment was made for.
+    # What the caller's PYTHONPATH holds would come before the version that an environment was made for; and so would
+    # the folder it is typed in, which may well be the package's own source tree, by `python -m`.
     env = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
+    env["PYTHONSAFEPATH"] = "1"
     with subprocess.Popen(
         command,
         cwd=folder,

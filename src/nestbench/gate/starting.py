@@ -23,6 +23,7 @@ from nestbench.gate.files import (
     study_text,
     workflow_text,
 )
+from nestbench.gate.methods import find_package
 from nestbench.gate.repository import Repository
 from nestbench.reports.accuracy.baseline import Baseline, baseline_of
 from nestbench.reports.accuracy.baseline_file import write_baseline
@@ -133,7 +134,7 @@ def first_baseline(repository: Repository) -> Iterator[str]:
         failed = failures(store)
         if len(failed) == len(store.experiment.estimators):
             why = next(iter(failed.values()))
-            yield f"no baseline yet, since no fit gave an answer ({why}); fill in {root / METHODS}, {again}"
+            yield f"no baseline yet, since no fit gave an answer ({why}); {needed(repository)}, {again}"
             return
         yield from (f"note: {name} gave no answer ({why})" for name, why in failed.items())
         baseline = baseline_of(store)
@@ -145,6 +146,13 @@ def first_baseline(repository: Repository) -> Iterator[str]:
     )
     yield f"wrote {root / BASELINE} ({kilobytes:.0f} kB): {repository.package} {version}, {sized} a condition"
     yield f"try it: nestbench check {root / STUDY} --baseline {root / BASELINE}; then commit the files"
+
+
+def needed(repository: Repository) -> str:
+    """Return what makes fits possible where there are none: a stub wants code, a package of the league has its own."""
+    if find_package(repository.package) is None:
+        return f"fill in {repository.root / METHODS}"
+    return f"install a {repository.package} that fits here (pip install .)"
 
 
 def biased(baseline: Baseline) -> Iterator[str]:

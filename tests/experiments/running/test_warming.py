@@ -109,3 +109,8 @@ def test_a_single_worker_loads_the_textbooks_once(
         finally:
             store.release()
         assert len(loaded) == times
+
+
+def test_textbooks_that_cannot_be_imported_are_left_to_the_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "statsmodels.genmod.generalized_estimating_equations", None)
+    warming.load_textbooks()
