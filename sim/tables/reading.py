@@ -36,10 +36,12 @@ LOOKED_AT = 200
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TableFile:
-    """A table read from a file, and in words what was done to it: by column, "" for the whole."""
+    """A table read from a file, and in words what was done to it: by column, "" for the whole; `truths` are columns of
+    TRUE and FALSE, which the table has as 1 and 0."""
 
     frame: pd.DataFrame
     messages: Mapping[str, str] = field(default_factory=dict)
+    truths: frozenset[str] = frozenset()
 
 
 def read_table(path: Path, labels: Collection[str] = ()) -> TableFile:
@@ -128,7 +130,8 @@ def _text(path: Path, data: bytes, labels: Collection[str]) -> TableFile:
     frame.columns = pd.Index(header)
     said = {"": "; ".join(filter(None, (encoding, skipped, dropped)))}
     said |= {column.name: words for column, (_, words) in zip(columns, read, strict=True)}
-    return TableFile(frame, {name: words for name, words in said.items() if words})
+    truths = frozenset(column.name for column in columns if column.says_truth)
+    return TableFile(frame, {name: words for name, words in said.items() if words}, truths)
 
 
 def _named_separator(text: str) -> tuple[str, str]:
@@ -256,12 +259,18 @@ class _Text:
             reading = numbers_of(self.known, decimal)
         if reading is not None:
             return reading.values.reindex(self.text.index), reading.said.replace("{}", self.name)
-        truths = self.known.str.lower().map(TRUTHS)
-        if truths.notna().all():
+        if self.says_truth:
+            truths = self.known.str.lower().map(TRUTHS)
             return truths.astype(np.float64).reindex(self.text.index), ""
         return self._as_text(), self._slips() or "; ".join(
             filter(None, (self._missing(), almost_equal(*self._named())))
         )
+
+    @property
+    def says_truth(self) -> bool:
+        """Whether the values are TRUE and FALSE, and not to stay texts."""
+        words = self.known.str.lower() if not self.label and self.reading is None else self.known[:0]
+        return bool(len(words) and words.isin(TRUTHS).all())
 
     def _named(self) -> tuple[str, pd.Series[Any]]:
         """Return name and values that are there, for messages about several columns."""

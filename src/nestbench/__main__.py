@@ -1,7 +1,7 @@
 """``python -m nestbench``: the command ``nestbench``, which imports nothing from the folder that it is typed in.
 
-There ``python -m`` puts that folder before what is installed; in the source tree of a package that isn't built in place,
-say statsmodels', no fit could be made.
+``python -m`` puts that folder before what is installed: in the source tree of a package that isn't built in place, say
+statsmodels', no fit could be made.
 """
 
 import os

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ def test_rows_that_contradict_another_are_refused() -> None:
     frame = study()
     frame.loc[0, "rep"] = 2
     with pytest.raises(
-        InvalidInput, match=r"got several with different numbers: 1 rows too many.*method 'plain'"
+        InvalidInput, match=r"got several with different numbers: 1 row too many.*method 'plain'"
     ):
         read(frame)
 
@@ -119,6 +120,25 @@ def test_statuses_as_people_write_them(name: str, values: list[Any], usable: lis
     assert fits["plain"].usable[:3, 0].tolist() == usable
     if values[2] == "singular matrix":
         assert fits["plain"].texts()[2] == "error: singular matrix"
+
+
+@pytest.mark.parametrize(("written", "other"), [("True", "False"), ("TRUE", "FALSE"), ("true", "false")])
+def test_true_and_false_in_a_file_are_words_whatever_the_column_is_called(
+    tmp_path: Path, written: str, other: str
+) -> None:
+    """Of numbers, 0 may mean success."""
+    frame = study().assign(fini=[written, written, written, other] * 80)
+    frame.to_csv(tmp_path / "found.csv", index=False)
+    results = read(tmp_path / "found.csv", status="fini")
+    assert "'fini' says 'TRUE' of usable fits, 80 rows aren't" in results.said
+    assert (results.fits[0]["robust"].status == FitStatus.NOT_CONVERGED).sum() == 20
+
+
+def test_a_truth_with_a_decimal_comma_is_refused_as_a_number() -> None:
+    with pytest.raises(
+        InvalidInput, match=r"expected a truth such as 0\.5, .*, got '0,3'; give a finite number"
+    ):
+        read(study(), truth="0,3")
 
 
 def test_codes_that_may_mean_either_are_asked_about() -> None:

@@ -133,8 +133,8 @@ def _kept(
         cell, method, _, replication = keys[row]
         raise InvalidInput(
             "expected one row for each condition, replication, method and term, got several with different numbers: "
-            f"{int(different.sum()):,} rows too many, first row {row + 1} of the data (condition {cell}, method "
-            f"'{methods[method]}', replication {replication}); name the column that tells them apart (--replication, "
-            "--method, --term, --factors), or remove them"
+            f"{plural(int(different.sum()), 'row')} too many, first row {row + 1} of the data (condition {cell}, "
+            f"method '{methods[method]}', replication {replication}); name the column that tells them apart "
+            "(--replication, --method, --term, --factors), or remove them"
         )
     return ~again, f"duplicated: {plural(int(again.sum()), 'row')} repeated an earlier one, left out"

@@ -74,7 +74,7 @@ def results_of(table: str | Path | pd.DataFrame, asked: Asked, name: str = "") -
     InvalidInput
         The table can't be read, a column isn't there or holds what it can't, rows contradict one another.
     """
-    frame, source, said = _frame(table)
+    frame, source, said, yes_no = _frame(table)
     frame, asked, wide = to_long(frame, asked)
     roles = roles_of(frame, asked)
     said += [wide] if wide else []
@@ -83,7 +83,7 @@ def results_of(table: str | Path | pd.DataFrame, asked: Asked, name: str = "") -
     said += _unnamed(fits)
     conditions = conditions_of(frame, roles, asked, fits)
     said += [f"taken as: {words_of(roles)}", _factor_words(conditions), *conditions.said]
-    statuses = _statuses(frame, roles, asked, said)
+    statuses = _statuses(_with_words(frame, roles, yes_no), roles, asked, said)
     places = places_of(conditions, fits, roles, [*columns.values(), statuses.codes])
     null = by_term(asked.null, places.terms, "null value") if asked.null else {}
     tested = np.array([null.get(term, 0.0) for term in places.terms])[places.term]
@@ -116,14 +116,17 @@ def results_of(table: str | Path | pd.DataFrame, asked: Asked, name: str = "") -
     return Results(experiment, estimates, told, mark)
 
 
-def _frame(table: str | Path | pd.DataFrame) -> tuple[pd.DataFrame, str, list[str]]:
-    """Return a table as a frame with text names, what it is called, and what reading it came to."""
+def _frame(table: str | Path | pd.DataFrame) -> tuple[pd.DataFrame, str, list[str], frozenset[str]]:
+    """Return a table as a frame with text names, what it is called, what reading it came to, and which columns have 1
+    and 0 for TRUE and FALSE."""
+    words: frozenset[str] = frozenset()
     if isinstance(table, pd.DataFrame):
         named = [name for name in table.index.names if name is not None and name not in table.columns]
         frame, source, said = (table.reset_index(level=named) if named else table.copy()), "a DataFrame", []
     else:
         read = read_table(Path(table))
         frame, source, said = read.frame, Path(table).name, list(read.messages.values())
+        words = read.truths
     frame.columns = pd.Index([str(name).strip() for name in frame.columns])
     frame = frame.dropna(how="all").reset_index(drop=True)
     twice = frame.columns[frame.columns.duplicated()]
@@ -131,7 +134,7 @@ def _frame(table: str | Path | pd.DataFrame) -> tuple[pd.DataFrame, str, list[st
         raise InvalidInput(f"expected columns of different names, got '{twice[0]}' twice; rename one")
     if frame.empty:
         raise InvalidInput(f"expected a row for each replication and method, got no rows in {source}")
-    return frame, source, [text for text in said if text]
+    return frame, source, [text for text in said if text], words
 
 
 def _numbers(frame: pd.DataFrame, roles: Roles, said: list[str]) -> dict[str, Floats]:
@@ -176,6 +179,12 @@ def _statuses(frame: pd.DataFrame, roles: Roles, asked: Asked, said: list[str]) 
     statuses = statuses_of(frame, roles[STATUS][0], asked.usable)
     said += [statuses.said] if statuses.said else []
     return statuses
+
+
+def _with_words(frame: pd.DataFrame, roles: Roles, truths: frozenset[str]) -> pd.DataFrame:
+    """Return a table whose statuses are TRUE and FALSE again: of numbers, 0 may mean success."""
+    words = {1.0: "TRUE", 0.0: "FALSE"}
+    return frame.assign(**{name: frame[name].map(words) for name in roles.get(STATUS, ()) if name in truths})
 
 
 def _factor_words(conditions: Conditions) -> str:

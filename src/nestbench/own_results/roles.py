@@ -89,8 +89,8 @@ def _as_asked(frame: pd.DataFrame, asked: Asked) -> dict[str, tuple[str, ...]]:
 
 
 def is_value(given: str) -> bool:
-    """Whether a truth is a number, or has values by term: ``0.5``, ``age=0.5,sex=0``."""
-    return "=" in given or pd.notna(pd.to_numeric(given, errors="coerce"))
+    """Whether a truth is a number, or has values by term: ``0.5``, ``age=0.5,sex=0``; ``0,5`` is refused as one."""
+    return "=" in given or pd.notna(pd.to_numeric(given.replace(",", "."), errors="coerce"))
 
 
 def _known(role: str, frame: pd.DataFrame, taken: Roles, asked: Asked) -> str:
