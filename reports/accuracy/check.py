@@ -21,7 +21,8 @@ replications and the tails. A difference is marked only if it is significant *an
 **A variance of 0.** Where a variance that a method from outside estimates is truly 0, the last bits, which differ
 between processors, decide where its fits end: some move by many standard errors though nothing has changed. There (b)
 decides on the same data, too: which of the two runs has such a fit is exchangeable. The replications that moved are a
-note, and stand beside the measures that changed.
+note, and stand beside the measures that changed. Elsewhere the same holds of data sets whose estimate is near 0, if any
+of these moved (`near_zero`); the others are held to (a).
 
 Under both rules a df that was one constant and is another is a *new df*, without a test.
 
@@ -30,6 +31,7 @@ Where the data are the same but versions differ, (b) decides, and the replicatio
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -52,11 +54,13 @@ from nestbench.reports.accuracy.baseline import (
 )
 from nestbench.reports.accuracy.changes import FAILING, MARGINS, Change, Mark
 from nestbench.reports.accuracy.common import on_common
+from nestbench.reports.accuracy.near_zero import components, parted
 from nestbench.reports.accuracy.permuting import can_show, least_replications
 from nestbench.reports.accuracy.sight import Sight, sights_of
 from nestbench.reports.measures.performance import FIT
 from nestbench.reports.words.missing import missing_sentence, unrepeatable
 from nestbench.sim.cells.cell import places_of
+from nestbench.sim.counted import plural
 from nestbench.sim.errors import InvalidInput, did_you_mean
 
 ALPHA = 1e-4
@@ -75,9 +79,9 @@ class Check:
         Gravest first; empty when everything is as it was.
     pairs, identical, replayed, tested : int
         Cell x method pairs compared; those with the same bytes; those where rule (a) holds; those tested.
-    tests, settled : int
-        Tests under rule (b), and how many of them show a difference within the margin (95 % interval): the rest
-        would need more replications to say so.
+    tests, alike, settled : int
+        Tests under rule (b); how many of them compare numbers that are the same in every data set, how many of the
+        others show a difference within the margin (95 % interval): the rest would need more replications to say so.
     alpha : float
     notes : tuple of str
         What differs between the two runs as such: seeds, versions; and where they are too small to show anything.
@@ -92,6 +96,7 @@ class Check:
     replayed: int
     tested: int
     tests: int
+    alike: int
     settled: int
     alpha: float
     notes: tuple[str, ...]
@@ -138,25 +143,27 @@ def check(
         )
     changes: list[Change] = list(missing)
     hypotheses: list[diff.Hypothesis] = []
+    near: list[tuple[diff.Pair, int]] = []
     identical = 0
     for pair in pairs:
         if _same(pair):
             identical += 1
             continue
-        if pair.same_data and not pair.at_zero:
-            changes += moves.moved_changes(pair)
         changes += diff.df_changes(pair)
-        if pair.exact:
-            changes += moves.failure_changes(pair)
-        if pair.factual:
-            changes += moves.measure_changes(pair, limits)
-        else:
-            hypotheses += diff.hypotheses_of(pair)
+        for part in parted(pair):
+            if part.at_zero and part.same_data:
+                near.append((part, len(pair.before.replications)))
+            elif part.same_data:
+                changes += moves.moved_changes(part)
+            if part.exact:
+                changes += moves.failure_changes(part)
+            if part.factual:
+                changes += moves.measure_changes(part, limits)
+            else:
+                hypotheses += diff.hypotheses_of(part)
     tested = diff.decide(hypotheses, limits, alpha)
-    near: dict[tuple[int | None, str], diff.Pair] = {
-        (p.cell.number, p.label): p for p in pairs if p.same_data and p.at_zero and not _same(p)
-    }
-    changes += [_with_moved(change, near) for change in tested.changes]
+    apart = {(part.cell.number, part.label): part for part, _ in near}
+    changes += [_with_moved(change, apart) for change in tested.changes]
     fresh = [h.pair for h in hypotheses if not h.pair.same_data]
     order = list(Mark)
     ordered = sorted(_thinned(changes), key=lambda change: order.index(change.mark))
@@ -168,9 +175,14 @@ def check(
         replayed=sum(pair.exact for pair in pairs),
         tested=len({id(h.pair) for h in hypotheses}),
         tests=tested.tests,
+        alike=tested.alike,
         settled=tested.settled,
         alpha=alpha,
-        notes=(*_notes(baseline, results), *_too_small(fresh, alpha), *map(_at_zero_note, near.values())),
+        notes=(
+            *_notes(baseline, results),
+            *_too_small(fresh, alpha),
+            *itertools.starmap(_at_zero_note, near),
+        ),
         sights=tuple(sights_of(fresh, limits, alpha, tested.tests)),
     )
 
@@ -181,11 +193,13 @@ def _with_moved(change: Change, near: Mapping[tuple[int | None, str], diff.Pair]
     return change if pair is None else replace(change, replications=tuple(moves.moved_fits(pair)[1].tolist()))
 
 
-def _at_zero_note(pair: diff.Pair) -> str:
-    """Say what moved where a variance is truly 0, and what it was judged by."""
+def _at_zero_note(pair: diff.Pair, whole: int) -> str:
+    """Say what moved where a variance is 0 or near 0, and what it was judged by."""
     said = moves.moved_fits(pair)[2] or "none does by more than the tolerance"
+    few = len(pair.before.replications)
+    where = "truly 0" if few == whole else f"estimated near 0 in {few} of {plural(whole, 'data set')}"
     return (
-        f"{pair.label}, condition {pair.cell.number}: a variance is truly 0, where last bits decide fits: measures "
+        f"{pair.label}, condition {pair.cell.number}: a variance is {where}, where last bits decide fits: measures "
         f"were tested, single fits may differ ({said})"
     )
 
@@ -275,6 +289,7 @@ def _pairs_of_cell(
                 same_code=same_code,
                 rtol=then.rtol,
                 determined=then.determined and now[label].determined,
+                outside=now[label].agreement == NO_AGREEMENT,
                 at_zero=_at_zero(cell, before, now[label]),
             )
         )
@@ -285,8 +300,9 @@ def _pairs_of_cell(
 
 def _at_zero(cell: CellRecord, before: Record, method: Method) -> bool:
     """Whether a method from outside estimates a variance that is truly 0: the last bits decide where such fits end."""
-    components = [name for name in before.measures if name.startswith("(") and "_sd" in name]
-    return method.agreement == NO_AGREEMENT and any(cell.truth.get(name) == 0.0 for name in components)
+    return method.agreement == NO_AGREEMENT and any(
+        cell.truth.get(name) == 0.0 for name in components(before)
+    )
 
 
 def _last(record: Record, coded: int) -> int:

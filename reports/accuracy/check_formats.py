@@ -71,6 +71,7 @@ def to_json(check: Check, failing: Marks = FAILING) -> str:
         "replayed": check.replayed,
         "tested": check.tested,
         "tests": check.tests,
+        "alike": check.alike,
         "settled": check.settled,
         "alpha": check.alpha,
         "notes": list(check.notes),
@@ -136,9 +137,10 @@ def compared(check: Check) -> list[str]:
         f"{check.pairs - check.identical - check.tested} replication by replication, {check.tested} by tests."
     ]
     if check.tests:
+        same = f"{check.alike} of numbers that are the same in every data set; " if check.alike else ""
         lines.append(
-            f"{plural(check.tests, 'test')} by permutation (false-alarm rate {check.alpha:g} for all together); "
-            f"{check.settled} of them show a difference within the margin, the others would need more replications to."
+            f"{plural(check.tests, 'test')} by permutation (false-alarm rate {check.alpha:g} for all together): {same}"
+            f"{check.settled} show a difference within the margin, the others would need more replications to."
         )
     return lines
 

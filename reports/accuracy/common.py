@@ -23,11 +23,11 @@ def on_common(before: Record, after: Record) -> tuple[Record, Record]:
     kept = all(len(numbers) and np.isin(numbers, r.replications[: r.rows]).all() for r in (before, after))
     if np.array_equal(before.replications, after.replications) or not kept:
         return before, after
-    return _at(before, numbers), _at(after, numbers)
+    return at_numbers(before, numbers), at_numbers(after, numbers)
 
 
-def _at(record: Record, numbers: Ints) -> Record:
-    """Return a record on some of its replications."""
+def at_numbers(record: Record, numbers: Ints) -> Record:
+    """Return a record on some of its replications, all of which are kept."""
     at = np.searchsorted(record.replications, numbers)
     first = np.array_equal(at[:2], np.arange(min(2, len(at))))
     kept = {

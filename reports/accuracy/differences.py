@@ -33,8 +33,9 @@ class Pair:
     """One method in one condition, in the baseline and in the run.
 
     `cell` is the run's (its number and levels), `law` names its data sets; `same_data` and `same_code` say which rule
-    holds, `determined` whether the data alone decide the numbers (`baseline.Method`), `at_zero` whether a variance that
-    the method estimates is truly 0, which no rule of same numbers is fit for.
+    holds, `determined` whether the data alone decide the numbers (`baseline.Method`), `outside` whether nothing is
+    known of the method, `at_zero` whether a variance that it estimates is truly 0, or estimated near 0 in all of these
+    data sets (`near_zero`), which no rule of same numbers is fit for.
     """
 
     cell: CellRecord
@@ -46,6 +47,7 @@ class Pair:
     same_code: bool
     rtol: float
     determined: bool
+    outside: bool = False
     at_zero: bool = False
 
     @property
@@ -78,10 +80,12 @@ class Hypothesis:
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """What the tests found: changes, number of tests, number that show a difference within the margin."""
+    """What the tests found: changes, number of tests, number of those whose numbers are the same in every data set,
+    number of the others that show a difference within the margin."""
 
     changes: list[Change]
     tests: int
+    alike: int
     settled: int
 
 
@@ -125,7 +129,7 @@ def decide(hypotheses: Sequence[Hypothesis], margins: Mapping[str, float], alpha
         Changes that count, and how many tests were made.
     """
     if not hypotheses:
-        return Tested([], 0, 0)
+        return Tested([], 0, 0, 0)
     ordered = sorted(hypotheses, key=lambda h: h.pair.law)
     panels = [_panel(list(part)) for _, part in itertools.groupby(ordered, key=lambda h: h.pair.law)]
     groups = _groups(ordered)
@@ -137,15 +141,17 @@ def decide(hypotheses: Sequence[Hypothesis], margins: Mapping[str, float], alpha
         beyond = np.concatenate(
             [np.abs(gaps[:, 0]) > limits, np.abs(means) > limits[[of[0] for of in groups]]]
         )
-        within = t_quantile([min(h.before[2], h.after[2]) for h in ordered]) * gaps[:, 1]
-        settled = int((np.abs(gaps[:, 0]) + within <= limits).sum())
+        shared = np.concatenate([panel.pairing() for panel in panels])
+        within = t_quantile([min(h.before[2], h.after[2]) for h in ordered]) * gaps[:, 1] * shared
+        settled = int((np.abs(gaps[:, 0]) + within <= limits)[shared > 0].sum())
     adjusted = adjusted_p(family, family.observed(), beyond, alpha)
     hit = np.flatnonzero(beyond & (adjusted <= alpha)).tolist()
     changes = [_single_change(ordered[i], adjusted[i]) for i in hit if i < len(ordered)]
     for i in (i for i in hit if i >= len(ordered)):
         members = [ordered[j] for j in groups[i - len(ordered)]]
         changes.append(_pooled_change(members, means[i - len(ordered)], adjusted[i]))
-    return Tested(changes, family.tests, settled)
+    alike = [bool((shared[of] == 0).all()) for of in (*np.arange(len(ordered))[:, None], *groups)]
+    return Tested(changes, family.tests, sum(alike), settled)
 
 
 def _mean(gaps: Floats) -> float:

@@ -16,7 +16,12 @@ Statistics: for means Student's t of two samples, from the sum S1 of centred val
 
 for shares the signed root of the likelihood ratio; for the mean difference over conditions the sum of the conditions'
 differences over its standard error, or the likelihood ratio of the summed counts. Missing values move with their
-replication.
+replication. On the same data sets, of whatever measure, by the differences d_i that data sets show,
+
+    |sum d_i| / sqrt(sum d_i^2),
+
+which a swap of data set i changes by the sign of d_i alone; for the mean over conditions their sum over the root of
+the number of conditions.
 """
 
 from __future__ import annotations
@@ -66,6 +71,22 @@ class Panel:
     strata: tuple[Ints, ...]
     paired: bool
 
+    def pairing(self) -> Floats:
+        """Return by how much smaller errors of differences are than those of independent runs [H]; 0 where both runs
+        have the same numbers.
+
+        On the same data sets ``sqrt(Var(after - before) / (Var(before) + Var(after)))``, and 1 where a number is
+        missing on one side alone; on others 1.
+        """
+        if not self.paired:
+            return np.ones(self.values.shape[1])
+        before, after = np.split(self.values, 2)
+        same = ((before == after) | (np.isnan(before) & np.isnan(after))).all(axis=0)
+        known = (np.isnan(before) == np.isnan(after)).all(axis=0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            apart = np.sqrt(_variance(after - before) / (_variance(before) + _variance(after)))
+        return np.where(same, 0.0, np.where(known & (apart > 0), apart, 1.0))
+
     def assigned(self, rng: np.random.Generator, count: int) -> Floats:
         """Return `count` random assignments of the label *after*, 1.0 or 0.0 [count, N]."""
         marks = np.empty((count, len(self.after)))
@@ -113,15 +134,23 @@ class Family:
             for name in ("n", "total", "square", "shares")
         )
         with np.errstate(divide="ignore", invalid="ignore"):
-            single = np.where(shares, _root(s1, n1, total - s1, n - n1), _student(s1, n1, n, square)[0])
+            apart = np.where(shares, _root(s1, n1, total - s1, n - n1), _student(s1, n1, n, square)[0])
+            single = np.where(self._paired, 2.0 * np.abs(s1), apart)
             pooled = [self._pooled(members, s1, n1, n, total, square, shares) for members in self.groups]
         statistics = np.column_stack([single, *pooled]) if pooled else single
         return np.asarray(np.nan_to_num(statistics, nan=0.0, posinf=1e12))
+
+    @property
+    def _paired(self) -> Bools:
+        """Which hypotheses are about the same data sets [H]."""
+        return np.concatenate([np.full(len(part.n), part.paired) for part in self._parts])
 
     def _pooled(
         self, of: Ints, s1: Floats, n1: Floats, n: Floats, total: Floats, square: Floats, shares: Bools
     ) -> Floats:
         """Return the statistics of one group: conditions' differences summed, over their standard error."""
+        if self._paired[of].all():
+            return np.asarray(2.0 * np.abs(s1[:, of].sum(axis=1)) / np.sqrt(len(of)))
         if shares[of[0]]:
             hits, size = s1[:, of].sum(axis=1), n1[:, of].sum(axis=1)
             return _root(hits, size, total[of].sum() - hits, n[of].sum() - size)
@@ -133,7 +162,8 @@ class Family:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Part:
-    """A panel's columns centred and scaled (shares as they are), missing values 0, and their fixed totals."""
+    """A panel's columns centred and scaled (shares as they are), missing values 0, and their fixed totals; of a paired
+    one half of each difference d, above with the other sign, in units of ``sqrt(sum d^2)``."""
 
     values: Floats
     present: Floats | None
@@ -141,6 +171,7 @@ class _Part:
     n: Floats
     total: Floats
     square: Floats
+    paired: bool
 
     def sums(self, marks: Floats) -> tuple[Floats, Floats]:
         """Return the number and the sum of values with the label *after* [count, H]."""
@@ -238,10 +269,20 @@ def _chosen(rng: np.random.Generator, count: int, rows: int, wanted: int) -> Flo
     return (keys <= np.partition(keys, wanted - 1, axis=1)[:, wanted - 1, None]).astype(np.float64)
 
 
+def _variance(values: Floats) -> Floats:
+    """Return the variance of the finite values of each column [H]."""
+    known = np.isfinite(values)
+    n = known.sum(axis=0)
+    mean = np.where(known, values, 0.0).sum(axis=0) / n
+    return np.asarray(np.where(known, (values - mean) ** 2, 0.0).sum(axis=0) / n)
+
+
 def _part(panel: Panel) -> _Part:
     """Return a panel prepared for permuting: centred and scaled once, so that sums over marks are all a permutation
     costs.
     """
+    if panel.paired:
+        return _paired_part(panel)
     known = np.isfinite(panel.values)
     n = known.sum(axis=0).astype(np.float64)
     values = np.where(known, panel.values, 0.0)
@@ -257,7 +298,20 @@ def _part(panel: Panel) -> _Part:
         n=n,
         total=values.sum(axis=0),
         square=(values**2).sum(axis=0),
+        paired=False,
     )
+
+
+def _paired_part(panel: Panel) -> _Part:
+    """Return a panel of the same data sets: differences, of those that have a value on both sides."""
+    before, after = np.split(panel.values, 2)
+    both = np.isfinite(before) & np.isfinite(after)
+    gaps = np.where(both, after, 0.0) - np.where(both, before, 0.0)
+    size = np.sqrt((gaps**2).sum(axis=0))
+    halves = 0.5 * gaps / np.where(size > 0, size, 1.0)
+    values = np.concatenate([-halves, halves])
+    n = np.full(values.shape[1], float(len(values)))
+    return _Part(values, None, panel.shares, n, np.zeros(len(n)), (values**2).sum(axis=0), True)
 
 
 def _student(s1: Floats, n1: Floats, n: Floats, square: Floats) -> tuple[Floats, Floats, Floats]:

@@ -194,7 +194,9 @@ def test_versions_are_installed_run_and_compared(
         ask(trials, Question("1.0", "1.44"))
 
 
-def test_the_folder_it_is_typed_in_comes_before_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folder_it_is_typed_in_comes_before_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It may be the source tree of the very package, as which it must not be imported."""
     (tmp_path / "colorsys.py").write_text("print('mine')\n")
     monkeypatch.chdir(tmp_path)

