@@ -162,7 +162,7 @@ def check(
             else:
                 hypotheses += diff.hypotheses_of(part)
     tested = diff.decide(hypotheses, limits, alpha)
-    apart = {(part.cell.number, part.label): part for part, _ in near}
+    apart: dict[tuple[int | None, str], diff.Pair] = {(p.cell.number, p.label): p for p, _ in near}
     changes += [_with_moved(change, apart) for change in tested.changes]
     fresh = [h.pair for h in hypotheses if not h.pair.same_data]
     order = list(Mark)

@@ -45,11 +45,11 @@ def components(record: Record) -> list[str]:
 
 def _near(pair: Pair) -> Ints:
     """Return the data sets in which both runs estimate an SD near 0; none where the rule doesn't hold."""
-    small = [_small(pair, record) for record in (pair.before, pair.after)]
-    usual = pair.same_data and pair.outside and not pair.at_zero and pair.same_replications
-    if not usual or any(one is None for one in small):
-        return np.empty(0, dtype=np.int64)
-    return pair.before.replications[np.logical_and(*small)]
+    nothing = np.empty(0, dtype=np.int64)
+    if not (pair.same_data and pair.outside and not pair.at_zero and pair.same_replications):
+        return nothing
+    before, after = (_small(pair, record) for record in (pair.before, pair.after))
+    return nothing if before is None or after is None else pair.before.replications[before & after]
 
 
 def _small(pair: Pair, record: Record) -> npt.NDArray[np.bool_] | None:

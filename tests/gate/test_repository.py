@@ -193,6 +193,13 @@ def test_no_package_and_no_folder_are_said(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="name it: nestbench ci init --package NAME"):
         look(tmp_path)
     assert look(tmp_path, "given").module == "given"
+    for wrong in ("évil name", "--upgrade", "a/b", "."):
+        with pytest.raises(InvalidInput, match="expected --package as pip installs it, got"):
+            look(tmp_path, wrong)
+    (tmp_path / "pyproject.toml").write_text("[project\n")
+    with pytest.raises(InvalidInput, match=r"got none \(pyproject.toml can't be read \(.*line 1"):
+        look(tmp_path)
+    (tmp_path / "pyproject.toml").unlink()
     with pytest.raises(InvalidInput, match="expected the folder of a repository"):
         look(tmp_path / "none")
 

@@ -103,7 +103,7 @@ def _pyproject(root: Path) -> Declared:
     where = _table(_table(_table(tool, "setuptools"), "packages"), "find").get("where")
     places = [_table(tool, "maturin").get("python-source"), *(where if isinstance(where, list) else [where])]
     known = tuple(place for place in map(_string, places) if place)
-    return Declared(_plain(_string(name)), "pyproject.toml", _string(python), known)
+    return Declared(plain_name(_string(name)), "pyproject.toml", _string(python), known)
 
 
 def _setup_cfg(root: Path) -> Declared:
@@ -120,7 +120,7 @@ def _setup_cfg(root: Path) -> Declared:
     name = get("metadata", "name", fallback="")
     python = get("options", "python_requires", fallback="")
     place = get("options.packages.find", "where", fallback="")
-    return Declared(_plain(name), "setup.cfg", python, (place,) if place else ())
+    return Declared(plain_name(name), "setup.cfg", python, (place,) if place else ())
 
 
 def _setup_py(root: Path) -> Declared:
@@ -143,7 +143,7 @@ def _setup_py(root: Path) -> Declared:
         if ast.unparse(call.func).rpartition(".")[2] == "setup":
             for word in (word for word in call.keywords if word.arg in ("name", "python_requires")):
                 given.setdefault(str(word.arg), _string(_value(word.value, constants)))
-    return Declared(_plain(given.get("name", "")), "setup.py", given.get("python_requires", ""))
+    return Declared(plain_name(given.get("name", "")), "setup.py", given.get("python_requires", ""))
 
 
 def _value(node: ast.expr, constants: Mapping[str, Any]) -> Any:
@@ -161,6 +161,6 @@ def _string(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """Return a name if it is one: a setup.cfg may say ``attr: ...``."""
     return name.strip() if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name.strip()) else ""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from nestbench.gate.declared import Declared, declared_in, python_for
+from nestbench.gate.declared import Declared, declared_in, plain_name, python_for
 from nestbench.sim.errors import InvalidInput
 from nestbench.sim.files import read_file
 from nestbench.sim.visible import visible
@@ -92,10 +92,13 @@ def look(root: Path, package: str | None = None) -> Repository:
             f"expected the root of a repository, got a folder in {above}; type: nestbench ci init {above}"
         )
     if not name:
+        unread = "".join(f" ({note})" for note in said.notes)
         raise InvalidInput(
-            f"expected a package's name in pyproject.toml, setup.cfg or setup.py of {root}, got none; "
+            f"expected a package's name in pyproject.toml, setup.cfg or setup.py of {root}, got none{unread}; "
             "name it: nestbench ci init --package NAME"
         )
+    if plain_name(name) != name:
+        raise InvalidInput(f"expected --package as pip installs it, got '{name}'; e.g. my-package")
     folder = _code(root, name, said)
     module = folder.name.removesuffix(".py") if folder else re.sub(r"[-.]+", "_", name)
     python = python_for(said.python)
