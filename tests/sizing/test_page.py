@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from nestbench.estimators.methods.registry import get
 from nestbench.sim.random_intercept.planned import planned_of
 from nestbench.sim.theory.planning import required
 from nestbench.sim.theory.planning.schools import SchoolsRandomised
@@ -18,8 +19,16 @@ from nestbench.sizing.answer import Sizing
 from nestbench.sizing.asking import size
 from nestbench.sizing.closed import planned
 from nestbench.sizing.page import Detail, detail_of, render, write_page
-from nestbench.sizing.paragraph import paragraph
-from nestbench.sizing.posing import Options, question_of
+from nestbench.sizing.paragraph import METHODS, paragraph, sources_of
+from nestbench.sizing.posing import (
+    FOR_BLOCKS,
+    FOR_CLASSES,
+    FOR_PAIRS,
+    FOR_SCHOOLS,
+    FOR_STUDENTS,
+    Options,
+    question_of,
+)
 from nestbench.sizing.question import Question
 
 
@@ -97,6 +106,15 @@ def test_pairs_by_the_thousand_have_a_closed_form() -> None:
     assert own is not None
     assert planned(cell, "treated") == (own.trial, own.sd)
     assert formula.needed(pairs, pairs.cell(2000)) == pytest.approx(formula.needed(pairs, cell), abs=4)
+
+
+def test_the_references_are_those_of_the_paragraph(sizing: Sizing) -> None:
+    """Each method asked by default whose sources are publications: as many references as it names."""
+    names = {*FOR_SCHOOLS, *FOR_PAIRS, *FOR_BLOCKS, *FOR_CLASSES, *FOR_STUDENTS}
+    assert len(sources_of(sizing)) == 4  # Bradley, two of the formula, school means
+    for source in (get(name).info.source for name in names):
+        years = re.findall(r"[12]\d{3}", source)
+        assert len([key for key in METHODS if key in source]) == len(years)
 
 
 @pytest.mark.slow

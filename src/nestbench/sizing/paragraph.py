@@ -33,6 +33,30 @@ REFERENCES = {
     "sizes and minimum required sample sizes for experimental and quasi-experimental design studies. Journal of "
     "Research on Educational Effectiveness 6, 24-67.",
 }
+METHODS = {
+    "Bell & McCaffrey 2002": "Bell, R. M. & McCaffrey, D. F. (2002). Bias reduction in standard errors for linear "
+    "regression with multi-stage samples. Survey Methodology 28, 169-181.",
+    "Cameron & Miller 2015": "Cameron, A. C. & Miller, D. L. (2015). A practitioner's guide to cluster-robust "
+    "inference. Journal of Human Resources 50, 317-372.",
+    "Donner & Klar 2000": "Donner, A. & Klar, N. (2000). Design and analysis of cluster randomization trials in health "
+    "research. Arnold.",
+    "Giesbrecht & Burns 1985": "Giesbrecht, F. G. & Burns, J. C. (1985). Two-stage analysis based on a mixed model: "
+    "large-sample asymptotic theory and small-sample simulation results. Biometrics 41, 477-486.",
+    "Halekoh & Hojsgaard 2014": "Halekoh, U. & Hojsgaard, S. (2014). A Kenward-Roger approximation and parametric "
+    "bootstrap methods for tests in linear mixed models: the R package pbkrtest. Journal of Statistical Software "
+    "59(9), 1-32.",
+    "Imbens & Kolesar 2016": "Imbens, G. W. & Kolesar, M. (2016). Robust standard errors in small samples: some "
+    "practical advice. Review of Economics and Statistics 98, 701-712.",
+    "Kenward & Roger 1997": "Kenward, M. G. & Roger, J. H. (1997). Small sample inference for fixed effects from "
+    "restricted maximum likelihood. Biometrics 53, 983-997.",
+    "Kuznetsova et al. 2017": "Kuznetsova, A., Brockhoff, P. B. & Christensen, R. H. B. (2017). lmerTest package: "
+    "tests in linear mixed effects models. Journal of Statistical Software 82(13), 1-26.",
+    "Pustejovsky & Tipton 2018": "Pustejovsky, J. E. & Tipton, E. (2018). Small-sample methods for cluster-robust "
+    "variance estimation and hypothesis testing in fixed effects models. Journal of Business & Economic Statistics 36, "
+    "672-683.",
+}
+"""Of the methods asked unless others are named, by how their sources name them; of others the paragraph names source
+and year."""
 
 
 def paragraph(sizing: Sizing, price: str = "") -> str:
@@ -202,6 +226,8 @@ def method_of(sizing: Sizing, answer: MethodAnswer) -> Estimator:
 
 
 def sources_of(sizing: Sizing) -> list[str]:
-    """Return the references of the paragraph and the page."""
-    named = "" if sizing.closed is None else sizing.closed.source
-    return [BRADLEY, *(text for key, text in REFERENCES.items() if key in named)]
+    """Return the references of the paragraph and the page: Bradley's band, the formula's, those of the method named."""
+    answer, formula = sizing.answer, "" if sizing.closed is None else sizing.closed.source
+    method = "" if answer is None else method_of(sizing, answer).info.source
+    by_formula = [text for key, text in REFERENCES.items() if key in formula]
+    return [BRADLEY, *by_formula, *(text for key, text in METHODS.items() if key in method)]

@@ -13,9 +13,19 @@ from nestbench.sim.theory.planning.schools import SchoolsRandomised
 POWERUPR = "PowerUpR 1.1.0 (Bulus, Dong, Kelcey & Spybrook 2021), reference manual"
 VIGNETTE = "PowerUpR 1.1.0, vignette on a three-level trial"
 BACPOWR = "BACpowr (Tse & Lai), its tests, some of them from PowerUpR"
+POWERUPR_RUN = "PowerUpR 1.1.0, run for the reference values of DrSnow (Santoni), 17 digits"
+POWERUPR_SHOWN = "PowerUpR's output as the tests of pyPowerUp quote it"
 POWERUP = "PowerUp! (Dong & Maynard 2013), the spreadsheet's values in the parity tests of pypowerup"
 PUMP = "PUMP 1.0 (Hunter, Miratrix & Porter), vignette on sample sizes: one outcome of three, not adjusted, simulated"
 CLUSTERPOWER = "clusterPower (Kleinman, Sakrejda, Moyer et al.), its tests: NIH calculator, PASS 11"
+
+
+COVARIATES = SchoolsRandomised(
+    schools=40, students=20, icc=0.1, r2_school=0.5, r2_student=0.3, school_covariates=1
+)
+BLOCKED_STUDENTS = StudentsInSchools(
+    schools=50, students=8, icc=0.0, effects="constant", r2_student=0.3, student_covariates=2
+)
 
 
 def multisite(schools: int, students: int, rho: float, omega: float) -> StudentsInSchools:
@@ -101,6 +111,8 @@ BLOOM: list[tuple[Any, float, float, str]] = [
         5e-4,
         VIGNETTE,
     ),
+    (COVARIATES, 0.25978539817059959, 1e-12, POWERUPR_RUN),
+    (BLOCKED_STUDENTS, 0.23505815492850818, 1e-12, POWERUPR_RUN),
     (StudentsAlone(students=400), 0.28, 5e-3, POWERUP),
     (StudentsAlone(students=400, r2=0.5), 0.20, 5e-3, POWERUP),
     (StudentsInSchools(schools=14, students=80, icc=0.0, effects="constant"), 0.17, 5e-3, POWERUP),
@@ -172,6 +184,46 @@ POWER: list[tuple[Any, float, float, float, str]] = [
     (SchoolsRandomised(schools=100, students=50, icc=0.2, treated_share=0.3), 0.3, 0.834, 5e-4, BACPOWR),
     (multisite(30, 10, 0.2, 0.0), 0.3, 0.8016, 5e-5, BACPOWR),
     (multisite(50, 20, 0.2, 0.5), 0.2, 0.776, 5e-5, BACPOWR),
+    (COVARIATES, 0.25, 0.76937308867198606, 1e-11, POWERUPR_RUN),
+    (BLOCKED_STUDENTS, 0.2, 0.6641777894466242, 1e-11, POWERUPR_RUN),
+    (
+        StudentsInSchools(schools=100, students=2, icc=0.0, effects="constant", r2_student=0.5),
+        0.2,
+        0.50826480662105067,
+        1e-11,
+        POWERUPR_RUN,
+    ),
+    (StudentsAlone(students=250), 0.356, 0.801, 5e-4, POWERUPR_SHOWN),
+    (multisite(20, 15, 0.17, 0.5), 0.366, 0.801, 5e-4, POWERUPR_SHOWN),
+    (SchoolsRandomised(schools=20, students=15, icc=0.17), 0.629, 0.8, 5e-4, POWERUPR_SHOWN),
+    (
+        SchoolsWithClasses(schools=60, classes=3, students=45, icc=0.06, class_icc=0.17),
+        0.269,
+        0.8,
+        5e-4,
+        POWERUPR_SHOWN,
+    ),
+    (
+        SchoolsInBlocks(schools=220, block_size=44, students=20, icc=0.1, effects="fixed"),
+        0.145,
+        0.803,
+        5e-4,
+        POWERUPR_SHOWN,
+    ),
+    (
+        SchoolsInBlocks(
+            schools=144,
+            block_size=6,
+            students=10,
+            icc=0.1,
+            block_icc=0.13,
+            effect_sd=(0.13 * 0.4) ** 0.5,
+        ),
+        0.246,
+        0.799,
+        5e-4,
+        POWERUPR_SHOWN,
+    ),
     # means of three simulated shares of 10 000 each, related ones: three errors of one
     (three_levels(50), 0.25, 0.3996, 0.0147, PUMP),
     (three_levels(10), 0.25, 0.3943, 0.0147, PUMP),
