@@ -15,7 +15,13 @@ from nestbench.advising.advice import Advice
 from nestbench.advising.analysis import Analysis, analysis_of, asked_terms
 from nestbench.advising.as_experiment import DESIGN, choice_of, experiment_of, null_cells
 from nestbench.advising.calibration import calibrate
-from nestbench.advising.candidates import cost_words, limits_of, methods_for, replications_for
+from nestbench.advising.candidates import (
+    cost_words,
+    limits_of,
+    methods_for,
+    placebos_for,
+    replications_for,
+)
 from nestbench.advising.design import Design, design_of_term
 from nestbench.advising.measuring import table_of
 from nestbench.advising.notebook import html_of
@@ -115,7 +121,8 @@ def advice_of(analysis: Analysis, term: str, settings: Settings, step: Step = si
     if settings.scenario is not None:
         laws += read_scenarios(settings.scenario, laws[0].parameters)
     replications = settings.replications or replications_for(analysis)
-    if said := cost_words(analysis, term, len(laws), replications, len(methods)):
+    placebos = placebos_for(analysis, settings.placebos)
+    if said := cost_words(analysis, term, len(laws), replications, placebos, len(methods)):
         step(0, 1, said)
     planted = float(f"{POWER * found.ideal_se:.3g}") if np.isfinite(found.ideal_se) else found.total_sd
     with tempfile.TemporaryDirectory() as name:

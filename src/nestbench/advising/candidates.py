@@ -35,6 +35,10 @@ ROWS, A_SCHOOL = 3_000_000_000, 400
 SECONDS = 8e-9
 """Processor time of a student, over scenarios that are drawn by statistics and those that aren't: 2.4 ms a data set of
 100 000 in 500 schools, 32 ms of 20 000 in 10 000."""
+PLACEBO_ROWS, PLACEBO_SCHOOL = 20_000_000, 30
+"""Students in all placebo terms together, of which a school costs as much as so many."""
+PLACEBO_SECONDS = 3e-7
+"""Processor time of one of these students."""
 MOST, LEAST = 10_000, 100
 
 
@@ -61,13 +65,26 @@ def replications_for(analysis: Analysis) -> int:
     return int(np.clip(ROWS // size_of(analysis), LEAST, MOST))
 
 
-def cost_words(analysis: Analysis, term: str, scenarios: int, replications: int, methods: int) -> str:
+def placebos_for(analysis: Analysis, most: int) -> int:
+    """Return how many placebo terms are drawn, of at most so many."""
+    return min(most, max(LEAST, PLACEBO_ROWS // _placebo_size(analysis)))
+
+
+def _placebo_size(analysis: Analysis) -> int:
+    """Return how many students a placebo term costs as much as, its schools included."""
+    return len(analysis.residuals) + PLACEBO_SCHOOL * analysis.schools
+
+
+def cost_words(
+    analysis: Analysis, term: str, scenarios: int, replications: int, placebos: int, methods: int
+) -> str:
     """Return what a simulation with some methods will cost, in words; empty where that is less than a minute."""
     share = methods / len(methods_for(analysis, term))
-    minutes = scenarios * replications * size_of(analysis) * SECONDS * share / 60.0
-    if minutes < 1.0:
+    seconds = scenarios * replications * size_of(analysis) * SECONDS
+    seconds += placebos * _placebo_size(analysis) * PLACEBO_SECONDS
+    if (minutes := share * seconds / 60.0) < 1.0:
         return ""
-    drawn = f"{plural(replications, 'data set')} of {plural(scenarios, 'scenario')}"
+    drawn = f"{plural(replications, 'data set')} of {plural(scenarios, 'scenario')} and {plural(placebos, 'placebo')}"
     return f"{drawn}, about {minutes:.0f} min of processor time; fewer: --replications, --methods"
 
 

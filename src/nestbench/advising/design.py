@@ -53,6 +53,8 @@ class Design:
         Partial leverage by school.
     shift : (float, float)
         Least and largest change of the coefficient when a school is left out, in its ideal standard errors.
+    shifting : str
+        The school that changes it most.
     undetermined : int
         Schools without which the coefficient isn't identified.
     findings : tuple of Finding
@@ -67,6 +69,7 @@ class Design:
     effective: float
     leverage: Mapping[str, float]
     shift: tuple[float, float]
+    shifting: str
     undetermined: int
     findings: tuple[Finding, ...] = ()
 
@@ -103,6 +106,7 @@ def design_of_term(analysis: Analysis, term: str, found: Calibration) -> Design:
         effective=clusters.effective_clusters(partial, offsets, found.icc),
         leverage={label: float(share) for label, share in zip(analysis.labels, shares, strict=True)},
         shift=(float(np.nanmin(moved, initial=0.0)), float(np.nanmax(moved, initial=0.0))),
+        shifting=analysis.labels[int(np.argmax(np.nan_to_num(np.abs(moved))))],
         undetermined=int(np.isnan(moved).sum()),
     )
     return Design(
@@ -142,9 +146,10 @@ def _of_schools(design: Design, term: str) -> list[Finding]:
             "effective clusters",
             f"{design.effective:.1f} effective clusters of {design.schools} for {term}; school {label} holds "
             f"{100 * share:.{0 if share >= 0.01 else 2}f} % of its information ({ratio:.1f} times the mean).",
-            "Few: a reference with G - 1 degrees of freedom promises too much; degrees of freedom by term are needed."
+            "Few: t tests with as many degrees of freedom as schools less one promise too much; a method that works "
+            "them out for this term is needed."
             if few or ratio > HEAVY
-            else "Many: G - 1 degrees of freedom are about right.",
+            else "Many: t tests with as many degrees of freedom as schools less one are about right.",
             "Carter, Schnepel & Steigerwald 2017; MacKinnon, Nielsen & Webb 2023",
         )
     )
@@ -159,8 +164,10 @@ def _of_schools(design: Design, term: str) -> list[Finding]:
             "leaving a school out",
             f"Leaving one school out moves the coefficient by {low_shift:+.2f} to {high_shift:+.2f} "
             f"standard errors{lost}.",
-            "One school decides: report the result without it too."
-            if max(-low_shift, high_shift) > 1 or design.undetermined
+            f"School {design.shifting} decides: report the result without it too."
+            if max(-low_shift, high_shift) > 1
+            else "One school decides: report the result without it too."
+            if design.undetermined
             else "No single school decides.",
             "MacKinnon, Nielsen & Webb 2023",
         )
@@ -185,7 +192,8 @@ def _of_term(design: Design, term: str) -> Finding:
             "assuming that all schools "
             "vary alike."
             if few == 1
-            else "Few schools on one side: cluster-robust tests reject far too often, by how much see the simulation."
+            else "Few schools on one side: the usual cluster-robust tests reject far too often, by how much see the "
+            "simulation."
             if few < 6
             else "It is a comparison of schools: the schools are the sample size.",
             "MacKinnon & Webb 2017; MacKinnon & Webb 2018" if few < 6 else "",
@@ -323,6 +331,7 @@ def primitives(design: Design) -> dict[str, Any]:
         "leave_one_out": {
             "least": design.shift[0],
             "largest": design.shift[1],
+            "school": design.shifting,
             "not_identified": design.undetermined,
         },
         "findings": [

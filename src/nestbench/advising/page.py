@@ -28,6 +28,7 @@ from nestbench.advising.sentences import (
 from nestbench.advising.terminal import decimals_of, own, percent, summary
 from nestbench.reports.comparing.grades import RULE
 from nestbench.reports.page.report import environment
+from nestbench.sim.observed.model import alpha_of
 from nestbench.sim.tables.reading import table_of
 
 KINDS = {
@@ -82,6 +83,7 @@ def part_of(advice: Advice) -> Mapping[str, Any]:
         "schools": advice.design.schools,
         "drawn": pictures.DRAWN,
         "placebo_figure": pictures.placebos(advice),
+        "size": f"{100 * alpha_of(advice.model.level):.3g}",
         "placebo_draws": f"{int(advice.placebo['n'].max()):,}".replace(",", " "),
         "placebo_few": int(advice.placebo["n"].max()) < DRAWS,
         "laws": [(law.name, law.why, law_words(law.parameters)) for law in advice.laws],

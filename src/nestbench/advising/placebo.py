@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from nestbench.advising.analysis import Analysis, orthonormal
-from nestbench.advising.candidates import WITH_MEANS, limits_of
+from nestbench.advising.candidates import WITH_MEANS, limits_of, placebos_for
 from nestbench.advising.simulating import draws_of, sparing, spread_out
 from nestbench.estimators.estimator import Estimator
 from nestbench.experiments.running.workers import ignore_interrupts, one_thread
@@ -30,8 +30,6 @@ from nestbench.sim.observed.batch import Batch, Category, Column, Floats, offset
 from nestbench.sim.observed.model import Model, rejected
 
 DRAWS = 2000
-COST, A_SCHOOL = 20_000_000, 30
-"""Students in all draws together, of which a school costs as much as so many."""
 PIECE = 500_000
 """Students in the draws that a worker has at once."""
 LONGEST = 250
@@ -60,7 +58,7 @@ def placebo_rates(
     step: Step = silent,
 ) -> pd.DataFrame:
     """Return a row a method: ``method, rejected, mcse, n``, over draws in which the placebo isn't the term again."""
-    draws = min(most, max(100, COST // (len(analysis.residuals) + A_SCHOOL * analysis.schools)))
+    draws = placebos_for(analysis, most)
     # Limits of slow methods are looked at where a piece begins, so no piece is longer than one.
     size = max(1, min(PIECE // len(analysis.residuals), LONGEST))
     blob, home = cloudpickle.dumps((analysis, tuple(methods))), os.getpid()

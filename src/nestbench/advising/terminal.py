@@ -89,7 +89,8 @@ def _answer(advice: Advice) -> list[str]:
 def design_line(advice: Advice, effective: bool = True) -> str:
     """Return the design in a sentence, with its effective clusters or without."""
     design, found = advice.design, advice.calibration
-    carried = f", {design.fewest:,} with its rarer value" if design.fewest < design.schools else ""
+    sides = [f"{count:,} with {value:g}" for value, count in sorted(design.carriers.items())]
+    carried = f": {' and '.join(sides)}" if design.fewest < design.schools else ""
     return (
         f"{plural(design.rows, 'student')}, {plural(design.schools, 'school')}{carried}"
         + (f" ({design.effective:.1f} effective), " if effective else ", ")

@@ -35,7 +35,7 @@ def _lines(after: float) -> Step:
 
     def step(done: int, of: int, label: str) -> None:
         if time.monotonic() - started >= after:
-            print(f"{done + 1} of {of}: {label}", file=sys.stderr, flush=True)
+            print(f"{done + 1} of {of}: {label}" if of > 1 else label, file=sys.stderr, flush=True)
 
     return step
 
