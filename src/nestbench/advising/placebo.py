@@ -17,17 +17,19 @@ from dataclasses import dataclass, replace
 
 import cloudpickle
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from nestbench.advising.analysis import Analysis, orthonormal
 from nestbench.advising.candidates import WITH_MEANS, limits_of, placebos_for
 from nestbench.advising.simulating import draws_of, sparing, spread_out
+from nestbench.estimators.engines.mixed_fit import school_level
 from nestbench.estimators.estimator import Estimator
 from nestbench.experiments.running.workers import ignore_interrupts, one_thread
 from nestbench.own_data.bar import Step, silent
 from nestbench.sim.laws.registry import known_laws
 from nestbench.sim.observed.batch import Batch, Category, Column, Floats, offsets_of
-from nestbench.sim.observed.model import Model, rejected
+from nestbench.sim.observed.model import rejected
 
 DRAWS = 2000
 PIECE = 500_000
@@ -38,7 +40,8 @@ COLUMN = "placebo"
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some of the draws, as a worker needs them: the pickled data and methods, and the process they come from."""
+    """Some of the draws, as a worker needs them: the pickled data and methods, the process they come from, and the
+    methods that can't tell placebo and term apart."""
 
     blob: bytes
     term: str
@@ -46,6 +49,7 @@ class Piece:
     start: int
     size: int
     home: int
+    silent: frozenset[str] = frozenset()
 
 
 def placebo_rates(
@@ -61,11 +65,13 @@ def placebo_rates(
     draws = placebos_for(analysis, most)
     # Limits of slow methods are looked at where a piece begins, so no piece is longer than one.
     size = max(1, min(PIECE // len(analysis.residuals), LONGEST))
+    step(0, -(-draws // size), "placebo terms on the real outcome")
     blob, home = cloudpickle.dumps((analysis, tuple(methods))), os.getpid()
     starts = range(0, draws, size)
-    pieces = (Piece(blob, term, seed, start, min(size, draws - start), home) for start in starts)
+    first = Piece(blob, term, seed, 0, min(size, draws), home)
+    first = replace(first, silent=silent_methods(analysis, first, methods))
+    pieces = (replace(first, start=start, size=min(size, draws - start)) for start in starts)
     found: dict[int, dict[str, Floats]] = {}
-    step(0, len(starts), "placebo terms on the real outcome")
     step = sparing(step)
     for done, (start, rates) in enumerate(spread_out(_draw, pieces, len(starts), workers), 1):
         found[start] = rates
@@ -83,34 +89,54 @@ def _draw(piece: Piece) -> tuple[int, dict[str, Floats]]:
         return piece.start, p_values(analysis, piece, methods)
 
 
+def silent_methods(analysis: Analysis, piece: Piece, methods: Sequence[Estimator]) -> frozenset[str]:
+    """Return the methods without a p-value for the first placebo: for all of them their textbook engines may take
+    minutes to say so."""
+    columns = _columns(analysis, piece)[:1]
+    with one_thread():
+        found = _p_values(analysis, piece, columns, methods) if columns else {}
+    return frozenset(label for label, p in found.items() if not np.isfinite(p).any())
+
+
 def p_values(analysis: Analysis, piece: Piece, methods: Sequence[Estimator]) -> dict[str, Floats]:
     """Return the p-values of the placebo by method; none of a method that can't tell it from the term."""
+    columns = _columns(analysis, piece)
+    return (
+        _p_values(analysis, piece, columns, methods) if columns else {m.label: np.empty(0) for m in methods}
+    )
+
+
+def _columns(analysis: Analysis, piece: Piece) -> list[Floats]:
+    """Return the placebos of a piece that aren't the term again."""
     span = orthonormal(analysis.x)
     rng = np.random.Generator(np.random.PCG64DXSM([piece.seed, piece.start]))
     drawn = [placebo_column(analysis, piece.term, rng) for _ in range(piece.size)]
-    columns = [column for column in drawn if apart(column, span)]
+    return [column for column in drawn if apart(column, span)]
+
+
+def _p_values(
+    analysis: Analysis, piece: Piece, columns: Sequence[Floats], methods: Sequence[Estimator]
+) -> dict[str, Floats]:
     found = {method.label: np.empty(0) for method in methods}
-    if not columns:
-        return found
     batch = with_placebos(analysis.blind, np.stack(columns), piece.start)
     model = replace(analysis.simulated, formula=f"{analysis.simulated.formula} + {COLUMN}")
+    batch.put(_school_level(analysis, piece.term, len(columns)), school_level, model)
     limits = limits_of(analysis)
     varies = not analysis.constant[analysis.position(piece.term)]
     for method in methods:
         # A placebo permuted within schools has the term's school means: methods that add them can't tell the two
-        # apart. Known beforehand, since their textbook engines take minutes to say so of large schools.
-        if varies and method.name in WITH_MEANS:
+        # apart.
+        if method.label in piece.silent or (varies and method.name in WITH_MEANS):
             continue
-        if piece.start < limits.get(method.name, piece.start + 1) and _answers(
-            method, batch.take([0]), model
-        ):
+        if piece.start < limits.get(method.name, piece.start + 1):
             found[method.label] = draws_of(method.for_term(COLUMN).fit(batch, model), COLUMN).p_value
     return found
 
 
-def _answers(method: Estimator, batch: Batch, model: Model) -> bool:
-    """Whether a method gives a p-value for the placebo of one data set."""
-    return bool(np.isfinite(draws_of(method.for_term(COLUMN).fit(batch, model), COLUMN).p_value[0]))
+def _school_level(analysis: Analysis, term: str, times: int) -> npt.NDArray[np.bool_]:
+    """Return which columns are constant in schools [R, p + 1], the placebo last: it has the term's pattern."""
+    own = np.append(analysis.constant, analysis.constant[analysis.position(term)])
+    return np.tile(own, (times, 1))
 
 
 def _row(label: str, p_values: Floats, level: float) -> dict[str, object]:
@@ -127,7 +153,7 @@ def placebo_column(analysis: Analysis, term: str, rng: np.random.Generator) -> F
     if analysis.constant[k]:
         return np.repeat(rng.permutation(values[offsets[:-1]]), analysis.sizes)
     # One sort for all schools: by school, in it by random keys.
-    order = np.lexsort((rng.random(len(values)), np.repeat(np.arange(analysis.schools), analysis.sizes)))
+    order = np.argsort(rng.random(len(values)) + np.repeat(np.arange(analysis.schools), analysis.sizes))
     return np.asarray(values[order])
 
 
