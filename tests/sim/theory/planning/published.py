@@ -60,18 +60,19 @@ THREE_LEVELS = SchoolsWithClasses(
     school_covariates=1,
 )
 
+CLASSES = SchoolsWithClasses(schools=60, classes=3, students=45, icc=0.06, class_icc=0.17)
+FIXED_BLOCKS = SchoolsInBlocks(schools=220, block_size=44, students=20, icc=0.1, effects="fixed")
+DISTRICTS = SchoolsInBlocks(
+    schools=144, block_size=6, students=10, icc=0.1, block_icc=0.13, effect_sd=(0.13 * 0.4) ** 0.5
+)
+
 BLOOM: list[tuple[Any, float, float, str]] = [
     (StudentsAlone(students=250), 0.356, 5e-4, POWERUPR),
     (StudentsInSchools(schools=20, students=15, icc=0.0, effects="constant"), 0.325, 5e-4, POWERUPR),
     (StudentsInSchools(schools=20, students=15, icc=0.0, effects="fixed"), 0.325, 5e-4, POWERUPR),
     (multisite(20, 15, 0.17, 0.5), 0.366, 5e-4, POWERUPR),
     (SchoolsRandomised(schools=20, students=15, icc=0.17), 0.629, 5e-4, POWERUPR),
-    (
-        SchoolsInBlocks(schools=220, block_size=44, students=20, icc=0.1, effects="fixed"),
-        0.145,
-        5e-4,
-        POWERUPR,
-    ),
+    (FIXED_BLOCKS, 0.145, 5e-4, POWERUPR),
     (
         ClassesInSchools(
             schools=24, classes=6, students=60, icc=0.13, class_icc=0.1, effect_sd=(0.13 * 0.4) ** 0.5
@@ -80,20 +81,8 @@ BLOOM: list[tuple[Any, float, float, str]] = [
         5e-4,
         POWERUPR,
     ),
-    (
-        SchoolsInBlocks(
-            schools=144,
-            block_size=6,
-            students=10,
-            icc=0.1,
-            block_icc=0.13,
-            effect_sd=(0.13 * 0.4) ** 0.5,
-        ),
-        0.246,
-        5e-4,
-        POWERUPR,
-    ),
-    (SchoolsWithClasses(schools=60, classes=3, students=45, icc=0.06, class_icc=0.17), 0.269, 5e-4, POWERUPR),
+    (DISTRICTS, 0.246, 5e-4, POWERUPR),
+    (CLASSES, 0.269, 5e-4, POWERUPR),
     (
         SchoolsWithClasses(
             schools=83,
@@ -196,34 +185,9 @@ POWER: list[tuple[Any, float, float, float, str]] = [
     (StudentsAlone(students=250), 0.356, 0.801, 5e-4, POWERUPR_SHOWN),
     (multisite(20, 15, 0.17, 0.5), 0.366, 0.801, 5e-4, POWERUPR_SHOWN),
     (SchoolsRandomised(schools=20, students=15, icc=0.17), 0.629, 0.8, 5e-4, POWERUPR_SHOWN),
-    (
-        SchoolsWithClasses(schools=60, classes=3, students=45, icc=0.06, class_icc=0.17),
-        0.269,
-        0.8,
-        5e-4,
-        POWERUPR_SHOWN,
-    ),
-    (
-        SchoolsInBlocks(schools=220, block_size=44, students=20, icc=0.1, effects="fixed"),
-        0.145,
-        0.803,
-        5e-4,
-        POWERUPR_SHOWN,
-    ),
-    (
-        SchoolsInBlocks(
-            schools=144,
-            block_size=6,
-            students=10,
-            icc=0.1,
-            block_icc=0.13,
-            effect_sd=(0.13 * 0.4) ** 0.5,
-        ),
-        0.246,
-        0.799,
-        5e-4,
-        POWERUPR_SHOWN,
-    ),
+    (CLASSES, 0.269, 0.8, 5e-4, POWERUPR_SHOWN),
+    (FIXED_BLOCKS, 0.145, 0.803, 5e-4, POWERUPR_SHOWN),
+    (DISTRICTS, 0.246, 0.799, 5e-4, POWERUPR_SHOWN),
     # means of three simulated shares of 10 000 each, related ones: three errors of one
     (three_levels(50), 0.25, 0.3996, 0.0147, PUMP),
     (three_levels(10), 0.25, 0.3943, 0.0147, PUMP),
