@@ -164,8 +164,10 @@ def term_of(table: pd.DataFrame, measure: str, term: str | None) -> str:
     rows = table[(table["measure"] == measure) & np.isfinite(table["value"])]
     known = [str(name) for name in rows["term"].unique()]
     if not known:
+        there = table[np.isfinite(table["value"])]["measure"].unique()
+        others = f"; there are values of {', '.join(map(str, there[:12]))}" if len(there) else ""
         raise InvalidInput(
-            f"expected stored values of {measure} for the conditions and methods chosen, got none; "
+            f"expected stored values of {measure} for the conditions and methods chosen, got none{others}; "
             "choose others, or let the run finish a task first"
         )
     if term is None:

@@ -95,17 +95,23 @@ def test_an_end_that_cannot_be_tried_and_ctrl_c(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize(
-    ("study", "methods", "said"),
+    ("study", "methods", "conditions", "said"),
     [
-        ("few-scools", (), "few-schools"),
-        ("few-schools", ("olss",), "unknown method of the study 'olss'"),
+        ("few-scools", (), (), "few-schools"),
+        ("few-schools", ("olss",), (), "unknown method of the study 'olss'"),
+        ("few-schools", (), (99,), r"expected a condition from 0 to \d+, got 99"),
     ],
 )
 def test_a_study_is_looked_at_before_anything_is_installed(
-    study: str, methods: tuple[str, ...], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    study: str,
+    methods: tuple[str, ...],
+    conditions: tuple[int, ...],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(asking, "listed", lambda *_: pytest.fail("asked the index"))
-    trials = Trials("it", Study(study, methods), Wanted(), tmp_path)
+    trials = Trials("it", Study(study, methods), Wanted(conditions=conditions), tmp_path)
     with pytest.raises(InvalidInput, match=said):
         ask(trials, Question("1", "2"))
 

@@ -62,6 +62,13 @@ def test_every_figure_is_drawn_or_says_why_not(kind: str, which: str, request: p
             one.figure(kind)
 
 
+def test_a_figure_of_what_is_missing_names_what_there_is(bare: nestbench.Run) -> None:
+    with pytest.raises(
+        NestbenchError, match=r"values of coverage .* got none; there are values of empirical_se, "
+    ):
+        bare.figure("nested-loop")
+
+
 @pytest.mark.parametrize("which", ["run", "bare"])
 def test_every_export_is_written(which: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     one: nestbench.Run = request.getfixturevalue(which)

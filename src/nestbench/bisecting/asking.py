@@ -72,7 +72,7 @@ def ask(trials: Trials, question: Question) -> Outcome:
 
 
 def _look_at(trials: Trials) -> None:
-    """Refuse a study that can't be read, or hasn't a method, before anything is installed.
+    """Refuse a study that can't be read, or hasn't a method or condition, before anything is installed.
 
     One with plugins may need the package, which perhaps isn't here: it is read where its version is.
     """
@@ -87,6 +87,9 @@ def _look_at(trials: Trials) -> None:
     for name in study.methods:
         if name not in labels:
             raise unknown_name("method of the study", name, labels)
+    for number in trials.wanted.conditions:
+        if not 0 <= number < len(experiment.cells):
+            raise InvalidInput(f"expected a condition from 0 to {len(experiment.cells) - 1}, got {number}")
 
 
 def _found(trials: Trials, question: Question) -> Outcome:
