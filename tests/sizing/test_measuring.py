@@ -42,3 +42,16 @@ def test_the_formula_is_held_to_a_test_that_uses_its_level() -> None:
     assert of_the_formula(ASKED, [low, means, ols], "ols") is means
     assert of_the_formula(ASKED, [low, ols], "ols") is low
     assert of_the_formula(ASKED, [ols], "ols") is ols
+
+
+def test_where_effects_vary_the_formula_is_that_of_the_schools_own_effects() -> None:
+    trial = {"kind": "students", "students": 20, "icc": 0.15}
+    fixed, varying = (
+        question_of(
+            Options(None, "schools", None, None, 0.05, None, 0.2, 0.0, 0.0, None, {**trial, "effect_sd": sd})
+        )
+        for sd in (0.0, 0.1)
+    )
+    low, iid, own = answer("reml-kr", 40, size=0.037), answer("dummies", 35), answer("dummies-cr2-satt", 38)
+    assert of_the_formula(fixed, [low, iid, own], "dummies") is iid
+    assert of_the_formula(varying, [low, iid, own], "dummies") is own

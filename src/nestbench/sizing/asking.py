@@ -333,9 +333,16 @@ def of_the_formula(
     conservative, else of the method named.
     """
     good, least = [a for a in answered if a.valid and a.reached], NOMINAL * alpha_of(question.level)
-    family = [a for a in good if a.method.partition("-")[0] in EXACT and "cr2" not in a.method]
+    varies = question.cell(None).model.random != "1"
+    family = [a for a in good if _is_exact(a.method, varies)]
     nominal = [a for a in family if a.size + 2.0 * a.size_mcse >= least]
     return next(iter(nominal or family), next((a for a in good if a.method == named), None))
+
+
+def _is_exact(method: str, varies: bool) -> bool:
+    """Whether a method's t test is a formula's: where effects vary over schools, that of their own with G - 1 df."""
+    name = method.partition("-")[0]
+    return name in EXACT and ("cr2" in method) is (varies and name == "dummies")
 
 
 def beside(found: Simulated, named: MethodAnswer | None, steps: range) -> ClosedForm | None:
