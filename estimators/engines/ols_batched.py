@@ -11,7 +11,7 @@ engine, so that the careful computation and the words about it exist once.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 
 import numpy as np
@@ -27,6 +27,7 @@ from nestbench.estimators.moments.school_moments import SchoolMoments, moments_o
 from nestbench.sim.observed.batch import Batch, Floats, Ints
 from nestbench.sim.observed.design import design_of
 from nestbench.sim.observed.model import Model
+from nestbench.sim.observed.sharing import Price, priced, use
 
 Mask = npt.NDArray[np.bool_]
 VANISHES = 1e-6
@@ -62,6 +63,25 @@ class BatchOls:
     scores: Floats
     rss: Floats
     regular: Mask
+    _moved: list[tuple[tuple[Floats, Floats, Mask], Price]] = field(default_factory=list, repr=False)
+
+    @property
+    def moves(self) -> tuple[Floats, Floats, Mask]:
+        """Variances of what leaving a school out moves [R, p], about 0 and about their mean, and where they are good;
+        found once for the methods that are made of them."""
+        if not self._moved:
+            self._moved.append(priced(self._moves))
+        found, price = self._moved[0]
+        use(price)
+        return found
+
+    def _moves(self) -> tuple[Floats, Floats, Mask]:
+        plain, centred = np.empty_like(self.estimate), np.empty_like(self.estimate)
+        m, regular = self.moments, self.regular & (self.schools > 1)
+        sandwich.leave_one_out(
+            self.cross, m.replication_offsets, m.x, m.contrasts, self.scores, plain, centred, regular
+        )
+        return plain, centred, regular
 
     @property
     def naive(self) -> Floats:
@@ -234,12 +254,8 @@ def leave_one_out(centred: bool) -> Variance:
     """CR3, or CRV3J when centred; t(G - 1)."""
 
     def variance(fit: BatchOls) -> tuple[Floats, Floats, Mask]:
-        values, regular = np.empty_like(fit.estimate), fit.regular & (fit.schools > 1)
-        m = fit.moments
-        sandwich.leave_one_out(
-            fit.cross, m.replication_offsets, m.x, m.contrasts, fit.scores, centred, values, regular
-        )
-        return values, fit.schools[:, None] - 1.0, regular
+        plain, about_mean, regular = fit.moves
+        return about_mean if centred else plain, fit.schools[:, None] - 1.0, regular
 
     return variance
 

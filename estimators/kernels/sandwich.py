@@ -85,11 +85,11 @@ def leave_one_out(
     x: Ints,
     contrasts: Floats,
     scores: Floats,
-    centred: bool,
     variance: Floats,
+    centred: Floats,
     regular: Mask,
 ) -> None:
-    """Write CR3 (not centred) or CRV3J (centred) variances [R, p].
+    """Write CR3 and CRV3J variances [R, p]: of the same moves.
 
     Every school is left out in turn by subtracting its cross-product from A: G Cholesky factors of p x p matrices in
     place of G regressions. That a difference of cross-products can lose digits is watched (`_identified`).
@@ -98,10 +98,10 @@ def leave_one_out(
     ----------
     cross, offsets, x, contrasts : as in `SchoolMoments`
     scores : float64 [S, p]
-    centred : bool
-        Squares about the mean of the moves, with the jackknife's factor (G - 1)/G.
     variance : float64 [R, p]
         Written.
+    centred : float64 [R, p]
+        Written: squares about the mean of the moves, with the jackknife's factor (G - 1)/G.
     regular : bool [R]
         Cleared where a coefficient isn't identified without some school: the reference engine then says what follows.
     """
@@ -137,11 +137,10 @@ def leave_one_out(
                     psi += contrasts[r, j, k] * move[k]
                 mean[j] += psi / schools
                 variance[r, j] += psi * psi
-        if centred:
-            for j in range(p):
-                # Moves are deviations from beta already, so that little is lost by subtracting the mean's
-                # square.
-                variance[r, j] = (variance[r, j] - schools * mean[j] * mean[j]) * (schools - 1) / schools
+        for j in range(p):
+            # Moves are deviations from beta already, so that little is lost by subtracting the mean's
+            # square.
+            centred[r, j] = (variance[r, j] - schools * mean[j] * mean[j]) * (schools - 1) / schools
 
 
 @kernel
