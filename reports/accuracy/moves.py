@@ -159,8 +159,9 @@ def _relative(old: float, new: float) -> float:
     """Return the relative difference of two numbers; 1 where one of them is missing."""
     if (np.isnan(old) and np.isnan(new)) or old == new:
         return 0.0
-    gap = abs(new - old) / max(abs(old), abs(new))
-    return float(gap) if np.isfinite(gap) else 1.0
+    if not np.isfinite(old) or not np.isfinite(new):
+        return 1.0
+    return float(abs(new - old) / max(abs(old), abs(new)))
 
 
 def _change(pair: Pair, mark: Mark, term: str, measure: str, detail: str, replications: Ints) -> Change:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from xml.etree import ElementTree
 
@@ -91,6 +92,19 @@ def test_every_defect_is_seen_on_the_same_data(name: str, clean: Memory, baselin
     want = {"1 % of fits fail": Mark.NEW_FAILURE, "df wrong by one": Mark.NEW_DF}.get(name, Mark.CHANGED)
     assert want in marks(outcome)
     assert outcome.failing()
+
+
+@pytest.mark.parametrize("missing", [np.nan, np.inf])
+def test_a_number_that_was_0_and_is_missing_now_is_an_example(missing: float) -> None:
+    """A p-value of 0 can turn into none."""
+    clean = gate_study(cells=1, methods=("plain",))
+
+    def first(value: float) -> Callable[[Estimates], np.ndarray]:
+        return lambda old: np.where(old.replications[:, None] == 0, value, old.p_value)
+
+    before = changed(clean, "plain", p_value=first(0.0))
+    outcome = check(baseline_of(before), changed(clean, "plain", p_value=first(missing)))
+    assert f"p_value 0 -> {missing} in replication 0" in formats.to_text(outcome)
 
 
 def test_new_failures_and_fixed_ones_are_listed(clean: Memory, baseline: Baseline) -> None:
