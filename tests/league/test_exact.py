@@ -14,6 +14,7 @@ from nestbench.league import information
 from nestbench.league.condition import Condition, conditions
 from nestbench.league.exact import Truths
 from nestbench.league.information import observed_information
+from nestbench.league.judging import judge
 from nestbench.league.package import Setting, Way, mixed, same
 from nestbench.league.packages import linearmodels
 from tests.oracles import mixed_dense
@@ -175,6 +176,20 @@ def test_terms_that_are_not_estimable_have_no_exact_value_and_the_others_have() 
     values = Truths(condition.data_set(0), condition.asked).of(Way("w", None, same("ols-cr1s-t"), "")).values  # type: ignore[arg-type]
     assert math.isnan(values["estimate"]["age"])
     assert math.isfinite(values["p_value"]["treated"])
+
+
+@pytest.mark.parametrize(("seed", "boundary"), [(49, True), (5, False)])
+def test_a_variance_of_0_is_seen_where_some_terms_are_not_estimable(seed: int, boundary: bool) -> None:
+    """What rests on df isn't judged there, whatever a package says of it."""
+    condition = next(c for c in conditions() if c.name == "collinear")
+    truths = Truths(condition.data_set(0, seed), condition.asked)
+    way = Way("w", None, mixed("reml-kr"), "")  # type: ignore[arg-type]
+    exact = truths.of(way)
+    assert exact.boundary == boundary
+    off = {**exact.values, "df": {"treated": 1.2 * exact.values["df"]["treated"]}}
+    judged = {n.term: n for n in judge(off, exact, way).numbers if n.quantity == "df"}
+    assert judged["treated"].wrong != boundary
+    assert math.isnan(judged["treated"].error) == boundary
 
 
 def test_corrections_count_the_rank_of_x_whatever_terms_have_a_standard_error() -> None:

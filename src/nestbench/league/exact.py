@@ -72,7 +72,7 @@ class Truths:
         if adjust is not None:
             known = {term for term, error in values[STD_ERROR].items() if math.isfinite(error)}
             values = adjust({**values, **_only(values, known)}, self._setting())
-        return Exact(values, self._scales(values), fit.status.name == "BOUNDARY")
+        return Exact(values, self._scales(values), at_boundary(fit))
 
     def _fit(self, name: str) -> Fit:
         """Fit a method of ours, by the engine that is held to the oracles."""
@@ -103,6 +103,20 @@ def truths_of(data: pd.DataFrame, asked: Asked) -> Truths | None:
         return Truths(data, asked)
     except InvalidInput:
         return None
+
+
+def at_boundary(fit: Fit) -> bool:
+    """Return whether a variance is estimated at 0 or a correlation at 1.
+
+    Of data in which some terms aren't estimable the status says that alone.
+    """
+    if fit.status.name != "SINGULAR":
+        return fit.status.name == "BOUNDARY"
+    return any(
+        abs(value) >= 1.0 if name.startswith("corr[") else value == 0.0
+        for name, value in fit.variance.items()
+        if "_sd" in name or name.startswith("corr[")
+    )
 
 
 def values_of(fit: Fit, asked: Asked) -> dict[str, Any]:
