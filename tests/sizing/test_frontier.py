@@ -19,7 +19,7 @@ from nestbench.sim.theory.planning import answers
 from nestbench.sim.theory.planning.schools import SchoolsRandomised
 from nestbench.sizing import tradeoff
 from nestbench.sizing.as_json import json_of
-from nestbench.sizing.bought import rows_of, verdict
+from nestbench.sizing.bought import rows_of, text_of, verdict
 from nestbench.sizing.files import write_sizing
 from nestbench.sizing.frontier import Frontier
 from nestbench.sizing.page import Detail, render, write_page
@@ -68,6 +68,9 @@ def test_what_a_budget_buys_is_as_precise_as_the_formula_says(found: Frontier) -
     assert (plain["budget"], len(plain["frontier"])) == (9_000.0, len(found.table))
     assert max(map(len, found.shown.splitlines())) <= 80
     assert "power for 0.4" in found._repr_html_()
+    lines = text_of(found, 60).splitlines()
+    assert max(map(len, lines)) <= 60
+    assert lines[-1].split()[0] == f"{max(found.table['students'])}"
 
 
 def test_the_page_of_a_budget(found: Frontier) -> None:

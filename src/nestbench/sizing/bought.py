@@ -22,8 +22,21 @@ def with_words(frontier: Frontier) -> Frontier:
 
 
 def text_of(frontier: Frontier, width: int = WIDTH) -> str:
-    """Return the designs as lines, the sentence in at most `width` columns."""
-    return "\n".join([filled(verdict(frontier), width), *columns(rows_of(frontier))])
+    """Return the designs as lines of at most `width` columns."""
+    table = columns(rows_of(frontier))
+    if max(map(len, table)) > width:
+        table = columns(narrow(rows_of(frontier)))
+    return "\n".join([filled(verdict(frontier), width), *table])
+
+
+SHORT = {"95 % interval": "95 %", "type I error": "type I"}
+"""Heads where columns are few."""
+
+
+def narrow(rows: list[list[str]]) -> list[list[str]]:
+    """Return the table with shorter heads; of a budget's without half-widths, which go with the effects."""
+    kept = [k for k, head in enumerate(rows[0]) if not (head == "half-width" and "effect" in rows[0])]
+    return [[SHORT.get(row[k], row[k]) for k in kept] for row in rows]
 
 
 def verdict(frontier: Frontier) -> str:
