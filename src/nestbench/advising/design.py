@@ -18,6 +18,8 @@ from nestbench.sim.observed.batch import Floats
 
 FEW_CLUSTERS = 20.0
 """Effective clusters below which t tests with G - 1 df are looked at with suspicion."""
+UNEQUAL, ALIKE = 0.5, 0.2
+"""Coefficients of variation of sizes above which schools are called unequal, and below which about equal."""
 HEAVY = 3.0
 """Times the mean partial leverage from which on a school is named."""
 
@@ -132,8 +134,10 @@ def _of_schools(design: Design, term: str) -> list[Finding]:
                 else f"{low:.0f} to {high:.0f} (median {middle:g}, cv {cv:.2f})."
             ),
             "Unequal schools make the usual cluster-robust tests reject too often."
-            if cv > 0.5
-            else "Schools are of about equal size.",
+            if cv > UNEQUAL
+            else "Schools are of about equal size."
+            if cv < ALIKE
+            else "Schools differ in size, moderately.",
             "Carter, Schnepel & Steigerwald 2017",
         ),
         _of_term(design, term),
