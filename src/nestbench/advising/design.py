@@ -148,7 +148,7 @@ def _of_schools(design: Design, term: str) -> list[Finding]:
     found.append(
         Finding(
             "effective clusters",
-            f"{design.effective:.1f} effective clusters of {design.schools} for {term}; school {label} holds "
+            f"{design.effective:,.1f} effective clusters of {design.schools:,} for {term}; school {label} holds "
             f"{100 * share:.{0 if share >= 0.01 else 2}f} % of its information ({ratio:.1f} times the mean).",
             "Few: t tests with as many degrees of freedom as schools less one promise too much; a method that works "
             "them out for this term is needed."
@@ -187,7 +187,7 @@ def _of_term(design: Design, term: str) -> Finding:
             "Students of one school are compared with each other; schools' own effects drop out of that part.",
         )
     if len(design.carriers) == 2:
-        by_value = [f"{count} with {value:g}" for value, count in sorted(design.carriers.items())]
+        by_value = [f"{count:,} with {value:g}" for value, count in sorted(design.carriers.items())]
         few = design.fewest
         return Finding(
             "term",
