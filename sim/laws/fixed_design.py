@@ -319,7 +319,7 @@ class FixedDesign:
         return not (self._by_choice or self.class_icc) and drawn_here(shock("", self.residual_shape))
 
     def _draw_reduced(self, streams: StreamSource, replications: range) -> Batch:
-        known, intercepts, errors, sd = prepared_rows(self, *_design(self))
+        (known, intercepts, errors), sd = prepared_rows(self, *_design(self))
         drawn = Drawn(self.outcome, dict(self.effects), errors, self.school_errors)
         residuals = Residuals(
             shock("", self.residual_shape), sd, lambda number: self._drawn_rows(streams, number)

@@ -5,9 +5,9 @@ All rows of the file are gone over for it; nothing of it depends on the replicat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
@@ -48,13 +48,15 @@ class Fixed(fixed_errors.Spreads, Protocol):
 Prepared = tuple[KnownDesign, Floats, StratumErrors]
 """A known design, the strata's means of the outcome's mean [T], and the errors."""
 
+Made = TypeVar("Made")
+
 KEPT = 50
 """Populations whose errors are remembered."""
 
 _KNOWN: dict[tuple[str, ...], KnownDesign] = {}
 _STRATA: dict[tuple[str, ...], RowStrata] = {}
 _PREPARED: dict[str, Prepared] = {}
-_PREPARED_ROWS: dict[str, tuple[KnownDesign, Floats, StratumErrors, Floats]] = {}
+_PREPARED_ROWS: dict[str, tuple[Prepared, Floats]] = {}
 
 
 def row_strata_of(law: Fixed, file: DesignFile, terms: tuple[str, ...], x: Floats) -> RowStrata:
@@ -88,35 +90,43 @@ def known_by_strata(law: Fixed, file: DesignFile, terms: tuple[str, ...], x: Flo
 
 def prepared(law: Fixed, file: DesignFile, terms: tuple[str, ...], x: Floats) -> Prepared:
     """Return what data sets of a population are drawn with."""
-    key = repr((_named(law), sorted(law.effects.items()), fixed_errors.values(law)))
-    if key not in _PREPARED:
-        if len(_PREPARED) >= KEPT:
-            _PREPARED.clear()
+
+    def made() -> Prepared:
         known = known_by_strata(law, file, terms, x)
-        mean = np.array([law.effects.get(term, 0.0) for term in terms]) @ x
-        rows = fixed_errors.errors_of(law, file.batch, terms, x)
-        errors = errors_of_strata(rows, known.strata, _slope_at(law, known), law.slope_sd)
-        _PREPARED[key] = known, known.strata.means(mean), errors
-    return _PREPARED[key]
+        return _on(law, known, fixed_errors.errors_of(law, file.batch, terms, x), terms, x)
+
+    return _remembered(_PREPARED, law, made)
 
 
-def prepared_rows(
-    law: Fixed, file: DesignFile, terms: tuple[str, ...], x: Floats
-) -> tuple[KnownDesign, Floats, StratumErrors, Floats]:
+def prepared_rows(law: Fixed, file: DesignFile, terms: tuple[str, ...], x: Floats) -> tuple[Prepared, Floats]:
     """Return the same school by school, for residuals that are drawn row by row, and their SDs [N], or of all [1]."""
-    key = repr((_named(law), sorted(law.effects.items()), fixed_errors.values(law)))
-    if key not in _PREPARED_ROWS:
-        if len(_PREPARED_ROWS) >= KEPT:
-            _PREPARED_ROWS.clear()
+
+    def made() -> tuple[Prepared, Floats]:
         known = known_by_schools(law, file, terms, x)
-        mean = np.array([law.effects.get(term, 0.0) for term in terms]) @ x
         rows = fixed_errors.errors_of(law, file.batch, terms, x)
         # Rows have their SDs already when strata see them.
-        errors = errors_of_strata(
-            replace(rows, residual=1.0), known.strata, _slope_at(law, known), law.slope_sd
-        )
-        _PREPARED_ROWS[key] = known, known.strata.means(mean), errors, np.atleast_1d(rows.residual)
-    return _PREPARED_ROWS[key]
+        return _on(law, known, replace(rows, residual=1.0), terms, x), np.atleast_1d(rows.residual)
+
+    return _remembered(_PREPARED_ROWS, law, made)
+
+
+def _remembered(store: dict[str, Made], law: Fixed, make: Callable[[], Made]) -> Made:
+    """Return what was made for a population before, or make it."""
+    key = repr((_named(law), sorted(law.effects.items()), fixed_errors.values(law)))
+    if key not in store:
+        if len(store) >= KEPT:
+            store.clear()
+        store[key] = make()
+    return store[key]
+
+
+def _on(
+    law: Fixed, known: KnownDesign, rows: fixed_errors.Errors, terms: tuple[str, ...], x: Floats
+) -> Prepared:
+    """Return a known design with the means and errors that a population has there."""
+    mean = np.array([law.effects.get(term, 0.0) for term in terms]) @ x
+    errors = errors_of_strata(rows, known.strata, _slope_at(law, known), law.slope_sd)
+    return known, known.strata.means(mean), errors
 
 
 def _slope_at(law: Fixed, known: KnownDesign) -> int:

@@ -187,10 +187,13 @@ BY_ROWS: list[dict[str, Any]] = [
     {"slope": "hours", "slope_sd": 0.3},
     {"residual_cv": 0.5},
     {"spread": "hours", "residual_spread": 0.3},
+    # The random parts and the shape together: what is made of residuals before and after they are given their SDs.
+    {"residual_shape": "chi2(4)", "slope": "hours", "slope_sd": 0.3, "residual_cv": 0.5},
+    {"residual_shape": "t(5)", "spread": "hours", "residual_spread": 0.3, "slope": "hours", "slope_sd": 0.3},
 ]
 
 
-@pytest.mark.parametrize("more", BY_ROWS, ids=lambda more: next(iter(more)))
+@pytest.mark.parametrize("more", BY_ROWS, ids=lambda more: " ".join(more))
 def test_rows_are_drawn_where_residuals_are_not_alike(law: FixedDesign, more: dict[str, Any]) -> None:
     """Their students are those that were drawn, and have the statistics that methods go by."""
     other = replace(law, **more)
